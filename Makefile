@@ -1,0 +1,77 @@
+# One environment per checkout, in $(VENV), from requirements/dev.txt. It needs Python 3.11, cargo and make.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# make train: what the auditor and the trainer keep, and where this run goes (a run never overwrites another).
+STEPS ?= 100
+LOGROWS ?= 16
+DEMO ?= runs
+SRS ?= $(DEMO)/auditor/kzg-$(LOGROWS).srs
+KEY ?= $(DEMO)/trainer/log.key
+RUN ?= $(DEMO)/$(shell date -u +%Y%m%dT%H%M%SZ)
+RUN := $(RUN)
+
+CRATE_FILES := $(shell find crates -name '*.rs' -o -name Cargo.toml)
+# Folders of Python code; mypy and ruff refuse a name that isn't there.
+PYTHON_CODE := $(wildcard src tests attacks benchmarks)
+
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--python-version 3.11 --python-platform x86_64-manylinux_2_28 $(UPGRADE) pyproject.toml requirements/build.in
+export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
+
+.PHONY: help install check test train lock clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+install: $(VENV)/.installed ## the environment, everything pinned by hash, and the project in it
+
+$(VENV)/.requirements: requirements/dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --require-hashes --only-binary :all: -r $<
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.requirements pyproject.toml Cargo.toml Cargo.lock $(CRATE_FILES)
+	# maturin looks for its own program on the PATH
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+check: install ## the static side: ruff, mypy, import-linter, rustfmt, clippy
+	$(BIN)/ruff check $(PYTHON_CODE)
+	$(BIN)/ruff format --check $(PYTHON_CODE)
+	$(BIN)/mypy $(PYTHON_CODE)
+	$(BIN)/lint-imports
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+test: install ## every test, the fast ones first; warnings are errors
+	cargo test --locked --workspace
+	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m slow
+
+# Here one machine plays both parts. In earnest the auditor makes the SRS, hands it to the trainer, and keeps its digest.
+train: install $(SRS) $(KEY) ## trains $(STEPS) proved steps, then judges them as an auditor would
+	$(BIN)/zk-train --steps $(STEPS) --srs $(SRS) --key-file $(KEY) --out $(RUN)
+	$(BIN)/zk-verify $(RUN) --require L1 \
+		--key "$$($(BIN)/zk-key show --key-file $(KEY))" \
+		--srs-digest "$$($(BIN)/zk-circuit srs --digest $(SRS))"
+
+$(SRS): | $(VENV)/.installed
+	@echo "auditor: making the SRS (whoever makes it could forge proofs: that must not be the trainer)"
+	$(BIN)/zk-circuit srs --logrows $(LOGROWS) --out $@
+
+$(KEY): | $(VENV)/.installed
+	@echo "trainer: making the log key; the auditor pins its public half before the run"
+	$(BIN)/zk-key new --key-file $@
+
+lock: install ## requirements/*.txt from pyproject.toml; UPGRADE=--upgrade takes the newest versions in range
+	$(LOCK) --all-extras --output-file requirements/dev.txt
+	$(LOCK) --extra train --extra ezkl --constraints requirements/dev.txt --output-file requirements/train.txt
+	$(LOCK) --extra ezkl --constraints requirements/dev.txt --output-file requirements/verify.txt
+
+clean: ## removes what was built, and the environment; runs/ stays
+	rm -rf $(VENV) target .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -f src/zk_autograd/_native.*.so

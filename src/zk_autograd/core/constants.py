@@ -1,0 +1,311 @@
+"""The integer constants of every step, defined to the last bit from the hyper-parameters. No floats.
+
+A trainer and a verifier compute these independently and must agree in every bit. Hyper-parameters are
+decimals, read exactly. With `round(x)` = floor(x + 1/2), exact rationals, and t = 1, 2, 3 ...:
+
+Adam and AdamW, per run
+
+    c1 = round((1 - beta1) * 2^15), c2 likewise; refused below 1            the effective beta is 1 - c/2^15
+    b1 = (2^15 - c1) * 2^241, b2 likewise                                   the effective beta, scale 2^256
+    E_min = isqrt(floor(2^15 / c2)) + 1
+
+and per step, where P1, P2, A1, A2, Q and F are integers at scale 2^256
+
+    P1_1 = b1, P1_(t+1) = floor(P1_t * b1 / 2^256); P2 likewise from b2     the powers beta^t
+    A1_t = 2^256 - P1_t; A2_t likewise from P2_t
+    Q_t = isqrt(A2_t * 2^256)                                               sqrt(1 - beta2^t)
+    F_t = floor(Q_t * 2^256 / A1_t)                                         sqrt(1 - beta2^t) / (1 - beta1^t)
+    LR_t = round(lr_t * F_t * 2^32 / 2^256)
+    E_t = max(E_min, round(eps * Q_t * 2^(k + 28) / 2^256))
+    D_t = round(lr_t * weight_decay * 2^30)                                 0 for Adam
+
+SGD, with momentum, Nesterov
+
+    mu = round(momentum * 2^15)                                             refused above 2^15 - 1
+    cg = 2^15                                                               coefficient of the gradient
+    LR_t = round(lr_t * 2^(32 - 28 - k + s))
+    D_t as above
+
+where isqrt(x) is the largest integer whose square is at most x, 2^k the gradient's scale, and s, 30 or 15, is
+in the header. Products of rationals are not rounded in between: lr_t * F_t * 2^32 / 2^256 is one exact
+rational.
+
+A no-op step has c1 = c2 = LR = D = 0, E = 1; for SGD mu = 2^15, cg = LR = D = 0. It leaves W, M, V, B as they
+are, whatever the gradient: cg = 0 keeps a prover from moving B in a padding step, where mu alone would let a
+hidden G through.
+
+Every constant outside its range is refused with a VerificationError, since the numbers may come from a
+stranger's header; it names the hyper-parameter, its value, the range and what to change.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isqrt
+from typing import TypeAlias
+
+from zk_autograd.core.decimals import decimal_text, round_half_up
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.formats import GRADIENT_BITS, K_RANGE, SHIFT, WEIGHT_BITS
+from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper, require_fit, require_not_negative
+
+COEFFICIENT_ONE = 2**SHIFT
+ADAM_LR_BOUND = 2**30
+SGD_LR_BOUND = 2**31
+EPS_BOUND = 2**29
+DECAY_BOUND = 2**28
+DECAY_BITS = 30
+FINE_S = 30
+COARSE_S = 15
+"""The two values of s, the shift after SGD's product LR * B."""
+
+_ONE = 2**256
+
+
+@dataclass(frozen=True, slots=True)
+class AdamConstants:
+    """Public constants of one step of Adam or AdamW. Its ranges keep the rule's products and sums below
+    2^63."""
+
+    c1: int
+    c2: int
+    LR: int
+    E: int
+    D: int
+
+    def __post_init__(self) -> None:
+        least = 0 if (self.c1, self.c2, self.LR, self.E, self.D) == (0, 0, 0, 1, 0) else 1
+        _require("c1", self.c1, least, COEFFICIENT_ONE)
+        _require("c2", self.c2, least, COEFFICIENT_ONE)
+        _require("LR", self.LR, 0, ADAM_LR_BOUND - 1)
+        _require("E", self.E, 1, EPS_BOUND - 1)
+        _require("D", self.D, 0, DECAY_BOUND - 1)
+
+    @classmethod
+    def no_op(cls) -> "AdamConstants":
+        """The constants of a step that changes nothing."""
+        return cls(c1=0, c2=0, LR=0, E=1, D=0)
+
+
+@dataclass(frozen=True, slots=True)
+class SgdConstants:
+    """Public constants of one SGD step. Its ranges keep the rule's products and sums below 2^63."""
+
+    mu: int
+    cg: int
+    LR: int
+    s: int
+    D: int
+
+    def __post_init__(self) -> None:
+        if (self.mu, self.cg, self.LR, self.D) != (COEFFICIENT_ONE, 0, 0, 0):
+            _require("mu", self.mu, 0, COEFFICIENT_ONE - 1)
+            _require("cg", self.cg, COEFFICIENT_ONE, COEFFICIENT_ONE)
+        _require("LR", self.LR, 0, SGD_LR_BOUND - 1)
+        _require("D", self.D, 0, DECAY_BOUND - 1)
+        _require_s(self.s)
+
+    @classmethod
+    def no_op(cls, s: int) -> "SgdConstants":
+        """The constants of a step that changes nothing."""
+        return cls(mu=COEFFICIENT_ONE, cg=0, LR=0, s=s, D=0)
+
+
+StepConstants: TypeAlias = AdamConstants | SgdConstants
+
+
+@dataclass(frozen=True, slots=True)
+class BiasCorrection:
+    """P1_t, P2_t, Q_t and F_t of the module's definition: integers at scale 2^256."""
+
+    power1: int
+    power2: int
+    root: int
+    ratio: int
+
+
+class AdamSequence:
+    """The constants of steps 1, 2, 3 ... of a run of Adam or AdamW.
+
+    Going forward costs O(1) a step; asking for a smaller t than before starts again at 1. What is returned
+    depends on the arguments alone. However large t is, at most about 5.6 million steps are computed: by then
+    both powers are 0.
+    """
+
+    def __init__(self, hyper: AdamHyper, k: int) -> None:
+        """Raises VerificationError for hyper-parameters and a k that no step could use."""
+        _require_k(k)
+        self.hyper = hyper
+        self.k = k
+        self._c1 = _complement("beta1", hyper.beta1)
+        self._c2 = _complement("beta2", hyper.beta2)
+        self._beta1 = COEFFICIENT_ONE - self._c1
+        self._beta2 = COEFFICIENT_ONE - self._c2
+        self._cursor = (0, _ONE, _ONE)
+        # E_t only grows with t, towards this one: a run can't fail on it later.
+        _derive("E", self._eps_units(_ONE), 1, EPS_BOUND - 1, "eps", hyper.eps, "lower eps or grad_scale")
+
+    def at(self, t: int, lr: Fraction | None = None) -> AdamConstants:
+        """The constants of step `t` >= 1 with that step's learning rate (default: `hyper.lr`).
+
+        Raises VerificationError if one of them leaves its range.
+        """
+        lr = self.hyper.lr if lr is None else lr
+        decay = _decay(lr, self.hyper.weight_decay)
+        correction = self.bias_correction(t)
+        rate = round_half_up(lr * correction.ratio * 2**WEIGHT_BITS / _ONE)
+        advice = "lower lr: with the bias corrections of this step it must stay below 1/4"
+        _derive(f"LR of step {t}", rate, 0, ADAM_LR_BOUND - 1, "lr", lr, advice)
+        return AdamConstants(self._c1, self._c2, rate, self._eps_units(correction.root), decay)
+
+    def no_op(self) -> AdamConstants:
+        """The constants of a padding step."""
+        return AdamConstants.no_op()
+
+    def bias_correction(self, t: int) -> BiasCorrection:
+        """The powers of both betas at step `t` >= 1, and what follows from them."""
+        _require("the number of a step", t, 1, None)
+        step, power1, power2 = self._cursor if self._cursor[0] <= t else (0, _ONE, _ONE)
+        # floor(P*b / 2^256) is floor(P*(2^15 - c) / 2^15). A power falls by 1 or more a step until it is 0, and
+        # stays there: nothing is left to compute then.
+        while step < t and (power1 or power2):
+            step, power1, power2 = step + 1, power1 * self._beta1 >> SHIFT, power2 * self._beta2 >> SHIFT
+        self._cursor = (t, power1, power2)
+        root = isqrt((_ONE - power2) * _ONE)
+        return BiasCorrection(power1, power2, root, root * _ONE // (_ONE - power1))
+
+    def effective(self) -> dict[str, Fraction]:
+        """The beta1, beta2 and eps that the integers stand for; `decimals.decimal_text` spells them for a
+        report.
+
+        eps is that of large t, where sqrt(1 - beta2^t) is 1: the largest E_t / 2^(k + 28) of the run.
+        """
+        return {
+            "beta1": 1 - Fraction(self._c1, COEFFICIENT_ONE),
+            "beta2": 1 - Fraction(self._c2, COEFFICIENT_ONE),
+            "eps": self._eps_units(_ONE) / Fraction(2) ** (self.k + GRADIENT_BITS),
+        }
+
+    def eps_is_coarse(self) -> bool:
+        """Whether the effective eps is at least ten times what was asked for; a larger grad_scale mends
+        it."""
+        return self.effective()["eps"] >= 10 * self.hyper.eps
+
+    def _eps_units(self, root: int) -> int:
+        """E for sqrt(1 - beta2^t) = `root` / 2^256."""
+        scale = Fraction(2) ** (self.k + GRADIENT_BITS)
+        asked = round_half_up(self.hyper.eps * root * scale / _ONE)
+        return max(isqrt(COEFFICIENT_ONE // self._c2) + 1, asked)
+
+
+class SgdSequence:
+    """The constants of steps 1, 2, 3 ... of a run of SGD, with momentum or Nesterov's."""
+
+    def __init__(self, hyper: SgdHyper, k: int, s: int) -> None:
+        """Raises VerificationError for hyper-parameters, a k or an s that no step could use."""
+        _require_k(k)
+        _require_s(s)
+        self.hyper = hyper
+        self.k = k
+        self.s = s
+        mu = round_half_up(hyper.momentum * COEFFICIENT_ONE)
+        advice = "it must be at least 0 and below 1 - 2^-16"
+        self._mu = _derive("mu", mu, 0, COEFFICIENT_ONE - 1, "momentum", hyper.momentum, advice)
+
+    def at(self, t: int, lr: Fraction | None = None) -> SgdConstants:
+        """The constants of step `t` >= 1 with that step's learning rate (default: `hyper.lr`).
+
+        Raises VerificationError if one of them leaves its range.
+        """
+        _require("the number of a step", t, 1, None)
+        lr = self.hyper.lr if lr is None else lr
+        decay = _decay(lr, self.hyper.weight_decay)
+        advice = f"lower lr, raise grad_scale, or use s = {COARSE_S} from the run's first step"
+        rate = _sgd_rate(lr, self.k, self.s)
+        _derive(f"LR of step {t}", rate, 0, SGD_LR_BOUND - 1, "lr", lr, advice)
+        return SgdConstants(self._mu, COEFFICIENT_ONE, rate, self.s, decay)
+
+    def no_op(self) -> SgdConstants:
+        """The constants of a padding step."""
+        return SgdConstants.no_op(self.s)
+
+    def effective(self) -> dict[str, Fraction]:
+        """The momentum that the integer stands for."""
+        return {"momentum": Fraction(self._mu, COEFFICIENT_ONE)}
+
+
+ConstantsSequence: TypeAlias = AdamSequence | SgdSequence
+
+
+def constants_sequence(rule: Rule, hyper: Hyper, k: int, s: int | None = None) -> ConstantsSequence:
+    """The constants of a run. `s` is given for the SGD rules, and None for Adam and AdamW.
+
+    Raises VerificationError for hyper-parameters of another rule, or that the rule can't use.
+    """
+    require_fit(rule, hyper)
+    if isinstance(hyper, AdamHyper):
+        if s is not None:
+            raise VerificationError(f"the rule {rule.value} has no s", expected="none", found=str(s))
+        return AdamSequence(hyper, k)
+    if s is None:
+        raise VerificationError(f"the rule {rule.value} needs an s", expected="30 or 15", found="none")
+    return SgdSequence(hyper, k, s)
+
+
+def choose_s(max_lr: Fraction, k: int) -> int:
+    """The s of an SGD run whose largest learning rate is `max_lr`: 30 if LR then stays below 2^31 (lr <
+    2^(k-3)), else 15.
+
+    Raises VerificationError if 15 is not enough either (lr >= 2^(k+12)), or k isn't permitted.
+    """
+    _require_k(k)
+    if _sgd_rate(max_lr, k, FINE_S) < SGD_LR_BOUND:
+        return FINE_S
+    coarse = _sgd_rate(max_lr, k, COARSE_S)
+    _derive("LR", coarse, 0, SGD_LR_BOUND - 1, "lr", max_lr, "lower lr or raise grad_scale")
+    return COARSE_S
+
+
+def _sgd_rate(lr: Fraction, k: int, s: int) -> int:
+    require_not_negative("lr", lr)
+    return round_half_up(lr * Fraction(2) ** (WEIGHT_BITS - GRADIENT_BITS - k + s))
+
+
+def _decay(lr: Fraction, weight_decay: Fraction) -> int:
+    require_not_negative("lr", lr)
+    units = round_half_up(lr * weight_decay * 2**DECAY_BITS)
+    advice = "lower it, or lr: their product must stay below 1/4"
+    return _derive("D", units, 0, DECAY_BOUND - 1, "weight_decay", weight_decay, advice)
+
+
+def _complement(name: str, beta: Fraction) -> int:
+    """c = round((1 - beta) * 2^15)."""
+    units = round_half_up((1 - beta) * COEFFICIENT_ONE)
+    advice = "it must be at least 0 and at most 1 - 2^-16"
+    return _derive(f"c{name[-1]}", units, 1, COEFFICIENT_ONE, name, beta, advice)
+
+
+def _derive(symbol: str, value: int, low: int, high: int, name: str, given: Fraction, advice: str) -> int:
+    """`value` of the constant that the hyper-parameter `name` = `given` leads to, if it is in
+    `low`..`high`."""
+    if low <= value <= high:
+        return value
+    raise VerificationError(
+        f"{name} = {decimal_text(given)} gives {symbol} out of range; {advice}",
+        expected=f"{low}..{high}",
+        found=str(value),
+    )
+
+
+def _require(name: str, value: int, low: int, high: int | None) -> None:
+    if value < low or (high is not None and value > high):
+        expected = f"at least {low}" if high is None else f"{low}..{high}"
+        raise VerificationError(f"{name} is out of range", expected=expected, found=str(value))
+
+
+def _require_k(k: int) -> None:
+    _require("grad_scale's exponent k", k, K_RANGE[0], K_RANGE[-1])
+
+
+def _require_s(s: int) -> None:
+    if s not in (FINE_S, COARSE_S):
+        raise VerificationError("s of SGD is not permitted", expected=f"{FINE_S} or {COARSE_S}", found=str(s))

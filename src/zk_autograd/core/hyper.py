@@ -1,0 +1,90 @@
+"""The update rules by name, and their hyper-parameters as exact numbers.
+
+A hyper-parameter is a decimal that `decimals.parse_decimal` reads: never a float, so that a trainer and a
+verifier start from the same number. What integer it leads to, and which ones are too large, is said in
+`constants`.
+"""
+
+from dataclasses import dataclass, fields
+from enum import Enum
+from fractions import Fraction
+from typing import TypeAlias
+
+from zk_autograd.core.decimals import decimal_text
+from zk_autograd.core.errors import VerificationError
+
+
+class Rule(Enum):
+    """The update rules; the values are their names in a run's header."""
+
+    SGD = "sgd"
+    SGD_MOMENTUM = "sgd-momentum"
+    NESTEROV = "sgd-nesterov"
+    ADAM = "adam"
+    ADAMW = "adamw"
+
+
+@dataclass(frozen=True, slots=True)
+class SgdHyper:
+    """Hyper-parameters of the three SGD rules. `weight_decay` is decoupled; `momentum` is 0 for plain SGD.
+
+    Raises VerificationError if one is negative.
+    """
+
+    lr: Fraction
+    momentum: Fraction = Fraction(0)
+    weight_decay: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            require_not_negative(field.name, getattr(self, field.name))
+
+
+@dataclass(frozen=True, slots=True)
+class AdamHyper:
+    """Hyper-parameters of Adam and AdamW. `weight_decay` is decoupled, and 0 for Adam.
+
+    Raises VerificationError if one is negative.
+    """
+
+    lr: Fraction
+    beta1: Fraction
+    beta2: Fraction
+    eps: Fraction
+    weight_decay: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            require_not_negative(field.name, getattr(self, field.name))
+
+
+Hyper: TypeAlias = SgdHyper | AdamHyper
+
+
+def require_not_negative(name: str, value: Fraction) -> None:
+    """Raises VerificationError if the hyper-parameter `name` is below 0."""
+    if value < 0:
+        raise VerificationError(f"{name} is negative", expected="at least 0", found=decimal_text(value))
+
+
+def require_fit(rule: Rule, hyper: Hyper) -> None:
+    """Raises VerificationError if `hyper` is of another rule, or has a parameter that `rule` doesn't use."""
+    wanted = AdamHyper if rule in (Rule.ADAM, Rule.ADAMW) else SgdHyper
+    if not isinstance(hyper, wanted):
+        raise VerificationError(
+            f"hyper-parameters don't fit the rule {rule.value}",
+            expected=wanted.__name__,
+            found=type(hyper).__name__,
+        )
+    if rule is Rule.ADAM and hyper.weight_decay:
+        raise VerificationError(
+            "weight_decay of the rule adam must be 0: choose adamw; its decay is decoupled, L2 isn't offered",
+            expected="0",
+            found=decimal_text(hyper.weight_decay),
+        )
+    if rule is Rule.SGD and isinstance(hyper, SgdHyper) and hyper.momentum:
+        raise VerificationError(
+            "momentum of the rule sgd must be 0: choose sgd-momentum or sgd-nesterov",
+            expected="0",
+            found=decimal_text(hyper.momentum),
+        )

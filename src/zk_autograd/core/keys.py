@@ -1,0 +1,166 @@
+"""The keys that sign notes: public keys in C2SP's text form, and signers.
+
+Sources: C2SP signed-note ("Signatures", "Verifier keys") and RFC 8032. Narrower than them: the key ID must be
+the hash that the specification recommends, the base64 the one that an encoder writes; an Ed25519 key must be
+encoded canonically (RFC 8032 section 5.1.3) and not be of small order, since under such a key one signature
+fits many texts.
+
+A further algorithm (ML-DSA-44, type 0x06) is a member of `Algorithm`, an entry in `_SCHEMES` and a signer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from hashlib import sha256
+from typing import NamedTuple, Protocol
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.text import decode_base64, encode_base64, encode_utf8, has_control
+
+KEY_ID_BYTES = 4
+MAX_NAME_BYTES = 255  # a cosigner's name and a log's origin in C2SP tlog-cosignature
+
+
+class Algorithm(IntEnum):
+    """Signature types, by the identifier byte of C2SP signed-note."""
+
+    ED25519 = 0x01
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A verifier key. Raises VerificationError if the name or the key material can't be one.
+
+    `name` is what `check_name` accepts; `raw` is the algorithm's encoding of the key: 32 bytes for Ed25519.
+    """
+
+    name: str
+    algorithm: Algorithm
+    raw: bytes
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        _SCHEMES[self.algorithm].check_key(self.raw)
+
+    @classmethod
+    def parse(cls, text: str) -> "PublicKey":
+        """The key of a `name+ID+base64` text. Raises VerificationError unless `encode` gives it back."""
+        name, *rest = text.split("+", 2)
+        what = f"key {name[:80]!r}"
+        if len(rest) != 2:
+            raise VerificationError(f"{what} is not of the form name+ID+base64")
+        material = decode_base64(rest[1], what)
+        if not material or material[0] not in _SCHEMES:
+            raise VerificationError(
+                f"{what} is of a signature type that is not supported",
+                expected=", ".join(f"{algorithm:02x}" for algorithm in Algorithm),
+                found=material[:1].hex() or "nothing",
+            )
+        key = cls(name, Algorithm(material[0]), material[1:])
+        if rest[0] != key.key_id.hex():
+            raise VerificationError(
+                f"{what} has an ID that is not the hash of its name and key",
+                expected=key.key_id.hex(),
+                found=repr(rest[0][:16]),
+            )
+        return key
+
+    def encode(self) -> str:
+        """The `name+ID+base64` text (vkey)."""
+        return f"{self.name}+{self.key_id.hex()}+{encode_base64(self._material())}"
+
+    @property
+    def key_id(self) -> bytes:
+        """The 4 bytes that name the key in a note, besides its name. No fingerprint: collisions are cheap."""
+        return sha256(self.name.encode("utf-8") + b"\n" + self._material()).digest()[:KEY_ID_BYTES]
+
+    def verify(self, text: str, signature: bytes) -> None:
+        """Checks that `signature`, without key ID, is this key's over the text. Raises VerificationError."""
+        if not _SCHEMES[self.algorithm].verifies(self, encode_utf8(text, "note text"), signature):
+            raise VerificationError(f"wrong signature by the key {self.encode()}")
+
+    def _material(self) -> bytes:
+        return bytes([self.algorithm]) + self.raw
+
+
+class Signer(Protocol):
+    """Who signs notes: a key in memory, or one that stays in a device."""
+
+    @property
+    def public_key(self) -> PublicKey: ...
+
+    def sign(self, text: str) -> bytes:
+        """The signature over the note text, without key ID."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ed25519Signer:
+    """A key made from a 32-byte secret seed (RFC 8032 section 5.1.5); ValueError for another length."""
+
+    name: str
+    seed: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if len(self.seed) != 32:
+            raise ValueError(f"an Ed25519 seed has 32 bytes, not {len(self.seed)}")
+
+    @property
+    def public_key(self) -> PublicKey:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        public = Ed25519PrivateKey.from_private_bytes(self.seed).public_key()
+        return PublicKey(self.name, Algorithm.ED25519, public.public_bytes_raw())
+
+    def sign(self, text: str) -> bytes:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return Ed25519PrivateKey.from_private_bytes(self.seed).sign(encode_utf8(text, "note text"))
+
+
+def check_name(name: str) -> None:
+    """Raises VerificationError unless `name` can name a key.
+
+    A name has 1..`MAX_NAME_BYTES` bytes in UTF-8, and no white space, plus sign or control characters.
+    """
+    if not 0 < len(encode_utf8(name, "key name")) <= MAX_NAME_BYTES:
+        raise VerificationError(
+            "key name is empty or too long", expected=f"1 to {MAX_NAME_BYTES} bytes", found=repr(name[:80])
+        )
+    if "+" in name or has_control(name) or any(character.isspace() for character in name):
+        raise VerificationError(f"key name {name[:80]!r} has white space, a plus sign or a control character")
+
+
+_P = 2**255 - 19  # the field of Curve25519
+_ORDER_8_Y = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826  # d y^4 + 2 y^2 - 1 = 0
+# The y of the eight points whose order divides 8, in the order 1, 2, 4, 8, 8 (x and -x share a y).
+_SMALL_ORDER_Y = (1, _P - 1, 0, _ORDER_8_Y, _P - _ORDER_8_Y)
+
+
+def _check_ed25519_key(raw: bytes) -> None:
+    if len(raw) != 32:
+        raise VerificationError("Ed25519 key has the wrong length", expected="32 bytes", found=str(len(raw)))
+    y = int.from_bytes(raw, "little") & (2**255 - 1)  # the highest bit is the sign of x
+    if y >= _P or y in _SMALL_ORDER_Y:
+        raise VerificationError(f"Ed25519 key {raw.hex()} is not canonical or of small order; make a new one")
+
+
+def _verifies_ed25519(key: PublicKey, text: bytes, signature: bytes) -> bool:
+    # Imported here and above, not at the top: zk-verify --help must not wait for it.
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(key.raw).verify(signature, text)
+    except InvalidSignature:
+        return False
+    return True
+
+
+class _Scheme(NamedTuple):
+    check_key: Callable[[bytes], None]
+    verifies: Callable[[PublicKey, bytes, bytes], bool]
+
+
+_SCHEMES = {Algorithm.ED25519: _Scheme(_check_ed25519_key, _verifies_ed25519)}

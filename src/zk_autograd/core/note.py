@@ -1,0 +1,178 @@
+"""Signed notes and checkpoints: how a tree head, (origin, size, root), is written down and signed.
+
+Sources: C2SP signed-note (the format) and C2SP tlog-checkpoint (the three lines). Narrower than the
+specifications where they leave a choice:
+
+* a note has at most `MAX_NOTE_BYTES` bytes and `MAX_SIGNATURES` signatures, of which no two are of one key
+  (name and ID);
+* all keys that the reader knows must have signed; lines of unknown keys are ignored, but must be well formed;
+* base64 must be what an encoder writes;
+* a checkpoint has no extension lines: they are part of no statement here.
+
+To read a note whose signers are pinned use `open_note`. `parse_unverified` is for the case that nothing is
+pinned; its result is another type, so that it can't pass for a verified note. The keys are in `core.keys`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.keys import KEY_ID_BYTES, MAX_NAME_BYTES, PublicKey, Signer, check_name
+from zk_autograd.core.merkle import HASH_BYTES, MAX_SIZE
+from zk_autograd.core.text import decode_base64, encode_base64, encode_utf8, has_control
+
+MAX_NOTE_BYTES = 64 * 1024  # room for the 16 signatures that a reader must accept, of ML-DSA-44's size
+MAX_SIGNATURES = 32
+
+_DASH = "\u2014 "
+_CONTROL_BUT_NEWLINE = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureLine:
+    """A line of a note, as it stands there: the key's name, its 4-byte ID, and the signature's bytes."""
+
+    name: str
+    key_id: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedNote:
+    """A well-formed note that says nothing yet: no signature was checked."""
+
+    text: str
+    lines: tuple[SignatureLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note's text and the keys that were found to have signed it."""
+
+    text: str
+    keys: tuple[PublicKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The head of the log `origin`: the number of leaves and the 32-byte root over them."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+def sign(text: str, signers: Sequence[Signer]) -> bytes:
+    """The note with one signature line of each signer, in this order. It opens with the signers' keys.
+
+    Raises UsageError without signers or with one key twice, and VerificationError if the text can't be a
+    note's (it ends in a newline and has no other control character) or a signer's signature doesn't verify.
+    """
+    keys = [signer.public_key for signer in signers]
+    note = text + "\n"
+    for key, signer in zip(keys, signers, strict=True):
+        note += f"{_DASH}{key.name} {encode_base64(key.key_id + signer.sign(text))}\n"
+    data = encode_utf8(note, "note")
+    if open_note(data, keys).text != text:
+        raise VerificationError("note text does not end in a newline")
+    return data
+
+
+def open_note(data: bytes, keys: Sequence[PublicKey]) -> Note:
+    """The note, if every one of `keys` signed it.
+
+    Raises VerificationError if one did not or its signature is wrong, or if the note is malformed; UsageError
+    if `keys` is empty or names one key twice.
+    """
+    _check_distinct(keys)
+    note = parse_unverified(data)
+    signatures = {(line.name, line.key_id): line.signature for line in note.lines}
+    for key in keys:
+        signature = signatures.get((key.name, key.key_id))
+        if signature is None:
+            raise VerificationError(f"note is not signed by the key {key.encode()}")
+        key.verify(note.text, signature)
+    return Note(note.text, tuple(keys))
+
+
+def parse_unverified(data: bytes) -> UnverifiedNote:
+    """The note's parts, with no signature checked. Raises VerificationError if it is malformed."""
+    if len(data) > MAX_NOTE_BYTES:
+        raise VerificationError("note is too long", expected=f"at most {MAX_NOTE_BYTES} bytes", found=str(len(data)))
+    try:
+        whole = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise VerificationError(f"note is not UTF-8: {error.reason} at byte {error.start}") from error
+    if _CONTROL_BUT_NEWLINE.search(whole):
+        raise VerificationError("note has a control character other than newline")
+    text, blank_line, signatures = whole.rpartition("\n\n")
+    if not blank_line or not signatures.endswith("\n"):
+        raise VerificationError("note does not end in a blank line and signature lines")
+    rows = signatures[:-1].split("\n")
+    if len(rows) > MAX_SIGNATURES:
+        raise VerificationError(
+            "note has too many signatures", expected=f"at most {MAX_SIGNATURES}", found=str(len(rows))
+        )
+    lines = tuple(_signature_line(row) for row in rows)
+    if len({(line.name, line.key_id) for line in lines}) < len(lines):
+        raise VerificationError("note has two signatures by one key")
+    return UnverifiedNote(text + "\n", lines)
+
+
+def checkpoint_text(origin: str, size: int, root: bytes) -> str:
+    """The three lines of a checkpoint. Raises VerificationError if origin, size or root can't be a log's."""
+    if has_control(origin) or not 0 < len(encode_utf8(origin, "checkpoint origin")) <= MAX_NAME_BYTES:
+        raise VerificationError(
+            "checkpoint has no usable origin",
+            expected=f"1 to {MAX_NAME_BYTES} bytes without control characters",
+            found=repr(origin[:80]),
+        )
+    if not 0 <= size <= MAX_SIZE:
+        raise VerificationError("checkpoint has an impossible size", expected=f"0 to {MAX_SIZE}", found=str(size))
+    if len(root) != HASH_BYTES:
+        raise VerificationError("checkpoint has no root hash", expected=f"{HASH_BYTES} bytes", found=str(len(root)))
+    return f"{origin}\n{size}\n{encode_base64(root)}\n"
+
+
+def parse_checkpoint(text: str) -> Checkpoint:
+    """The tree head in a note's text. Raises VerificationError unless `checkpoint_text` gives the same text.
+
+    Says nothing about who signed it, or whether the origin is the expected one.
+    """
+    lines = text.split("\n")
+    if len(lines) != 4 or lines[3]:
+        raise VerificationError(
+            "checkpoint is not of the lines origin, size and root (extension lines are refused)",
+            expected="3 lines",
+            found=f"{len(lines) - 1} lines",
+        )
+    if not _SIZE.fullmatch(lines[1]):
+        raise VerificationError(
+            "checkpoint has no decimal size", expected=f"0 to {MAX_SIZE}", found=repr(lines[1][:40])
+        )
+    origin, size, root = lines[0], int(lines[1]), decode_base64(lines[2], "checkpoint root")
+    checkpoint_text(origin, size, root)  # its checks are those of this function
+    return Checkpoint(origin, size, root)
+
+
+def _signature_line(row: str) -> SignatureLine:
+    name, space, encoded = row.removeprefix(_DASH).partition(" ")
+    if not row.startswith(_DASH) or not space:
+        raise VerificationError(f"note has a malformed signature line, {row[:80]!r}")
+    check_name(name)
+    value = decode_base64(encoded, f"signature of {name[:80]!r}")
+    if len(value) <= KEY_ID_BYTES:
+        raise VerificationError(f"signature of {name[:80]!r} is empty")
+    return SignatureLine(name, value[:KEY_ID_BYTES], value[KEY_ID_BYTES:])
+
+
+def _check_distinct(keys: Sequence[PublicKey]) -> None:
+    if not keys:
+        raise UsageError("a note needs at least one key")
+    # One secret under two names is one signer; two keys of one name and ID can't be told apart in a note.
+    secrets = {key.raw for key in keys}
+    handles = {(key.name, key.key_id) for key in keys}
+    if min(len(secrets), len(handles)) < len(keys):
+        raise UsageError("the same key is given twice; name each signer's key once")

@@ -1,0 +1,43 @@
+"""Texts in evidence: which characters they may hold, and how bytes are written in them.
+
+Every byte string has one text and every text one byte string; what has two spellings would let a copy differ
+from the original without being false.
+"""
+
+import base64
+import re
+
+from zk_autograd.core.errors import VerificationError
+
+# C0, DEL and C1, which terminals obey: fixed sets, not those of one version of Unicode.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def has_control(text: str) -> bool:
+    """Whether the text has a control character: one of U+0000..U+001F and U+007F..U+009F."""
+    return _CONTROL.search(text) is not None
+
+
+def encode_utf8(text: str, what: str) -> bytes:
+    """The text in UTF-8. Raises VerificationError, which calls the text `what`, for a lone surrogate."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise VerificationError(f"{what} has a lone surrogate") from error
+
+
+def encode_base64(data: bytes) -> str:
+    """Standard base64 with padding (RFC 4648 section 4)."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def decode_base64(text: str, what: str) -> bytes:
+    """The bytes that `encode_base64` writes as this text. Raises VerificationError, which calls it `what`."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise VerificationError(f"{what} is not base64") from error
+    # The decoder ignores the bits that an encoder leaves zero (RFC 4648 section 3.5).
+    if encode_base64(data) != text:
+        raise VerificationError(f"{what} is not canonical base64")
+    return data

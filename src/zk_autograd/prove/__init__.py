@@ -1,0 +1,1 @@
+"""Proving backends behind one protocol, and the scheduling of their work."""

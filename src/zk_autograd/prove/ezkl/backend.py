@@ -1,0 +1,141 @@
+"""The proving side: witness, child process, proof, and its own verification."""
+
+import json
+import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zk_autograd.core.errors import ProverError, VerificationError
+from zk_autograd.core.records import Prover
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, Circuit
+from zk_autograd.prove.ezkl.child import Child
+from zk_autograd.prove.ezkl.field import MODULUS, to_hex
+from zk_autograd.prove.ezkl.keys import Cache, Keys
+from zk_autograd.prove.ezkl.relations import SALTS
+from zk_autograd.prove.ezkl.verify import EzklVerifier, commit_all, salt_elements
+from zk_autograd.prove.ezkl.witness import Tensors, tensors, violations
+from zk_autograd.prove.protocol import BlockProof, BlockWitness
+
+PROVE_SECONDS = 900.0
+ATTEMPTS = 3
+"""Proofs of one segment that may become known: each opens the salted columns at another point, and a state's column is in two
+segments' proofs. 1 commitment + 2 * 3 openings is below the SALTS = 8 unknowns of a column."""
+
+
+def draw_salt() -> bytes:
+    """SALTS uniform field elements from the operating system, 32 bytes each, little-endian."""
+    return b"".join(secrets.randbelow(MODULUS).to_bytes(32, "little") for _ in range(SALTS))
+
+
+def prove_tensors(
+    circuit: Circuit,
+    keys: Keys,
+    child: Child,
+    values: Tensors,
+    *,
+    seconds: float,
+    scratch: Path | None = None,
+) -> bytes:
+    """EZKL's proof for a circuit's tensors. ProverError if it dies, refuses or takes longer; on tensors that break a relation it hangs."""
+    with tempfile.TemporaryDirectory(prefix="zk-prove-", dir=scratch) as name:
+        folder = Path(name)
+        rows = [[to_hex(v) for v in values[t]] for t in circuit.layout.lengths]
+        (folder / "input.json").write_text(json.dumps({"input_data": rows}))
+        answer = child.run(
+            {
+                "do": "prove",
+                "data": str(folder / "input.json"),
+                "witness": str(folder / "witness.json"),
+                "proof": str(folder / "proof.json"),
+                "compiled": str(keys.compiled),
+                "vk": str(keys.vk),
+                "pk": str(keys.pk),
+                "srs": str(keys.srs),
+            },
+            seconds=seconds,
+        )
+    try:
+        return bytes.fromhex(str(answer).removeprefix("0x"))
+    except ValueError as error:
+        raise ProverError("prove: EZKL's answer is malformed") from error
+
+
+class EzklBackend:
+    """Proves segments of one circuit under one SRS. Keys are made at construction if the cache has none."""
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        srs_digest: bytes,
+        cache: Cache | None = None,
+        prove_seconds: float = PROVE_SECONDS,
+        child: Child | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        """`scratch` is where a witness lies while EZKL reads it (default: the system's temporary folder); it is private.
+
+        UsageError if the SRS is not in the cache, ProverError if the keys can't be made."""
+        self._circuit = circuit
+        self._child = child or Child()
+        self._seconds = prove_seconds
+        self._scratch = scratch
+        cache = cache or Cache()
+        self._keys = cache.keys(circuit, srs_digest, self._child, proving=True)
+        self._prover = Prover(
+            "ezkl", EZKL_VERSION, circuit.block, circuit.steps, circuit.name, circuit.digest, srs_digest
+        )
+        self._verifier = EzklVerifier(self._prover, cache, self._child)
+
+    @property
+    def prover(self) -> Prover:
+        return self._prover
+
+    @property
+    def attempts(self) -> int:
+        return ATTEMPTS
+
+    def draw_salt(self) -> bytes:
+        return draw_salt()
+
+    def commit(self, values: Any, salt: bytes) -> bytes:
+        return commit_all(self._child, self._keys, [(values, salt)])[0]
+
+    def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
+        values = self.witness(statement, witness)
+        proof = prove_tensors(
+            self._circuit, self._keys, self._child, values, seconds=self._seconds, scratch=self._scratch
+        )
+        try:
+            return self.check(statement, proof)
+        except VerificationError as error:
+            raise ProverError(
+                f"segment {statement.segment}, block {statement.block}: the proof made is no good: {error}"
+            ) from error
+
+    def witness(self, statement: Statement, witness: BlockWitness) -> dict[str, list[int]]:
+        """The circuit's tensors. ProverError, naming line and row, if they break a relation: EZKL would hang on them."""
+        salts: Mapping[str, bytes] = {**witness.salts, "aux": self.draw_salt()}
+        values = tensors(
+            self._circuit.layout,
+            self._circuit.code,
+            dict(witness.states),
+            witness.gradients,
+            statement.constants,
+            statement.context_elements,
+            {name: salt_elements(salts[name]) for name in self._circuit.layout.lengths},
+        )
+        if broken := violations(self._circuit.layout, values):
+            raise ProverError(
+                f"segment {statement.segment}, block {statement.block}: the step breaks the rule: {broken[0]}"
+            )
+        return values
+
+    def check(self, statement: Statement, proof: bytes) -> BlockProof:
+        found = self._verifier.verify(statement, proof)
+        return BlockProof(proof, found.state_in, found.state_out, found.gradient)
+
+    def stop(self) -> None:
+        self._child.stop()

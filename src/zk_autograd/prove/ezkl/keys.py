@@ -1,0 +1,195 @@
+"""The SRS and the keys made from it, in the user's cache folder, found by digest.
+
+    <cache>/srs/<SHA-256 of the file>
+    <cache>/keys/<circuit digest>-<SRS digest>/{settings.json, network.onnx, network.compiled, vk.key, pk.key}
+
+Whoever made an SRS can forge proofs under it, so nobody but the user puts one here, and a verifier takes one only by a digest that
+the auditor allowed. The verifying key depends on circuit and SRS alone; whoever verifies makes it here and takes none from a run.
+The folder is `$ZK_AUTOGRAD_CACHE`, else `$XDG_CACHE_HOME/zk-autograd`, else `~/.cache/zk-autograd`.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from zk_autograd.core.errors import ProverError, UsageError
+from zk_autograd.prove.ezkl.catalogue import Circuit
+from zk_autograd.prove.ezkl.child import Child
+from zk_autograd.prove.ezkl.relations import LOGROWS
+
+SETUP_SECONDS = 900.0
+SRS_SECONDS = 3600.0
+_POINT = 64  # an affine point of G1 in the file; one of G2 takes twice that
+MAX_LOGROWS = 26
+
+
+def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
+    """The cache folder for these environment variables; it need not exist yet."""
+    if chosen := environment.get("ZK_AUTOGRAD_CACHE"):
+        return Path(chosen)
+    if base := environment.get("XDG_CACHE_HOME"):
+        return Path(base) / "zk-autograd"
+    return Path.home() / ".cache" / "zk-autograd"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The files that EZKL needs for one circuit under one SRS. `pk` is missing where only a verifier needed them."""
+
+    folder: Path
+    srs: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "settings.json"
+
+    @property
+    def compiled(self) -> Path:
+        return self.folder / "network.compiled"
+
+    @property
+    def vk(self) -> Path:
+        return self.folder / "vk.key"
+
+    @property
+    def pk(self) -> Path:
+        return self.folder / "pk.key"
+
+
+def srs_logrows(path: Path) -> int:
+    """The size of an SRS file, as the logarithm of its rows. UsageError if it isn't one."""
+    try:
+        with path.open("rb") as file:
+            logrows = int.from_bytes(file.read(4), "little")
+            length = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise UsageError(f"the SRS {path} can't be read: {error.strerror}") from error
+    if not 1 <= logrows <= MAX_LOGROWS or length != 4 + 2 * _POINT * 2**logrows + 4 * _POINT:
+        raise UsageError(f"{path} is no SRS file: its size doesn't agree with its first bytes")
+    return logrows
+
+
+def file_digest(path: Path) -> bytes:
+    """SHA-256 of a file. UsageError if it can't be read."""
+    digest = sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(2**20):
+                digest.update(chunk)
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+    return digest.digest()
+
+
+class Cache:
+    """The cache folder. Files appear in it whole or not at all."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = default_cache() if folder is None else folder
+
+    def srs_path(self, digest: bytes) -> Path:
+        """Where the SRS of a digest is, or would be."""
+        return self.folder / "srs" / digest.hex()
+
+    def srs_digests(self) -> list[bytes]:
+        """Digests of the SRS files that are here, the newest first."""
+        try:
+            found = sorted((self.folder / "srs").iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
+        except OSError:
+            return []
+        return [bytes.fromhex(p.name) for p in found if len(p.name) == 64 and not p.name.strip("0123456789abcdef")]
+
+    def add_srs(self, path: Path) -> bytes:
+        """Copies an SRS file into the cache and returns its digest. UsageError if it is none or too small for the circuits."""
+        logrows = srs_logrows(path)
+        if logrows < LOGROWS:
+            raise UsageError(
+                f"the SRS {path} is for 2^{logrows} rows, the circuits need 2^{LOGROWS}: take a larger one"
+            )
+        digest = file_digest(path)
+        target = self.srs_path(digest)
+        if not target.exists():
+            with self._staging("srs") as folder:
+                copy = Path(folder) / "srs"
+                shutil.copyfile(path, copy)
+                if file_digest(copy) != digest:
+                    raise UsageError(f"the SRS {path} changed while it was read")
+                os.replace(copy, target)
+        return digest
+
+    def require_srs(self, digest: bytes) -> Path:
+        """The file of an SRS. UsageError if it isn't here, or isn't what its name says any more."""
+        path = self.srs_path(digest)
+        if not path.exists():
+            raise UsageError(
+                f"the SRS {digest.hex()} is not in {path.parent}: add it with --srs FILE or `zk-circuit srs --add FILE`"
+            )
+        if file_digest(path) != digest:
+            raise UsageError(f"the SRS {path} is damaged: delete it and add it again")
+        return path
+
+    def keys(self, circuit: Circuit, srs_digest: bytes, child: Child, *, proving: bool) -> Keys:
+        """The keys of a circuit under an SRS, made if they aren't here (about 10 s). ProverError if EZKL can't make them."""
+        srs = self.require_srs(srs_digest)
+        target = self.folder / "keys" / f"{circuit.digest.hex()}-{srs_digest.hex()}"
+        keys = Keys(target, srs)
+        if keys.vk.exists() and (keys.pk.exists() or not proving):
+            return keys
+        with self._staging("keys") as staging:
+            folder = Path(staging) / "made"
+            folder.mkdir()
+            (folder / "network.onnx").write_bytes(circuit.onnx)
+            (folder / "settings.json").write_bytes(circuit.settings)
+            made = child.run(
+                {
+                    "do": "setup",
+                    "folder": str(folder),
+                    "onnx": str(folder / "network.onnx"),
+                    "settings": str(folder / "settings.json"),
+                    "srs": str(srs),
+                },
+                seconds=SETUP_SECONDS,
+            )
+            if made is not True:
+                raise ProverError("setup: EZKL made no keys")
+            if not proving:
+                (folder / "pk.key").unlink()  # 300 MB that a verifier has no use for
+            old = Path(staging) / "old"
+            if target.exists():
+                os.replace(target, old)
+            try:
+                os.replace(folder, target)
+            except OSError:
+                if not keys.vk.exists():  # another process was first, which is as good
+                    raise
+        return keys
+
+    def _staging(self, part: str) -> "tempfile.TemporaryDirectory[str]":
+        """A temporary folder on the cache's own file system, so that a rename into place is atomic."""
+        try:
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+            return tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder / part)
+        except OSError as error:
+            raise UsageError(
+                f"the cache folder {self.folder} can't be written ({error.strerror}): set ZK_AUTOGRAD_CACHE to another"
+            ) from error
+
+
+def make_srs(path: Path, child: Child, logrows: int = LOGROWS) -> bytes:
+    """Makes a random SRS and returns its digest. Whoever does this can forge proofs under it: it is for the auditor, and for tests."""
+    if path.exists():
+        raise UsageError(f"{path} exists: an SRS is never overwritten, choose another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as staging:
+            made = Path(staging) / "srs"
+            child.run({"do": "srs", "srs": str(made), "logrows": logrows}, seconds=SRS_SECONDS)
+            srs_logrows(made)
+            os.replace(made, path)
+    except OSError as error:
+        raise UsageError(f"the SRS can't be written to {path}: {error.strerror}") from error
+    return file_digest(path)

@@ -1,0 +1,152 @@
+"""The relations a circuit checks, as data: one description gives the graph, the witness check and the documentation.
+
+A circuit holds T steps of one rule on a block of n parameters. Its variables are arrays over (step, element):
+
+* the committed states and gradients, the hints that the host computes, and the public coefficients;
+* results of lines: a line is one inner product, product, sum or difference of variables.
+
+Nothing is compared with zero. A quantity is bounded by *looking it up*: the table holds 0 .. TABLE_MAX and pairs each
+entry x with y = round(x^a), which is 0 at 0, 1 on 1 .. 2^15 and 2 above. Looked up alone, x is shown to be an integer in
+0 .. TABLE_MAX; where `exact` is set, the output must also be 1, which a penalty in another line enforces, so x is in
+1 .. 2^15.
+
+No constant is in the graph: each coefficient is a public value, so that the verifier computes all of them itself and one
+verifying key serves every hyper-parameter.
+"""
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+LOGROWS = 16
+TABLE_MAX = 2**LOGROWS - 9
+"""The largest entry of the lookup table: halo2 keeps the last rows of a column for blinding."""
+
+RADIX = 65_526
+"""Radix of the limbs: even, and two table entries reach TABLE_MAX * (RADIX + 1), just below 2^32."""
+
+BIG = 2**100
+"""Weight of a penalty: beyond every other term of its line, far below the field's order."""
+
+SALTS = 8
+"""Uniform field elements at the end of each committed column (docs/soundness-ezkl.md derives the number)."""
+
+SHIFT = 15
+HALF = 2 ** (SHIFT - 1) + 1
+"""Half of the rounding step, plus the one that moves a remainder 0 .. 2^15 - 1 to the table's 1 .. 2^15."""
+
+OFFSET_G = 2**30
+OFFSET_U = 2**31 - 2**20
+OFFSET_W = 2**45
+
+
+def lookup_exponent() -> float:
+    """The exponent `a` of the table's output, as the float32 that a graph can hold; asserted to separate 2^15 from 2^15 + 1."""
+    wanted = math.log(1.5) / math.log(2**SHIFT + 0.5)
+    (kept,) = struct.unpack("<f", struct.pack("<f", wanted))
+    exponent = float(kept)
+    if not (2**SHIFT) ** exponent < 1.5 < (2**SHIFT + 1) ** exponent:
+        raise AssertionError("the lookup's exponent does not survive float32")
+    return exponent
+
+
+class Where(Enum):
+    """The steps a line runs over."""
+
+    ALL = "every step"
+    INNER = "every step but the last"
+    LAST = "the last step"
+    FIRST_STATE = "the state before the first step"
+    LAST_STATE = "the state after the last step"
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """`name = sum(coefficient * variable)`."""
+
+    name: str
+    terms: tuple[tuple[str, str], ...]
+    where: Where = Where.ALL
+
+
+class Operation(Enum):
+    """An element-wise operation of two variables."""
+
+    PRODUCT = "Mul"
+    SUM = "Add"
+    DIFFERENCE = "Sub"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """`name = left (operation) right`, element by element."""
+
+    name: str
+    operation: Operation
+    left: str
+    right: str
+    where: Where = Where.ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The named variables are looked up in one go; the outputs of those in `exact` are named `y:<name>`."""
+
+    names: tuple[str, ...]
+    exact: tuple[str, ...] = ()
+
+
+Line = Dot | Pair | Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """What a rule's circuit consists of, before its size (n, T) is known.
+
+    `states` are committed before and after (in `commitments` order); `hints` are per (step, element); `state_hints` per element and
+    end of the segment; `globals` are public coefficients that are the same at every step, `step_coefficients` those of a step.
+    `shifted` names states whose copies *between* steps are hints with a public offset added (see each rule).
+    `proves` says for the documentation what each line shows.
+    """
+
+    rule: str
+    states: tuple[str, ...]
+    hints: tuple[str, ...]
+    state_hints: tuple[str, ...]
+    global_coefficients: Mapping[str, int]
+    step_coefficients: tuple[str, ...]
+    lines: tuple[Line, ...]
+    proves: Mapping[str, str] = field(default_factory=dict)
+
+
+def weight_lines() -> tuple[Line, ...]:
+    """The weights before and after the segment, each an integer in -2^45 .. about 2^48 - 2^45, by three limbs."""
+    lines: list[Line] = []
+    for where, end in ((Where.FIRST_STATE, "in"), (Where.LAST_STATE, "out")):
+        lines.append(
+            Dot(
+                f"w0_{end}",
+                (("one", "W"), ("-R", f"w1_{end}"), ("-RR", f"w2_{end}"), ("offset W", "one")),
+                where,
+            )
+        )
+    return tuple(lines)
+
+
+WEIGHT_LIMBS = tuple(f"w{limb}_{end}" for end in ("in", "out") for limb in (0, 1, 2))
+WEIGHT_HINTS = tuple(f"w{limb}_{end}" for end in ("in", "out") for limb in (1, 2))
+
+WEIGHT_COEFFICIENTS = {"one": 1, "-R": -RADIX, "-RR": -RADIX * RADIX, "offset W": OFFSET_W}
+
+
+def weight_hints(weights_in: Any, weights_out: Any) -> dict[str, Any]:
+    """The limbs' hints of the first and the last weights: integer arrays of shape (n,) in, a mapping of the same out."""
+    out: dict[str, Any] = {}
+    for end, weights in (("in", weights_in), ("out", weights_out)):
+        raised = weights + OFFSET_W
+        out[f"w1_{end}"] = raised // RADIX % RADIX
+        out[f"w2_{end}"] = raised // RADIX // RADIX
+    return out

@@ -1,0 +1,46 @@
+"""An honest segment of made-up training, from a seed: what building a circuit, tests and benchmarks prove."""
+
+from collections.abc import Callable
+from hashlib import sha256
+
+import numpy as np
+
+from zk_autograd.core.constants import StepConstants, constants_sequence
+from zk_autograd.core.formats import GRADIENT_BITS
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import hyper_of
+from zk_autograd.core.rules import initial_state, step
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.protocol import BlockWitness
+
+_HYPER = {
+    Rule.ADAM: {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08"},
+    Rule.SGD_MOMENTUM: {"lr": "0.05", "momentum": "0.9", "weight_decay": "0"},
+}
+
+
+def sample(
+    rule: Rule, block: int, steps: int, draw_salt: Callable[[], bytes], *, seed: int = 0, no_ops: int = 0
+) -> tuple[Statement, BlockWitness]:
+    """A statement and its witness: `steps` steps on `block` parameters, the last `no_ops` of them padding.
+
+    Weights are normal around 0 with standard deviation 0.1, gradients with 2^-6; `seed` fixes both.
+    """
+    rng = np.random.default_rng(seed)
+    sequence = constants_sequence(rule, hyper_of(rule, _HYPER[rule]), 0, 30 if rule is Rule.SGD_MOMENTUM else None)
+    real = steps - no_ops
+    constants: tuple[StepConstants, ...] = tuple(
+        sequence.at(t + 1) if t < real else sequence.no_op() for t in range(steps)
+    )
+    state = initial_state(rule, (rng.normal(0, 0.1, block) * 2**32).astype(np.int64))
+    gradients = np.clip(rng.normal(0, 2**-6, (steps, block)) * 2**GRADIENT_BITS, -(2**30) + 1, 2**30 - 1).astype(
+        np.int64
+    )
+    gradients[real:] = 0
+    trajectory = [state]
+    for row, values in zip(gradients, constants, strict=True):
+        trajectory.append(step(rule, trajectory[-1], row, values))
+    states = {name: np.stack([s[name] for s in trajectory]) for name in state}
+    salts = {f"{name}_{end}": draw_salt() for name in state for end in ("in", "out")} | {"G": draw_salt()}
+    digest = sha256(b"sample" + seed.to_bytes(8, "big")).digest()
+    return Statement(digest, 0, 1, 0, block, constants), BlockWitness(states, gradients, salts)

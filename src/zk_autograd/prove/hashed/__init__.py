@@ -1,0 +1,1 @@
+"""The backend `none`: salted hashes and no proofs (assurance level L0)."""

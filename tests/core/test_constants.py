@@ -1,0 +1,382 @@
+import json
+from dataclasses import asdict, replace
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core import make_constants_vectors
+from tests.core import oracle_rules as oracle
+from zk_autograd.core.constants import (
+    AdamConstants,
+    AdamSequence,
+    ConstantsSequence,
+    SgdConstants,
+    SgdSequence,
+    choose_s,
+    constants_sequence,
+)
+from zk_autograd.core.decimals import decimal_text, parse_decimal
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
+
+VECTORS: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[1] / "data" / "constants_vectors.json").read_text(encoding="utf-8")
+)
+EACH_RUN = pytest.mark.parametrize("run", VECTORS, ids=lambda run: f"{run['rule']}-k{run['k']}")
+EACH_ADAM_RUN = pytest.mark.parametrize(
+    "run", [run for run in VECTORS if "s" not in run], ids=lambda run: f"{run['rule']}-k{run['k']}"
+)
+ADAM = AdamHyper(Fraction(1, 1000), Fraction(9, 10), Fraction(999, 1000), Fraction(1, 10**8))
+SGD = SgdHyper(Fraction(1, 10))
+
+
+def hyper_of(rule: Rule, texts: dict[str, str]) -> Hyper:
+    values = {name: parse_decimal(text, name) for name, text in texts.items()}
+    return AdamHyper(**values) if rule in (Rule.ADAM, Rule.ADAMW) else SgdHyper(**values)
+
+
+def sequence_of(run: dict[str, Any]) -> ConstantsSequence:
+    rule = Rule(run["rule"])
+    return constants_sequence(rule, hyper_of(rule, run["hyper"]), run["k"], run.get("s"))
+
+
+@EACH_RUN
+def test_constants_equal_the_vectors_up_to_a_million_steps(run: dict[str, Any]) -> None:
+    sequence = sequence_of(run)
+    for step in run["steps"]:
+        constants = asdict(sequence.at(step["t"], parse_decimal(step["lr"], "lr")))
+        assert constants == {name: step[name] for name in constants}
+    assert run["steps"][-1]["t"] == 10**6
+
+
+@EACH_ADAM_RUN
+def test_every_bit_of_the_bias_correction_equals_the_vectors(run: dict[str, Any]) -> None:
+    sequence = sequence_of(run)
+    assert isinstance(sequence, AdamSequence)
+    for step in run["steps"]:
+        bits = sequence.bias_correction(step["t"])
+        found = [bits.power1, bits.power2, bits.root, bits.ratio]
+        assert found == [int(step[name], 16) for name in ("P1", "P2", "Q", "F")]
+
+
+def test_the_vectors_are_what_their_generator_makes() -> None:
+    for run, made in zip(VECTORS, make_constants_vectors.vectors(last=1000), strict=True):
+        steps = [step for step in run["steps"] if step["t"] <= 1000]
+        assert {**run, "steps": steps} == made
+
+
+@EACH_ADAM_RUN
+def test_constants_are_the_real_numbers_rounded(run: dict[str, Any]) -> None:
+    """The powers' floors are 2^-230 or so in all: the integers are those that unlimited precision gives."""
+    hyper = {name: Decimal(text) for name, text in run["hyper"].items()}
+    with localcontext() as context:
+        context.prec = 150
+        for step in run["steps"]:
+            beta1, beta2 = (1 - Decimal(step[c]) / 2**15 for c in ("c1", "c2"))
+            t, lr = step["t"], Decimal(step["lr"])
+            root = (1 - beta2**t).sqrt()
+            rate = lr * root / (1 - beta1**t) * 2**32
+            assert abs(step["LR"] - rate) <= Decimal("0.5")
+            eps = hyper["eps"] * root * Decimal(2) ** (run["k"] + 28)
+            assert abs(step["E"] - eps) <= Decimal("0.5") or eps < step["E"] == isqrt(2**15 // step["c2"]) + 1
+            assert abs(step["D"] - lr * hyper["weight_decay"] * 2**30) <= Decimal("0.5")
+
+
+def test_default_adam_at_its_first_steps() -> None:
+    sequence = constants_sequence(Rule.ADAM, ADAM, 8)
+    assert sequence.at(1) == AdamConstants(c1=3277, c2=33, LR=1362904, E=32, D=0)
+    assert sequence.at(1_000_000) == AdamConstants(c1=3277, c2=33, LR=4294967, E=687, D=0)
+
+
+def test_adam_and_adamw_differ_in_the_decay_alone() -> None:
+    adam = constants_sequence(Rule.ADAM, ADAM, 8).at(5)
+    adamw = constants_sequence(Rule.ADAMW, replace(ADAM, weight_decay=Fraction(1, 100)), 8).at(5)
+    assert isinstance(adam, AdamConstants)
+    assert adamw == replace(adam, D=10737)
+
+
+def test_constants_depend_on_the_step_and_not_on_the_order_of_asking() -> None:
+    sequence = AdamSequence(ADAM, 8)
+    there = [sequence.at(t) for t in (1, 2, 3, 50, 51)]
+    back = [sequence.at(t) for t in (51, 50, 3, 2, 1)]
+    assert there == back[::-1] == [AdamSequence(ADAM, 8).at(t) for t in (1, 2, 3, 50, 51)]
+    assert len(set(there)) == 5
+
+
+def test_the_learning_rate_of_a_step_replaces_the_hyper_parameter() -> None:
+    for sequence in (AdamSequence(ADAM, 8), SgdSequence(SGD, 8, 30)):
+        halved = sequence.hyper.lr / 2
+        other = constants_sequence(
+            Rule.ADAM if isinstance(sequence, AdamSequence) else Rule.SGD,
+            replace(sequence.hyper, lr=halved),
+            8,
+            None if isinstance(sequence, AdamSequence) else 30,
+        )
+        assert sequence.at(3, halved) == other.at(3) != sequence.at(3)
+
+
+def test_an_absurd_step_number_ends() -> None:
+    sequence = AdamSequence(replace(ADAM, beta1=Fraction(3, 4), beta2=Fraction(3, 4)), 8)
+    assert sequence.at(10**15) == AdamConstants(c1=8192, c2=8192, LR=4294967, E=687, D=0)
+    assert sequence.at(10) != sequence.at(10**15)
+
+
+@pytest.mark.parametrize("t", [0, -1])
+def test_steps_are_counted_from_one(t: int) -> None:
+    for sequence in (AdamSequence(ADAM, 8), SgdSequence(SGD, 8, 30)):
+        with pytest.raises(VerificationError, match=f"number of a step.*expected at least 1, found {t}"):
+            sequence.at(t)
+
+
+def test_a_negative_learning_rate_of_a_step_is_refused() -> None:
+    for sequence in (AdamSequence(ADAM, 8), SgdSequence(SGD, 8, 30)):
+        with pytest.raises(VerificationError, match="lr is negative"):
+            sequence.at(1, Fraction(-1, 10**30))
+
+
+LARGEST_BETA = 1 - Fraction(1, 2**16)
+TINY = Fraction(1, 10**30)
+
+
+@pytest.mark.parametrize("name", ["beta1", "beta2"])
+def test_a_beta_whose_complement_rounds_to_nothing_is_refused(name: str) -> None:
+    AdamSequence(replace(ADAM, **{name: LARGEST_BETA}), 8)
+    AdamSequence(replace(ADAM, **{name: Fraction(0)}), 8)
+    for beta in (LARGEST_BETA + TINY, Fraction(1), Fraction(2)):
+        with pytest.raises(VerificationError) as refusal:
+            AdamSequence(replace(ADAM, **{name: beta}), 8)
+        message = str(refusal.value)
+        assert f"{name} = {decimal_text(beta)} gives c{name[-1]} out of range" in message
+        assert "at most 1 - 2^-16" in message and "expected 1..32768" in message
+
+
+def test_a_momentum_that_rounds_to_one_is_refused() -> None:
+    SgdSequence(replace(SGD, momentum=LARGEST_BETA - TINY), 0, 30)
+    for momentum in (LARGEST_BETA, Fraction(1)):
+        with pytest.raises(VerificationError, match=r"momentum = .* gives mu .*expected 0\.\.32767, found 32768"):
+            SgdSequence(replace(SGD, momentum=momentum), 0, 30)
+
+
+def test_an_eps_beyond_its_width_is_refused_before_the_first_step() -> None:
+    largest = (2**29 - Fraction(1, 2) - TINY) / 2**36
+    sequence = AdamSequence(replace(ADAM, eps=largest), 8)
+    assert sequence.at(10**6).E == 2**29 - 1
+    message = r"eps = .* gives E .*lower eps or grad_scale \(expected 1\.\.536870911, found 536870912\)"
+    with pytest.raises(VerificationError, match=message):
+        AdamSequence(replace(ADAM, eps=largest + TINY), 8)
+
+
+def test_a_learning_rate_beyond_adams_width_is_refused() -> None:
+    sequence = AdamSequence(ADAM, 8)
+    largest = (2**30 - Fraction(1, 2) - TINY) / 2**32
+    steps = 10**6  # the corrections are 1 by then
+    assert sequence.at(steps, largest).LR == 2**30 - 1
+    message = r"lr = .* gives LR of step 1000000 .*below 1/4 \(expected 0\.\.1073741823, found 1073741824\)"
+    with pytest.raises(VerificationError, match=message):
+        sequence.at(steps, largest + TINY)
+
+
+def test_a_learning_rate_beyond_sgds_width_is_refused() -> None:
+    sequence = SgdSequence(SGD, 2, 30)
+    largest = (2**31 - Fraction(1, 2) - TINY) / 2**32
+    assert sequence.at(1, largest).LR == 2**31 - 1
+    message = r"lr = .* gives LR of step 7 .*s = 15 .*\(expected 0\.\.2147483647, found 2147483648\)"
+    with pytest.raises(VerificationError, match=message):
+        sequence.at(7, largest + TINY)
+
+
+@pytest.mark.parametrize("rule", [Rule.ADAMW, Rule.SGD])
+def test_a_decay_beyond_its_width_is_refused(rule: Rule) -> None:
+    lr = Fraction(1, 8)
+    largest = (2**28 - Fraction(1, 2) - TINY) / 2**30 / lr
+    hyper: Hyper = ADAM if rule is Rule.ADAMW else SGD
+    s = None if rule is Rule.ADAMW else 30
+    fits = constants_sequence(rule, replace(hyper, lr=lr, weight_decay=largest), 2, s)
+    assert fits.at(1).D == 2**28 - 1
+    exceeds = constants_sequence(rule, replace(hyper, lr=lr, weight_decay=largest + TINY * 16), 2, s)
+    message = r"weight_decay = .* gives D .*below 1/4 \(expected 0\.\.268435455, found 268435456\)"
+    with pytest.raises(VerificationError, match=message):
+        exceeds.at(1)
+
+
+@pytest.mark.parametrize("k", [-33, 33])
+def test_a_gradient_scale_beyond_the_range_is_refused(k: int) -> None:
+    message = rf"grad_scale's exponent k is out of range \(expected -32\.\.32, found {k}\)"
+    with pytest.raises(VerificationError, match=message):
+        AdamSequence(ADAM, k)
+    with pytest.raises(VerificationError, match=message):
+        SgdSequence(SGD, k, 30)
+    with pytest.raises(VerificationError, match=message):
+        choose_s(Fraction(1), k)
+
+
+@pytest.mark.parametrize("s", [0, 14, 16, 29, 31, -15])
+def test_an_s_that_is_not_one_of_two_is_refused(s: int) -> None:
+    with pytest.raises(VerificationError, match=f"expected 30 or 15, found {s}"):
+        SgdSequence(SGD, 0, s)
+    with pytest.raises(VerificationError, match=f"expected 30 or 15, found {s}"):
+        SgdConstants.no_op(s)
+
+
+def test_s_belongs_to_sgd_alone() -> None:
+    with pytest.raises(VerificationError, match="the rule adam has no s"):
+        constants_sequence(Rule.ADAM, ADAM, 0, 30)
+    for rule in (Rule.SGD, Rule.SGD_MOMENTUM, Rule.NESTEROV):
+        with pytest.raises(VerificationError, match=f"the rule {rule.value} needs an s"):
+            constants_sequence(rule, SGD, 0)
+
+
+def test_hyper_parameters_must_fit_the_rule() -> None:
+    with pytest.raises(VerificationError, match="choose adamw"):
+        constants_sequence(Rule.ADAM, replace(ADAM, weight_decay=Fraction(1, 10)), 0)
+
+
+@pytest.mark.parametrize("k", [-4, 0, 8])
+def test_s_is_chosen_from_the_largest_learning_rate(k: int) -> None:
+    fine = (2**31 - Fraction(1, 2)) / Fraction(2) ** (34 - k)
+    coarse = (2**31 - Fraction(1, 2)) / Fraction(2) ** (19 - k)
+    assert choose_s(Fraction(0), k) == 30
+    assert choose_s(fine - TINY, k) == 30
+    assert choose_s(fine, k) == 15
+    assert choose_s(Fraction(2) ** k / 8, k) == 15
+    assert choose_s(coarse - TINY, k) == 15
+    with pytest.raises(VerificationError, match=r"lr = .* gives LR .*lower lr or raise grad_scale"):
+        choose_s(coarse, k)
+    with pytest.raises(VerificationError, match="lr is negative"):
+        choose_s(-TINY, k)
+
+
+@given(st.fractions(0, 4096), st.integers(0, 8))
+def test_the_chosen_s_serves_the_run(lr: Fraction, k: int) -> None:
+    s = choose_s(lr, k)
+    assert SgdSequence(SgdHyper(lr), k, s).at(1).LR < 2**31
+
+
+def test_no_op_constants_are_those_of_the_design() -> None:
+    assert AdamSequence(ADAM, 0).no_op() == AdamConstants(c1=0, c2=0, LR=0, E=1, D=0)
+    for s in (15, 30):
+        assert SgdSequence(SGD, 0, s).no_op() == SgdConstants(mu=2**15, cg=0, LR=0, s=s, D=0)
+
+
+def test_a_real_step_takes_the_whole_gradient() -> None:
+    assert SgdSequence(replace(SGD, momentum=Fraction(9, 10)), 0, 30).at(1) == SgdConstants(
+        mu=29491, cg=2**15, LR=1717986918, s=30, D=0
+    )
+
+
+REAL_ADAM = AdamConstants(c1=3277, c2=33, LR=1000, E=32, D=0)
+REAL_SGD = SgdConstants(mu=29491, cg=2**15, LR=1000, s=30, D=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("c1", 0),
+        ("c1", 2**15 + 1),
+        ("c2", 0),
+        ("c2", 2**15 + 1),
+        ("LR", -1),
+        ("LR", 2**30),
+        ("E", 0),
+        ("E", 2**29),
+        ("D", -1),
+        ("D", 2**28),
+    ],
+)
+def test_constants_of_adam_that_could_overflow_do_not_exist(name: str, value: int) -> None:
+    with pytest.raises(VerificationError, match=f"^{name} is out of range .*found {value}"):
+        replace(REAL_ADAM, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mu", -1),
+        ("mu", 2**15),
+        ("cg", 0),
+        ("cg", 1),
+        ("cg", 2**15 + 1),
+        ("LR", -1),
+        ("LR", 2**31),
+        ("D", -1),
+        ("D", 2**28),
+    ],
+)
+def test_constants_of_sgd_that_could_overflow_do_not_exist(name: str, value: int) -> None:
+    with pytest.raises(VerificationError, match=f"^{name} is out of range .*found {value}"):
+        replace(REAL_SGD, **{name: value})
+
+
+@pytest.mark.parametrize("change", [{"LR": 1}, {"D": 1}, {"E": 2}, {"c1": 1}, {"c2": 1}])
+def test_half_a_no_op_of_adam_does_not_exist(change: dict[str, int]) -> None:
+    with pytest.raises(VerificationError, match="out of range"):
+        replace(AdamConstants.no_op(), **change)
+
+
+@pytest.mark.parametrize("change", [{"LR": 1}, {"D": 1}, {"mu": 2**15 - 1}, {"cg": 2**15}])
+def test_half_a_no_op_of_sgd_does_not_exist(change: dict[str, int]) -> None:
+    with pytest.raises(VerificationError, match="out of range"):
+        replace(SgdConstants.no_op(30), **change)
+
+
+def test_effective_hyper_parameters_are_exact_decimals() -> None:
+    effective = AdamSequence(ADAM, 8).effective()
+    assert {name: decimal_text(value) for name, value in effective.items()} == {
+        "beta1": "0.899993896484375",
+        "beta2": "0.998992919921875",
+        "eps": decimal_text(Fraction(687, 2**36)),
+    }
+    assert decimal_text(SgdSequence(replace(SGD, momentum=Fraction(9, 10)), 0, 30).effective()["momentum"]) == (
+        "0.899993896484375"
+    )
+
+
+def test_eps_is_held_above_the_dead_band_of_v() -> None:
+    sequence = AdamSequence(ADAM, 0)
+    assert sequence.at(1).E == sequence.at(10**6).E == 32
+    assert sequence.effective()["eps"] == Fraction(32, 2**28)
+    assert AdamSequence(replace(ADAM, beta2=LARGEST_BETA), 0).at(1).E == 182
+    assert AdamSequence(replace(ADAM, beta2=Fraction(0)), 0).at(1).E == 3  # of eps: E_min is 2
+    assert AdamSequence(replace(ADAM, beta2=Fraction(0), eps=Fraction(0)), 0).at(1).E == 2
+
+
+def test_an_eps_ten_times_what_was_asked_for_is_coarse() -> None:
+    assert AdamSequence(ADAM, 0).eps_is_coarse()
+    assert not AdamSequence(ADAM, 8).eps_is_coarse()
+    tenth = Fraction(32, 2**28) / 10
+    assert AdamSequence(replace(ADAM, eps=tenth), 0).eps_is_coarse()
+    assert not AdamSequence(replace(ADAM, eps=tenth + TINY), 0).eps_is_coarse()
+    assert AdamSequence(replace(ADAM, eps=Fraction(0)), 8).eps_is_coarse()
+
+
+@given(
+    beta1=st.fractions(0, 1, max_denominator=10**6).filter(lambda beta: beta <= LARGEST_BETA),
+    beta2=st.fractions(0, 1, max_denominator=10**6).filter(lambda beta: beta <= LARGEST_BETA),
+    eps=st.fractions(0, Fraction(1, 100), max_denominator=10**12),
+    lr=st.fractions(0, Fraction(1, 1000), max_denominator=10**9),
+    k=st.integers(-8, 4),
+    t=st.integers(1, 40),
+)
+def test_constants_equal_the_oracle(
+    beta1: Fraction, beta2: Fraction, eps: Fraction, lr: Fraction, k: int, t: int
+) -> None:
+    texts = {
+        name: f"{value.numerator * 10**20 // value.denominator}e-20"
+        for name, value in {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}.items()
+    }
+    schedule = oracle.AdamSchedule({**texts, "weight_decay": "3"}, k)
+    schedule.advance(t)
+    wanted = schedule.constants(texts["lr"])
+    hyper = hyper_of(Rule.ADAMW, {**texts, "weight_decay": "3"})
+    if wanted.LR >= 2**30:
+        with pytest.raises(VerificationError, match="gives LR"):
+            constants_sequence(Rule.ADAMW, hyper, k).at(t)
+        return
+    found = constants_sequence(Rule.ADAMW, hyper, k).at(t)
+    assert found == AdamConstants(wanted.c1, wanted.c2, wanted.LR, wanted.E, wanted.Dt)

@@ -1,0 +1,186 @@
+"""Keys that sign notes: vectors of C2SP, Go and RFC 8032; texts, names and key material that are refused."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.keys import Algorithm, Ed25519Signer, PublicKey
+
+# C2SP signed-note, "Verifier keys", example.
+C2SP_KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+
+# golang.org/x/mod, sumdb/note/note_test.go.
+PETER_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+ENOCH_KEY = "EnochRoot+af0cfe78+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
+
+ALICE = Ed25519Signer("zk-autograd/key", bytes(range(32)))
+
+P = 2**255 - 19  # the field of Curve25519
+GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493  # L of RFC 8032
+
+
+def test_key_of_the_specification_is_read() -> None:
+    key = PublicKey.parse(C2SP_KEY)
+    assert (key.name, key.key_id.hex(), key.algorithm) == ("example.com/foo", "530d903a", Algorithm.ED25519)
+
+
+def test_signer_makes_the_key_and_signature_of_rfc_8032_section_7_1_test_1() -> None:
+    seed = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+    signer = Ed25519Signer("k", seed)
+    assert signer.public_key.raw.hex() == "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    assert signer.sign("").hex() == (
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+        "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
+    )
+
+
+def test_signature_is_of_one_text_by_one_key() -> None:
+    key, signature = ALICE.public_key, ALICE.sign("text\n")
+    key.verify("text\n", signature)
+    bad = [signature[:-1], signature + b"\x00", bytes(64), b"", signature[32:] + signature[:32]]
+    for wrong in bad:
+        with pytest.raises(VerificationError, match="wrong signature by the key zk-autograd/key"):
+            key.verify("text\n", wrong)
+    for text in ("text", "Text\n", ""):
+        with pytest.raises(VerificationError, match="wrong signature"):
+            key.verify(text, signature)
+    with pytest.raises(VerificationError, match="wrong signature"):
+        Ed25519Signer(ALICE.name, bytes(32)).public_key.verify("text\n", signature)
+
+
+def test_text_with_a_surrogate_is_not_signed() -> None:
+    with pytest.raises(VerificationError, match="lone surrogate"):
+        ALICE.sign("\ud800")
+    with pytest.raises(VerificationError, match="lone surrogate"):
+        ALICE.public_key.verify("\ud800", bytes(64))
+
+
+def test_signature_with_the_group_order_added_is_wrong() -> None:
+    good = ALICE.sign("text\n")
+    scalar = int.from_bytes(good[32:], "little") + GROUP_ORDER
+    with pytest.raises(VerificationError, match="wrong signature"):
+        ALICE.public_key.verify("text\n", good[:32] + scalar.to_bytes(32, "little"))
+
+
+@pytest.mark.parametrize("vkey", [PETER_KEY, ENOCH_KEY, C2SP_KEY, ALICE.public_key.encode()])
+def test_key_has_one_text(vkey: str) -> None:
+    assert PublicKey.parse(vkey).encode() == vkey
+    for start in range(len(vkey)):
+        for end in range(start, len(vkey) + (start > 0)):
+            with pytest.raises(VerificationError):
+                PublicKey.parse(vkey[start:end])
+    for index, character in enumerate(vkey):
+        with pytest.raises(VerificationError):
+            PublicKey.parse(vkey[:index] + chr(ord(character) + 1) + vkey[index + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "not of the form"),
+        ("k", "not of the form"),
+        ("k+00000000", "not of the form"),
+        (f"{PETER_KEY}\n", "not base64"),
+        (f"{PETER_KEY}+", "not (canonical )?base64"),
+        (PETER_KEY.replace("c74f20a3", "C74F20A3"), "ID that is not the hash"),
+        (PETER_KEY.replace("c74f20a3", "0c74f20a3"), "ID that is not the hash"),
+        (PETER_KEY.replace("PeterNeumann", "Peter"), "ID that is not the hash"),
+        (
+            "PeterNeumann+cc469956+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TWBADKEY==",
+            "not canonical base64",
+        ),
+        ("k+00000000+", "signature type that is not supported"),
+        ("k+00000000+AQ==", "wrong length"),
+        # The next is Go's: a signature type that nobody knows, with its right hash.
+        ("PeterNeumann+173116ae+ZRpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", "signature type .* found 65"),
+        ("k+00000000+BBpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", "signature type .* found 04"),
+    ],
+)
+def test_text_that_is_no_key_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(VerificationError, match=reason):
+        PublicKey.parse(text)
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_key_of_another_length_is_refused(length: int) -> None:
+    with pytest.raises(VerificationError, match="wrong length"):
+        PublicKey("k", Algorithm.ED25519, b"\x09" * length)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a b",
+        "a+b",
+        "a\nb",
+        "a\u00a0b",
+        "a\u2028b",
+        "a\x85b",
+        "a\x00",
+        "\x1f",
+        "\x9b",
+        "\ud800",
+        "k" * 256,
+    ],
+    ids=ascii,
+)
+def test_name_that_can_not_stand_in_a_note_is_refused(name: str) -> None:
+    with pytest.raises(VerificationError, match="key name"):
+        PublicKey(name, Algorithm.ED25519, ALICE.public_key.raw)
+    with pytest.raises(VerificationError, match="key name"):
+        Ed25519Signer(name, ALICE.seed)
+
+
+def test_key_names_are_otherwise_free() -> None:
+    for name in ("k", "k" * 255, "\u00e9" * 127, "zk-autograd/key", "oid/1.3.6.1.4.1", "=\u2014="):
+        key = Ed25519Signer(name, ALICE.seed).public_key
+        assert PublicKey.parse(key.encode()) == key
+
+
+@pytest.mark.parametrize("length", [0, 31, 33, 64])
+def test_seed_of_another_length_is_refused(length: int) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Ed25519Signer("k", bytes(length))
+
+
+def test_seed_is_not_printed() -> None:
+    assert ALICE.seed.hex() not in repr(ALICE)
+    assert repr(ALICE.seed) not in repr(ALICE)
+
+
+def encoded(y: int, sign: int) -> bytes:
+    return (y | sign << 255).to_bytes(32, "little")
+
+
+@pytest.mark.parametrize("sign", [0, 1])
+def test_key_of_small_order_is_refused(sign: int) -> None:
+    # A point of order 8 doubled has order 4 and y = 0, so that x^2 = -y^2 by the addition law, and the
+    # curve's equation becomes d y^4 + 2 y^2 - 1 = 0. Roots by exponentiation, since P = 5 mod 8.
+    d = -121665 * pow(121666, -1, P) % P
+    i = pow(2, (P - 1) // 4, P)
+
+    def roots(square: int) -> list[int]:
+        candidates = [pow(square, (P + 3) // 8, P) * factor % P for factor in (1, i, -1, -i)]
+        return [root for root in candidates if root * root % P == square % P]
+
+    eighth = {y for root in roots(1 + d) for y in roots((root - 1) * pow(d, -1, P))}
+    assert len(eighth) == 2
+    assert all((d * y**4 + 2 * y**2 - 1) % P == 0 for y in eighth)
+    for y in {0, 1, P - 1} | eighth:
+        with pytest.raises(VerificationError, match="small order"):
+            PublicKey("k", Algorithm.ED25519, encoded(y, sign))
+
+
+def test_key_of_small_order_would_verify_every_text() -> None:
+    identity = encoded(1, 0)
+    key = Ed25519PublicKey.from_public_bytes(identity)
+    for text in (b"one text", b"another"):
+        key.verify(identity + bytes(32), text)  # raises nothing: this is why such keys are refused
+
+
+@pytest.mark.parametrize("sign", [0, 1])
+def test_key_that_is_not_reduced_is_refused(sign: int) -> None:
+    for y in range(P, 2**255):
+        with pytest.raises(VerificationError, match="not canonical"):
+            PublicKey("k", Algorithm.ED25519, encoded(y, sign))
