@@ -1,6 +1,39 @@
-"""Hypothesis draws the same examples in every run, and a slow machine is no failure."""
+"""Shared by all tests: Hypothesis draws the same examples in every run, and one cache of SRS and keys serves every real proof.
 
+The cache lies in the checkout (`.cache/tests`), so that a second run of the tests makes no key again. Its SRS is made here, so the tests
+know its secret in principle: it is good for tests alone.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from zk_autograd.prove.ezkl.child import Child
+from zk_autograd.prove.ezkl.keys import Cache, make_srs
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
+
+TEST_CACHE = Path(__file__).parent.parent / ".cache" / "tests"
+
+
+@pytest.fixture(scope="session")
+def ezkl_cache() -> Cache:
+    """A cache with one SRS of 2^16 rows in it."""
+    if find_spec("ezkl") is None:
+        pytest.skip("EZKL is not installed: pip install 'zk-autograd[ezkl]'")
+    cache = Cache(TEST_CACHE)
+    if not cache.srs_digests():
+        made = TEST_CACHE / "made.srs"
+        made.unlink(missing_ok=True)
+        make_srs(made, Child())
+        cache.add_srs(made)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def srs_digest(ezkl_cache: Cache) -> bytes:
+    """The digest of the SRS in `ezkl_cache`."""
+    return ezkl_cache.srs_digests()[0]

@@ -1,0 +1,161 @@
+"""Real proofs: what the backend makes, the verifier accepts, and nothing near it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zk_autograd.core.errors import ProverError, UsageError, VerificationError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.ezkl import catalogue
+from zk_autograd.prove.ezkl.backend import EzklBackend, draw_salt
+from zk_autograd.prove.ezkl.child import Child
+from zk_autograd.prove.ezkl.field import MODULUS
+from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.prove.ezkl.sample import sample
+from zk_autograd.prove.ezkl.verify import EzklVerifier, commitments_of, salt_elements
+from zk_autograd.prove.protocol import BlockProof, BlockWitness
+
+pytestmark = [pytest.mark.ezkl, pytest.mark.slow]
+
+Proved = tuple[EzklBackend, Statement, BlockWitness, BlockProof]
+
+
+@pytest.fixture(scope="module", params=[(Rule.ADAM, "adam-n32-t64", 5), (Rule.SGD_MOMENTUM, "sgd-momentum-n128-t32", 3)])
+def proved(request: pytest.FixtureRequest, ezkl_cache: Cache, srs_digest: bytes) -> Proved:
+    rule, name, no_ops = request.param
+    circuit = catalogue.load(name)
+    backend = EzklBackend(circuit, srs_digest, ezkl_cache)
+    statement, witness = sample(rule, circuit.block, circuit.steps, draw_salt, no_ops=no_ops)
+    return backend, statement, witness, backend.prove(statement, witness)
+
+
+@pytest.fixture
+def verifier(proved: Proved, ezkl_cache: Cache) -> EzklVerifier:
+    return EzklVerifier(proved[0].prover, ezkl_cache)
+
+
+def test_the_verifier_accepts_and_reads_the_same_commitments(proved: Proved, verifier: EzklVerifier) -> None:
+    _, statement, _, proof = proved
+    found = verifier.verify(statement, proof.proof)
+    assert (found.state_in, found.state_out, found.gradient) == (proof.state_in, proof.state_out, proof.gradient)
+
+
+def test_each_commitment_is_the_one_to_its_tensor(proved: Proved, verifier: EzklVerifier) -> None:
+    _, _, witness, proof = proved
+    messages = [(witness.states[s][0], witness.salts[f"{s}_in"]) for s in proof.state_in]
+    messages += [(witness.states[s][-1], witness.salts[f"{s}_out"]) for s in proof.state_out]
+    messages.append((witness.gradients.reshape(-1), witness.salts["G"]))
+    expected = [*proof.state_in.values(), *proof.state_out.values(), proof.gradient]
+    assert verifier.commit_all(messages) == expected
+    other = draw_salt()
+    assert verifier.commit(witness.states["W"][0], other) != proof.state_in["W"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"header_digest": bytes(32)},
+        {"segment": 1},
+        {"first_step": 2},
+        {"block": 1},
+    ],
+    ids=lambda c: next(iter(c)),
+)
+def test_a_proof_is_refused_at_another_place(proved: Proved, verifier: EzklVerifier, change: dict[str, object]) -> None:
+    _, statement, _, proof = proved
+    with pytest.raises(VerificationError, match="does not verify"):
+        verifier.verify(replace(statement, **change), proof.proof)  # type: ignore[arg-type]
+
+
+def test_a_proof_is_refused_for_other_constants(proved: Proved, verifier: EzklVerifier) -> None:
+    _, statement, _, proof = proved
+    first = replace(statement.constants[0], LR=statement.constants[0].LR + 1)
+    with pytest.raises(VerificationError, match="does not verify"):
+        verifier.verify(replace(statement, constants=(first, *statement.constants[1:])), proof.proof)
+
+
+def test_a_proof_of_another_length_is_refused(proved: Proved, verifier: EzklVerifier) -> None:
+    _, statement, _, proof = proved
+    # EZKL itself accepts trailing bytes: the length check is ours.
+    for changed in (proof.proof + b"\0", proof.proof[:-1], b"", proof.proof * 2):
+        with pytest.raises(VerificationError, match="wrong length"):
+            verifier.verify(statement, changed)
+
+
+def test_a_changed_byte_anywhere_is_refused(proved: Proved, verifier: EzklVerifier) -> None:
+    _, statement, _, proof = proved
+    for position in range(31, len(proof.proof), len(proof.proof) // 12):
+        changed = bytearray(proof.proof)
+        changed[position] ^= 1
+        with pytest.raises(VerificationError, match="does not verify"):
+            verifier.verify(statement, bytes(changed))
+
+
+def test_a_proof_under_another_srs_is_refused(proved: Proved, tmp_path: Path) -> None:
+    backend, statement, _, proof = proved
+    if backend.prover.circuit.startswith("adam"):
+        pytest.skip("one circuit is enough: another SRS costs half a minute")
+    from zk_autograd.prove.ezkl.keys import make_srs
+
+    cache = Cache(tmp_path / "cache")
+    make_srs(tmp_path / "srs", Child())
+    other = replace(backend.prover, srs_digest=cache.add_srs(tmp_path / "srs"))
+    with pytest.raises(VerificationError, match="does not verify"):
+        EzklVerifier(other, cache).verify(statement, proof.proof)
+
+
+def test_the_same_segment_with_other_salts_commits_differently(proved: Proved) -> None:
+    _, _, witness, proof = proved
+    changed = replace(witness, salts={name: draw_salt() for name in witness.salts})
+    commitments = commitments_of(proved[0]._circuit, proof.proof)
+    again = proved[0].commit(changed.states["W"][0], changed.salts["W_in"])
+    assert again != commitments.state_in["W"]
+
+
+def test_a_witness_that_breaks_the_rule_is_refused_before_proving(proved: Proved) -> None:
+    backend, statement, witness, _ = proved
+    states = {name: values.copy() for name, values in witness.states.items()}
+    states["W"][3:, 7] += 1
+    with pytest.raises(ProverError, match="breaks the rule"):
+        backend.prove(statement, replace(witness, states=states))
+
+
+def test_a_prover_that_takes_too_long_is_ended(proved: Proved, ezkl_cache: Cache) -> None:
+    backend, statement, witness, _ = proved
+    hasty = EzklBackend(backend._circuit, backend.prover.srs_digest, ezkl_cache, prove_seconds=0.5)
+    with pytest.raises(ProverError, match=r"longer than 0 s|longer than 1 s"):
+        hasty.prove(statement, witness)
+
+
+def test_a_circuit_that_is_not_the_catalogues_is_refused(proved: Proved, ezkl_cache: Cache) -> None:
+    prover = proved[0].prover
+    changes: list[dict[str, object]] = [
+        {"circuit": "adam-n1-t1"},
+        {"circuit_digest": bytes(32)},
+        {"version": "23.0.4"},
+        {"block": prover.block + 1},
+        {"steps": prover.steps - 1},
+    ]
+    for change in changes:
+        with pytest.raises(VerificationError, match="catalogue"):
+            EzklVerifier(replace(prover, **change), ezkl_cache)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="not in"):
+        EzklVerifier(replace(prover, srs_digest=bytes(32)), ezkl_cache)
+
+
+def test_salts_are_canonical_field_elements() -> None:
+    salt = draw_salt()
+    assert len(salt_elements(salt)) == 8
+    with pytest.raises(VerificationError, match="wrong length"):
+        salt_elements(salt[:-1])
+    with pytest.raises(VerificationError, match="below the field's order"):
+        salt_elements(MODULUS.to_bytes(32, "little") + salt[32:])
+    assert len({draw_salt() for _ in range(10)}) == 10
+
+
+def test_a_sample_is_fixed_by_its_seed() -> None:
+    one, two = (sample(Rule.ADAM, 4, 3, draw_salt, seed=7)[1] for _ in range(2))
+    assert all(np.array_equal(one.states[s], two.states[s]) for s in one.states)
