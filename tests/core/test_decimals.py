@@ -57,11 +57,10 @@ def test_the_largest_exponents_are_read() -> None:
 
 def test_a_long_text_is_refused_by_its_length_and_not_repeated_whole() -> None:
     assert parse_decimal("1" * MAX_TEXT, "lr") == int("1" * MAX_TEXT)
-    with pytest.raises(VerificationError) as refusal:
-        parse_decimal("1" * (MAX_TEXT + 1), "lr")
-    assert len(str(refusal.value)) < 200
-    with pytest.raises(VerificationError):
-        parse_decimal("0" * 1_000_000, "lr")
+    for length in (MAX_TEXT + 1, 1_000_000):
+        with pytest.raises(VerificationError) as refusal:
+            parse_decimal("1" * length, "lr")
+        assert len(str(refusal.value)) < 200
 
 
 @given(DECIMALS)

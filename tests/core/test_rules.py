@@ -289,6 +289,15 @@ def test_adam_refuses_an_input_out_of_range(column: int, value: int, what: str) 
     assert error.advice
 
 
+def test_a_weight_out_of_range_is_refused_even_if_the_step_would_bring_it_back() -> None:
+    W, zero, G = vector([2**45]), vector([0]), vector([2**25])
+    with pytest.raises(RangeError, match=f"weight of .* is {2**45},"):
+        adam_trace(AdamState(W, zero, zero), G, ADAM)
+    for sgd_like, _ in SGD_RULES:
+        with pytest.raises(RangeError, match=f"weight of .* is {2**45},"):
+            sgd_like(SgdState(W, zero), G, SGD)
+
+
 def test_the_message_about_a_negative_second_moment_says_so() -> None:
     with pytest.raises(RangeError, match=r"second moment of .* is -7.* must not be negative"):
         adam_trace(AdamState(vector([0]), vector([0]), vector([-7])), vector([0]), ADAM)

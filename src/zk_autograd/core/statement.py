@@ -62,9 +62,9 @@ class StatementBuilder:
 
     def of_segment(self, segment: Segment) -> list[Statement]:
         """The statement of each block's proof of a segment."""
-        by_group = {
-            b.group: self.constants(b.group, segment.first, segment.last, segment.lr) for b in self._header.blocks
-        }
+        # Each group once: asking for a group's steps again would begin at its first step, and take the square of their number.
+        groups = {b.group for b in self._header.blocks}
+        by_group = {g: self.constants(g, segment.first, segment.last, segment.lr) for g in groups}
         return [
             Statement(self._digest, segment.index, segment.first, i, b.size, by_group[b.group])
             for i, b in enumerate(self._header.blocks)

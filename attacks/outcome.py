@@ -1,0 +1,17 @@
+"""What became of an attack."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`refused` is whether every variant of the attack was; `refused_by` names what refused it, `gain` what it would have won."""
+
+    name: str
+    refused: bool
+    refused_by: str
+    gain: str
+
+    def __str__(self) -> str:
+        verdict = f"refused by {self.refused_by}" if self.refused else "NOT REFUSED"
+        return f"{self.name}: {verdict}\n  it would have gained: {self.gain}"

@@ -1,0 +1,274 @@
+"""A segment in the hands of a hostile prover: every committed value is theirs, and hints are solved for in the field.
+
+States and gradients are integers or field elements, (T+1) or T rows of n. For given states and gradients `Segment.tensors` chooses the
+hints that satisfy as many lookups as they can: a value x = lo + R*hi is split into two table entries wherever that is possible
+(0 <= x <= TABLE_MAX * (R + 1)), and nowhere else; where it is not, one of the two must leave the table, and `spare` names the one. So a
+cheat is written down as the states that the prover wants, and ends at exactly the check that stands in its way.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import isqrt
+from typing import Any
+
+import numpy as np
+
+from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.prove.ezkl.field import MODULUS, centred, inverse
+from zk_autograd.prove.ezkl.layout import CONTEXT, Layout
+from zk_autograd.prove.ezkl.relations import (
+    HALF,
+    OFFSET_G,
+    OFFSET_U,
+    OFFSET_W,
+    RADIX,
+    SALTS,
+    SHIFT,
+    TABLE_MAX,
+)
+from zk_autograd.prove.ezkl.rules import CIRCUITS, RuleCircuit
+from zk_autograd.prove.ezkl.witness import Tensors, public_values, violations
+
+ONE = 2**SHIFT
+TWO_LIMBS = TABLE_MAX * (RADIX + 1)
+"""The largest value of two limbs."""
+
+FAR = 2**80
+"""Beyond every integer that a cheat is about: a larger element is negative, or a fraction."""
+
+Rows = tuple[tuple[int, ...], ...]
+"""A state's (T+1, n) or the gradients' (T, n) values: integers, negative ones included, or field elements."""
+
+State = dict[str, int]
+"""One element's state."""
+
+
+def element(value: int | Fraction) -> int:
+    """An integer as it is, a fraction as the field element that it is."""
+    return value if isinstance(value, int) else value.numerator * inverse(value.denominator) % MODULUS
+
+
+def exact_step(state: Mapping[str, int], gradient: int | Fraction, constants: StepConstants) -> State:
+    """One element's next state by the rule, on unlimited integers and without its range checks (which the prover would leave out).
+
+    A gradient that is no integer is taken as it is: every quotient is floored, so the next state is one of integers all the same.
+    """
+    if isinstance(constants, AdamConstants):
+        c = constants
+        moment = state["M"] + (c.c1 * (ONE * gradient - state["M"]) + ONE // 2) // ONE
+        second = state["V"] + (c.c2 * (gradient * gradient - state["V"]) + ONE // 2) // ONE
+        divisor = isqrt(second) + c.E
+        update = (2 * c.LR * ((moment + ONE // 2) // ONE) + divisor) // (2 * divisor)
+        return {"W": state["W"] - update, "M": moment, "V": second}
+    assert isinstance(constants, SgdConstants)
+    buffer = (constants.mu * state["B"] + constants.cg * gradient + ONE // 2) // ONE
+    update = (constants.LR * buffer + 2 ** (constants.s - 1)) >> constants.s
+    return {"W": state["W"] - update, "B": buffer}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What a prover claims: `states` and `gradients` as they choose, `constants` as the verifier fixes them.
+
+    `spare` are the lookups to break where one must be broken; `hints` overrides single hints: {(name, step, index): element(value)}.
+    """
+
+    rule: str
+    constants: tuple[StepConstants, ...]
+    states: Mapping[str, Rows]
+    gradients: Rows
+    spare: frozenset[str] = frozenset()
+    hints: Mapping[tuple[str, int, int], int] = field(default_factory=dict)
+
+    @classmethod
+    def honest(
+        cls, rule: str, constants: Sequence[StepConstants], start: Sequence[Mapping[str, int]], gradients: Sequence[Sequence[int | Fraction]]
+    ) -> "Segment":
+        """The exact trajectory from `start` (one state an element) under `gradients` (T, n)."""
+        rows = [list(start)]
+        for step, row in zip(constants, gradients, strict=True):
+            rows.append([exact_step(s, g, step) for s, g in zip(rows[-1], row, strict=True)])
+        states = {name: tuple(tuple(s[name] for s in row) for row in rows) for name in start[0]}
+        return cls(rule, tuple(constants), states, tuple(tuple(map(element, row)) for row in gradients))
+
+    @property
+    def block(self) -> int:
+        return len(self.gradients[0])
+
+    @property
+    def steps(self) -> int:
+        return len(self.constants)
+
+    def with_state(self, name: str, time: int, index: int, value: int | Fraction) -> "Segment":
+        """The same claim with one value of one state replaced, and nothing after it recomputed."""
+        rows = [list(row) for row in self.states[name]]
+        rows[time][index] = element(value)
+        return replace(self, states={**self.states, name: tuple(map(tuple, rows))})
+
+    def continued(self, time: int) -> "Segment":
+        """The same claim up to the state at `time`, and the exact rule from there."""
+        start = [{name: rows[time][i] for name, rows in self.states.items()} for i in range(self.block)]
+        rest = Segment.honest(self.rule, self.constants[time:], start, self.gradients[time:])
+        return replace(self, states={name: (*rows[:time], *rest.states[name]) for name, rows in self.states.items()})
+
+    def with_gradient(self, step: int, index: int, value: int | Fraction) -> "Segment":
+        """The same claim with one gradient replaced."""
+        rows = [list(row) for row in self.gradients]
+        rows[step][index] = element(value)
+        return replace(self, gradients=tuple(map(tuple, rows)))
+
+    def sparing(self, *names: str) -> "Segment":
+        """The same claim, which breaks these lookups where it must break one."""
+        return replace(self, spare=frozenset(names))
+
+    def quotient(self, step: int, index: int) -> int:
+        """The U that the rule gives for the claim's own next M and V (or its Mh and S, if they are the prover's), or next B."""
+        c, after = self.constants[step], {name: rows[step + 1][index] for name, rows in self.states.items()}
+        if isinstance(c, SgdConstants):
+            return (c.LR * after["B"] + 2 ** (c.s - 1)) >> c.s
+        assert isinstance(c, AdamConstants)
+        given = self.hints
+        divisor = given.get(("S", step, index), isqrt(after["V"])) + c.E
+        moment = given.get(("Mh", step, index), (after["M"] + ONE // 2) >> SHIFT)
+        return (2 * c.LR * moment + divisor) // (2 * divisor)
+
+    def with_hint(self, name: str, step: int, index: int, value: int | Fraction) -> "Segment":
+        """The same claim with a hint of the prover's own choice; those that follow from it are solved for again."""
+        return replace(self, hints={**self.hints, (name, step, index): element(value)})
+
+    def tensors(self, circuit: RuleCircuit | None = None) -> Tensors:
+        """The committed tensors of the claim for `circuit` (default: the published relations)."""
+        circuit = circuit or CIRCUITS[self.rule]
+        layout = Layout(circuit.relations, self.block, self.steps)
+        arrays = {name: np.array(rows, dtype=object) for name, rows in self.states.items()}
+        parts: dict[str, Any] = {f"{s}_between": v for s, v in circuit.between(arrays, self.constants).items()}
+        parts |= self._hints()
+        parts |= self._weight_limbs()
+        aux: list[int] = []
+        for name in layout.aux:
+            if name == "public":
+                aux += public_values(layout, circuit, self.constants, [12345] * CONTEXT)
+            else:
+                aux += [int(v) for v in np.asarray(parts[name], dtype=object).reshape(-1)]
+        values = {f"{s}_in": list(self.states[s][0]) for s in layout.relations.states}
+        values |= {f"{s}_out": list(self.states[s][-1]) for s in layout.relations.states}
+        values |= {"G": [g for row in self.gradients for g in row], "aux": aux}
+        return {name: [v % MODULUS for v in (*values[name], *([7] * SALTS))] for name in layout.lengths}
+
+    def refusals(self, circuit: RuleCircuit | None = None) -> list[str]:
+        """The lines of the lookups that refuse the claim, each once, in order; empty if the circuit accepts it.
+
+        An output that isn't 1 refuses nothing itself: the line of the penalties does.
+        """
+        circuit = circuit or CIRCUITS[self.rule]
+        layout = Layout(circuit.relations, self.block, self.steps)
+        found = violations(layout, self.tensors(circuit), limit=10**6)
+        return list(dict.fromkeys(v.line for v in found if not 0 <= v.value <= TABLE_MAX))
+
+    def _hints(self) -> dict[str, list[list[int]]]:
+        solve = _adam_hints if self.rule == "adam" else _momentum_hints
+        names = CIRCUITS[self.rule].relations.hints
+        out: dict[str, list[list[int]]] = {name: [[0] * self.block for _ in range(self.steps)] for name in names}
+        for step, constants in enumerate(self.constants):
+            for i in range(self.block):
+                before, after = ({s: rows[t][i] for s, rows in self.states.items()} for t in (step, step + 1))
+                given = {name: v for (name, t, e), v in self.hints.items() if (t, e) == (step, i)}
+                found = solve(constants, before, after, self.gradients[step][i], self.spare, given)
+                for name in names:
+                    out[name][step][i] = found[name]
+        return out
+
+    def _weight_limbs(self) -> dict[str, list[int]]:
+        out: dict[str, list[int]] = {}
+        for end, row in (("in", self.states["W"][0]), ("out", self.states["W"][-1])):
+            limbs = [_three_limbs(w + OFFSET_W, [f"w{k}_{end}" for k in (0, 1, 2)], self.spare) for w in row]
+            out[f"w1_{end}"], out[f"w2_{end}"] = [w1 for w1, _ in limbs], [w2 for _, w2 in limbs]
+        return out
+
+
+def two_limbs(value: int, high: str, spare: frozenset[str]) -> tuple[int, int]:
+    """(lo, hi) with lo + R*hi = `value` in the field. Both are in the table if they can be; else hi leaves it if `spare` has its name,
+    and lo if not."""
+    value %= MODULUS
+    if value <= TWO_LIMBS:
+        hi = min(value // RADIX, TABLE_MAX)
+    elif high in spare:
+        lo = centred(value) % RADIX
+        return lo, (value - lo) * inverse(RADIX) % MODULUS
+    else:
+        hi = TABLE_MAX if value < FAR else 0
+    return (value - RADIX * hi) % MODULUS, hi
+
+
+def _three_limbs(value: int, names: Sequence[str], spare: frozenset[str]) -> tuple[int, int]:
+    """The two upper limbs of three."""
+    value %= MODULUS
+    square = RADIX * RADIX
+    if names[2] in spare and value > TABLE_MAX * square + TWO_LIMBS:
+        rest = centred(value) % square
+        return rest // RADIX, (value - rest) * inverse(square) % MODULUS
+    top = min(value // square, TABLE_MAX) if value < FAR else 0
+    return two_limbs(value - top * square, names[1], spare)[1], top
+
+
+def _adam_hints(
+    constants: StepConstants,
+    before: Mapping[str, int],
+    after: Mapping[str, int],
+    gradient: int,
+    spare: frozenset[str],
+    given: Mapping[str, int],
+) -> dict[str, int]:
+    c = constants
+    assert isinstance(c, AdamConstants)
+    moment = centred(after["M"])
+    # An M' that is no integer has no integer Mh: then the fraction that puts rm to 1.
+    rounded = (moment + ONE // 2) >> SHIFT if abs(moment) < 2**50 else (moment + HALF - 1) * inverse(ONE)
+    rounded = given.get("Mh", rounded)
+    root = given.get("S", isqrt(after["V"] % MODULUS)) % MODULUS
+    below = (root * root + 2 * root - after["V"]) % MODULUS  # t; and e is 2*S - t
+    t0, t1 = two_limbs(below, "t1", spare)
+    e0, e1 = two_limbs(2 * root - below, "e1", spare)
+    update = before["W"] - after["W"]
+    divisor = root + c.E
+    remainder = 2 * c.LR * rounded + divisor - 2 * divisor * update
+    return {
+        "G1": two_limbs(gradient + OFFSET_G, "G1", spare)[1],
+        "Mh": rounded,
+        "m1": two_limbs(rounded + OFFSET_G, "m1", spare)[1],
+        "h": (t0 + e0) * inverse(2) % MODULUS,
+        "s1": t1 + e1,
+        "e1": e1,
+        "u1": two_limbs(update + OFFSET_U, "u1", spare)[1],
+        "a1": two_limbs(remainder, "a1", spare)[1],
+        "b1": two_limbs(2 * divisor - 1 - remainder, "b1", spare)[1],
+    }
+
+
+def _momentum_hints(
+    constants: StepConstants,
+    before: Mapping[str, int],
+    after: Mapping[str, int],
+    gradient: int,
+    spare: frozenset[str],
+    given: Mapping[str, int],
+) -> dict[str, int]:
+    c = constants
+    assert isinstance(c, SgdConstants)
+    update = before["W"] - after["W"]
+    remainder = centred(c.LR * after["B"] + 2 ** (c.s - 1) - 2**c.s * update)
+    if c.s == SHIFT:
+        high = 1
+    elif abs(remainder) >= 2**40:  # no integer: r0 = 1, if r1 may be a fraction
+        high = remainder * inverse(ONE) + 1 if "r1" in spare else 1
+    else:
+        high = (remainder >> SHIFT) + 1
+        if "r1" not in spare:
+            high = max(1, min(ONE, high))
+    return {
+        "G1": two_limbs(gradient + OFFSET_G, "G1", spare)[1],
+        "B1": two_limbs(after["B"] + OFFSET_G, "B1", spare)[1],
+        "u1": two_limbs(update + OFFSET_U, "u1", spare)[1],
+        "r1": given.get("r1", high),
+    }

@@ -1,0 +1,165 @@
+"""`zk-verify`: judges a run, or a root of it, as an auditor does."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zk_autograd.cli.output import Output, run_command
+from zk_autograd.core.errors import UsageError, VerificationError
+
+if TYPE_CHECKING:
+    from zk_autograd.core.keys import PublicKey
+    from zk_autograd.verify.policy import Level, Policy
+
+MAX_KEY_FILE = 64 * 1024
+
+_STYLES = {
+    r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<ok>passed)$": "green",
+    r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<bad>failed)$": "bold red",
+    r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<less>not shown|skipped|absent|not reached)$": "yellow",
+    r"(?m)^verdict: (?P<bad>FAILED)$": "bold red",
+    r"(?m)^verdict: (?P<less>UNPINNED)$": "bold yellow",
+    r"(?m)^verdict: (?P<ok>L0.*)$": "bold green",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zk-verify",
+        description="Judges a training run by its evidence, in eleven numbered steps, and says which levels it reaches.",
+        epilog="Exit status: 0 everything required was shown, 1 the evidence is false or malformed, 2 wrong usage or no such run, "
+        "3 nothing false found but less shown than required, 130 interrupted.",
+    )
+    parser.add_argument(
+        "target", metavar="RUN | ROOT@SIZE", help="a run's folder, or a root and its size that you have from elsewhere"
+    )
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="RUN", help="with ROOT@SIZE: the folder that should have this root"
+    )
+    parser.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="the trainer's public key, or a file with it; all that are given must have signed",
+    )
+    parser.add_argument(
+        "--srs-digest",
+        action="append",
+        default=[],
+        metavar="HEX",
+        help="SHA-256 of an SRS that the trainer can't have made; those of public ceremonies are known",
+    )
+    parser.add_argument(
+        "--srs",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="an SRS file to keep in the cache; this does not allow it",
+    )
+    parser.add_argument(
+        "--sample", type=int, metavar="K", help="verify K proofs instead of all: first, last and K-2 at random"
+    )
+    parser.add_argument(
+        "--beacon", metavar="TEXT", help="draw the sample from this text, later than the log, instead of own randomness"
+    )
+    parser.add_argument("--accept-sample", action="store_true", help="let a sample be enough where L1 is required")
+    parser.add_argument(
+        "--require", default="L1", metavar="LEVELS", help="what must be shown: L0, L1, or L0,L1 (default: L1)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    return parser
+
+
+def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
+    """The policy that the flags make, and the run's folder. UsageError for flags that contradict each other."""
+    from zk_autograd.verify.ceremonies import CEREMONIES
+    from zk_autograd.verify.policy import Policy, TreeHead
+
+    head, folder = None, Path(arguments.target)
+    if arguments.source is not None:
+        head, folder = TreeHead.parse(arguments.target), arguments.source
+    elif "@" in arguments.target and not folder.exists():
+        TreeHead.parse(arguments.target)
+        raise UsageError("a root alone holds no evidence: say where the run is with --from RUN")
+    policy = Policy(
+        keys=tuple(_key(text) for text in arguments.key),
+        srs=frozenset({*CEREMONIES, *(_digest(text) for text in arguments.srs_digest)}),
+        require=frozenset(_level(text) for text in arguments.require.split(",")),
+        head=head,
+        sample=arguments.sample,
+        beacon=arguments.beacon,
+        accept_sample=arguments.accept_sample,
+    )
+    return policy, folder
+
+
+def _key(text: str) -> "PublicKey":
+    """The key that the text is, or that the file of that name holds on its only line."""
+    from zk_autograd.core.keys import PublicKey
+    from zk_autograd.run.files import read_bounded
+
+    try:
+        return PublicKey.parse(text)
+    except VerificationError as error:
+        if not Path(text).exists():
+            raise UsageError(f"--key {text[:100]!r} is neither a file nor a public key: {error}") from error
+    try:
+        lines = read_bounded(Path(text).resolve(), MAX_KEY_FILE).decode("utf-8").split()
+        if len(lines) != 1:  # what the file holds is not repeated: it may be a secret key
+            raise UsageError(f"--key {text}: the file does not hold a public key on one line; `zk-key show` prints it")
+        return PublicKey.parse(lines[0])
+    except (VerificationError, UnicodeDecodeError) as error:
+        raise UsageError(f"--key {text}: the file holds no public key: {type(error).__name__}") from error
+
+
+def _digest(text: str) -> bytes:
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        digest = b""
+    if len(digest) != 32 or len(text) != 64:
+        raise UsageError(
+            f"--srs-digest {text[:100]!r} is no SHA-256: 64 hexadecimal digits; `zk-circuit srs --digest FILE` prints it"
+        )
+    return digest
+
+
+def _level(text: str) -> "Level":
+    from zk_autograd.verify.policy import Level
+
+    try:
+        return Level(text)
+    except ValueError as error:
+        raise UsageError(f"--require: there is no level {text[:40]!r} yet; the levels are L0 and L1") from error
+
+
+def _verify(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.prove.ezkl.keys import Cache
+    from zk_autograd.run.reader import RunReader
+    from zk_autograd.verify.systems import EzklSystem, installed_ezkl
+    from zk_autograd.verify.verifier import Verifier
+
+    policy, folder = _policy(arguments)
+    with RunReader(folder) as files:
+        cache = Cache()
+        for path in arguments.srs:
+            cache.add_srs(path)
+        with output.progress() as progress:
+            report = Verifier(policy, {"ezkl": EzklSystem(cache, installed_ezkl())}).verify(files, progress)
+    output.text(report.text(output.width), _STYLES)
+    output.result(report.to_json())
+    return report.exit_status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command's exit status."""
+    arguments = _parser().parse_args(argv)
+    return run_command(lambda output: _verify(arguments, output), json_output=arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

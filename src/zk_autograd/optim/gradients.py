@@ -1,0 +1,63 @@
+"""The gradients of a step, checked and rounded to integers. Nothing is clipped except by saturation, which is counted."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from zk_autograd.core.errors import GradientError, UsageError
+from zk_autograd.core.formats import K_RANGE, FloatArray, IntArray, auto_grad_scale, quantize_gradient
+from zk_autograd.optim.parameters import Manifest
+
+
+def checked_scale(scale: object) -> int | None:
+    """The exponent that `grad_scale` is, or None for "auto". UsageError for anything else."""
+    if scale == "auto":
+        return None
+    if not isinstance(scale, int) or isinstance(scale, bool) or scale not in K_RANGE:
+        raise UsageError(f'grad_scale is {scale!r}; it is "auto" or an exponent in {K_RANGE[0]}..{K_RANGE[-1]}')
+    return scale
+
+
+def quantized(manifest: Manifest, k: int) -> tuple[IntArray, int]:
+    """The integers G, int64 (size,), of the tensors' gradients under the scale 2^k, and how many elements saturated.
+
+    Raises GradientError, which names the tensor, for a gradient that is missing, sparse, of another type, or not finite.
+    """
+    parts, saturated = [], 0
+    for name, gradient in _gradients(manifest):
+        G, count = quantize_gradient(gradient, k, f"the gradient of {name}")
+        parts.append(G)
+        saturated += count
+    return np.concatenate(parts), saturated
+
+
+def suitable_scale(manifest: Manifest) -> int:
+    """The k that `grad_scale="auto"` chooses from the present gradients. Raises GradientError as `quantized` does."""
+    quantized(manifest, 0)  # for its checks, whose messages name the tensor
+    return auto_grad_scale(np.concatenate([gradient for _, gradient in _gradients(manifest)]))
+
+
+def present(manifest: Manifest) -> bool:
+    """Whether any tensor has a gradient."""
+    return any(tensor.grad is not None for tensor in manifest.tensors)
+
+
+def _gradients(manifest: Manifest) -> Iterator[tuple[str, FloatArray]]:
+    """Each tensor's name and its gradient, float32 (elements,)."""
+    for p, tensor in zip(manifest.parameters, manifest.tensors, strict=True):
+        gradient = tensor.grad
+        if gradient is None:
+            raise GradientError(
+                f"{p.name} has no gradient: call backward() on a loss that depends on it before step(), or freeze it "
+                "(requires_grad_(False)) before the optimizer is made"
+            )
+        if gradient.layout is not torch.strided:
+            raise GradientError(
+                f"the gradient of {p.name} is sparse, which has no exact step: use sparse=False in its nn.Embedding"
+            )
+        if gradient.dtype != torch.float32:
+            raise GradientError(
+                f"the gradient of {p.name} is {gradient.dtype}; only float32 gradients have an exact step"
+            )
+        yield p.name, np.ascontiguousarray(gradient.detach().cpu().numpy()).reshape(-1)

@@ -1,0 +1,101 @@
+"""The header of a run: what an optimizer knows of itself, in the form of the log's first record."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from zk_autograd import __version__
+from zk_autograd.core.constants import choose_s
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved
+from zk_autograd.optim.options import SGD_RULES, GroupOptions
+
+NO_DATA = Data(root=b"", count=0, sampler="unspecified", batch_size=0, seed=b"")
+"""What a run says of its data if its trainer says nothing."""
+
+RUN_ID_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderParts:
+    """What is known before the first step. `schedule` is "recorded" or "constant"; `keys` are public keys in C2SP's form."""
+
+    rule: Rule
+    parameters: tuple[Parameter, ...]
+    schedule: str
+    unproved: tuple[Unproved, ...]
+    data: Data
+    model_code: bytes
+    prover: Prover
+    keys: tuple[str, ...]
+
+    def complete(self, groups: Sequence[GroupOptions], shifts: Sequence[int], grad_scale: int) -> Header:
+        """A header with a fresh random run id; `shifts` holds s of each group (`shifts_of`).
+
+        Raises UsageError for hyper-parameters that the rule can't use with the gradient scale 2^`grad_scale`.
+        """
+        header = Header(
+            run=os.urandom(RUN_ID_BYTES),
+            package=__version__,
+            rule=self.rule,
+            grad_scale=grad_scale,
+            schedule=str(self.schedule),
+            groups=tuple(Group(g.texts(), s) for g, s in zip(groups, shifts, strict=True)),
+            parameters=self.parameters,
+            unproved=self.unproved,
+            size=self.parameters[-1].offset + self.parameters[-1].size,
+            blocks=blocks_of(self.parameters, self.prover.block),
+            data=self.data,
+            model_code=self.model_code,
+            prover=self.prover,
+            keys=self.keys,
+        )
+        try:
+            for group in range(len(groups)):
+                header.sequence(group).at(1)
+        except VerificationError as error:  # of a stranger's header; here the numbers are the caller's own
+            raise UsageError(str(error)) from error
+        return header
+
+    def difference(self, header: Header, groups: Sequence[GroupOptions], grad_scale: int | None) -> str | None:
+        """In what `header`, of an older run, isn't of these parts and groups; None if it is. `grad_scale` None fits any.
+
+        A recorded lr may be another by now; blocks, prover, keys and data are taken from the old header.
+        """
+        fixed = [{n: t for n, t in g.hyper if n != "lr" or self.schedule == "constant"} for g in header.groups]
+        wanted = [{n: t for n, t in g.texts() if n != "lr" or self.schedule == "constant"} for g in groups]
+        pairs = {
+            "rule": (header.rule.value, self.rule.value),
+            "schedule": (header.schedule, self.schedule),
+            "grad_scale": (header.grad_scale, header.grad_scale if grad_scale is None else grad_scale),
+            "names of parameters": ([p.name for p in header.parameters], [p.name for p in self.parameters]),
+            "shapes and groups of parameters": (
+                [(p.shape, p.group) for p in header.parameters],
+                [(p.shape, p.group) for p in self.parameters],
+            ),
+            "hyper-parameters": (fixed, wanted),
+        }
+        for what, (of_run, here) in pairs.items():
+            if of_run != here:
+                return f"its {what} are {of_run!r:.200}, the optimizer's {here!r:.200}"
+        return None
+
+
+def shifts_of(rule: Rule, largest_lr: Sequence[Fraction], grad_scale: int) -> tuple[int, ...]:
+    """s of each group, from the largest learning rate it will see; 0 for the rules of Adam. UsageError for one that is too large."""
+    try:
+        return tuple(choose_s(lr, grad_scale) if rule in SGD_RULES else 0 for lr in largest_lr)
+    except VerificationError as error:
+        raise UsageError(str(error)) from error
+
+
+def blocks_of(parameters: Sequence[Parameter], capacity: int) -> tuple[Block, ...]:
+    """Each group's elements in ranges of `capacity`, the last one of a group shorter."""
+    blocks = []
+    for group in range(parameters[-1].group + 1):
+        mine = [p for p in parameters if p.group == group]
+        start, end = mine[0].offset, mine[-1].offset + mine[-1].size
+        blocks += [Block(group, at, min(capacity, end - at)) for at in range(start, end, capacity)]
+    return tuple(blocks)

@@ -1,0 +1,110 @@
+"""The file of the trainer's log key: three lines of text that only its owner can read.
+
+    zk-autograd/log-key/v0
+    name: <the key's name>
+    ed25519: <the secret seed, 32 bytes in base64>
+
+Beside it lies `<file>.pub` with the public key in C2SP's form (`name+ID+base64`): what an auditor pins. Reading is strict: another
+version, an unknown line, a looser spelling or a file that others could read is refused.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.keys import Ed25519Signer, check_name
+from zk_autograd.core.text import decode_base64, encode_base64
+
+FORMAT = "zk-autograd/log-key/v0"
+DEFAULT_NAME = "zk-autograd-trainer"
+
+_MAX_BYTES = 4096
+_NEW_KEY = "make one with `zk-key new`"
+
+
+def default_path() -> Path:
+    """Where the key lies unless another place is named: log.key in the user's configuration folder (XDG_CONFIG_HOME)."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "zk-autograd" / "log.key"
+
+
+def public_path(path: Path) -> Path:
+    """The file of the public half."""
+    return path.with_name(path.name + ".pub")
+
+
+def create(path: Path, name: str) -> Ed25519Signer:
+    """Writes a new key to `path` (mode 0600) and its public half beside it; folders that are missing are made (mode 0700).
+
+    Raises UsageError if either file exists, the name can't name a key, or the place isn't writable; then nothing is left behind.
+    """
+    try:
+        check_name(name)
+    except VerificationError as error:
+        raise UsageError(f"--name: {error}") from error
+    for taken in (path, public_path(path)):
+        if os.path.lexists(taken):
+            raise UsageError(
+                f"{taken} exists, and a key is never overwritten; choose another --key-file, or move it away"
+            )
+    signer = Ed25519Signer(name, os.urandom(32))
+    text = f"{FORMAT}\nname: {name}\ned25519: {encode_base64(signer.seed)}\n"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_new(path, text, 0o600)
+        try:
+            _write_new(public_path(path), signer.public_key.encode() + "\n", 0o644)
+        except OSError:
+            path.unlink()
+            raise
+    except OSError as error:
+        raise UsageError(
+            f"can't write the key to {path}: {error.strerror or error}; choose another --key-file"
+        ) from error
+    return signer
+
+
+def load(path: Path) -> Ed25519Signer:
+    """The key in a file. Raises UsageError if there is none, if others than its owner can read it, or if it isn't one."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO must not hang
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UsageError(f"{path} is no file; name the key's file, or {_NEW_KEY}")
+            if status.st_mode & 0o077:
+                mode = stat.S_IMODE(status.st_mode)
+                raise UsageError(f"{path} can be read by others (mode {mode:04o}): `chmod 600 {path}`")
+            data = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise UsageError(f"there is no log key at {path}: {_NEW_KEY} --key-file {path}") from None
+    except OSError as error:
+        raise UsageError(f"can't read the log key {path}: {error.strerror or error}") from error
+    try:
+        return _parse(data)
+    except (VerificationError, ValueError) as error:
+        raise UsageError(f"{path} is no log key of this version ({error}): name another, or {_NEW_KEY}") from None
+
+
+def _parse(data: bytes) -> Ed25519Signer:
+    if len(data) > _MAX_BYTES:
+        raise ValueError("it is too long")
+    lines = data.decode("utf-8").split("\n")
+    prefixes = ("", "name: ", "ed25519: ", "")
+    if len(lines) != 4 or lines[0] != FORMAT or lines[3] or not all(map(str.startswith, lines, prefixes)):
+        raise ValueError(f"its lines are not {FORMAT}, name and ed25519")
+    return Ed25519Signer(lines[1][len("name: ") :], decode_base64(lines[2][len("ed25519: ") :], "its seed"))
+
+
+def _write_new(path: Path, text: str, mode: int) -> None:
+    """Creates the file, whole or not at all."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, mode)  # whatever the umask took away
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        path.unlink()
+        raise

@@ -1,0 +1,292 @@
+"""A torch optimizer whose step is core's exact integer rule, and whose steps a run directory records and proves.
+
+The class validates arguments and keeps torch's habits. The state is `trajectory`'s, the rule `core.rules`', the records `run`'s.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, overload
+
+import numpy as np
+import torch
+
+from zk_autograd.core.decimals import decimal_text
+from zk_autograd.core.errors import UsageError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.keys import Signer
+from zk_autograd.core.note import Checkpoint
+from zk_autograd.core.records import Data, Header
+from zk_autograd.core.rules import State
+from zk_autograd.optim import recording, saved_state
+from zk_autograd.optim.gradients import checked_scale
+from zk_autograd.optim.header import NO_DATA, HeaderParts
+from zk_autograd.optim.note import Note, batch_digest, loss_text
+from zk_autograd.optim.options import Number, check_names, choose_rule, exact, read_options
+from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
+from zk_autograd.optim.proving import backend_for_new_run
+from zk_autograd.optim.schedule import named_schedule, place
+from zk_autograd.optim.trajectory import CoarseEps, Trajectory
+from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.events import Listener, ignore
+
+__all__ = ["CoarseEps", "ZKOptimizer"]
+
+
+class ZKOptimizer(torch.optim.Optimizer):
+    """SGD, momentum SGD, Nesterov's, Adam or AdamW on integers, in place of torch.optim's.
+
+    The integers are the model: weights are rounded to multiples of 2^-32 when the optimizer is made, and after each step the model's
+    parameters are the float32 values of the integer weights. Nobody else may write to them in between. With `run`, each step is
+    recorded and, by the prover "ezkl", proved; leave the `with` block, or call `close`, to prove what is left and close the run. An
+    exception that leaves the block stops the run where it is, to be gone on with by `resume=True`.
+
+    Arguments, beside torch's own (`lr`, `betas`, `eps`, `weight_decay`, `momentum`, `nesterov`; `weight_decay` is always decoupled):
+
+    * `params`: `model.named_parameters()`, or groups with such pairs under "params" and hyper-parameters of their own; frozen tensors are
+      left out;
+    * `rule`: "sgd" (with a momentum "sgd-momentum", with nesterov "sgd-nesterov"), "adam" or "adamw";
+    * `grad_scale`: gradients are multiplied by 2^`grad_scale` before they are rounded to multiples of 2^-28; "auto" chooses it at
+      the first step from the gradients there;
+    * `schedule`: "recorded" lets a scheduler change lr and records what it was, "constant" refuses a change;
+    * `max_lr`: the largest lr that will be set, where no scheduler of torch says it; it chooses SGD's number format;
+    * `run`: a directory to be made, or None to train without a record; `resume`: go on with the run that is there;
+    * `prover`: "ezkl", "none" (salted hashes, nothing proved), or a backend; `srs`: file or digest of its SRS (default: the cache's newest);
+      `expected_steps` helps to choose a circuit;
+    * `key`: the file of the log key, or a signer (default: the key that `zk-key new` makes);
+    * `publish`: write the final weights into the run, opened;
+    * `unproved`: the model, whose buffers and other parameters the header then lists as unproved, with their first values' digests;
+    * `data`, `model_code`: what the header says of the data, and a SHA-256 of the model's code;
+    * `on_event`: called with the run's events, from two threads.
+
+    Raises UsageError, RunError, ProverError; at a step GradientError or RangeError, after which nothing has changed.
+    """
+
+    _sealed = False
+
+    def __init__(
+        self,
+        params: object,
+        rule: str | Rule = "adam",
+        lr: Number = 1e-3,
+        *,
+        betas: tuple[Number, Number] | None = None,
+        eps: Number | None = None,
+        weight_decay: Number | None = None,
+        momentum: Number | None = None,
+        nesterov: bool | None = None,
+        max_lr: Number | None = None,
+        grad_scale: int | Literal["auto"] = "auto",
+        schedule: str = "recorded",
+        run: str | Path | None = None,
+        resume: bool = False,
+        prover: str | Backend = "ezkl",
+        srs: str | Path | None = None,
+        expected_steps: int | None = None,
+        key: str | Path | Signer | None = None,
+        publish: bool = False,
+        unproved: torch.nn.Module | None = None,
+        data: Data = NO_DATA,
+        model_code: bytes = b"",
+        on_event: Listener = ignore,
+        **torch_options: object,
+    ) -> None:
+        check_names(torch_options)
+        common = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "nesterov": nesterov,
+        }
+        groups, frozen = collect(params)
+        given = [{**common, **torch_options, **group.options} for group in groups]
+        chosen = choose_rule(rule, given)
+        options = tuple(read_options(chosen, o, place(i)) for i, o in enumerate(given))
+        super().__init__(
+            [
+                {**group.options, **o.for_torch(), "params": list(group.tensors)}
+                for group, o in zip(groups, options, strict=True)
+            ],
+            options[0].for_torch(),
+        )
+        self._sealed = True
+        self._note = Note()
+        self._publish = publish
+        manifest = Manifest.of(groups)
+        parts = HeaderParts(
+            rule=chosen,
+            parameters=manifest.parameters,
+            schedule=named_schedule(schedule),
+            unproved=unproved_tensors(unproved, manifest.tensors, frozen),
+            data=data,
+            model_code=model_code,
+            prover=HashedBackend(manifest.size).prover,
+            keys=(),
+        )
+        self._trajectory = Trajectory(
+            manifest,
+            options,
+            self.param_groups,
+            parts,
+            grad_scale=checked_scale(grad_scale),
+            announced_lr=None if max_lr is None else exact(max_lr, "max_lr"),
+        )
+        if resume:
+            if run is None:
+                raise UsageError("resume=True needs run=, the directory of the run to go on with")
+            self._trajectory.resume(Path(run), prover, key, on_event)
+        elif run is not None:
+            recording.check_place(Path(run))
+            signers = recording.signers_of(key)
+            sizes = [manifest.group_size(i) for i in range(len(groups))]
+            backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps)
+            self._trajectory.record(recording.NewRun(Path(run), backend, signers, on_event))
+
+    @property
+    def steps(self) -> int:
+        """How many steps were made, those before a resumption included."""
+        return self._trajectory.steps
+
+    @property
+    def integers(self) -> State:
+        """Copies of the integer state, int64 (elements,) each, in the order of the manifest."""
+        return {name: values.copy() for name, values in self._trajectory.state.items()}
+
+    @property
+    def header(self) -> Header | None:
+        """The run's header, from the first step on; without `run`, what it would be."""
+        return self._trajectory.header
+
+    @property
+    def head(self) -> Checkpoint | None:
+        """The newest tree head of the run's log: after `close`, what an auditor is given. None if nothing is recorded."""
+        return self._trajectory.head
+
+    @property
+    def loop_state(self) -> bytes:
+        """What `note` gave with the last step; in a resumed run, with the last one recorded."""
+        return self._trajectory.loop_state
+
+    @property
+    def saturated(self) -> int:
+        """How many elements of gradients were too large and saturated, over the steps of this process."""
+        return self._trajectory.saturated
+
+    def effective(self) -> list[dict[str, str]]:
+        """The betas and eps, or the momentum, that each group's integers stand for, as decimals. Empty before the first step."""
+        header = self.header
+        groups = () if header is None else [header.sequence(i) for i in range(len(header.groups))]
+        return [{name: decimal_text(value) for name, value in s.effective().items()} for s in groups]
+
+    def note(
+        self,
+        *,
+        loss: object = None,
+        batch: bytes | Sequence[int] | np.ndarray | torch.Tensor | None = None,
+        loop_state: bytes | None = None,
+    ) -> None:
+        """Says something of the next step: its loss (a number), which rows its gradient is of (their indices, or bytes that name
+        them), and what the loop needs to go on after it. Raises UsageError for what can't be recorded."""
+        if loss is not None:
+            self._note = replace(self._note, loss=loss_text(loss))
+        if batch is not None:
+            self._note = replace(self._note, batch=batch_digest(batch))
+        if loop_state is not None:
+            self._note = replace(self._note, loop_state=loop_state)
+
+    def start(self) -> None:
+        """Fixes the hyper-parameters and, from the gradients there, an automatic grad_scale; makes the run directory.
+
+        The first `step` does it; whoever wants the directory earlier calls it after the first backward(). Raises as `step`.
+        """
+        self._trajectory.start(self.param_groups)
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One exact step from the parameters' gradients, recorded before it returns. `closure` computes them and returns the loss.
+
+        Raises GradientError for a gradient that is missing, sparse, not float32 or not finite, RangeError for a result that leaves its
+        range, UsageError for a hyper-parameter or a weight that was changed: then nothing has changed, and nothing was recorded.
+        RunError and ProverError if the run can't be written, or an earlier step can't be proved.
+        """
+        self._trajectory.require_ours()
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        note, self._note = self._note, Note()
+        if loss is not None and not note.loss:
+            note = replace(note, loss=loss_text(loss))
+        self._trajectory.advance(self.param_groups, note)
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, with integers under "state" and one entry more: `load_state_dict` goes on from it bit for bit."""
+        now = self._trajectory.saved_state()
+        self.state.update(saved_state.tensors_of(now.state, self._trajectory.manifest))
+        try:
+            state_dict: dict[str, Any] = super().state_dict()
+        finally:
+            self.state.clear()
+        return {**state_dict, saved_state.KEY: saved_state.described(now, self._trajectory.manifest)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Takes over the integers, the count of steps and the hyper-parameters, and writes the weights to the model.
+
+        Raises UsageError for the state of other parameters, another rule or another class; and where steps are recorded: a run begins
+        with zero moments, so it can't begin in the middle of another. Go on with that one by resume=True instead.
+        """
+        self._trajectory.require_unrecorded()
+        trajectory = self._trajectory
+        loaded = saved_state.restored(state_dict, trajectory.saved_state().rule, trajectory.manifest)
+        trajectory.restore(loaded)
+        for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
+            group.update({name: value for name, value in saved.items() if name not in ("params", "param_names")})
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Takes the gradients away, or fills them with zeros in place."""
+        # Not the base class's, which loads torch's compiler: seconds, for nothing.
+        for tensor in self._trajectory.manifest.tensors:
+            if set_to_none or tensor.grad is None:
+                tensor.grad = None
+            else:
+                tensor.grad = tensor.grad.detach().zero_()
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Raises UsageError: the header names all parameters before the first step."""
+        if self._sealed:
+            raise UsageError("parameter groups are fixed when ZKOptimizer is made: give it all of them then")
+        # Not the base class's, as in zero_grad; what it would check was checked.
+        names, tensors = zip(*param_group["params"], strict=True)
+        self.param_groups.append({**param_group, "params": list(tensors), "param_names": list(names)})
+
+    def close(self, artefacts: Mapping[str, bytes] | None = None) -> None:
+        """Proves what is left, publishes the weights if asked for, and closes the run; the record lists `artefacts`, SHA-256 by name.
+
+        Does nothing the second time, or if no step was made. If it fails, or is interrupted, the run can be resumed.
+        """
+        self._trajectory.close(artefacts or {}, publish=self._publish)
+
+    def abandon(self) -> None:
+        """Stops recording and proving at once. Every step that was made is safe, and resume=True goes on after it."""
+        self._trajectory.abandon()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()

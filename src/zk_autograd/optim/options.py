@@ -1,0 +1,171 @@
+"""Hyper-parameters in the names and types of torch.optim, read as the exact decimals that a run records.
+
+Rules: a number is a finite int, float, decimal text or Decimal that isn't negative. A float stands for the shortest decimal that
+gives it back (its repr), so 1e-3 is exactly 1/1000. `weight_decay` is decoupled in every rule that has it (for SGD: Loshchilov and
+Hutter, 2019, algorithm 1), and torch's coupled L2 decay isn't offered; nor are amsgrad, maximize and dampening.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Real
+from typing import TypeAlias
+
+from zk_autograd.core.decimals import decimal_text, parse_decimal
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import hyper_names
+
+Number: TypeAlias = float | int | str | Decimal
+
+SGD_RULES = (Rule.SGD, Rule.SGD_MOMENTUM, Rule.NESTEROV)
+
+_TORCH_NAMES = ("lr", "betas", "eps", "weight_decay", "momentum", "nesterov")
+_UNSUPPORTED = {
+    "amsgrad": "its maximum over all steps has no exact rule here; leave it False",
+    "maximize": "negate the loss instead",
+    "dampening": "the momentum rule here has none; leave it 0",
+}
+_IGNORED = ("decoupled_weight_decay", "foreach", "fused", "capturable", "differentiable")
+"""Options of torch that choose how a step is computed, which here is the integer rule in any case, or say what holds anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """A hyper-parameter twice: the decimal text that is recorded, and the float that learning-rate schedulers see."""
+
+    text: str
+    value: float
+
+    @property
+    def fraction(self) -> Fraction:
+        """The exact value."""
+        return parse_decimal(self.text, "the number")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOptions:
+    """A parameter group's hyper-parameters, one for each of `records.hyper_names(rule)`, in their order."""
+
+    rule: Rule
+    values: Mapping[str, Exact]
+
+    def texts(self) -> tuple[tuple[str, str], ...]:
+        """As a header's `Group.hyper`."""
+        return tuple((name, number.text) for name, number in self.values.items())
+
+    def for_torch(self) -> dict[str, object]:
+        """As `param_groups` holds them: torch's names, floats."""
+        options: dict[str, object] = {n: e.value for n, e in self.values.items() if n not in ("beta1", "beta2")}
+        if "beta1" in self.values:
+            options["betas"] = (self.values["beta1"].value, self.values["beta2"].value)
+        if self.rule in SGD_RULES:
+            options["nesterov"] = self.rule is Rule.NESTEROV
+        return options
+
+    def seen_in(self, group: Mapping[str, object], place: str) -> "GroupOptions":
+        """The options that `group`, an entry of `param_groups`, holds now. A value that still is the float of the exact one here
+        stands for that one. Raises UsageError, which names `place`, for a value that is no number."""
+        found = _by_exact_name(group)
+        values = {}
+        for name, before in self.values.items():
+            now = found.get(name, before.value)
+            unchanged = isinstance(now, float) and now == before.value
+            values[name] = before if unchanged else exact(now, f"{name} of {place}")
+        return GroupOptions(self.rule, values)
+
+
+def exact(value: object, name: str) -> Exact:
+    """`value` as an exact decimal. Raises UsageError, which calls it `name`, for anything that isn't a finite number, at least 0."""
+    if isinstance(value, bool) or not isinstance(value, str | Decimal | Real):
+        kind = type(value).__name__
+        raise UsageError(f"{name} is a {kind}; give an int, a float, a decimal text or a decimal.Decimal")
+    # float() first: the repr of NumPy's float64 is another
+    text = str(value) if isinstance(value, str | Decimal | int) else repr(float(value))
+    try:
+        canonical = decimal_text(parse_decimal(text, name))
+    except VerificationError as error:
+        raise UsageError(f"{name} is {text[:40]}; it must be a finite number that isn't negative") from error
+    return Exact(canonical, float(canonical))
+
+
+def choose_rule(name: object, options: Iterable[Mapping[str, object]]) -> Rule:
+    """The rule called `name`, made more special by the momentum and Nesterov options of the groups. Raises UsageError."""
+    options = list(options)
+    try:
+        rule = Rule(name)
+    except ValueError:
+        known = ", ".join(r.value for r in Rule)
+        raise UsageError(f"there is no rule {str(name)[:40]!r}; choose one of {known}") from None
+    nesterov = {bool(o.get("nesterov")) for o in options}
+    if len(nesterov) > 1:
+        raise UsageError("nesterov is set for some parameter groups only; a run has one rule for all of them")
+    if rule is Rule.SGD and any(_is_set(o.get("momentum")) for o in options):
+        rule = Rule.SGD_MOMENTUM
+    if nesterov == {True}:
+        if rule not in (Rule.SGD_MOMENTUM, Rule.NESTEROV):
+            raise UsageError(
+                f'nesterov needs rule="sgd" with a momentum above 0, not the rule {rule.value} without one'
+            )
+        rule = Rule.NESTEROV
+    return rule
+
+
+def read_options(rule: Rule, options: Mapping[str, object], place: str) -> GroupOptions:
+    """The exact hyper-parameters of one group from options in torch's names; None or a missing one means the default.
+
+    Raises UsageError, which names `place`, for an option that the rule doesn't have or a value that is no number.
+    """
+    for name, advice in _UNSUPPORTED.items():
+        if options.get(name):
+            raise UsageError(f"{name}={options[name]} of {place} isn't supported: {advice}")
+    given = {n: v for n, v in _by_exact_name(options).items() if v is not None}
+    coupled = rule is Rule.ADAM or options.get("decoupled_weight_decay") is False
+    if coupled and _is_set(given.get("weight_decay")):
+        raise UsageError(
+            f"weight_decay of {place} would be L2 decay coupled into the gradient, which isn't offered: "
+            'use rule="adamw", or an SGD rule as it is; their decay is decoupled'
+        )
+    names = hyper_names(rule)
+    for name in ("beta1", "eps", "momentum"):
+        if name not in names and _is_set(given.get(name)):
+            shown = "betas" if name == "beta1" else name
+            raise UsageError(f"the rule {rule.value} has no {shown} ({place}); it has {', '.join(names)}")
+    defaults = _defaults(rule)
+    return GroupOptions(rule, {n: exact(given.get(n, defaults[n]), f"{n} of {place}") for n in names})
+
+
+def check_names(options: Iterable[str]) -> None:
+    """Raises UsageError for an argument of the optimizer that neither this package nor torch.optim knows."""
+    for name in options:
+        if name not in _UNSUPPORTED and name not in _IGNORED:
+            raise UsageError(f"ZKOptimizer has no option {name!r}; its hyper-parameters are {', '.join(_TORCH_NAMES)}")
+
+
+def _defaults(rule: Rule) -> dict[str, Number]:
+    """torch's, and a momentum of 0.9 for the rules that are named after one."""
+    return {
+        "lr": 1e-3,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "eps": 1e-8,
+        "momentum": 0.9,
+        "weight_decay": 0.01 if rule is Rule.ADAMW else 0,
+    }
+
+
+def _by_exact_name(options: Mapping[str, object]) -> dict[str, object]:
+    """With beta1 and beta2 in the place of torch's betas."""
+    found = {name: value for name, value in options.items() if name in _TORCH_NAMES}
+    betas = found.pop("betas", None)
+    if betas is not None:
+        if not isinstance(betas, list | tuple) or len(betas) != 2:
+            raise UsageError(f"betas is {betas!r:.80}; give a pair such as (0.9, 0.999)")
+        found["beta1"], found["beta2"] = betas
+    return found
+
+
+def _is_set(value: object) -> bool:
+    """Whether a hyper-parameter is given and isn't zero; `exact` says later whether it is a number at all."""
+    return value is not None and value not in (0, "0")

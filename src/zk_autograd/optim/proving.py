@@ -1,0 +1,90 @@
+"""Which backend proves a run: by name or ready-made, for a new run or as the header of an old one says."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from zk_autograd.core.errors import RunError, UsageError, VerificationError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import Prover
+from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.protocol import Backend
+
+HASHED_BLOCK = 2**20
+"""Parameters that the backend `none` commits to together, at most."""
+
+
+def backend_for_new_run(
+    prover: str | Backend, rule: Rule, group_sizes: Sequence[int], srs: str | Path | None, expected_steps: int | None
+) -> Backend:
+    """The backend called `prover` ("ezkl" or "none"), or `prover` itself.
+
+    `srs` is the SRS of "ezkl": a file, which is copied to the cache, the digest in hexadecimal of one in the cache, or None for the newest
+    one there. Raises UsageError for a rule that it can't prove, an SRS or an extra that is missing, ProverError if keys can't be made.
+    """
+    if not isinstance(prover, str):
+        return prover
+    if prover == "none":
+        return HashedBackend(block=min(HASHED_BLOCK, max(group_sizes)))
+    if prover != "ezkl":
+        raise UsageError(
+            f'there is no prover {prover[:40]!r}; choose "ezkl", which proves each step, or "none", which only logs hashes'
+        )
+    _require_ezkl()
+    from zk_autograd.prove.ezkl import catalogue
+    from zk_autograd.prove.ezkl.backend import EzklBackend
+
+    circuit = catalogue.choose(rule.value, group_sizes, expected_steps)
+    return EzklBackend(circuit, srs_digest(srs))
+
+
+def backend_of_run(recorded: Prover, prover: str | Backend) -> Backend:
+    """The backend of a run that goes on: `prover` if that is one, else what the run's header recorded.
+
+    Raises RunError if this version has another circuit by that name, UsageError and ProverError as `backend_for_new_run`.
+    """
+    if not isinstance(prover, str):
+        return prover
+    if recorded.backend == "none":
+        return HashedBackend(recorded.block, recorded.steps)
+    _require_ezkl()
+    from zk_autograd.prove.ezkl import catalogue
+    from zk_autograd.prove.ezkl.backend import EzklBackend
+
+    try:
+        circuit = catalogue.load(recorded.circuit)
+    except VerificationError as error:
+        raise RunError(f"this version can't go on with the run: {error}") from error
+    if circuit.digest != recorded.circuit_digest:
+        raise RunError(
+            f"the run was begun with another circuit {recorded.circuit} (digest {recorded.circuit_digest.hex()}): "
+            "install the version of zk-autograd that began it"
+        )
+    return EzklBackend(circuit, recorded.srs_digest)
+
+
+def srs_digest(srs: str | Path | None) -> bytes:
+    """The digest of the SRS that `srs` means, in the cache from now on. As `backend_for_new_run`."""
+    from zk_autograd.prove.ezkl.keys import Cache
+
+    cache = Cache()
+    if srs is None:
+        digests = cache.srs_digests()
+        if not digests:
+            raise UsageError(
+                "there is no SRS in the cache: take the one that the auditor made, or a public ceremony's, and name it with --srs FILE "
+                "(srs=); for a trial of your own, `zk-circuit srs --out FILE` makes one"
+            )
+        return digests[0]
+    text = str(srs)
+    if len(text) == 64 and not text.strip("0123456789abcdef") and not Path(text).exists():
+        cache.require_srs(bytes.fromhex(text))
+        return bytes.fromhex(text)
+    return cache.add_srs(Path(srs))
+
+
+def _require_ezkl() -> None:
+    if find_spec("ezkl") is None:
+        raise UsageError(
+            "the prover ezkl is not installed: `pip install 'zk-autograd[ezkl]'`, or choose the prover none, which proves nothing"
+        )

@@ -1,0 +1,192 @@
+"""The integer state of a training from step to step, and the model that shows it."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from zk_autograd.core.constants import AdamSequence
+from zk_autograd.core.decimals import decimal_text
+from zk_autograd.core.errors import UsageError
+from zk_autograd.core.keys import Signer
+from zk_autograd.core.note import Checkpoint
+from zk_autograd.core.records import Header
+from zk_autograd.core.rules import State, initial_state
+from zk_autograd.optim import gradients, recording
+from zk_autograd.optim.header import HeaderParts, shifts_of
+from zk_autograd.optim.note import Note
+from zk_autograd.optim.options import Exact, GroupOptions
+from zk_autograd.optim.parameters import Manifest
+from zk_autograd.optim.saved_state import SavedState
+from zk_autograd.optim.schedule import Schedule, largest_lr, place, rates
+from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.events import Listener
+from zk_autograd.run.writer import RunWriter
+
+ParamGroups = Sequence[Mapping[str, object]]
+"""torch's `param_groups`, whose lr a scheduler changes."""
+
+
+class CoarseEps(UserWarning):
+    """The formats make eps at least ten times what was asked for; a larger grad_scale mends it."""
+
+
+class Trajectory:
+    """Where the model stands: after `steps` steps, in `state` (int64 vectors of all elements, in the manifest's order).
+
+    Before the first step hyper-parameters may still change; `start` fixes them. `grad_scale` None is chosen there.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        groups: tuple[GroupOptions, ...],
+        param_groups: ParamGroups,
+        parts: HeaderParts,
+        *,
+        grad_scale: int | None,
+        announced_lr: Exact | None,
+    ) -> None:
+        """Rounds the model's weights. UsageError or RangeError for weights or hyper-parameters that no step can begin with."""
+        self.manifest = manifest
+        self.state: State = initial_state(parts.rule, manifest.weights())
+        self.steps = 0
+        self.saturated = 0
+        self._groups = groups
+        self._parts = parts
+        self._grad_scale = grad_scale
+        self._announced_lr = announced_lr
+        self._keeper: recording.Keeper | None = None
+        self._writer: RunWriter | None = None
+        self._new_run: recording.NewRun | None = None
+        self._closed = False
+        self._header(param_groups, grad_scale or 0)
+        self._written = manifest.write(self.state["W"])
+
+    def record(self, new_run: recording.NewRun) -> None:
+        """From the first step on, steps go to a new run directory."""
+        self._new_run = new_run
+        keys = tuple(s.public_key.encode() for s in new_run.signers)
+        self._parts = replace(self._parts, prover=new_run.backend.prover, keys=keys)
+
+    def resume(self, path: Path, prover: str | Backend, key: str | Path | Signer | None, listener: Listener) -> None:
+        """Goes on with the run at `path`. UsageError if it is of another model or of other hyper-parameters."""
+        writer = recording.resume(path, prover, key, listener)
+        difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
+        if difference is not None:
+            writer.abandon()
+            raise UsageError(
+                f"{path} is not a run of this optimizer: {difference}; make the optimizer as it was made for the run"
+            )
+        self._writer = self._keeper = writer
+        self.state, self.steps = writer.state, writer.step
+        self._written = self.manifest.write(self.state["W"])
+
+    @property
+    def header(self) -> Header | None:
+        """The run's header, once started; of a run that isn't recorded, what it would be."""
+        return None if self._keeper is None else self._keeper.header
+
+    @property
+    def head(self) -> Checkpoint | None:
+        """The newest tree head of the run's log; None if no log was begun."""
+        return None if self._writer is None else self._writer.head
+
+    @property
+    def loop_state(self) -> bytes:
+        """What the loop said with the last step; in a resumed run, with the last one recorded."""
+        return b"" if self._keeper is None else self._keeper.loop_state
+
+    def require_ours(self) -> None:
+        """Raises UsageError if the run is closed, or a weight isn't what the last step made it."""
+        if self._closed:
+            raise UsageError("the run is closed: make another optimizer for further steps")
+        if changed := self.manifest.changed(self._written):
+            raise UsageError(
+                f"{changed} was changed by something else since the last step, so the steps would not describe the model: load "
+                "weights before the optimizer is made, and clip gradients, not weights"
+            )
+
+    def start(self, param_groups: ParamGroups) -> recording.Keeper:
+        """Fixes the hyper-parameters and the gradients' scale, and makes the run directory; does so once."""
+        if self._keeper is not None:
+            return self._keeper
+        self.require_ours()
+        self._groups = tuple(
+            o.seen_in(g, place(i)) for i, (o, g) in enumerate(zip(self._groups, param_groups, strict=True))
+        )
+        scale = gradients.suitable_scale(self.manifest) if self._grad_scale is None else self._grad_scale
+        header = self._header(param_groups, scale)
+        keeper: recording.Keeper = recording.InMemory(header, self.state, self.steps)
+        if self._new_run is not None:
+            if gradients.present(self.manifest):  # a first step that is out of range leaves no directory behind
+                G, _ = gradients.quantized(self.manifest, scale)
+                keeper.append(G, lr=rates(self._groups, param_groups, Schedule(header.schedule)))
+            keeper = self._writer = self._new_run.begin(header, self.state["W"])
+        self._keeper = keeper
+        _warn_of_eps(header)
+        return keeper
+
+    def advance(self, param_groups: ParamGroups, note: Note) -> None:
+        """One step from the gradients of the model's parameters, whose weights are written. Raises as `ZKOptimizer.step`."""
+        keeper = self.start(param_groups)
+        self.require_ours()
+        lr = rates(self._groups, param_groups, Schedule(keeper.header.schedule))
+        G, saturated = gradients.quantized(self.manifest, keeper.header.grad_scale)
+        self.state = keeper.append(
+            G, lr=lr, loss=note.loss, saturated=saturated, batch=note.batch, loop_state=note.loop_state
+        )
+        self.steps += 1
+        self.saturated += saturated
+        self._written = self.manifest.write(self.state["W"])
+
+    def saved_state(self) -> SavedState:
+        """What `restore` goes on from."""
+        header = self.header
+        scale, shifts = (None, None) if header is None else (header.grad_scale, tuple(g.s for g in header.groups))
+        return SavedState(self._parts.rule, self.steps, self._groups, self.state, scale, shifts)
+
+    def require_unrecorded(self) -> None:
+        """Raises UsageError if the steps are recorded, so that no other state can be taken over."""
+        if self._new_run is not None or self._writer is not None:
+            raise UsageError(
+                "an optimizer with run= proves its steps from the first one on, and can't begin in the middle of another's: load the "
+                "state into one without run=, or go on with the run it is from by resume=True"
+            )
+
+    def restore(self, loaded: SavedState) -> None:
+        """Goes on from a state over the same manifest, and writes its weights to the model."""
+        self.require_unrecorded()
+        keeper = None
+        if loaded.grad_scale is not None and loaded.shifts is not None:
+            header = self._parts.complete(loaded.groups, loaded.shifts, loaded.grad_scale)
+            keeper = recording.InMemory(header, loaded.state, loaded.step)
+        self._written = self.manifest.write(loaded.state["W"])
+        self._groups, self.state, self.steps, self._keeper = loaded.groups, loaded.state, loaded.step, keeper
+
+    def close(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
+        """Proves what is left and closes the run; does nothing the second time, or if there is none."""
+        if not self._closed:
+            self._closed = True
+            if self._writer is not None:
+                recording.finish(self._writer, artefacts, publish=publish)
+
+    def abandon(self) -> None:
+        """Stops recording and proving at once; the run can be resumed."""
+        if not self._closed:
+            self._closed = True
+            if self._writer is not None:
+                self._writer.abandon()
+
+    def _header(self, param_groups: ParamGroups, scale: int) -> Header:
+        largest = largest_lr(self._groups, param_groups, self._announced_lr)
+        return self._parts.complete(self._groups, shifts_of(self._parts.rule, largest, scale), scale)
+
+
+def _warn_of_eps(header: Header) -> None:
+    for group in range(len(header.groups)):
+        sequence = header.sequence(group)
+        if isinstance(sequence, AdamSequence) and sequence.eps_is_coarse():
+            found, asked = decimal_text(sequence.effective()["eps"]), decimal_text(sequence.hyper.eps)
+            text = f"eps of {place(group)} is {found} in effect, not {asked}: grad_scale {header.grad_scale} is too small for it"
+            warnings.warn(text, CoarseEps, stacklevel=6)

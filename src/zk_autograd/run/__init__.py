@@ -1,0 +1,1 @@
+"""The run directory: written by the trainer with crash recovery (`writer`), read by anybody (`reader`)."""

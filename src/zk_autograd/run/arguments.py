@@ -1,0 +1,48 @@
+"""What a caller gives to the writer, refused before anything is written: UsageError says what is wrong with it."""
+
+from collections.abc import Mapping, Sequence
+
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.keys import Signer
+from zk_autograd.core.records import Header
+from zk_autograd.core.text import has_control
+from zk_autograd.run.reader import check_plain_name
+
+_MAX_LOSS = 60
+_MAX_DIGESTS = 100
+
+
+def signers_in_order(signers: Sequence[Signer], header: Header) -> list[Signer]:
+    """The signers in the order of the header's keys. UsageError unless there is one for each key, and no other."""
+    by_key = {signer.public_key.encode(): signer for signer in signers}
+    for text in by_key:
+        if text not in header.keys:
+            raise UsageError(f"the key {text} is not one of this run's: sign with {', '.join(header.keys)}")
+    for text in header.keys:
+        if text not in by_key:
+            raise UsageError(f"the run's key {text} is missing: every checkpoint is signed with all of its keys")
+    return [by_key[text] for text in header.keys]
+
+
+def require_claims(loss: str, saturated: int, batch: bytes) -> None:
+    """A step's claims as the segment record can hold them."""
+    if len(loss) > _MAX_LOSS or has_control(loss):
+        raise UsageError(f"loss is {loss[:80]!r}; it must be a decimal text of at most {_MAX_LOSS} characters")
+    if saturated < 0:
+        raise UsageError(f"saturated is {saturated}; it must be a count")
+    if len(batch) not in (0, 32):
+        raise UsageError(f"the batch's digest has {len(batch)} bytes; it must have 32, or none")
+
+
+def require_digests(model: Mapping[str, bytes], artefacts: Mapping[str, bytes]) -> None:
+    """Files of the model by name (contents), and artefacts by name (SHA-256), as the close record can hold them."""
+    for name in (*model, *artefacts):
+        try:
+            check_plain_name(name)
+        except VerificationError as error:
+            raise UsageError(str(error)) from error
+    if max(len(model), len(artefacts)) > _MAX_DIGESTS:
+        raise UsageError(f"more than {_MAX_DIGESTS} files can't be recorded; publish an archive of them")
+    for name, digest in artefacts.items():
+        if len(digest) != 32:
+            raise UsageError(f"the digest of {name} has {len(digest)} bytes; it must be a SHA-256")

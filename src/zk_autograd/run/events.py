@@ -1,0 +1,80 @@
+"""What a writer tells while it works, for progress bars and logs.
+
+Events come from the training thread and from the proving thread; the callback must stand being called by both, and must not raise:
+what it raises stops the writer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class StepLogged:
+    """Step `step` is in the journal: it will not be lost."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSealed:
+    """Steps `first` .. `last` will be proved together."""
+
+    segment: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Training waits: `pending` sealed segments are not proved yet, and no more may pile up."""
+
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProofStarted:
+    """The proof of a block of a segment was begun; `blocks` is how many the segment has."""
+
+    segment: int
+    block: int
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProofFailed:
+    """The prover died, hung or refused; it is tried again unless this was the last `attempt` (they count from 1)."""
+
+    segment: int
+    block: int
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProofDone:
+    """A block's proof of `size` bytes is on disk, after `seconds`; `found` if an interrupted run had left it there."""
+
+    segment: int
+    block: int
+    blocks: int
+    seconds: float
+    size: int
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWritten:
+    """The segment's record is in the log, and the checkpoint over `size` records is signed."""
+
+    segment: int
+    last_step: int
+    size: int
+
+
+Event: TypeAlias = StepLogged | SegmentSealed | Waiting | ProofStarted | ProofFailed | ProofDone | RecordWritten
+Listener: TypeAlias = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """A listener that does nothing."""

@@ -1,0 +1,207 @@
+"""Files: writes that survive a crash, and reads that a hostile file can't abuse.
+
+A whole file is written to a temporary name in its own folder, fsynced and renamed, and the folder is fsynced: after a crash the
+file is the old one or the new one. An append is fsynced, and may leave a torn end after a crash: who appends must recognise one.
+Writing raises RunError, reading VerificationError; both say what, where, and why.
+
+All writes of a run go through one `Files`, so that a test can make any of them fail.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from zk_autograd.core.errors import RunError, VerificationError
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+_CHUNK = 2**20
+_ADVICE = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or raise the quota",
+    errno.EFBIG: "raise the limit on file sizes",
+    errno.EACCES: "make the folder writable",
+    errno.EPERM: "make the folder writable",
+    errno.EROFS: "choose a folder that is not read-only",
+    errno.ENAMETOOLONG: "choose a shorter path",
+}
+
+
+class Files:
+    """Durable writes. Every method raises RunError where the system refuses.
+
+    One writer at a time: the temporary name of a file is always the same, so that a crash leaves at most one behind.
+    """
+
+    def __init__(self, fsync: Callable[[int], None] = os.fsync) -> None:
+        """`fsync` makes a descriptor's file durable."""
+        self._fsync = fsync
+
+    def make_dir(self, path: Path) -> None:
+        """A new folder, its missing parents included. RunError if the path exists, whatever it is."""
+        with _explained("made", path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+            try:
+                self._sync_folder(path.parent)
+            except OSError:
+                path.rmdir()
+                raise
+
+    def make_private_dir(self, path: Path) -> None:
+        """A folder that only its owner enters. One that exists is kept, and closed to others."""
+        with _explained("made", path):
+            path.mkdir(PRIVATE_FOLDER, exist_ok=True)
+            path.chmod(PRIVATE_FOLDER)  # mkdir's mode is cut by the umask, and says nothing of an older folder
+            self._sync_folder(path.parent)
+
+    def write_atomic(self, path: Path, data: bytes, mode: int = 0o644) -> None:
+        """The file with these bytes and no others, or unchanged. `mode` is cut by the umask."""
+        temporary = path.with_name(f".{path.name}.tmp")
+        with _explained("written", path):
+            try:
+                temporary.unlink(missing_ok=True)  # a crash left it: its mode may be another
+                with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode) as fd:
+                    _write_all(fd, data)
+                    self._fsync(fd)
+                temporary.rename(path)
+            except OSError:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+            self._sync_folder(path.parent)
+
+    def append(self, path: Path, data: bytes) -> None:
+        """`data` at the end of an existing file. After an error any part of it may be there."""
+        with _explained("appended to", path), _opened(path, os.O_WRONLY | os.O_APPEND) as fd:
+            _write_all(fd, data)
+            self._fsync(fd)
+
+    def truncate(self, path: Path, size: int) -> None:
+        """The first `size` bytes of an existing file."""
+        with _explained("shortened", path), _opened(path, os.O_WRONLY) as fd:
+            os.ftruncate(fd, size)
+            self._fsync(fd)
+
+    def remove(self, path: Path) -> None:
+        """No file of this name any more."""
+        with _explained("removed", path):
+            path.unlink()
+            self._sync_folder(path.parent)
+
+    def _sync_folder(self, path: Path) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there, be it a link to nothing. RunError if the system doesn't tell."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _refused("looked at", path, error) from error
+    return True
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder. RunError if it can't be listed."""
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        raise _refused("listed", folder, error) from error
+
+
+def read_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> bytes:
+    """The bytes of a regular file of at most `limit` bytes, read once.
+
+    A link is not followed in the last part of the path (open the folders before it with `open_folder`). Raises VerificationError.
+    """
+    with open_bounded(path, limit, dir_fd=dir_fd) as fd:
+        chunks: list[bytes] = []
+        left = limit + 1
+        with _readable(path):
+            while left and (chunk := os.read(fd, min(left, _CHUNK))):
+                chunks.append(chunk)
+                left -= len(chunk)
+    if not left:  # it grew, or its size is not what the system says
+        raise _too_large(path, limit)
+    return b"".join(chunks)
+
+
+@contextmanager
+def open_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> Iterator[int]:
+    """The descriptor of a regular file that has at most `limit` bytes now, for reading. As `read_bounded`."""
+    with _readable(path):
+        # Without O_NONBLOCK, opening a pipe would wait for a writer.
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        with _readable(path):
+            status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise VerificationError(f"{path} is not a regular file")
+        if status.st_size > limit:
+            raise _too_large(path, limit)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def open_folder(path: Path | str, *, dir_fd: int | None = None) -> int:
+    """The descriptor of a folder that is no link, for `dir_fd`; the caller closes it. Raises VerificationError."""
+    with _readable(path):
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+
+
+def _too_large(path: Path | str, limit: int) -> VerificationError:
+    return VerificationError(f"{path} is too large", expected=f"at most {limit} bytes", found="more")
+
+
+@contextmanager
+def _readable(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # open(2) says ELOOP for a file, ENOTDIR for a folder, when O_NOFOLLOW met a link
+        linked = error.errno == errno.ELOOP
+        reason = "it is a link, and links are not followed" if linked else error.strerror
+        raise VerificationError(f"{path} can't be read: {reason}") from error
+
+
+@contextmanager
+def _explained(action: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        place = error.filename or path
+        raise RunError(f"{place} exists already; choose another place, or resume the run that is there") from error
+    except OSError as error:
+        raise _refused(action, path, error) from error
+
+
+def _refused(action: str, path: Path, error: OSError) -> RunError:
+    advice = _ADVICE.get(error.errno or 0, "look at the disk and the path")
+    return RunError(f"{path} could not be {action}: {error.strerror}; {advice}, and try again")
+
+
+@contextmanager
+def _opened(path: Path, flags: int, mode: int = 0o644) -> Iterator[int]:
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

@@ -1,0 +1,114 @@
+"""The run's log: records in their order, and the signed checkpoint over them.
+
+A record is appended and fsynced, then the checkpoint is replaced. What a crash can leave: a torn last line (dropped: nobody was told of
+it), or complete records that no checkpoint covers (kept if they are what the writer would write again, see `put`).
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from zk_autograd.core.errors import RunError, VerificationError
+from zk_autograd.core.keys import Signer
+from zk_autograd.core.merkle import Frontier, leaf_hash
+from zk_autograd.core.note import MAX_NOTE_BYTES, Checkpoint, checkpoint_text, open_note, parse_checkpoint, sign
+from zk_autograd.run.files import Files, exists, read_bounded
+from zk_autograd.run.layout import CHECKPOINT, RECORDS, Layout
+from zk_autograd.run.reader import MAX_LOG
+
+
+class RunLog:
+    """The log of one run, open for writing. One thread at a time."""
+
+    def __init__(self, layout: Layout, origin: str, signers: Sequence[Signer], files: Files) -> None:
+        """Opens the log in the folder `log`, which exists; it is begun if it has no records.
+
+        RunError if its checkpoint is not of all these signers, or not over these records.
+        """
+        self._records = layout.log / RECORDS
+        self._checkpoint = layout.log / CHECKPOINT
+        self._origin = origin
+        self._signers = tuple(signers)
+        self._files = files
+        self._tree = Frontier()
+        data = self._read_records()
+        whole = data.rfind(b"\n") + 1
+        self._found: deque[bytes] = deque(data[:whole].split(b"\n")[:-1])
+        head = self._read_checkpoint()
+        self._signed = head.size if head else 0
+        if self._signed > len(self._found):
+            raise RunError(
+                f"{self._records} has {len(self._found)} records and its checkpoint speaks of {self._signed}: "
+                "restore it from a copy"
+            )
+        self.leaves = tuple(self._found)
+        """The records that were found, for the recovery; emptied by `forget`."""
+        for _ in range(self._signed):
+            self._tree.append(leaf_hash(self._found.popleft()))
+        if head and head.root != self._tree.root():
+            raise RunError(
+                f"{self._records} was altered: its root is not the one in {self._checkpoint}; restore both from a copy"
+            )
+        if whole < len(data):  # the record whose writing was interrupted
+            files.truncate(self._records, whole)
+
+    @property
+    def size(self) -> int:
+        """How many records are in the log, not counting found ones that `put` has not confirmed."""
+        return self._tree.size
+
+    @property
+    def head(self) -> Checkpoint:
+        """The tree head over `size` records."""
+        return Checkpoint(self._origin, self._tree.size, self._tree.root())
+
+    def confirms(self) -> bool:
+        """Whether the next record is there already, from before a crash, and must be confirmed by `put`."""
+        return bool(self._found)
+
+    def forget(self) -> None:
+        """Frees `leaves`."""
+        self.leaves = ()
+
+    def put(self, leaf: bytes) -> None:
+        """The next record. If a crash left one in its place, it must be the same. RunError otherwise."""
+        if self._found:
+            if self._found[0] != leaf:
+                raise RunError(
+                    f"record {self.size} of {self._records} is not what the journal says, and no checkpoint covers it: "
+                    "one of both was altered; restore them from a copy"
+                )
+            self._found.popleft()
+        else:
+            self._files.append(self._records, leaf + b"\n")
+        self._tree.append(leaf_hash(leaf))
+
+    def sign(self) -> None:
+        """Makes the checkpoint one over the records so far, unless it is."""
+        if self._signed == self.size:
+            return
+        try:
+            note = sign(checkpoint_text(self._origin, self.size, self._tree.root()), self._signers)
+        except VerificationError as error:
+            raise RunError(f"{self._checkpoint} can't be signed: {error}; look at the key") from error
+        self._files.write_atomic(self._checkpoint, note)
+        self._signed = self.size
+
+    def _read_records(self) -> bytes:
+        if not exists(self._records):
+            self._files.write_atomic(self._records, b"")
+        try:
+            return read_bounded(self._records, MAX_LOG)
+        except VerificationError as error:
+            raise RunError(f"{error}; restore it from a copy") from error
+
+    def _read_checkpoint(self) -> Checkpoint | None:
+        if not exists(self._checkpoint):
+            return None
+        try:
+            note = open_note(read_bounded(self._checkpoint, MAX_NOTE_BYTES), [s.public_key for s in self._signers])
+            head = parse_checkpoint(note.text)
+            if head.origin != self._origin:
+                raise VerificationError("it is of another log", expected=self._origin, found=head.origin)
+        except VerificationError as error:
+            raise RunError(f"{self._checkpoint} is not this run's: {error}; restore it from a copy") from error
+        return head

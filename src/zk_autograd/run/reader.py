@@ -1,0 +1,127 @@
+"""Reading a run that a stranger wrote: bounded, each file once, no links followed, plain names only.
+
+The folders are opened once, when the reader is, and files are opened relative to them: what is exchanged for a link later, on the
+way to a file, is not met. Only the path of the run itself, which the auditor gave, may be a link.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.note import MAX_NOTE_BYTES
+from zk_autograd.core.records import MAX_RECORD
+from zk_autograd.run.files import open_bounded, open_folder, read_bounded
+from zk_autograd.run.layout import CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, proof_name
+
+MAX_LOG = 4 * 2**30
+MAX_PROOF = 64 * 2**20
+MAX_MODEL_FILE = 64 * 2**30
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+class RunReader:
+    """A run's public files. Close it, or use it in a `with`.
+
+    Its methods raise VerificationError for whatever is missing, too large, not a plain file or not of its form.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens the run at `path`. UsageError if there is no folder there."""
+        try:
+            self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise UsageError(f"{path} is not a run: {error.strerror}") from error
+        self._folders: dict[str, int] = {}
+
+    def close(self) -> None:
+        """Closes the folders. Nothing can be read any more."""
+        for fd in self._folders.values():
+            os.close(fd)
+        self._folders.clear()
+        if self._root >= 0:
+            os.close(self._root)
+        self._root = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def leaves(self, limit: int = MAX_LOG, record_limit: int = MAX_RECORD) -> list[bytes]:
+        """The lines of the log, without their newlines: the leaves of its tree. At most `limit` bytes in all are read."""
+        with (
+            self._inside(LOG) as folder,
+            open_bounded(RECORDS, limit, dir_fd=folder) as fd,
+            open(fd, "rb", closefd=False) as file,
+        ):
+            leaves: list[bytes] = []
+            left = limit
+            while line := file.readline(min(record_limit, left) + 1):
+                left -= len(line)
+                if left < 0:  # it grew since it was measured
+                    raise VerificationError(f"{RECORDS} is too large", expected=f"at most {limit} bytes", found="more")
+                if not line.endswith(b"\n"):
+                    found = "a longer line" if len(line) > record_limit else "the end of the file"
+                    raise VerificationError(
+                        f"a line of {RECORDS} does not end",
+                        record=len(leaves),
+                        expected=f"a newline after at most {record_limit} bytes",
+                        found=found,
+                    )
+                leaves.append(line[:-1])
+            return leaves
+
+    def checkpoint(self) -> bytes:
+        """The signed note of the newest tree head, not yet opened."""
+        with self._inside(LOG) as folder:
+            return read_bounded(CHECKPOINT, MAX_NOTE_BYTES, dir_fd=folder)
+
+    def proof(self, segment: int, block: int, limit: int = MAX_PROOF) -> bytes:
+        """The bytes of a block's proof, not yet compared with the record's hash."""
+        with self._inside(PROOFS) as folder:
+            return read_bounded(proof_name(segment, block), limit, dir_fd=folder)
+
+    def model_file(self, name: str, limit: int = MAX_MODEL_FILE) -> bytes:
+        """A published file of the model by the name that the close record gives it."""
+        check_plain_name(name)
+        with self._inside(MODEL) as folder:
+            return read_bounded(name, limit, dir_fd=folder)
+
+    def model_names(self, limit: int = 1000) -> list[str]:
+        """The names in the folder of the published model, in order; none if there is no such folder. At most `limit` of them."""
+        try:
+            os.stat(MODEL, dir_fd=self._root, follow_symlinks=False)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise VerificationError(f"{MODEL} can't be read: {error.strerror}") from error
+        names: list[str] = []
+        with self._inside(MODEL) as folder, os.scandir(folder) as entries:
+            for entry in entries:
+                if len(names) == limit:
+                    raise VerificationError(f"{MODEL} holds too many files", expected=f"at most {limit}", found="more")
+                names.append(entry.name)
+        return sorted(names)
+
+    @contextmanager
+    def _inside(self, name: str) -> Iterator[int]:
+        if name not in self._folders:
+            self._folders[name] = open_folder(name, dir_fd=self._root)
+        try:
+            yield self._folders[name]
+        except OSError as error:
+            raise VerificationError(f"{name} can't be read: {error.strerror}") from error
+
+
+def check_plain_name(name: str) -> None:
+    """Raises VerificationError unless `name` is of letters, digits, "_", "-" and "." (not the first), and at most 100 characters."""
+    if not _PLAIN_NAME.fullmatch(name):
+        raise VerificationError(
+            f"{name[:100]!r} is not the name of a published file", expected="letters, digits, _ - ."
+        )

@@ -1,0 +1,180 @@
+"""From the files of a run to the point where it goes on. Nothing here makes a proof: that is the proving thread's work."""
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+
+from zk_autograd.core import records
+from zk_autograd.core.errors import RangeError, RunError, UsageError, VerificationError
+from zk_autograd.core.keys import Signer
+from zk_autograd.core.records import Header, Segment, header_digest
+from zk_autograd.core.rules import State
+from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.events import Listener
+from zk_autograd.run.files import Files, exists, names_in
+from zk_autograd.run.frame import damaged, read
+from zk_autograd.run.journal import Journal, Salts, read_proof
+from zk_autograd.run.layout import Layout
+from zk_autograd.run.log import RunLog
+from zk_autograd.run.settle import Settlement
+from zk_autograd.run.step import advance
+
+_PROOF_NAME = re.compile(r"([0-9]{1,15})-[0-9]{1,15}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Position:
+    """Where a run stands: in the open segment, which begins with step `first`, after `step`, with `state` and the loop's own."""
+
+    segment: int
+    first: int
+    salts: Salts
+    step: int
+    state: State
+    loop_state: bytes
+
+
+def recover(
+    layout: Layout,
+    header: Header,
+    leaf: bytes,
+    backend_for: Callable[[Header], Backend],
+    signers: Sequence[Signer],
+    files: Files,
+    emit: Listener,
+    stopping: threading.Event,
+) -> tuple[Settlement, Position]:
+    """Brings the log to where the files allow it without a new proof, and the state to the last step of the journal.
+
+    The caller holds the lock. `signers` are in the order of the header's keys. Raises RunError as `RunWriter.resume` does.
+    """
+    log = RunLog(layout, header.origin, signers, files)
+    found = parse_found(log, leaf)
+    complete = found is not None and found.close is not None
+    if complete and not log.confirms():
+        raise RunError(f"{layout.root} is complete: it has a close record, and nothing can follow it")
+    backend = backend_for(header)
+    try:
+        require_prover(backend, header)
+        digest = header_digest(leaf)
+        journal = Journal(layout.segments, header, digest, files)
+        settlement = Settlement(layout, header, digest, backend, journal, log, files, emit, stopping.is_set)
+        confirm(settlement, found, leaf)
+        if complete:
+            raise RunError(f"{layout.root} is complete; its last checkpoint was missing, and is there now")
+        segments = found.segments if found else ()
+        check_proofs(layout, segments)
+        position = replay(header, journal, len(segments), segments[-1].last + 1 if segments else 1)
+        remove_orphans(layout, position.segment, files)
+    except BaseException:
+        backend.stop()
+        raise
+    log.forget()
+    return settlement, position
+
+
+def read_header(layout: Layout) -> tuple[Header, bytes]:
+    """The header of the run and its leaf. RunError if there is no run, or it is of a format that this version doesn't read."""
+    if not exists(layout.header):
+        state = "its creation was interrupted before the first step" if exists(layout.private) else "there is no run"
+        raise RunError(f"{layout.root} can't be resumed: {state}; remove it if it is there, and begin a new run")
+    fields, parts = read(layout.header, "header", None)
+    try:
+        fields.end()
+        leaf = parts["leaf"]
+        header = records.parse(leaf, None)
+    except (KeyError, VerificationError) as error:
+        raise RunError(
+            f"{layout.root} is a run that this version can't go on with: {error}; use the version that began it"
+        ) from error
+    assert isinstance(header, Header)
+    return header, leaf
+
+
+def parse_found(log: RunLog, header_leaf: bytes) -> records.Log | None:
+    """The records that the log was found with; None if it has none. RunError if they are not this run's."""
+    if not log.leaves:
+        return None
+    if log.leaves[0] != header_leaf:
+        raise RunError("the log's first record is not the header in the folder `private`; restore both from a copy")
+    try:
+        return records.parse_log(log.leaves)
+    except VerificationError as error:
+        raise RunError(f"the log can't be read: {error}; restore it from a copy") from error
+
+
+def confirm(settlement: Settlement, found: records.Log | None, header_leaf: bytes) -> None:
+    """Confirms the records that no checkpoint covers, and signs them: `settlement` has then come as far as `found`."""
+    log = settlement.log
+    if found and found.genesis:
+        settlement.last = found.genesis.state
+    segments = found.segments if found else ()
+    settlement.settled = min(max(log.size - 2, 0), len(segments))  # a checkpoint covers these
+    if settlement.settled:
+        settlement.last = segments[settlement.settled - 1].state_out
+    settlement.begin(header_leaf)
+    while settlement.settled < len(segments):
+        settlement.settle(settlement.settled)
+    if log.confirms():
+        settlement.finish()
+
+
+def check_proofs(layout: Layout, segments: tuple[Segment, ...]) -> None:
+    """Each recorded proof is there and is the one recorded. RunError otherwise."""
+    for segment in segments:
+        for block, digest in enumerate(segment.proofs):
+            path = layout.proof(segment.index, block)
+            proof = read_proof(path)
+            if proof is None or sha256(proof).digest() != digest:
+                raise RunError(
+                    f"{path} is missing, or is not the proof that the log has a hash of; restore it from a copy"
+                )
+
+
+def remove_orphans(layout: Layout, sealed: int, files: Files) -> None:
+    """Deletes proofs of segments that are not sealed: nothing in the journal can be what they speak of."""
+    for name in names_in(layout.proofs):
+        match = _PROOF_NAME.fullmatch(name)
+        if match and int(match[1]) >= sealed:
+            files.remove(layout.proofs / name)
+
+
+def replay(header: Header, journal: Journal, settled: int, next_step: int) -> Position:
+    """The position after the last step of the journal, whose segments from `settled` on must be whole.
+
+    `next_step` is the first step that no record speaks of. RunError for a gap or a step that can't be made.
+    """
+    begun = journal.segments()
+    newest = begun[-1] if begun else -1
+    missing = sorted(set(range(settled, max(newest, settled) + 1)) - set(begun))
+    if missing:
+        raise damaged(journal.path(missing[0]), "the run has come further than that")
+    if journal.start(settled).first != next_step:
+        raise damaged(journal.path(settled), f"it doesn't begin with step {next_step}, which is the log's next one")
+    start = journal.start(newest)
+    numbers = journal.steps(newest)
+    if numbers != list(range(start.first, start.first + len(numbers))) or len(numbers) > header.prover.steps:
+        raise damaged(journal.path(newest), "its steps have a gap")
+    sequences = [header.sequence(group) for group in range(len(header.groups))]
+    state, loop_state = start.state, start.loop_state
+    for number in numbers:
+        step = journal.step(newest, number)
+        try:
+            state = advance(header, sequences, state, number, step.gradients.astype(np.int64), step.lr)
+        except (RangeError, UsageError) as error:
+            raise damaged(journal.path(newest), str(error)) from error
+        loop_state = step.loop_state
+    return Position(newest, start.first, start.salts, start.first + len(numbers) - 1, state, loop_state)
+
+
+def require_prover(backend: Backend, header: Header) -> None:
+    """RunError unless the backend is the one that the header names."""
+    if backend.prover != header.prover:
+        raise RunError(
+            f"the run's prover is {header.prover}, this one is {backend.prover}; use the version, circuit and SRS that "
+            "began the run"
+        )

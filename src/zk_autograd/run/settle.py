@@ -1,0 +1,273 @@
+"""Settling: from what the journal holds to what the log says. One way for the happy path and for the recovery.
+
+The order on disk is witness (in the journal, before this begins), proof, record, checkpoint. Each of these functions looks for what is
+there already, takes it if it is right, and makes the rest; so a crash between any two writes is repaired by settling again.
+
+    a proof that is public, or kept in the journal     checked, and adopted if it speaks of the journal's states; else deleted
+    a record that no checkpoint covers                 made again, and compared (RunLog.put)
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zk_autograd.core import records
+from zk_autograd.core.errors import ProverError, RunError, VerificationError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.records import Close, Genesis, Header, Record, Segment, StateCommitments
+from zk_autograd.core.rules import State, step
+from zk_autograd.core.statement import Statement, StatementBuilder
+from zk_autograd.prove.protocol import Backend, BlockProof, BlockWitness
+from zk_autograd.run.events import Listener, ProofDone, ProofFailed, ProofStarted, RecordWritten
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists
+from zk_autograd.run.frame import encode, read
+from zk_autograd.run.journal import Journal, Salts, Start, Step, read_proof
+from zk_autograd.run.layout import Layout
+from zk_autograd.run.log import RunLog
+
+MAX_TRIES = 3
+"""How often a proof is begun before the prover's failure is reported, if the backend permits so many."""
+
+
+@dataclass(slots=True)
+class Settlement:
+    """Settles a run's records in their order; one thread at a time.
+
+    `settled` segments are in the log, under a checkpoint; `last` is the newest one's state-out (the genesis state at first). `stopped`
+    says whether the work was given up.
+    """
+
+    layout: Layout
+    header: Header
+    digest: bytes
+    backend: Backend
+    journal: Journal
+    log: RunLog
+    files: Files
+    emit: Listener
+    stopped: Callable[[], bool]
+    last: StateCommitments = field(default_factory=dict)
+    settled: int = 0
+    _statements: StatementBuilder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._statements = StatementBuilder(self.header, self.digest)
+
+    def begin(self, header_leaf: bytes) -> None:
+        """The header and genesis records, and the first checkpoint."""
+        if self.log.size == 0:
+            self.log.put(header_leaf)
+        if self.log.size == 1:
+            start = self.journal.start(0)
+            genesis = self._genesis(start)
+            self.log.put(leaf_of(genesis, self.header))
+            self.last = genesis.state
+        self.log.sign()
+
+    def settle(self, index: int) -> None:
+        """Proofs, record and checkpoint of the sealed segment `index`, the first that has no confirmed record.
+
+        Raises ProverError if the prover fails for good, RunError if a write fails or files contradict each other.
+        """
+        start, end = self.journal.start(index), self.journal.start(index + 1)
+        steps = [self.journal.step(index, t) for t in range(start.first, end.first)]
+        draft = Segment(
+            index=index,
+            first=start.first,
+            last=end.first - 1,
+            state_in=self.last,
+            state_out={},
+            gradients=(),
+            batches=batch_commitment(start.salts.batches, [step.batch for step in steps]),
+            lr=tuple(step.lr for step in steps if step.lr),
+            proofs=(),
+            loss=tuple(step.loss for step in steps),
+            saturated=tuple(step.saturated for step in steps),
+        )
+        proofs: list[BlockProof] = []
+        for block, statement in enumerate(self._statements.of_segment(draft)):
+            witness = self._witness(block, start, end, steps, statement)
+            proofs.append(self._prove(statement, witness))
+        segment = replace(
+            draft,
+            state_out={name: tuple(p.state_out[name] for p in proofs) for name in self.header.states},
+            gradients=tuple(p.gradient for p in proofs),
+            proofs=tuple(sha256(p.proof).digest() for p in proofs) if self._has_proofs else (),
+        )
+        self.log.put(leaf_of(segment, self.header))
+        self.log.sign()
+        self.last = segment.state_out
+        self.settled = index + 1
+        self.emit(RecordWritten(index, segment.last, self.log.size))
+
+    def close(self, record: Close) -> None:
+        """The close record and the last checkpoint. RunError if no reader would take the record."""
+        frame = encode("close", self.digest, {}, {"leaf": leaf_of(record, self.header)})
+        self.files.write_atomic(self.layout.close, frame, PRIVATE_FILE)
+        self.finish()
+
+    def finish(self) -> None:
+        """What `close` does after its record is in the folder `private`."""
+        fields, parts = read(self.layout.close, "close", self.digest)
+        fields.end()
+        self.log.put(parts["leaf"])
+        self.log.sign()
+
+    @property
+    def _has_proofs(self) -> bool:
+        return self.header.prover.backend != "none"
+
+    def _genesis(self, start: Start) -> Genesis:
+        state = {
+            name: tuple(
+                self.backend.commit(self._padded(start.state[name], block), start.salts.state_in[name][block])
+                for block in range(len(self.header.blocks))
+            )
+            for name in self.header.states
+        }
+        return Genesis(state, {name: start.salts.state_in[name] for name in self.header.states[1:]})
+
+    def _padded(self, values: NDArray[np.signedinteger[Any]], block: int) -> IntArray:
+        where = self.header.blocks[block]
+        padded = np.zeros(self.header.prover.block, np.int64)
+        padded[: where.size] = values[where.offset : where.offset + where.size]
+        return padded
+
+    def _witness(self, block: int, start: Start, end: Start, steps: list[Step], statement: Statement) -> BlockWitness:
+        """The states of a block from step to step, computed again, and compared with what the trainer went on from."""
+        capacity = self.header.prover
+        gradients = np.zeros((capacity.steps, capacity.block), np.int64)
+        state: State = {name: self._padded(start.state[name], block) for name in self.header.states}
+        states = {name: np.empty((capacity.steps + 1, capacity.block), np.int64) for name in state}
+        for row in range(capacity.steps + 1):
+            if 0 < row <= len(steps):
+                gradients[row - 1] = self._padded(steps[row - 1].gradients, block)
+                state = step(self.header.rule, state, gradients[row - 1], statement.constants[row - 1])
+            for name, values in state.items():  # the rows after the last step are no-ops: they repeat it
+                states[name][row] = values
+        for name, values in state.items():
+            if not np.array_equal(values, self._padded(end.state[name], block)):
+                raise RunError(
+                    f"the steps in {self.journal.path(start.segment)} don't lead to the state that the next segment begins "
+                    "with: one of both was altered; restore them from a copy"
+                )
+        return BlockWitness(states, gradients, _block_salts(start.salts, block))
+
+    def _prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
+        """The block's proof, found or made, public on disk."""
+        began = perf_counter()
+        blocks = len(self.header.blocks)
+        self.emit(ProofStarted(statement.segment, statement.block, blocks))
+        proof = self._adopted(statement, witness) if self._has_proofs else None
+        found = proof is not None
+        if proof is None:
+            proof = self._made(statement, witness)
+        if self._has_proofs:
+            self._publish(statement, proof.proof)
+        seconds = perf_counter() - began
+        self.emit(ProofDone(statement.segment, statement.block, blocks, seconds, len(proof.proof), found))
+        return proof
+
+    def _publish(self, statement: Statement, proof: bytes) -> None:
+        segment, block = statement.segment, statement.block
+        path = self.layout.proof(segment, block)
+        if read_proof(path) != proof:
+            self.journal.publish(segment, block, proof)
+            self.files.write_atomic(path, proof)
+        if self.journal.staged(segment, block) is not None:
+            self.journal.unstage(segment, block)
+
+    def _adopted(self, statement: Statement, witness: BlockWitness) -> BlockProof | None:
+        """A proof that an interrupted run left, if it is right. One that isn't is deleted, unless a record speaks of it."""
+        segment, block = statement.segment, statement.block
+        public = self.layout.proof(segment, block)
+        proof = self._checked(statement, witness, read_proof(public))
+        if proof is not None:
+            return proof
+        if self.log.confirms():
+            raise RunError(f"{public} is missing or not valid, and the log has its record: restore it from a copy")
+        if exists(public):
+            self.files.remove(public)
+        return self._checked(statement, witness, self.journal.staged(segment, block))
+
+    def _checked(self, statement: Statement, witness: BlockWitness, proof: bytes | None) -> BlockProof | None:
+        if proof is None:
+            return None
+        try:
+            checked = self.backend.check(statement, proof)
+        except VerificationError:
+            return None
+        # Valid, but perhaps of steps that this journal doesn't have (one of both was restored from a copy).
+        wanted = {
+            name: self.backend.commit(values[-1], witness.salts[f"{name}_out"])
+            for name, values in witness.states.items()
+        }
+        same_in = all(checked.state_in[name] == self.last[name][statement.block] for name in wanted)
+        return checked if same_in and dict(checked.state_out) == wanted else None
+
+    def _made(self, statement: Statement, witness: BlockWitness) -> BlockProof:
+        segment, block = statement.segment, statement.block
+        public = self.journal.published(segment).get(block, [])
+        if len(public) >= self.backend.attempts:
+            raise ProverError(
+                f"block {block} of segment {segment} may be proved {self.backend.attempts} times, since each proof opens its "
+                "commitments at another point, and all are used up: restore its proof file from a copy, or begin a new run"
+            )
+        tries = min(self.backend.attempts, MAX_TRIES)
+        reason = ""
+        for attempt in range(1, tries + 1):
+            if self.stopped():
+                raise ProverError("proving was stopped; resume the run to go on")
+            try:
+                proof = self.backend.prove(statement, witness)
+            except ProverError as error:
+                if self.stopped():
+                    raise
+                reason = str(error)
+                self.emit(ProofFailed(segment, block, attempt, reason))
+                continue
+            self._check_chain(statement, proof)
+            if self._has_proofs:
+                self.journal.stage(segment, block, proof.proof)
+            return proof
+        raise ProverError(
+            f"block {block} of segment {segment} could not be proved in {tries} attempts: {reason}. Nothing is lost: "
+            "repair the cause and resume the run"
+        )
+
+    def _check_chain(self, statement: Statement, proof: BlockProof) -> None:
+        for name in self.header.states:
+            if proof.state_in[name] != self.last[name][statement.block]:
+                raise ProverError(
+                    f"the prover's commitment to {name} before segment {statement.segment}, block {statement.block}, is "
+                    "not the one that the record before it has; nothing was recorded"
+                )
+
+
+def leaf_of(record: Record, header: Header | None) -> bytes:
+    """The bytes of a record, after a reader has read them. RunError for a record that no reader would take."""
+    try:
+        leaf = records.to_bytes(record)
+        records.parse(leaf, header)
+    except (ValueError, VerificationError) as error:
+        raise RunError(f"this {type(record).__name__.lower()} can't be recorded: {error}") from error
+    return leaf
+
+
+def batch_commitment(salt: bytes, batches: list[bytes]) -> bytes:
+    """A salted commitment to the batches' digests (32 bytes, or none) of a segment's steps; b"" if no step has one."""
+    if not any(batches):
+        return b""
+    content = b"".join(len(digest).to_bytes(1, "big") + digest for digest in batches)
+    return sha256(b"zk-autograd/batches/v0\n" + len(salt).to_bytes(8, "big") + salt + content).digest()
+
+
+def _block_salts(salts: Salts, block: int) -> Mapping[str, bytes]:
+    ends = {"in": salts.state_in, "out": salts.state_out}
+    named = {f"{name}_{end}": blocks[block] for end, states in ends.items() for name, blocks in states.items()}
+    return named | {"G": salts.gradients[block]}

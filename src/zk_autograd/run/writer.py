@@ -1,0 +1,304 @@
+"""The trainer's end of a run: every step durable before the next, proofs beside the training, a log that a crash can't harm.
+
+    writer = RunWriter.create(path, header, backend, signers, weights)
+    state = writer.append(gradients, loop_state=...)      # as often as there are steps
+    writer.close()                                        # or abandon(), and later RunWriter.resume(path, ...)
+
+The order on disk is always witness, proof, record, checkpoint. `create` writes the first witness and then does what `resume` does;
+what a crash left is settled by the same function that settles everything else (run.settle).
+
+After a RunError or a ProverError the writer takes no more steps: `abandon` it, repair what the message says, and resume. A step whose
+`append` failed may be there or not; `step` of the resumed writer says which was the last.
+"""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from zk_autograd.core.errors import RunError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.keys import Signer
+from zk_autograd.core.note import Checkpoint
+from zk_autograd.core.records import Close, Header, header_digest
+from zk_autograd.core.rules import State
+from zk_autograd.prove.protocol import Backend
+from zk_autograd.run import frame
+from zk_autograd.run.arguments import require_claims, require_digests, signers_in_order
+from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists
+from zk_autograd.run.journal import Journal, Salts, Start, Step
+from zk_autograd.run.layout import Layout
+from zk_autograd.run.lock import RunLock
+from zk_autograd.run.proving import ProvingThread
+from zk_autograd.run.recovery import Position, read_header, recover, require_prover
+from zk_autograd.run.settle import Settlement, leaf_of
+from zk_autograd.run.step import advance, first_state
+
+BACKLOG = 2
+"""How many sealed segments may wait for the proving thread before training waits."""
+
+
+class RunWriter:
+    """A run that is being written. Its methods are called by one thread; proofs are made in another."""
+
+    def __init__(
+        self,
+        settlement: Settlement,
+        position: Position,
+        lock: RunLock,
+        stopping: threading.Event,
+        backlog: int,
+    ) -> None:
+        """Use `create` or `resume`."""
+        self._settlement = settlement
+        self._header = settlement.header
+        self._backend = settlement.backend
+        self._journal = settlement.journal
+        self._emit = settlement.emit
+        self._lock = lock
+        self._sequences = [self._header.sequence(group) for group in range(len(self._header.groups))]
+        self._ended = ""
+        self._position = replace(position, state=_frozen(position.state))
+        sealed = range(settlement.settled, position.segment)
+        self._thread = ProvingThread(settlement.settle, sealed, backlog, stopping)
+        try:
+            if position.step - position.first + 1 == self._header.prover.steps:  # the crash came before its sealing
+                self._seal()
+        except BaseException:
+            self._thread.stop(self._backend.stop)
+            raise
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        header: Header,
+        backend: Backend,
+        signers: Sequence[Signer],
+        weights: IntArray,
+        *,
+        loop_state: bytes = b"",
+        files: Files | None = None,
+        on_event: Listener = ignore,
+        backlog: int = BACKLOG,
+    ) -> Self:
+        """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape (header.size,).
+
+        `header.keys` are the texts of the signers' keys, `header.prover` is the backend's. Raises RunError if the path exists or a
+        write fails (nothing is left then), UsageError and RangeError for arguments that no run can have.
+        """
+        files = files or Files()
+        leaf = leaf_of(header, None)
+        layout = Layout(path)
+        state = first_state(header, weights)
+        ordered = signers_in_order(signers, header)
+        require_prover(backend, header)
+        files.make_dir(path)
+        lock: RunLock | None = None
+        try:
+            for folder in (layout.log, layout.proofs, layout.model):
+                files.make_dir(folder)
+            files.make_private_dir(layout.private)
+            files.make_private_dir(layout.segments)
+            lock = RunLock(layout.lock)
+            digest = header_digest(leaf)
+            salts = Salts.draw(backend, header)
+            Journal(layout.segments, header, digest, files).begin(Start(0, 1, state, salts, loop_state))
+            files.write_atomic(layout.header, frame.encode("header", digest, {}, {"leaf": leaf}), PRIVATE_FILE)
+            stopping = threading.Event()
+            settlement, position = recover(layout, header, leaf, lambda _: backend, ordered, files, on_event, stopping)
+            return cls(settlement, position, lock, stopping, backlog)
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)  # made above, and nobody was told of it
+            if lock:
+                lock.release()
+            raise
+
+    @classmethod
+    def resume(
+        cls,
+        path: Path,
+        backend_for: Callable[[Header], Backend],
+        signers: Sequence[Signer],
+        *,
+        files: Files | None = None,
+        on_event: Listener = ignore,
+        backlog: int = BACKLOG,
+    ) -> Self:
+        """The run at `path`, as its last acknowledged step left it, whatever ended it.
+
+        `backend_for` gives the backend that the header names. Raises RunError if there is no run, another trainer holds it, it is
+        complete, of another version, or its files contradict each other; UsageError if the signers aren't the header's keys.
+        """
+        files = files or Files()
+        layout = Layout(path)
+        if not exists(layout.lock):
+            read_header(layout)  # raises, and nothing was made, if there is no run at all
+        lock = RunLock(layout.lock)
+        try:
+            files.make_private_dir(layout.private)  # a copy may have opened it to others
+            header, leaf = read_header(layout)
+            ordered = signers_in_order(signers, header)
+            stopping = threading.Event()
+            settlement, position = recover(layout, header, leaf, backend_for, ordered, files, on_event, stopping)
+            return cls(settlement, position, lock, stopping, backlog)
+        except BaseException:
+            lock.release()
+            raise
+
+    @property
+    def path(self) -> Path:
+        """The run's directory."""
+        return self._settlement.layout.root
+
+    @property
+    def header(self) -> Header:
+        return self._header
+
+    @property
+    def header_digest(self) -> bytes:
+        """What binds proofs and attestations to this run (core.records.header_digest)."""
+        return self._settlement.digest
+
+    @property
+    def step(self) -> int:
+        """The last step in the journal; 0 before the first."""
+        return self._position.step
+
+    @property
+    def state(self) -> State:
+        """The state after `step`: int64 of shape (header.size,) for each name, not writeable."""
+        return dict(self._position.state)
+
+    @property
+    def loop_state(self) -> bytes:
+        """What the caller gave with `step` (before the first: with `create`)."""
+        return self._position.loop_state
+
+    @property
+    def segments_done(self) -> int:
+        """How many segments have proof, record and checkpoint."""
+        return self._settlement.settled
+
+    @property
+    def pending(self) -> int:
+        """How many sealed segments are still to be proved or recorded."""
+        return self._thread.pending
+
+    def final_salts(self, name: str) -> tuple[bytes, ...]:
+        """The salts of the commitments to the last state's vector `name`, in block order: what opens them. Ask for them after `drain`."""
+        if self._position.step >= self._position.first:
+            raise RunError("the open segment has steps: drain the writer, then the last state has its commitments")
+        return self._position.salts.state_in[name]
+
+    @property
+    def head(self) -> Checkpoint:
+        """The newest tree head. Ask for it when nothing is pending."""
+        return self._settlement.log.head
+
+    def append(
+        self,
+        gradients: IntArray,
+        *,
+        lr: tuple[str, ...] = (),
+        loss: str = "",
+        saturated: int = 0,
+        batch: bytes = b"",
+        loop_state: bytes = b"",
+    ) -> State:
+        """Takes the next step with `gradients` (int64 of shape (header.size,)), and gives the state after it, as `state`.
+
+        `lr`: a decimal for each group if the schedule is recorded, else nothing; `loss`: a decimal text or ""; `saturated`: how many
+        gradients were clamped; `batch`: a 32-byte digest or b""; `loop_state`: what the caller needs to go on after this step.
+
+        When it returns, the step is on disk. If a segment is full and too many wait to be proved, it waits (event `Waiting`).
+        Raises UsageError or RangeError, and nothing has changed; RunError or ProverError, and the writer is to be abandoned.
+        """
+        self._check_open()
+        position = self._position
+        t = position.step + 1
+        require_claims(loss, saturated, batch)
+        state = _frozen(advance(self._header, self._sequences, position.state, t, gradients, lr))
+        with self._writing():
+            step = Step(t, gradients, tuple(lr), loss, saturated, batch, loop_state)
+            self._journal.write_step(position.segment, step)
+            self._position = replace(position, step=t, state=state, loop_state=loop_state)
+            self._emit(StepLogged(t))
+            if t - position.first + 1 == self._header.prover.steps:
+                self._seal()
+        return dict(state)
+
+    def drain(self) -> None:
+        """Seals the open segment, though it may be short, and waits until everything is proved and recorded."""
+        self._check_open()
+        if self._position.step >= self._position.first:
+            with self._writing():
+                self._seal()
+        self._thread.drain()
+
+    def close(
+        self, model_files: Mapping[str, bytes] | None = None, artefacts: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Drains, publishes the model's files, and ends the run with the close record and its checkpoint.
+
+        `model_files` are contents by name, `artefacts` SHA-256 digests by name. UsageError for a bad name or digest, before anything.
+        """
+        model, others = dict(model_files or {}), dict(artefacts or {})
+        require_digests(model, others)
+        self.drain()
+        with self._writing():
+            for name, data in model.items():
+                self._settlement.files.write_atomic(self._settlement.layout.model / name, data)
+            self._settlement.close(
+                Close(
+                    last_step=self.step,
+                    segments=self.segments_done,
+                    state=self._settlement.last,
+                    model=tuple((name, sha256(data).digest()) for name, data in sorted(model.items())),
+                    artefacts=tuple(sorted(others.items())),
+                )
+            )
+        self._end(f"{self.path} is complete")
+
+    def abandon(self) -> None:
+        """Gives up at once, a proof in progress included. Nothing acknowledged is lost; `resume` goes on. May be called twice."""
+        self._end(f"{self.path} was abandoned; resume it")
+
+    def _end(self, reason: str) -> None:
+        self._ended = self._ended or reason
+        if self._thread.stop(self._backend.stop):  # else it may still write: the lock stays until the process ends
+            self._backend.stop()
+            self._lock.release()
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise RunError(self._ended)
+        self._thread.check()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What fails inside may have left half of its writes: nothing must follow it before a recovery."""
+        try:
+            yield
+        except BaseException as error:
+            self._ended = f"{self.path} takes no more steps after a failed write ({error}); abandon it and resume it"
+            raise
+
+    def _seal(self) -> None:
+        old = self._position
+        salts = Salts.draw(self._backend, self._header, old.salts.state_out)
+        self._journal.begin(Start(old.segment + 1, old.step + 1, old.state, salts, old.loop_state))
+        self._position = replace(old, segment=old.segment + 1, first=old.step + 1, salts=salts)
+        self._emit(SegmentSealed(old.segment, old.first, old.step))
+        self._thread.put(old.segment, lambda pending: self._emit(Waiting(pending)))
+
+
+def _frozen(state: State) -> State:
+    for values in state.values():
+        values.flags.writeable = False
+    return state

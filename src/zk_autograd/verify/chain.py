@@ -1,0 +1,133 @@
+"""Step 6, Chain: the records fit together, from the first state to the last.
+
+* Segments are numbered 0, 1, 2 ... and hold the steps 1 .. T without gap, overlap or repeat.
+* The genesis commits to zeros in every state but W: those commitments are recomputed from the published salts.
+* Each state-in is the state-out before it, for each state and block; the first one is the genesis.
+* The close record, where there is one, has the same last step, number of segments and final state. Without it the run is *unfinished*:
+  nothing says that its trainer didn't go on.
+
+A segment may hold fewer steps than the circuit at any place in the run, not only at its end (a resumed run, or one that publishes
+often, has such): the rest of the circuit are no-ops, whose constants are in the statement and whose effect is proved, and where the
+segment begins and ends is in the statement too. How many steps each segment holds is therefore no secret and no lie.
+
+That a record has one commitment and one proof hash for each block, and gradients for each, is its form (core.records, step 1).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.records import Genesis, Header, Log, StateCommitments
+from zk_autograd.verify.evidence import Missing, Progress
+from zk_autograd.verify.report import Finding, Status
+from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
+
+GENESIS_RECORD = 1
+MAX_COMMITTED = 2**33
+"""Elements, padding included, of one state that are committed again: 64 GiB to hash. Not a limit on memory, which holds one block."""
+
+
+def check_chain(log: Log, basis: Basis, progress: Progress) -> Finding:
+    """Step 6."""
+    header, genesis = log.header, log.genesis
+    if genesis is None:
+        return Finding(Status.PASSED, ("the log holds a header and nothing else: the run has not begun",))
+    steps = _check_segments(log, genesis.state)
+    last_state = log.segments[-1].state_out if log.segments else genesis.state
+    sentences = [
+        f"steps 1..{steps} without a gap (segments: {len(log.segments)}), every state-out the next state-in (blocks: {len(header.blocks)})"
+        if log.segments
+        else "no segment: not one step was recorded"
+    ]
+    short = sum(s.last - s.first + 1 < header.prover.steps for s in log.segments)
+    if short:
+        sentences.append(
+            f"segments with fewer than the circuit's {header.prover.steps} steps, filled up with no-ops: {short}"
+        )
+    if log.close is None:
+        sentences.append("no close record: the run is unfinished")
+    else:
+        _check_close(log, last_state, SEGMENT_RECORD + len(log.segments))
+        sentences.append("the close record agrees: last step, number of segments, final state")
+    if isinstance(basis.checker, Missing):
+        sentences.append(
+            "that the first state is zero but for W was not looked at: its commitments can't be recomputed (step 5)"
+        )
+        return Finding(Status.NOT_SHOWN, tuple(sentences))
+    if header.states[1:]:
+        _check_zero(header, genesis, basis, progress)
+        sentences.append(f"{' and '.join(header.states[1:])} are zero at the start: their commitments were recomputed")
+    return Finding(Status.PASSED, tuple(sentences))
+
+
+def _check_segments(log: Log, genesis: StateCommitments) -> int:
+    """The last step."""
+    step, state, source = 0, genesis, "the genesis"
+    for index, segment in enumerate(log.segments):
+        record = SEGMENT_RECORD + index
+        if segment.index != index:
+            raise VerificationError(
+                "a segment is not in its place", record=record, expected=f"segment {index}", found=str(segment.index)
+            )
+        if segment.first != step + 1:
+            raise VerificationError(
+                "steps don't follow on", record=record, expected=f"step {step + 1}", found=f"step {segment.first}"
+            )
+        _compare(f"the state-in of segment {index} is not {source}", state, segment.state_in, record)
+        step, state, source = segment.last, segment.state_out, f"the state-out of segment {index}"
+    return step
+
+
+def _check_close(log: Log, state: StateCommitments, record: int) -> None:
+    close = log.close
+    assert close is not None
+    last = log.segments[-1].last if log.segments else 0
+    for what, expected, found in (
+        ("last step", last, close.last_step),
+        ("number of segments", len(log.segments), close.segments),
+    ):
+        if found != expected:
+            raise VerificationError(
+                f"the close record has another {what}", record=record, expected=str(expected), found=str(found)
+            )
+    _compare("the final state of the close record is not the last state of the chain", state, close.state, record)
+
+
+def _check_zero(header: Header, genesis: Genesis, basis: Basis, progress: Progress) -> None:
+    names, block, count = header.states[1:], header.prover.block, len(header.blocks)
+    if block * count > MAX_COMMITTED:
+        raise VerificationError(
+            "the blocks of the run are too large for their number",
+            record=0,
+            expected=f"at most {MAX_COMMITTED}",
+            found=str(block * count),
+        )
+    assert not isinstance(basis.checker, Missing)
+    zeros = np.zeros(block, dtype=np.int64)
+
+    def messages() -> Iterator[tuple[IntArray, bytes]]:
+        return ((zeros, salt) for name in names for salt in genesis.zero_salts[name])
+
+    places = [(name, i) for name in names for i in range(count)]
+    try:
+        for done, ((name, i), found) in enumerate(zip(places, basis.checker.commitments(messages()), strict=True)):
+            if found != genesis.state[name][i]:
+                raise VerificationError(
+                    f"{name} of block {i} is not zero at the start",
+                    expected=found.hex(),
+                    found=genesis.state[name][i].hex(),
+                )
+            progress("first state", done + 1, len(places))
+    except VerificationError as error:
+        raise error.at(0, GENESIS_RECORD) from error
+
+
+def _compare(what: str, expected: StateCommitments, found: StateCommitments, record: int) -> None:
+    for name, blocks in expected.items():
+        for i, (one, other) in enumerate(zip(blocks, found[name], strict=True)):
+            if one != other:
+                raise VerificationError(
+                    f"{what}: {name} of block {i}", record=record, expected=one.hex(), found=other.hex()
+                )

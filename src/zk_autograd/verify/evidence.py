@@ -1,0 +1,99 @@
+"""What a verification reads: the run's files, and the provers that the verifier knows.
+
+Both are passed in. The files are read through `run.reader`, each once; the provers are the verifier's own code and its own circuits:
+nothing that comes with a run is executed or used as a key.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.records import Prover
+from zk_autograd.core.statement import Statement
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+
+class RunFiles(Protocol):
+    """A run's public files (`run.reader.RunReader`). Every method raises VerificationError for what is missing or can't be read."""
+
+    def leaves(self, limit: int = ...) -> list[bytes]:
+        """The lines of the log, of at most `limit` bytes in all."""
+        ...
+
+    def checkpoint(self) -> bytes: ...
+
+    def proof(self, segment: int, block: int, limit: int = ...) -> bytes: ...
+
+    def model_names(self) -> list[str]:
+        """The names in the folder of the published model; none if there is no such folder."""
+        ...
+
+    def model_file(self, name: str, limit: int = ...) -> bytes: ...
+
+
+class Commitments(Protocol):
+    """The commitments that a valid proof speaks of."""
+
+    @property
+    def state_in(self) -> Mapping[str, bytes]: ...
+
+    @property
+    def state_out(self) -> Mapping[str, bytes]: ...
+
+    @property
+    def gradient(self) -> bytes: ...
+
+
+class ProofChecker(Protocol):
+    """Proofs and commitments of one run's circuit, under one SRS where there is one."""
+
+    def verify(self, statement: Statement, proof: bytes) -> Commitments:
+        """The commitments of a proof that is valid for the statement. VerificationError otherwise, whatever the bytes are."""
+        ...
+
+    def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
+        """The commitment of each (padded values, salt). VerificationError for a salt that is none."""
+        ...
+
+
+class Circuit(Protocol):
+    """A circuit of the verifier's own."""
+
+    @property
+    def rule(self) -> str: ...
+
+    @property
+    def block(self) -> int: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def digest(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why something can't be looked at here: a sentence that says what is missing and what to do. No fault of the run's."""
+
+    reason: str
+
+
+class ProofSystem(Protocol):
+    """A backend with proofs, as the verifier has it."""
+
+    @property
+    def version(self) -> str:
+        """The version that proofs are made and verified with."""
+        ...
+
+    def circuit(self, name: str) -> Circuit:
+        """The verifier's own circuit of this name. VerificationError if there is none."""
+        ...
+
+    def checker(self, prover: Prover) -> ProofChecker | Missing:
+        """A checker for a run whose circuit was found to be the verifier's own and whose SRS digest is allowed."""
+        ...

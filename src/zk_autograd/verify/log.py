@@ -1,0 +1,102 @@
+"""Steps 1 to 3: the records as they stand in the log, who signed it, and whether it is the log that was signed.
+
+(1) Parse: sizes bounded, each file read once, no links followed (run.reader); canonical bytes of a known format (core.records).
+(2) Signatures: every pinned key signed the checkpoint and is one of those that the header names.
+(3) Log: the root over the leaves, recomputed, is the checkpoint's; the log's origin is the header's run; a root that the auditor gave
+    is the root over the first `size` leaves, which the checkpoint covers. The view that counts is that one; records after it don't exist.
+
+Checkpoints and the tree: RFC 9162, C2SP tlog-checkpoint and signed-note (core.merkle, core.note).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.merkle import leaf_hash, root
+from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint, parse_unverified
+from zk_autograd.core.records import FORMAT, Log, parse_log
+from zk_autograd.verify.evidence import RunFiles
+from zk_autograd.verify.policy import TreeHead
+from zk_autograd.verify.report import Finding, Status
+
+MAX_LOG = 2**30
+"""Bytes of the records in all. They are held in memory, parsed: up to about ten times that."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """The log that counts: the first `head.size` leaves, as records; and what else the files say, still to be compared."""
+
+    leaves: tuple[bytes, ...]
+    note: bytes
+    checkpoint: Checkpoint
+    head: TreeHead
+    log: Log
+
+
+def parse(files: RunFiles, given: TreeHead | None) -> tuple[LogView, Finding]:
+    """Step 1. `given` is the auditor's root, if they have one."""
+    note = files.checkpoint()
+    checkpoint = parse_checkpoint(parse_unverified(note).text)
+    head = given or TreeHead(checkpoint.root, checkpoint.size)
+    leaves = tuple(files.leaves(MAX_LOG))
+    log = parse_log(leaves[: head.size])
+    sentences = [f"{min(len(leaves), head.size)} records of the format {FORMAT}, canonical, each within its bounds"]
+    return LogView(leaves, note, checkpoint, head, log), Finding(Status.PASSED, tuple(sentences))
+
+
+def check_signatures(view: LogView, keys: Sequence[PublicKey]) -> Finding:
+    """Step 2."""
+    if not keys:
+        return Finding(
+            Status.SKIPPED,
+            ("no key is pinned (--key): nobody answers for this log, and anybody could have written it",),
+        )
+    open_note(view.note, keys)
+    named = view.log.header.keys
+    for key in keys:
+        if key.encode() not in named:
+            raise VerificationError(
+                "the header does not name a pinned key",
+                record=0,
+                expected=key.encode(),
+                found=f"{len(named)} other keys",
+            )
+    sentences = [f"signed by the pinned key {key.encode()}" for key in keys]
+    if len(named) > len(keys):
+        sentences.append(f"not pinned, so not looked at: {len(named) - len(keys)} of the keys that the header names")
+    return Finding(Status.PASSED, tuple(sentences))
+
+
+def check_log(view: LogView, given: TreeHead | None) -> Finding:
+    """Step 3."""
+    checkpoint, count = view.checkpoint, len(view.leaves)
+    if checkpoint.origin != view.log.header.origin:
+        raise VerificationError(
+            "the checkpoint is of another log", expected=view.log.header.origin, found=repr(checkpoint.origin[:100])
+        )
+    if count < checkpoint.size:
+        raise VerificationError(
+            "the log is shorter than its checkpoint", expected=f"{checkpoint.size} records", found=f"{count} records"
+        )
+    hashes = [leaf_hash(leaf) for leaf in view.leaves[: checkpoint.size]]
+    _compare("the checkpoint's root is not that of the log", checkpoint.root, root(hashes))
+    sentences = [f"the root over {checkpoint.size} records is the checkpoint's: {checkpoint.root.hex()}"]
+    if given is not None:
+        if given.size > checkpoint.size:
+            raise VerificationError(
+                "the checkpoint does not cover the root that was given",
+                expected=f"at least {given.size} records",
+                found=f"{checkpoint.size} records",
+            )
+        _compare("the root that was given is not that of the log", given.root, root(hashes[: given.size]))
+        sentences.append(f"the root over the first {given.size} records is the one that was given: {given.root.hex()}")
+    if count > view.head.size:
+        sentences.append(f"later records don't count, and nothing is said of them: {count - view.head.size}")
+    return Finding(Status.PASSED, tuple(sentences))
+
+
+def _compare(what: str, expected: bytes, found: bytes) -> None:
+    if found != expected:
+        raise VerificationError(what, expected=expected.hex(), found=found.hex())

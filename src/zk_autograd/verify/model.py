@@ -1,0 +1,183 @@
+"""Step 10, Model: the published weights are those of the last commitment.
+
+The close record names exactly three files by their SHA-256, and the folder holds no others:
+
+    weights.i64.safetensors   the integers W, which open close.state["W"], block by block, with the salts of
+    opening.json              {"format": "zk-autograd/opening/v0", "W": [a salt for each block]}, canonical JSON
+    weights.f32.safetensors   W * 2^-32, rounded to nearest, ties to even, once
+
+Both have the tensors of the header's manifest, by name, shape and type, and no others: unproved tensors (buffers, frozen parameters)
+are not in them. The safetensors library accepts a header with one name twice, and readers differ in which they take: it is refused.
+"""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from zk_autograd.core.canonical import decode
+from zk_autograd.core.errors import RangeError, VerificationError
+from zk_autograd.core.fields import Fields
+from zk_autograd.core.formats import IntArray, dequantize_weight
+from zk_autograd.core.records import SALT_BYTES, Close, Header, Log
+from zk_autograd.verify.evidence import Missing, Progress, RunFiles
+from zk_autograd.verify.report import Finding, Status
+from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
+
+OPENING_FORMAT = "zk-autograd/opening/v0"
+INTEGERS = "weights.i64.safetensors"
+FLOATS = "weights.f32.safetensors"
+OPENING = "opening.json"
+MAX_PARAMETERS = 2**28
+"""The largest model that is opened. Step 10 takes about 40 bytes of memory for a parameter: 10 GiB here."""
+
+_TYPES = {INTEGERS: np.dtype("<i8"), FLOATS: np.dtype("<f4")}
+_TENSOR_HEADER = 1000
+"""Bytes of a safetensors header for a tensor besides its name: type, offsets and at most 32 lengths."""
+
+
+def check_model(log: Log, files: RunFiles, basis: Basis, progress: Progress) -> Finding:
+    """Step 10."""
+    close = log.close
+    if close is None or not close.model:
+        why = "no close record" if close is None else "the close record names no model"
+        left = files.model_names()
+        return Finding(
+            Status.ABSENT,
+            (
+                f"not published: {why}"
+                + (f"; what lies in model/ is covered by nothing: {_listed(left)}" if left else ""),
+            ),
+        )
+    try:
+        return _check(log.header, close, files, basis, progress)
+    except VerificationError as error:
+        raise error.at(0, SEGMENT_RECORD + len(log.segments)) from error
+
+
+def _check(header: Header, close: Close, files: RunFiles, basis: Basis, progress: Progress) -> Finding:
+    named = dict(close.model)
+    for what, names in (("the close record names", set(named)), ("the folder model/ holds", set(files.model_names()))):
+        if names != {INTEGERS, FLOATS, OPENING}:
+            raise VerificationError(
+                f"{what} other files than a model's", expected=f"{FLOATS}, {INTEGERS}, {OPENING}", found=_listed(names)
+            )
+    if header.size > MAX_PARAMETERS:
+        raise VerificationError(
+            "the model is too large to be opened", expected=f"at most {MAX_PARAMETERS}", found=str(header.size)
+        )
+    W = _flat(header, _tensors(_read(files, INTEGERS, named, _limit(header, 8)), INTEGERS, header))
+    try:
+        rounded = dequantize_weight(W)
+    except RangeError as error:
+        raise VerificationError(f"{INTEGERS} holds what no step gives: {error}") from error
+    published = _flat(header, _tensors(_read(files, FLOATS, named, _limit(header, 4)), FLOATS, header))
+    # Bits are compared, not values: -0.0 is equal to 0.0, and no rounding gives it.
+    differing = np.flatnonzero(published.view(np.uint32) != rounded.view(np.uint32))
+    if differing.size:
+        place = int(differing[0])
+        raise VerificationError(
+            f"{FLOATS} is not the rounding of {INTEGERS}: {_name(header, place)}",
+            expected=repr(float(rounded[place])),
+            found=repr(float(published[place])),
+        )
+    salts = _salts(_read(files, OPENING, named, 2**20 + 4 * SALT_BYTES["ezkl"] * len(header.blocks)), header)
+    sentences = [
+        f"{INTEGERS}, {FLOATS} and {OPENING} are those of the close record",
+        f"they hold the tensors of the header ({len(header.parameters)}, {header.size} parameters) and no others; the floats are the integers' "
+        "rounding",
+    ]
+    if isinstance(basis.checker, Missing):
+        sentences.append(
+            "that the integers open the final commitment was not looked at: it can't be recomputed (step 5)"
+        )
+        return Finding(Status.NOT_SHOWN, tuple(sentences))
+    blocks = (_padded(W[b.offset : b.offset + b.size], header.prover.block) for b in header.blocks)
+    commitments = basis.checker.commitments(zip(blocks, salts, strict=True))
+    for i, (found, expected) in enumerate(zip(commitments, close.state["W"], strict=True)):
+        if found != expected:
+            raise VerificationError(
+                f"the weights of block {i} don't open the final commitment", expected=expected.hex(), found=found.hex()
+            )
+        progress("model", i + 1, len(salts))
+    return Finding(Status.PASSED, (*sentences, "the integers open the final commitment of W"))
+
+
+def _limit(header: Header, width: int) -> int:
+    """The most bytes that a safetensors file of the manifest can have; a name's character takes up to 12 bytes in JSON."""
+    return width * header.size + 2**20 + sum(_TENSOR_HEADER + 12 * len(p.name) for p in header.parameters)
+
+
+def _read(files: RunFiles, name: str, digests: Mapping[str, bytes], limit: int) -> bytes:
+    data = files.model_file(name, limit)
+    found = sha256(data).digest()
+    if found != digests[name]:
+        raise VerificationError(f"{name} is not the published one", expected=digests[name].hex(), found=found.hex())
+    return data
+
+
+def _tensors(data: bytes, name: str, header: Header) -> dict[str, NDArray[Any]]:
+    """The tensors of a file, which are the manifest's in name, type and shape."""
+    try:
+        tensors = load(data)
+        length = int.from_bytes(data[:8], "little")  # load() has checked it against the file's length
+        json.loads(data[8 : 8 + length], object_pairs_hook=_distinct)
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise VerificationError(f"{name} is no safetensors file: {type(error).__name__}: {str(error)[:200]}") from error
+    manifest = {p.name: p for p in header.parameters}
+    if tensors.keys() != manifest.keys():
+        raise VerificationError(
+            f"{name} has other tensors than the header's manifest",
+            expected=_listed(manifest.keys() - tensors.keys()),
+            found=_listed(tensors.keys() - manifest.keys()),
+        )
+    for tensor, parameter in manifest.items():
+        want, have = (_TYPES[name], parameter.shape), (tensors[tensor].dtype, tensors[tensor].shape)
+        if want != have:
+            raise VerificationError(
+                f"{name} has another type or shape of {tensor[:100]!r}",
+                expected=f"{want[0]} {want[1]}",
+                found=f"{have[0]} {have[1]}",
+            )
+    return tensors
+
+
+def _flat(header: Header, tensors: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """The flat vector in the manifest's order, which fills it (core.records)."""
+    return np.concatenate([tensors[p.name].reshape(-1) for p in header.parameters])
+
+
+def _salts(data: bytes, header: Header) -> list[bytes]:
+    fields = Fields(decode(data, max_bytes=len(data)), OPENING)
+    fields.choice("format", (OPENING_FORMAT,))
+    count = len(header.blocks)
+    salts = [
+        value.hex(SALT_BYTES[header.prover.backend]) for value in fields.array("W", max_items=count, min_items=count)
+    ]
+    fields.end()
+    return salts
+
+
+def _padded(values: IntArray, block: int) -> IntArray:
+    return np.concatenate([values, np.zeros(block - len(values), np.int64)])
+
+
+def _name(header: Header, place: int) -> str:
+    parameter = next(p for p in header.parameters if p.offset <= place < p.offset + p.size)
+    return f"{parameter.name[:100]!r}, element {place - parameter.offset}"
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return dict(pairs)
+
+
+def _listed(names: Any) -> str:
+    shown = [ascii(name[:60]) for name in sorted(names)]
+    return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "") if shown else "nothing more"

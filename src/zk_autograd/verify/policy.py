@@ -1,0 +1,80 @@
+"""What the auditor asks for and whom they trust, apart from any evidence.
+
+A policy is decided before a run is looked at; nothing in it may come from the run. Keys are *pinned*: a key that the auditor first
+saw in the run pins nothing. SRS digests are *allowed*: whoever made an SRS can forge proofs under it.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from zk_autograd.core.errors import UsageError
+from zk_autograd.core.keys import PublicKey
+from zk_autograd.verify.ceremonies import CEREMONIES
+
+_HEAD = re.compile(r"([0-9a-f]{64})@([1-9][0-9]{0,18})")
+MAX_BEACON = 1000
+"""Characters of a beacon."""
+
+
+class Level(Enum):
+    """What can be shown of a run (docs/verification.md). L1_SAMPLED is reached, never required: see `Policy.accept_sample`."""
+
+    L0 = "L0"
+    L1 = "L1"
+    L1_SAMPLED = "L1-sampled"
+
+
+@dataclass(frozen=True, slots=True)
+class TreeHead:
+    """A root that the auditor has from elsewhere, and its size: the records after it don't exist."""
+
+    root: bytes
+    size: int
+
+    @classmethod
+    def parse(cls, text: str) -> "TreeHead":
+        """The head of a text ROOT@SIZE, 64 lower-case hexadecimal digits and a decimal number of at least 1. UsageError otherwise."""
+        match = _HEAD.fullmatch(text)
+        if match is None:
+            raise UsageError(
+                f"{text[:100]!r} is no ROOT@SIZE: 64 lower-case hexadecimal digits, @, and the number of records"
+            )
+        return cls(bytes.fromhex(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.root.hex()}@{self.size}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`keys` must all have signed; `srs` are SHA-256 digests of SRS files; `require` the levels that decide about the exit status.
+
+    `head`: see `TreeHead`. `sample`: how many proofs are verified, None for all of them; `beacon`: the text that the sample is drawn
+    from, None for fresh randomness; `accept_sample`: whether a sample is enough where L1 is required.
+    UsageError for a policy that contradicts itself.
+    """
+
+    keys: tuple[PublicKey, ...] = ()
+    srs: frozenset[bytes] = frozenset(CEREMONIES)
+    require: frozenset[Level] = frozenset({Level.L1})
+    head: TreeHead | None = None
+    sample: int | None = None
+    beacon: str | None = None
+    accept_sample: bool = False
+
+    def __post_init__(self) -> None:
+        if len({key.raw for key in self.keys}) < len(self.keys):
+            raise UsageError("the same key is given twice; name each signer's key once")
+        if any(len(digest) != 32 for digest in self.srs):
+            raise UsageError("the digest of an SRS is a SHA-256: 64 hexadecimal digits")
+        if not self.require or Level.L1_SAMPLED in self.require:
+            raise UsageError("the levels that can be required are L0 and L1; --accept-sample takes L1-sampled for L1")
+        if self.sample is None and (self.beacon is not None or self.accept_sample):
+            raise UsageError(
+                "a beacon, or accepting a sample, makes no sense where all proofs are verified: give --sample K"
+            )
+        if self.sample is not None and self.sample < 2:
+            raise UsageError("a sample has at least 2 proofs: the first and the last are always in it")
+        if self.beacon is not None and not (0 < len(self.beacon) <= MAX_BEACON and self.beacon.isprintable()):
+            raise UsageError(f"a beacon is a text of 1 to {MAX_BEACON} characters, all of them printable")

@@ -1,0 +1,119 @@
+"""Step 7, Proofs: each one looked at is valid for the statement that the records make, and speaks of their commitments.
+
+All of them by default, or a sample (verify.sampling). A proof's file must be there with the SHA-256 of its record; the statement, and
+with it every public input, is rebuilt from the records: header digest, segment, first step, block, constants. The commitments in
+the proof must be the record's, state-in, state-out and gradient.
+"""
+
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.records import Log, Segment
+from zk_autograd.core.statement import Statement, StatementBuilder
+from zk_autograd.verify.evidence import Commitments, Missing, Progress, ProofChecker, RunFiles
+from zk_autograd.verify.policy import Level, Policy, TreeHead
+from zk_autograd.verify.report import Finding, SampleTaken, Status
+from zk_autograd.verify.sampling import draw, miss_probability, surely_found
+from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
+
+MAX_PROOF = 2**20
+"""Bytes of one proof. Those of the published circuits have about 4,000."""
+
+_SEED_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The level that the proofs came to, or why to none; and the sample, where one was drawn."""
+
+    level: Level | Missing
+    sample: SampleTaken | None = None
+
+
+def check_proofs(
+    log: Log, files: RunFiles, basis: Basis, policy: Policy, head: TreeHead, progress: Progress
+) -> tuple[Proved, Finding]:
+    """Step 7. The segments are in order (step 6), and the constants were computed once (step 5)."""
+    count, blocks = len(log.segments) * len(log.header.blocks), len(log.header.blocks)
+    if log.header.prover.backend == "none":
+        why = "this run has no proofs: its backend, none, commits to states and gradients and proves nothing"
+        return Proved(Missing(why)), Finding(Status.ABSENT, (why,))
+    if isinstance(basis.checker, Missing):
+        return Proved(basis.checker), Finding(Status.SKIPPED, (f"{count} proofs were not looked at (step 5)",))
+    if count == 0:
+        why = "not one step was recorded, so none is proved"
+        return Proved(Missing(why)), Finding(Status.ABSENT, (why,))
+    seed = os.urandom(_SEED_BYTES) if policy.beacon is None else policy.beacon.encode("utf-8")
+    chosen = range(count) if policy.sample is None else draw(count, policy.sample, seed, head.root, head.size)
+    builder = StatementBuilder(log.header, log.header_digest)
+    statements: list[Statement] = []
+    for done, number in enumerate(chosen):
+        segment, block = log.segments[number // blocks], number % blocks
+        if not statements or statements[0].segment != segment.index:
+            statements = builder.of_segment(segment)
+        try:
+            _check(segment, block, statements[block], files, basis.checker)
+        except VerificationError as error:
+            raise error.at(0, SEGMENT_RECORD + segment.index) from error
+        progress("proofs", done + 1, len(chosen))
+    if len(chosen) == count:
+        return Proved(Level.L1), Finding(
+            Status.PASSED, (f"all {count} proofs are valid for the statements of the records",)
+        )
+    sample = _sample(count, tuple(chosen), seed, policy)
+    return Proved(Level.L1_SAMPLED, sample), Finding(Status.PASSED, _sentences(sample))
+
+
+def _check(segment: Segment, block: int, statement: Statement, files: RunFiles, checker: ProofChecker) -> None:
+    what = f"proof {segment.index}-{block}"
+    proof = files.proof(segment.index, block, MAX_PROOF)
+    found = sha256(proof).digest()
+    if found != segment.proofs[block]:
+        raise VerificationError(
+            f"{what} is not the one of the record", expected=segment.proofs[block].hex(), found=found.hex()
+        )
+    try:
+        shown = checker.verify(statement, proof)
+    except VerificationError as error:
+        raise VerificationError(f"{what}: {error.message}", expected=error.expected, found=error.found) from error
+    _compare(what, segment, block, shown)
+
+
+def _compare(what: str, segment: Segment, block: int, shown: Commitments) -> None:
+    pairs = [("gradient", segment.gradients[block], shown.gradient)]
+    pairs += [(f"{name} before", blocks[block], shown.state_in[name]) for name, blocks in segment.state_in.items()]
+    pairs += [(f"{name} after", blocks[block], shown.state_out[name]) for name, blocks in segment.state_out.items()]
+    for name, expected, found in pairs:
+        if found != expected:
+            raise VerificationError(
+                f"{what} speaks of another {name} than its record", expected=expected.hex(), found=found.hex()
+            )
+
+
+def _sample(count: int, chosen: tuple[int, ...], seed: bytes, policy: Policy) -> SampleTaken:
+    missed = miss_probability(count, len(chosen), 1)
+    return SampleTaken(
+        proofs=count,
+        verified=chosen,
+        seed=seed,
+        beacon=policy.beacon is not None,
+        miss_one=f"{missed.numerator}/{missed.denominator}",
+        surely_found=surely_found(count, len(chosen)),
+    )
+
+
+def _sentences(sample: SampleTaken) -> tuple[str, ...]:
+    over, _, under = sample.miss_one.partition("/")
+    percent = 100 * int(over) / int(under)
+    if sample.surely_found is None:
+        found = "bad proofs in between are never found"
+    else:
+        found = f"of {sample.surely_found} or more bad ones at least one is found with at least 99 %"
+    drawn = "the beacon that was given" if sample.beacon else f"this verifier's randomness, {sample.seed.hex()}"
+    return (
+        f"{len(sample.verified)} of {sample.proofs} proofs, first and last included, are valid for the statements of the records",
+        f"one bad proof elsewhere is missed with probability {sample.miss_one} ({percent:.1f} %), and one can replace the model; {found}",
+        f"the sample was drawn from {drawn}",
+    )

@@ -1,0 +1,219 @@
+"""What was shown and what was not: the report, as data, as JSON and as text.
+
+Rules: a report says no more than was shown. A step is *passed* if all of it was; *not shown* if part of it could not be looked at and
+nothing was found wrong; *skipped* if none of it was looked at; *absent* if the run has nothing that it could look at; *failed*, and
+those after it *not reached*. Texts that come from a run are quoted, and in the text form nothing is printed that a terminal obeys.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from textwrap import wrap
+from typing import Any
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.verify.policy import Level
+
+FORMAT = "zk-autograd/report/v0"
+
+
+class Step(IntEnum):
+    """The steps of a verification; the numbers are those of docs/verification.md, of the tests' names and of VerificationError.step."""
+
+    PARSE = 1
+    SIGNATURES = 2
+    LOG = 3
+    ANCHORS = 4
+    STATEMENT = 5
+    CHAIN = 6
+    PROOFS = 7
+    ATTESTATION = 8
+    DATA = 9
+    MODEL = 10
+    VERDICT = 11
+
+    @property
+    def title(self) -> str:
+        return "Register and anchors" if self is Step.ANCHORS else self.name.capitalize()
+
+
+class Status(Enum):
+    """What became of a step."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_SHOWN = "not shown"
+    SKIPPED = "skipped"
+    ABSENT = "absent"
+    NOT_REACHED = "not reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a step came to, and in sentences what it looked at and what it found."""
+
+    status: Status
+    sentences: tuple[str, ...] = ()
+
+
+NOT_REACHED = Finding(Status.NOT_REACHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The run that was judged, in the view that counts: its first `size` records, whose root is `root`."""
+
+    run: str
+    rule: str
+    backend: str
+    parameters: int
+    root: bytes
+    size: int
+    steps: int
+    segments: int
+    blocks: int
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTaken:
+    """The sample of the proofs. `seed` is what it was drawn from, `beacon` whether that is the policy's beacon."""
+
+    proofs: int
+    verified: tuple[int, ...]
+    seed: bytes
+    beacon: bool
+    miss_one: str
+    surely_found: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of a verification.
+
+    `levels` were reached; it is empty if something failed or no key is pinned. `missing` says, for each required level that was not
+    reached, why. `limits` says what the levels that were reached do not mean.
+    """
+
+    findings: Mapping[Step, Finding]
+    required: frozenset[Level]
+    pinned: bool
+    levels: frozenset[Level] = frozenset()
+    missing: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    failure: VerificationError | None = None
+    summary: Summary | None = None
+    sample: SampleTaken | None = None
+
+    @property
+    def verdict(self) -> str:
+        """FAILED, UNPINNED, or the levels that were reached, as `L0, L1`."""
+        if self.failure is not None:
+            return "FAILED"
+        return ", ".join(sorted(level.value for level in self.levels)) if self.pinned else "UNPINNED"
+
+    @property
+    def exit_status(self) -> int:
+        """0 everything required was shown, 1 failed, 3 nothing false found but less shown than required."""
+        if self.failure is not None:
+            return 1
+        return 0 if self.pinned and not self.missing else 3
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values; docs/verification.md lists the fields."""
+        return {
+            "format": FORMAT,
+            "verdict": self.verdict,
+            "exit_status": self.exit_status,
+            "levels": sorted(level.value for level in self.levels),
+            "required": sorted(level.value for level in self.required),
+            "missing": list(self.missing),
+            "failure": None if self.failure is None else _failure(self.failure),
+            "run": None if self.summary is None else _summary(self.summary),
+            "steps": [
+                {
+                    "number": step.value,
+                    "name": step.title,
+                    "status": self.findings[step].status.value,
+                    "findings": list(self.findings[step].sentences),
+                }
+                for step in Step
+            ],
+            "sample": None if self.sample is None else _sample(self.sample),
+            "limits": list(self.limits),
+        }
+
+    def text(self, width: int = 100) -> str:
+        """The report for a reader, in lines of at most `width` columns, without control characters."""
+        lines = []
+        if self.summary is not None:
+            run = self.summary
+            lines += [
+                f"run {run.run}: rule {run.rule}, {run.parameters} parameters, backend {run.backend}",
+                f"{run.steps} steps, {'finished' if run.finished else 'unfinished'}",
+                f"root {run.root.hex()}@{run.size}",
+                "",
+            ]
+        for step in Step:
+            finding = self.findings[step]
+            lines.append(f"{step.value:2}  {step.title:21}{finding.status.value}")
+            lines += _wrapped(finding.sentences, width, "      ")
+        if self.limits:
+            lines += ["", "What this does not show"]
+            lines += _wrapped(self.limits, width, "  - ")
+        if self.missing:
+            lines += ["", "Why this is less than was asked for"]
+            lines += _wrapped(self.missing, width, "  - ")
+        lines += ["", f"verdict: {self.verdict}"]
+        return "\n".join(printable(line) for line in lines)
+
+
+def quoted(text: str, length: int = 60) -> str:
+    """A text of the run's for a sentence: in quotes, ASCII, cut to `length` characters."""
+    return ascii(text[:length]) + ("..." if len(text) > length else "")
+
+
+def printable(line: str) -> str:
+    """The line with all that isn't printable escaped: a terminal must not obey what a run brings along."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def _wrapped(sentences: tuple[str, ...], width: int, indent: str) -> list[str]:
+    rest = " " * len(indent)
+    return [line for s in sentences for line in wrap(s, width, initial_indent=indent, subsequent_indent=rest)]
+
+
+def _failure(error: VerificationError) -> dict[str, Any]:
+    return {
+        "step": error.step,
+        "record": error.record,
+        "message": error.message,
+        "expected": error.expected,
+        "found": error.found,
+    }
+
+
+def _summary(run: Summary) -> dict[str, Any]:
+    return {
+        "id": run.run,
+        "rule": run.rule,
+        "backend": run.backend,
+        "parameters": run.parameters,
+        "root": run.root.hex(),
+        "size": run.size,
+        "steps": run.steps,
+        "segments": run.segments,
+        "blocks": run.blocks,
+        "finished": run.finished,
+    }
+
+
+def _sample(sample: SampleTaken) -> dict[str, Any]:
+    return {
+        "proofs": sample.proofs,
+        "verified": list(sample.verified),
+        "seed": sample.seed.hex(),
+        "seed_from": "beacon" if sample.beacon else "verifier",
+        "miss_one": sample.miss_one,
+        "found_with_99_percent": sample.surely_found,
+    }

@@ -1,0 +1,161 @@
+"""Step 5, Statement: what the proofs of this run must show, from the verifier's own code and the records alone.
+
+* The rule is one that the backend proves, and every constant of every step is recomputed from the header's decimals (and the recorded
+  learning rates) by core.constants; one that leaves its range is refused.
+* The circuit is the verifier's *own*, found by its name: its digest, shape and version must be what the header says.
+* The SRS is one that the policy allows by digest. Whoever made it can forge, so without an allowed one the proofs show nothing, and
+  neither do commitments under it.
+
+Nothing is computed for a step that the log doesn't hold: segments are taken as long as their numbers are in order (step 6 refuses
+the others), and each holds at most the steps of the verifier's own circuit.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from zk_autograd.core.constants import AdamSequence
+from zk_autograd.core.decimals import decimal_text, parse_decimal
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.records import Header, Log, Prover, Segment
+from zk_autograd.core.statement import StatementBuilder
+from zk_autograd.verify.ceremonies import CEREMONIES
+from zk_autograd.verify.evidence import Missing, Progress, ProofChecker, ProofSystem
+from zk_autograd.verify.report import Finding, Status
+from zk_autograd.verify.systems import HASHED_MAX_BLOCK, HASHED_MAX_STEPS, HASHED_VERSION, HashedChecker
+
+SEGMENT_RECORD = 2
+"""Index of the first segment's record: the header and the genesis come before it."""
+
+_GROUPS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What steps 6, 7 and 10 rest on: a checker of commitments and proofs, or why there is none."""
+
+    checker: ProofChecker | Missing
+
+
+def check_statement(
+    log: Log, systems: Mapping[str, ProofSystem], allowed: frozenset[bytes], progress: Progress
+) -> tuple[Basis, Finding]:
+    """Step 5. `systems` are the verifier's backends by name, `allowed` the SRS digests of the policy."""
+    prover = log.header.prover
+    sentences: list[str] = []
+    if prover.backend == "none":
+        _require_hashed(prover)
+        basis = Basis(HashedChecker())
+    else:
+        system = systems.get(prover.backend)
+        if system is None:
+            raise VerificationError(
+                "the backend is not known", record=0, expected=", ".join(sorted(systems)), found=prover.backend
+            )
+        _require_circuit(log.header, system)
+        sentences.append(f"circuit {prover.circuit} is this verifier's own, digest {prover.circuit_digest.hex()}")
+        basis = _trusted(prover, system, allowed, sentences)
+    steps = _recompute(log, progress)
+    sentences[:0] = [f"rule {log.header.rule.value}: the constants of steps 1..{steps} recomputed", *_hyper(log.header)]
+    if isinstance(basis.checker, Missing):
+        return basis, Finding(Status.NOT_SHOWN, (*sentences, basis.checker.reason))
+    return basis, Finding(Status.PASSED, tuple(sentences))
+
+
+def in_order(segments: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
+    """The segments with their record's index, up to the first one whose numbers don't follow on those before it."""
+    step = 1
+    for index, segment in enumerate(segments):
+        if (segment.index, segment.first) != (index, step):
+            return
+        yield SEGMENT_RECORD + index, segment
+        step = segment.last + 1
+
+
+def _require_hashed(prover: Prover) -> None:
+    if prover.version != HASHED_VERSION:
+        raise VerificationError(
+            "the backend's version is not known", record=0, expected=HASHED_VERSION, found=repr(prover.version)
+        )
+    for what, found, most in (("block", prover.block, HASHED_MAX_BLOCK), ("steps", prover.steps, HASHED_MAX_STEPS)):
+        if found > most:
+            raise VerificationError(
+                f"the backend's {what} is too large", record=0, expected=f"at most {most}", found=str(found)
+            )
+
+
+def _require_circuit(header: Header, system: ProofSystem) -> None:
+    prover = header.prover
+    try:
+        own = system.circuit(prover.circuit)
+    except VerificationError as error:
+        raise error.at(0, 0) from error
+    for what, expected, found in (
+        ("rule", own.rule, header.rule.value),
+        ("digest", own.digest.hex(), prover.circuit_digest.hex()),
+        ("block", str(own.block), str(prover.block)),
+        ("steps", str(own.steps), str(prover.steps)),
+        ("version", system.version, prover.version),
+    ):
+        if found != expected:
+            raise VerificationError(
+                f"the run's circuit {prover.circuit} is not this verifier's own: its {what} differs",
+                record=0,
+                expected=expected,
+                found=found,
+            )
+
+
+def _trusted(prover: Prover, system: ProofSystem, allowed: frozenset[bytes], sentences: list[str]) -> Basis:
+    digest = prover.srs_digest
+    if digest not in allowed:
+        return Basis(
+            Missing(
+                f"the SRS {digest.hex()} is not allowed: whoever made it can forge these proofs. If that can't be the trainer, allow it "
+                f"with --srs-digest"
+            )
+        )
+    named = f" ({CEREMONIES[digest]})" if digest in CEREMONIES else ""
+    sentences.append(f"the SRS {digest.hex()}{named} is allowed")
+    return Basis(system.checker(prover))
+
+
+def _recompute(log: Log, progress: Progress) -> int:
+    """The number of steps whose constants were computed."""
+    builder = StatementBuilder(log.header, log.header_digest)
+    groups = sorted({block.group for block in log.header.blocks})
+    steps = 0
+    for record, segment in in_order(log.segments):
+        try:
+            for group in groups:
+                builder.constants(group, segment.first, segment.last, segment.lr)
+        except VerificationError as error:
+            raise error.at(0, record) from error
+        steps = segment.last
+        progress("constants", segment.index + 1, len(log.segments))
+    return steps
+
+
+def _hyper(header: Header) -> list[str]:
+    """The hyper-parameters in force, which are the header's rounded to the rule's integers."""
+    lines = []
+    for index, group in enumerate(header.groups[:_GROUPS_SHOWN]):
+        given = ", ".join(f"{name} {text}" for name, text in group.hyper)
+        sequence = header.sequence(index)
+        effective = ", ".join(f"{name} {decimal_text(value)}" for name, value in sequence.effective().items())
+        coarse = isinstance(sequence, AdamSequence) and sequence.eps_is_coarse()
+        lines.append(
+            f"group {index}: {given}; in force: {effective}"
+            + (" (eps is ten times what was asked for, or more)" if coarse else "")
+        )
+    if len(header.groups) > _GROUPS_SHOWN:
+        lines.append(f"and {len(header.groups) - _GROUPS_SHOWN} more groups")
+    return lines
+
+
+def rates(log: Log) -> str | None:
+    """The range of the learning rates that a recorded schedule used, as decimals; None if the schedule is constant."""
+    recorded = [text for segment in log.segments for step in segment.lr for text in step]
+    if not recorded:
+        return None
+    ordered = sorted(recorded, key=lambda text: parse_decimal(text, "lr"))
+    return f"{ordered[0]} to {ordered[-1]}"

@@ -1,0 +1,94 @@
+"""The backends that a verifier knows: `none`, which commits and proves nothing, and EZKL.
+
+EZKL is imported in child processes alone; here only its presence is looked up, so that a verifier without it says so.
+"""
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.records import Prover
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.ezkl import catalogue
+from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.prove.ezkl.verify import EzklVerifier
+from zk_autograd.prove.hashed.commitment import commit
+from zk_autograd.verify.evidence import Circuit, Commitments, Missing, ProofChecker
+
+HASHED_VERSION = "1"
+HASHED_MAX_BLOCK = 2**20
+HASHED_MAX_STEPS = 256
+"""The verifier's own bounds on a run of the backend `none`, which has no circuit: they bound memory, and the work for each record."""
+
+_COMMITTED_AT_ONCE = 64
+
+
+class HashedChecker:
+    """Salted SHA-256 commitments, and no proofs."""
+
+    def verify(self, statement: Statement, proof: bytes) -> Commitments:
+        raise VerificationError("a run of the backend none has no proofs")
+
+    def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
+        return (commit(values, salt) for values, salt in messages)
+
+
+class EzklChecker:
+    """EzklVerifier as a ProofChecker: what the machine lacks while it works is a refusal too, never another exception."""
+
+    def __init__(self, verifier: EzklVerifier) -> None:
+        self._verifier = verifier
+
+    def verify(self, statement: Statement, proof: bytes) -> Commitments:
+        try:
+            return self._verifier.verify(statement, proof)
+        except OSError as error:
+            raise VerificationError(f"a proof could not be verified on this machine: {error}") from error
+
+    def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
+        rest = iter(messages)
+        while some := list(islice(rest, _COMMITTED_AT_ONCE)):
+            try:
+                yield from self._verifier.commit_all(some)
+            except OSError as error:
+                raise VerificationError(f"a commitment could not be recomputed on this machine: {error}") from error
+
+
+def installed_ezkl() -> str | None:
+    """The version of EZKL that is installed here, None if there is none. Nothing of it is imported."""
+    try:
+        return version("ezkl")
+    except PackageNotFoundError:
+        return None
+
+
+class EzklSystem:
+    """EZKL with the circuits of the package's catalogue and the SRS files of a cache."""
+
+    def __init__(self, cache: Cache, installed: str | None) -> None:
+        """`installed` is `installed_ezkl()`."""
+        self._cache = cache
+        self._installed = installed
+
+    @property
+    def version(self) -> str:
+        return catalogue.EZKL_VERSION
+
+    def circuit(self, name: str) -> Circuit:
+        return catalogue.load(name)
+
+    def checker(self, prover: Prover) -> ProofChecker | Missing:
+        """Makes the verifying key if the cache has none (about 10 s)."""
+        if self._installed is None:
+            return Missing("EZKL is not installed here: pip install 'zk-autograd[ezkl]'")
+        if self._installed != self.version:
+            return Missing(
+                f"EZKL {self._installed} is installed here, and these proofs need {self.version}: pip install ezkl=={self.version}"
+            )
+        try:
+            return EzklChecker(EzklVerifier(prover, self._cache))
+        except (UsageError, VerificationError, OSError) as error:
+            # The circuit was compared before, so what fails here is this machine's: the SRS file, the cache folder, the set-up.
+            return Missing(str(error))

@@ -1,0 +1,87 @@
+"""How many proofs a run takes, and about how long and how much disk. Counts are exact; times and sizes are estimates.
+
+Rules for the estimates: the time of a proof is that of its table, 2^16 rows, whatever is in it, as measured on two idle cores; proofs are
+made one after the other, beside a training that takes far less time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import COMMITMENT_BYTES, SALT_BYTES
+from zk_autograd.core.rules import state_names
+
+PROOF_SECONDS = 10
+KEY_SECONDS = 20
+"""Making the keys of a circuit, where the cache has none."""
+
+BASIS = "10 s a proof and 20 s for new keys, measured on two idle cores"
+CACHE_BYTES = 340 * 10**6
+"""Keys and SRS in the user's cache folder, shared by all runs of one circuit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`public_bytes` are the log and the proofs, `private_bytes` the journal of states, gradients and salts; `seconds` is for proving."""
+
+    proofs: int
+    segments: int
+    seconds: int
+    public_bytes: int
+    private_bytes: int
+    cache_bytes: int
+
+    def lines(self) -> list[str]:
+        """For people."""
+        return [
+            f"proofs    {self.proofs}, one for each block of {self.segments} segments",
+            f"time      about {self.seconds} s for proving: {BASIS}",
+            f"disk      about {self.public_bytes:,} bytes to publish, {self.private_bytes:,} bytes of private journal, "
+            f"{self.cache_bytes:,} bytes of keys in the cache",
+            "Times and sizes are estimates; this machine was not measured.",
+        ]
+
+    def to_json(self) -> dict[str, object]:
+        """For machines."""
+        return {
+            "proofs": self.proofs,
+            "segments": self.segments,
+            "estimated_seconds": self.seconds,
+            "estimated_public_bytes": self.public_bytes,
+            "estimated_private_bytes": self.private_bytes,
+            "estimated_cache_bytes": self.cache_bytes,
+            "estimated_from": BASIS,
+        }
+
+
+def hashed_run(rule: Rule, group_sizes: Sequence[int], steps: int, *, block: int, segment_steps: int) -> Estimate:
+    """For the prover "none"."""
+    return _estimate("none", rule, group_sizes, steps, block, segment_steps, proof_bytes=0)
+
+
+def proved_run(
+    rule: Rule, group_sizes: Sequence[int], steps: int, *, block: int, segment_steps: int, proof_bytes: int
+) -> Estimate:
+    """For the prover "ezkl" with a circuit of `block` parameters and `segment_steps` steps."""
+    return _estimate("ezkl", rule, group_sizes, steps, block, segment_steps, proof_bytes)
+
+
+def _estimate(
+    backend: str, rule: Rule, group_sizes: Sequence[int], steps: int, block: int, segment_steps: int, proof_bytes: int
+) -> Estimate:
+    states, parameters = len(state_names(rule)), sum(group_sizes)
+    blocks = sum(-(-size // block) for size in group_sizes)
+    segments = -(-steps // segment_steps)
+    proofs = blocks * segments if proof_bytes else 0
+    hexadecimal = 2 * (COMMITMENT_BYTES[backend] * (2 * states + 1) + 32)
+    record = 600 + blocks * hexadecimal
+    witness = 8 * states * parameters + blocks * SALT_BYTES[backend] * (2 * states + 1)
+    step = 500 + 4 * parameters
+    return Estimate(
+        proofs=proofs,
+        segments=segments,
+        seconds=(KEY_SECONDS + PROOF_SECONDS * proofs) if proofs else 0,
+        public_bytes=proofs * proof_bytes + (segments + 3) * record,
+        private_bytes=(segments + 1) * witness + steps * step,
+        cache_bytes=CACHE_BYTES if proofs else 0,
+    )

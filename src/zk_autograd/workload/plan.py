@@ -1,0 +1,131 @@
+"""What zk-train was asked to do, kept in the run's private folder so that it can be gone on with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from zk_autograd.core.canonical import decode, encode
+from zk_autograd.core.errors import RunError, UsageError, VerificationError
+from zk_autograd.core.fields import Fields
+from zk_autograd.core.hyper import Rule
+from zk_autograd.run.files import PRIVATE_FILE, Files, read_bounded
+from zk_autograd.run.layout import Layout
+from zk_autograd.workload.data import SECRET_BYTES
+from zk_autograd.workload.names import DataName, ModelName
+from zk_autograd.workload.randomness import SEED_BOUND
+
+FORMAT = "zk-autograd/train/v0"
+FILE = "train.json"
+
+MAX_STEPS = 2**40
+
+_MAX_BYTES = 2**16
+_DEFAULT_LR = {
+    Rule.SGD: "0.1",
+    Rule.SGD_MOMENTUM: "0.02",
+    Rule.NESTEROV: "0.02",
+    Rule.ADAM: "0.01",
+    Rule.ADAMW: "0.01",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A training. Decimals are texts; `momentum` and `weight_decay` are "" for the rule's default, `grad_scale` is an exponent or "auto".
+
+    `secret` is what salts of the data are derived from. Raises UsageError for numbers that no training can have.
+    """
+
+    model: ModelName
+    data: DataName
+    rule: Rule
+    lr: str
+    momentum: str
+    weight_decay: str
+    grad_scale: int | Literal["auto"]
+    batch_size: int
+    steps: int
+    seed: int
+    prover: str
+    publish: bool
+    key_file: str
+    secret: bytes
+
+    def __post_init__(self) -> None:
+        for what, value, least, bound in (
+            ("--steps", self.steps, 1, MAX_STEPS),
+            ("--batch-size", self.batch_size, 1, 2**40),
+            ("--seed", self.seed, 0, SEED_BOUND),
+        ):
+            if not least <= value < bound:
+                raise UsageError(f"{what} is {value}; it must be at least {least} and below {bound}")
+
+    def write(self, run: Path) -> None:
+        """Keeps the plan in the run directory `run`. Raises RunError."""
+        content = encode(
+            {
+                "format": FORMAT,
+                "model": self.model.value,
+                "data": self.data.value,
+                "rule": self.rule.value,
+                "lr": self.lr,
+                "momentum": self.momentum,
+                "weight_decay": self.weight_decay,
+                "grad_scale": str(self.grad_scale),
+                "batch_size": self.batch_size,
+                "steps": self.steps,
+                "seed": str(self.seed),
+                "prover": self.prover,
+                "publish": self.publish,
+                "key_file": self.key_file,
+                "secret": self.secret.hex(),
+            }
+        )
+        Files().write_atomic(Layout(run).private / FILE, content, PRIVATE_FILE)
+
+    @classmethod
+    def read(cls, run: Path) -> "Plan":
+        """The plan of the run at `run`. Raises UsageError if there is no run, RunError if zk-train can't go on with it."""
+        if not run.is_dir():
+            raise UsageError(f"there is no run at {run}; name the folder that --out named")
+        path = Layout(run).private / FILE
+        if not path.exists():
+            raise RunError(
+                f"{run} can't be resumed: it has no private/{FILE}, so zk-train didn't begin it, or was stopped before its first step; "
+                "begin a new run"
+            )
+        try:
+            return _parsed(read_bounded(path, _MAX_BYTES))
+        except (VerificationError, ValueError) as error:
+            raise RunError(
+                f"{path} is not of this version ({error}); go on with the version that began the run"
+            ) from error
+
+
+def default_lr(rule: Rule) -> str:
+    """A learning rate that suits the data and models here."""
+    return _DEFAULT_LR[rule]
+
+
+def _parsed(data: bytes) -> Plan:
+    fields = Fields(decode(data, max_bytes=_MAX_BYTES), FILE)
+    fields.choice("format", (FORMAT,))
+    scale = fields.text("grad_scale", max_len=10)
+    plan = Plan(
+        model=ModelName(fields.choice("model", tuple(ModelName))),
+        data=DataName(fields.choice("data", tuple(DataName))),
+        rule=Rule(fields.choice("rule", tuple(rule.value for rule in Rule))),
+        lr=fields.text("lr", max_len=100),
+        momentum=fields.text("momentum", max_len=100, min_len=0),
+        weight_decay=fields.text("weight_decay", max_len=100, min_len=0),
+        grad_scale="auto" if scale == "auto" else int(scale),
+        batch_size=fields.integer("batch_size", 1, 2**40),
+        steps=fields.integer("steps", 1, MAX_STEPS),
+        seed=int(fields.text("seed", max_len=20)),
+        prover=fields.choice("prover", ("ezkl", "none")),
+        publish=fields.boolean("publish"),
+        key_file=fields.text("key_file", max_len=5000),
+        secret=fields.hex("secret", SECRET_BYTES),
+    )
+    fields.end()
+    return plan

@@ -1,0 +1,40 @@
+"""Numbers from a seed that are the same on every machine and in every version of NumPy.
+
+Philox-4x64 is a counter-based generator (Salmon et al., 2011): the stream of (seed, purpose, index) is found without drawing those
+before it, so a loop's position is a number and nothing has to be saved. Only raw 64-bit words are drawn: NumPy keeps a bit generator's
+words for ever, but not what its distributions make of them (NEP 19).
+"""
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+SEED_BOUND = 2**64
+_INDEX_BITS = 48
+
+
+class Purpose(IntEnum):
+    """What a stream is for, so that no two uses of a seed see the same numbers."""
+
+    SPLIT = 1
+    WEIGHTS = 2
+    ORDER = 3
+
+
+def words(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.uint64]:
+    """`count` words of the stream of `seed` (below 2^64), `purpose` and `index` (below 2^48)."""
+    key = np.array([seed, (int(purpose) << _INDEX_BITS) | index], dtype=np.uint64)
+    drawn: NDArray[np.uint64] = np.random.Philox(key=key).random_raw(count)
+    return drawn
+
+
+def permutation(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.int64]:
+    """A permutation of 0 .. `count` - 1: the order of as many words, of which two are equal with probability below count^2 / 2^65."""
+    return np.argsort(words(seed, purpose, index, count), kind="stable").astype(np.int64)
+
+
+def uniform(seed: int, purpose: Purpose, index: int, count: int, bound: float) -> NDArray[np.float64]:
+    """`count` numbers, uniform in [-bound, bound): multiples of bound * 2^-52."""
+    unit = (words(seed, purpose, index, count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return (2.0 * unit - 1.0) * bound

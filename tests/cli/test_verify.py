@@ -1,0 +1,214 @@
+"""`zk-verify` as a process and as a function: flags, output, exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.verify.run_builder import KEY, SECOND, honest
+from zk_autograd.cli.verify import main
+from zk_autograd.verify.verifier import Verifier
+
+VKEY = KEY.encode()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return honest("none").write(tmp_path / "run")
+
+
+def test_all_shown_exits_0(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--key", VKEY, "--require", "L0"]) == 0
+    shown = capsys.readouterr()
+    assert "verdict: L0\n" in shown.out
+    assert "\x1b" not in shown.out
+    assert shown.err == ""
+
+
+def test_less_shown_exits_3(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--key", VKEY]) == 3
+    assert "L1 was not reached" in capsys.readouterr().out
+
+
+def test_nothing_pinned_exits_3(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--require", "L0"]) == 3
+    assert "verdict: UNPINNED\n" in capsys.readouterr().out
+
+
+def test_failed_exits_1(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "log/checkpoint").unlink()
+    assert main([str(run), "--key", VKEY]) == 1
+    shown = capsys.readouterr().out
+    assert "verdict: FAILED\n" in shown
+    assert " 1  Parse                failed" in shown
+    assert " 2  Signatures           not reached" in shown
+
+
+def test_json_is_one_object(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--key", VKEY, "--require", "L0,L1", "--json"]) == 3
+    shown = capsys.readouterr()
+    value = json.loads(shown.out)
+    assert (value["verdict"], value["exit_status"], value["required"]) == ("L0", 3, ["L0", "L1"])
+    assert shown.out.isascii()
+
+
+def test_root_at_size_from_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = honest("none")
+    head = f"{whole.root(4).hex()}@4"
+    assert main([head, "--from", str(run), "--key", VKEY, "--require", "L0"]) == 0
+    assert f"root {head}" in capsys.readouterr().out
+    assert main([f"{whole.root(5).hex()}@4", "--from", str(run), "--key", VKEY, "--require", "L0"]) == 1
+
+
+def test_key_in_a_file(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "key.pub"
+    path.write_text(VKEY + "\n")
+    assert main([str(run), "--key", str(path), "--require", "L0"]) == 0
+
+
+def test_all_keys_that_are_given_must_have_signed(run: Path) -> None:
+    assert main([str(run), "--key", VKEY, "--key", SECOND.public_key.encode(), "--require", "L0"]) == 1
+
+
+def test_sample_flags_reach_the_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = honest("ezkl").write(
+        tmp_path / "run"
+    )  # its circuit is no one's: refused in step 5, after the flags were read
+    flags = ["--key", VKEY, "--sample", "3", "--beacon", "noon", "--accept-sample", "--srs-digest", "00" * 32]
+    assert main([str(run), *flags]) == 1
+    assert "not in the catalogue" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--key", "no key"], "neither a file nor a public key"),
+        (["--key", "trainer+00000000+AAAA"], "neither a file nor a public key"),
+        (["--key", VKEY, "--key", VKEY], "given twice"),
+        (["--srs-digest", "00"], "64 hexadecimal digits"),
+        (["--srs-digest", "zz" * 32], "64 hexadecimal digits"),
+        (["--srs", "nowhere.srs"], "can't be read"),
+        (["--require", "L2"], "no level 'L2'"),
+        (["--require", ""], "no level ''"),
+        (["--require", "L1-sampled"], "L0 and L1"),
+        (["--sample", "1"], "at least 2"),
+        (["--beacon", "x"], "--sample K"),
+        (["--accept-sample"], "--sample K"),
+        (["--from", "elsewhere"], "no ROOT@SIZE"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_wrong_flags_exit_2_and_say_why(
+    run: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
+) -> None:
+    assert main([str(run), *flags]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("error: ")
+    assert message in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_wrong_flags_with_json_are_an_object_too(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--require", "L2", "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["kind"], error["exit_status"]) == ("UsageError", 2)
+
+
+def test_no_such_run_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "nowhere")]) == 2
+    assert "is not a run" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main([str(tmp_path / "file")]) == 2
+
+
+def test_root_without_a_run_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([f"{'00' * 32}@5"]) == 2
+    assert "--from RUN" in capsys.readouterr().err
+
+
+def test_secret_key_given_by_mistake_is_not_repeated(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log.key"
+    path.write_text("zk-autograd/log-key/v0\nname: trainer\ned25519: c2VjcmV0\n")
+    assert main([str(run), "--key", str(path)]) == 2
+    path.write_text("c2VjcmV0")
+    assert main([str(run), "--key", str(path)]) == 2
+    assert "c2VjcmV0" not in "".join(capsys.readouterr())
+
+
+def test_interrupt_exits_130(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Verifier, "verify", interrupted)
+    assert main([str(run), "--key", VKEY]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+# ---- as a process
+
+
+def command(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    env = {**os.environ, **environment}
+    return subprocess.run(
+        [sys.executable, "-m", "zk_autograd.cli.verify", *arguments],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_starts_without_loading_anything() -> None:
+    script = (
+        "import sys\nfrom zk_autograd.cli.verify import main\n"
+        "try: main(['--help'])\nexcept SystemExit as end: assert end.code == 0\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'numpy', 'cryptography', 'rich', 'safetensors', 'torch', 'ezkl', 'onnx'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.endswith("[]\n")
+    assert "--srs-digest" in done.stdout
+
+
+def test_verification_loads_neither_torch_nor_ezkl_nor_onnx(run: Path) -> None:
+    script = (
+        f"import sys\nfrom zk_autograd.cli.verify import main\nassert main([{str(run)!r}, '--key', {VKEY!r}, '--require', 'L0']) == 0\n"
+        "assert not {'torch', 'ezkl', 'onnx', 'sklearn'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=True)
+
+
+def test_flags_that_argparse_refuses_exit_2() -> None:
+    assert command().returncode == 2
+    assert command("run", "--no-such-flag").returncode == 2
+    assert command("run", "--sample", "many").returncode == 2
+
+
+def test_output_survives_an_ascii_terminal(run: Path) -> None:
+    done = command(str(run), PYTHONIOENCODING="ascii")
+    assert done.returncode == 3
+    assert done.stdout.isascii()
+
+
+def test_reader_that_goes_away_is_no_traceback(run: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zk_autograd.cli.verify", str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 1
+    assert errors == b""

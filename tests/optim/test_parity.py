@@ -1,0 +1,187 @@
+"""The optimizer against core's rule (equal in every bit) and against torch.optim (within the formats' error).
+
+The bounds are those of tests/core/test_rules_parity.py; the float32 weights that the optimizer writes err by 2^-24 of their size more.
+"""
+
+import warnings
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.core.test_rules_parity import adam_error, decay_error
+from tests.optim.models import RULES, vector
+from zk_autograd.core.constants import AdamSequence, SgdConstants, constants_sequence
+from zk_autograd.core.formats import dequantize_weight, quantize_gradient, quantize_weight
+from zk_autograd.core.hyper import AdamHyper, Rule, SgdHyper
+from zk_autograd.core.records import Header
+from zk_autograd.core.rules import AdamTrace, initial_state, step, trace
+from zk_autograd.optim import ZKOptimizer
+from zk_autograd.optim.trajectory import CoarseEps
+
+pytestmark = pytest.mark.torch
+
+ELEMENTS = 3
+FLOAT32 = 2.0**-23
+
+
+def floats(bound: float) -> st.SearchStrategy[float]:
+    """float32 numbers of every size up to `bound`, zero and the ends among them."""
+    sizes = st.floats(-30, 0).map(lambda exponent: np.float32(bound * 2.0**exponent).item())
+    chosen = st.one_of(st.sampled_from([0.0, bound, 2.0**-28, 2.0**-29]), sizes)
+    return st.builds(lambda size, sign: size * sign, chosen, st.sampled_from([1.0, -1.0]))
+
+
+def vectors(bound: float) -> st.SearchStrategy[list[float]]:
+    return st.lists(floats(bound), min_size=ELEMENTS, max_size=ELEMENTS)
+
+
+WEIGHTS = vectors(100.0)
+GRADIENTS = st.lists(vectors(0.9), min_size=1, max_size=8)
+"""Below 1 and with k <= 2, so that none saturates."""
+
+
+def decimals(low: str, high: str) -> st.SearchStrategy[str]:
+    return st.decimals(low, high, places=5).map(str)
+
+
+def run(optimizer: ZKOptimizer, parameter: torch.nn.Parameter, gradients: list[list[float]]) -> Header:
+    """Makes a step with each of the gradients."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CoarseEps)
+        for gradient in gradients:
+            parameter.grad = torch.tensor(np.array(gradient, np.float32))
+            optimizer.step()
+    assert optimizer.header is not None
+    return optimizer.header
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(
+    weights=WEIGHTS,
+    gradients=GRADIENTS,
+    k=st.integers(-4, 2),
+    lr=decimals("0", "0.05"),
+    decay=decimals("0", "1"),
+    first=decimals("0", "0.99"),
+    second=decimals("0.5", "0.999"),
+)
+@settings(max_examples=40)
+def test_steps_are_those_of_the_integer_rule(
+    rule: str,
+    weights: list[float],
+    gradients: list[list[float]],
+    k: int,
+    lr: str,
+    decay: str,
+    first: str,
+    second: str,
+) -> None:
+    parameter = vector(weights)
+    decay = "0" if rule == "adam" else decay
+    hyper: Any
+    options: dict[str, Any]
+    if rule.startswith("adam"):
+        options = {"betas": (first, second), "eps": "1e-6"}
+        hyper = AdamHyper(Fraction(lr), Fraction(first), Fraction(second), Fraction("1e-6"), Fraction(decay))
+    else:
+        first = "0" if rule == "sgd" else first
+        options = {"momentum": first}
+        hyper = SgdHyper(Fraction(lr), Fraction(first), Fraction(decay))
+    optimizer = ZKOptimizer([parameter], rule, lr, weight_decay=decay, grad_scale=k, **options)
+    header = run(optimizer, parameter, gradients)
+    if rule != "sgd":  # with a momentum above 0 the rule sgd would become another
+        assert header.rule is Rule(rule)
+    sequence = constants_sequence(header.rule, hyper, k, header.groups[0].s or None)
+    state = initial_state(header.rule, quantize_weight(np.array(weights, np.float32)))
+    for t, gradient in enumerate(gradients, start=1):
+        G, _ = quantize_gradient(np.array(gradient, np.float32), k)
+        state = step(header.rule, state, G, sequence.at(t))
+    assert optimizer.integers.keys() == state.keys()
+    for name, values in state.items():
+        np.testing.assert_array_equal(optimizer.integers[name], values)
+    np.testing.assert_array_equal(parameter.detach().numpy(), dequantize_weight(state["W"]))
+
+
+def torch_run(
+    optimizer: Any, parameter: torch.nn.Parameter, gradients: list[list[float]], decay: float
+) -> list[NDArray[np.float64]]:
+    """float64 weights after each step, with decoupled decay before it as AdamW has it."""
+    found = []
+    for gradient in gradients:
+        parameter.grad = torch.tensor(np.array(gradient, np.float32).astype(np.float64))
+        with torch.no_grad():
+            parameter.mul_(1 - decay)
+        optimizer.step()
+        found.append(parameter.detach().numpy().copy())
+    return found
+
+
+def double(weights: list[float]) -> torch.nn.Parameter:
+    """The integer weights of these floats as float64."""
+    return torch.nn.Parameter(torch.tensor(quantize_weight(np.array(weights, np.float32)) * 2.0**-32))
+
+
+@pytest.mark.parametrize(("rule", "momentum"), [("sgd", "0"), ("sgd-momentum", "0.9"), ("sgd-nesterov", "0.75")])
+@given(weights=WEIGHTS, gradients=GRADIENTS, k=st.integers(-4, 2), lr=decimals("0.001", "0.4"), decay=decimals("0", "0.5"))
+@example([0.0] * 3, [[2.0**-28, -(2.0**-29), 0.0]] * 8, 0, "0.1", "0")
+@example([8191.0, -8191.0, 8000.0], [[-0.9, 0.9, 0.9]] * 8, 2, "0.1", "0")
+@settings(max_examples=40)
+def test_sgd_stays_within_its_formats_error_of_torch(
+    rule: str, momentum: str, weights: list[float], gradients: list[list[float]], k: int, lr: str, decay: str
+) -> None:
+    parameter = vector(weights)
+    optimizer = ZKOptimizer([parameter], rule, lr, momentum=momentum, weight_decay=decay, grad_scale=k)
+    header = run(optimizer, parameter, gradients)
+    c = header.sequence(0).at(1)
+    assert isinstance(c, SgdConstants)
+    mu, rate = c.mu / 2**15, c.LR / 2.0 ** (4 - k + c.s)
+    reference = double(weights)
+    peer = torch.optim.SGD([reference], lr=rate, momentum=mu, nesterov=rule == "sgd-nesterov")
+    wanted = torch_run(peer, reference, gradients, c.D / 2**30)[-1]
+    error = 0.5 if rule == "sgd" else 1 / (1 - mu)
+    per_step = rate * error * 2.0 ** -(28 + k) + (0.5 + decay_error(c.D)) * 2.0**-32
+    assert np.abs(optimizer.integers["W"] * 2.0**-32 - wanted).max() <= len(gradients) * per_step + 2.0**-36
+    bound = len(gradients) * per_step + FLOAT32 * np.abs(wanted)
+    assert (np.abs(parameter.detach().numpy() - wanted) <= bound + 2.0**-36).all()
+
+
+@pytest.mark.parametrize("rule", ["adam", "adamw"])
+@given(weights=WEIGHTS, gradients=GRADIENTS, k=st.integers(-4, 2), lr=decimals("0.001", "0.05"), decay=decimals("0", "0.5"))
+@example([0.0] * 3, [[2.0**-28, -(2.0**-29), 0.0]] * 8, 0, "0.001", "0")
+@example([8191.0, -8191.0, 8000.0], [[0.9, -0.9, 0.9]] * 8, 2, "0.05", "0")
+@settings(max_examples=40)
+def test_adam_stays_within_its_formats_error_of_torch(
+    rule: str, weights: list[float], gradients: list[list[float]], k: int, lr: str, decay: str
+) -> None:
+    parameter = vector(weights)
+    decay = "0" if rule == "adam" else decay
+    optimizer = ZKOptimizer([parameter], rule, lr, betas=(0.9, 0.999), eps=1e-5, weight_decay=decay, grad_scale=k)
+    header = run(optimizer, parameter, gradients)
+    sequence = header.sequence(0)
+    assert isinstance(sequence, AdamSequence)
+    effective = {name: float(value) for name, value in sequence.effective().items()}
+    beta1, beta2 = effective["beta1"], effective["beta2"]
+    state, scale = initial_state(header.rule, quantize_weight(np.array(weights, np.float32))), 2.0 ** (28 + k)
+    m = v = np.zeros(ELEMENTS)
+    W, bound = state["W"] * 2.0**-32, np.zeros(ELEMENTS)
+    largest = np.abs(np.array(gradients, np.float32)).max(axis=0) * scale
+    for t, gradient in enumerate(gradients, start=1):
+        c = sequence.at(t)
+        g = np.array(gradient, np.float32).astype(np.float64) * scale
+        result = trace(header.rule, state, quantize_gradient(np.array(gradient, np.float32), k)[0], c)
+        assert isinstance(result, AdamTrace)
+        state = {"W": result.W, "M": result.M, "V": result.V}
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+        root = (1 - beta2**t) ** 0.5
+        eps = c.E / (root if c.E > 2**15 else 1.0) * (root if c.E > 2**15 else 1.0)
+        rate = float(lr) * root / (1 - beta1**t)
+        W = W - W * (c.D / 2**30) - rate * m / (np.sqrt(v) + eps)
+        bound += adam_error(result, c.c1, c.c2, m, v, eps, rate * 2**32, largest) + decay_error(c.D)
+    np.testing.assert_array_equal(optimizer.integers["W"], state["W"])
+    assert (np.abs(optimizer.integers["W"] * 2.0**-32 - W) <= bound * 2.0**-32 + 2.0**-36).all()

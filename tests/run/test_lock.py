@@ -1,0 +1,57 @@
+"""One trainer at a time, whatever becomes of the other."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zk_autograd.core.errors import RunError
+from zk_autograd.run.lock import RunLock
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from zk_autograd.run.lock import RunLock
+lock = RunLock(Path(sys.argv[1]))
+if "fork" in sys.argv and os.fork() == 0:
+    time.sleep(60)  # a data loader's worker that outlives its parent
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_second_is_refused_until_the_first_releases(tmp_path: Path) -> None:
+    path = tmp_path / "private" / "lock"
+    path.parent.mkdir()
+    first = RunLock(path)
+    with pytest.raises(RunError, match=rf"{tmp_path} is being written by another trainer \(process {os.getpid()}\)"):
+        RunLock(path)
+    first.release()
+    first.release()
+    RunLock(path).release()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("forks", ["fork", "no"])
+def test_the_lock_dies_with_its_process_even_if_that_had_forked(tmp_path: Path, forks: str) -> None:
+    path = tmp_path / "lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path), forks], stdout=subprocess.PIPE, start_new_session=True
+    ) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"held\n"
+            with pytest.raises(RunError, match=f"process {holder.pid}"):
+                RunLock(path)
+            holder.kill()
+            holder.wait()
+            RunLock(path).release()
+        finally:
+            os.killpg(holder.pid, 9) if forks == "fork" else holder.kill()
+
+
+def test_a_lock_that_cannot_be_made_is_a_run_error(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="can't be locked: No such file"):
+        RunLock(tmp_path / "missing" / "lock")

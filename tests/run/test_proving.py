@@ -1,0 +1,359 @@
+"""Provers that die, hang or panic; proofs that an interrupted run left; how often a commitment may be opened."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.run.trainer import (
+    SIGNER,
+    FailingFiles,
+    FaultyProver,
+    TracedFiles,
+    audit,
+    die,
+    first_weights,
+    gradients,
+    hang,
+    make_header,
+    panic,
+    train,
+)
+from zk_autograd.core.errors import ProverError, RunError, ZkError
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.protocol import BlockProof, BlockWitness
+from zk_autograd.run.events import Event, ProofDone, ProofFailed, ProofStarted, RecordWritten, Waiting
+from zk_autograd.run.proving import ProvingThread
+from zk_autograd.run.settle import MAX_TRIES
+from zk_autograd.run.writer import RunWriter
+
+
+def create(path: Path, backend: FaultyProver, **options: Any) -> RunWriter:
+    options = {"files": TracedFiles(path)} | options
+    return RunWriter.create(path, make_header(backend), backend, [SIGNER], first_weights(), **options)
+
+
+def resume(path: Path, backend: FaultyProver, **options: Any) -> RunWriter:
+    options = {"files": TracedFiles(path)} | options
+    return RunWriter.resume(path, lambda _: backend, [SIGNER], **options)
+
+
+def finish(path: Path, backend: FaultyProver, steps: int = 3) -> list[Event]:
+    """Resumes the run, takes it to its end, and looks at it as a stranger would. The events."""
+    events: list[Event] = []
+    writer = resume(path, backend, on_event=events.append)
+    train(writer, steps)
+    writer.close()
+    assert audit(path, backend).close
+    return events
+
+
+def failure_of(action: Callable[[], object]) -> ZkError:
+    with pytest.raises(ZkError) as caught:
+        action()
+    return caught.value
+
+
+def test_a_prover_that_dies_is_begun_again(tmp_path: Path) -> None:
+    events: list[Event] = []
+    backend = FaultyProver([die, die])
+    writer = create(tmp_path / "run", backend, on_event=events.append)
+    train(writer, 3)
+    writer.close()
+    assert audit(tmp_path / "run", backend).close
+    failed = [e for e in events if isinstance(e, ProofFailed)]
+    assert [(e.segment, e.block, e.attempt) for e in failed] == [(0, 0, 1), (0, 0, 2)]
+    assert "signal 9" in failed[0].reason
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 100])
+def test_a_prover_that_keeps_dying_stops_the_run_and_nothing_is_lost(tmp_path: Path, attempts: int) -> None:
+    backend = FaultyProver([die] * 1000, attempts)
+    writer = create(tmp_path / "run", backend)
+    tries = min(attempts, MAX_TRIES)
+    with pytest.raises(ProverError, match=rf"block 0 of segment 0 .* in {tries} attempts: .*signal 9.*Nothing is lost"):
+        train(writer, 3)
+        writer.drain()
+    for use in (writer.drain, writer.close, lambda: writer.append(gradients(4))):
+        assert isinstance(failure_of(use), ProverError)
+    writer.abandon()
+    finish(tmp_path / "run", FaultyProver(attempts=attempts))
+
+
+def test_no_step_follows_a_failure(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run", FaultyProver([die] * 3), backlog=1000)
+    with pytest.raises(ProverError, match="could not be proved in 3 attempts"):
+        train(writer, 1000)
+    last = writer.step
+    assert last < 1000
+    writer.abandon()
+    again = resume(tmp_path / "run", FaultyProver())
+    assert again.step == last
+    again.drain()
+    again.abandon()
+
+
+def test_a_failure_ends_the_waiting_of_the_training(tmp_path: Path) -> None:
+    def wait_and_die(prover: FaultyProver) -> None:
+        prover.stopped.wait()
+        die(prover)
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Waiting):
+            backend.stopped.set()
+
+    backend = FaultyProver([wait_and_die, die, die])
+    writer = create(tmp_path / "run", backend, backlog=1, on_event=on_event)
+    with pytest.raises(ProverError, match="could not be proved in 3 attempts"):
+        train(writer, 100)
+    writer.abandon()
+
+
+def test_a_panic_in_the_prover_is_told_and_not_swallowed(tmp_path: Path) -> None:
+    backend = FaultyProver([panic])
+    writer = create(tmp_path / "run", backend)
+    train(writer, 2)
+    with pytest.raises(
+        ProverError, match=r"proving segment 0 failed with PanicException.*index out of bounds"
+    ) as caught:
+        writer.drain()
+    assert caught.value.__cause__ is not None
+    writer.abandon()
+    finish(tmp_path / "run", backend)
+
+
+def test_a_listener_that_raises_in_the_thread_is_told(tmp_path: Path) -> None:
+    def on_event(event: Event) -> None:
+        if isinstance(event, RecordWritten):
+            raise ZeroDivisionError
+
+    backend = FaultyProver()
+    writer = create(tmp_path / "run", backend, on_event=on_event)
+    train(writer, 2)
+    with pytest.raises(ProverError, match="ZeroDivisionError"):
+        writer.drain()
+    writer.abandon()
+    finish(tmp_path / "run", backend)
+
+
+def test_a_hanging_proof_is_stopped_at_once(tmp_path: Path) -> None:
+    backend = FaultyProver([hang])
+    writer = create(tmp_path / "run", backend)
+    train(writer, 3)
+    began = monotonic()
+    writer.abandon()
+    assert monotonic() - began < 2
+    assert backend.proved == 0
+    finish(tmp_path / "run", FaultyProver())
+
+
+def test_nothing_is_proved_after_the_run_was_abandoned(tmp_path: Path) -> None:
+    events: list[Event] = []
+    started = threading.Event()
+
+    def on_event(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, ProofStarted):
+            started.set()
+
+    backend = FaultyProver([hang])
+    writer = create(tmp_path / "run", backend, on_event=on_event)
+    train(writer, 3)
+    assert started.wait(10)
+    writer.abandon()
+    assert [e for e in events if isinstance(e, ProofDone | ProofFailed)] == []
+
+
+def test_an_interrupt_while_draining_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
+    def interrupt_and_hang(prover: FaultyProver) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        hang(prover)
+
+    writer = create(tmp_path / "run", FaultyProver([interrupt_and_hang]))
+    with pytest.raises(KeyboardInterrupt):
+        train(writer, 3)
+        writer.close()
+    writer.abandon()
+    finish(tmp_path / "run", FaultyProver())
+
+
+def test_a_thread_that_does_not_end_is_told(tmp_path: Path) -> None:
+    release, stops = threading.Event(), []
+    thread = ProvingThread(lambda _: assert_set(release), [0], 1, threading.Event())
+    assert not thread.stop(lambda: stops.append(1), limit=0.5)
+    assert len(stops) > 1
+    release.set()
+    assert thread.stop(lambda: None)
+
+
+def assert_set(event: threading.Event) -> None:
+    assert event.wait(10)
+
+
+def test_a_commitment_of_another_state_is_not_recorded(tmp_path: Path) -> None:
+    class Swapping(FaultyProver):
+        def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
+            proof = super().prove(statement, witness)
+            return BlockProof(proof.proof, {**proof.state_in, "M": bytes(64)}, proof.state_out, proof.gradient)
+
+    backend = Swapping()
+    writer = create(tmp_path / "run", backend)
+    train(writer, 2)
+    with pytest.raises(ProverError, match="commitment to M before segment 0, block 0, is not the one"):
+        writer.drain()
+    writer.abandon()
+    assert (tmp_path / "run" / "log" / "records.jsonl").read_bytes().count(b"\n") == 2
+    assert list((tmp_path / "run" / "proofs").iterdir()) == []
+    finish(tmp_path / "run", FaultyProver())
+
+
+# ---- proofs that were left -----------------------------------------------------------------------------------------
+
+
+def interrupted(path: Path, write: str, way: str = "lost") -> FaultyProver:
+    """A run of three steps whose write of this name failed; its prover, whose proofs of two segments are six."""
+    backend = FaultyProver()
+    files = FailingFiles(path, write, way)
+    writer = create(path, backend, files=files)
+    with pytest.raises(RunError, match="failed and was"):
+        train(writer, 3)
+        writer.close()
+    writer.abandon()
+    return backend
+
+
+def test_a_proof_without_a_record_is_adopted(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    backend = interrupted(run, "append log/records.jsonl #2")
+    left = {path.name: path.read_bytes() for path in (run / "proofs").iterdir()}
+    assert sorted(left) == ["0-0", "0-1", "0-2"]
+    events = finish(run, backend)
+    assert backend.proved == 6
+    assert [e.found for e in events if isinstance(e, ProofDone)] == [True] * 3 + [False] * 3
+    assert {name: (run / "proofs" / name).read_bytes() for name in left} == left
+
+
+def test_a_proof_that_could_not_be_published_is_not_made_again(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for n, write in enumerate(("write private/segments/0/published #1", "write proofs/0-1 #0")):
+        backend = interrupted(run, write)
+        assert (run / "private" / "segments" / "0" / "proof-1").exists()
+        finish(run, backend)
+        assert backend.proved == 6
+        run.rename(tmp_path / f"done-{n}")
+    assert list((tmp_path / "done-1").rglob("proof-*")) == []
+
+
+def test_a_proof_is_noted_before_it_is_public(tmp_path: Path) -> None:
+    files = TracedFiles(tmp_path / "run")
+    backend = FaultyProver()
+    writer = create(tmp_path / "run", backend, files=files)
+    train(writer, 2)
+    writer.close()
+    order = [
+        files.done.index(name)
+        for name in (
+            "write private/segments/0/step-2 #0",
+            "write private/segments/1/start #0",
+            "write private/segments/0/proof-1 #0",
+            "write private/segments/0/published #1",
+            "write proofs/0-1 #0",
+            "append log/records.jsonl #2",
+            "write log/checkpoint #1",
+        )
+    ]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "other place", "public and kept"])
+def test_a_proof_that_is_not_valid_is_replaced(tmp_path: Path, damage: str) -> None:
+    run = tmp_path / "run"
+    backend = interrupted(run, "append log/records.jsonl #2")
+    proof = run / "proofs" / "0-1"
+    proof.write_bytes((run / "proofs" / "0-2").read_bytes() if damage == "other place" else b"x" * 40)
+    if damage == "public and kept":
+        (run / "private" / "segments" / "0" / "proof-1").write_bytes(b"y" * 40)
+    finish(run, backend)
+    assert backend.proved == 7
+    assert not (run / "private" / "segments" / "0" / "proof-1").exists()
+
+
+def test_a_valid_proof_of_other_steps_is_not_adopted(tmp_path: Path) -> None:
+    # The private folder was restored from a copy, and training went another way from there: the statement is the same.
+    run = tmp_path / "run"
+    backend = interrupted(run, "append log/records.jsonl #2")
+    step = run / "private" / "segments" / "0" / "start"
+    fork = create(tmp_path / "fork", backend)
+    fork.append(gradients(77))
+    fork.append(gradients(78))
+    fork.drain()
+    fork.abandon()
+    assert step.exists()
+    for name in ("0-0", "0-1", "0-2"):
+        (run / "proofs" / name).write_bytes((tmp_path / "fork" / "proofs" / name).read_bytes())
+    made = backend.proved
+    finish(run, backend)
+    assert backend.proved == made + 6
+
+
+def test_proofs_of_a_segment_that_is_not_sealed_are_deleted(tmp_path: Path) -> None:
+    backend = FaultyProver()
+    writer = create(tmp_path / "run", backend)
+    train(writer, 3)
+    writer.abandon()
+    for name in ("1-0", "7-2"):
+        (tmp_path / "run" / "proofs" / name).write_bytes(b"left")
+    (tmp_path / "run" / "proofs" / "README").write_bytes(b"not ours")
+    again = resume(tmp_path / "run", backend)
+    again.abandon()
+    names = {path.name for path in (tmp_path / "run" / "proofs").iterdir()}
+    assert names <= {"README", "0-0", "0-1", "0-2"}
+    assert "README" in names
+
+
+def test_a_commitment_is_opened_only_so_often(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    backend = interrupted(run, "append log/records.jsonl #2")
+    for public in range(2, 5):
+        (run / "proofs" / "0-1").write_bytes(b"torn")
+        backend._attempts = 4
+        writer = resume(run, backend, files=FailingFiles(run, "append log/records.jsonl #0", "lost"))
+        error = failure_of(writer.drain)
+        writer.abandon()
+        assert isinstance(error, RunError), public
+    (run / "proofs" / "0-1").write_bytes(b"torn")
+    made = backend.proved
+    writer = resume(run, backend)
+    with pytest.raises(ProverError, match=r"block 1 of segment 0 may be proved 4 times.*all are used up"):
+        writer.drain()
+    assert backend.proved == made
+    writer.abandon()
+
+
+def test_attempts_that_never_became_public_do_not_count(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    create(run, FaultyProver(attempts=1)).abandon()
+    for _ in range(3):
+        writer = resume(run, FaultyProver([die], attempts=1))
+        train(writer, 2)
+        assert isinstance(failure_of(writer.drain), ProverError)
+        writer.abandon()
+    finish(run, FaultyProver(attempts=1))
+
+
+def test_weights_are_those_of_an_undisturbed_run_whatever_the_prover_does(tmp_path: Path) -> None:
+    states = []
+    for n, faults in enumerate(([], [die, die], [die])):
+        writer = create(tmp_path / str(n), FaultyProver(faults))
+        train(writer, 5)
+        writer.close()
+        states.append(writer.state)
+    for state in states[1:]:
+        for name, values in states[0].items():
+            np.testing.assert_array_equal(state[name], values)

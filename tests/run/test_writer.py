@@ -1,0 +1,463 @@
+"""A run as its writer makes it: every rule, every refusal, and what the caller is told."""
+
+import json
+import os
+import shutil
+import stat
+import threading
+from dataclasses import fields, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.run.trainer import (
+    BLOCK,
+    SIGNER,
+    SIZE,
+    STEPS,
+    FaultyProver,
+    TracedFiles,
+    audit,
+    first_weights,
+    gradients,
+    hang,
+    hashed_backend,
+    make_header,
+    train,
+)
+from zk_autograd.core.errors import RangeError, RunError, UsageError, ZkError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.keys import Ed25519Signer
+from zk_autograd.core.records import Group, Segment
+from zk_autograd.core.rules import State, step
+from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.hashed.commitment import commit
+from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.events import (
+    Event,
+    ProofDone,
+    ProofStarted,
+    RecordWritten,
+    SegmentSealed,
+    StepLogged,
+    Waiting,
+)
+from zk_autograd.run.frame import encode, read
+from zk_autograd.run.journal import Journal
+from zk_autograd.run.layout import Layout
+from zk_autograd.run.settle import batch_commitment
+from zk_autograd.run.writer import RunWriter
+
+OTHER = Ed25519Signer("other", bytes(32))
+
+
+def create(path: Path, backend: Backend | None = None, **options: Any) -> RunWriter:
+    backend = backend or hashed_backend()
+    header = options.pop("header", None) or make_header(backend)
+    options = {"files": TracedFiles(path)} | options
+    return RunWriter.create(path, header, backend, options.pop("signers", [SIGNER]), first_weights(), **options)
+
+
+def resume(path: Path, backend: Backend | None = None, **options: Any) -> RunWriter:
+    options = {"files": TracedFiles(path)} | options
+    return RunWriter.resume(path, lambda _: backend or hashed_backend(), options.pop("signers", [SIGNER]), **options)
+
+
+def expected_states(rule: Rule, steps: int) -> list[State]:
+    """The states of a run, by the rule itself on each group."""
+    header = make_header(hashed_backend(), rule)
+    states: list[State] = [{name: np.zeros(SIZE, np.int64) for name in header.states} | {"W": first_weights()}]
+    for t in range(1, steps + 1):
+        parts = []
+        for group, part in enumerate((slice(0, 7), slice(7, SIZE))):
+            old = {name: values[part] for name, values in states[-1].items()}
+            parts.append(step(rule, old, gradients(t)[part], header.sequence(group).at(t)))
+        states.append({name: np.concatenate([part[name] for part in parts]) for name in header.states})
+    return states
+
+
+def block_of(values: IntArray, block: int) -> IntArray:
+    """A block with its padding."""
+    start, end = ((0, 4), (4, 7), (7, 11))[block]
+    return np.pad(values[start:end], (0, BLOCK - (end - start)))
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_a_run_without_proofs_is_complete_and_its_commitments_open(tmp_path: Path, rule: Rule) -> None:
+    run = tmp_path / "run"
+    writer = create(run, header=make_header(hashed_backend(), rule))
+    train(writer, 5)
+    model = {"weights.i64.safetensors": writer.state["W"].tobytes()}
+    writer.close(model, {"config.toml": sha256(b"config").digest()})
+
+    log = audit(run, hashed_backend())
+    assert log.close is not None
+    assert log.genesis is not None
+    assert [(s.first, s.last) for s in log.segments] == [(1, 2), (3, 4), (5, 5)]
+    assert log.close.model == (("weights.i64.safetensors", sha256(model["weights.i64.safetensors"]).digest()),)
+    assert log.close.artefacts == (("config.toml", sha256(b"config").digest()),)
+    assert (run / "model" / "weights.i64.safetensors").read_bytes() == model["weights.i64.safetensors"]
+    assert (writer.head.size, writer.segments_done, writer.pending) == (6, 3, 0)
+
+    states = expected_states(rule, 5)
+    np.testing.assert_array_equal(writer.state["W"], states[5]["W"])
+    journal = Journal(Layout(run).segments, log.header, log.header_digest, TracedFiles(run))
+    assert set(log.genesis.zero_salts) == set(log.header.states) - {"W"}
+    for block in range(3):
+        for name in log.header.states[1:]:
+            salt = log.genesis.zero_salts[name][block]
+            assert log.genesis.state[name][block] == commit(np.zeros(BLOCK), salt)
+    for segment in log.segments:
+        salts = journal.start(segment.index).salts
+        numbers = range(segment.first, segment.last + 1)
+        batches = [sha256(bytes([t])).digest() for t in numbers]
+        assert segment.batches == batch_commitment(salts.batches, batches)
+        assert segment.loss == tuple(f"0.{t}" for t in numbers)
+        assert segment.saturated == tuple(numbers)
+        assert (segment.lr, segment.proofs) == ((), ())
+        for block in range(3):
+            for name in log.header.states:
+                before, after = states[segment.first - 1][name], states[segment.last][name]
+                opened_in = commit(block_of(before, block), salts.state_in[name][block])
+                opened_out = commit(block_of(after, block), salts.state_out[name][block])
+                assert segment.state_in[name][block] == opened_in
+                assert segment.state_out[name][block] == opened_out
+            taken = np.zeros((STEPS, BLOCK), np.int64)
+            for row, t in enumerate(numbers):
+                taken[row] = block_of(gradients(t), block)
+            assert segment.gradients[block] == commit(taken, salts.gradients[block])
+
+
+def test_a_run_with_proofs_is_complete(tmp_path: Path) -> None:
+    backend = FaultyProver()
+    writer = create(tmp_path / "run", backend)
+    train(writer, 5)
+    writer.close()
+    log = audit(tmp_path / "run", backend)
+    assert [len(s.proofs) for s in log.segments] == [3, 3, 3]
+    assert backend.proved == 9
+
+
+def test_recorded_rates_are_in_the_records(tmp_path: Path) -> None:
+    backend = FaultyProver()
+    writer = create(tmp_path / "run", backend, header=make_header(backend, schedule="recorded"))
+    train(writer, 3)
+    writer.close()
+    log = audit(tmp_path / "run", backend)
+    assert [s.lr for s in log.segments] == [(("0.001", "0.001"), ("0.002", "0.002")), (("0.003", "0.003"),)]
+
+
+def test_a_run_of_no_steps_can_be_closed(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run")
+    writer.close()
+    log = audit(tmp_path / "run", hashed_backend())
+    assert (log.segments, log.close and log.close.last_step) == ((), 0)
+
+
+def test_steps_without_batches_have_no_commitment_to_them(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run")
+    for t in (1, 2, 3):
+        writer.append(gradients(t), batch=bytes(32) if t == 3 else b"")
+    writer.close()
+    first, second = audit(tmp_path / "run", hashed_backend()).segments
+    assert (first.batches, len(second.batches)) == (b"", 32)
+
+
+def test_batch_commitments_tell_apart_which_step_had_the_batch() -> None:
+    digest = bytes(32)
+    assert batch_commitment(b"salt", [digest, b""]) != batch_commitment(b"salt", [b"", digest])
+    assert batch_commitment(b"salt", [digest]) != batch_commitment(b"other", [digest])
+
+
+def test_private_files_are_closed_to_others_and_public_ones_are_not(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        writer = create(tmp_path / "run", FaultyProver())
+        train(writer, 3)
+        writer.close({"weights": b"w"})
+    finally:
+        os.umask(before)
+    run = tmp_path / "run"
+    for path in (run / "private").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    assert stat.S_IMODE((run / "private").stat().st_mode) == 0o700
+    for name in ("log/records.jsonl", "log/checkpoint", "proofs/0-0", "model/weights"):
+        assert stat.S_IMODE((run / name).stat().st_mode) == 0o644
+
+
+def test_draining_seals_a_short_segment_and_the_run_goes_on(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run")
+    train(writer, 1)
+    writer.drain()
+    assert (writer.segments_done, writer.pending) == (1, 0)
+    writer.drain()  # nothing to seal
+    train(writer, 4)
+    writer.close()
+    log = audit(tmp_path / "run", hashed_backend())
+    assert [(s.first, s.last) for s in log.segments] == [(1, 1), (2, 3), (4, 4)]
+
+
+def test_the_caller_is_told_what_happens(tmp_path: Path) -> None:
+    events: list[Event] = []
+    writer = create(tmp_path / "run", FaultyProver(), on_event=events.append)
+    train(writer, 3)
+    writer.close()
+    assert [e.step for e in events if isinstance(e, StepLogged)] == [1, 2, 3]
+    assert [e for e in events if isinstance(e, SegmentSealed)] == [SegmentSealed(0, 1, 2), SegmentSealed(1, 3, 3)]
+    proofs = [(segment, block) for segment in (0, 1) for block in range(3)]
+    assert [(e.segment, e.block) for e in events if isinstance(e, ProofStarted)] == proofs
+    done = [e for e in events if isinstance(e, ProofDone)]
+    assert [(e.segment, e.block) for e in done] == proofs
+    for event in done:
+        assert (event.blocks, event.found) == (3, False)
+        assert event.size == (tmp_path / "run" / "proofs" / f"{event.segment}-{event.block}").stat().st_size
+        assert event.seconds > 0
+    assert [e for e in events if isinstance(e, RecordWritten)] == [RecordWritten(0, 2, 3), RecordWritten(1, 3, 4)]
+
+
+def test_training_waits_when_too_many_segments_wait_and_says_so(tmp_path: Path) -> None:
+    backend = FaultyProver([hang])
+    started, waits = threading.Event(), []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, ProofStarted):
+            started.set()
+        if isinstance(event, Waiting):
+            waits.append(event)
+            backend.stopped.set()  # the hanging proof ends, and is begun again
+
+    writer = create(tmp_path / "run", backend, on_event=on_event, backlog=1)
+    train(writer, STEPS)
+    assert started.wait(10)
+    train(writer, 2 * STEPS)  # one being proved, one waiting
+    assert (waits, writer.pending) == ([], 2)
+    train(writer, 3 * STEPS)
+    assert waits == [Waiting(2)]
+    writer.close()
+    assert len(audit(tmp_path / "run", backend).segments) == 3
+
+
+def test_the_state_cannot_be_changed_by_the_caller(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run")
+    for state in (writer.state, writer.append(gradients(1)), writer.state):
+        with pytest.raises(ValueError, match="read-only"):
+            state["W"][0] = 0
+        state.clear()
+    assert set(writer.state) == {"W", "M", "V"}
+    writer.abandon()
+
+
+def test_a_step_out_of_range_changes_nothing(tmp_path: Path) -> None:
+    files = TracedFiles(tmp_path / "run")
+    writer = create(tmp_path / "run", files=files)
+    train(writer, 1)
+    before, written = writer.state["W"], list(files.done)
+    too_large = gradients(2)
+    too_large[8] = 2**30
+    bad: list[tuple[type[ZkError], str, dict[str, Any]]] = [
+        (RangeError, r"gradient of b.weight\[1\]", {"gradients": too_large}),
+        (UsageError, "must be int64", {"gradients": too_large.astype(np.int32)}),
+        (UsageError, "learning rates", {"lr": ("0.1", "0.1")}),
+        (UsageError, "loss is", {"loss": "0" * 61}),
+        (UsageError, "loss is", {"loss": "0.1\n"}),
+        (UsageError, "saturated is -1", {"saturated": -1}),
+        (UsageError, "has 31 bytes", {"batch": bytes(31)}),
+    ]
+    for error, message, arguments in bad:
+        with pytest.raises(error, match=message):
+            writer.append(**{"gradients": gradients(2)} | arguments)
+    assert (writer.step, writer.state["W"] is before, files.done) == (1, True, written)
+    train(writer, 3)
+    writer.close()
+    assert audit(tmp_path / "run", hashed_backend()).close
+
+
+@pytest.mark.parametrize("kind", ["folder", "empty", "file", "link"])
+def test_nothing_that_exists_is_touched(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "run"
+    if kind == "file":
+        path.write_bytes(b"precious")
+    elif kind == "link":
+        path.symlink_to("nowhere")
+    else:
+        path.mkdir()
+        if kind == "folder":
+            (path / "precious").touch()
+    with pytest.raises(RunError, match=r"run exists already; choose another place, or resume"):
+        create(path)
+    assert path.is_symlink() or path.is_file() or [p.name for p in path.iterdir()] == ["precious"] * (kind == "folder")
+
+
+def test_arguments_that_no_run_can_have_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    backend = hashed_backend()
+    header = make_header(backend)
+    bad_rate = Group((("lr", "1"), *header.groups[0].hyper[1:]), 0)
+    with pytest.raises(UsageError, match="is not one of this run's"):
+        create(path, signers=[OTHER])
+    with pytest.raises(UsageError, match="is missing: every checkpoint is signed with all"):
+        create(path, header=replace(header, keys=(*header.keys, OTHER.public_key.encode())))
+    with pytest.raises(RunError, match=r"this header can't be recorded: .*beta1"):
+        create(
+            path,
+            header=replace(header, groups=(Group((*bad_rate.hyper[:1], ("beta1", "1"), *bad_rate.hyper[2:]), 0),) * 2),
+        )
+    with pytest.raises(RunError, match="this header can't be recorded: the manifest"):
+        create(path, header=replace(header, size=SIZE + 1))
+    with pytest.raises(RunError, match="the run's prover is"):
+        create(path, HashedBackend(BLOCK + 1, STEPS), header=header)
+    with pytest.raises(UsageError, match="weights have shape"):
+        RunWriter.create(path, header, backend, [SIGNER], first_weights()[1:])
+    with pytest.raises(RangeError, match=r"weight of a.bias\[0\]"):
+        RunWriter.create(path, header, backend, [SIGNER], np.where(np.arange(SIZE) == 6, 2**45, 0))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("keys", [2, 1])
+def test_every_checkpoint_is_signed_with_all_keys_of_the_header_in_its_order(tmp_path: Path, keys: int) -> None:
+    signers = [OTHER, SIGNER][:keys]
+    header = replace(make_header(hashed_backend()), keys=tuple(s.public_key.encode() for s in signers))
+    writer = create(tmp_path / "run", header=header, signers=signers[::-1])
+    train(writer, 1)
+    writer.abandon()
+    lines = (tmp_path / "run" / "log" / "checkpoint").read_text().split("\n\n")[1].splitlines()
+    assert [line.split()[1] for line in lines] == [s.name for s in signers]
+    with pytest.raises(UsageError, match=r"is missing|is not one of"):
+        resume(tmp_path / "run", signers=[SIGNER] if keys == 2 else [SIGNER, OTHER])
+    resume(tmp_path / "run", signers=signers).abandon()
+
+
+def test_a_second_trainer_is_refused(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run")
+    with pytest.raises(RunError, match="is being written by another trainer"):
+        resume(tmp_path / "run")
+    train(writer, 1)
+    writer.abandon()
+    resume(tmp_path / "run").abandon()
+
+
+def test_a_closed_run_is_complete(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run")
+    train(writer, 1)
+    writer.close()
+    before = (tmp_path / "run" / "log" / "records.jsonl").read_bytes()
+    for use in (lambda: writer.append(gradients(2)), writer.drain, writer.close):
+        with pytest.raises(RunError, match="is complete"):
+            use()
+    with pytest.raises(RunError, match="is complete: it has a close record"):
+        resume(tmp_path / "run")
+    writer.abandon()  # does nothing
+    assert (tmp_path / "run" / "log" / "records.jsonl").read_bytes() == before
+
+
+def test_an_abandoned_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run", loop_state=bytes(4))
+    assert (writer.step, writer.loop_state) == (0, bytes(4))
+    for steps in (0, 1, 2, 3, 5):
+        train(writer, steps)
+        before = writer
+        writer.abandon()
+        writer.abandon()
+        with pytest.raises(RunError, match="was abandoned; resume it"):
+            writer.append(gradients(1))
+        writer = resume(tmp_path / "run")
+        assert (writer.step, writer.loop_state) == (steps, steps.to_bytes(4, "big"))
+        assert (writer.header, writer.header_digest) == (before.header, before.header_digest)
+        assert writer.path == tmp_path / "run"
+        for name, values in before.state.items():
+            np.testing.assert_array_equal(writer.state[name], values)
+            assert not writer.state[name].flags.writeable
+    writer.close()
+    assert [s.last for s in audit(tmp_path / "run", hashed_backend()).segments] == [2, 4, 5]
+    np.testing.assert_array_equal(writer.state["V"], expected_states(Rule.ADAM, 5)[5]["V"])
+
+
+def test_a_folder_that_is_no_run_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing", tmp_path / "file"):
+        (tmp_path / "file").touch()
+        with pytest.raises(RunError, match="can't be resumed: there is no run"):
+            resume(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("missing", ["header", "lock"])
+def test_a_run_whose_creation_was_interrupted_says_so(tmp_path: Path, missing: str) -> None:
+    create(tmp_path / "run").abandon()
+    (tmp_path / "run" / "private" / "header").unlink()
+    if missing == "lock":
+        (tmp_path / "run" / "private" / "lock").unlink()
+    with pytest.raises(RunError, match="its creation was interrupted before the first step; remove it"):
+        resume(tmp_path / "run")
+
+
+def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run")
+    writer.abandon()
+    path = tmp_path / "run" / "private" / "header"
+    leaf = read(path, "header", None)[1]["leaf"]
+    later = json.loads(leaf) | {"format": "zk-autograd/run/v9"}
+    text = json.dumps(later, sort_keys=True, separators=(",", ":")).encode()
+    path.write_bytes(encode("header", bytes(32), {}, {"leaf": text}))
+    with pytest.raises(RunError, match=r"can't go on with: .*v9.*; use the version that began it"):
+        resume(tmp_path / "run")
+
+
+def test_another_prover_is_refused(tmp_path: Path) -> None:
+    create(tmp_path / "run").abandon()
+    with pytest.raises(RunError, match=r"the run's prover is .*; use the version, circuit and SRS that began the run"):
+        resume(tmp_path / "run", FaultyProver())
+    resume(tmp_path / "run").abandon()  # the lock was released
+
+
+@pytest.mark.parametrize(
+    ("model", "artefacts", "message"),
+    [
+        ({"../log/checkpoint": b""}, {}, "not the name"),
+        ({}, {".hidden": bytes(32)}, "not the name"),
+        ({}, {"a": bytes(31)}, "31 bytes"),
+        ({}, {f"a{i}": bytes(32) for i in range(101)}, "more than 100"),
+    ],
+    ids=["path", "hidden", "digest", "many"],
+)
+def test_files_that_cannot_be_published_are_refused_before_the_end(
+    tmp_path: Path, model: dict[str, bytes], artefacts: dict[str, bytes], message: str
+) -> None:
+    writer = create(tmp_path / "run")
+    train(writer, 1)
+    with pytest.raises(UsageError, match=message):
+        writer.close(model, artefacts)
+    train(writer, 2)  # nothing was sealed
+    writer.close()
+    assert [s.last for s in audit(tmp_path / "run", hashed_backend()).segments] == [2]
+
+
+def test_a_copied_run_is_closed_to_others_again(tmp_path: Path) -> None:
+    create(tmp_path / "run").abandon()
+    (tmp_path / "run" / "private").chmod(0o755)
+    resume(tmp_path / "run").abandon()
+    assert stat.S_IMODE((tmp_path / "run" / "private").stat().st_mode) == 0o700
+
+
+def test_a_moved_run_goes_on(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run")
+    train(writer, 3)
+    writer.abandon()
+    shutil.move(tmp_path / "run", tmp_path / "moved")
+    writer = resume(tmp_path / "moved")
+    train(writer, 4)
+    writer.close()
+    assert len(audit(tmp_path / "moved", hashed_backend()).segments) == 2
+
+
+def test_segments_are_recorded_with_all_of_their_fields(tmp_path: Path) -> None:
+    # A field that Segment gets later must be filled in by the writer, or this says so.
+    writer = create(tmp_path / "run", FaultyProver(), header=make_header(FaultyProver(), schedule="recorded"))
+    train(writer, 2)
+    writer.close()
+    (segment,) = audit(tmp_path / "run", FaultyProver()).segments
+    empty = [f.name for f in fields(Segment) if f.name != "index" and not getattr(segment, f.name)]
+    assert empty == []

@@ -1,0 +1,48 @@
+"""Runs written by the trainer's own code, for the verifier to judge."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.verify.run_builder import SIGNER, honest
+from zk_autograd.core.records import Header
+from zk_autograd.optim.publication import model_files
+from zk_autograd.prove.ezkl.backend import EzklBackend
+from zk_autograd.prove.ezkl.catalogue import load
+from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.writer import RunWriter
+
+
+def train(path: Path, header: Header, backend: Backend, lengths: tuple[int, ...]) -> Path:
+    """A run of random gradients with segments of these lengths, closed, its model published."""
+    generator = np.random.default_rng(2)
+    writer = RunWriter.create(path, header, backend, [SIGNER], generator.integers(-(2**33), 2**33, header.size))
+    for length in lengths:
+        for _ in range(length):
+            writer.append(generator.integers(-(2**20), 2**20, header.size), loss="0.5")
+        writer.drain()
+    writer.close(model_files(header.parameters, writer.state["W"], writer.final_salts("W")))
+    return path
+
+
+@pytest.fixture(scope="session")
+def hashed_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the backend `none`: 6 parameters, steps 1..3, 4..6, 7..8."""
+    backend = HashedBackend(block=4, steps=3)
+    header = replace(honest("none").header, prover=backend.prover, keys=(SIGNER.public_key.encode(),))
+    return train(tmp_path_factory.mktemp("hashed") / "run", header, backend, (3, 3, 2))
+
+
+@pytest.fixture(scope="session")
+def ezkl_run(tmp_path_factory: pytest.TempPathFactory, ezkl_cache: Cache, srs_digest: bytes) -> Path:
+    """A run of real proofs: 6 parameters in one block, steps 1..3, 4..5."""
+    backend = EzklBackend(load("adam-n480-t4"), srs_digest, ezkl_cache)
+    base = honest().header
+    header = replace(
+        base, prover=backend.prover, keys=(SIGNER.public_key.encode(),), blocks=(replace(base.blocks[0], size=6),)
+    )
+    return train(tmp_path_factory.mktemp("ezkl") / "run", header, backend, (3, 2))

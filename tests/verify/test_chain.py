@@ -1,0 +1,204 @@
+"""Step 6: segments, genesis and close fit together."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.verify.run_builder import LOG_POLICY, POLICY, Run, commitment, honest, judge, refused
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import Genesis, StateCommitments
+from zk_autograd.verify import chain
+from zk_autograd.verify.report import Report, Status, Step
+
+
+def with_block(state: StateCommitments, name: str, block: int, value: bytes) -> StateCommitments:
+    blocks = list(state[name])
+    blocks[block] = value
+    return {**state, name: tuple(blocks)}
+
+
+def edit(run: Run, place: int, /, **changes: object) -> None:
+    run.segments[place] = replace(run.segments[place], **changes)  # type: ignore[arg-type]
+
+
+def test_step6_segment_left_out(tmp_path: Path) -> None:
+    run = honest()
+    del run.segments[1]
+    run.reprove()
+    refused(judge(run, tmp_path), 6, "a segment is not in its place", record=3)
+
+
+def test_step6_segment_left_out_and_the_rest_renumbered(tmp_path: Path) -> None:
+    run = honest()
+    del run.segments[1]
+    edit(run, 1, index=1)
+    run.reprove()
+    refused(judge(run, tmp_path), 6, "steps don't follow on", record=3)
+
+
+def test_step6_segment_left_out_and_steps_renumbered(tmp_path: Path) -> None:
+    run = honest()
+    del run.segments[1]
+    edit(run, 1, index=1, first=4, last=5)
+    run.reprove()
+    refused(
+        judge(run, tmp_path), 6, "the state-in of segment 1 is not the state-out of segment 0: W of block 0", record=3
+    )
+
+
+def test_step6_segment_repeated(tmp_path: Path) -> None:
+    run = honest()
+    run.segments.insert(1, run.segments[0])
+    refused(judge(run, tmp_path), 6, "a segment is not in its place", record=3)
+
+
+def test_step6_segments_swapped(tmp_path: Path) -> None:
+    run = honest()
+    run.segments[0], run.segments[1] = run.segments[1], run.segments[0]
+    refused(judge(run, tmp_path), 6, "a segment is not in its place", record=2)
+
+
+@pytest.mark.parametrize("first", [3, 5])
+def test_step6_gap_or_overlap(tmp_path: Path, first: int) -> None:
+    run = honest("none")
+    edit(run, 1, first=first, last=first + 2)
+    refused(judge(run, tmp_path, LOG_POLICY), 6, "steps don't follow on", record=3)
+
+
+def test_step6_first_step_is_one(tmp_path: Path) -> None:
+    run = honest("none")
+    for i in range(3):
+        edit(run, i, first=run.segments[i].first + 1, last=run.segments[i].last + 1)
+    refused(judge(run, tmp_path, LOG_POLICY), 6, "steps don't follow on", record=2)
+
+
+@pytest.mark.parametrize("name", ["W", "M", "V"])
+@pytest.mark.parametrize("block", [0, 1])
+@pytest.mark.parametrize(("segment", "source"), [(0, "the genesis"), (2, "the state-out of segment 1")])
+def test_step6_state_in_is_not_the_state_before(
+    tmp_path: Path, name: str, block: int, segment: int, source: str
+) -> None:
+    run = honest()
+    changed = with_block(run.segments[segment].state_in, name, block, commitment())
+    edit(run, segment, state_in=changed)
+    run.reprove()
+    message = f"the state-in of segment {segment} is not {source}: {name} of block {block}"
+    refused(judge(run, tmp_path), 6, message, record=2 + segment)
+
+
+@pytest.mark.parametrize("backend", ["none", "ezkl"])
+@pytest.mark.parametrize("name", ["M", "V"])
+@pytest.mark.parametrize("block", [0, 1])
+def test_step6_first_state_is_not_zero(tmp_path: Path, backend: str, name: str, block: int) -> None:
+    """The chain holds from the genesis on, but what it starts from is no zero."""
+    run = honest(backend)
+    assert run.genesis is not None
+    changed = with_block(run.genesis.state, name, block, commitment(backend))
+    run.genesis = Genesis(changed, run.genesis.zero_salts)
+    edit(run, 0, state_in=changed)
+    if backend == "ezkl":
+        run.reprove()
+    refused(judge(run, tmp_path), 6, f"{name} of block {block} is not zero at the start", record=1)
+
+
+def test_step6_salt_of_another_zero(tmp_path: Path) -> None:
+    run = honest("none")
+    assert run.genesis is not None
+    salts = with_block(run.genesis.zero_salts, "V", 1, bytes(32))
+    run.genesis = Genesis(run.genesis.state, salts)
+    refused(judge(run, tmp_path), 6, "V of block 1 is not zero at the start", record=1)
+
+
+def test_step6_rule_without_zero_states(tmp_path: Path) -> None:
+    report = judge(honest("none", rule=Rule.SGD), tmp_path, LOG_POLICY)
+    assert report.findings[Step.CHAIN].status is Status.PASSED
+    assert "zero" not in " ".join(report.findings[Step.CHAIN].sentences)
+
+
+def test_step6_work_on_the_first_state_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "MAX_COMMITTED", 7)
+    refused(judge(honest(), tmp_path), 6, "too large for their number", record=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"last_step": 7}, "another last step"), ({"segments": 2}, "another number of segments")],
+)
+def test_step6_close_record_disagrees(tmp_path: Path, changes: dict[str, int], message: str) -> None:
+    run = honest()
+    assert run.close is not None
+    run.close = replace(run.close, **changes)  # type: ignore[arg-type]
+    refused(judge(run, tmp_path), 6, message, record=5)
+
+
+@pytest.mark.parametrize("name", ["W", "M", "V"])
+@pytest.mark.parametrize("block", [0, 1])
+def test_step6_close_record_has_another_state(tmp_path: Path, name: str, block: int) -> None:
+    run = honest()
+    assert run.close is not None
+    run.close = replace(run.close, state=with_block(run.close.state, name, block, commitment()))
+    refused(judge(run, tmp_path), 6, f"not the last state of the chain: {name} of block {block}", record=5)
+
+
+def test_step6_close_record_of_the_whole_after_a_prefix(tmp_path: Path) -> None:
+    run = honest()
+    run.segments.pop()
+    refused(judge(run, tmp_path), 6, "another last step", record=4)
+
+
+def sentences(report: Report) -> str:
+    return " ".join(report.findings[Step.CHAIN].sentences)
+
+
+@pytest.mark.parametrize("lengths", [(1, 3, 2), (3, 1, 1, 3), (1,), (3, 3)])
+def test_step6_short_segments_anywhere(tmp_path: Path, lengths: tuple[int, ...]) -> None:
+    report = judge(honest(lengths=lengths), tmp_path)
+    assert report.exit_status == 0
+    short = sum(length < 3 for length in lengths)
+    assert (f"filled up with no-ops: {short}" in sentences(report)) == bool(short)
+
+
+def test_step6_more_steps_in_a_short_segment_than_were_proved(tmp_path: Path) -> None:
+    """A segment of 2 steps can't pass for one of 3: the constants in its statement would be others."""
+    run = honest(lengths=(2,))
+    proofs, hashes = dict(run.proofs), run.segments[0].proofs
+    edit(run, 0, last=3, loss=(), saturated=())
+    assert run.close is not None
+    run.close = replace(run.close, last_step=3)
+    run.reprove()
+    run.proofs = proofs
+    edit(run, 0, proofs=hashes)
+    refused(judge(run, tmp_path), 7, "does not verify", record=2)
+
+
+def test_step6_unfinished_run(tmp_path: Path) -> None:
+    run = honest()
+    run.close = None
+    report = judge(run, tmp_path)
+    assert report.exit_status == 0
+    assert "no close record: the run is unfinished" in sentences(report)
+    assert any(limit.startswith("unfinished run") for limit in report.limits)
+    assert report.summary is not None
+    assert not report.summary.finished
+    assert "8 steps, unfinished" in report.text()
+
+
+def test_step6_run_that_has_not_begun(tmp_path: Path) -> None:
+    run = honest()
+    run.segments, run.close, run.genesis, run.proofs, run.model = [], None, None, {}, {}
+    report = judge(run, tmp_path / "header")
+    assert (report.verdict, report.exit_status) == ("L0", 3)
+    run.genesis = honest().genesis
+    report = judge(run, tmp_path / "genesis")
+    assert (report.verdict, report.exit_status) == ("L0", 3)
+    assert "not one step was recorded" in sentences(report)
+
+
+def test_step6_without_a_checker_the_chain_is_still_followed(tmp_path: Path) -> None:
+    run = honest()
+    policy = replace(POLICY, srs=frozenset())
+    report = judge(run, tmp_path / "whole", policy)
+    assert report.findings[Step.CHAIN].status is Status.NOT_SHOWN
+    edit(run, 1, state_in=with_block(run.segments[1].state_in, "W", 0, commitment()))
+    refused(judge(run, tmp_path / "broken", policy), 6, "the state-in of segment 1", record=3)

@@ -1,0 +1,97 @@
+"""What a report says that it does not show."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tests.verify.run_builder import POLICY, Run, honest, judge
+from zk_autograd.core.records import Unproved
+from zk_autograd.verify.policy import Policy
+from zk_autograd.verify.report import Report
+
+
+def said(report: Report, words: str) -> bool:
+    return any(words in limit for limit in report.limits)
+
+
+def test_whose_word_it_is_is_always_said(tmp_path: Path) -> None:
+    for i, run in enumerate((honest(), honest("none"))):
+        report = judge(run, tmp_path / str(i))
+        assert said(report, "initial weights and data order chosen by the trainer")
+        assert said(report, "no anchor: nothing shows that there is no other view of this log")
+        assert said(report, "loss, metrics and saturation counts are claimed")
+
+
+def test_proofs_do_not_say_where_gradients_came_from(tmp_path: Path) -> None:
+    words = "L1 does not say where a gradient came from"
+    assert said(judge(honest(), tmp_path / "1"), words)
+    assert not said(judge(honest("none"), tmp_path / "2"), words)
+
+
+def test_log_alone_shows_no_step_of_the_rule(tmp_path: Path) -> None:
+    words = "no step of the rule is shown"
+    assert said(judge(honest("none"), tmp_path / "1"), words)
+    assert said(judge(honest(), tmp_path / "2", replace(POLICY, srs=frozenset())), words)
+    assert not said(judge(honest(), tmp_path / "3"), words)
+
+
+def test_maker_of_the_srs_could_forge(tmp_path: Path) -> None:
+    assert said(judge(honest(), tmp_path), "whoever made it could forge")
+    assert not said(judge(honest("none"), tmp_path), "forge")
+
+
+def test_unpinned_report_has_its_limits_too(tmp_path: Path) -> None:
+    report = judge(honest(), tmp_path, Policy(srs=POLICY.srs))
+    assert report.verdict == "UNPINNED"
+    assert said(report, "L1 does not say where a gradient came from")
+
+
+def tensors(run: Run, kind: str, count: int) -> None:
+    names = [f"{kind}\u202e{i}" for i in range(count)]  # a name may try to turn the line around
+    run.edit_header(unproved=tuple(Unproved(name, kind, (1,), "float32", bytes(32)) for name in names))
+    run.reprove()
+
+
+def test_unproved_tensors_are_listed(tmp_path: Path) -> None:
+    run = honest()
+    assert said(
+        judge(run, tmp_path / "1"), "buffers that no proof speaks of and no published file holds: 'norm.running_mean'"
+    )
+    tensors(run, "frozen", 12)
+    report = judge(run, tmp_path / "2")
+    assert said(report, "frozen parameters that no proof speaks of")
+    assert said(report, "and 2 more")
+    assert all(limit.isascii() for limit in report.limits)
+    run.edit_header(unproved=())
+    run.reprove()
+    assert not said(judge(run, tmp_path / "3"), "no proof speaks of")
+
+
+def test_recorded_schedule_is_named_and_a_constant_one_is_not(tmp_path: Path) -> None:
+    assert said(judge(honest(schedule="recorded"), tmp_path / "1"), "learning rates (0.01 to 0.01)")
+    assert not said(judge(honest(), tmp_path / "2"), "learning rates")
+
+
+def test_claims_are_only_mentioned_where_there_are_some(tmp_path: Path) -> None:
+    run = honest()
+    run.segments = [replace(segment, loss=(), saturated=()) for segment in run.segments]
+    assert not said(judge(run, tmp_path), "claimed")
+
+
+def test_unfinished_run(tmp_path: Path) -> None:
+    run = honest()
+    assert not said(judge(run, tmp_path / "1"), "unfinished")
+    run.close = None
+    assert said(judge(run, tmp_path / "2"), "unfinished run: no close record")
+
+
+def test_artefacts_are_not_read(tmp_path: Path) -> None:
+    run = honest()
+    assert run.close is not None
+    run.close = replace(run.close, artefacts=(("environment.json", bytes(32)),))
+    assert said(judge(run, tmp_path), "the trainer's own files that the close record names by hash were not read: 1")
+
+
+def test_failed_report_has_no_limits(tmp_path: Path) -> None:
+    run = honest()
+    del run.proofs[0, 0]
+    assert judge(run, tmp_path).limits == ()

@@ -1,0 +1,146 @@
+"""The report's three forms: data, JSON, text."""
+
+import json
+
+import pytest
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.verify.policy import Level
+from zk_autograd.verify.report import (
+    FORMAT,
+    NOT_REACHED,
+    Finding,
+    Report,
+    SampleTaken,
+    Status,
+    Step,
+    Summary,
+    printable,
+    quoted,
+)
+
+L0, L1, SAMPLED = Level.L0, Level.L1, Level.L1_SAMPLED
+SUMMARY = Summary("ab" * 16, "adam", "ezkl", 31, bytes(range(32)), 7, 100, 4, 1, True)
+
+
+def report(**changes: object) -> Report:
+    findings = dict.fromkeys(Step, Finding(Status.PASSED, ("all of it",)))
+    fields: dict[str, object] = {
+        "findings": findings,
+        "required": frozenset({L1}),
+        "pinned": True,
+        "levels": frozenset({L0, L1}),
+        "summary": SUMMARY,
+    }
+    return Report(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_steps_are_numbered_from_1_to_11() -> None:
+    assert [step.value for step in Step] == list(range(1, 12))
+    assert [step.title for step in Step][3:5] == ["Register and anchors", "Statement"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "status"),
+    [
+        ({}, "L0, L1", 0),
+        ({"levels": frozenset({L0}), "missing": ("why",)}, "L0", 3),
+        ({"levels": frozenset({L0, SAMPLED})}, "L0, L1-sampled", 0),
+        ({"pinned": False, "levels": frozenset[Level](), "missing": ("no key",)}, "UNPINNED", 3),
+        ({"pinned": False, "levels": frozenset[Level]()}, "UNPINNED", 3),
+        ({"failure": VerificationError("false"), "levels": frozenset[Level]()}, "FAILED", 1),
+        ({"failure": VerificationError("false"), "pinned": False, "levels": frozenset[Level]()}, "FAILED", 1),
+    ],
+    ids=["shown", "less", "sampled", "unpinned", "unpinned, nothing missing", "failed", "failed and unpinned"],
+)
+def test_step11_verdict_and_exit_status(changes: dict[str, object], verdict: str, status: int) -> None:
+    assert (report(**changes).verdict, report(**changes).exit_status) == (verdict, status)
+
+
+def test_json_form_is_stable() -> None:
+    sample = SampleTaken(10, (0, 3, 9), b"noon", True, "7/8", 8)
+    failure = VerificationError("false", step=6, record=3, expected="a", found="b")
+    findings = {**dict.fromkeys(Step, NOT_REACHED), Step.CHAIN: Finding(Status.FAILED, ("false",))}
+    value = report(
+        findings=findings, failure=failure, levels=frozenset(), sample=sample, limits=("limit",), missing=("why",)
+    ).to_json()
+    steps = value.pop("steps")
+    assert value == {
+        "format": FORMAT,
+        "verdict": "FAILED",
+        "exit_status": 1,
+        "levels": [],
+        "required": ["L1"],
+        "missing": ["why"],
+        "failure": {"step": 6, "record": 3, "message": "false", "expected": "a", "found": "b"},
+        "run": {
+            "id": "ab" * 16,
+            "rule": "adam",
+            "backend": "ezkl",
+            "parameters": 31,
+            "root": bytes(range(32)).hex(),
+            "size": 7,
+            "steps": 100,
+            "segments": 4,
+            "blocks": 1,
+            "finished": True,
+        },
+        "sample": {
+            "proofs": 10,
+            "verified": [0, 3, 9],
+            "seed": b"noon".hex(),
+            "seed_from": "beacon",
+            "miss_one": "7/8",
+            "found_with_99_percent": 8,
+        },
+        "limits": ["limit"],
+    }
+    assert [step["number"] for step in steps] == list(range(1, 12))
+    assert steps[5] == {"number": 6, "name": "Chain", "status": "failed", "findings": ["false"]}
+    assert steps[6] == {"number": 7, "name": "Proofs", "status": "not reached", "findings": []}
+    json.dumps(value)
+
+
+def test_json_form_of_nothing_to_say() -> None:
+    value = report(summary=None).to_json()
+    assert (value["failure"], value["run"], value["sample"]) == (None, None, None)
+
+
+def test_text_has_every_step_and_what_is_not_shown() -> None:
+    text = report(limits=("no anchor",), missing=("no key",)).text()
+    for step in Step:
+        assert f"{step.value:2}  {step.title:21}passed\n      all of it" in text
+    assert "What this does not show\n  - no anchor" in text
+    assert "Why this is less than was asked for\n  - no key" in text
+    assert text.endswith("\nverdict: L0, L1")
+    assert "100 steps, finished" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_text_keeps_to_its_width(width: int) -> None:
+    findings = dict.fromkeys(Step, Finding(Status.PASSED, ("a sentence of some words " * 20,)))
+    lines = report(findings=findings, summary=None, limits=("and a limit " * 30,)).text(width).split("\n")
+    assert max(map(len, lines)) <= width
+
+
+def test_text_obeys_nobody() -> None:
+    sentence = "\x1b[2J\x9b1m \u202everdict: L1\u202c \u2028 tail"
+    findings = dict.fromkeys(Step, Finding(Status.PASSED, (sentence,)))
+    text = report(findings=findings, missing=(sentence,), limits=(sentence,)).text()
+    assert all(c.isprintable() or c == "\n" for c in text)
+    assert "\\x1b[2J" in text
+
+
+def test_line_of_a_run_can_not_pass_for_a_line_of_the_report() -> None:
+    findings = dict.fromkeys(Step, Finding(Status.FAILED, ("x\nverdict: L0, L1",)))
+    assert "\nverdict: L0" not in report(findings=findings, failure=VerificationError("x")).text()
+
+
+def test_quoted_texts_are_ascii_and_short() -> None:
+    assert quoted("plain") == "'plain'"
+    assert quoted("\u0430\n") == "'\\u0430\\n'"
+    assert quoted("x" * 100) == "'" + "x" * 60 + "'..."
+
+
+def test_printable_escapes_what_a_terminal_obeys() -> None:
+    assert printable("a\tb\x7f\u2066\ud800") == "a\\tb\\x7f\\u2066\\ud800"

@@ -1,0 +1,178 @@
+"""Step 5: the verifier's own circuit, an allowed SRS, and constants that are recomputed."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.verify.run_builder import POLICY, StandInCircuit, StandInSystem, honest, judge, refused
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import parse_log
+from zk_autograd.core.statement import StatementBuilder
+from zk_autograd.verify.ceremonies import CEREMONIES
+from zk_autograd.verify.policy import Level, Policy
+from zk_autograd.verify.report import Report, Status, Step
+from zk_autograd.verify.statement import check_statement, in_order
+
+
+def sentences(report: Report, step: Step = Step.STATEMENT) -> str:
+    return " ".join(report.findings[step].sentences)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"circuit": "adam-of-the-trainer"}, "not in the catalogue"),
+        ({"circuit_digest": bytes(32)}, "its digest differs"),
+        ({"block": 5}, "its block differs"),
+        ({"steps": 4}, "its steps differs"),
+        ({"version": "0.0.1"}, "its version differs"),
+    ],
+)
+def test_step5_circuit_is_not_the_verifiers_own(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    run = honest()
+    run.edit_prover(**changes)
+    run.reprove()
+    refused(judge(run, tmp_path), 5, message, record=0)
+
+
+def test_step5_circuit_of_another_rule(tmp_path: Path) -> None:
+    system = StandInSystem(StandInCircuit(rule="adamw"))
+    refused(judge(honest(), tmp_path, system=system), 5, "its rule differs", record=0)
+
+
+def test_step5_backend_that_the_verifier_has_not(tmp_path: Path) -> None:
+    run = honest()
+    log = parse_log(run.leaves())
+    with pytest.raises(VerificationError, match="backend is not known"):
+        check_statement(log, {}, POLICY.srs, lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": "2"}, "version is not known"),
+        ({"block": 2**20 + 1}, "block is too large"),
+        ({"block": 2**40}, "block is too large"),
+        ({"steps": 257}, "steps is too large"),
+        ({"steps": 2**16}, "steps is too large"),
+    ],
+)
+def test_step5_backend_none_within_its_bounds(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    run = honest("none")
+    run.edit_prover(**changes)
+    refused(judge(run, tmp_path), 5, message, record=0)
+
+
+def test_step5_srs_that_is_not_allowed_shows_nothing_beyond_the_log(tmp_path: Path) -> None:
+    report = judge(honest(), tmp_path, replace(POLICY, srs=frozenset(CEREMONIES)))
+    assert report.failure is None
+    assert [report.findings[s].status for s in (Step.STATEMENT, Step.CHAIN, Step.PROOFS, Step.MODEL)] == [
+        Status.NOT_SHOWN,
+        Status.NOT_SHOWN,
+        Status.SKIPPED,
+        Status.NOT_SHOWN,
+    ]
+    assert (report.levels, report.exit_status, report.verdict) == (frozenset({Level.L0}), 3, "L0")
+    assert len(report.missing) == 1
+    assert "L1 was not reached: the SRS" in report.missing[0]
+    assert "--srs-digest" in report.missing[0]
+
+
+def test_step5_srs_that_is_not_allowed_never_reaches_a_checker(tmp_path: Path) -> None:
+    system = StandInSystem()
+    judge(honest(), tmp_path, replace(POLICY, srs=frozenset()), system)
+    assert system.last is None
+
+
+def test_step5_log_alone_can_be_asked_for_without_an_srs(tmp_path: Path) -> None:
+    report = judge(honest(), tmp_path, replace(POLICY, srs=frozenset(), require=frozenset({Level.L0})))
+    assert (report.exit_status, report.verdict) == (0, "L0")
+
+
+def test_step5_ceremony_is_allowed_by_default_and_named(tmp_path: Path) -> None:
+    run = honest()
+    run.edit_prover(srs_digest=next(iter(CEREMONIES)))
+    run.reprove()
+    report = judge(run, tmp_path, Policy(keys=POLICY.keys))
+    assert report.exit_status == 0
+    assert "Perpetual Powers of Tau" in sentences(report)
+    assert any("every participant of the ceremony together" in limit for limit in report.limits)
+
+
+def test_step5_prover_that_is_not_installed_here(tmp_path: Path) -> None:
+    report = judge(
+        honest(), tmp_path, system=StandInSystem(missing="EZKL is not installed: pip install 'zk-autograd[ezkl]'")
+    )
+    assert (report.exit_status, report.levels) == (3, frozenset({Level.L0}))
+    assert "zk-autograd[ezkl]" in report.missing[0]
+    assert report.findings[Step.PROOFS].status is Status.SKIPPED
+
+
+def test_step5_learning_rate_out_of_range(tmp_path: Path) -> None:
+    run = honest("none", schedule="recorded")
+    run.segments[1] = replace(run.segments[1], lr=(("0.01",), ("9",), ("0.01",)))
+    refused(judge(run, tmp_path), 5, "lr = 9 gives LR of step 5 out of range", record=3)
+
+
+def test_step5_learning_rate_that_is_no_number(tmp_path: Path) -> None:
+    run = honest("none", schedule="recorded")
+    run.segments[2] = replace(run.segments[2], lr=(("0.01",), ("nan",)))
+    refused(judge(run, tmp_path), 5, "lr is no decimal", record=4)
+
+
+def test_step5_every_group_is_recomputed(tmp_path: Path) -> None:
+    run = honest("none", schedule="recorded", groups=2)
+    run.segments[0] = replace(run.segments[0], lr=(("0.01", "0.01"), ("0.01", "9"), ("0.01", "0.01")))
+    refused(judge(run, tmp_path), 5, "out of range", record=2)
+
+
+def test_step5_nothing_is_computed_for_steps_that_the_log_does_not_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A header or a record that speaks of step 10^12 costs nothing: step 6 refuses it."""
+    asked: list[int] = []
+    constants = StatementBuilder.constants
+
+    def watched(self: StatementBuilder, group: int, first: int, last: int, lr: Any) -> Any:
+        asked.append(last)
+        return constants(self, group, first, last, lr)
+
+    monkeypatch.setattr(StatementBuilder, "constants", watched)
+    run = honest("none")
+    run.segments[1] = replace(run.segments[1], first=10**12, last=10**12 + 2)
+    refused(judge(run, tmp_path), 6, "steps don't follow on", record=3)
+    assert asked == [3]
+
+
+def test_step5_segments_in_order_end_where_numbers_break() -> None:
+    segments = honest("none").segments
+    assert [record for record, _ in in_order(tuple(segments))] == [2, 3, 4]
+    assert [record for record, _ in in_order((segments[0], segments[2], segments[1]))] == [2]
+    assert [record for record, _ in in_order((replace(segments[0], first=2),))] == []
+
+
+def test_step5_hyper_parameters_in_force_are_named(tmp_path: Path) -> None:
+    report = judge(honest(), tmp_path)
+    assert "rule adam: the constants of steps 1..8 recomputed" in sentences(report)
+    assert "beta1 0.9, " in sentences(report)
+    assert "in force: beta1 0.899993896484375, beta2 0.998992919921875" in sentences(report)
+    assert "ten times what was asked for" in sentences(report)  # eps 1e-08 becomes 2^-23
+
+
+def test_step5_many_groups_are_counted(tmp_path: Path) -> None:
+    run = honest("none", rule=Rule.SGD)
+    run.edit_header(groups=run.header.groups * 20)
+    report = judge(run, tmp_path, replace(POLICY, require=frozenset({Level.L0})))
+    assert report.exit_status == 0
+    assert "and 15 more groups" in sentences(report)
+    assert sentences(report).count("in force") == 5
+
+
+def test_step5_recorded_schedule_is_the_trainers(tmp_path: Path) -> None:
+    run = honest("none", schedule="recorded")
+    run.segments[1] = replace(run.segments[1], lr=(("0.01",), ("1e-3",), ("0.02",)))
+    report = judge(run, tmp_path)
+    assert any("(1e-3 to 0.02)" in limit and "trainer's choice" in limit for limit in report.limits)

@@ -1,0 +1,152 @@
+"""The backends as the verifier has them: what this machine lacks is no fault of the run's."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.records import SALT_BYTES, Prover
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, load
+from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.prove.ezkl.verify import EzklVerifier
+from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.verify.evidence import Missing
+from zk_autograd.verify.systems import (
+    HASHED_MAX_BLOCK,
+    HASHED_MAX_STEPS,
+    HASHED_VERSION,
+    EzklChecker,
+    EzklSystem,
+    HashedChecker,
+    installed_ezkl,
+)
+
+NAME = "adam-n480-t4"
+
+
+def prover_of(srs_digest: bytes) -> Prover:
+    circuit = load(NAME)
+    return Prover("ezkl", EZKL_VERSION, circuit.block, circuit.steps, NAME, circuit.digest, srs_digest)
+
+
+def test_hashed_backend_of_the_trainer_is_within_the_verifiers_bounds() -> None:
+    prover = HashedBackend().prover
+    assert prover.version == HASHED_VERSION
+    assert prover.block <= HASHED_MAX_BLOCK
+    assert prover.steps <= HASHED_MAX_STEPS
+
+
+def test_hashed_commitments_are_the_trainers() -> None:
+    values, salt = np.arange(5), bytes(range(32))
+    assert list(HashedChecker().commitments([(values, salt)])) == [HashedBackend().commit(values, salt)]
+
+
+def test_hashed_backend_verifies_nothing() -> None:
+    with pytest.raises(VerificationError, match="no proofs"):
+        HashedChecker().verify(Statement(bytes(32), 0, 1, 0, 1, ()), b"")
+
+
+def test_ezkl_has_the_catalogues_circuits_and_no_others(tmp_path: Path) -> None:
+    system = EzklSystem(Cache(tmp_path), EZKL_VERSION)
+    circuit = system.circuit(NAME)
+    assert (circuit.rule, circuit.block, circuit.steps) == ("adam", 480, 4)
+    with pytest.raises(VerificationError, match="not in the catalogue"):
+        system.circuit("adam-n1-t1")
+
+
+def test_ezkl_not_installed_names_the_extra(tmp_path: Path) -> None:
+    checker = EzklSystem(Cache(tmp_path), None).checker(prover_of(bytes(32)))
+    assert isinstance(checker, Missing)
+    assert "zk-autograd[ezkl]" in checker.reason
+
+
+def test_ezkl_of_another_version_is_not_used(tmp_path: Path) -> None:
+    checker = EzklSystem(Cache(tmp_path), "1.2.3").checker(prover_of(bytes(32)))
+    assert isinstance(checker, Missing)
+    assert "EZKL 1.2.3 is installed here" in checker.reason
+
+
+def test_ezkl_srs_that_is_not_in_the_cache(tmp_path: Path) -> None:
+    checker = EzklSystem(Cache(tmp_path), EZKL_VERSION).checker(prover_of(bytes(32)))
+    assert isinstance(checker, Missing)
+    assert "--srs FILE" in checker.reason
+
+
+def test_ezkl_srs_that_is_damaged_in_the_cache(tmp_path: Path) -> None:
+    path = Cache(tmp_path).srs_path(bytes(32))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not what its name says")
+    checker = EzklSystem(Cache(tmp_path), EZKL_VERSION).checker(prover_of(bytes(32)))
+    assert isinstance(checker, Missing)
+    assert "damaged" in checker.reason
+
+
+class NoDisk(EzklVerifier):
+    """A verifier whose temporary folder can't be written."""
+
+    def __init__(self) -> None:
+        pass
+
+    def verify(self, statement: Statement, proof: bytes) -> Any:
+        raise OSError(28, "No space left on device")
+
+    def commit_all(self, messages: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+
+def test_ezkl_without_disk_is_a_refusal() -> None:
+    checker = EzklChecker(NoDisk())
+    with pytest.raises(VerificationError, match="No space left"):
+        checker.verify(Statement(bytes(32), 0, 1, 0, 1, ()), b"")
+    with pytest.raises(VerificationError, match="No space left"):
+        list(checker.commitments([(np.zeros(1, np.int64), bytes(256))]))
+
+
+class Counting(EzklVerifier):
+    """A verifier that notes how many commitments it was asked for at once."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def commit_all(self, messages: Any) -> list[bytes]:
+        self.asked.append(len(messages))
+        return [bytes(64)] * len(messages)
+
+
+def test_ezkl_commitments_are_asked_for_in_portions() -> None:
+    verifier = Counting()
+    messages = ((np.zeros(1, np.int64), bytes(256)) for _ in range(130))
+    assert len(list(EzklChecker(verifier).commitments(messages))) == 130
+    assert verifier.asked == [64, 64, 2]
+
+
+@pytest.mark.ezkl
+@pytest.mark.slow
+def test_ezkl_commits_for_real(ezkl_cache: Cache, srs_digest: bytes) -> None:
+    checker = EzklSystem(ezkl_cache, installed_ezkl()).checker(prover_of(srs_digest))
+    assert not isinstance(checker, Missing), checker
+    zeros, salt = np.zeros(480, np.int64), bytes(SALT_BYTES["ezkl"])
+    first, second, other = checker.commitments([(zeros, salt), (zeros, salt), (zeros + 1, salt)])
+    assert first == second != other
+    assert len(first) == 64
+    with pytest.raises(VerificationError, match="wrong length"):
+        list(checker.commitments([(zeros, b"")]))
+
+
+def test_ezkl_key_that_cannot_be_made_is_this_machines_fault(tmp_path: Path) -> None:
+    """An SRS file of the right digest that EZKL can't use: its set-up fails in the child process."""
+    junk = tmp_path / "junk"
+    junk.write_bytes(b"no SRS")
+    from zk_autograd.prove.ezkl.keys import file_digest
+
+    digest = file_digest(junk)
+    path = Cache(tmp_path).srs_path(digest)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no SRS")
+    checker = EzklSystem(Cache(tmp_path), EZKL_VERSION).checker(replace(prover_of(bytes(32)), srs_digest=digest))
+    assert isinstance(checker, Missing)
+    assert "verifying key can't be made" in checker.reason
