@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 
 # make train: what the auditor and the trainer keep, and where this run goes (a run never overwrites another).
 STEPS ?= 100
+TRAIN ?=
 LOGROWS ?= 16
 DEMO ?= runs
 SRS ?= $(DEMO)/auditor/kzg-$(LOGROWS).srs
@@ -54,7 +55,7 @@ test: install ## every test, the fast ones first; warnings are errors
 
 # Here one machine plays both parts. In earnest the auditor makes the SRS, hands it to the trainer, and keeps its digest.
 train: install $(SRS) $(KEY) ## trains $(STEPS) proved steps, then judges them as an auditor would
-	$(BIN)/zk-train --steps $(STEPS) --srs $(SRS) --key-file $(KEY) --out $(RUN)
+	$(BIN)/zk-train --steps $(STEPS) $(TRAIN) --srs $(SRS) --key-file $(KEY) --out $(RUN)
 	$(BIN)/zk-verify $(RUN) --require L1 \
 		--key "$$($(BIN)/zk-key show --key-file $(KEY))" \
 		--srs-digest "$$($(BIN)/zk-circuit srs --digest $(SRS))"

@@ -17,8 +17,8 @@ from itertools import product
 
 from attacks.cheat import Cheat, described, outcome
 from attacks.outcome import Outcome
-from attacks.segment import ONE, Segment
-from zk_autograd.core.constants import AdamConstants, SgdConstants
+from attacks.segment import ONE, Segment, State
+from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 
 GAIN = "a choice of 15 bits for each state and step, and from there any element of the field"
 
@@ -66,7 +66,9 @@ def _moments() -> list[Cheat]:
         divisor = GRADIENT + FORGETTING.E
         update = (2 * FORGETTING.LR * rounded + divisor) // (2 * divisor)
         segment = segment.with_state("W", at + 1, 0, segment.states["W"][at][0] - update).continued(at + 1)
-        found.append(Cheat("M' off by 1/2^15", segment.with_state("M", at + 1, 0, moment).sparing(limb), lookups=(limb,)))
+        found.append(
+            Cheat("M' off by 1/2^15", segment.with_state("M", at + 1, 0, moment).sparing(limb), lookups=(limb,))
+        )
     return found
 
 
@@ -120,9 +122,11 @@ def _half(segment: Segment, step: int) -> Fraction:
 
 def _weights() -> list[Cheat]:
     found = []
-    for (rule, constants, start), limb in product(
-        (("adam", PLAIN, ADAM_START), ("sgd-momentum", SGD, SGD_START)), (0, 1, 2)
-    ):
+    rules: tuple[tuple[str, StepConstants, State], ...] = (
+        ("adam", PLAIN, ADAM_START),
+        ("sgd-momentum", SGD, SGD_START),
+    )
+    for (rule, constants, start), limb in product(rules, (0, 1, 2)):
         segment = Segment.honest(rule, [constants] * 2, [start], [[GRADIENT]] * 2)
         for time in range(3):
             segment = segment.with_state("W", time, 0, segment.states["W"][time][0] + HALF)

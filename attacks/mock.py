@@ -5,52 +5,50 @@ EZKL is called in this process: a bad witness makes its mock refuse, while its p
 
 import json
 import re
-import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zk_autograd.prove.ezkl.build import RUN_ARGUMENTS, canonical_settings
-from zk_autograd.prove.ezkl.field import to_hex
-from zk_autograd.prove.ezkl.graph import model
-from zk_autograd.prove.ezkl.layout import Layout
-from zk_autograd.prove.ezkl.rules import CIRCUITS, RuleCircuit
-from zk_autograd.prove.ezkl.witness import Tensors
+from zk_autograd.prove.ezkl.field import from_hex, to_hex
 
-_LOOKUP = re.compile(r"^Lookup \(index: (\d+)\) is not satisfied in Region \d+ \('model'\) at offset (\d+)$", re.MULTILINE)
+_OUTPUT = re.compile(
+    r"^Equality constraint not satisfied by cell \(Column\('Instance', 0 - \), outside any region, on row (\d+)\)$",
+    re.MULTILINE,
+)
+_LOOKUP = re.compile(
+    r"^Lookup \(index: (\d+)\) is not satisfied in Region \d+ \('model'\) at offset (\d+)$", re.MULTILINE
+)
 
 
 class MockProver:
-    """A compiled circuit. `graph` replaces the one that belongs to its relations; `settings` are EZKL's, as the package keeps them."""
+    """A graph compiled with EZKL's settings as the package keeps them, in a folder of its own."""
 
-    def __init__(self, circuit: RuleCircuit, block: int, steps: int, graph: bytes | None = None) -> None:
-        self.layout = Layout(circuit.relations, block, steps)
-        self._folder = tempfile.TemporaryDirectory(prefix="zk-mock-")
-        (self._path("network.onnx")).write_bytes(graph or model(self.layout))
-        self.settings = compiled(self._path("network.onnx"), self._path("settings.json"), self._path("network.compiled"))
+    def __init__(self, graph: bytes, folder: Path) -> None:
+        self._folder = folder
+        self._path("network.onnx").write_bytes(graph)
+        self.settings = compiled(
+            self._path("network.onnx"), self._path("settings.json"), self._path("network.compiled")
+        )
 
-    @classmethod
-    def of_rule(cls, rule: str, block: int, steps: int) -> "MockProver":
-        """With the published relations of a rule."""
-        return cls(CIRCUITS[rule], block, steps)
-
-    def complaints(self, values: Tensors) -> str:
-        """What the mock prover says against a witness; empty if it accepts it."""
+    def complaints(self, values: Iterable[Sequence[int]]) -> str:
+        """What the mock prover says against a witness, the values of each committed tensor in order; empty if it accepts it."""
         import ezkl
 
-        rows = [[to_hex(v) for v in values[name]] for name in self.layout.lengths]
+        rows = [[to_hex(v) for v in tensor] for tensor in values]
         self._path("input.json").write_text(json.dumps({"input_data": rows}))
-        compiled_path, witness = str(self._path("network.compiled")), str(self._path("witness.json"))
-        ezkl.gen_witness(str(self._path("input.json")), compiled_path, witness)
+        ezkl.gen_witness(*(str(self._path(name)) for name in ("input.json", "network.compiled", "witness.json")))
         return self._mocked()
 
-    def complaints_about_outputs(self, changed: dict[int, int]) -> str:
-        """The same for the last witness with some public values replaced: {position: value}."""
+    def outputs(self) -> list[int]:
+        """The public values of the last witness."""
         witness = json.loads(self._path("witness.json").read_text())
-        flat = [value for output in witness["outputs"] for value in output]
-        for position, value in changed.items():
-            flat[position] = to_hex(value)
-        lengths = [len(output) for output in witness["outputs"]]
-        witness["outputs"] = [flat[sum(lengths[:i]) : sum(lengths[: i + 1])] for i in range(len(lengths))]
+        return [from_hex(value) for output in witness["outputs"] for value in output]
+
+    def complaints_about_outputs(self, outputs: Sequence[int]) -> str:
+        """What it says against the last witness with these public values instead of its own."""
+        witness = json.loads(self._path("witness.json").read_text())
+        rest = iter(outputs)
+        witness["outputs"] = [[to_hex(next(rest)) for _ in output] for output in witness["outputs"]]
         self._path("witness.json").write_text(json.dumps(witness))
         return self._mocked()
 
@@ -64,12 +62,14 @@ class MockProver:
         return ""
 
     def _path(self, name: str) -> Path:
-        return Path(self._folder.name) / name
+        return self._folder / name
 
 
 def compiled(onnx: Path, settings: Path, target: Path) -> dict[str, Any]:
     """Writes the settings and the compiled circuit of a graph, and returns the settings."""
     import ezkl
+
+    from zk_autograd.prove.ezkl.build import RUN_ARGUMENTS, canonical_settings
 
     arguments = ezkl.PyRunArgs()
     for name, value in RUN_ARGUMENTS.items():
@@ -84,3 +84,8 @@ def compiled(onnx: Path, settings: Path, target: Path) -> dict[str, Any]:
 def failing_lookups(complaints: str) -> list[int]:
     """The places of the lookups in the mock prover's complaints, in the order in which the circuit lays them out, two to a row."""
     return sorted(2 * int(offset) + int(column) for column, offset in _LOOKUP.findall(complaints))
+
+
+def failing_outputs(complaints: str) -> list[int]:
+    """The positions of the public values in the complaints."""
+    return sorted(int(row) for row in _OUTPUT.findall(complaints))

@@ -10,6 +10,9 @@ Why it fails: the published graphs have the two-dimensional index. Here both are
 adds a million to a weight.
 """
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import onnx
 from onnx import numpy_helper
@@ -44,23 +47,26 @@ def one_dimensional(graph: bytes) -> bytes:
     del proto.graph.output[-1].type.tensor_type.shape.dim[1:]
     proto.graph.output[-1].type.tensor_type.shape.dim[0].dim_value = 1
     onnx.checker.check_model(proto)
-    return proto.SerializeToString(deterministic=True)
+    changed: bytes = proto.SerializeToString(deterministic=True)
+    return changed
 
 
-def provers() -> tuple[MockProver, MockProver]:
-    """The circuit as published, and with the one-dimensional index."""
-    circuit = CIRCUITS["adam"]
-    graph = model(Layout(circuit.relations, 1, 2))
-    return MockProver(circuit, 1, 2), MockProver(circuit, 1, 2, one_dimensional(graph))
+def published() -> bytes:
+    """The graph as it is, for the cheat's size."""
+    return model(Layout(CIRCUITS["adam"].relations, 1, 2))
+
+
+def complaints(graph: bytes) -> str:
+    """What EZKL's mock prover says against the cheat in the circuit of a graph."""
+    with tempfile.TemporaryDirectory(prefix="zk-mock-") as folder:
+        return MockProver(graph, Path(folder)).complaints(cheat().tensors().values())
 
 
 def run() -> Outcome:
-    """Tries it on both, and counts it as refused if ours alone refuses."""
-    ours, pruned = provers()
-    values = cheat().tensors()
-    refused = len(failing_lookups(ours.complaints(values)))
-    accepted_there = not pruned.complaints(values)
-    by = f"{refused} lookups of the mock prover (the graph with a one-dimensional index {'accepts' if accepted_there else 'refuses'} it)"
+    """Tries it on the published graph; the report says what the other one does."""
+    refused = len(failing_lookups(complaints(published())))
+    there = "refuses" if complaints(one_dimensional(published())) else "accepts"
+    by = f"{refused} lookups of the mock prover (with a one-dimensional index it {there} the cheat)"
     return Outcome("pruned lookups", refused > 0, by, GAIN)
 
 

@@ -39,7 +39,9 @@ def _at(steps: int, at: int) -> list[Cheat]:
     shifted = _shifted("sgd-momentum", SMALL, steps, at, -1)
     found += [
         Cheat("U -1, r1 above 2^15", shifted.sparing("r1"), exact=("r1",)),
-        Cheat("U -1, r1 above the table", _shifted("sgd-momentum", SMALL, steps, at, -2).sparing("r1"), lookups=("r1",)),
+        Cheat(
+            "U -1, r1 above the table", _shifted("sgd-momentum", SMALL, steps, at, -2).sparing("r1"), lookups=("r1",)
+        ),
         Cheat("s = 15: U +1", _shifted("sgd-momentum", COARSE, steps, at, 1), lookups=("r0",)),
     ]
     near = _near(COARSE, steps, at)

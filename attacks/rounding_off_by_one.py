@@ -94,7 +94,9 @@ def _rb(state: State) -> int:
 def _search(rule: str, constants: StepConstants, steps: int, at: int, wanted: Wanted) -> Segment:
     """An honest segment whose step `at` has the remainder that a cheat needs."""
     for low in range(8 * ONE):
-        start = {"W": 12345, "M": 987654321 + low, "V": 10**6 + low} if rule == "adam" else {"W": 12345, "B": 54321 + low}
+        start = (
+            {"W": 12345, "M": 987654321 + low, "V": 10**6 + low} if rule == "adam" else {"W": 12345, "B": 54321 + low}
+        )
         state = start
         for _ in range(at):
             state = exact_step(state, GRADIENT, constants)
@@ -103,7 +105,7 @@ def _search(rule: str, constants: StepConstants, steps: int, at: int, wanted: Wa
     raise AssertionError("no segment has such a remainder")
 
 
-def _adam(steps: int, at: int, wanted: Wanted, M: int = 0, V: int = 0, Mh: int = 0, S: int = 0) -> Segment:  # noqa: N803
+def _adam(steps: int, at: int, wanted: Wanted, M: int = 0, V: int = 0, Mh: int = 0, S: int = 0) -> Segment:
     """A segment whose step `at` rounds otherwise: M', V', Mh or S are that much more, and W' and all later steps follow from them."""
     segment = _search("adam", ADAM, steps, at, wanted)
     for name, more in (("M", M), ("V", V)):

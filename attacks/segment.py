@@ -30,7 +30,7 @@ from zk_autograd.prove.ezkl.relations import (
 from zk_autograd.prove.ezkl.rules import CIRCUITS, RuleCircuit
 from zk_autograd.prove.ezkl.witness import Tensors, public_values, violations
 
-ONE = 2**SHIFT
+ONE: int = 2**SHIFT
 TWO_LIMBS = TABLE_MAX * (RADIX + 1)
 """The largest value of two limbs."""
 
@@ -63,7 +63,7 @@ def exact_step(state: Mapping[str, int], gradient: int | Fraction, constants: St
         return {"W": state["W"] - update, "M": moment, "V": second}
     assert isinstance(constants, SgdConstants)
     buffer = (constants.mu * state["B"] + constants.cg * gradient + ONE // 2) // ONE
-    update = (constants.LR * buffer + 2 ** (constants.s - 1)) >> constants.s
+    update = (constants.LR * buffer + (1 << (constants.s - 1))) >> constants.s
     return {"W": state["W"] - update, "B": buffer}
 
 
@@ -83,7 +83,11 @@ class Segment:
 
     @classmethod
     def honest(
-        cls, rule: str, constants: Sequence[StepConstants], start: Sequence[Mapping[str, int]], gradients: Sequence[Sequence[int | Fraction]]
+        cls,
+        rule: str,
+        constants: Sequence[StepConstants],
+        start: Sequence[Mapping[str, int]],
+        gradients: Sequence[Sequence[int | Fraction]],
     ) -> "Segment":
         """The exact trajectory from `start` (one state an element) under `gradients` (T, n)."""
         rows = [list(start)]
@@ -126,7 +130,7 @@ class Segment:
         """The U that the rule gives for the claim's own next M and V (or its Mh and S, if they are the prover's), or next B."""
         c, after = self.constants[step], {name: rows[step + 1][index] for name, rows in self.states.items()}
         if isinstance(c, SgdConstants):
-            return (c.LR * after["B"] + 2 ** (c.s - 1)) >> c.s
+            return (c.LR * after["B"] + (1 << (c.s - 1))) >> c.s
         assert isinstance(c, AdamConstants)
         given = self.hints
         divisor = given.get(("S", step, index), isqrt(after["V"])) + c.E
@@ -257,7 +261,7 @@ def _momentum_hints(
     c = constants
     assert isinstance(c, SgdConstants)
     update = before["W"] - after["W"]
-    remainder = centred(c.LR * after["B"] + 2 ** (c.s - 1) - 2**c.s * update)
+    remainder = centred(c.LR * after["B"] + (1 << (c.s - 1)) - (update << c.s))
     if c.s == SHIFT:
         high = 1
     elif abs(remainder) >= 2**40:  # no integer: r0 = 1, if r1 may be a fraction

@@ -70,7 +70,9 @@ def _roots() -> list[Cheat]:
     found = _each("V' = -1", negative.with_hint("S", 0, 0, 0), "e0", "e1")
     start = {"W": 0, "M": 2**30, "V": 2**56}
     root = isqrt(exact_step(start, 0, SLOW)["V"])
-    other = _one("adam", AdamConstants(c1=1, c2=1, LR=2**20, E=root + 102, D=0), start, 0).with_hint("S", 0, 0, -root - 2)
+    other = _one("adam", AdamConstants(c1=1, c2=1, LR=2**20, E=root + 102, D=0), start, 0).with_hint(
+        "S", 0, 0, -root - 2
+    )
     found += _each("the other root", other.with_state("W", 1, 0, -other.quotient(0, 0)), "e1")
     # A root beyond two limbs makes D so large that a + b = 2*D - 1 is beyond four: b1 is out as well.
     large = _one("adam", AdamConstants(c1=1, c2=1, LR=1, E=1, D=0), {"W": 0, "M": 0, "V": 2**68}, 0)

@@ -438,6 +438,18 @@ def test_a_first_step_by_name_is_that_of_the_rule(rule: Rule) -> None:
         assert {name: int(values[at]) for name, values in asdict(everything).items()} == wanted
 
 
+def test_a_step_is_the_end_of_its_trace() -> None:
+    W, M, V, G = vector([2**40]), vector([2**20]), vector([2**50]), vector([2**21])
+    adam = adam_trace(AdamState(W, M, V), G, ADAM)
+    assert asdict(adam_step(AdamState(W, M, V), G, ADAM)) == {"W": adam.W, "M": adam.M, "V": adam.V}
+    pairs = ((sgd_step, sgd_trace), (nesterov_step, nesterov_trace))
+    heavy, ahead = (asdict(moved(SgdState(W, M), G, SGD)) for moved, _ in pairs)
+    for after, (_, sgd_like) in zip((heavy, ahead), pairs, strict=True):
+        wanted = sgd_like(SgdState(W, M), G, SGD)
+        assert after == {"W": wanted.W, "B": wanted.B}
+    assert heavy["W"] != ahead["W"]
+
+
 def test_momentum_is_carried_on_by_name() -> None:
     state = {"W": vector([0]), "B": vector([2**20])}
     heavy = step(Rule.SGD_MOMENTUM, state, vector([0]), SGD)

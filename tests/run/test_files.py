@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zk_autograd.core.errors import RunError, VerificationError
-from zk_autograd.run.files import PRIVATE_FILE, Files, exists, names_in, open_folder, read_bounded
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists, names_in, open_bounded, open_folder, read_bounded
 
 FILES = Files()
 
@@ -168,11 +168,18 @@ def test_read_takes_exactly_the_limit(tmp_path: Path) -> None:
 
 
 def test_read_counts_what_it_reads_not_what_the_size_says() -> None:
-    path = Path("/proc/self/status")  # of size 0
+    path = Path("/proc/version")  # of size 0
+    size = len(path.read_bytes())
     assert path.stat().st_size == 0
+    assert len(read_bounded(path, size)) == size
     with pytest.raises(VerificationError, match="too large"):
-        read_bounded(path, 100)
-    assert read_bounded(path, 10**6).startswith(b"Name:")
+        read_bounded(path, size - 1)
+
+
+def test_a_file_that_is_too_large_is_not_even_begun(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abcd")
+    with pytest.raises(VerificationError, match="too large"), open_bounded(tmp_path / "file", 3):
+        raise AssertionError
 
 
 def test_read_refuses_links_pipes_folders_and_missing_files(tmp_path: Path) -> None:

@@ -157,6 +157,15 @@ def test_a_file_does_not_pass_for_another(journal: Journal, tmp_path: Path) -> N
         other.step(0, 1)
 
 
+def test_a_file_whose_parts_do_not_add_up_is_refused(journal: Journal, tmp_path: Path) -> None:
+    journal.begin(a_start())
+    path = tmp_path / "0" / "start"
+    longer = path.read_bytes()[:-32] + b"\0"
+    path.write_bytes(longer + sha256(longer).digest())
+    with pytest.raises(RunError, match="its parts don't add up"):
+        journal.start(0)
+
+
 def test_a_file_of_another_version_says_so(journal: Journal, tmp_path: Path) -> None:
     journal.begin(a_start())
     path = tmp_path / "0" / "start"

@@ -1,9 +1,11 @@
 """Provers that die, hang or panic; proofs that an interrupted run left; how often a commitment may be opened."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -25,7 +27,9 @@ from tests.run.trainer import (
     panic,
     train,
 )
-from zk_autograd.core.errors import ProverError, RunError, ZkError
+from zk_autograd.core import canonical
+from zk_autograd.core.errors import ProverError, RunError, VerificationError, ZkError
+from zk_autograd.core.records import header_digest
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 from zk_autograd.run.events import Event, ProofDone, ProofFailed, ProofStarted, RecordWritten, Waiting
@@ -192,6 +196,30 @@ def test_a_thread_that_does_not_end_is_told(tmp_path: Path) -> None:
     assert thread.stop(lambda: None)
 
 
+def test_the_backlog_is_bounded() -> None:
+    waits: list[int] = []
+    release = threading.Event()
+    began = threading.Event()
+
+    def settle(segment: int) -> None:
+        began.set()
+        assert_set(release)
+
+    thread = ProvingThread(settle, [0], 1, threading.Event())
+    assert began.wait(10)
+    thread.put(1, waits.append)
+    putting = threading.Thread(target=thread.put, args=(2, waits.append))
+    putting.start()
+    putting.join(0.3)
+    assert putting.is_alive()
+    assert (waits, thread.pending) == ([2], 2)
+    release.set()
+    putting.join(10)
+    thread.drain()
+    assert thread.pending == 0
+    assert thread.stop(lambda: None)
+
+
 def assert_set(event: threading.Event) -> None:
     assert event.wait(10)
 
@@ -231,12 +259,13 @@ def interrupted(path: Path, write: str, way: str = "lost") -> FaultyProver:
 def test_a_proof_without_a_record_is_adopted(tmp_path: Path) -> None:
     run = tmp_path / "run"
     backend = interrupted(run, "append log/records.jsonl #2")
-    left = {path.name: path.read_bytes() for path in (run / "proofs").iterdir()}
+    left = {path.name: (path.read_bytes(), path.stat().st_ino) for path in (run / "proofs").iterdir()}
     assert sorted(left) == ["0-0", "0-1", "0-2"]
     events = finish(run, backend)
     assert backend.proved == 6
     assert [e.found for e in events if isinstance(e, ProofDone)] == [True] * 3 + [False] * 3
-    assert {name: (run / "proofs" / name).read_bytes() for name in left} == left
+    for name, found in left.items():
+        assert ((run / "proofs" / name).read_bytes(), (run / "proofs" / name).stat().st_ino) == found
 
 
 def test_a_proof_that_could_not_be_published_is_not_made_again(tmp_path: Path) -> None:
@@ -284,22 +313,70 @@ def test_a_proof_that_is_not_valid_is_replaced(tmp_path: Path, damage: str) -> N
     assert not (run / "private" / "segments" / "0" / "proof-1").exists()
 
 
-def test_a_valid_proof_of_other_steps_is_not_adopted(tmp_path: Path) -> None:
-    # The private folder was restored from a copy, and training went another way from there: the statement is the same.
+def test_a_proof_that_is_not_valid_is_gone_even_if_no_other_can_be_made(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    interrupted(run, "append log/records.jsonl #2")
+    (run / "proofs" / "0-1").write_bytes(b"x" * 40)
+    writer = resume(run, FaultyProver([die] * 3))
+    assert isinstance(failure_of(writer.drain), ProverError)
+    writer.abandon()
+    assert {path.name for path in (run / "proofs").iterdir()} == {"0-0", "0-2"}
+
+
+def test_a_proof_whose_check_was_stopped_is_kept(tmp_path: Path) -> None:
+    checking = threading.Event()
+
+    class Slow(FaultyProver):
+        def check(self, statement: Statement, proof: bytes) -> BlockProof:
+            checking.set()
+            assert self.stopped.wait(10)
+            raise VerificationError("the child was ended")
+
     run = tmp_path / "run"
     backend = interrupted(run, "append log/records.jsonl #2")
-    step = run / "private" / "segments" / "0" / "start"
-    fork = create(tmp_path / "fork", backend)
-    fork.append(gradients(77))
-    fork.append(gradients(78))
-    fork.drain()
-    fork.abandon()
-    assert step.exists()
-    for name in ("0-0", "0-1", "0-2"):
-        (run / "proofs" / name).write_bytes((tmp_path / "fork" / "proofs" / name).read_bytes())
-    made = backend.proved
+    writer = resume(run, Slow())
+    assert checking.wait(10)
+    writer.abandon()
+    assert {path.name for path in (run / "proofs").iterdir()} == {"0-0", "0-1", "0-2"}
     finish(run, backend)
-    assert backend.proved == made + 6
+    assert backend.proved == 6
+
+
+def test_a_valid_proof_of_other_steps_is_not_adopted(tmp_path: Path) -> None:
+    # The private folder was restored from a copy, and training went another way from there: the statement is the same.
+    run, fork = tmp_path / "run", tmp_path / "fork"
+    create(run, FaultyProver()).abandon()
+    shutil.copytree(run, fork)
+    writer = resume(fork, FaultyProver())
+    writer.append(gradients(77))
+    writer.append(gradients(78))
+    writer.drain()
+    writer.abandon()
+    writer = resume(run, FaultyProver([die] * 3))
+    train(writer, 2)
+    assert isinstance(failure_of(writer.drain), ProverError)
+    writer.abandon()
+    for name in ("0-0", "0-1", "0-2"):
+        shutil.copy(fork / "proofs" / name, run / "proofs" / name)
+    backend = FaultyProver()
+    finish(run, backend)
+    assert backend.proved == 6
+
+
+def test_a_valid_proof_from_another_state_is_not_adopted(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    backend = interrupted(run, "append log/records.jsonl #2")
+    proof = run / "proofs" / "0-1"
+    said: Any = canonical.decode(proof.read_bytes()[32:], max_bytes=10**6)
+    said["in"]["V"] = "00" * 64
+    leaf = (run / "log" / "records.jsonl").read_bytes().split(b"\n")[0]
+    statement = Statement(header_digest(leaf), 0, 1, 1, 3, ())
+    backend.check(statement, proof.read_bytes())
+    content = canonical.encode(said)
+    proof.write_bytes(sha256(statement.context + content).digest() + content)
+    backend.check(statement, proof.read_bytes())
+    finish(run, backend)
+    assert backend.proved == 7
 
 
 def test_proofs_of_a_segment_that_is_not_sealed_are_deleted(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Reading a stranger's run: what is refused, and that nothing outside of the run is reached."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,21 @@ def test_the_log_has_a_limit(run: Path) -> None:
         assert len(reader.leaves(limit=11)) == 3
         with pytest.raises(VerificationError, match="too large"):
             reader.leaves(limit=10)
+
+
+def test_a_log_that_grew_is_not_cut_silently(run: Path) -> None:
+    path = run / "log" / "records.jsonl"
+    line = Path("/proc/version").read_bytes()
+    mounted = subprocess.run(["mount", "--bind", "/proc/version", str(path)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here, and only files of /proc have a size that lies")
+    try:
+        with RunReader(run) as reader:
+            assert reader.leaves(limit=len(line)) == [line[:-1]]
+            with pytest.raises(VerificationError, match="too large"):
+                reader.leaves(limit=len(line) - 1)
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
 
 
 READS: dict[str, Callable[[RunReader], object]] = {

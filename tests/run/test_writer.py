@@ -201,6 +201,34 @@ def test_draining_seals_a_short_segment_and_the_run_goes_on(tmp_path: Path) -> N
     assert [(s.first, s.last) for s in log.segments] == [(1, 1), (2, 3), (4, 4)]
 
 
+def test_the_salts_of_the_last_commitments_open_them(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run")
+    train(writer, 3)
+    with pytest.raises(UsageError, match="the state after step 3 has no commitment yet; drain the run first"):
+        writer.final_salts("W")
+    writer.drain()
+    salts = {name: writer.final_salts(name) for name in ("W", "V")}
+    writer.close()
+    close = audit(tmp_path / "run", hashed_backend()).close
+    assert close is not None
+    for name, of_blocks in salts.items():
+        for block, salt in enumerate(of_blocks):
+            assert close.state[name][block] == commit(block_of(writer.state[name], block), salt)
+
+
+def test_resuming_a_run_that_is_in_order_writes_nothing(tmp_path: Path) -> None:
+    writer = create(tmp_path / "run")
+    train(writer, 2)
+    writer.drain()
+    train(writer, 3)
+    writer.abandon()
+    files = TracedFiles(tmp_path / "run")
+    writer = resume(tmp_path / "run", files=files)
+    assert writer.head.size == 3
+    writer.abandon()
+    assert files.done == ["make_private_dir private #0"]
+
+
 def test_the_caller_is_told_what_happens(tmp_path: Path) -> None:
     events: list[Event] = []
     writer = create(tmp_path / "run", FaultyProver(), on_event=events.append)

@@ -14,6 +14,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from zk_autograd.core.canonical import encode
+from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray, dequantize_weight
 from zk_autograd.core.hyper import Rule
@@ -105,17 +106,22 @@ class StandInChecker:
 
 @dataclass(slots=True)
 class StandInSystem:
-    """A backend of one circuit, "own"; `missing` makes it one that can't be used here."""
+    """A backend of one circuit, "own"; `missing` makes it one that can't be used here, `unseen` is an LR that it doesn't prove."""
 
     own: StandInCircuit = field(default_factory=StandInCircuit)
     missing: str = ""
     version: str = "stand-in"
+    unseen: int | None = None
     last: StandInChecker | None = None
 
     def circuit(self, name: str) -> StandInCircuit:
         if name != "own":
             raise VerificationError("the circuit is not in the catalogue", expected="own", found=repr(name))
         return self.own
+
+    def check_constants(self, constants: StepConstants) -> None:
+        if self.unseen is not None and self.unseen == constants.LR:
+            raise VerificationError("the circuit does not see this")
 
     def checker(self, prover: Prover) -> ProofChecker | Missing:
         if self.missing:

@@ -6,15 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.verify.run_builder import POLICY, StandInCircuit, StandInSystem, honest, judge, refused
+from tests.verify.run_builder import POLICY, SRS, StandInCircuit, StandInSystem, honest, judge, refused
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.records import parse_log
+from zk_autograd.core.records import Genesis, Prover, StateCommitments, parse_log
 from zk_autograd.core.statement import StatementBuilder
+from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, load
+from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.run.reader import RunReader
 from zk_autograd.verify.ceremonies import CEREMONIES
 from zk_autograd.verify.policy import Level, Policy
 from zk_autograd.verify.report import Report, Status, Step
 from zk_autograd.verify.statement import check_statement, in_order
+from zk_autograd.verify.systems import EzklSystem
+from zk_autograd.verify.verifier import Verifier
 
 
 def sentences(report: Report, step: Step = Step.STATEMENT) -> str:
@@ -176,3 +181,37 @@ def test_step5_recorded_schedule_is_the_trainers(tmp_path: Path) -> None:
     run.segments[1] = replace(run.segments[1], lr=(("0.01",), ("1e-3",), ("0.02",)))
     report = judge(run, tmp_path)
     assert any("(1e-3 to 0.02)" in limit and "trainer's choice" in limit for limit in report.limits)
+
+
+def test_step5_constants_that_the_circuit_would_not_see(tmp_path: Path) -> None:
+    run = honest(schedule="recorded")
+    run.segments[1] = replace(run.segments[1], lr=(("0.01",), ("0.01",), ("0.02",)))
+    log = parse_log(run.leaves())
+    (constants,) = StatementBuilder(log.header, log.header_digest).constants(0, 6, 6, [("0.02",)])[:1]
+    system = StandInSystem(unseen=constants.LR)
+    refused(judge(run, tmp_path / "seen", system=system), 5, "the circuit does not see this", record=3)
+
+
+def test_step5_weight_decay_that_no_circuit_shows(tmp_path: Path) -> None:
+    """The circuits' proofs hold without the decay that the header claims, whatever the SRS."""
+    run = honest("none", rule=Rule.SGD_MOMENTUM)
+    circuit = load("sgd-momentum-n32-t128")
+    prover = Prover("ezkl", EZKL_VERSION, circuit.block, circuit.steps, circuit.name, circuit.digest, SRS)
+    state: StateCommitments = {name: (bytes(64), bytes(64)) for name in ("W", "B")}
+    genesis = Genesis(state, {"B": (bytes(256), bytes(256))})
+    segment = replace(
+        run.segments[0], state_in=state, state_out=state, gradients=(bytes(64),) * 2, proofs=(bytes(32),) * 2
+    )
+    for weight_decay, step in (("0.01", 5), ("0", 7)):
+        group = replace(
+            run.header.groups[0], hyper=(("lr", "0.01"), ("momentum", "0.9"), ("weight_decay", weight_decay))
+        )
+        run.edit_header(prover=prover, groups=(group,))
+        run.genesis, run.segments, run.close = genesis, [segment], None
+        with RunReader(run.write(tmp_path / weight_decay)) as files:
+            # Without EZKL or its SRS here nothing is verified; the claim is refused before that.
+            report = Verifier(POLICY, {"ezkl": EzklSystem(Cache(tmp_path), None)}).verify(files)
+        if step == 5:
+            refused(report, 5, "claims weight decay", record=2)
+        else:
+            assert report.failure is None

@@ -79,7 +79,7 @@ class HeaderParts:
         }
         for what, (of_run, here) in pairs.items():
             if of_run != here:
-                return f"its {what} are {of_run!r:.200}, the optimizer's {here!r:.200}"
+                return f"{what}: the run has {of_run!r:.200}, the optimizer {here!r:.200}"
         return None
 
 

@@ -121,8 +121,9 @@ def read_options(rule: Rule, options: Mapping[str, object], place: str) -> Group
         if options.get(name):
             raise UsageError(f"{name}={options[name]} of {place} isn't supported: {advice}")
     given = {n: v for n, v in _by_exact_name(options).items() if v is not None}
+    defaults = _defaults(rule)
     coupled = rule is Rule.ADAM or options.get("decoupled_weight_decay") is False
-    if coupled and _is_set(given.get("weight_decay")):
+    if coupled and _is_set(given.get("weight_decay", defaults["weight_decay"])):
         raise UsageError(
             f"weight_decay of {place} would be L2 decay coupled into the gradient, which isn't offered: "
             'use rule="adamw", or an SGD rule as it is; their decay is decoupled'
@@ -132,7 +133,6 @@ def read_options(rule: Rule, options: Mapping[str, object], place: str) -> Group
         if name not in names and _is_set(given.get(name)):
             shown = "betas" if name == "beta1" else name
             raise UsageError(f"the rule {rule.value} has no {shown} ({place}); it has {', '.join(names)}")
-    defaults = _defaults(rule)
     return GroupOptions(rule, {n: exact(given.get(n, defaults[n]), f"{n} of {place}") for n in names})
 
 

@@ -34,15 +34,14 @@ class RunLog:
         whole = data.rfind(b"\n") + 1
         self._found: deque[bytes] = deque(data[:whole].split(b"\n")[:-1])
         head = self._read_checkpoint()
-        self._signed = head.size if head else 0
-        if self._signed > len(self._found):
+        if head and head.size > len(self._found):
             raise RunError(
-                f"{self._records} has {len(self._found)} records and its checkpoint speaks of {self._signed}: "
+                f"{self._records} has {len(self._found)} records and its checkpoint speaks of {head.size}: "
                 "restore it from a copy"
             )
         self.leaves = tuple(self._found)
         """The records that were found, for the recovery; emptied by `forget`."""
-        for _ in range(self._signed):
+        for _ in range(head.size if head else 0):
             self._tree.append(leaf_hash(self._found.popleft()))
         if head and head.root != self._tree.root():
             raise RunError(
@@ -50,6 +49,7 @@ class RunLog:
             )
         if whole < len(data):  # the record whose writing was interrupted
             files.truncate(self._records, whole)
+        self._head = head
 
     @property
     def size(self) -> int:
@@ -57,9 +57,9 @@ class RunLog:
         return self._tree.size
 
     @property
-    def head(self) -> Checkpoint:
-        """The tree head over `size` records."""
-        return Checkpoint(self._origin, self._tree.size, self._tree.root())
+    def head(self) -> Checkpoint | None:
+        """The newest tree head that was signed, at any time and from any thread; None before the first."""
+        return self._head
 
     def confirms(self) -> bool:
         """Whether the next record is there already, from before a crash, and must be confirmed by `put`."""
@@ -84,14 +84,15 @@ class RunLog:
 
     def sign(self) -> None:
         """Makes the checkpoint one over the records so far, unless it is."""
-        if self._signed == self.size:
+        head = Checkpoint(self._origin, self._tree.size, self._tree.root())
+        if head == self._head:
             return
         try:
-            note = sign(checkpoint_text(self._origin, self.size, self._tree.root()), self._signers)
+            note = sign(checkpoint_text(head.origin, head.size, head.root), self._signers)
         except VerificationError as error:
             raise RunError(f"{self._checkpoint} can't be signed: {error}; look at the key") from error
         self._files.write_atomic(self._checkpoint, note)
-        self._signed = self.size
+        self._head = head
 
     def _read_records(self) -> bytes:
         if not exists(self._records):

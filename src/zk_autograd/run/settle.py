@@ -33,6 +33,8 @@ from zk_autograd.run.log import RunLog
 MAX_TRIES = 3
 """How often a proof is begun before the prover's failure is reported, if the backend permits so many."""
 
+_STOPPED = "proving was stopped; resume the run to go on"
+
 
 @dataclass(slots=True)
 class Settlement:
@@ -200,7 +202,9 @@ class Settlement:
             return None
         try:
             checked = self.backend.check(statement, proof)
-        except VerificationError:
+        except VerificationError as error:
+            if self.stopped():  # in the middle of its check: the proof may well be good
+                raise ProverError(_STOPPED) from error
             return None
         # Valid, but perhaps of steps that this journal doesn't have (one of both was restored from a copy).
         wanted = {
@@ -222,7 +226,7 @@ class Settlement:
         reason = ""
         for attempt in range(1, tries + 1):
             if self.stopped():
-                raise ProverError("proving was stopped; resume the run to go on")
+                raise ProverError(_STOPPED)
             try:
                 proof = self.backend.prove(statement, witness)
             except ProverError as error:

@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from zk_autograd.core.errors import RunError
+from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
@@ -190,16 +190,18 @@ class RunWriter:
         """How many sealed segments are still to be proved or recorded."""
         return self._thread.pending
 
-    def final_salts(self, name: str) -> tuple[bytes, ...]:
-        """The salts of the commitments to the last state's vector `name`, in block order: what opens them. Ask for them after `drain`."""
-        if self._position.step >= self._position.first:
-            raise RunError("the open segment has steps: drain the writer, then the last state has its commitments")
-        return self._position.salts.state_in[name]
-
     @property
     def head(self) -> Checkpoint:
-        """The newest tree head. Ask for it when nothing is pending."""
-        return self._settlement.log.head
+        """The newest tree head that was signed."""
+        head = self._settlement.log.head
+        assert head is not None  # the genesis is signed before there is a writer
+        return head
+
+    def final_salts(self, name: str) -> tuple[bytes, ...]:
+        """The salts of the newest commitments to the state `name`, in block order: what opens them. UsageError before `drain`."""
+        if self._position.step >= self._position.first:
+            raise UsageError(f"the state after step {self.step} has no commitment yet; drain the run first")
+        return self._position.salts.state_in[name]
 
     def append(
         self,

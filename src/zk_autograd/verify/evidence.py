@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
@@ -92,6 +93,10 @@ class ProofSystem(Protocol):
 
     def circuit(self, name: str) -> Circuit:
         """The verifier's own circuit of this name. VerificationError if there is none."""
+        ...
+
+    def check_constants(self, constants: StepConstants) -> None:
+        """VerificationError for a step's constants that a proof of this backend would not show to be the ones used."""
         ...
 
     def checker(self, prover: Prover) -> ProofChecker | Missing:

@@ -1,12 +1,12 @@
 """Step 5, Statement: what the proofs of this run must show, from the verifier's own code and the records alone.
 
 * The rule is one that the backend proves, and every constant of every step is recomputed from the header's decimals (and the recorded
-  learning rates) by core.constants; one that leaves its range is refused.
+  learning rates) by core.constants; one that leaves its range is refused, and one that the circuit would not see.
 * The circuit is the verifier's *own*, found by its name: its digest, shape and version must be what the header says.
 * The SRS is one that the policy allows by digest. Whoever made it can forge, so without an allowed one the proofs show nothing, and
   neither do commitments under it.
 
-Nothing is computed for a step that the log doesn't hold: segments are taken as long as their numbers are in order (step 6 refuses
+Nothing is computed for a step that the log doesn't hold: segments are taken as long as their steps are in order (step 6 refuses
 the others), and each holds at most the steps of the verifier's own circuit.
 """
 
@@ -42,6 +42,7 @@ def check_statement(
     """Step 5. `systems` are the verifier's backends by name, `allowed` the SRS digests of the policy."""
     prover = log.header.prover
     sentences: list[str] = []
+    system = None
     if prover.backend == "none":
         _require_hashed(prover)
         basis = Basis(HashedChecker())
@@ -54,7 +55,7 @@ def check_statement(
         _require_circuit(log.header, system)
         sentences.append(f"circuit {prover.circuit} is this verifier's own, digest {prover.circuit_digest.hex()}")
         basis = _trusted(prover, system, allowed, sentences)
-    steps = _recompute(log, progress)
+    steps = _recompute(log, system, progress)
     sentences[:0] = [f"rule {log.header.rule.value}: the constants of steps 1..{steps} recomputed", *_hyper(log.header)]
     if isinstance(basis.checker, Missing):
         return basis, Finding(Status.NOT_SHOWN, (*sentences, basis.checker.reason))
@@ -62,10 +63,10 @@ def check_statement(
 
 
 def in_order(segments: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
-    """The segments with their record's index, up to the first one whose numbers don't follow on those before it."""
+    """The segments with their record's index, up to the first one whose steps don't follow on those before it."""
     step = 1
     for index, segment in enumerate(segments):
-        if (segment.index, segment.first) != (index, step):
+        if segment.first != step:
             return
         yield SEGMENT_RECORD + index, segment
         step = segment.last + 1
@@ -119,7 +120,7 @@ def _trusted(prover: Prover, system: ProofSystem, allowed: frozenset[bytes], sen
     return Basis(system.checker(prover))
 
 
-def _recompute(log: Log, progress: Progress) -> int:
+def _recompute(log: Log, system: ProofSystem | None, progress: Progress) -> int:
     """The number of steps whose constants were computed."""
     builder = StatementBuilder(log.header, log.header_digest)
     groups = sorted({block.group for block in log.header.blocks})
@@ -127,11 +128,14 @@ def _recompute(log: Log, progress: Progress) -> int:
     for record, segment in in_order(log.segments):
         try:
             for group in groups:
-                builder.constants(group, segment.first, segment.last, segment.lr)
+                constants = builder.constants(group, segment.first, segment.last, segment.lr)
+                if system is not None:
+                    for step in constants[: segment.last - segment.first + 1]:
+                        system.check_constants(step)
         except VerificationError as error:
             raise error.at(0, record) from error
         steps = segment.last
-        progress("constants", segment.index + 1, len(log.segments))
+        progress("constants", record - SEGMENT_RECORD + 1, len(log.segments))
     return steps
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 
+from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
@@ -78,6 +79,15 @@ class EzklSystem:
 
     def circuit(self, name: str) -> Circuit:
         return catalogue.load(name)
+
+    def check_constants(self, constants: StepConstants) -> None:
+        """No circuit of the catalogue has weight decay: its constant D is no public value of a proof, which then holds without it."""
+        if constants.D != 0:
+            raise VerificationError(
+                "the run claims weight decay, and no circuit of the EZKL backend shows it",
+                expected="D = 0",
+                found=str(constants.D),
+            )
 
     def checker(self, prover: Prover) -> ProofChecker | Missing:
         """Makes the verifying key if the cache has none (about 10 s)."""

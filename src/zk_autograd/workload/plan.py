@@ -96,7 +96,7 @@ class Plan:
             )
         try:
             return _parsed(read_bounded(path, _MAX_BYTES))
-        except (VerificationError, ValueError) as error:
+        except (VerificationError, UsageError, ValueError) as error:
             raise RunError(
                 f"{path} is not of this version ({error}); go on with the version that began the run"
             ) from error

@@ -1,0 +1,129 @@
+"""A forged run, the auditor who gets it, and what became of it.
+
+An attack on runs is a module with `ATTEMPTS`, its variants, each with the verification step that is meant to refuse it, and
+`run(scene)`, which makes them all, hands them to the verifier, and says what happened.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from attacks.forge import Forgery
+from attacks.hollow import HollowProver
+from attacks.outcome import Outcome
+from attacks.trapdoor_run import TrapdoorRun
+from attacks.victim import CIRCUIT, Victim
+from zk_autograd.core.formats import IntArray
+from zk_autograd.prove.ezkl import catalogue
+from zk_autograd.prove.ezkl.backend import EzklBackend
+from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.run.reader import RunReader
+from zk_autograd.verify.evidence import ProofSystem
+from zk_autograd.verify.policy import Policy
+from zk_autograd.verify.report import Report, Status, Step
+from zk_autograd.verify.verifier import Verifier
+
+
+@dataclass
+class Scene:
+    """The victim and the auditor's proof systems; `folder` is where forged runs go, `workshop` where the attacker's own keys are."""
+
+    victim: Victim
+    cache: Cache
+    systems: Mapping[str, ProofSystem]
+    folder: Path
+    workshop: Path
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def policy(self) -> Policy:
+        """The auditor's: the victim's trainer is pinned, the SRS is allowed, L1 is asked for."""
+        return Policy(keys=(self.victim.signer.public_key,), srs=frozenset({self.victim.srs}))
+
+    def place(self) -> Path:
+        """A path in the folder where nothing is yet."""
+        return self.folder / f"run-{next(self._numbers)}"
+
+    def submit(self, forgery: Forgery) -> "Submission":
+        """The forged run, written, for the auditor as they are."""
+        return Submission(forgery.write(self.place()), self.policy)
+
+    def commit(self, values: IntArray, salt: bytes) -> bytes:
+        """The commitment to a block under the victim's SRS; shorter ones are padded with zeros."""
+        padded = np.zeros(catalogue.load(CIRCUIT).block, np.int64)
+        padded[: len(values)] = values
+        return self._backend.commit(padded, salt)
+
+    def draw_salt(self) -> bytes:
+        """A fresh salt."""
+        return self._backend.draw_salt()
+
+    @cached_property
+    def trapdoor_run(self) -> TrapdoorRun:
+        """The attacker's run under an SRS whose secret they kept. Made when first asked for."""
+        return TrapdoorRun.build(self.workshop)
+
+    @cached_property
+    def hollow(self) -> HollowProver:
+        """The attacker's circuit that checks nothing. Made when first asked for."""
+        return HollowProver.imitate(CIRCUIT, self.folder / "hollow")
+
+    @cached_property
+    def _backend(self) -> EzklBackend:
+        return EzklBackend(catalogue.load(CIRCUIT), self.victim.srs, self.cache)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What the auditor gets, and their policy. `reader` opens the run's folder; `systems` are the auditor's, None for the scene's."""
+
+    path: Path
+    policy: Policy
+    reader: Callable[[Path], RunReader] = RunReader
+    systems: Mapping[str, ProofSystem] | None = None
+
+    def judged(self, systems: Mapping[str, ProofSystem]) -> Report:
+        """The verifier's report."""
+        with self.reader(self.path) as files:
+            return Verifier(self.policy, self.systems or systems).verify(files)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A variant of an attack: `step` is meant to refuse it, with these `words` in what it says."""
+
+    name: str
+    step: Step
+    words: str
+    forge: Callable[[Scene], Submission]
+
+
+def refusing_step(report: Report) -> Step | None:
+    """The step that kept a report from exit status 0: the one that failed, else the first that was not shown. None if none did."""
+    if report.exit_status == 0:
+        return None
+    if report.failure is not None:
+        return Step(report.failure.step)
+    less = (Status.NOT_SHOWN, Status.SKIPPED)
+    return next(s for s in Step if s is not Step.ANCHORS and report.findings[s].status in less)
+
+
+def refusal(report: Report) -> str:
+    """What the report says against the run, in one text."""
+    step = refusing_step(report)
+    return "" if step is None else " ".join((*report.findings[step].sentences, *report.missing))
+
+
+def outcome(name: str, gain: str, attempts: Sequence[Attempt], scene: Scene) -> Outcome:
+    """Makes every attempt. It counts as refused only if the step meant for it refused it."""
+    refused, by = True, []
+    for attempt in attempts:
+        report = attempt.forge(scene).judged(scene.systems)
+        step = refusing_step(report)
+        refused &= step is attempt.step and attempt.words in refusal(report)
+        by.append("nothing" if step is None else f"step {step.value}, {step.title}")
+    return Outcome(name, refused, " and ".join(dict.fromkeys(by)), gain)

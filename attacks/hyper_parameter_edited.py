@@ -1,0 +1,77 @@
+"""Attack: edit a hyper-parameter after the training, and sign everything anew; the attacker is the trainer and has the key.
+
+Gain: a log that claims a learning rate, betas or a schedule with which the model was not trained, and with which nobody gets it again.
+
+Why it fails: each proof's context holds the header's digest, and the constants of each step, recomputed from the header and the recorded
+rates, are public values of its proof (step 7). For what the header alone says, as its lr under a recorded schedule, only the digest
+stands guard; for a recorded rate only the constants; for a beta or the gradient's scale both.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from attacks.attempt import Attempt, Scene, Submission, outcome
+from attacks.forge import Forgery
+from attacks.outcome import Outcome
+from zk_autograd.core.records import Group
+from zk_autograd.verify.report import Step
+
+GAIN = "hyper-parameters in the log with which the model was not trained"
+STEP = 50
+"""The number of the step whose recorded rate is edited."""
+
+
+def _header(**hyper: str) -> Callable[[Scene], Submission]:
+    def forge(scene: Scene) -> Submission:
+        run = scene.victim.forgery()
+        group = run.header.groups[0]
+        texts = tuple((name, hyper.get(name, text)) for name, text in group.hyper)
+        run.header = replace(run.header, groups=(Group(texts, group.s),))
+        return scene.submit(run)
+
+    return forge
+
+
+def grad_scale(scene: Scene) -> Submission:
+    """The gradients' scale, one power of two larger."""
+    run = scene.victim.forgery()
+    run.header = replace(run.header, grad_scale=run.header.grad_scale + 1)
+    return scene.submit(run)
+
+
+def recorded_lr(scene: Scene) -> Submission:
+    """The recorded rate of one step."""
+    run = scene.victim.forgery()
+    rates = list(run.segments[0].lr)
+    rates[STEP - 1] = ("0.0009",)
+    run.edit(0, lr=tuple(rates))
+    return scene.submit(run)
+
+
+def schedule(scene: Scene) -> Submission:
+    """A constant schedule: the recorded rates are gone, and the header's lr is said to have held for every step."""
+    run = scene.victim.forgery()
+    run.header = replace(run.header, schedule="constant")
+    _without_rates(run)
+    return scene.submit(run)
+
+
+def _without_rates(run: Forgery) -> None:
+    for index in range(len(run.segments)):
+        run.edit(index, lr=())
+
+
+_WORDS = "proof 0-0: the proof does not verify"
+
+ATTEMPTS = (
+    Attempt("lr in the header", Step.PROOFS, _WORDS, _header(lr="0.003")),
+    Attempt("beta2 in the header", Step.PROOFS, _WORDS, _header(beta2="0.99")),
+    Attempt("gradient scale", Step.PROOFS, _WORDS, grad_scale),
+    Attempt("recorded lr of one step", Step.PROOFS, _WORDS, recorded_lr),
+    Attempt("schedule", Step.PROOFS, _WORDS, schedule),
+)
+
+
+def run(scene: Scene) -> Outcome:
+    """All attempts."""
+    return outcome("a hyper-parameter edited, signed by the trainer", GAIN, ATTEMPTS, scene)

@@ -1,0 +1,70 @@
+"""The victim of a test session: one real run, made when first asked for, whichever tests ask."""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from attacks.victim import Victim, build
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.records import Prover
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.verify.evidence import Commitments, Missing, ProofChecker
+from zk_autograd.verify.systems import EzklSystem, installed_ezkl
+
+
+@cache
+def victim_of(folder: Path, srs: bytes) -> Victim:
+    """The victim under this SRS of the cache `folder`."""
+    home = Path(tempfile.mkdtemp(prefix="zk-victim-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return build(home / "run", Cache(folder), srs)
+
+
+class Remembering(EzklSystem):
+    """EZKL, asked once for each proof and commitment: it starts a process for each, and the same ones come again and again."""
+
+    def __init__(self, cache: Cache) -> None:
+        super().__init__(cache, installed_ezkl())
+        self._checkers: dict[Prover, ProofChecker | Missing] = {}
+
+    def checker(self, prover: Prover) -> ProofChecker | Missing:
+        if prover not in self._checkers:
+            found = super().checker(prover)
+            self._checkers[prover] = found if isinstance(found, Missing) else RememberingChecker(found)
+        return self._checkers[prover]
+
+
+class RememberingChecker:
+    """Says what the checker behind it said the first time."""
+
+    def __init__(self, checker: ProofChecker) -> None:
+        self._checker = checker
+        self._verified: dict[tuple[Statement, bytes], Commitments | VerificationError] = {}
+        self._committed: dict[tuple[bytes, bytes], bytes] = {}
+
+    def verify(self, statement: Statement, proof: bytes) -> Commitments:
+        asked = (statement, proof)
+        if asked not in self._verified:
+            try:
+                self._verified[asked] = self._checker.verify(statement, proof)
+            except VerificationError as error:
+                self._verified[asked] = error
+        found = self._verified[asked]
+        if isinstance(found, VerificationError):
+            raise found
+        return found
+
+    def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
+        given = list(messages)
+        keys = [(values.tobytes(), salt) for values, salt in given]
+        new = [message for key, message in zip(keys, given, strict=True) if key not in self._committed]
+        if new:
+            self._committed.update(
+                zip((k for k in keys if k not in self._committed), self._checker.commitments(new), strict=True)
+            )
+        return (self._committed[key] for key in keys)

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from zk_autograd.workload.data import DataSet, Rows
+from zk_autograd.workload.models import build
+from zk_autograd.workload.names import DataName, ModelName
+from zk_autograd.workload.sampler import Sampler
+from zk_autograd.workload.training import Loop, accuracy
+
+pytestmark = pytest.mark.torch
+
+
+class Recorder:
+    """Plain gradient descent that writes down what it is told."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._model = model
+        self.losses: list[object] = []
+        self.batches: list[list[int]] = []
+
+    def zero_grad(self) -> None:
+        for p in self._model.parameters():
+            p.grad = None
+
+    def note(self, *, loss: object = None, batch: NDArray[np.int64] | None = None) -> None:
+        assert batch is not None
+        self.losses.append(loss)
+        self.batches.append(batch.tolist())
+
+    def step(self, closure: None = None) -> None:
+        with torch.no_grad():
+            for p in self._model.parameters():
+                assert p.grad is not None
+                p.sub_(0.5 * p.grad)
+
+
+def two_clouds() -> Loop:
+    """Two classes that a line tells apart."""
+    random = np.random.default_rng(0)
+    labels = np.arange(40, dtype=np.int64) % 2
+    features = (random.normal(0, 0.3, (40, 2)) + labels[:, None]).astype(np.float32)
+    rows = Rows(features, labels)
+    data = DataSet(DataName.DIGITS, rows, rows, 2)
+    return Loop(build(ModelName.LOGISTIC, 2, 2, 0), data, Sampler(40, 16, 0))
+
+
+def test_training_learns_and_notes_loss_and_rows() -> None:
+    loop = two_clouds()
+    optimizer = Recorder(loop.model)
+    assert loop.run(optimizer, 1, 200, lambda step, loss: True) == 200
+    assert loop.accuracy() > 0.95
+    assert optimizer.batches[:3] == [loop.sampler.batch(step).tolist() for step in (1, 2, 3)]
+    assert all(isinstance(loss, float) for loss in optimizer.losses)
+    assert optimizer.losses[0] > 2 * optimizer.losses[-1]  # type: ignore[operator]
+
+
+def test_training_in_two_parts_is_training_in_one() -> None:
+    whole, parts = two_clouds(), two_clouds()
+    whole.run(Recorder(whole.model), 1, 7, lambda step, loss: True)
+    parts.run(Recorder(parts.model), 1, 3, lambda step, loss: True)
+    parts.run(Recorder(parts.model), 4, 7, lambda step, loss: True)
+    for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_training_stops_after_the_step_at_which_it_is_told_to() -> None:
+    loop = two_clouds()
+    optimizer = Recorder(loop.model)
+    assert loop.run(optimizer, 1, 10, lambda step, loss: step < 4) == 4
+    assert len(optimizer.losses) == 4
+
+
+def test_nothing_left_to_do_is_done_at_once() -> None:
+    loop = two_clouds()
+    assert loop.run(Recorder(loop.model), 11, 10, lambda step, loss: True) == 10
+
+
+def test_accuracy_is_the_part_that_is_right() -> None:
+    model = torch.nn.Linear(2, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.eye(2))
+    rows = Rows(np.array([[1, 0], [0, 1], [0, 1], [3, 1]], np.float32), np.array([0, 1, 0, 0], np.int64))
+    assert accuracy(model, rows) == 0.75
