@@ -11,23 +11,25 @@ from dataclasses import replace
 
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
+from zk_autograd.run.layout import LOG, RECORDS
 from zk_autograd.verify.report import Step
 
 GAIN = "a run whose end nobody sees, or that ends with another model"
 
 
 def under_the_newest_checkpoint(scene: Scene) -> Submission:
-    """The last two records are gone."""
+    """The last two records are gone, and the model with them."""
     run = scene.victim.forgery()
+    run.model = {}
     path = run.write(scene.place())
-    records = path / "log" / "records.jsonl"
-    records.write_bytes(b"".join(records.read_bytes().splitlines(keepends=True)[:-2]))
+    (path / LOG / RECORDS).write_bytes(b"".join(leaf + b"\n" for leaf in run.leaves()[:-2]))
     return Submission(path, scene.policy)
 
 
 def under_an_old_checkpoint(scene: Scene) -> Submission:
     """A checkpoint from before the last two records, for an auditor who has the newest root from elsewhere."""
     run = scene.victim.forgery()
+    run.model = {}
     head = run.head()
     path = run.write(scene.place(), leaves=run.leaves()[:-2])
     return Submission(path, replace(scene.policy, head=head))

@@ -4,8 +4,8 @@ Gain: any state after any state, in a second of proving. From outside the circui
 steps, same public values, all of them right (attacks/hollow.py).
 
 Why it fails: the circuit is the verifier's own, found by name and compared by digest (step 5), and so is its verifying key, made from that
-circuit and an allowed SRS; no key is read from a run (step 7). The length of a proof gives this one away even earlier, which is no check
-to rely on: a circuit with as many columns has proofs as long.
+circuit and an allowed SRS; no key is read from a run (step 7). The key that is brought along was made with an SRS of the attacker's, which
+is smaller and quicker, so that its commitments to zero are not those of the auditor's SRS either (step 6): two checks stand in its way.
 """
 
 from dataclasses import replace
@@ -79,7 +79,7 @@ ATTEMPTS = (
         "is not this verifier's own: its digest differs",
         circuit_brought_along,
     ),
-    Attempt("its verifying key brought along", Step.PROOFS, "proof 0-0", key_brought_along),
+    Attempt("its verifying key brought along", Step.CHAIN, "is not zero at the start", key_brought_along),
 )
 
 

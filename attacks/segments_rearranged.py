@@ -17,9 +17,12 @@ GAIN = "a training with other steps than those that took place"
 
 
 def swapped(scene: Scene) -> Submission:
-    """The records of two segments change places."""
+    """The records of two segments change places, and the run is closed with the state after the first."""
     run = scene.victim.forgery()
+    first = run.segments[0]
     run.segments.reverse()
+    run.close = replace(run.closing, last_step=first.last, state=first.state_out)
+    run.withhold_model()
     return scene.submit(run)
 
 

@@ -133,3 +133,11 @@ def test_text_that_the_terminal_can_not_spell_is_escaped() -> None:
     Output(json_output=False, out=stream, err=stream).line("\u00e9 \udc80")
     stream.flush()
     assert raw.getvalue() == b"\\xe9 \\udc80\n"
+
+
+def test_terminal_that_spells_ascii_alone_gets_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    terminal.encoding = "ascii"
+    Output(json_output=False, out=terminal).text("\u00e9", {})
+    assert terminal.getvalue() == "\\xe9\n"

@@ -15,9 +15,9 @@ import os, sys, time
 from pathlib import Path
 from zk_autograd.run.lock import RunLock
 lock = RunLock(Path(sys.argv[1]))
-if "fork" in sys.argv and os.fork() == 0:
-    time.sleep(60)  # a data loader's worker that outlives its parent
-print("held", flush=True)
+# The child is a data loader's worker, say, that outlives its parent; it speaks when it has begun.
+if "fork" not in sys.argv or os.fork() == 0:
+    print("held", flush=True)
 time.sleep(60)
 """
 

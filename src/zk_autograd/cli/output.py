@@ -52,7 +52,7 @@ class Output:
             return
         from rich.text import Text
 
-        styled = Text(text)
+        styled = Text(_spelled(self._out, text))
         for pattern, style in styles.items():
             styled.highlight_regex(pattern, style)
         _console(self._out).print(styled, soft_wrap=True)
@@ -119,8 +119,13 @@ def run_command(command: Callable[[Output], int], *, json_output: bool) -> int:
 
 
 def _print(stream: TextIO, text: str) -> None:
+    print(_spelled(stream, text), file=stream)
+
+
+def _spelled(stream: TextIO, text: str) -> str:
+    """The text with what the stream's encoding can't spell escaped."""
     encoding = stream.encoding or "ascii"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _one_line(text: str) -> str:

@@ -10,15 +10,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zk_autograd.cli.output import INTERRUPTED, Advance, Output, run_command
+from zk_autograd.cli.output import INTERRUPTED, Output, run_command
+from zk_autograd.cli.train_watch import Watch
 from zk_autograd.core.errors import GradientError, RangeError, RunError, UsageError, ZkError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.workload.names import DataName, ModelName
 
 if TYPE_CHECKING:
-    from zk_autograd.core.records import Header
     from zk_autograd.optim import ZKOptimizer
-    from zk_autograd.run.events import Event, Listener
+    from zk_autograd.prove.protocol import Backend
+    from zk_autograd.run.events import Listener
     from zk_autograd.workload.plan import Plan
     from zk_autograd.workload.training import Loop
 
@@ -37,15 +38,16 @@ _DEFAULTS = {
 """Of the flags that a resumed run takes from its plan; lr depends on the rule."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command's flags."""
+    flags = argparse.ArgumentParser(
         prog="zk-train",
         description="Trains a model on data that ship with scikit-learn. Every optimizer step is an exact integer function that is proved, "
         "chained to the one before it, and logged.",
         epilog="Ctrl-C once finishes the step, proves what is left and closes the run; twice stops at once, to be resumed. "
         "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted and resumable.",
     )
-    add = parser.add_argument
+    add = flags.add_argument
     add("--steps", type=int, metavar="N", help="optimizer steps (default: 100)")
     add("--model", type=ModelName, choices=list(ModelName), help="default: logistic")
     add("--data", type=DataName, choices=list(DataName), help="default: breast-cancer")
@@ -74,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--key-file", type=Path, metavar="FILE", help="your log key (default: the one that `zk-key new` makes)")
     add("--dry-run", action="store_true", help="say how many proofs, how long and how much disk, and train nothing")
     add("--json", action="store_true", help="print one JSON object")
-    return parser
+    return flags
 
 
 def _scale(text: str) -> int | str:
@@ -128,7 +130,7 @@ def _loop(plan: "Plan") -> "Loop":
 
 
 def _optimizer(
-    plan: "Plan", loop: "Loop", run: Path, arguments: argparse.Namespace, listener: "Listener"
+    plan: "Plan", loop: "Loop", run: Path, arguments: argparse.Namespace, prover: "str | Backend", listener: "Listener"
 ) -> "ZKOptimizer":
     from zk_autograd.optim import ZKOptimizer
     from zk_autograd.workload import data, models
@@ -144,7 +146,7 @@ def _optimizer(
         schedule="constant",
         run=run,
         resume=arguments.resume is not None,
-        prover=plan.prover,
+        prover=prover,
         srs=arguments.srs,
         expected_steps=plan.steps,
         key=arguments.key_file or plan.key_file,
@@ -162,7 +164,8 @@ def _optimizer(
     return optimizer
 
 
-def _train(arguments: argparse.Namespace, output: Output) -> int:
+def train(arguments: argparse.Namespace, output: Output, backend: "Backend | None" = None) -> int:
+    """What `main` does with parsed flags. `backend` proves in the place of the one that --prover names."""
     plan, run = _plan(arguments)
     if arguments.dry_run:
         return _dry_run(plan, arguments, output)
@@ -180,8 +183,8 @@ def _train(arguments: argparse.Namespace, output: Output) -> int:
     with models.one_thread(), output.progress() as progress:
         loop = _loop(plan)
         output.note(f"{run}: {plan.model} on {plan.data}, {plan.rule.value}, {plan.steps} steps, prover {plan.prover}")
-        watch = _Watch(plan.steps, progress, output)
-        optimizer = _optimizer(plan, loop, run, arguments, watch)
+        watch = Watch(plan.steps, progress, output)
+        optimizer = _optimizer(plan, loop, run, arguments, backend or plan.prover, watch)
         watch.header = optimizer.header
         try:
             with Interruption(watch.interrupted) as ctrl_c, optimizer:
@@ -268,44 +271,10 @@ def _dry_run(plan: "Plan", arguments: argparse.Namespace, output: Output) -> int
     return 0
 
 
-class _Watch:
-    """Tells of a run's events: bars on a terminal, a line for each proof elsewhere. `header` is set once it is known."""
-
-    def __init__(self, steps: int, progress: Advance, output: Output) -> None:
-        self.header: Header | None = None
-        self._steps = steps
-        self._progress = progress
-        self._output = output
-        self._waited = False
-
-    def __call__(self, event: "Event") -> None:
-        from zk_autograd.run import events
-
-        match event:
-            case events.StepLogged(step):
-                self._progress("training", step, self._steps)
-            case events.Waiting(pending) if not self._waited:
-                self._waited = True
-                self._output.note(f"training waits for the prover: {pending} segments are not proved yet")
-            case events.ProofFailed(segment, block, attempt, reason):
-                self._output.note(f"attempt {attempt} to prove block {block} of segment {segment} failed: {reason}")
-            case events.ProofDone(segment, block, blocks, seconds, size) if self.header is not None and size:
-                done, total = segment * blocks + block + 1, -(-self._steps // self.header.prover.steps) * blocks
-                self._progress("proving", done, total)
-                if not sys.stderr.isatty():
-                    self._output.note(f"proof {done} of {total}: {size:,} bytes in {seconds:.1f} s")
-
-    def interrupted(self) -> None:
-        """The first Ctrl-C."""
-        self._output.note(
-            "finishing this step, proving what is left and closing the run; Ctrl-C again stops at once, to be resumed"
-        )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The command's exit status."""
-    arguments = _parser().parse_args(argv)
-    return run_command(lambda output: _train(arguments, output), json_output=arguments.json)
+    arguments = parser().parse_args(argv)
+    return run_command(lambda output: train(arguments, output), json_output=arguments.json)
 
 
 if __name__ == "__main__":

@@ -118,14 +118,11 @@ def _key(text: str) -> "PublicKey":
 
 def _digest(text: str) -> bytes:
     try:
-        digest = bytes.fromhex(text)
-    except ValueError:
-        digest = b""
-    if len(digest) != 32 or len(text) != 64:
+        return bytes.fromhex(text)  # its length is the policy's business
+    except ValueError as error:
         raise UsageError(
-            f"--srs-digest {text[:100]!r} is no SHA-256: 64 hexadecimal digits; `zk-circuit srs --digest FILE` prints it"
-        )
-    return digest
+            f"--srs-digest {text[:100]!r} is not of 64 hexadecimal digits; `zk-circuit srs --digest FILE` prints an SRS's"
+        ) from error
 
 
 def _level(text: str) -> "Level":

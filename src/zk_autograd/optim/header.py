@@ -20,7 +20,10 @@ RUN_ID_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class HeaderParts:
-    """What is known before the first step. `schedule` is "recorded" or "constant"; `keys` are public keys in C2SP's form."""
+    """What is known before the first step. `schedule` is "recorded" or "constant"; `keys` are public keys in C2SP's form.
+
+    `expected_steps` is how many steps there will be, if that is known: not a part of the header, but a reason to refuse it.
+    """
 
     rule: Rule
     parameters: tuple[Parameter, ...]
@@ -30,6 +33,7 @@ class HeaderParts:
     model_code: bytes
     prover: Prover
     keys: tuple[str, ...]
+    expected_steps: int | None = None
 
     def complete(self, groups: Sequence[GroupOptions], shifts: Sequence[int], grad_scale: int) -> Header:
         """A header with a fresh random run id; `shifts` holds s of each group (`shifts_of`).
@@ -53,8 +57,12 @@ class HeaderParts:
             keys=self.keys,
         )
         try:
+            # Adam's bias corrections are largest at an end of the run: an lr that fits both ends fits all of it.
+            ends = (1, self.expected_steps or 1) if self.schedule == "constant" else (1,)
             for group in range(len(groups)):
-                header.sequence(group).at(1)
+                sequence = header.sequence(group)
+                for t in ends:
+                    sequence.at(t)
         except VerificationError as error:  # of a stranger's header; here the numbers are the caller's own
             raise UsageError(str(error)) from error
         return header

@@ -54,7 +54,7 @@ class ZKOptimizer(torch.optim.Optimizer):
     * `max_lr`: the largest lr that will be set, where no scheduler of torch says it; it chooses SGD's number format;
     * `run`: a directory to be made, or None to train without a record; `resume`: go on with the run that is there;
     * `prover`: "ezkl", "none" (salted hashes, nothing proved), or a backend; `srs`: file or digest of its SRS (default: the cache's newest);
-      `expected_steps` helps to choose a circuit;
+      `expected_steps` helps to choose a circuit, and to refuse an lr that would leave its range later;
     * `key`: the file of the log key, or a signer (default: the key that `zk-key new` makes);
     * `publish`: write the final weights into the run, opened;
     * `unproved`: the model, whose buffers and other parameters the header then lists as unproved, with their first values' digests;
@@ -126,6 +126,7 @@ class ZKOptimizer(torch.optim.Optimizer):
             model_code=model_code,
             prover=HashedBackend(manifest.size).prover,
             keys=(),
+            expected_steps=expected_steps,
         )
         self._trajectory = Trajectory(
             manifest,

@@ -53,6 +53,13 @@ def first_state(header: Header, weights: IntArray) -> State:
         raise located(header, error) from None
 
 
+def frozen(state: State) -> State:
+    """The same state, whose arrays can't be written from now on."""
+    for values in state.values():
+        values.flags.writeable = False
+    return state
+
+
 def group_range(header: Header, group: int) -> slice:
     """The elements of a parameter group in the flat vector; empty if no tensor is in it."""
     first = bisect_left(header.parameters, group, key=lambda p: p.group)  # tensors stand in the order of their groups

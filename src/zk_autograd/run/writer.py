@@ -37,7 +37,7 @@ from zk_autograd.run.lock import RunLock
 from zk_autograd.run.proving import ProvingThread
 from zk_autograd.run.recovery import Position, read_header, recover, require_prover
 from zk_autograd.run.settle import Settlement, leaf_of
-from zk_autograd.run.step import advance, first_state
+from zk_autograd.run.step import advance, first_state, frozen
 
 BACKLOG = 2
 """How many sealed segments may wait for the proving thread before training waits."""
@@ -63,7 +63,7 @@ class RunWriter:
         self._lock = lock
         self._sequences = [self._header.sequence(group) for group in range(len(self._header.groups))]
         self._ended = ""
-        self._position = replace(position, state=_frozen(position.state))
+        self._position = replace(position, state=frozen(position.state))
         sealed = range(settlement.settled, position.segment)
         self._thread = ProvingThread(settlement.settle, sealed, backlog, stopping)
         try:
@@ -225,7 +225,7 @@ class RunWriter:
         position = self._position
         t = position.step + 1
         require_claims(loss, saturated, batch)
-        state = _frozen(advance(self._header, self._sequences, position.state, t, gradients, lr))
+        state = frozen(advance(self._header, self._sequences, position.state, t, gradients, lr))
         with self._writing():
             step = Step(t, gradients, tuple(lr), loss, saturated, batch, loop_state)
             self._journal.write_step(position.segment, step)
@@ -268,7 +268,7 @@ class RunWriter:
         self._end(f"{self.path} is complete")
 
     def abandon(self) -> None:
-        """Gives up at once, a proof in progress included. Nothing acknowledged is lost; `resume` goes on. May be called twice."""
+        """Gives up at once, even a proof in progress. Nothing acknowledged is lost; `resume` goes on. May be called twice."""
         self._end(f"{self.path} was abandoned; resume it")
 
     def _end(self, reason: str) -> None:
@@ -298,9 +298,3 @@ class RunWriter:
         self._position = replace(old, segment=old.segment + 1, first=old.step + 1, salts=salts)
         self._emit(SegmentSealed(old.segment, old.first, old.step))
         self._thread.put(old.segment, lambda pending: self._emit(Waiting(pending)))
-
-
-def _frozen(state: State) -> State:
-    for values in state.values():
-        values.flags.writeable = False
-    return state

@@ -54,6 +54,7 @@ from zk_autograd.prove.ezkl.relations import (
     Pair,
     Relations,
     Where,
+    require_no_decay,
     weight_lines,
 )
 
@@ -142,7 +143,8 @@ def moment_offsets(constants: Sequence[AdamConstants]) -> list[int]:
 
 
 def coefficients(constants: Sequence[AdamConstants]) -> dict[str, list[int]]:
-    """The T values of each step coefficient, as integers or field elements, for T steps' constants."""
+    """The T values of each step coefficient, as integers or field elements, for T steps' constants. VerificationError for a weight decay."""
+    require_no_decay(constants)
     offsets = moment_offsets(constants)
     steps, unit = len(constants), inverse(_ONE)
     return {

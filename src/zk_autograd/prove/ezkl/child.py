@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,12 +43,18 @@ class Child:
         """The child's answer. Raises ProverError if it refuses, dies, answers nonsense or takes longer than `seconds`."""
         if find_spec("ezkl") is None:
             raise ProverError("EZKL is not installed: pip install 'zk-autograd[ezkl]'")
+        # EZKL keeps its lookup tables in a folder of its own, finds them by name and trusts what it finds: so that folder is new.
+        with tempfile.TemporaryDirectory(prefix="zk-ezkl-") as scratch:
+            return self._run(request, seconds, scratch)
+
+    def _run(self, request: dict[str, Any], seconds: float, scratch: str) -> Any:
         operation = request["do"]
         with self._lock:
             if self._stopped:
                 raise ChildStopped(f"{operation}: the prover was stopped")
             process = subprocess.Popen(
                 [sys.executable, "-m", "zk_autograd.prove.ezkl.child"],
+                env={**os.environ, "EZKL_REPO_PATH": scratch},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

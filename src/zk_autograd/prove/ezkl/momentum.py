@@ -42,6 +42,7 @@ from zk_autograd.prove.ezkl.relations import (
     Pair,
     Relations,
     Where,
+    require_no_decay,
     weight_lines,
 )
 
@@ -100,7 +101,8 @@ def buffer_offsets(constants: Sequence[SgdConstants]) -> list[int]:
 
 
 def coefficients(constants: Sequence[SgdConstants]) -> dict[str, list[int]]:
-    """The T values of each step coefficient, as integers or field elements, for T steps' constants."""
+    """The T values of each step coefficient, as integers or field elements, for T steps' constants. VerificationError for a weight decay."""
+    require_no_decay(constants)
     offsets = buffer_offsets(constants)
     after = [*offsets[1:], 0]
     steps, unit = len(constants), inverse(_ONE)

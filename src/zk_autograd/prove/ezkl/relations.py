@@ -16,10 +16,13 @@ verifying key serves every hyper-parameter.
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from zk_autograd.core.constants import AdamConstants, SgdConstants
+from zk_autograd.core.errors import VerificationError
 
 LOGROWS = 16
 TABLE_MAX = 2**LOGROWS - 9
@@ -120,6 +123,15 @@ class Relations:
     step_coefficients: tuple[str, ...]
     lines: tuple[Line, ...]
     proves: Mapping[str, str] = field(default_factory=dict)
+
+
+def require_no_decay(constants: Sequence[AdamConstants] | Sequence[SgdConstants]) -> None:
+    """VerificationError for a step with weight decay: a circuit without a line for it would prove the step that leaves it out."""
+    for step in constants:
+        if step.D != 0:
+            raise VerificationError(
+                "this circuit has no line for weight decay", expected="D = 0", found=f"D = {step.D}"
+            )
 
 
 def weight_lines() -> tuple[Line, ...]:

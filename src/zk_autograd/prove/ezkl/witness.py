@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from zk_autograd.core.errors import VerificationError
 from zk_autograd.prove.ezkl.field import MODULUS, centred
 from zk_autograd.prove.ezkl.layout import Layout
 from zk_autograd.prove.ezkl.plan import DotRows, PairRows, Rows, rows_of
@@ -44,7 +45,11 @@ def public_values(layout: Layout, circuit: RuleCircuit, constants: Sequence[Any]
     values = list(layout.relations.global_coefficients.values())
     for name in layout.relations.step_coefficients:
         if len(per_step[name]) != layout.steps:
-            raise ValueError(f"{name}: {len(per_step[name])} values for {layout.steps} steps")
+            raise VerificationError(
+                f"the circuit has another number of steps ({name})",
+                expected=str(layout.steps),
+                found=str(len(per_step[name])),
+            )
         values += per_step[name]
     return [int(v) % MODULUS for v in (*values, *context)]
 

@@ -1,0 +1,44 @@
+"""What zk-train shows of a run while it goes on."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from zk_autograd.cli.output import Advance, Output
+
+if TYPE_CHECKING:
+    from zk_autograd.core.records import Header
+    from zk_autograd.run.events import Event
+
+
+class Watch:
+    """Tells of a run's events: bars on a terminal, a line for each proof elsewhere. `header` is set once it is known."""
+
+    def __init__(self, steps: int, progress: Advance, output: Output) -> None:
+        self.header: Header | None = None
+        self._steps = steps
+        self._progress = progress
+        self._output = output
+        self._waited = False
+
+    def __call__(self, event: "Event") -> None:
+        from zk_autograd.run import events
+
+        match event:
+            case events.StepLogged(step):
+                self._progress("training", step, self._steps)
+            case events.Waiting(pending) if not self._waited:
+                self._waited = True
+                self._output.note(f"training waits for the prover: {pending} segments are not proved yet")
+            case events.ProofFailed(segment, block, attempt, reason):
+                self._output.note(f"attempt {attempt} to prove block {block} of segment {segment} failed: {reason}")
+            case events.ProofDone(segment, block, blocks, seconds, size) if self.header is not None and size:
+                done, total = segment * blocks + block + 1, -(-self._steps // self.header.prover.steps) * blocks
+                self._progress("proving", done, total)
+                if not sys.stderr.isatty():
+                    self._output.note(f"proof {done} of {total}: {size:,} bytes in {seconds:.1f} s")
+
+    def interrupted(self) -> None:
+        """The first Ctrl-C."""
+        self._output.note(
+            "finishing this step, proving what is left and closing the run; Ctrl-C again stops at once, to be resumed"
+        )

@@ -1,0 +1,223 @@
+"""The verifier with a check taken out: what the tests use to see that an attack is real, and that nothing else masks it.
+
+Each of these patches one check, or the few that overlap, and gives back the submission as the weakened auditor would look at it. A check
+inside a statement can't be taken out of a proof that was made with it; so `statements` gives the verifier the statements that the proofs
+were made for, as one would have who doesn't bind them to the header, the step or the block.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from attacks.attempt import Scene, Submission
+from attacks.hollow import HollowVerifier
+from attacks.links_and_pipes import ELSEWHERE
+from zk_autograd.core import records
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.records import Log, Prover, Segment
+from zk_autograd.core.statement import Statement, StatementBuilder
+from zk_autograd.prove.ezkl import catalogue
+from zk_autograd.run import files
+from zk_autograd.run.layout import LOG, PROOFS, RECORDS, proof_name
+from zk_autograd.run.reader import RunReader
+from zk_autograd.verify import chain, proofs, verifier
+from zk_autograd.verify.evidence import Circuit, Commitments, ProofChecker
+from zk_autograd.verify.report import Finding, Status
+from zk_autograd.verify.systems import EzklSystem, installed_ezkl
+
+TakenOut = Callable[[pytest.MonkeyPatch, Scene, Submission], Submission]
+Place = tuple[int, int]
+
+_PASSED = Finding(Status.PASSED)
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+def _patching(*targets: tuple[object, str, object]) -> TakenOut:
+    def take_out(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+        for owner, name, value in targets:
+            patch.setattr(owner, name, value)
+        return submission
+
+    return take_out
+
+
+def both(*parts: TakenOut) -> TakenOut:
+    """Several that overlap."""
+
+    def take_out(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+        for part in parts:
+            submission = part(patch, scene, submission)
+        return submission
+
+    return take_out
+
+
+def _last_step(log: Log, *_: object) -> int:
+    return log.segments[-1].last
+
+
+signatures = _patching((verifier, "check_signatures", lambda *_: _PASSED))
+log = _patching((verifier, "check_log", lambda *_: _PASSED))
+order = _patching((chain, "_check_segments", _last_step))
+"""Segments are numbered, their steps follow on, each begins where the one before ended."""
+states = _patching((chain, "_compare", _nothing))
+"""Each segment begins where the one before ended."""
+zeros = _patching((chain, "_check_zero", _nothing))
+end = _patching((chain, "_check_close", _nothing))
+one_proof = _patching((proofs, "_check", _nothing))
+"""All that is done with a proof: it is there, has the record's hash, verifies, speaks of the record's commitments."""
+spoken = _patching((proofs, "_compare", _nothing))
+"""A proof speaks of the record's commitments."""
+model = _patching((verifier, "check_model", lambda *_: _PASSED))
+links = _patching((os, "O_NOFOLLOW", 0))
+
+
+def context(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+    """Proofs are bound to the header's digest: the verifier takes the victim's."""
+    digest = scene.victim.forgery().digest
+    original = StatementBuilder.__init__
+
+    def init(self: StatementBuilder, header: records.Header, _: bytes) -> None:
+        original(self, header, digest)
+
+    patch.setattr(StatementBuilder, "__init__", init)
+    return submission
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved(Statement):
+    """A statement at another segment than the one that its context names."""
+
+    original: Statement
+
+    @classmethod
+    def to(cls, segment: int, s: Statement) -> "_Moved":
+        return cls(s.header_digest, segment, s.first_step, s.block, s.block_size, s.constants, s)
+
+    @property
+    def context(self) -> bytes:
+        return self.original.context
+
+
+def statements(moved: Mapping[Place, Place] | None = None) -> TakenOut:
+    """Proofs are bound to header, place and constants: the verifier takes the victim's, of the place where a proof came from."""
+
+    def take_out(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+        run = scene.victim.forgery()
+        builder = StatementBuilder(run.header, run.digest)
+        originals = {(s.index, s_.block): s_ for s in run.segments for s_ in builder.of_segment(s)}
+
+        def of_segment(self: StatementBuilder, segment: Segment) -> list[Statement]:
+            places = [(segment.index, block) for block in range(len(run.header.blocks))]
+            return [_Moved.to(segment.index, originals[(moved or {}).get(place, place)]) for place in places]
+
+        patch.setattr(StatementBuilder, "of_segment", of_segment)
+        return submission
+
+    return take_out
+
+
+def proof_length(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+    """A proof has its circuit's length."""
+    from zk_autograd.prove.ezkl import verify
+
+    original = verify.commitments_of
+
+    def cut(circuit: catalogue.Circuit, proof: bytes) -> verify.ProofCommitments:
+        return original(circuit, proof[: circuit.proof_bytes])
+
+    patch.setattr(verify, "commitments_of", cut)
+    return replace(submission, systems={"ezkl": EzklSystem(scene.cache, installed_ezkl())})
+
+
+def srs(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+    """An SRS is allowed by its digest: here every SRS that the run names is."""
+    return replace(submission, policy=replace(submission.policy, srs=frozenset({scene.trapdoor_run.srs})))
+
+
+def sample(beacon: str | None) -> TakenOut:
+    """A sample is not L1, and its seed is the verifier's: here the auditor accepts one, drawn from a beacon (None: the policy's)."""
+
+    def take_out(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+        policy = submission.policy
+        changed = replace(policy, sample=policy.sample or 3, beacon=beacon or policy.beacon, accept_sample=True)
+        return replace(submission, policy=changed)
+
+    return take_out
+
+
+class _Trusting(EzklSystem):
+    """Takes verifying keys, and perhaps circuits, from the attacker."""
+
+    def __init__(self, scene: Scene, own: Circuit) -> None:
+        super().__init__(scene.cache, installed_ezkl())
+        self._own = own
+        self._verifier = scene.hollow.verifier
+
+    def circuit(self, name: str) -> Circuit:
+        return self._own
+
+    def checker(self, prover: Prover) -> ProofChecker:
+        return _HollowChecker(self._verifier)
+
+
+class _HollowChecker:
+    def __init__(self, verifier: HollowVerifier) -> None:
+        self._verifier = verifier
+
+    def verify(self, statement: Statement, proof: bytes) -> Commitments:
+        return self._verifier.verify(statement, proof)
+
+    def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
+        return iter(self._verifier.commit_all(list(messages)))
+
+
+def own_circuit(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+    """The circuit is the verifier's own: here it is the run's, and so is the key."""
+    return replace(submission, systems={"ezkl": _Trusting(scene, scene.hollow.circuit)})
+
+
+def own_key(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+    """The verifying key is made by the verifier: here it is the run's."""
+    own = EzklSystem(scene.cache, installed_ezkl()).circuit(scene.hollow.circuit.name)
+    return replace(submission, systems={"ezkl": _Trusting(scene, own)})
+
+
+def read_once(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+    """Each file is read once: here a proof is read again after its hash was found right."""
+    original = proofs._check
+
+    def twice(segment: Segment, block: int, statement: Statement, run: RunReader, checker: ProofChecker) -> None:
+        first = run.proof(segment.index, block)
+        changed = list(segment.proofs)
+        if records.sha256(first).digest() == changed[block]:
+            second = (Path(submission.path) / PROOFS / proof_name(segment.index, block)).read_bytes()
+            changed[block] = records.sha256(second).digest()
+        original(replace(segment, proofs=tuple(changed)), block, statement, run, checker)
+
+    patch.setattr(proofs, "_check", twice)
+    return submission
+
+
+def regular(name: str) -> TakenOut:
+    """A file is a regular one: here it may be a pipe, and somebody writes to it what the file held."""
+
+    def take_out(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+        patch.setattr(files.stat, "S_ISREG", lambda mode: True)
+        patch.setattr(os, "O_NONBLOCK", 0)
+        path, data = submission.path / name, (submission.path / ELSEWHERE).read_bytes()
+        threading.Thread(target=path.write_bytes, args=(data,), daemon=True).start()
+        return submission
+
+    return take_out
+
+
+records_pipe = regular(f"{LOG}/{RECORDS}")
+proof_pipe = regular(f"{PROOFS}/{proof_name(0, 0)}")

@@ -1,0 +1,361 @@
+"""Every attack on a run is refused by the step that is meant to refuse it, and passes without that step's check."""
+
+import tracemalloc
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import attacks
+from attacks import (
+    bad_proof_in_sample,
+    beacon_known,
+    foreign_srs,
+    length_bombs,
+    merkle_forgeries,
+    nan_gradient,
+    other_circuit,
+    proof_replayed,
+)
+from attacks.__main__ import ON_CIRCUITS, ON_RUNS
+from attacks.attempt import Attempt, Scene, Submission, refusal, refusing_step
+from attacks.bad_proof_in_sample import BAD, PROOFS, SAMPLE
+from attacks.path_traversal import NAMES
+from tests.attacks import taken_out
+from tests.attacks.taken_out import TakenOut, both, statements
+from zk_autograd.cli.verify import main
+from zk_autograd.core import canonical, formats, merkle
+from zk_autograd.core.errors import GradientError, VerificationError
+from zk_autograd.core.records import MAX_RECORD, parse_log
+from zk_autograd.run import reader
+from zk_autograd.run.layout import LOG, RECORDS
+from zk_autograd.run.reader import MAX_LOG, RunReader
+from zk_autograd.verify import proofs
+from zk_autograd.verify.report import Status, Step
+from zk_autograd.verify.sampling import draw
+from zk_autograd.verify.verifier import Verifier
+
+pytestmark = [pytest.mark.ezkl, pytest.mark.slow]
+
+MIB = 2**20
+
+SECOND_FIRST = {(0, 0): (1, 0), (0, 1): (1, 1), (1, 0): (0, 0), (1, 1): (0, 1)}
+
+TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
+    "one_unit_weight": {"in the published files": taken_out.model, "in the records too": taken_out.spoken},
+    "gradient_swapped": {"between blocks": taken_out.spoken, "between segments": taken_out.spoken},
+    "proof_replayed": {
+        "at another step": both(taken_out.states, statements({(1, 0): (0, 0), (1, 1): (0, 1)})),
+        "in another block": statements({(0, 1): (0, 0), (1, 1): (1, 0)}),
+        "in another run": taken_out.context,
+        "under another key": taken_out.signatures,
+    },
+    "segments_rearranged": {
+        "swapped": taken_out.order,
+        "swapped and renumbered": both(taken_out.order, statements(SECOND_FIRST)),
+        "the first left out": both(taken_out.order, statements(SECOND_FIRST)),
+        "the first left out, genesis moved": both(taken_out.zeros, statements(SECOND_FIRST)),
+        "the last left out": taken_out.end,
+        "the last repeated": taken_out.order,
+    },
+    "hyper_parameter_edited": {
+        "lr in the header": taken_out.context,
+        "beta2 in the header": statements(),
+        "gradient scale": statements(),
+        "recorded lr of one step": statements(),
+        "schedule": statements(),
+    },
+    "log_resigned": {
+        "with another key of the same name": taken_out.signatures,
+        "with the trainer's key ID on it": taken_out.signatures,
+        "old signature kept": taken_out.log,
+        "checkpoint of another run": both(taken_out.log, taken_out.context),
+    },
+    "log_cut": {
+        "under the newest checkpoint": taken_out.log,
+        "under an old checkpoint": taken_out.log,
+        "prefix with the end of the whole": taken_out.end,
+        "last step edited": taken_out.end,
+        "number of segments edited": taken_out.end,
+        "final state edited": taken_out.end,
+    },
+    "no_op_padding": {"counted as steps": statements()},
+    "published_weights_exchanged": {
+        "files replaced": taken_out.model,
+        "other weights": taken_out.model,
+        "other floats": taken_out.model,
+        "two tensors exchanged": taken_out.model,
+        "an extra tensor": taken_out.model,
+        "a tensor twice": taken_out.model,
+        "a buffer in a file of its own": taken_out.model,
+        "a file that no record names": taken_out.model,
+        "a buffer's digest": taken_out.context,
+        "another type": taken_out.model,
+        "a file missing": taken_out.model,
+    },
+    "model_planted": {
+        "beside a close record": taken_out.model,
+        "beside an unfinished run": taken_out.model,
+        "beside a prefix": taken_out.model,
+    },
+    "proof_bytes": {
+        "a byte more": taken_out.proof_length,
+        "a byte less": taken_out.one_proof,
+        "nothing": taken_out.one_proof,
+        "a scalar plus its order": taken_out.one_proof,
+        "a coordinate plus its order": taken_out.one_proof,
+        "another than the record's": taken_out.one_proof,
+        "missing": taken_out.one_proof,
+    },
+    "bad_proof_in_sample": {
+        "in the sample": taken_out.one_proof,
+        "not in the sample": taken_out.sample(None),
+    },
+    "beacon_known": {"root ground for it": taken_out.sample(None)},
+    "huge_numbers": {"step 10^12": both(taken_out.order, statements())},
+    "links_and_pipes": {
+        "link for the records": taken_out.links,
+        "link for the checkpoint": taken_out.links,
+        "link for the folder log": taken_out.links,
+        "link for a proof": taken_out.links,
+        "link for the folder proofs": taken_out.links,
+        "link for the weights": taken_out.links,
+        "link for the folder model": taken_out.links,
+        "pipe for the records": taken_out.records_pipe,
+        "pipe for a proof": taken_out.proof_pipe,
+    },
+    "file_exchanged": {
+        "a proof between two reads": taken_out.read_once,
+        "the folder for a link": taken_out.links,
+    },
+    "other_circuit": {
+        "the circuit brought along": taken_out.own_circuit,
+        "its verifying key brought along": taken_out.own_key,
+    },
+    "first_state_not_zero": {
+        "first moment": taken_out.zeros,
+        "second moment": both(taken_out.zeros, taken_out.spoken),
+    },
+    "foreign_srs": {"moments and weights exchanged": taken_out.srs},
+}
+"""Without these checks an attempt is accepted, exit status 0. Where there are two, both stand in its way (the program says so)."""
+
+ELSEWHERE = {
+    ("log_resigned", "for an auditor who pins no key"): "there is no check: that is what the verdict says",
+    ("bad_proof_in_sample", "all proofs verified"): "the other attempts verify fewer",
+    ("huge_numbers", "a segment up to step 10^12"): "a bound on work: without it the verifier works for hours",
+    ("huge_numbers", "a block of 2^40 parameters"): "a bound on memory",
+    ("huge_numbers", "the same without a circuit"): "a bound on memory",
+    ("huge_numbers", "8193 large blocks without a circuit"): "a bound on work",
+    ("links_and_pipes", "folder for the checkpoint"): "there are no bytes to accept",
+    ("links_and_pipes", "socket for a proof"): "there are no bytes to accept",
+    **{("length_bombs", a.name): "see the tests of bounds below" for a in length_bombs.ATTEMPTS},
+    **{("path_traversal", name): "see test_the_reader_takes_plain_names_alone" for name in NAMES},
+}
+"""Attempts that win nothing when the check is gone, and why, or where that is tested."""
+
+
+def attempts_of(name: str) -> tuple[Attempt, ...]:
+    return getattr(import_module(f"attacks.{name}"), "ATTEMPTS", ())
+
+
+ALL = [pytest.param(n, a, id=f"{n}: {a.name}") for n in ON_RUNS for a in attempts_of(n)]
+WITH_CHECK = [
+    pytest.param(n, a, TAKEN_OUT[n][a.name], id=f"{n}: {a.name}")
+    for n in ON_RUNS
+    for a in attempts_of(n)
+    if (n, a.name) not in ELSEWHERE
+]
+
+
+@pytest.mark.parametrize(("name", "attempt"), ALL)
+def test_an_attack_is_refused_by_the_step_that_is_meant_to(scene: Scene, name: str, attempt: Attempt) -> None:
+    report = attempt.forge(scene).judged(scene.systems)
+    assert refusing_step(report) is attempt.step, refusal(report)
+    assert attempt.words in refusal(report)
+
+
+@pytest.mark.parametrize(("name", "attempt", "take_out"), WITH_CHECK)
+def test_it_passes_without_that_check(
+    scene: Scene, name: str, attempt: Attempt, take_out: TakenOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = attempt.forge(scene)
+    with monkeypatch.context() as patch:
+        report = take_out(patch, scene, submission).judged(scene.systems)
+    assert (report.exit_status, refusal(report)) == (0, "")
+
+
+def test_no_attempt_is_left_out_here() -> None:
+    attempts = {(name, attempt.name) for name in ON_RUNS for attempt in attempts_of(name)}
+    assert attempts == {(n, a) for n, cases in TAKEN_OUT.items() for a in cases} | set(ELSEWHERE)
+    programs = {path.stem for path in Path(attacks.__file__ or attacks.__path__[0]).rglob("*.py")}
+    assert {name for name in programs if hasattr(import_module(f"attacks.{name}"), "run")} == {*ON_RUNS, *ON_CIRCUITS}
+
+
+def test_the_victim_itself_is_accepted(scene: Scene) -> None:
+    with RunReader(scene.victim.path) as files:
+        report = Verifier(scene.policy, scene.systems).verify(files)
+    assert (report.verdict, report.exit_status) == ("L0, L1", 0)
+    assert report.findings[Step.MODEL].status is Status.PASSED
+    again = scene.submit(scene.victim.forgery())
+    for part in ("log/records.jsonl", "proofs/1-1"):  # the forger's tools change nothing by themselves
+        assert (again.path / part).read_bytes() == (scene.victim.path / part).read_bytes()
+    assert again.judged(scene.systems).exit_status == 0
+
+
+def test_a_key_brought_along_is_refused_by_two_steps(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    submission = other_circuit.key_brought_along(scene)
+    with monkeypatch.context() as patch:
+        report = taken_out.zeros(patch, scene, submission).judged(scene.systems)
+    assert refusing_step(report) is Step.PROOFS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reader_takes_plain_names_alone(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run" / "model" / "weights").mkdir(parents=True)
+    for secret in (tmp_path / "secret", tmp_path / "run" / "secret", tmp_path / "run" / "model" / "..\\secret"):
+        secret.write_bytes(b"secret")
+    (tmp_path / "run" / "model" / ".hidden").write_bytes(b"secret")
+    with RunReader(tmp_path / "run") as files:
+        with pytest.raises(VerificationError, match="is not the name of a published file"):
+            files.model_file(name)
+        with monkeypatch.context() as patch:
+            patch.setattr(reader, "check_plain_name", lambda name: None)
+            if name in ("..", "."):
+                with pytest.raises(VerificationError, match="not a regular file"):
+                    files.model_file(name)
+            else:
+                assert files.model_file(name)
+
+
+def _peak(submission: Submission, scene: Scene) -> int:
+    """The most memory, in bytes, that judging the submission takes beyond what is there."""
+    tracemalloc.start()
+    try:
+        submission.judged(scene.systems)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_record_is_not_read_further_than_its_bound(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    submission = scene.submit(scene.victim.forgery())
+    length_bombs.sparse(submission.path / LOG / RECORDS, 300 * MIB)
+    bounded = 3 * MAX_RECORD // MIB  # readline's own buffer grows by doubling
+    assert _peak(submission, scene) < bounded * MIB
+    with monkeypatch.context() as patch:
+        patch.setattr(RunReader.leaves, "__defaults__", (MAX_LOG, 2**40))
+        assert _peak(submission, scene) >= 300 * MIB
+
+
+def test_a_proof_is_not_read_beyond_its_bound(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    submission = scene.submit(scene.victim.forgery())
+    length_bombs.sparse(submission.path / "proofs" / "0-0", 100 * MIB)
+    assert _peak(submission, scene) < 10 * MIB
+    with monkeypatch.context() as patch:
+        patch.setattr(proofs, "MAX_PROOF", 2**40)
+        assert _peak(submission, scene) >= 100 * MIB
+
+
+def test_depth_is_measured_before_parsing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    submission = scene.submit(scene.victim.forgery())
+    length_bombs.deep_header(submission.path)
+    with monkeypatch.context() as patch:
+        patch.setattr(canonical, "_check_depth", lambda text, limit: None)
+        with pytest.raises(RecursionError):  # a traceback instead of a verdict
+            submission.judged(scene.systems)
+
+
+def test_a_log_of_empty_lines_costs_no_more_than_its_size(scene: Scene) -> None:
+    submission = scene.submit(scene.victim.forgery())
+    (submission.path / LOG / RECORDS).write_bytes(b"\n" * MIB)
+    report = submission.judged(scene.systems)
+    assert refusing_step(report) is Step.PARSE
+    assert _peak(submission, scene) < 3 * MIB
+
+
+@pytest.mark.parametrize("name", merkle_forgeries.FORGERIES)
+def test_a_forgery_in_the_tree_is_refused(scene: Scene, name: str) -> None:
+    forge, words = merkle_forgeries.FORGERIES[name]
+    with pytest.raises(VerificationError, match=words):
+        forge(scene.victim.forgery().leaves())
+
+
+def test_leaves_pass_for_nodes_without_their_prefix(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merkle, "leaf_hash", lambda data: sha256(data).digest())
+    monkeypatch.setattr(merkle, "node_hash", lambda left, right: sha256(left + right).digest())
+    merkle_forgeries.leaf_as_node(scene.victim.forgery().leaves())
+
+
+def test_nodes_pass_for_leaves_where_a_proof_may_be_short(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merkle, "_check_hashes", lambda *_: None)
+    merkle_forgeries.node_as_leaf_hash(scene.victim.forgery().leaves())
+
+
+def test_a_sample_misses_one_bad_proof_as_often_as_the_report_says(scene: Scene) -> None:
+    submission = bad_proof_in_sample.ATTEMPTS[-1].forge(scene)
+    report = submission.judged(scene.systems)
+    assert report.sample is not None
+    assert report.sample.miss_one == "1/2"
+    head = bad_proof_in_sample.unproved(scene).head()
+    drawn = [draw(PROOFS, SAMPLE, seed.to_bytes(4, "big"), head.root, head.size) for seed in range(2000)]
+    missed = sum(BAD not in sample for sample in drawn)
+    assert abs(missed - 1000) < 100  # four and a half standard deviations
+
+
+def test_a_beacon_known_early_is_worth_nothing_and_the_report_says_so(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = beacon_known.ground(scene)
+    fooled = taken_out.sample(None)(monkeypatch, scene, submission).judged(scene.systems)
+    assert (fooled.verdict, fooled.exit_status) == ("L0, L1-sampled", 0)
+    assert any("nothing shows that the trainer did not know the beacon" in limit for limit in fooled.limits)
+
+
+@pytest.mark.parametrize("value", nan_gradient.VALUES)
+def test_a_gradient_that_is_no_number_is_refused(value: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    gradient = nan_gradient.gradient(value)
+    with pytest.raises(GradientError, match="no exact step"):
+        formats.quantize_gradient(gradient, 0)
+    monkeypatch.setattr(formats, "_require_finite_gradient", lambda grad, name: None)
+    with np.errstate(invalid="ignore"):
+        integers, _ = formats.quantize_gradient(gradient, 0)
+    assert integers.dtype == np.int64  # some integer, which goes on to be proved
+
+
+def test_the_optimizer_takes_no_step_with_nan(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from zk_autograd.optim import ZKOptimizer
+
+    weight = torch.nn.Parameter(torch.tensor([0.5, -0.25, 1.0]))
+    with ZKOptimizer([("w", weight)], rule="sgd", lr=0.1, run=tmp_path / "run", prover="none") as optimizer:
+        weight.grad = torch.tensor([0.1, 0.2, 0.3])
+        optimizer.step()
+        before = weight.detach().clone()
+        weight.grad = torch.tensor([0.1, float("nan"), 0.3])
+        with pytest.raises(GradientError, match=r"w\[1\] is nan"):
+            optimizer.step()
+        assert torch.equal(weight, before)
+    with RunReader(tmp_path / "run") as files:
+        assert parse_log(files.leaves()).segments[-1].last == 1
+
+
+def test_the_command_refuses_a_stolen_run(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(scene.cache.folder))
+    stolen = proof_replayed.another_run(scene)
+    (thief,) = stolen.policy.keys
+    digest = scene.victim.srs.hex()
+    assert main([str(stolen.path), "--key", thief.encode(), "--srs-digest", digest]) == 1
+    trainer = scene.victim.signer.public_key.encode()
+    assert main([str(scene.victim.path), "--key", trainer, "--srs-digest", digest]) == 0
+
+
+def test_the_command_refuses_an_srs_that_lies_in_the_cache(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = scene.trapdoor_run
+    monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(made.cache.folder))
+    forged = foreign_srs.equivocated(scene)
+    key = scene.victim.signer.public_key.encode()
+    assert main([str(forged.path), "--key", key, "--srs-digest", scene.victim.srs.hex()]) == 3
+    assert main([str(forged.path), "--key", key, "--srs-digest", made.srs.hex()]) == 0

@@ -1,0 +1,309 @@
+"""`zk-train` as a function and, where it is interrupted or killed, as a process."""
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from zk_autograd.cli import train as command
+from zk_autograd.cli import verify
+from zk_autograd.cli.output import run_command
+from zk_autograd.core.errors import ProverError
+from zk_autograd.optim import keyfile
+from zk_autograd.prove.hashed.backend import HashedBackend
+
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.skipif(
+        find_spec("torch") is None or find_spec("sklearn") is None, reason="the [train] extra is not installed"
+    ),
+]
+
+STUCK = Path(__file__).with_name("stuck_training.py")
+Train = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user with a log key and an empty cache, in an empty folder."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(tmp_path / "cache"))
+    keyfile.create(keyfile.default_path(), "trainer")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+@pytest.fixture
+def zk_train(capsys: pytest.CaptureFixture[str]) -> Train:
+    """Runs the command; gives exit status, standard output and standard error."""
+
+    def run(*flags: str) -> tuple[int, str, str]:
+        status = command.main(flags)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def published(run: str | Path) -> bytes:
+    """The final integer weights."""
+    return (Path(run) / "model" / "weights.i64.safetensors").read_bytes()
+
+
+def test_run_is_trained_and_judged_by_the_line_that_it_prints(
+    zk_train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = zk_train("--prover", "none", "--out", "my run")
+    assert status == 0
+    lines = {line.split(maxsplit=1)[0]: line for line in out.splitlines() if line}
+    assert "logistic on breast-cancer: 31 parameters, 100 steps, seed 0" in lines["trained"]
+    assert float(lines["accuracy"].split()[1]) > 95
+    assert "nothing: the log holds salted hashes only (L0)" in lines["proved"]
+    assert "eps 0.000000119" in lines["rule"]
+    assert "\x1b" not in out + err
+    words = shlex.split(lines["zk-verify"])
+    assert words[0] == "zk-verify"
+    assert words[1] == lines["root"].split()[1]
+    assert verify.main(words[1:]) == 0
+    assert "verdict: L0\n" in capsys.readouterr().out
+
+
+def test_json_is_one_object_with_what_the_text_says(zk_train: Train) -> None:
+    status, out, _ = zk_train("--prover", "none", "--steps", "20", "--out", "run", "--json", "--rule", "adamw")
+    assert status == 0
+    found = json.loads(out)
+    assert out.count("\n") == 1
+    assert (found["run"], found["parameters"], found["steps"], found["steps_proved"]) == ("run", 31, 20, 0)
+    assert (found["rule"], found["proofs"], found["proof_bytes"]) == ("adamw", 0, 0)
+    assert found["root"].endswith("@5")  # header, genesis, two segments of at most 16 steps, close
+    assert found["test_accuracy"] > 0.8
+    assert found["verify"].startswith(f"zk-verify {found['root']} --from run --key ")
+
+
+def test_same_seed_gives_the_same_weights_and_another_seed_others(zk_train: Train) -> None:
+    flags = ("--prover", "none", "--steps", "10", "--model", "mlp", "--data", "digits")
+    for run, seed in (("one", "7"), ("two", "7"), ("other", "8")):
+        assert zk_train(*flags, "--seed", seed, "--out", run)[0] == 0
+    assert published("one") == published("two") != published("other")
+
+
+def test_default_place_is_a_new_folder_in_runs_and_weights_may_stay_private(zk_train: Train) -> None:
+    assert zk_train("--prover", "none", "--steps", "1", "--no-publish")[0] == 0
+    (run,) = Path("runs").iterdir()
+    assert list((run / "model").iterdir()) == []
+
+
+def test_momentum_makes_sgd_another_rule(zk_train: Train) -> None:
+    flags = ("--prover", "none", "--steps", "2", "--json", "--rule", "sgd", "--momentum", "0.5", "--lr", "0.0625")
+    assert json.loads(zk_train(*flags)[1])["rule"] == "sgd-momentum"
+
+
+# ---- how much it would be ------------------------------------------------------------------------------------------
+
+
+def test_dry_run_counts_proofs_and_writes_nothing(zk_train: Train) -> None:
+    status, out, _ = zk_train("--dry-run", "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert (found["proofs"], found["segments"], found["parameters"]) == (2, 2, 31)
+    status, out, _ = zk_train("--dry-run", "--model", "softmax", "--data", "digits", "--steps", "20")
+    assert "650 parameters, 20 steps of adam; " in out
+    assert "measured on two idle cores" in out
+    status, out, _ = zk_train("--dry-run", "--prover", "none", "--rule", "sgd", "--momentum", "0.9")
+    assert "sgd-momentum; no proofs" in out
+    assert list(Path().iterdir()) == []
+
+
+# ---- what it refuses -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "message"),
+    [
+        (["--steps", "0"], 2, "--steps is 0; it must be at least 1"),
+        (["--batch-size", "0"], 2, "--batch-size is 0"),
+        (["--batch-size", "457"], 2, "--batch-size 457 is more than the 456 training rows of breast-cancer"),
+        (["--seed", "-1"], 2, "--seed is -1"),
+        (["--lr", "fast"], 2, "lr of parameter group 0 is fast"),
+        (["--lr", "-1"], 2, "lr of parameter group 0 is -1; it must be a finite number"),
+        (["--lr", "1"], 2, "lr = 1 gives LR of step 1 out of range"),
+        (["--lr", "0.6", "--steps", "1000"], 2, "lr = 0.6 gives LR of step 1000 out of range"),
+        (["--rule", "sgd", "--lr", "2"], 1, "update of linear.weight[0] is 3293809152"),
+        (["--rule", "adam", "--momentum", "0.9"], 2, "rule adam has no momentum"),
+        (["--rule", "adam", "--weight-decay", "0.1"], 2, 'use rule="adamw"'),
+        (["--data", "digits"], 2, "the data have 10: use --model softmax"),
+        (["--grad-scale", "99"], 2, "grad_scale is 99"),
+        (["--key-file", "nokey"], 2, "there is no log key at nokey: make one with `zk-key new`"),
+        (["--out", ".."], 1, ".. exists already; choose another place"),
+        (["--resume", "nowhere"], 2, "there is no run at nowhere"),
+        (["--resume", "..", "--lr", "0.1"], 2, "leave out --lr"),
+        (["--resume", "..", "--dry-run"], 1, "has no private/train.json"),
+        (["--prover", "ezkl"], 2, "there is no SRS in the cache"),
+        (["--prover", "ezkl", "--srs", "nosrs"], 2, "SRS nosrs can't be read"),
+        (["--prover", "ezkl", "--rule", "adamw"], 2, "no circuit for the rule adamw"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    flags: list[str], status: int, message: str, zk_train: Train
+) -> None:
+    prover = [] if "--prover" in flags or "--resume" in flags else ["--prover", "none"]
+    found, out, err = zk_train(*flags, *prover)
+    assert found == status
+    assert message in err.splitlines()[-1]
+    assert err.splitlines()[-1].startswith("error: ")
+    assert out == ""
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("flags", [["--model", "gpt"], ["--rule", "rmsprop"], ["--grad-scale", "x"], ["--prover", "p"]])
+def test_wrong_flags_exit_2(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command.main(flags)
+    assert caught.value.code == 2
+    assert f"argument {flags[0]}: invalid" in capsys.readouterr().err
+
+
+def test_small_srs_is_refused(zk_train: Train) -> None:
+    Path("small.srs").write_bytes((4).to_bytes(4, "little") + bytes(2 * 64 * 2**4 + 4 * 64))
+    status, _, err = zk_train("--srs", "small.srs", "--out", "run")
+    assert status == 2
+    assert "is for 2^4 rows, the circuits need 2^16" in err
+    assert not Path("run").exists()
+
+
+def test_step_that_leaves_its_range_ends_the_run_where_it_is(zk_train: Train) -> None:
+    status, out, err = zk_train(
+        "--prover", "none", "--rule", "sgd", "--lr", "0.3", "--batch-size", "1", "--grad-scale", "-2", "--out", "run"
+    )
+    assert status == 1
+    assert out == ""
+    error, note = err.splitlines()[-1], err.splitlines()[-2]
+    assert error.startswith("error: update of linear.")
+    assert "run holds 42 steps and stays unfinished" in note
+    assert Path("run/log/records.jsonl").exists()
+
+
+class Broken(HashedBackend):
+    """Proves nothing."""
+
+    def prove(self, *arguments: Any) -> Any:
+        raise ProverError("no memory")
+
+
+def test_prover_that_fails_exits_1_and_the_run_is_resumed(zk_train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = command.parser().parse_args(["--prover", "none", "--steps", "20", "--out", "run"])
+    backend = Broken(31, 16)
+    assert run_command(lambda output: command.train(arguments, output, backend), json_output=False) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "error: " in shown.err
+    assert "no memory" in shown.err
+    assert "nothing is lost: `zk-train --resume run` goes on" in shown.err
+    assert zk_train("--resume", "run")[0] == 0
+    assert zk_train("--prover", "none", "--steps", "20", "--out", "whole")[0] == 0
+    assert published("run") == published("whole")
+    status, _, err = zk_train("--resume", "run")
+    assert status == 1
+    assert "complete" in err
+
+
+def test_changed_data_are_not_gone_on_with(zk_train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = command.parser().parse_args(["--prover", "none", "--steps", "20", "--out", "run"])
+    run_command(lambda output: command.train(arguments, output, Broken(31, 16)), json_output=False)
+    path = Path("run/private/train.json")
+    plan = json.loads(path.read_bytes())
+    path.write_bytes(path.read_bytes().replace(plan["secret"].encode(), b"00" * 32))  # as if the rows were others
+    status, _, err = zk_train("--resume", "run")
+    assert status == 1
+    assert "the data are not those that run was begun with" in err
+
+
+# ---- interrupted and killed ----------------------------------------------------------------------------------------
+
+
+def started(*command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Until the path is there. Fails if the process ends before."""
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def read_until(stream: IO[str] | None, words: str) -> str:
+    assert stream is not None
+    seen = ""
+    while words not in seen:
+        line = stream.readline()
+        assert line, f"ended without {words!r}: {seen}"
+        seen += line
+    return seen
+
+
+@pytest.mark.slow
+def test_killed_training_is_resumed_with_the_weights_of_one_that_was_not(zk_train: Train) -> None:
+    flags = ("--prover", "none", "--steps", "300", "--seed", "3")
+    process = started("-m", "zk_autograd.cli.train", *flags, "--out", "run")
+    wait_for(Path("run/private/segments/1"), process)
+    process.kill()
+    process.communicate()
+    assert not Path("run/private/close").exists()
+    status, _, err = zk_train("--resume", "run")
+    assert status == 0, err
+    assert zk_train(*flags, "--out", "whole")[0] == 0
+    assert published("run") == published("whole")
+
+
+@pytest.mark.slow
+def test_first_interrupt_closes_the_run_with_the_steps_that_were_made(capsys: pytest.CaptureFixture[str]) -> None:
+    process = started("-m", "zk_autograd.cli.train", "--prover", "none", "--steps", "1000000", "--out", "run", "--json")
+    wait_for(Path("run/private/segments/1"), process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "finishing this step, proving what is left and closing the run" in err
+    found = json.loads(out)
+    assert 16 <= found["steps"] < found["steps_asked"] == 1000000
+    assert verify.main(shlex.split(found["verify"])[1:]) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_second_interrupt_stops_at_once_and_the_run_is_resumed(zk_train: Train) -> None:
+    process = started(str(STUCK), "--prover", "none", "--steps", "20", "--out", "run", "--json")
+    wait_for(Path("run/private/segments/1/step-20"), process)
+    process.send_signal(signal.SIGINT)
+    read_until(process.stderr, "finishing this step")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "stopped after step 20; nothing is lost: `zk-train --resume run` goes on" in err
+    assert json.loads(out) == {"interrupted": True, "run": "run", "steps": 20, "resumable": True}
+    assert zk_train("--resume", "run")[0] == 0
+    assert zk_train("--prover", "none", "--steps", "20", "--out", "whole")[0] == 0
+    assert published("run") == published("whole")
+
+
+@pytest.mark.slow
+def test_help_does_not_wait_for_torch() -> None:
+    program = (
+        "import sys\nfrom zk_autograd.cli.train import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as e:\n    assert e.code == 0\n"
+        "print('loaded', *{m.partition('.')[0] for m in sys.modules})"
+    )
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert {"torch", "sklearn", "numpy", "ezkl"}.isdisjoint(run.stdout.split("loaded")[-1].split())
