@@ -84,7 +84,9 @@ def outcomes(names: Sequence[str]) -> Iterator[Outcome]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs them and prints a line for each."""
-    parser = argparse.ArgumentParser(prog="python -m attacks", description="Attacks zk-autograd's circuits, runs and verifier.")
+    parser = argparse.ArgumentParser(
+        prog="python -m attacks", description="Attacks zk-autograd's circuits, runs and verifier."
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="programs in attacks/ (default: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     arguments = parser.parse_args(argv)

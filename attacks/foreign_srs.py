@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from attacks.attempt import Attempt, Scene, Submission, outcome
+from attacks.forge import of_one_block
 from attacks.outcome import Outcome
 from attacks.trapdoor_run import SIZE
 from zk_autograd.core.formats import WEIGHT_BITS, IntArray
@@ -27,8 +28,8 @@ def equivocated(scene: Scene) -> Submission:
     """M_0 is not zero and shown to be; the weights published are none that a step gave, and open the last commitment."""
     made = scene.trapdoor_run
     run = made.forgery()
-    salts = {name: (made.zero_salt(name),) for name in made.header.states[1:]}
-    run.genesis = replace(run.genesis, zero_salts=salts)
+    salts = {name: made.zero_salt(name) for name in made.header.states[1:]}
+    run.genesis = replace(run.genesis, zero_salts=of_one_block(salts))
     run.publish(BACKDOOR, (made.weight_salt(BACKDOOR),))
     path = run.write(scene.place())
     return Submission(path, scene.policy, systems={"ezkl": EzklSystem(made.cache, installed_ezkl())})

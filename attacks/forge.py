@@ -148,6 +148,11 @@ def with_commitment(state: StateCommitments, name: str, block: int, commitment: 
     return {**state, name: tuple(blocks)}
 
 
+def of_one_block(commitments: Mapping[str, bytes]) -> StateCommitments:
+    """A state's commitments where there is one block."""
+    return {name: (commitment,) for name, commitment in commitments.items()}
+
+
 def model_files(header: Header, weights: IntArray, salts: Sequence[bytes]) -> dict[str, bytes]:
     """The published files of these weights."""
     return {

@@ -4,7 +4,6 @@ It takes the same states and gradients, commits to them in the same order, and m
 to the other. So any next state has a proof. Who verifies sees the difference in the digest and in the verifying key, and nowhere else.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from zk_autograd.core.constants import AdamConstants
+from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.backend import draw_salt, prove_tensors
@@ -19,11 +20,13 @@ from zk_autograd.prove.ezkl.build import RUN_ARGUMENTS
 from zk_autograd.prove.ezkl.catalogue import Circuit
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.field import MODULUS
-from zk_autograd.prove.ezkl.keys import Keys, make_srs
+from zk_autograd.prove.ezkl.keys import Cache, Keys, make_srs
 from zk_autograd.prove.ezkl.layout import Layout
 from zk_autograd.prove.ezkl.relations import SALTS
 from zk_autograd.prove.ezkl.verify import EzklVerifier, salt_elements
 from zk_autograd.prove.ezkl.witness import public_values
+from zk_autograd.verify.evidence import ProofChecker
+from zk_autograd.verify.systems import EzklChecker, EzklSystem, installed_ezkl
 
 LOGROWS = 12
 SECONDS = 600.0
@@ -49,12 +52,27 @@ class HollowCircuit(Circuit):
 
 
 class HollowVerifier(EzklVerifier):
-    """What an auditor would run who took circuit and verifying key from the run."""
+    """Verifies with the attacker's verifying key and SRS."""
 
     def __init__(self, circuit: HollowCircuit, keys: Keys) -> None:
         self.circuit = circuit
         self._keys = keys
         self._child = Child()
+
+
+class HollowSystem(EzklSystem):
+    """What an auditor would have who took the verifying key from the run, and `circuit` for their own."""
+
+    def __init__(self, cache: Cache, circuit: Circuit, verifier: HollowVerifier) -> None:
+        super().__init__(cache, installed_ezkl())
+        self._circuit = circuit
+        self._verifier = verifier
+
+    def circuit(self, name: str) -> Circuit:
+        return self._circuit
+
+    def checker(self, prover: Prover) -> ProofChecker:
+        return EzklChecker(self._verifier)
 
 
 @dataclass(frozen=True)
@@ -66,7 +84,7 @@ class HollowProver:
 
     @classmethod
     def imitate(cls, name: str, folder: Path) -> "HollowProver":
-        """One for the published circuit `name`; graph, SRS and keys, all of them the attacker's, go to the new folder `folder`."""
+        """One for the published Adam circuit `name`; graph, SRS and keys, all of them the attacker's, go to the new folder `folder`."""
         own, child = catalogue.load(name), Child()
         folder.mkdir(parents=True)
         keys = Keys(folder, folder / "srs")
@@ -90,7 +108,7 @@ class HollowProver:
         prover = cls(hollow, keys)
         zeros = {state: np.zeros(own.block, np.int64) for state in layout.relations.states}
         salts = {tensor: draw_salt() for tensor in layout.commitments}
-        constants = _no_ops(own)
+        constants = (AdamConstants.no_op(),) * own.steps
         length = len(prover.prove(Statement(bytes(32), 0, 1, 0, own.block, constants), zeros, zeros, salts))
         return cls(HollowCircuit(own.rule, own.block, own.steps, hollow.onnx, hollow.settings, length), keys)
 
@@ -102,7 +120,8 @@ class HollowProver:
         self, statement: Statement, before: Mapping[str, Any], after: Mapping[str, Any], salts: Mapping[str, bytes]
     ) -> bytes:
         """A proof that leads from any state to any other, each int64 of shape (block,); the gradients are zero."""
-        layout, values = self.circuit.layout, {}
+        layout = self.circuit.layout
+        values: dict[str, list[int]] = {}
         public = public_values(layout, self.circuit.code, statement.constants, statement.context_elements)
         for state in layout.relations.states:
             values[f"{state}_in"] = [int(v) for v in before[state]]
@@ -111,12 +130,6 @@ class HollowProver:
         values["aux"] = [*public, 1, 1]
         tensors = {name: [v % MODULUS for v in (*values[name], *salt_elements(salts[name]))] for name in layout.lengths}
         return prove_tensors(self.circuit, self.keys, Child(), tensors, seconds=SECONDS)
-
-
-def _no_ops(circuit: Circuit) -> Any:
-    from zk_autograd.core.constants import AdamConstants
-
-    return (AdamConstants.no_op(),) * circuit.steps
 
 
 def _graph(layout: Layout, name: str) -> bytes:

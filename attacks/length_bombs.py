@@ -2,8 +2,8 @@
 
 Gain: an auditor's machine that runs out of memory or time, and a verifier that dies with a traceback instead of a verdict.
 
-Why it fails: a file's size is compared with a bound before a byte of it is read, and again while it is read; a record's length likewise
-(step 1); a proof's, a published file's, and the number of published files (steps 7 and 10). JSON is measured for depth before
+Why it fails: a file's size is compared with a bound before a byte of it is read, and again while it is read; a record's length and the number
+of records likewise (step 1); a proof's, a published file's, and the number of published files (steps 7 and 10). JSON is measured for depth before
 it is parsed (step 1).
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from zk_autograd.run.layout import CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, proof_name
+from zk_autograd.run.reader import MAX_LEAVES
 from zk_autograd.verify.model import INTEGERS
 from zk_autograd.verify.report import Step
 
@@ -43,6 +44,11 @@ def deep_header(run: Path) -> None:
     (run / LOG / RECORDS).write_bytes(b"[" * DEPTH + b"]" * DEPTH + b"\n")
 
 
+def many_lines(run: Path) -> None:
+    """A record too many, all of them empty: each costs more to hold than to write."""
+    (run / LOG / RECORDS).write_bytes(b"\n" * (MAX_LEAVES + 1))
+
+
 def many_files(run: Path) -> None:
     """Thousands of files in model/."""
     for number in range(FILES):
@@ -62,6 +68,7 @@ ATTEMPTS = (
     Attempt("proof of 1 GiB", Step.PROOFS, _LARGE, _sparse(PROOFS, proof_name(0, 0), size=2**30)),
     Attempt("weights of 1 GiB", Step.MODEL, _LARGE, _sparse(MODEL, INTEGERS, size=2**30)),
     Attempt("header of a million brackets", Step.PARSE, "nested deeper than", _planted(deep_header)),
+    Attempt("millions of empty records", Step.PARSE, "has too many records", _planted(many_lines)),
     Attempt("thousands of published files", Step.MODEL, "too many files", _planted(many_files)),
 )
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 import numpy as np
 
 from attacks.attempt import Attempt, Scene, Submission, outcome
-from attacks.forge import Forgery
+from attacks.forge import Forgery, of_one_block
 from attacks.hollow import HollowProver
 from attacks.outcome import Outcome
 from attacks.trapdoor_run import MANIFEST
@@ -58,7 +58,7 @@ def _run(scene: Scene, hollow: HollowProver, digest: bytes) -> Forgery:
     salts = {name: draw_salt() for name in hollow.circuit.layout.commitments}
     proof = hollow.prove(statement, before, after, salts)
     shown = hollow.verifier.verify(statement, proof)
-    state_in, state_out = ({name: (c,) for name, c in end.items()} for end in (shown.state_in, shown.state_out))
+    state_in, state_out = of_one_block(shown.state_in), of_one_block(shown.state_out)
     genesis = Genesis(state_in, {name: (salts[f"{name}_in"],) for name in header.states[1:]})
     segment = replace(
         segment,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attacks.forge import Forgery
+from attacks.forge import Forgery, of_one_block
 from attacks.trapdoor import repaired, write_srs
 from attacks.victim import CIRCUIT, TRAINER, header_of
 from zk_autograd.core.formats import WEIGHT_BITS, IntArray
@@ -72,9 +72,7 @@ class TrapdoorRun:
 
     def forgery(self) -> Forgery:
         """The run, put together honestly but for M_0: the salts that should show zeros are those of what was committed to."""
-        state_in, state_out = (
-            {name: (c,) for name, c in end.items()} for end in (self.proof.state_in, self.proof.state_out)
-        )
+        state_in, state_out = of_one_block(self.proof.state_in), of_one_block(self.proof.state_out)
         salts = self.witness.salts
         genesis = Genesis(state_in, {name: (salts[f"{name}_in"],) for name in self.header.states[1:]})
         hashes = (sha256(self.proof.proof).digest(),)

@@ -6,26 +6,25 @@ were made for, as one would have who doesn't bind them to the header, the step o
 """
 
 import os
+import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from hashlib import sha256
 
 import pytest
 
 from attacks.attempt import Scene, Submission
-from attacks.hollow import HollowVerifier
+from attacks.hollow import HollowSystem
 from attacks.links_and_pipes import ELSEWHERE
-from zk_autograd.core import records
-from zk_autograd.core.formats import IntArray
-from zk_autograd.core.records import Log, Prover, Segment
+from attacks.victim import CIRCUIT
+from zk_autograd.core.records import Header, Log, Segment
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.prove.ezkl import catalogue
-from zk_autograd.run import files
 from zk_autograd.run.layout import LOG, PROOFS, RECORDS, proof_name
 from zk_autograd.run.reader import RunReader
 from zk_autograd.verify import chain, proofs, verifier
-from zk_autograd.verify.evidence import Circuit, Commitments, ProofChecker
+from zk_autograd.verify.evidence import ProofChecker
 from zk_autograd.verify.report import Finding, Status
 from zk_autograd.verify.systems import EzklSystem, installed_ezkl
 
@@ -84,7 +83,7 @@ def context(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> 
     digest = scene.victim.forgery().digest
     original = StatementBuilder.__init__
 
-    def init(self: StatementBuilder, header: records.Header, _: bytes) -> None:
+    def init(self: StatementBuilder, header: Header, _: bytes) -> None:
         original(self, header, digest)
 
     patch.setattr(StatementBuilder, "__init__", init)
@@ -153,41 +152,15 @@ def sample(beacon: str | None) -> TakenOut:
     return take_out
 
 
-class _Trusting(EzklSystem):
-    """Takes verifying keys, and perhaps circuits, from the attacker."""
-
-    def __init__(self, scene: Scene, own: Circuit) -> None:
-        super().__init__(scene.cache, installed_ezkl())
-        self._own = own
-        self._verifier = scene.hollow.verifier
-
-    def circuit(self, name: str) -> Circuit:
-        return self._own
-
-    def checker(self, prover: Prover) -> ProofChecker:
-        return _HollowChecker(self._verifier)
-
-
-class _HollowChecker:
-    def __init__(self, verifier: HollowVerifier) -> None:
-        self._verifier = verifier
-
-    def verify(self, statement: Statement, proof: bytes) -> Commitments:
-        return self._verifier.verify(statement, proof)
-
-    def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
-        return iter(self._verifier.commit_all(list(messages)))
-
-
 def own_circuit(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
     """The circuit is the verifier's own: here it is the run's, and so is the key."""
-    return replace(submission, systems={"ezkl": _Trusting(scene, scene.hollow.circuit)})
+    return replace(submission, systems={"ezkl": HollowSystem(scene.cache, scene.hollow.circuit, scene.hollow.verifier)})
 
 
 def own_key(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
     """The verifying key is made by the verifier: here it is the run's."""
-    own = EzklSystem(scene.cache, installed_ezkl()).circuit(scene.hollow.circuit.name)
-    return replace(submission, systems={"ezkl": _Trusting(scene, own)})
+    system = HollowSystem(scene.cache, catalogue.load(CIRCUIT), scene.hollow.verifier)
+    return replace(submission, systems={"ezkl": system})
 
 
 def read_once(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
@@ -197,9 +170,9 @@ def read_once(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -
     def twice(segment: Segment, block: int, statement: Statement, run: RunReader, checker: ProofChecker) -> None:
         first = run.proof(segment.index, block)
         changed = list(segment.proofs)
-        if records.sha256(first).digest() == changed[block]:
-            second = (Path(submission.path) / PROOFS / proof_name(segment.index, block)).read_bytes()
-            changed[block] = records.sha256(second).digest()
+        if sha256(first).digest() == changed[block]:
+            second = (submission.path / PROOFS / proof_name(segment.index, block)).read_bytes()
+            changed[block] = sha256(second).digest()
         original(replace(segment, proofs=tuple(changed)), block, statement, run, checker)
 
     patch.setattr(proofs, "_check", twice)
@@ -210,7 +183,7 @@ def regular(name: str) -> TakenOut:
     """A file is a regular one: here it may be a pipe, and somebody writes to it what the file held."""
 
     def take_out(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
-        patch.setattr(files.stat, "S_ISREG", lambda mode: True)
+        patch.setattr(stat, "S_ISREG", lambda mode: True)
         patch.setattr(os, "O_NONBLOCK", 0)
         path, data = submission.path / name, (submission.path / ELSEWHERE).read_bytes()
         threading.Thread(target=path.write_bytes, args=(data,), daemon=True).start()

@@ -215,3 +215,20 @@ def test_step5_weight_decay_that_no_circuit_shows(tmp_path: Path) -> None:
             refused(report, 5, "claims weight decay", record=2)
         else:
             assert report.failure is None
+
+
+def test_step7_constants_of_a_group_are_computed_once_for_all_its_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking for them again begins at step 1 again: a run of T steps would take T^2."""
+    asked: list[int] = []
+    constants = StatementBuilder.constants
+
+    def watched(self: StatementBuilder, group: int, first: int, last: int, lr: Any) -> Any:
+        asked.append(group)
+        return constants(self, group, first, last, lr)
+
+    monkeypatch.setattr(StatementBuilder, "constants", watched)
+    for groups in (1, 2):
+        asked.clear()
+        log = parse_log(honest("none", groups=groups).leaves())
+        statements = StatementBuilder(log.header, log.header_digest).of_segment(log.segments[0])
+        assert (len(statements), sorted(asked)) == (2, list(range(groups)))

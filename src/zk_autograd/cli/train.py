@@ -134,12 +134,14 @@ def _optimizer(
 ) -> "ZKOptimizer":
     from zk_autograd.optim import ZKOptimizer
     from zk_autograd.workload import data, models
+    from zk_autograd.workload.plan import EPS
 
     committed = data.commitment(loop.data.train, plan.secret, seed=plan.seed, batch_size=plan.batch_size)
     optimizer = ZKOptimizer(
         loop.model.named_parameters(),
         plan.rule,
         plan.lr,
+        eps=EPS if plan.rule in (Rule.ADAM, Rule.ADAMW) else None,
         momentum=plan.momentum or None,
         weight_decay=plan.weight_decay or None,
         grad_scale=plan.grad_scale,

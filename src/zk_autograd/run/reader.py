@@ -18,6 +18,9 @@ from zk_autograd.run.files import open_bounded, open_folder, read_bounded
 from zk_autograd.run.layout import CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, proof_name
 
 MAX_LOG = 4 * 2**30
+MAX_LEAVES = 2**22
+"""Records of a log. Without it a file of empty lines would take eight times its size in memory, and an hour to read."""
+
 MAX_PROOF = 64 * 2**20
 MAX_MODEL_FILE = 64 * 2**30
 
@@ -73,6 +76,10 @@ class RunReader:
                         record=len(leaves),
                         expected=f"a newline after at most {record_limit} bytes",
                         found=found,
+                    )
+                if len(leaves) == MAX_LEAVES:
+                    raise VerificationError(
+                        f"{RECORDS} has too many records", expected=f"at most {MAX_LEAVES}", found="more"
                     )
                 leaves.append(line[:-1])
             return leaves

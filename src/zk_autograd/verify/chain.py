@@ -43,9 +43,7 @@ def check_chain(log: Log, basis: Basis, progress: Progress) -> Finding:
     ]
     short = sum(s.last - s.first + 1 < header.prover.steps for s in log.segments)
     if short:
-        sentences.append(
-            f"segments with fewer than the circuit's {header.prover.steps} steps, filled up with no-ops: {short}"
-        )
+        sentences.append(f"segments with fewer than {header.prover.steps} steps, filled up with no-ops: {short}")
     if log.close is None:
         sentences.append("no close record: the run is unfinished")
     else:

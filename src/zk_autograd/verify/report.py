@@ -180,7 +180,11 @@ def printable(line: str) -> str:
 
 def _wrapped(sentences: tuple[str, ...], width: int, indent: str) -> list[str]:
     rest = " " * len(indent)
-    return [line for s in sentences for line in wrap(s, width, initial_indent=indent, subsequent_indent=rest)]
+    return [
+        line
+        for s in sentences
+        for line in wrap(s, width, initial_indent=indent, subsequent_indent=rest, break_on_hyphens=False)
+    ]
 
 
 def _failure(error: VerificationError) -> dict[str, Any]:

@@ -18,6 +18,8 @@ FORMAT = "zk-autograd/train/v0"
 FILE = "train.json"
 
 MAX_STEPS = 2**40
+EPS = "0.000001"
+"""Of the rules with one: at grad_scale 0 the formats hold it, and torch's 1e-8 they would not."""
 
 _MAX_BYTES = 2**16
 _DEFAULT_LR = {
