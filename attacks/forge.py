@@ -24,6 +24,7 @@ from zk_autograd.core.records import (
     Close,
     Genesis,
     Header,
+    Record,
     Segment,
     StateCommitments,
     header_digest,
@@ -75,7 +76,12 @@ class Forgery:
 
     def leaves(self) -> list[bytes]:
         """The records' bytes."""
-        records = [self.header, self.genesis, *self.segments, *([] if self.close is None else [self.close])]
+        records: list[Record] = [
+            self.header,
+            self.genesis,
+            *self.segments,
+            *([] if self.close is None else [self.close]),
+        ]
         return [to_bytes(record) for record in records]
 
     def head(self) -> TreeHead:

@@ -37,7 +37,7 @@ class HollowLayout(Layout):
     """The layout of the circuit that is imitated, but for `aux`: the public values, the two ones at the end of them, and salts."""
 
     @property
-    def lengths(self) -> dict[str, int]:  # type: ignore[override]
+    def lengths(self) -> dict[str, int]:
         whole = Layout(self.relations, self.block, self.steps).lengths
         return {**whole, "aux": self.public_length + 2 + SALTS}
 
@@ -47,7 +47,7 @@ class HollowCircuit(Circuit):
     """A hollow circuit with its own graph, settings and digest."""
 
     @property
-    def layout(self) -> HollowLayout:  # type: ignore[override]
+    def layout(self) -> HollowLayout:
         return HollowLayout(self.code.relations, self.block, self.steps)
 
 

@@ -3,13 +3,17 @@
 Gain: another training than the one that took place: steps left out after the fact, the early ones hidden, some counted twice.
 
 Why it fails: segments are numbered, steps follow on from 1, each state before is the state after the segment before, and all of the first
-state but W is zero (step 6). Renumbered segments would be refused by the context of their proofs as well (step 7).
+state but W is zero (step 6). Renumbered segments would be refused by the context of their proofs as well, and where a state stands still,
+so that its segment could be counted again with a fresh proof of it, the context alone refuses it (step 7).
 """
 
 from dataclasses import replace
 
+import numpy as np
+
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.forge import Forgery
+from attacks.hollow_run import SIZE, hollow_run
 from attacks.outcome import Outcome
 from zk_autograd.verify.report import Step
 
@@ -73,6 +77,21 @@ def repeated(scene: Scene) -> Submission:
     return scene.submit(run)
 
 
+def repeated_with_another_proof(scene: Scene) -> Submission:
+    """The same step twice, the second time with another valid proof of it. The state stands still, so that the chain holds.
+
+    A standing state is had with gradients of zero under any circuit; here it is the hollow one, whose proofs take a second, and the
+    auditor takes it for their own.
+    """
+    made = hollow_run(scene, np.zeros(SIZE, np.int64), scene.hollow.circuit.digest)
+    run, again = made.forgery, made.prove()
+    first = run.segments[0]
+    run.segments.append(replace(first, index=1, first=first.last + 1, last=2 * first.last))
+    run.put_proof((1, 0), again)
+    run.close = replace(run.closing, last_step=2 * first.last, segments=2)
+    return replace(scene.submit(run), systems={"ezkl": made.system})
+
+
 def _drop_first(run: Forgery) -> None:
     kept = run.segments[1]
     length = kept.last - kept.first + 1
@@ -92,6 +111,7 @@ ATTEMPTS = (
     ),
     Attempt("the last left out", Step.CHAIN, "the final state of the close record is not", last_left_out),
     Attempt("the last repeated", Step.CHAIN, "a segment is not in its place", repeated),
+    Attempt("repeated with another proof", Step.PROOFS, "proof 1-0", repeated_with_another_proof),
 )
 
 

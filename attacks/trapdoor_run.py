@@ -68,7 +68,8 @@ class TrapdoorRun:
     @property
     def weights(self) -> IntArray:
         """The weights after the step, int64 (16,)."""
-        return self.witness.states["W"][-1][:SIZE]
+        weights: IntArray = self.witness.states["W"][-1][:SIZE]
+        return weights
 
     def forgery(self) -> Forgery:
         """The run, put together honestly but for M_0: the salts that should show zeros are those of what was committed to."""

@@ -73,12 +73,14 @@ def header_of(prover: Prover, run: bytes, signer: Ed25519Signer, manifest: Manif
 
 def first_weights() -> IntArray:
     """The weights before the first step, int64 (40,)."""
-    return (np.random.default_rng(1).normal(0, 0.1, 40) * 2**WEIGHT_BITS).astype(np.int64)
+    weights: IntArray = (np.random.default_rng(1).normal(0, 0.1, 40) * 2**WEIGHT_BITS).astype(np.int64)
+    return weights
 
 
 def gradients() -> IntArray:
     """The steps' gradients, int64 (STEPS, 40)."""
-    return (np.random.default_rng(2).normal(0, 2**-6, (STEPS, 40)) * 2**GRADIENT_BITS).astype(np.int64)
+    rows: IntArray = (np.random.default_rng(2).normal(0, 2**-6, (STEPS, 40)) * 2**GRADIENT_BITS).astype(np.int64)
+    return rows
 
 
 def build(path: Path, cache: Cache, srs: bytes) -> Victim:

@@ -123,6 +123,15 @@ def statements(moved: Mapping[Place, Place] | None = None) -> TakenOut:
     return take_out
 
 
+def _of_first_segment(self: StatementBuilder, segment: Segment) -> list[Statement]:
+    return [_Moved.to(segment.index, s) for s in _OF_SEGMENT(self, replace(segment, index=0, first=1, last=1))]
+
+
+_OF_SEGMENT = StatementBuilder.of_segment
+place = _patching((StatementBuilder, "of_segment", _of_first_segment))
+"""Proofs are bound to segment and step: every segment's are taken for the first one's."""
+
+
 def proof_length(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
     """A proof has its circuit's length."""
     from zk_autograd.prove.ezkl import verify

@@ -59,6 +59,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "the first left out, genesis moved": both(taken_out.zeros, statements(SECOND_FIRST)),
         "the last left out": taken_out.end,
         "the last repeated": taken_out.order,
+        "repeated with another proof": taken_out.place,
     },
     "hyper_parameter_edited": {
         "lr in the header": taken_out.context,

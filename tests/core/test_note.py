@@ -42,7 +42,7 @@ C2SP_CHECKPOINT = """example.com/behind-the-sofa
 CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
 
 \u2014 example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
-"""  # noqa: E501
+"""
 
 ALICE = Ed25519Signer("zk-autograd/key", bytes(range(32)))
 BOB = Ed25519Signer("bob.example/key", bytes(range(32, 64)))

@@ -10,6 +10,7 @@ Commitments are texts of lower-case hexadecimal: 64 bytes for the EZKL backend (
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import accumulate
 from typing import TypeAlias
 
 from zk_autograd.core.canonical import Json, decode, encode
@@ -441,16 +442,16 @@ def check_layout(header: Header) -> None:
         raise VerificationError("two tensors of the manifest have one name")
     if [p.group for p in header.parameters] != sorted(p.group for p in header.parameters):
         raise VerificationError("the manifest's tensors are not in the order of their groups")
-    ends = [0] * len(header.groups)
+    sizes = [0] * len(header.groups)
     for p in header.parameters:
-        ends[p.group] = p.offset + p.size
+        sizes[p.group] += p.size
+    ends = list(accumulate(sizes))
     end = 0
     for index, b in enumerate(header.blocks):
         if b.offset != end or not 1 <= b.size <= header.prover.block or b.group >= len(header.groups):
             raise VerificationError(f"block {index} has a gap, an overlap or a wrong size")
         end += b.size
-        start = next((e for e in reversed(ends[: b.group]) if e), 0)
-        if b.offset < start or end > ends[b.group]:
+        if b.offset < ends[b.group] - sizes[b.group] or end > ends[b.group]:
             raise VerificationError(f"block {index} crosses a parameter group")
     if end != header.size:
         raise VerificationError("the blocks don't cover the parameters", expected=str(header.size), found=str(end))

@@ -1,0 +1,272 @@
+"""Records come back as they were written, and a reader refuses what no writer writes."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from zk_autograd.core import records
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import (
+    Block,
+    Close,
+    Data,
+    Genesis,
+    Group,
+    Header,
+    Parameter,
+    Prover,
+    Record,
+    Segment,
+    Unproved,
+    header_digest,
+    hyper_names,
+    parse,
+    parse_log,
+    to_bytes,
+)
+
+HYPER = {
+    "lr": "0.001",
+    "beta1": "0.9",
+    "beta2": "0.999",
+    "eps": "1e-08",
+    "weight_decay": "0.01",
+    "momentum": "0.9",
+}
+
+
+def header(rule: Rule = Rule.ADAM, **changes: Any) -> Header:
+    group = Group(tuple((n, HYPER[n]) for n in hyper_names(rule)), 30 if rule.value.startswith("sgd") else 0)
+    whole = Header(
+        run=bytes(range(16)),
+        package="0.1.0",
+        rule=rule,
+        grad_scale=-3,
+        schedule="recorded",
+        groups=(group, group),
+        parameters=(Parameter("a", (2, 3), 0, 6, 0), Parameter("b", (), 6, 1, 1)),
+        unproved=(Unproved("mean", "buffer", (3,), "float32", bytes(32)),),
+        size=7,
+        blocks=(Block(0, 0, 4), Block(0, 4, 2), Block(1, 6, 1)),
+        data=Data(b"", 10, "shuffled", 2, bytes(32)),
+        model_code=b"",
+        prover=Prover("none", "1", 4, 5),
+        keys=("key+01020304+AAAA",),
+    )
+    return replace(whole, **changes)
+
+
+def states(of: Header, byte: int) -> dict[str, tuple[bytes, ...]]:
+    return {name: (bytes([byte]) * 32,) * len(of.blocks) for name in of.states}
+
+
+def segment(of: Header, index: int = 0, first: int = 1, last: int = 3) -> Segment:
+    count = last - first + 1
+    return Segment(
+        index=index,
+        first=first,
+        last=last,
+        state_in=states(of, 1),
+        state_out=states(of, 2),
+        gradients=(bytes(32),) * 3,
+        batches=bytes(32),
+        lr=(("0.001", "0.5"),) * count,
+        proofs=(),
+        loss=("0.5", "", "1e-3"),
+        saturated=(0, 1, 2),
+    )
+
+
+def run() -> list[Record]:
+    h = header()
+    zero: dict[str, tuple[bytes, ...]] = {name: (bytes(32),) * 3 for name in ("M", "V")}
+    close = Close(3, 1, states(h, 2), (("w", bytes(32)),), (("config.toml", bytes(32)),))
+    return [h, Genesis(states(h, 1), zero), segment(h), close]
+
+
+@pytest.mark.parametrize("rule", list(Rule))
+def test_every_rules_header_comes_back(rule: Rule) -> None:
+    h = header(rule)
+    assert parse(to_bytes(h), None) == h
+
+
+@pytest.mark.parametrize("index", range(1, 4))
+def test_every_record_comes_back(index: int) -> None:
+    h, record = header(), run()[index]
+    assert parse(to_bytes(record), h) == record
+
+
+def test_an_ezkl_header_comes_back() -> None:
+    h = header(prover=Prover("ezkl", "23.0.5", 4, 5, "adam-n4-t5", bytes(32), b"\1" * 32))
+    assert parse(to_bytes(h), None) == h
+
+
+def edited(record: Record, path: str, value: object) -> bytes:
+    """The record's JSON with one field, named like `groups.0.lr`, exchanged (`...` takes it out)."""
+    whole = json.loads(to_bytes(record))
+    place: Any = whole
+    *steps, last = [int(p) if p.isdigit() else p for p in path.split(".")]
+    for step in steps:
+        place = place[step]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("format", "zk-autograd/run/v1"),
+        ("type", "footer"),
+        ("run", "00" * 15),
+        ("run", ...),
+        ("rule", "lion"),
+        ("grad_scale", 101),
+        ("grad_scale", True),
+        ("schedule", "cosine"),
+        ("size", 0),
+        ("size", 8),
+        ("size", 10**12),
+        ("more", 1),
+        ("groups.0.lr", "-1"),
+        ("groups.0.lr", "NaN"),
+        ("groups.0.lr", "1e999999999"),
+        ("groups.0.lr", 0.001),
+        ("groups.0.beta1", "1"),
+        ("groups.0.s", 30),
+        ("groups.0.momentum", "0.9"),
+        ("groups", []),
+        ("parameters.0.size", 5),
+        ("parameters.0.offset", 1),
+        ("parameters.0.shape", [2, 4]),
+        ("parameters.0.shape", [2**40, 2**40]),
+        ("parameters.0.group", 1),
+        ("parameters.1.group", 2),
+        ("parameters.1.name", "a"),
+        ("parameters.1.name", "mean"),
+        ("parameters.1.name", "\u0000"),
+        ("unproved.0.kind", "trained"),
+        ("unproved.0.sha256", "00"),
+        ("blocks", [[0, 0, 4], [0, 4, 2]]),
+        ("blocks", [[0, 0, 4], [0, 4, 3]]),
+        ("blocks", [[0, 0, 4], [0, 4, 2], [0, 6, 1]]),
+        ("blocks", [[0, 0, 4], [0, 4, 2], [1, 5, 1]]),
+        ("blocks", [[0, 0, 4], [0, 4, 2], [2, 6, 1]]),
+        ("blocks", [[0, 0, 4], [0, 4, 2], [1, 6, 1], [1, 7, 0]]),
+        ("blocks", [[0, 0, 5], [0, 5, 1], [1, 6, 1]]),
+        ("blocks", [[1, 0, 4], [0, 4, 2], [1, 6, 1]]),
+        ("data.count", -1),
+        ("data.root", "0" * 63),
+        ("data.extra", 1),
+        ("prover.backend", "snark"),
+        ("prover.circuit", "adam"),
+        ("prover.steps", 2**17),
+        ("prover.block", 0),
+        ("keys", []),
+        ("keys", ["k"] * 9),
+        ("chosen_by.initial_weights", "beacon"),
+        ("chosen_by.data_order", ...),
+    ],
+)
+def test_a_header_that_no_writer_writes_is_refused(path: str, value: object) -> None:
+    with pytest.raises(VerificationError):
+        parse(edited(header(), path, value), None)
+
+
+@pytest.mark.parametrize(
+    ("index", "path", "value"),
+    [
+        (1, "state.W", []),
+        (1, "state.B", ["00" * 32] * 3),
+        (1, "state.W.0", "00" * 31),
+        (1, "zero_salts.W", ["00" * 32] * 3),
+        (1, "zero_salts.M.0", "00" * 33),
+        (2, "index", -1),
+        (2, "index", 10**13),
+        (2, "first", 0),
+        (2, "last", 0),
+        (2, "last", 6),
+        (2, "last", 10**12),
+        (2, "gradients", ["00" * 32] * 2),
+        (2, "batches", "00"),
+        (2, "lr", []),
+        (2, "lr", [["0.1", "0.1"]] * 2),
+        (2, "lr.0", ["0.1"]),
+        (2, "lr.0.0", 1),
+        (2, "proofs", ["00" * 32] * 3),
+        (2, "claimed.loss", [""] * 4),
+        (2, "claimed.saturated.0", -1),
+        (2, "claimed.accuracy", "1"),
+        (2, "claimed", ...),
+        (3, "last_step", 2**41),
+        (3, "segments", -1),
+        (3, "model.w", "00"),
+        (3, "artefacts", {str(i): "00" * 32 for i in range(101)}),
+        (3, "artefacts", []),
+        (3, "state.V", ["00" * 32] * 4),
+        (3, "signature", ""),
+    ],
+)
+def test_another_record_that_no_writer_writes_is_refused(index: int, path: str, value: object) -> None:
+    with pytest.raises(VerificationError):
+        parse(edited(run()[index], path, value), header())
+
+
+def test_a_constant_schedule_has_no_rates() -> None:
+    h = header(schedule="constant")
+    with pytest.raises(VerificationError, match="lr"):
+        parse(to_bytes(segment(h)), h)
+    kept = replace(segment(h), lr=())
+    assert parse(to_bytes(kept), h) == kept
+
+
+def test_a_run_with_proofs_names_one_for_each_block() -> None:
+    h = header(prover=Prover("ezkl", "23.0.5", 4, 5, "adam-n4-t5", bytes(32), bytes(32)))
+    wide: dict[str, tuple[bytes, ...]] = {name: (bytes(64),) * 3 for name in h.states}
+    kept = replace(segment(h), state_in=wide, state_out=wide, gradients=(bytes(64),) * 3, proofs=(bytes(32),) * 3)
+    assert parse(to_bytes(kept), h) == kept
+    with pytest.raises(VerificationError, match="proofs"):
+        parse(to_bytes(replace(kept, proofs=(bytes(32),) * 2)), h)
+
+
+def test_a_log_has_its_records_in_their_places() -> None:
+    leaves = [to_bytes(r) for r in run()]
+    log = parse_log(leaves)
+    assert (log.header, log.genesis, *log.segments, log.close) == tuple(run())
+    assert log.header_digest == header_digest(leaves[0])
+    assert parse_log(leaves[:1]).genesis is None
+    for wrong, record in (
+        ([], None),
+        (leaves[1:], 0),
+        ([leaves[0], leaves[0]], 1),
+        ([leaves[0], leaves[2]], 1),
+        ([*leaves[:2], leaves[1]], 2),
+        ([*leaves, leaves[2]], 4),
+        ([*leaves, leaves[3]], 4),
+    ):
+        with pytest.raises(VerificationError) as raised:
+            parse_log(wrong)
+        assert raised.value.record == record
+
+
+def test_many_groups_and_blocks_are_read_in_linear_time() -> None:
+    group = Group(tuple((n, HYPER[n]) for n in hyper_names(Rule.ADAM)), 0)
+    count = 100_000
+    h = header(
+        groups=(group,) * 1000,
+        parameters=(Parameter("a", (count,), 0, count, 999),),
+        blocks=tuple(Block(999, i, 1) for i in range(count)),
+        size=count,
+    )
+    records.check_layout(h)
+
+
+def test_the_digest_binds_every_byte_of_the_header() -> None:
+    leaf = to_bytes(header())
+    assert header_digest(leaf) != header_digest(leaf + b" ")
+    assert header_digest(leaf) != header_digest(to_bytes(header(run=bytes(16))))
