@@ -1,5 +1,6 @@
 """Every attack on a run is refused by the step that is meant to refuse it, and passes without that step's check."""
 
+import json
 import tracemalloc
 from hashlib import sha256
 from importlib import import_module
@@ -20,6 +21,7 @@ from attacks import (
     proof_replayed,
 )
 from attacks.__main__ import ON_CIRCUITS, ON_RUNS
+from attacks.__main__ import main as program
 from attacks.attempt import Attempt, Scene, Submission, refusal, refusing_step
 from attacks.bad_proof_in_sample import BAD, PROOFS, SAMPLE
 from attacks.path_traversal import NAMES
@@ -202,6 +204,14 @@ def test_no_attempt_is_left_out_here() -> None:
     assert attempts == {(n, a) for n, cases in TAKEN_OUT.items() for a in cases} | set(ELSEWHERE)
     programs = {path.stem for path in Path(attacks.__file__ or attacks.__path__[0]).rglob("*.py")}
     assert {name for name in programs if hasattr(import_module(f"attacks.{name}"), "run")} == {*ON_RUNS, *ON_CIRCUITS}
+
+
+def test_the_program_says_what_became_of_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program(["no_op_gradient", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["name"], told["refused"]) == ("a hidden gradient in a no-op", True)
+    with pytest.raises(SystemExit):
+        program(["no_such_attack"])
 
 
 def test_the_victim_itself_is_accepted(scene: Scene) -> None:

@@ -15,7 +15,7 @@ MAX_EXPONENT = 400
 """A decimal's first digit stands below 10^400 and its last one not below 10^-400: more than a float64 can
 need."""
 
-_DECIMAL = re.compile(r"([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+_DECIMAL = re.compile(r"([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?")
 _SHOWN = 40  # characters of a foreign text that a message repeats
 
 
