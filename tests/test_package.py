@@ -82,9 +82,7 @@ def test_lock_holds_each_requirement_in_its_range(name: str) -> None:
     versions = locked_versions(name)
     for requirement in declared_requirements(LOCKS[name]):
         version = versions.get(canonicalize_name(requirement.name), "0")
-        assert version in requirement.specifier, (
-            f"{name}.txt has version {version}, not {requirement}: run make lock"
-        )
+        assert version in requirement.specifier, f"{name}.txt has version {version}, not {requirement}: run make lock"
 
 
 def test_locks_agree_with_each_other() -> None:

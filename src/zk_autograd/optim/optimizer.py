@@ -25,7 +25,7 @@ from zk_autograd.optim.header import NO_DATA, HeaderParts
 from zk_autograd.optim.note import Note, batch_digest, loss_text
 from zk_autograd.optim.options import Number, check_names, choose_rule, exact, read_options
 from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
-from zk_autograd.optim.proving import backend_for_new_run
+from zk_autograd.optim.proving import backend_for_new_run, require_provable
 from zk_autograd.optim.schedule import named_schedule, place
 from zk_autograd.optim.trajectory import CoarseEps, Trajectory
 from zk_autograd.prove.hashed.backend import HashedBackend
@@ -142,6 +142,7 @@ class ZKOptimizer(torch.optim.Optimizer):
             self._trajectory.resume(Path(run), prover, key, on_event)
         elif run is not None:
             recording.check_place(Path(run))
+            require_provable(prover, options)
             signers = recording.signers_of(key)
             sizes = [manifest.group_size(i) for i in range(len(groups))]
             backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps)

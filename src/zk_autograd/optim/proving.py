@@ -7,6 +7,8 @@ from pathlib import Path
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
+from zk_autograd.optim.options import GroupOptions
+from zk_autograd.optim.schedule import place
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.protocol import Backend
 
@@ -36,6 +38,19 @@ def backend_for_new_run(
 
     circuit = catalogue.choose(rule.value, group_sizes, expected_steps)
     return EzklBackend(circuit, srs_digest(srs))
+
+
+def require_provable(prover: str | Backend, options: Sequence[GroupOptions]) -> None:
+    """Raises UsageError for hyper-parameters that the prover's circuits have no line for: the steps would be refused later."""
+    if (prover if isinstance(prover, str) else prover.prover.backend) != "ezkl":
+        return
+    for index, group in enumerate(options):
+        decay = group.values.get("weight_decay")
+        if decay is not None and decay.fraction != 0:
+            raise UsageError(
+                f"weight_decay of {place(index)} is {decay.text}, and the EZKL circuits prove steps without it: set it to 0, or "
+                "choose the prover none"
+            )
 
 
 def backend_of_run(recorded: Prover, prover: str | Backend) -> Backend:
