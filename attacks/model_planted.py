@@ -3,7 +3,8 @@
 Gain: a backdoor beside the verdict `L0, L1`. The trainer closes a run without publishing a model and adds files later; or anybody else
 takes an older checkpoint, which the trainer signed, and the records under it: an unfinished run, in whose folder they put a model.
 
-Why it fails: files in model/ that the log's close record doesn't name are covered by nothing (step 10).
+Why it fails: files in model/ that a close record doesn't name are refused (step 10); where the view has no close record, nothing covers them, and
+the verdict is less than was asked for (step 11, exit status 3).
 """
 
 from dataclasses import replace
@@ -49,9 +50,9 @@ def _plant(scene: Scene, run: Forgery) -> None:
 
 
 ATTEMPTS = (
-    Attempt("beside a close record", Step.MODEL, "covered by nothing", beside_a_close_record),
-    Attempt("beside an unfinished run", Step.MODEL, "covered by nothing", beside_an_unfinished_run),
-    Attempt("beside a prefix", Step.MODEL, "covered by nothing", beside_a_prefix),
+    Attempt("beside a close record", Step.MODEL, "nothing covers them", beside_a_close_record),
+    Attempt("beside an unfinished run", Step.VERDICT, "no record in this view names", beside_an_unfinished_run),
+    Attempt("beside a prefix", Step.VERDICT, "no record in this view names", beside_a_prefix),
 )
 
 

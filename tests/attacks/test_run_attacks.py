@@ -164,16 +164,7 @@ def attempts_of(name: str) -> tuple[Attempt, ...]:
     return getattr(import_module(f"attacks.{name}"), "ATTEMPTS", ())
 
 
-WORKS = pytest.mark.xfail(
-    strict=True,
-    reason="files in model/ that no record names don't keep a run from exit status 0; the report mentions them",
-)
-
-ALL = [
-    pytest.param(n, a, id=f"{n}: {a.name}", marks=WORKS if n == "model_planted" else ())
-    for n in ON_RUNS
-    for a in attempts_of(n)
-]
+ALL = [pytest.param(n, a, id=f"{n}: {a.name}") for n in ON_RUNS for a in attempts_of(n)]
 WITH_CHECK = [
     pytest.param(n, a, TAKEN_OUT[n][a.name], id=f"{n}: {a.name}")
     for n in ON_RUNS

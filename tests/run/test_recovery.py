@@ -335,6 +335,18 @@ def test_steps_that_lead_elsewhere_are_not_proved(run: Path) -> None:
     assert backend.proved == 0
 
 
+def test_steps_that_the_writer_could_not_have_written_are_refused(run: Path) -> None:
+    writer = resume(run)
+    writer.abandon()
+    journal = Journal(Layout(run).segments, writer.header, writer.header_digest, Files())
+    step = journal.step(2, 5)
+    journal.write_step(2, replace(step, lr=("0.1", "0.1")))
+    refused(run, "segments/2 is missing, torn or altered .step 5 has 2 learning rates")
+    for number in (5, 6, 7):
+        journal.write_step(2, replace(step, number=number))
+    refused(run, "segments/2 is missing, torn or altered .its steps have a gap, or are too many")
+
+
 def test_settled_segments_may_lose_their_journal(run: Path) -> None:
     for segment in ("0", "1"):
         shutil.rmtree(run / "private" / "segments" / segment)

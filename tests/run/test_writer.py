@@ -18,6 +18,7 @@ from tests.run.trainer import (
     SIGNER,
     SIZE,
     STEPS,
+    FailingFiles,
     FaultyProver,
     TracedFiles,
     audit,
@@ -439,6 +440,46 @@ def test_another_prover_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"the run's prover is .*; use the version, circuit and SRS that began the run"):
         resume(tmp_path / "run", FaultyProver())
     resume(tmp_path / "run").abandon()  # the lock was released
+    backend = FaultyProver()
+    with pytest.raises(RunError):
+        resume(tmp_path / "run", backend)
+    assert backend.stopped.is_set()
+
+
+def test_a_failed_creation_leaves_nothing_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for write in ("write private/header #0", "append log/records.jsonl #1"):
+        with pytest.raises(RunError, match="was lost"):
+            create(tmp_path / "run", files=FailingFiles(tmp_path / "run", write, "lost"))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_no_step_follows_a_failed_write(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    writer = create(run, files=FailingFiles(run, "write private/segments/0/step-2 #0", "lost"))
+    writer.append(gradients(1))
+    with pytest.raises(RunError, match="step-2 #0 failed"):
+        writer.append(gradients(2))
+    for use in (lambda: writer.append(gradients(2)), writer.drain, writer.close):
+        with pytest.raises(RunError, match=r"takes no more steps after a failed write .*; abandon it and resume it"):
+            use()
+    writer.abandon()
+    assert resumed_step(run) == 1
+
+
+def test_a_failed_sealing_while_resuming_leaves_no_thread(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for n, start in enumerate((create, resume)):
+        files = FailingFiles(run, "write private/segments/1/start #0", "lost")
+        with pytest.raises(RunError, match="start #0 failed"):
+            train(start(run, files=files), 2 + n)
+    assert [thread.name for thread in threading.enumerate() if thread.name == "proving"] == []
+
+
+def resumed_step(run: Path) -> int:
+    writer = resume(run)
+    writer.abandon()
+    return writer.step
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_step6_more_steps_in_a_short_segment_than_were_proved(tmp_path: Path) ->
 
 def test_step6_unfinished_run(tmp_path: Path) -> None:
     run = honest()
-    run.close = None
+    run.close, run.model = None, {}
     report = judge(run, tmp_path)
     assert report.exit_status == 0
     assert "no close record: the run is unfinished" in sentences(report)

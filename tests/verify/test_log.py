@@ -216,6 +216,7 @@ def test_step3_given_root_is_confirmed(run: Run, tmp_path: Path) -> None:
 
 def test_step3_records_after_the_given_root_do_not_exist(run: Run, tmp_path: Path) -> None:
     head = TreeHead(run.root(4), 4)
+    run.model = {}  # published later, and nothing covers it in this view (step 10)
     report = judge(run, tmp_path, replace(LOG_POLICY, head=head))
     assert report.exit_status == 0
     assert report.summary is not None
@@ -244,7 +245,7 @@ def test_step3_given_root_is_not_covered_by_the_checkpoint(run: Run, tmp_path: P
 
 
 def test_step3_records_after_the_checkpoint_do_not_count(run: Run, tmp_path: Path) -> None:
-    run.signed = 4
+    run.signed, run.model = 4, {}
     run.tail = b"not even a record\n"
     report = judge(run, tmp_path, LOG_POLICY)
     assert report.exit_status == 0

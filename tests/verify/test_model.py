@@ -297,11 +297,21 @@ def test_step10_not_published(run: Run, tmp_path: Path) -> None:
     assert (finding.status, finding.sentences) == (Status.ABSENT, ("not published: the close record names no model",))
 
 
-def test_step10_files_that_no_close_record_names_are_covered_by_nothing(run: Run, tmp_path: Path) -> None:
+def test_step10_files_of_a_run_that_was_closed_without_a_model_are_refused(run: Run, tmp_path: Path) -> None:
+    model, run.model = run.model, {}
+    run.name_model()
+    run.model = model
+    refused(judge(run, tmp_path), 10, "nothing covers them", record=RECORD)
+
+
+def test_step10_files_of_a_run_without_a_close_record_keep_the_verdict_from_being_complete(
+    run: Run, tmp_path: Path
+) -> None:
     run.close = None
-    finding = judge(run, tmp_path).findings[Step.MODEL]
-    assert finding.status is Status.ABSENT
-    assert f"what lies in model/ is covered by nothing: '{OPENING}', '{F32}', '{I64}'" in finding.sentences[0]
+    report = judge(run, tmp_path)
+    assert report.findings[Step.MODEL].status is Status.NOT_SHOWN
+    assert report.exit_status == 3
+    assert any("model/ holds files that no record" in why for why in report.missing)
 
 
 def test_step10_without_an_allowed_srs_the_weights_are_not_opened(tmp_path: Path) -> None:

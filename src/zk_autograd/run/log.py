@@ -39,8 +39,7 @@ class RunLog:
                 f"{self._records} has {len(self._found)} records and its checkpoint speaks of {head.size}: "
                 "restore it from a copy"
             )
-        self.leaves = tuple(self._found)
-        """The records that were found, for the recovery; emptied by `forget`."""
+        self._leaves = list(self._found)
         for _ in range(head.size if head else 0):
             self._tree.append(leaf_hash(self._found.popleft()))
         if head and head.root != self._tree.root():
@@ -65,9 +64,10 @@ class RunLog:
         """Whether the next record is there already, from before a crash, and must be confirmed by `put`."""
         return bool(self._found)
 
-    def forget(self) -> None:
-        """Frees `leaves`."""
-        self.leaves = ()
+    def take_leaves(self) -> list[bytes]:
+        """The records that the log was opened with, once: they may be many, and are not kept."""
+        leaves, self._leaves = self._leaves, []
+        return leaves
 
     def put(self, leaf: bytes) -> None:
         """The next record. If a crash left one in its place, it must be the same. RunError otherwise."""

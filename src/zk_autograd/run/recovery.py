@@ -53,7 +53,7 @@ def recover(
     The caller holds the lock. `signers` are in the order of the header's keys. Raises RunError as `RunWriter.resume` does.
     """
     log = RunLog(layout, header.origin, signers, files)
-    found = parse_found(log, leaf)
+    found = parse_found(log.take_leaves(), leaf)
     complete = found is not None and found.close is not None
     if complete and not log.confirms():
         raise RunError(f"{layout.root} is complete: it has a close record, and nothing can follow it")
@@ -73,7 +73,6 @@ def recover(
     except BaseException:
         backend.stop()
         raise
-    log.forget()
     return settlement, position
 
 
@@ -95,14 +94,14 @@ def read_header(layout: Layout) -> tuple[Header, bytes]:
     return header, leaf
 
 
-def parse_found(log: RunLog, header_leaf: bytes) -> records.Log | None:
+def parse_found(leaves: list[bytes], header_leaf: bytes) -> records.Log | None:
     """The records that the log was found with; None if it has none. RunError if they are not this run's."""
-    if not log.leaves:
+    if not leaves:
         return None
-    if log.leaves[0] != header_leaf:
+    if leaves[0] != header_leaf:
         raise RunError("the log's first record is not the header in the folder `private`; restore both from a copy")
     try:
-        return records.parse_log(log.leaves)
+        return records.parse_log(leaves)
     except VerificationError as error:
         raise RunError(f"the log can't be read: {error}; restore it from a copy") from error
 
@@ -158,7 +157,7 @@ def replay(header: Header, journal: Journal, settled: int, next_step: int) -> Po
     start = journal.start(newest)
     numbers = journal.steps(newest)
     if numbers != list(range(start.first, start.first + len(numbers))) or len(numbers) > header.prover.steps:
-        raise damaged(journal.path(newest), "its steps have a gap")
+        raise damaged(journal.path(newest), "its steps have a gap, or are too many")
     sequences = [header.sequence(group) for group in range(len(header.groups))]
     state, loop_state = start.state, start.loop_state
     for number in numbers:

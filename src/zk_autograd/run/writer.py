@@ -35,7 +35,7 @@ from zk_autograd.run.journal import Journal, Salts, Start, Step
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lock import RunLock
 from zk_autograd.run.proving import ProvingThread
-from zk_autograd.run.recovery import Position, read_header, recover, require_prover
+from zk_autograd.run.recovery import Position, read_header, recover
 from zk_autograd.run.settle import Settlement, leaf_of
 from zk_autograd.run.step import advance, first_state, frozen
 
@@ -97,7 +97,6 @@ class RunWriter:
         layout = Layout(path)
         state = first_state(header, weights)
         ordered = signers_in_order(signers, header)
-        require_prover(backend, header)
         files.make_dir(path)
         lock: RunLock | None = None
         try:
@@ -261,8 +260,8 @@ class RunWriter:
                     last_step=self.step,
                     segments=self.segments_done,
                     state=self._settlement.last,
-                    model=tuple((name, sha256(data).digest()) for name, data in sorted(model.items())),
-                    artefacts=tuple(sorted(others.items())),
+                    model=tuple((name, sha256(data).digest()) for name, data in model.items()),
+                    artefacts=tuple(others.items()),
                 )
             )
         self._end(f"{self.path} is complete")

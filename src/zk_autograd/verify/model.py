@@ -6,6 +6,9 @@ The close record names exactly three files by their SHA-256, and the folder hold
     opening.json              {"format": "zk-autograd/opening/v0", "W": [a salt for each block]}, canonical JSON
     weights.f32.safetensors   W * 2^-32, rounded to nearest, ties to even, once
 
+Files that nothing covers are a failure where the run is closed without a model. Where the view has no close record (an unfinished run,
+or a root from before its end), they keep the verdict from being complete: who asked for a level gets exit status 3, and why.
+
 Both have the tensors of the header's manifest, by name, shape and type, and no others: unproved tensors (buffers, frozen parameters)
 are not in them. The safetensors library accepts a header with one name twice, and readers differ in which they take: it is refused.
 """
@@ -29,6 +32,7 @@ from zk_autograd.verify.evidence import Missing, Progress, RunFiles
 from zk_autograd.verify.report import Finding, Status
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
+UNCOVERED = "model/ holds files that no record in this view names"
 OPENING_FORMAT = "zk-autograd/opening/v0"
 INTEGERS = "weights.i64.safetensors"
 FLOATS = "weights.f32.safetensors"
@@ -47,13 +51,17 @@ def check_model(log: Log, files: RunFiles, basis: Basis, progress: Progress) -> 
     if close is None or not close.model:
         why = "no close record" if close is None else "the close record names no model"
         left = files.model_names()
-        return Finding(
-            Status.ABSENT,
-            (
-                f"not published: {why}"
-                + (f"; what lies in model/ is covered by nothing: {_listed(left)}" if left else ""),
-            ),
-        )
+        if not left:
+            return Finding(Status.ABSENT, (f"not published: {why}",))
+        # Whoever reads a verdict takes what lies beside it for what was judged.
+        if close is not None:
+            raise VerificationError(
+                f"model/ holds files, and {why}: nothing covers them",
+                record=SEGMENT_RECORD + len(log.segments),
+                expected="no files",
+                found=_listed(left),
+            )
+        return Finding(Status.NOT_SHOWN, (f"{UNCOVERED}: {why}, so nothing covers {_listed(left)}",))
     try:
         return _check(log.header, close, files, basis, progress)
     except VerificationError as error:

@@ -25,7 +25,7 @@ from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.evidence import Missing, ProofSystem, RunFiles
 from zk_autograd.verify.limits import limits
 from zk_autograd.verify.log import LogView, check_log, check_signatures, parse
-from zk_autograd.verify.model import check_model
+from zk_autograd.verify.model import UNCOVERED, check_model
 from zk_autograd.verify.policy import Level, Policy
 from zk_autograd.verify.proofs import Proved, check_proofs
 from zk_autograd.verify.report import NOT_REACHED, Finding, Report, Status, Step, Summary
@@ -112,6 +112,8 @@ class Verifier:
                 missing.append(
                     "L1 was not reached: a sample reaches L1-sampled; verify all proofs, or give --accept-sample"
                 )
+        if findings[Step.MODEL].sentences[0].startswith(UNCOVERED):
+            missing.append(f"{UNCOVERED}: don't take them for what was judged, and judge a copy without them")
         asked = " and ".join(sorted(level.value for level in policy.require))
         findings[Step.VERDICT] = (
             Finding(Status.NOT_SHOWN, (f"asked for {asked}: not all of it was shown",))
