@@ -4,7 +4,7 @@ Gain: a backdoor beside the verdict `L0, L1`. The trainer closes a run without p
 takes an older checkpoint, which the trainer signed, and the records under it: an unfinished run, in whose folder they put a model.
 
 Why it fails: files in model/ that a close record doesn't name are refused (step 10); where the view has no close record, nothing covers them, and
-the verdict is less than was asked for (step 11, exit status 3).
+the verdict is less than was asked for (exit status 3).
 """
 
 from dataclasses import replace
@@ -51,8 +51,8 @@ def _plant(scene: Scene, run: Forgery) -> None:
 
 ATTEMPTS = (
     Attempt("beside a close record", Step.MODEL, "nothing covers them", beside_a_close_record),
-    Attempt("beside an unfinished run", Step.VERDICT, "no record in this view names", beside_an_unfinished_run),
-    Attempt("beside a prefix", Step.VERDICT, "no record in this view names", beside_a_prefix),
+    Attempt("beside an unfinished run", Step.MODEL, "no record in this view names", beside_an_unfinished_run),
+    Attempt("beside a prefix", Step.MODEL, "no record in this view names", beside_a_prefix),
 )
 
 

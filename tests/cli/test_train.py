@@ -147,7 +147,7 @@ def test_dry_run_counts_proofs_and_writes_nothing(zk_train: Train) -> None:
         (["--resume", "..", "--dry-run"], 1, "has no private/train.json"),
         (["--prover", "ezkl"], 2, "there is no SRS in the cache"),
         (["--prover", "ezkl", "--srs", "nosrs"], 2, "SRS nosrs can't be read"),
-        (["--prover", "ezkl", "--rule", "adamw"], 2, "no circuit for the rule adamw"),
+        (["--prover", "ezkl", "--rule", "sgd"], 2, "no circuit for the rule sgd"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -226,6 +226,8 @@ def test_step_after_close_is_refused() -> None:
 
 def test_weight_decay_that_no_circuit_shows_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     for groups in ([{"params": [("w", vector([0.5, 1.0]))], "weight_decay": 0.1}], [("w", vector([0.5, 1.0]))]):
-        with pytest.raises(UsageError, match=r"weight_decay of .* is 0\.1, and the EZKL circuits prove steps without it"):
+        with pytest.raises(
+            UsageError, match=r"weight_decay of .* is 0\.1, and the EZKL circuits prove steps without it"
+        ):
             ZKOptimizer(groups, "sgd", momentum=0.9, weight_decay=0.1, run=tmp_path / "run", prover="ezkl")
     assert not (tmp_path / "run").exists()

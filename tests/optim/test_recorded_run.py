@@ -356,7 +356,7 @@ def test_key_is_the_users_own_unless_one_is_named(home: Path) -> None:
     ("options", "message"),
     [
         ({"prover": "groth16"}, "no prover 'groth16'; choose \"ezkl\""),
-        ({"prover": "ezkl", "rule": "adamw"}, "no circuit for the rule adamw"),
+        ({"prover": "ezkl", "rule": "sgd"}, "no circuit for the rule sgd"),
         ({"prover": "ezkl"}, "no SRS in the cache: .*`zk-circuit srs --out FILE`"),
         ({"prover": "ezkl", "srs": "00" * 32}, "is not in .*srs: add it with --srs FILE"),
         ({"prover": "ezkl", "srs": "nowhere.srs"}, "SRS nowhere.srs can't be read"),

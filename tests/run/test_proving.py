@@ -174,6 +174,23 @@ def test_nothing_is_proved_after_the_run_was_abandoned(tmp_path: Path) -> None:
     assert [e for e in events if isinstance(e, ProofDone | ProofFailed)] == []
 
 
+def test_no_further_proof_is_begun_after_the_run_was_abandoned(tmp_path: Path) -> None:
+    started = threading.Event()
+
+    def finish_when_stopped(prover: FaultyProver) -> None:
+        started.set()
+        assert prover.stopped.wait(10)
+
+    backend = FaultyProver([finish_when_stopped])
+    writer = create(tmp_path / "run", backend)
+    train(writer, 3)
+    assert started.wait(10)
+    writer.abandon()
+    assert backend.proved == 1
+    finish(tmp_path / "run", backend)
+    assert backend.proved == 6
+
+
 def test_an_interrupt_while_draining_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
     def interrupt_and_hang(prover: FaultyProver) -> None:
         os.kill(os.getpid(), signal.SIGINT)

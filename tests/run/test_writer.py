@@ -469,10 +469,13 @@ def test_no_step_follows_a_failed_write(tmp_path: Path) -> None:
 
 def test_a_failed_sealing_while_resuming_leaves_no_thread(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    for n, start in enumerate((create, resume)):
-        files = FailingFiles(run, "write private/segments/1/start #0", "lost")
-        with pytest.raises(RunError, match="start #0 failed"):
-            train(start(run, files=files), 2 + n)
+    start = "write private/segments/1/start #0"
+    writer = create(run, files=FailingFiles(run, start, "lost"))
+    with pytest.raises(RunError, match="start #0 failed"):
+        train(writer, 2)
+    writer.abandon()
+    with pytest.raises(RunError, match="start #0 failed"):
+        resume(run, files=FailingFiles(run, start, "lost"))
     assert [thread.name for thread in threading.enumerate() if thread.name == "proving"] == []
 
 

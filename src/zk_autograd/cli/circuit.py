@@ -35,7 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--out", type=Path, metavar="FILE", help="make a random SRS (about 20 s) and write it there")
     what.add_argument("--add", type=Path, metavar="FILE", help="copy an SRS into the cache, where zk-train finds it")
     what.add_argument("--digest", type=Path, metavar="FILE", help="print the digest of an SRS file")
-    srs.add_argument("--logrows", type=int, default=16, metavar="K", help="size of a new SRS: 2^K rows (default and least: 16)")
+    srs.add_argument(
+        "--logrows", type=int, default=16, metavar="K", help="size of a new SRS: 2^K rows (default and least: 16)"
+    )
     srs.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
@@ -104,7 +106,9 @@ def _srs(arguments: argparse.Namespace, output: Output) -> int:
 
     if arguments.out is not None:
         if not LOGROWS <= arguments.logrows <= MAX_LOGROWS:
-            raise UsageError(f"--logrows {arguments.logrows}: the circuits need {LOGROWS}, and {MAX_LOGROWS} is the most")
+            raise UsageError(
+                f"--logrows {arguments.logrows}: the circuits need {LOGROWS}, and {MAX_LOGROWS} is the most"
+            )
         digest = make_srs(arguments.out, Child(), arguments.logrows)
         output.line(f"{digest.hex()}  {arguments.out}")
         output.note("whoever made this SRS can forge proofs under it: use it as an auditor, or for tests")

@@ -205,5 +205,5 @@ def _as_floats(tensor: torch.Tensor) -> FloatArray:
 
 def _digest(tensor: torch.Tensor) -> bytes:
     """SHA-256 of the values in C order, as they lie in memory."""
-    raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    raw = tensor.detach().cpu().reshape(-1).view(torch.uint8)
     return hashlib.sha256(raw.numpy().tobytes()).digest()

@@ -23,7 +23,9 @@ pytestmark = [pytest.mark.ezkl, pytest.mark.slow]
 Proved = tuple[EzklBackend, Statement, BlockWitness, BlockProof]
 
 
-@pytest.fixture(scope="module", params=[(Rule.ADAM, "adam-n32-t64", 5), (Rule.SGD_MOMENTUM, "sgd-momentum-n128-t32", 3)])
+@pytest.fixture(
+    scope="module", params=[(Rule.ADAM, "adam-n32-t64", 5), (Rule.SGD_MOMENTUM, "sgd-momentum-n128-t32", 3)]
+)
 def proved(request: pytest.FixtureRequest, ezkl_cache: Cache, srs_digest: bytes) -> Proved:
     rule, name, no_ops = request.param
     circuit = catalogue.load(name)

@@ -74,7 +74,12 @@ def test_an_unknown_circuit_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("sizes", "steps", "name"),
-    [([31], 100, "adam-n32-t64"), ([650], 20, "adam-n480-t4"), ([650], 32, "adam-n64-t32"), ([5, 5], 1, "adam-n32-t64")],
+    [
+        ([31], 100, "adam-n32-t64"),
+        ([650], 20, "adam-n480-t4"),
+        ([650], 32, "adam-n64-t32"),
+        ([5, 5], 1, "adam-n32-t64"),
+    ],
 )
 def test_a_run_takes_the_circuit_with_the_fewest_proofs(sizes: list[int], steps: int, name: str) -> None:
     chosen = choose("adam", sizes, steps)

@@ -130,7 +130,7 @@ def _mock(request: dict[str, Any]) -> Any:
 def _prove(request: dict[str, Any]) -> Any:
     import ezkl
 
-    ezkl.gen_witness(request["data"], request["compiled"], request["witness"], request["vk"], request["srs"])
+    ezkl.gen_witness(request["data"], request["compiled"], request["witness"])  # the commitments come with the proof
     ezkl.prove(request["witness"], request["compiled"], request["pk"], request["proof"], request["srs"])
     return str(json.loads(Path(request["proof"]).read_bytes())["hex_proof"])
 
