@@ -208,7 +208,7 @@ def test_other_hyper_parameters_are_fixed_by_the_first_step(name: str, value: ob
 
 def test_automatic_grad_scale_is_chosen_at_the_first_step_and_kept() -> None:
     parameter = vector([1.0, 1.0])
-    optimizer = ZKOptimizer([parameter], "sgd", 0.125)
+    optimizer = ZKOptimizer([parameter], "sgd", 0.125, grad_scale="auto")
     stepped(optimizer, parameter, 2.0**-20)
     stepped(optimizer, parameter, 2.0**-3)
     assert optimizer.header is not None
@@ -273,8 +273,8 @@ def test_state_dict_holds_integers_under_torchs_numbers_and_nothing_is_kept_twic
 
 def test_state_before_the_first_step_leaves_the_scale_open() -> None:
     parameter = vector([1.0])
-    state = ZKOptimizer([vector([2.0])], "adam").state_dict()
-    optimizer = ZKOptimizer([parameter], "adam")
+    state = ZKOptimizer([vector([2.0])], "adam", grad_scale="auto").state_dict()
+    optimizer = ZKOptimizer([parameter], "adam", grad_scale="auto")
     optimizer.load_state_dict(state)
     assert parameter.item() == 2.0
     assert optimizer.effective() == []

@@ -101,7 +101,6 @@ def _write_new(path: Path, text: str, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, mode)  # whatever the umask took away
             file.write(text)
             file.flush()
             os.fsync(descriptor)

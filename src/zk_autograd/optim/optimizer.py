@@ -48,7 +48,7 @@ class ZKOptimizer(torch.optim.Optimizer):
     * `params`: `model.named_parameters()`, or groups with such pairs under "params" and hyper-parameters of their own; frozen tensors are
       left out;
     * `rule`: "sgd" (with a momentum "sgd-momentum", with nesterov "sgd-nesterov"), "adam" or "adamw";
-    * `grad_scale`: gradients are multiplied by 2^`grad_scale` before they are rounded to multiples of 2^-28; "auto" chooses it at
+    * `grad_scale`: gradients are multiplied by 2^`grad_scale` before they are rounded to multiples of 2^-28, and saturate beyond +-4; "auto" chooses it at
       the first step from the gradients there;
     * `schedule`: "recorded" lets a scheduler change lr and records what it was, "constant" refuses a change;
     * `max_lr`: the largest lr that will be set, where no scheduler of torch says it; it chooses SGD's number format;
@@ -78,7 +78,7 @@ class ZKOptimizer(torch.optim.Optimizer):
         momentum: Number | None = None,
         nesterov: bool | None = None,
         max_lr: Number | None = None,
-        grad_scale: int | Literal["auto"] = "auto",
+        grad_scale: int | Literal["auto"] = 0,
         schedule: str = "recorded",
         run: str | Path | None = None,
         resume: bool = False,
