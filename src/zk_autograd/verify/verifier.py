@@ -112,7 +112,7 @@ class Verifier:
                 missing.append(
                     "L1 was not reached: a sample reaches L1-sampled; verify all proofs, or give --accept-sample"
                 )
-        if findings[Step.MODEL].sentences[0].startswith(UNCOVERED):
+        if any(sentence.startswith(UNCOVERED) for sentence in findings[Step.MODEL].sentences):
             missing.append(f"{UNCOVERED}: don't take them for what was judged, and judge a copy without them")
         asked = " and ".join(sorted(level.value for level in policy.require))
         findings[Step.VERDICT] = (
