@@ -104,6 +104,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
         TEXT.replace(SEED, SEED[:-2] + "9="),
         TEXT.replace(SEED, "!" + SEED[1:]),
         TEXT + "comment: no\n",
+        TEXT + "x",
         TEXT.encode() + b"\xff",
         TEXT + " " * 5000,
     ],

@@ -269,6 +269,9 @@ def test_state_dict_holds_integers_under_torchs_numbers_and_nothing_is_kept_twic
     assert state["state"][0]["W"].shape == model[0].weight.shape
     assert state["param_groups"][0]["params"] == list(range(6))
     assert not optimizer.state
+    before = optimizer.integers["W"]
+    state["state"][0]["W"].zero_()
+    np.testing.assert_array_equal(optimizer.integers["W"], before)
 
 
 def test_state_before_the_first_step_leaves_the_scale_open() -> None:

@@ -352,6 +352,16 @@ def test_key_is_the_users_own_unless_one_is_named(home: Path) -> None:
     assert optimizer.header.keys == (signer.public_key.encode(),)
 
 
+def test_prover_none_commits_to_a_group_at_a_time(tmp_path: Path, signer: Ed25519Signer) -> None:
+    groups = [{"params": [vector([1.0] * size)]} for size in (1, 3)]
+    optimizer = ZKOptimizer(groups, "sgd", run=tmp_path / "run", prover="none", key=signer, grad_scale=0)
+    optimizer.start()
+    optimizer.abandon()
+    assert optimizer.header is not None
+    assert optimizer.header.prover.block == 3
+    assert [b.size for b in optimizer.header.blocks] == [1, 3]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -32,9 +32,11 @@ def test_first_weights_are_a_function_of_the_seed() -> None:
     one = build(ModelName.MLP, 8, 3, 5).state_dict()
     torch.manual_seed(2)
     same, other = build(ModelName.MLP, 8, 3, 5).state_dict(), build(ModelName.MLP, 8, 3, 6).state_dict()
+    assert one["hidden.bias"][:8].tolist() != one["hidden.weight"][0].tolist()  # each has a stream of its own
     for name, values in one.items():
         assert torch.equal(values, same[name])
         assert not torch.equal(values, other[name])
+        assert len(set(values.reshape(-1).tolist())) == values.numel()
         assert values.abs().max() <= 1 / math.sqrt(32 if name.startswith("out") else 8)
 
 

@@ -56,6 +56,17 @@ def test_training_learns_and_notes_loss_and_rows() -> None:
     assert optimizer.losses[0] > 2 * optimizer.losses[-1]  # type: ignore[operator]
 
 
+def test_gradients_are_of_the_step_alone() -> None:
+    loop, fresh = two_clouds(), two_clouds()
+    for step in (1, 2):
+        loop.gradients(step, Recorder(loop.model))
+    fresh.gradients(2, Recorder(fresh.model))
+    for one, other in zip(loop.model.parameters(), fresh.model.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.equal(one.grad, other.grad)
+
+
 def test_training_in_two_parts_is_training_in_one() -> None:
     whole, parts = two_clouds(), two_clouds()
     whole.run(Recorder(whole.model), 1, 7, lambda step, loss: True)

@@ -93,7 +93,6 @@ def srs_digest(srs: str | Path | None) -> bytes:
         return digests[0]
     text = str(srs)
     if len(text) == 64 and not text.strip("0123456789abcdef") and not Path(text).exists():
-        cache.require_srs(bytes.fromhex(text))
         return bytes.fromhex(text)
     return cache.add_srs(Path(srs))
 
