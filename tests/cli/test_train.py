@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
@@ -17,8 +17,12 @@ from zk_autograd.cli import train as command
 from zk_autograd.cli import verify
 from zk_autograd.cli.output import run_command
 from zk_autograd.core.errors import ProverError
+from zk_autograd.core.records import parse_log
 from zk_autograd.optim import keyfile
 from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.run.reader import RunReader
+from zk_autograd.workload import data
+from zk_autograd.workload.names import DataName
 
 pytestmark = [
     pytest.mark.torch,
@@ -92,6 +96,19 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(zk_train: Trai
     for run, seed in (("one", "7"), ("two", "7"), ("other", "8")):
         assert zk_train(*flags, "--seed", seed, "--out", run)[0] == 0
     assert published("one") == published("two") != published("other")
+
+
+def test_header_commits_to_the_training_rows_and_the_seed(zk_train: Train) -> None:
+    assert zk_train("--prover", "none", "--steps", "1", "--seed", "7", "--batch-size", "32", "--out", "run")[0] == 0
+    from zk_autograd.workload import models
+
+    secret = bytes.fromhex(json.loads(Path("run/private/train.json").read_bytes())["secret"])
+    with RunReader(Path("run")) as reader:
+        header = parse_log(reader.leaves()).header
+    rows = data.load(DataName.BREAST_CANCER, 7).train
+    assert header.data == data.commitment(rows, secret, seed=7, batch_size=32)
+    assert header.schedule == "constant"
+    assert header.model_code == models.code_digest()
 
 
 def test_default_place_is_a_new_folder_in_runs_and_weights_may_stay_private(zk_train: Train) -> None:
@@ -229,10 +246,24 @@ def test_changed_data_are_not_gone_on_with(zk_train: Train, capsys: pytest.Captu
 # ---- interrupted and killed ----------------------------------------------------------------------------------------
 
 
-def started(*command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def started() -> Iterator[Start]:
+    """Starts Python with these arguments; what still runs at the end is killed."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        words = [sys.executable, *arguments]
+        pipe = subprocess.PIPE
+        processes.append(subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, start_new_session=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
@@ -255,8 +286,8 @@ def read_until(stream: IO[str] | None, words: str) -> str:
 
 
 @pytest.mark.slow
-def test_killed_training_is_resumed_with_the_weights_of_one_that_was_not(zk_train: Train) -> None:
-    flags = ("--prover", "none", "--steps", "300", "--seed", "3")
+def test_killed_training_is_resumed_with_the_weights_of_one_that_was_not(zk_train: Train, started: Start) -> None:
+    flags = ("--prover", "none", "--steps", "120", "--seed", "3")
     process = started("-m", "zk_autograd.cli.train", *flags, "--out", "run")
     wait_for(Path("run/private/segments/1"), process)
     process.kill()
@@ -269,7 +300,9 @@ def test_killed_training_is_resumed_with_the_weights_of_one_that_was_not(zk_trai
 
 
 @pytest.mark.slow
-def test_first_interrupt_closes_the_run_with_the_steps_that_were_made(capsys: pytest.CaptureFixture[str]) -> None:
+def test_first_interrupt_closes_the_run_with_the_steps_that_were_made(
+    started: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
     process = started("-m", "zk_autograd.cli.train", "--prover", "none", "--steps", "1000000", "--out", "run", "--json")
     wait_for(Path("run/private/segments/1"), process)
     process.send_signal(signal.SIGINT)
@@ -283,7 +316,7 @@ def test_first_interrupt_closes_the_run_with_the_steps_that_were_made(capsys: py
 
 
 @pytest.mark.slow
-def test_second_interrupt_stops_at_once_and_the_run_is_resumed(zk_train: Train) -> None:
+def test_second_interrupt_stops_at_once_and_the_run_is_resumed(zk_train: Train, started: Start) -> None:
     process = started(str(STUCK), "--prover", "none", "--steps", "20", "--out", "run", "--json")
     wait_for(Path("run/private/segments/1/step-20"), process)
     process.send_signal(signal.SIGINT)

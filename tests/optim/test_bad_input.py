@@ -231,3 +231,9 @@ def test_weight_decay_that_no_circuit_shows_is_refused_before_anything_is_made(t
         ):
             ZKOptimizer(groups, "sgd", momentum=0.9, weight_decay=0.1, run=tmp_path / "run", prover="ezkl")
     assert not (tmp_path / "run").exists()
+
+
+def test_rule_without_a_circuit_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no circuit for the rule adamw"):
+        ZKOptimizer([("w", vector([0.5, 1.0]))], "adamw", weight_decay=0.1, run=tmp_path / "run", prover="ezkl")
+    assert not (tmp_path / "run").exists()

@@ -41,9 +41,12 @@ def backend_for_new_run(
 
 
 def require_provable(prover: str | Backend, options: Sequence[GroupOptions]) -> None:
-    """Raises UsageError for hyper-parameters that the prover's circuits have no line for: the steps would be refused later."""
+    """Raises UsageError for a rule without circuits, and for hyper-parameters that they have no line for: the steps would be refused later."""
     if (prover if isinstance(prover, str) else prover.prover.backend) != "ezkl":
         return
+    from zk_autograd.prove.ezkl import catalogue
+
+    catalogue.require_rule(options[0].rule.value)
     for index, group in enumerate(options):
         decay = group.values.get("weight_decay")
         if decay is not None and decay.fraction != 0:

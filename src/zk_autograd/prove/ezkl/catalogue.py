@@ -115,15 +115,20 @@ def proofs_needed(block: int, steps: int, group_sizes: Sequence[int], run_steps:
     return sum(-(-size // block) for size in group_sizes) * -(-run_steps // steps)
 
 
+def require_rule(rule: str) -> None:
+    """UsageError for a rule without circuits."""
+    if rule not in SHAPES:
+        raise UsageError(
+            f"the EZKL backend has no circuit for the rule {rule}: it proves {', '.join(SHAPES)}; use prover none"
+        )
+
+
 def choose(rule: str, group_sizes: Sequence[int], run_steps: int | None = None) -> Circuit:
     """The circuit that needs the fewest proofs for parameter groups of these sizes and a run of `run_steps` steps (None: a long one).
 
     UsageError for a rule without circuits.
     """
-    if rule not in SHAPES:
-        raise UsageError(
-            f"the EZKL backend has no circuit for the rule {rule}: it proves {', '.join(SHAPES)}; use prover none"
-        )
+    require_rule(rule)
     wanted = run_steps or 2**20
     block, steps = min(SHAPES[rule], key=lambda shape: proofs_needed(shape[0], shape[1], group_sizes, wanted))
     return load(circuit_name(rule, block, steps))
