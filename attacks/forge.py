@@ -20,17 +20,8 @@ from zk_autograd.core.formats import IntArray, dequantize_weight
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
-from zk_autograd.core.records import (
-    Close,
-    Genesis,
-    Header,
-    Record,
-    Segment,
-    StateCommitments,
-    header_digest,
-    parse_log,
-    to_bytes,
-)
+from zk_autograd.core.record_forms import parse_log, to_bytes
+from zk_autograd.core.records import Close, Genesis, Header, Record, Segment, StateCommitments, header_digest
 from zk_autograd.run.layout import CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, proof_name
 from zk_autograd.run.reader import RunReader
 from zk_autograd.verify.model import FLOATS, INTEGERS, OPENING, OPENING_FORMAT

@@ -11,7 +11,8 @@ from attacks.hollow import HollowSystem
 from attacks.trapdoor_run import MANIFEST, SIZE
 from attacks.victim import CIRCUIT, TRAINER, header_of
 from zk_autograd.core.formats import IntArray
-from zk_autograd.core.records import Close, Genesis, Prover, Segment, header_digest, to_bytes
+from zk_autograd.core.record_forms import to_bytes
+from zk_autograd.core.records import Close, Genesis, Prover, Segment, header_digest
 from zk_autograd.core.rules import State
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.prove.ezkl.backend import draw_salt

@@ -14,7 +14,8 @@ from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.forge import Forgery
 from attacks.outcome import Outcome
 from zk_autograd.core.canonical import decode, encode
-from zk_autograd.core.records import MAX_RECORD, Block, Close, Genesis, Header, Parameter, Prover, to_bytes
+from zk_autograd.core.record_forms import to_bytes
+from zk_autograd.core.records import MAX_RECORD, Block, Close, Genesis, Header, Parameter, Prover
 from zk_autograd.verify.report import Step
 from zk_autograd.verify.systems import HASHED_MAX_BLOCK, HASHED_VERSION
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.core.records import to_bytes
+from zk_autograd.core.record_forms import to_bytes
 from zk_autograd.run.layout import CHECKPOINT, LOG
 from zk_autograd.verify.report import Step
 

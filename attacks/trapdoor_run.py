@@ -14,7 +14,8 @@ from attacks.forge import Forgery, of_one_block
 from attacks.trapdoor import repaired, write_srs
 from attacks.victim import CIRCUIT, TRAINER, header_of
 from zk_autograd.core.formats import WEIGHT_BITS, IntArray
-from zk_autograd.core.records import Close, Genesis, Header, Segment, header_digest, to_bytes
+from zk_autograd.core.record_forms import to_bytes
+from zk_autograd.core.records import Close, Genesis, Header, Segment, header_digest
 from zk_autograd.core.rules import State, step
 from zk_autograd.core.statement import StatementBuilder
 from zk_autograd.prove.ezkl import catalogue

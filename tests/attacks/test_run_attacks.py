@@ -30,7 +30,8 @@ from tests.attacks.taken_out import TakenOut, both, statements
 from zk_autograd.cli.verify import main
 from zk_autograd.core import canonical, formats, merkle
 from zk_autograd.core.errors import GradientError, VerificationError
-from zk_autograd.core.records import MAX_RECORD, parse_log
+from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.run import reader
 from zk_autograd.run.layout import LOG, RECORDS
 from zk_autograd.run.reader import MAX_LOG, RunReader

@@ -17,7 +17,7 @@ from zk_autograd.cli import train as command
 from zk_autograd.cli import verify
 from zk_autograd.cli.output import run_command
 from zk_autograd.core.errors import ProverError
-from zk_autograd.core.records import parse_log
+from zk_autograd.core.record_forms import parse_log
 from zk_autograd.optim import keyfile
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.run.reader import RunReader

@@ -9,6 +9,7 @@ import pytest
 from zk_autograd.core import records
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.record_forms import parse, parse_log, to_bytes
 from zk_autograd.core.records import (
     Block,
     Close,
@@ -23,9 +24,6 @@ from zk_autograd.core.records import (
     Unproved,
     header_digest,
     hyper_names,
-    parse,
-    parse_log,
-    to_bytes,
 )
 
 HYPER = {

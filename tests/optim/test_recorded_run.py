@@ -14,7 +14,8 @@ from tests.optim.models import RULES, backward, network, train, vector, weights
 from zk_autograd.core.errors import GradientError, ProverError, RangeError, RunError, UsageError
 from zk_autograd.core.formats import dequantize_weight
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.core.records import Log, parse_log
+from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.records import Log
 from zk_autograd.optim import ZKOptimizer, keyfile
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.hashed.commitment import commit

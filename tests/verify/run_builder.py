@@ -21,6 +21,7 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer, Signer
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
+from zk_autograd.core.record_forms import to_bytes
 from zk_autograd.core.records import (
     COMMITMENT_BYTES,
     SALT_BYTES,
@@ -38,7 +39,6 @@ from zk_autograd.core.records import (
     Unproved,
     header_digest,
     hyper_names,
-    to_bytes,
 )
 from zk_autograd.core.rules import State, initial_state, step
 from zk_autograd.core.statement import Statement, StatementBuilder

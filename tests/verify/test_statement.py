@@ -9,7 +9,8 @@ import pytest
 from tests.verify.run_builder import POLICY, SRS, StandInCircuit, StandInSystem, honest, judge, refused
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.records import Genesis, Prover, StateCommitments, parse_log
+from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.records import Genesis, Prover, StateCommitments
 from zk_autograd.core.statement import StatementBuilder
 from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, load
 from zk_autograd.prove.ezkl.keys import Cache

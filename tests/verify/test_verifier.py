@@ -19,7 +19,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
-from zk_autograd.core.records import parse_log
+from zk_autograd.core.record_forms import parse_log
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.run.reader import RunReader
 from zk_autograd.verify.policy import Level, Policy

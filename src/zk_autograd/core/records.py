@@ -1,23 +1,19 @@
-"""The records of a run: what the Merkle log's leaves say, written and read in one place.
+"""The records of a run as values: what the Merkle log's leaves say.
 
 Leaf 0 is the header, leaf 1 the genesis, then one segment record for each segment in order, and a close record at the end. The bytes of
-a leaf are the canonical JSON of its record (core.canonical). A reader names every field, bounds every length and refuses what is
-left over; it checks a record's own consistency. What one record says about another is the verifier's business (verify.chain).
+a leaf are the canonical JSON of its record; core.record_forms writes and reads it.
 
 Commitments are texts of lower-case hexadecimal: 64 bytes for the EZKL backend (an uncompressed point), 32 for `none` (a salted SHA-256).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import accumulate
 from typing import TypeAlias
 
-from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.constants import ConstantsSequence, constants_sequence
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.fields import Fields, Value
 from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
 from zk_autograd.core.rules import state_names
 
@@ -209,220 +205,6 @@ def header_digest(leaf: bytes) -> bytes:
     return sha256(b"zk-autograd/header/v0\n" + leaf).digest()
 
 
-def to_bytes(record: Record) -> bytes:
-    """The leaf of a record. ValueError for a record that no reader would take."""
-    leaf = encode(_WRITERS[type(record)](record))  # type: ignore[operator]
-    return leaf
-
-
-def parse(leaf: bytes, header: Header | None) -> Record:
-    """The record of a leaf; `header` is the run's, None for leaf 0 alone. Raises VerificationError."""
-    fields = Fields(decode(leaf, max_bytes=MAX_RECORD), "record")
-    kind = fields.choice("type", ("header", "genesis", "segment", "close"))
-    if (kind == "header") != (header is None):
-        raise VerificationError("a header is the first record and no other is", found=kind)
-    record: Record
-    if header is None:
-        record = _read_header(fields)
-    elif kind == "genesis":
-        record = _read_genesis(fields, header)
-    elif kind == "segment":
-        record = _read_segment(fields, header)
-    else:
-        record = _read_close(fields, header)
-    fields.end()
-    return record
-
-
-# ---- writing -------------------------------------------------------------------------------------------------------
-
-
-def _write_header(h: Header) -> Json:
-    prover: dict[str, Json] = {
-        "backend": h.prover.backend,
-        "version": h.prover.version,
-        "block": h.prover.block,
-        "steps": h.prover.steps,
-    }
-    if h.prover.backend != "none":
-        prover |= {
-            "circuit": h.prover.circuit,
-            "circuit_digest": h.prover.circuit_digest.hex(),
-            "srs_digest": h.prover.srs_digest.hex(),
-        }
-    return {
-        "type": "header",
-        "format": FORMAT,
-        "run": h.run.hex(),
-        "package": h.package,
-        "rule": h.rule.value,
-        "grad_scale": h.grad_scale,
-        "schedule": h.schedule,
-        "groups": [{**dict(g.hyper), "s": g.s} for g in h.groups],
-        "parameters": [
-            {"name": p.name, "shape": list(p.shape), "offset": p.offset, "size": p.size, "group": p.group}
-            for p in h.parameters
-        ],
-        "unproved": [
-            {"name": u.name, "kind": u.kind, "shape": list(u.shape), "dtype": u.dtype, "sha256": u.digest.hex()}
-            for u in h.unproved
-        ],
-        "size": h.size,
-        "blocks": [[b.group, b.offset, b.size] for b in h.blocks],
-        "data": {
-            "root": h.data.root.hex(),
-            "count": h.data.count,
-            "sampler": h.data.sampler,
-            "batch_size": h.data.batch_size,
-            "seed": h.data.seed.hex(),
-        },
-        "model_code": h.model_code.hex(),
-        "prover": prover,
-        "keys": list(h.keys),
-        "chosen_by": {"initial_weights": "trainer", "data_order": "trainer"},
-    }
-
-
-def _write_state(state: StateCommitments) -> Json:
-    return {name: [c.hex() for c in blocks] for name, blocks in state.items()}
-
-
-def _write_genesis(g: Genesis) -> Json:
-    return {"type": "genesis", "state": _write_state(g.state), "zero_salts": _write_state(g.zero_salts)}
-
-
-def _write_segment(s: Segment) -> Json:
-    return {
-        "type": "segment",
-        "index": s.index,
-        "first": s.first,
-        "last": s.last,
-        "state_in": _write_state(s.state_in),
-        "state_out": _write_state(s.state_out),
-        "gradients": [c.hex() for c in s.gradients],
-        "batches": s.batches.hex(),
-        "lr": [list(step) for step in s.lr],
-        "proofs": [p.hex() for p in s.proofs],
-        "claimed": {"loss": list(s.loss), "saturated": list(s.saturated)},
-    }
-
-
-def _write_close(c: Close) -> Json:
-    return {
-        "type": "close",
-        "last_step": c.last_step,
-        "segments": c.segments,
-        "state": _write_state(c.state),
-        "model": {name: digest.hex() for name, digest in c.model},
-        "artefacts": {name: digest.hex() for name, digest in c.artefacts},
-    }
-
-
-_WRITERS = {Header: _write_header, Genesis: _write_genesis, Segment: _write_segment, Close: _write_close}
-
-
-# ---- reading -------------------------------------------------------------------------------------------------------
-
-
-def _hex_or_empty(fields: Fields, name: str, nbytes: int) -> bytes:
-    value = fields.value(name)
-    return b"" if value.raw == "" else value.hex(nbytes)
-
-
-def _shape(fields: Fields) -> tuple[int, ...]:
-    return tuple(v.integer(0, MAX_PARAMETERS) for v in fields.array("shape", max_items=32))
-
-
-def _read_header(f: Fields) -> Header:
-    f.choice("format", (FORMAT,))
-    rule = Rule(f.choice("rule", tuple(r.value for r in Rule)))
-    groups = []
-    for group in f.objects("groups", max_items=1000, min_items=1):
-        hyper = tuple((name, group.text(name, max_len=100)) for name in _HYPER_NAMES[rule])
-        s = group.integer("s", 0, 30)
-        group.end()
-        if (s not in (15, 30)) if rule in (Rule.SGD, Rule.SGD_MOMENTUM, Rule.NESTEROV) else s:
-            raise VerificationError(f"s is {s}", expected="15 or 30 for an SGD rule, 0 for another")
-        groups.append(Group(hyper, s))
-    parameters = []
-    for item in f.objects("parameters", max_items=MAX_TENSORS, min_items=1):
-        parameter = Parameter(
-            item.text("name", max_len=1000),
-            _shape(item),
-            item.integer("offset", 0, MAX_PARAMETERS),
-            item.integer("size", 1, MAX_PARAMETERS),
-            item.integer("group", 0, len(groups) - 1),
-        )
-        item.end()
-        parameters.append(parameter)
-    unproved = []
-    for item in f.objects("unproved", max_items=MAX_TENSORS):
-        unproved.append(
-            Unproved(
-                item.text("name", max_len=1000),
-                item.choice("kind", ("buffer", "frozen")),
-                _shape(item),
-                item.text("dtype", max_len=40),
-                item.hex("sha256", 32),
-            )
-        )
-        item.end()
-    blocks = []
-    for value in f.array("blocks", max_items=MAX_BLOCKS, min_items=1):
-        group_index, offset, size = (v.integer(0, MAX_PARAMETERS) for v in value.array(max_items=3, min_items=3))
-        blocks.append(Block(group_index, offset, size))
-    data = f.object("data")
-    committed = Data(
-        _hex_or_empty(data, "root", 32),
-        data.integer("count", 0, 2**50),
-        data.text("sampler", max_len=200),
-        data.integer("batch_size", 0, 2**40),
-        _hex_or_empty(data, "seed", 32),
-    )
-    data.end()
-    chosen = f.object("chosen_by")
-    chosen.choice("initial_weights", ("trainer",))
-    chosen.choice("data_order", ("trainer",))
-    chosen.end()
-    header = Header(
-        run=f.hex("run", 16),
-        package=f.text("package", max_len=100),
-        rule=rule,
-        grad_scale=f.integer("grad_scale", -100, 100),
-        schedule=f.choice("schedule", ("constant", "recorded")),
-        groups=tuple(groups),
-        parameters=tuple(parameters),
-        unproved=tuple(unproved),
-        size=f.integer("size", 1, MAX_PARAMETERS),
-        blocks=tuple(blocks),
-        data=committed,
-        model_code=_hex_or_empty(f, "model_code", 32),
-        prover=_read_prover(f.object("prover")),
-        keys=tuple(f.texts("keys", max_items=8, max_len=8000, min_items=1)),
-    )
-    check_layout(header)
-    for index in range(len(groups)):
-        header.sequence(index)  # refuses hyper-parameters that the rule can't use
-    return header
-
-
-def _read_prover(p: Fields) -> Prover:
-    backend = p.choice("backend", tuple(COMMITMENT_BYTES))
-    version, block, steps = (
-        p.text("version", max_len=100),
-        p.integer("block", 1, MAX_PARAMETERS),
-        p.integer("steps", 1, MAX_SEGMENT_STEPS),
-    )
-    if backend == "none":
-        prover = Prover(backend, version, block, steps)
-    else:
-        prover = Prover(
-            backend, version, block, steps, p.text("circuit", 100), p.hex("circuit_digest", 32), p.hex("srs_digest", 32)
-        )
-    p.end()
-    return prover
-
-
 def check_layout(header: Header) -> None:
     """Parameters fill 0 .. size in order, blocks too, no block crosses a group, and names are distinct. VerificationError otherwise."""
     end = 0
@@ -457,72 +239,6 @@ def check_layout(header: Header) -> None:
         raise VerificationError("the blocks don't cover the parameters", expected=str(header.size), found=str(end))
 
 
-def _commitments(values: Sequence[Value], nbytes: int) -> tuple[bytes, ...]:
-    return tuple(v.hex(nbytes) for v in values)
-
-
-def _read_state(f: Fields, h: Header, names: Sequence[str], nbytes: int) -> StateCommitments:
-    count = len(h.blocks)
-    state = {name: _commitments(f.array(name, max_items=count, min_items=count), nbytes) for name in names}
-    f.end()
-    return state
-
-
-def _read_genesis(f: Fields, h: Header) -> Genesis:
-    return Genesis(
-        _read_state(f.object("state"), h, h.states, COMMITMENT_BYTES[h.prover.backend]),
-        _read_state(f.object("zero_salts"), h, h.states[1:], SALT_BYTES[h.prover.backend]),
-    )
-
-
-def _read_segment(f: Fields, h: Header) -> Segment:
-    nbytes = COMMITMENT_BYTES[h.prover.backend]
-    blocks = len(h.blocks)
-    first = f.integer("first", 1, MAX_STEP)
-    last = f.integer("last", first, first + h.prover.steps - 1)
-    steps = last - first + 1
-    recorded = steps if h.schedule == "recorded" else 0
-    proofs = 0 if h.prover.backend == "none" else blocks
-    claimed = f.object("claimed")
-    loss = tuple(v.text(max_len=60, min_len=0) for v in claimed.array("loss", max_items=steps))
-    saturated = tuple(v.integer(0, MAX_PARAMETERS) for v in claimed.array("saturated", max_items=steps))
-    claimed.end()
-    return Segment(
-        index=f.integer("index", 0, MAX_STEP),
-        first=first,
-        last=last,
-        state_in=_read_state(f.object("state_in"), h, h.states, nbytes),
-        state_out=_read_state(f.object("state_out"), h, h.states, nbytes),
-        gradients=_commitments(f.array("gradients", max_items=blocks, min_items=blocks), nbytes),
-        batches=_hex_or_empty(f, "batches", 32),
-        lr=tuple(
-            tuple(v.text(max_len=100) for v in step.array(max_items=len(h.groups), min_items=len(h.groups)))
-            for step in f.array("lr", max_items=recorded, min_items=recorded)
-        ),
-        proofs=tuple(v.hex(32) for v in f.array("proofs", max_items=proofs, min_items=proofs)),
-        loss=loss,
-        saturated=saturated,
-    )
-
-
-def _digests(value: Value) -> tuple[tuple[str, bytes], ...]:
-    fields = value.object()
-    if not isinstance(value.raw, dict) or len(value.raw) > 100:
-        raise VerificationError(f"{value.where} has too many entries")
-    pairs = tuple((name, fields.hex(name, 32)) for name in sorted(value.raw))
-    return pairs
-
-
-def _read_close(f: Fields, h: Header) -> Close:
-    return Close(
-        last_step=f.integer("last_step", 0, MAX_STEP),
-        segments=f.integer("segments", 0, MAX_STEP),
-        state=_read_state(f.object("state"), h, h.states, COMMITMENT_BYTES[h.prover.backend]),
-        model=_digests(f.value("model")),
-        artefacts=_digests(f.value("artefacts")),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Log:
     """A run's records, parsed: what a verifier and a resuming trainer work on."""
@@ -532,32 +248,3 @@ class Log:
     genesis: Genesis | None
     segments: tuple[Segment, ...] = field(default=())
     close: Close | None = None
-
-
-def parse_log(leaves: Sequence[bytes]) -> Log:
-    """The records of a run in their order: header, genesis, segments, close. VerificationError names the record's index."""
-    if not leaves:
-        raise VerificationError("the log has no records")
-    header: Header | None = None
-    genesis: Genesis | None = None
-    segments: list[Segment] = []
-    close: Close | None = None
-    for index, leaf in enumerate(leaves):
-        try:
-            record = parse(leaf, header)
-            if isinstance(record, Header):
-                header = record
-            elif close is not None:
-                raise VerificationError("a record follows the close record")
-            elif isinstance(record, Genesis) != (index == 1):
-                raise VerificationError("the genesis is the second record and no other is")
-            elif isinstance(record, Genesis):
-                genesis = record
-            elif isinstance(record, Segment):
-                segments.append(record)
-            else:
-                close = record
-        except VerificationError as error:
-            raise error.at(0, index) from error
-    assert header is not None
-    return Log(header, header_digest(leaves[0]), genesis, tuple(segments), close)

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from zk_autograd.core import records
+from zk_autograd.core import record_forms, records
 from zk_autograd.core.errors import RangeError, RunError, UsageError, VerificationError
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.records import Header, Segment, header_digest
@@ -85,7 +85,7 @@ def read_header(layout: Layout) -> tuple[Header, bytes]:
     try:
         fields.end()
         leaf = parts["leaf"]
-        header = records.parse(leaf, None)
+        header = record_forms.parse(leaf, None)
     except (KeyError, VerificationError) as error:
         raise RunError(
             f"{layout.root} is a run that this version can't go on with: {error}; use the version that began it"
@@ -101,7 +101,7 @@ def parse_found(leaves: list[bytes], header_leaf: bytes) -> records.Log | None:
     if leaves[0] != header_leaf:
         raise RunError("the log's first record is not the header in the folder `private`; restore both from a copy")
     try:
-        return records.parse_log(leaves)
+        return record_forms.parse_log(leaves)
     except VerificationError as error:
         raise RunError(f"the log can't be read: {error}; restore it from a copy") from error
 

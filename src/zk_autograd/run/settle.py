@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zk_autograd.core import records
+from zk_autograd.core import record_forms
 from zk_autograd.core.errors import ProverError, RunError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Close, Genesis, Header, Record, Segment, StateCommitments
@@ -256,8 +256,8 @@ class Settlement:
 def leaf_of(record: Record, header: Header | None) -> bytes:
     """The bytes of a record, after a reader has read them. RunError for a record that no reader would take."""
     try:
-        leaf = records.to_bytes(record)
-        records.parse(leaf, header)
+        leaf = record_forms.to_bytes(record)
+        record_forms.parse(leaf, header)
     except (ValueError, VerificationError) as error:
         raise RunError(f"this {type(record).__name__.lower()} can't be recorded: {error}") from error
     return leaf

@@ -15,7 +15,8 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint, parse_unverified
-from zk_autograd.core.records import FORMAT, Log, parse_log
+from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.records import FORMAT, Log
 from zk_autograd.verify.evidence import RunFiles
 from zk_autograd.verify.policy import TreeHead
 from zk_autograd.verify.report import Finding, Status
