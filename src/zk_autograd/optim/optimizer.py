@@ -145,7 +145,7 @@ class ZKOptimizer(torch.optim.Optimizer):
             require_provable(prover, options)
             signers = recording.signers_of(key)
             sizes = [manifest.group_size(i) for i in range(len(groups))]
-            backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps)
+            backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps, Path(run))
             self._trajectory.record(recording.NewRun(Path(run), backend, signers, on_event))
 
     @property

@@ -11,17 +11,23 @@ from zk_autograd.optim.options import GroupOptions
 from zk_autograd.optim.schedule import place
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.layout import Layout
 
 HASHED_BLOCK = 2**20
 """Parameters that the backend `none` commits to together, at most."""
 
 
 def backend_for_new_run(
-    prover: str | Backend, rule: Rule, group_sizes: Sequence[int], srs: str | Path | None, expected_steps: int | None
+    prover: str | Backend,
+    rule: Rule,
+    group_sizes: Sequence[int],
+    srs: str | Path | None,
+    expected_steps: int | None,
+    run: Path,
 ) -> Backend:
     """The backend called `prover` ("ezkl" or "none"), or `prover` itself.
 
-    `srs` is the SRS of "ezkl": a file, which is copied to the cache, the digest in hexadecimal of one in the cache, or None for the newest
+    `run` is the run's directory, whose private folder holds a witness while it is proved; `srs` is the SRS of "ezkl": a file, which is copied to the cache, the digest in hexadecimal of one in the cache, or None for the newest
     one there. Raises UsageError for a rule that it can't prove, an SRS or an extra that is missing, ProverError if keys can't be made.
     """
     if not isinstance(prover, str):
@@ -37,7 +43,7 @@ def backend_for_new_run(
     from zk_autograd.prove.ezkl.backend import EzklBackend
 
     circuit = catalogue.choose(rule.value, group_sizes, expected_steps)
-    return EzklBackend(circuit, srs_digest(srs))
+    return EzklBackend(circuit, srs_digest(srs), scratch=Layout(run).private)
 
 
 def require_provable(prover: str | Backend, options: Sequence[GroupOptions]) -> None:
@@ -56,7 +62,7 @@ def require_provable(prover: str | Backend, options: Sequence[GroupOptions]) -> 
             )
 
 
-def backend_of_run(recorded: Prover, prover: str | Backend) -> Backend:
+def backend_of_run(recorded: Prover, prover: str | Backend, run: Path) -> Backend:
     """The backend of a run that goes on: `prover` if that is one, else what the run's header recorded.
 
     Raises RunError if this version has another circuit by that name, UsageError and ProverError as `backend_for_new_run`.
@@ -78,7 +84,7 @@ def backend_of_run(recorded: Prover, prover: str | Backend) -> Backend:
             f"the run was begun with another circuit {recorded.circuit} (digest {recorded.circuit_digest.hex()}): "
             "install the version of zk-autograd that began it"
         )
-    return EzklBackend(circuit, recorded.srs_digest)
+    return EzklBackend(circuit, recorded.srs_digest, scratch=Layout(run).private)
 
 
 def srs_digest(srs: str | Path | None) -> bytes:

@@ -90,7 +90,7 @@ class NewRun:
 def resume(path: Path, prover: str | Backend, key: str | Path | Signer | None, listener: Listener) -> RunWriter:
     """The run at `path`, to go on after its last step. Raises RunError, UsageError, ProverError."""
     return RunWriter.resume(
-        path, lambda header: backend_of_run(header.prover, prover), signers_of(key), on_event=listener
+        path, lambda header: backend_of_run(header.prover, prover, path), signers_of(key), on_event=listener
     )
 
 

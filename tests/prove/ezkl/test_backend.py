@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -161,3 +162,25 @@ def test_salts_are_canonical_field_elements() -> None:
 def test_a_sample_is_fixed_by_its_seed() -> None:
     one, two = (sample(Rule.ADAM, 4, 3, draw_salt, seed=7)[1] for _ in range(2))
     assert all(np.array_equal(one.states[s], two.states[s]) for s in one.states)
+
+
+def test_a_witness_lies_in_the_private_folder_and_what_a_crash_left_is_removed(
+    proved: Proved, ezkl_cache: Cache, tmp_path: Path
+) -> None:
+    seen: list[Path] = []
+
+    class Watched(Child):
+        def run(self, request: dict[str, Any], *, seconds: float) -> Any:
+            seen.append(Path(request["data"]))
+            raise ProverError("no proof")
+
+    left = tmp_path / "zk-prove-left"
+    left.mkdir()
+    (left / "input.json").write_text("the witness of a trainer that was killed")
+    prover = proved[0].prover
+    backend = EzklBackend(proved[0]._circuit, prover.srs_digest, ezkl_cache, child=Watched(), scratch=tmp_path)
+    assert not left.exists()
+    with pytest.raises(ProverError, match="no proof"):
+        backend.prove(proved[1], proved[2])
+    assert seen[0].is_relative_to(tmp_path)
+    assert list(tmp_path.iterdir()) == []

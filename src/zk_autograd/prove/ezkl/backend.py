@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from zk_autograd.prove.ezkl.witness import Tensors, tensors, violations
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 
 PROVE_SECONDS = 900.0
+_WITNESS = "zk-prove-"
 ATTEMPTS = 3
 """Proofs of one segment that may become known: each opens the salted columns at another point, and a state's column is in two
 segments' proofs. 1 commitment + 2 * 3 openings is below the SALTS = 8 unknowns of a column."""
@@ -40,7 +42,7 @@ def prove_tensors(
     scratch: Path | None = None,
 ) -> bytes:
     """EZKL's proof for a circuit's tensors. ProverError if it dies, refuses or takes longer; on tensors that break a relation it hangs."""
-    with tempfile.TemporaryDirectory(prefix="zk-prove-", dir=scratch) as name:
+    with tempfile.TemporaryDirectory(prefix=_WITNESS, dir=scratch) as name:
         folder = Path(name)
         rows = [[to_hex(v) for v in values[t]] for t in circuit.layout.lengths]
         (folder / "input.json").write_text(json.dumps({"input_data": rows}))
@@ -75,13 +77,16 @@ class EzklBackend:
         child: Child | None = None,
         scratch: Path | None = None,
     ) -> None:
-        """`scratch` is where a witness lies while EZKL reads it (default: the system's temporary folder); it is private.
+        """`scratch` is where a witness lies while EZKL reads it (default: the system's temporary folder). A run's
+        own private folder is the place: what a killed trainer leaves there is removed here, and elsewhere nobody would.
 
         UsageError if the SRS is not in the cache, ProverError if the keys can't be made."""
         self._circuit = circuit
         self._child = child or Child()
         self._seconds = prove_seconds
         self._scratch = scratch
+        for left in () if scratch is None else scratch.glob(_WITNESS + "*"):
+            shutil.rmtree(left, ignore_errors=True)
         cache = cache or Cache()
         self._keys = cache.keys(circuit, srs_digest, self._child, proving=True)
         self._prover = Prover(
