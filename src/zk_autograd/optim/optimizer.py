@@ -139,7 +139,7 @@ class ZKOptimizer(torch.optim.Optimizer):
         if resume:
             if run is None:
                 raise UsageError("resume=True needs run=, the directory of the run to go on with")
-            self._trajectory.resume(Path(run), prover, key, on_event)
+            self._trajectory.resume(Path(run), prover, srs, key, on_event)
         elif run is not None:
             recording.check_place(Path(run))
             require_provable(prover, options)

@@ -87,10 +87,12 @@ class NewRun:
         return RunWriter.create(self.path, header, self.backend, self.signers, weights, on_event=self.listener)
 
 
-def resume(path: Path, prover: str | Backend, key: str | Path | Signer | None, listener: Listener) -> RunWriter:
+def resume(
+    path: Path, prover: str | Backend, srs: str | Path | None, key: str | Path | Signer | None, listener: Listener
+) -> RunWriter:
     """The run at `path`, to go on after its last step. Raises RunError, UsageError, ProverError."""
     return RunWriter.resume(
-        path, lambda header: backend_of_run(header.prover, prover, path), signers_of(key), on_event=listener
+        path, lambda header: backend_of_run(header.prover, prover, srs), signers_of(key), on_event=listener
     )
 
 

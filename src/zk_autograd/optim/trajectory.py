@@ -69,9 +69,16 @@ class Trajectory:
         keys = tuple(s.public_key.encode() for s in new_run.signers)
         self._parts = replace(self._parts, prover=new_run.backend.prover, keys=keys)
 
-    def resume(self, path: Path, prover: str | Backend, key: str | Path | Signer | None, listener: Listener) -> None:
+    def resume(
+        self,
+        path: Path,
+        prover: str | Backend,
+        srs: str | Path | None,
+        key: str | Path | Signer | None,
+        listener: Listener,
+    ) -> None:
         """Goes on with the run at `path`. UsageError if it is of another model or of other hyper-parameters."""
-        writer = recording.resume(path, prover, key, listener)
+        writer = recording.resume(path, prover, srs, key, listener)
         difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
         if difference is not None:
             writer.abandon()
