@@ -39,25 +39,25 @@ def test_srs_is_named_by_file_by_digest_or_not_at_all(tmp_path: Path) -> None:
 
 def test_run_goes_on_with_its_own_srs_only(tmp_path: Path) -> None:
     prover = recorded(catalogue.load("adam-n32-t64").digest, bytes(32))
-    with pytest.raises(UsageError, match=r"begun with the SRS 0000\S+, and \S+a\.srs is another"):
-        backend_of_run(prover, "ezkl", srs_file(tmp_path / "a.srs"))
+    with pytest.raises(RunError, match=r"begun with another SRS, 0000\S+: name that one"):
+        backend_of_run(prover, "ezkl", srs_file(tmp_path / "a.srs"), tmp_path)
     with pytest.raises(UsageError, match=r"SRS 0000\S+ is not in \S+ add it with --srs FILE"):
-        backend_of_run(prover, "ezkl", None)
+        backend_of_run(prover, "ezkl", None, tmp_path)
 
 
-def test_run_of_another_versions_circuit_does_not_go_on() -> None:
+def test_run_of_another_versions_circuit_does_not_go_on(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="begun with another circuit adam-n32-t64"):
-        backend_of_run(recorded(bytes(32), bytes(32)), "ezkl", None)
+        backend_of_run(recorded(bytes(32), bytes(32)), "ezkl", None, tmp_path)
     other = Prover("ezkl", "23.0.5", 1, 1, "adam-n1-t1", bytes(32), bytes(32))
     with pytest.raises(RunError, match="this version can't go on with the run: the circuit is not in the catalogue"):
-        backend_of_run(other, "ezkl", None)
+        backend_of_run(other, "ezkl", None, tmp_path)
 
 
-def test_run_without_proofs_goes_on_in_its_own_shape() -> None:
-    backend = backend_of_run(Prover("none", "1", 5, 7), "ezkl", None)
+def test_run_without_proofs_goes_on_in_its_own_shape(tmp_path: Path) -> None:
+    backend = backend_of_run(Prover("none", "1", 5, 7), "ezkl", None, tmp_path)
     assert (backend.prover.backend, backend.prover.block, backend.prover.steps) == ("none", 5, 7)
 
 
-def test_backend_that_is_given_is_taken() -> None:
+def test_backend_that_is_given_is_taken(tmp_path: Path) -> None:
     backend = HashedBackend(3, 3)
-    assert backend_of_run(Prover("none", "1", 5, 7), backend, None) is backend
+    assert backend_of_run(Prover("none", "1", 5, 7), backend, None, tmp_path) is backend

@@ -27,8 +27,8 @@ def backend_for_new_run(
 ) -> Backend:
     """The backend called `prover` ("ezkl" or "none"), or `prover` itself.
 
-    `run` is the run's directory, whose private folder holds a witness while it is proved; `srs` is the SRS of "ezkl": a file, which is copied to the cache, the digest in hexadecimal of one in the cache, or None for the newest
-    one there. Raises UsageError for a rule that it can't prove, an SRS or an extra that is missing, ProverError if keys can't be made.
+    `run` is the run's directory, whose private folder holds a witness while it is proved. `srs` is the SRS of "ezkl": a file, which is
+    copied to the cache, the digest in hexadecimal of one in the cache, or None for the newest one there. Raises UsageError for a rule that it can't prove, an SRS or an extra that is missing, ProverError if keys can't be made.
     """
     if not isinstance(prover, str):
         return prover
@@ -62,8 +62,9 @@ def require_provable(prover: str | Backend, options: Sequence[GroupOptions]) -> 
             )
 
 
-def backend_of_run(recorded: Prover, prover: str | Backend, run: Path) -> Backend:
-    """The backend of a run that goes on: `prover` if that is one, else what the run's header recorded.
+def backend_of_run(recorded: Prover, prover: str | Backend, srs: str | Path | None, run: Path) -> Backend:
+    """The backend of a run that goes on: `prover` if that is one, else what the run's header recorded. `srs` and `run` as in
+    `backend_for_new_run`; None for the SRS means that it is in the cache.
 
     Raises RunError if this version has another circuit by that name, UsageError and ProverError as `backend_for_new_run`.
     """
@@ -83,6 +84,10 @@ def backend_of_run(recorded: Prover, prover: str | Backend, run: Path) -> Backen
         raise RunError(
             f"the run was begun with another circuit {recorded.circuit} (digest {recorded.circuit_digest.hex()}): "
             "install the version of zk-autograd that began it"
+        )
+    if srs is not None and srs_digest(srs) != recorded.srs_digest:
+        raise RunError(
+            f"the run was begun with another SRS, {recorded.srs_digest.hex()}: name that one, or none if the cache has it"
         )
     return EzklBackend(circuit, recorded.srs_digest, scratch=Layout(run).private)
 

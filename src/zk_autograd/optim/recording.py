@@ -92,7 +92,7 @@ def resume(
 ) -> RunWriter:
     """The run at `path`, to go on after its last step. Raises RunError, UsageError, ProverError."""
     return RunWriter.resume(
-        path, lambda header: backend_of_run(header.prover, prover, srs), signers_of(key), on_event=listener
+        path, lambda header: backend_of_run(header.prover, prover, srs, path), signers_of(key), on_event=listener
     )
 
 
