@@ -157,6 +157,7 @@ def edited(record: Record, path: str, value: object) -> bytes:
         ("blocks", [[0, 0, 4], [0, 4, 2], [2, 6, 1]]),
         ("blocks", [[0, 0, 4], [0, 4, 2], [1, 6, 1], [1, 7, 0]]),
         ("blocks", [[0, 0, 5], [0, 5, 1], [1, 6, 1]]),
+        ("blocks", [[0, 0, 4], [0, 3, 2], [1, 6, 1]]),
         ("blocks", [[1, 0, 4], [0, 4, 2], [1, 6, 1]]),
         ("data.count", -1),
         ("data.root", "0" * 63),
@@ -169,6 +170,7 @@ def edited(record: Record, path: str, value: object) -> bytes:
         ("keys", ["k"] * 9),
         ("chosen_by.initial_weights", "beacon"),
         ("chosen_by.data_order", ...),
+        ("chosen_by.seed", "trainer"),
     ],
 )
 def test_a_header_that_no_writer_writes_is_refused(path: str, value: object) -> None:
@@ -268,3 +270,32 @@ def test_the_digest_binds_every_byte_of_the_header() -> None:
     leaf = to_bytes(header())
     assert header_digest(leaf) != header_digest(leaf + b" ")
     assert header_digest(leaf) != header_digest(to_bytes(header(run=bytes(16))))
+
+
+def test_tensors_stand_in_the_order_of_their_groups() -> None:
+    swapped = header(
+        parameters=(Parameter("a", (), 0, 1, 1), Parameter("b", (2, 3), 1, 6, 0)),
+        blocks=(Block(0, 0, 4), Block(0, 4, 2), Block(1, 6, 1)),
+    )
+    with pytest.raises(VerificationError, match="not in the order of their groups"):
+        parse(to_bytes(swapped), None)
+
+
+def test_tensors_that_do_not_add_up_are_named() -> None:
+    with pytest.raises(VerificationError, match="tensors don't add up"):
+        parse(edited(header(), "size", 8), None)
+
+
+def test_a_header_stands_first_and_nowhere_else() -> None:
+    leaves = [to_bytes(r) for r in run()]
+    for leaf, of in ((leaves[1], None), (leaves[0], header())):
+        with pytest.raises(VerificationError, match="a header is the first record and no other is"):
+            parse(leaf, of)
+
+
+def test_a_segment_is_no_longer_than_the_circuit() -> None:
+    h = header(schedule="constant")
+    longest = replace(segment(h), last=h.prover.steps, lr=())
+    assert parse(to_bytes(longest), h) == longest
+    with pytest.raises(VerificationError, match="last"):
+        parse(to_bytes(replace(longest, last=h.prover.steps + 1)), h)
