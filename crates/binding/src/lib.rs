@@ -3,14 +3,220 @@
 
 use pyo3::pymodule;
 
+mod arguments;
+
 /// The compiled part of `zk_autograd`.
 #[pymodule]
 mod _native {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::Duration;
+
+    use pyo3::create_exception;
+    use pyo3::exceptions::{PyRuntimeError, PyValueError};
     use pyo3::prelude::*;
+    use pyo3::types::PyBytes;
+    use zk_autograd_air::{Air, Rule};
+    use zk_autograd_prover::{Masking, Progress, ProveError, Witness, prove};
+    use zk_autograd_verifier::statement::description;
+
+    use crate::arguments::{
+        Constants, Job as Work, buffer, commitment_names as names, invalid, power, preset, secret, statement,
+    };
+
+    create_exception!(_native, WitnessError, PyValueError, "A witness that breaks the rule.");
+    create_exception!(_native, ProofError, PyValueError, "A proof that is refused.");
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        module.add("WitnessError", py.get_type::<WitnessError>())?;
+        module.add("ProofError", py.get_type::<ProofError>())
+    }
 
     /// The version of the crates that this module was built from, as in `Cargo.toml`.
     #[pyfunction]
     fn version() -> &'static str {
         env!("CARGO_PKG_VERSION")
+    }
+
+    /// The canonical text of a rule's relations in all variants, with the parameters that they are proved with.
+    #[pyfunction]
+    fn describe(rule: &str, s: u32, preset: &str) -> PyResult<String> {
+        let (rule, preset) = (Rule::parse(rule).map_err(invalid)?, crate::arguments::preset(preset)?);
+        let mut text = String::new();
+        for (decay, first) in [(false, false), (false, true), (true, false), (true, true)] {
+            text += &description(&Air::generic(rule, s, decay, first), preset);
+        }
+        Ok(text)
+    }
+
+    /// The names of a proof's commitments, in the order in which proofs hold them.
+    #[pyfunction]
+    fn commitment_names(rule: &str) -> PyResult<Vec<String>> {
+        Ok(names(Rule::parse(rule).map_err(invalid)?))
+    }
+
+    /// The commitment to a state of `2^log_params` parameters.
+    #[pyfunction]
+    fn commit<'py>(
+        py: Python<'py>,
+        values: &Bound<'py, PyAny>,
+        log_params: usize,
+        salt: &[u8],
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let values = buffer(values, power(log_params)?, "the state")?;
+        let secret = secret(salt)?;
+        let sealed = py.detach(|| zk_autograd_prover::commit(&values, &secret));
+        Ok(PyBytes::new(py, &sealed.to_bytes()))
+    }
+
+    /// A proof in the making.
+    #[pyclass(frozen)]
+    struct Job {
+        work: Arc<Work>,
+        progress: Progress,
+    }
+
+    #[pymethods]
+    impl Job {
+        #[new]
+        #[allow(clippy::too_many_arguments)]
+        fn new(
+            rule: &str,
+            s: u32,
+            preset: &str,
+            decay: bool,
+            first: bool,
+            log_params: usize,
+            log_steps: usize,
+            constants: Constants,
+            context: &[u8],
+            states: std::collections::HashMap<String, Bound<'_, PyAny>>,
+            gradients: &Bound<'_, PyAny>,
+            salts: std::collections::HashMap<String, Vec<u8>>,
+        ) -> PyResult<Self> {
+            let statement = statement(rule, s, preset, decay, first, log_params, log_steps, &constants, context)?;
+            Ok(Self {
+                work: Arc::new(Work::new(statement, &states, gradients, &salts)?),
+                progress: Progress::default(),
+            })
+        }
+
+        /// Makes the proof: the commitments in the order of `commitment_names`, and the proof's bytes.
+        fn run<'py>(&self, py: Python<'py>) -> PyResult<(Vec<Bound<'py, PyBytes>>, Bound<'py, PyBytes>)> {
+            let (sender, receiver) = channel();
+            let receiver = Mutex::new(receiver);
+            let (work, progress) = (Arc::clone(&self.work), self.progress.clone());
+            std::thread::spawn(move || {
+                let result = catch_unwind(AssertUnwindSafe(|| {
+                    let witness = Witness {
+                        states: work.states.iter().map(Vec::as_slice).collect(),
+                        gradients: &work.gradients,
+                        salts: work.salts.clone(),
+                    };
+                    prove(&work.statement, &witness, Masking::Full, &progress)
+                }));
+                // The receiver is gone after an interrupt: then nobody wants the result.
+                let _ = sender.send(result);
+            });
+            let result = loop {
+                let wait =
+                    || receiver.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(Duration::from_millis(50));
+                match py.detach(wait) {
+                    Ok(result) => break result,
+                    Err(RecvTimeoutError::Timeout) => {
+                        if let Err(signal) = py.check_signals() {
+                            self.progress.cancel();
+                            return Err(signal);
+                        }
+                    }
+                    Err(RecvTimeoutError::Disconnected) => {
+                        return Err(PyRuntimeError::new_err("internal: the prover's thread ended"));
+                    }
+                }
+            };
+            let proof =
+                result.map_err(|_| PyRuntimeError::new_err("internal: the prover panicked"))?.map_err(prove_error)?;
+            let list = &proof.commitments;
+            let all = list.state_in.iter().chain(&list.state_out).chain([&list.gradient]);
+            let all = all.map(|sealed| PyBytes::new(py, &sealed.to_bytes())).collect();
+            Ok((all, PyBytes::new(py, &proof.bytes)))
+        }
+
+        /// Ends the proof: `run` raises RuntimeError.
+        fn cancel(&self) {
+            self.progress.cancel();
+        }
+    }
+
+    /// Checks a proof of a statement with these commitments, in the order of `commitment_names`.
+    #[pyfunction]
+    #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
+    fn verify(
+        py: Python<'_>,
+        rule: &str,
+        s: u32,
+        preset: &str,
+        decay: bool,
+        first: bool,
+        log_params: usize,
+        log_steps: usize,
+        constants: Constants,
+        context: &[u8],
+        commitments: Vec<Vec<u8>>,
+        proof: &[u8],
+    ) -> PyResult<()> {
+        let statement = statement(rule, s, preset, decay, first, log_params, log_steps, &constants, context)?;
+        let commitments = crate::arguments::commitments(&commitments, statement.shape.states).map_err(refused)?;
+        py.detach(|| catch_unwind(|| zk_autograd_verifier::verify(&statement, &commitments, proof)))
+            .map_err(|_| ProofError::new_err("the proof could not be read"))?
+            .map_err(refused)
+    }
+
+    /// Where a witness breaks the rule: step, element, relation or quantity, and a sentence. None if it doesn't.
+    #[pyfunction]
+    #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
+    fn explain(
+        py: Python<'_>,
+        rule: &str,
+        s: u32,
+        decay: bool,
+        log_params: usize,
+        log_steps: usize,
+        constants: Constants,
+        states: std::collections::HashMap<String, Bound<'_, PyAny>>,
+        gradients: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<(usize, usize, String, String)>> {
+        let statement =
+            statement(rule, s, preset("standard")?.name(), decay, true, log_params, log_steps, &constants, &[0; 32])?;
+        let salts = names(statement.air.rule()).into_iter().map(|name| (name, vec![0; 32])).collect();
+        let work = Work::new(statement, &states, gradients, &salts)?;
+        let result = py.detach(|| {
+            let witness = Witness {
+                states: work.states.iter().map(Vec::as_slice).collect(),
+                gradients: &work.gradients,
+                salts: work.salts.clone(),
+            };
+            zk_autograd_prover::witness::trace(&work.statement, &witness, &Progress::default()).map(|_| ())
+        });
+        match result {
+            Ok(()) => Ok(None),
+            Err(ProveError::Witness(error)) => Ok(Some((error.step, error.element, error.what, error.message))),
+            Err(error) => Err(prove_error(error)),
+        }
+    }
+
+    fn refused(error: zk_autograd_verifier::Error) -> PyErr {
+        ProofError::new_err(error.to_string())
+    }
+
+    fn prove_error(error: ProveError) -> PyErr {
+        match error {
+            ProveError::Witness(error) => WitnessError::new_err((error.step, error.element, error.what, error.message)),
+            ProveError::Usage(message) => PyValueError::new_err(message),
+            error @ (ProveError::Cancelled | ProveError::Internal(_)) => PyRuntimeError::new_err(error.to_string()),
+        }
     }
 }

@@ -1,0 +1,156 @@
+//! Arguments from Python as the crates' values. What is wrong with one is a ValueError that names it.
+
+use std::collections::HashMap;
+
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use zk_autograd_air::{Rule, StepConstants};
+use zk_autograd_prover::{Salts, StateSecret};
+use zk_autograd_verifier::parameters::{LOG_PARAMS, LOG_ROWS};
+use zk_autograd_verifier::sealed::Sealed;
+use zk_autograd_verifier::{Commitments, Error, Preset, Statement};
+
+/// A step's constants as a tuple: Adam's c1, c2, LR, E, D or SGD's mu, cg, LR, s, D.
+pub type Constants = Vec<(i64, i64, i64, i64, i64)>;
+
+/// A ValueError.
+pub fn invalid(error: impl ToString) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// The preset of a name.
+pub fn preset(name: &str) -> PyResult<Preset> {
+    Preset::parse(name)
+        .ok_or_else(|| invalid(format!("there is no preset {name:?}: choose \"standard\" or \"strict\"")))
+}
+
+/// 2^log, for a size within bounds.
+pub fn power(log: usize) -> PyResult<usize> {
+    if log <= *LOG_PARAMS.end() && log >= *LOG_PARAMS.start() {
+        Ok(1 << log)
+    } else {
+        Err(invalid(format!("a block has 2^{} to 2^{} parameters, not 2^{log}", LOG_PARAMS.start(), LOG_PARAMS.end())))
+    }
+}
+
+/// The integers of a buffer of int64, one- or more-dimensional and contiguous, or of bytes.
+pub fn buffer(object: &Bound<'_, PyAny>, count: usize, what: &str) -> PyResult<Vec<i64>> {
+    let wrong = |found: usize| invalid(format!("{what} has {found} values, and {count} are asked for"));
+    if let Ok(numbers) = PyBuffer::<i64>::get(object) {
+        return if numbers.item_count() == count {
+            numbers.to_vec(object.py())
+        } else {
+            Err(wrong(numbers.item_count()))
+        };
+    }
+    let bytes = PyBuffer::<u8>::get(object)
+        .map_err(|_| invalid(format!("{what} is neither bytes nor a contiguous buffer of int64")))?
+        .to_vec(object.py())?;
+    if bytes.len() != count * 8 {
+        return Err(wrong(bytes.len() / 8));
+    }
+    let word = |chunk: &[u8]| chunk.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    Ok(bytes.chunks_exact(8).map(|chunk| word(chunk).cast_signed()).collect())
+}
+
+/// A secret of 32 bytes.
+pub fn secret(bytes: &[u8]) -> PyResult<StateSecret> {
+    bytes.try_into().map_err(|_| invalid(format!("a salt has 32 bytes, not {}", bytes.len())))
+}
+
+/// The names of a rule's commitments.
+pub fn commitment_names(rule: Rule) -> Vec<String> {
+    let ends = |end: &str| rule.states().iter().map(|name| format!("{name}_{end}")).collect::<Vec<_>>();
+    let mut names = ends("in");
+    names.extend(ends("out"));
+    names.push("G".into());
+    names
+}
+
+/// The commitments of their bytes, in the order of [`commitment_names`].
+pub fn commitments(list: &[Vec<u8>], states: usize) -> Result<Commitments, Error> {
+    if list.len() != 2 * states + 1 {
+        return Err(Error::Statement(format!("the rule has {} commitments, not {}", 2 * states + 1, list.len())));
+    }
+    let mut all = list.iter().map(|bytes| Sealed::from_bytes(bytes)).collect::<Result<Vec<_>, _>>()?;
+    let gradient = all.pop().ok_or(Error::Length)?;
+    let state_out = all.split_off(states);
+    Ok(Commitments { state_in: all, state_out, gradient })
+}
+
+/// The statement of Python's arguments.
+#[allow(clippy::too_many_arguments)]
+pub fn statement(
+    rule: &str,
+    s: u32,
+    preset_name: &str,
+    decay: bool,
+    first: bool,
+    log_params: usize,
+    log_steps: usize,
+    constants: &Constants,
+    context: &[u8],
+) -> PyResult<Statement> {
+    let rule = Rule::parse(rule).map_err(invalid)?;
+    let preset = preset(preset_name)?;
+    let context: [u8; 32] =
+        context.try_into().map_err(|_| invalid(format!("a context has 32 bytes, not {}", context.len())))?;
+    if log_steps > *LOG_ROWS.end() || constants.len() != 1 << log_steps {
+        return Err(invalid(format!("{} constants are given for a segment of 2^{log_steps} steps", constants.len())));
+    }
+    let mut steps = Vec::with_capacity(constants.len());
+    for step in constants {
+        steps.push(if rule.is_adam() {
+            StepConstants { c1: step.0, c2: step.1, lr: step.2, eps: step.3, decay: step.4, ..StepConstants::default() }
+        } else {
+            if step.3 != i64::from(s) {
+                return Err(invalid(format!("a step has s = {}, and the statement s = {s}", step.3)));
+            }
+            StepConstants { mu: step.0, cg: step.1, lr: step.2, decay: step.4, ..StepConstants::default() }
+        });
+    }
+    Statement::new(rule, s, decay, first, preset, log_params, &steps, context).map_err(invalid)
+}
+
+/// All that a proof is made of.
+#[derive(Clone)]
+pub struct Job {
+    /// The public part.
+    pub statement: Statement,
+    /// The states, step by step.
+    pub states: Vec<Vec<i64>>,
+    /// The gradients, step by step.
+    pub gradients: Vec<i64>,
+    /// The secrets.
+    pub salts: Salts,
+}
+
+impl Job {
+    /// Takes the witness from Python.
+    pub fn new(
+        statement: Statement,
+        states: &HashMap<String, Bound<'_, PyAny>>,
+        gradients: &Bound<'_, PyAny>,
+        salts: &HashMap<String, Vec<u8>>,
+    ) -> PyResult<Self> {
+        let shape = &statement.shape;
+        let rows = 1_usize << shape.log_rows();
+        let names = statement.air.rule().states();
+        if states.len() != names.len() {
+            return Err(invalid(format!("the rule's states are {}, and {} are given", names.join(", "), states.len())));
+        }
+        let mut values = Vec::with_capacity(names.len());
+        for name in names {
+            let object = states.get(*name).ok_or_else(|| invalid(format!("the state {name} is missing")))?;
+            values.push(buffer(object, rows + (1 << shape.log_params), name)?);
+        }
+        let salt = |name: &str| -> PyResult<StateSecret> {
+            secret(salts.get(name).ok_or_else(|| invalid(format!("the salt {name} is missing")))?)
+        };
+        let ends = |end: &str| names.iter().map(|name| salt(&format!("{name}_{end}"))).collect::<PyResult<Vec<_>>>();
+        let salts = Salts { state_in: ends("in")?, state_out: ends("out")?, gradient: salt("G")? };
+        let gradients = buffer(gradients, rows, "the gradient")?;
+        Ok(Self { statement, states: values, gradients, salts })
+    }
+}

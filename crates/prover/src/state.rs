@@ -1,0 +1,105 @@
+//! Commitments to states that chain from proof to proof.
+
+use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
+use p3_matrix::dense::RowMajorMatrix;
+use zk_autograd_air::{Ext, Val, field::from_signed};
+use zk_autograd_verifier::merkle::Digest;
+use zk_autograd_verifier::parameters::{LOG_BLOWUP, MASK, SEAL_BITS};
+use zk_autograd_verifier::sealed::Sealed;
+use zk_autograd_verifier::table::horner;
+
+use crate::coins::Seed;
+use crate::tree::Tree;
+use crate::words::{Dft, Words, masked, padded, words};
+
+/// The secret of a commitment, from the operating system's randomness: 32 bytes.
+pub type StateSecret = [u8; 32];
+
+/// Several committed states: polynomials of N + MASK coefficients, their words, and a tree for each.
+pub struct States {
+    /// For each state its coefficients.
+    pub coefficients: Vec<Vec<Val>>,
+    /// The words, one state a column.
+    pub words: Words,
+    /// The trees.
+    pub trees: Vec<Tree>,
+    /// What is published.
+    pub sealed: Vec<Sealed>,
+}
+
+impl States {
+    /// Commits to the states: each its values (length N) and its secret.
+    #[must_use]
+    pub fn new(dft: &Dft, states: &[(&[i64], &StateSecret)], mask: usize) -> Self {
+        let width = padded(states.len());
+        let size = states.first().map_or(0, |(values, _)| values.len());
+        let log_half = size.trailing_zeros() as usize;
+        let mut matrix = Val::zero_vec(size * width);
+        for (column, (values, _)) in states.iter().enumerate() {
+            for (row, value) in values.iter().enumerate() {
+                matrix[row * width + column] = from_signed(*value);
+            }
+        }
+        // Each state's coins come from its own secret and values: opening W says nothing of M and V.
+        let seeds: Vec<Seed> = states
+            .iter()
+            .map(|(values, secret)| {
+                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                Seed::derive("zk-autograd native state v1", &[secret.as_slice(), &bytes])
+            })
+            .collect();
+        let unmasked = Seed::derive("zk-autograd native no mask", &[]);
+        let mut polynomials = masked(dft, RowMajorMatrix::new(matrix, width), 0, mask, &unmasked);
+        for (column, seed) in seeds.iter().enumerate() {
+            let mut stream = seed.child("mask").stream(0);
+            for row in 0..mask {
+                let coin = stream.value();
+                polynomials.high[row * width + column] = coin;
+                polynomials.low.values[row * width + column] -= coin;
+            }
+        }
+        let coefficients: Vec<Vec<Val>> = (0..states.len())
+            .map(|column| {
+                let all = polynomials.low.values.chunks_exact(width).chain(polynomials.high.chunks_exact(width));
+                all.map(|row| row[column]).collect()
+            })
+            .collect();
+        let words = words(dft, polynomials);
+        let trees: Vec<Tree> = seeds
+            .iter()
+            .enumerate()
+            .map(|(column, seed)| {
+                Tree::new(2 * size, 1, Some(seed.child("salts")), |index, out| out[0] = words.row(index)[column])
+            })
+            .collect();
+        let sealed = trees
+            .iter()
+            .zip(&coefficients)
+            .map(|(tree, coefficients)| seal(tree.root(), log_half + LOG_BLOWUP, |point| horner(coefficients, point)))
+            .collect();
+        Self { coefficients, words, trees, sealed }
+    }
+}
+
+/// Seals a root: finds the proof of work, draws the point, and evaluates there.
+#[must_use]
+pub fn seal(root: Digest, log_size: usize, value: impl Fn(Ext) -> Ext) -> Sealed {
+    let mut transcript = Sealed::transcript(&root, log_size);
+    let work = Val::from_u64(transcript.grind(SEAL_BITS));
+    let point = transcript.challenge();
+    Sealed { root, work, value: value(point) }
+}
+
+/// The commitment to a state of `values.len()` parameters, a power of two.
+#[must_use]
+pub fn commit(values: &[i64], secret: &StateSecret) -> Sealed {
+    States::new(&Dft::default(), &[(values, secret)], MASK).sealed[0]
+}
+
+/// The two parts of an element of the extension.
+#[inline]
+#[must_use]
+pub fn parts(value: Ext) -> [Val; 2] {
+    let parts = BasedVectorSpace::<Val>::as_basis_coefficients_slice(&value);
+    [parts[0], parts[1]]
+}

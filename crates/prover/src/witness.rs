@@ -1,0 +1,186 @@
+//! The trace of a witness, checked row by row while it is written.
+
+use p3_field::{PrimeCharacteristicRing, PrimeField64};
+use p3_maybe_rayon::prelude::*;
+use zk_autograd_air::trace::{State, fill_row};
+use zk_autograd_air::{Collected, Periodic, Val, evaluate, field::from_signed};
+use zk_autograd_verifier::Statement;
+use zk_autograd_verifier::parameters::LOG_TABLE;
+
+use crate::error::{ProveError, WitnessError};
+use crate::prove::Progress;
+use crate::state::StateSecret;
+use crate::words::padded;
+
+/// The secrets of a proof's commitments.
+#[derive(Clone)]
+pub struct Salts {
+    /// Of the state before the segment.
+    pub state_in: Vec<StateSecret>,
+    /// Of the state after it.
+    pub state_out: Vec<StateSecret>,
+    /// Of the gradients.
+    pub gradient: StateSecret,
+}
+
+/// The private part of a proof, step by step: each step's N parameters stand together.
+pub struct Witness<'a> {
+    /// For each state (T + 1) N values: before the first step, ..., after the last.
+    pub states: Vec<&'a [i64]>,
+    /// T N values.
+    pub gradients: &'a [i64],
+    /// The secrets of the commitments.
+    pub salts: Salts,
+}
+
+impl Witness<'_> {
+    /// Checks that the lengths are the statement's.
+    ///
+    /// # Errors
+    /// [`ProveError::Usage`] naming what is wrong.
+    pub fn check_lengths(&self, statement: &Statement) -> Result<(), ProveError> {
+        let shape = &statement.shape;
+        let rows = 1_usize << shape.log_rows();
+        let expect = |what: &str, found: usize, expected: usize| {
+            if found == expected {
+                Ok(())
+            } else {
+                Err(ProveError::Usage(format!("{what} has {found} values, and the statement asks for {expected}")))
+            }
+        };
+        expect("the list of states", self.states.len(), shape.states)?;
+        expect("the list of salts before the segment", self.salts.state_in.len(), shape.states)?;
+        expect("the list of salts after the segment", self.salts.state_out.len(), shape.states)?;
+        for (values, name) in self.states.iter().zip(statement.air.rule().states()) {
+            expect(name, values.len(), rows + (1 << shape.log_params))?;
+        }
+        expect("the gradient", self.gradients.len(), rows)
+    }
+
+    /// The state of an index before the segment.
+    #[must_use]
+    pub fn before(&self, state: usize, log_params: usize) -> &[i64] {
+        &self.states[state][..1 << log_params]
+    }
+
+    /// The state of an index after the segment.
+    #[must_use]
+    pub fn after(&self, state: usize, log_params: usize) -> &[i64] {
+        let values = self.states[state];
+        &values[values.len() - (1 << log_params)..]
+    }
+}
+
+/// The rows of a trace: main columns, multiplicities, the gradient's columns, padding.
+pub struct Trace {
+    /// Values in a row.
+    pub width: usize,
+    /// Row by row.
+    pub values: Vec<Val>,
+}
+
+/// Writes the trace and checks every relation on every row.
+///
+/// # Errors
+/// [`ProveError::Witness`] with the first parameter that breaks the rule, [`ProveError::Cancelled`].
+pub fn trace(statement: &Statement, witness: &Witness<'_>, progress: &Progress) -> Result<Trace, ProveError> {
+    let shape = &statement.shape;
+    let (steps, params) = (1_usize << shape.log_steps, 1_usize << shape.log_params);
+    let width = padded(shape.main + shape.gradient);
+    let mut values = Val::zero_vec(width << shape.log_rows());
+    let part = (params / 32).max(1);
+    let counts = values
+        .par_chunks_mut(part * steps * width)
+        .enumerate()
+        .map(|(chunk, rows)| {
+            progress.check()?;
+            trace_part(statement, witness, chunk * part, rows, width)
+        })
+        .try_reduce(
+            || vec![0; 1 << LOG_TABLE],
+            |mut left, right| {
+                for (sum, count) in left.iter_mut().zip(right) {
+                    *sum += count;
+                }
+                Ok(left)
+            },
+        )?;
+    let multiplicity = shape.main - 1;
+    for (row, count) in values.chunks_exact_mut(width).zip(counts) {
+        row[multiplicity] = Val::from_u32(count);
+    }
+    Ok(Trace { width, values })
+}
+
+fn trace_part(
+    statement: &Statement,
+    witness: &Witness<'_>,
+    first: usize,
+    rows: &mut [Val],
+    width: usize,
+) -> Result<Vec<u32>, ProveError> {
+    let shape = &statement.shape;
+    let (steps, params) = (1_usize << shape.log_steps, 1_usize << shape.log_params);
+    let air = &statement.air;
+    let names = air.rule().states();
+    let columns = shape.main - 1 + shape.gradient;
+    let mut counts = vec![0_u32; 1 << LOG_TABLE];
+    let mut row_values = vec![Val::default(); columns];
+    let mut relations = Collected::default();
+    let periodic: Vec<Periodic<Val>> =
+        statement.constants.periodic.iter().map(|step| Periodic::from_array(step.map(from_signed))).collect();
+    for (offset, parameter) in rows.chunks_exact_mut(steps * width).enumerate() {
+        let element = first + offset;
+        let mut state: State = [0; 3];
+        for (part, values) in state.iter_mut().zip(&witness.states) {
+            *part = values[element];
+        }
+        for (step, row) in parameter.chunks_exact_mut(width).enumerate() {
+            let fail = |what: &str, message: String| {
+                ProveError::Witness(WitnessError { step, element, what: what.to_owned(), message })
+            };
+            let gradient = witness.gradients[step * params + element];
+            let constants = &statement.constants.periodic[step];
+            if constants[0] == 0 && gradient != 0 {
+                return Err(fail("G", format!("the gradient of a no-op step is {gradient}, and it must be 0")));
+            }
+            let after = fill_row(air, constants, state, gradient, &mut row_values).map_err(|error| {
+                fail(
+                    error.quantity,
+                    format!("{} is {}, which leaves the range that can be proved", error.quantity, error.value),
+                )
+            })?;
+            relations.clear();
+            evaluate(air, &row_values, &periodic[step], &mut relations);
+            if let Some(index) = relations.zeros.iter().position(|value| *value != Val::ZERO) {
+                let name = zk_autograd_air::describe::describe(air).zeros[index].0;
+                return Err(fail(name, format!("the relation {name} does not hold")));
+            }
+            for (index, value) in relations.ranges.iter().enumerate() {
+                let number = value.as_canonical_u64();
+                match usize::try_from(number).ok().and_then(|number| counts.get_mut(number)) {
+                    Some(count) => *count += 1,
+                    None => {
+                        let name = zk_autograd_air::describe::describe(air).ranges[index].0;
+                        return Err(fail(name, format!("the value {name} is {number}, outside 0 .. 65536")));
+                    }
+                }
+            }
+            for (index, name) in names.iter().enumerate() {
+                let claimed = witness.states[index][(step + 1) * params + element];
+                if after[index] != claimed {
+                    let expected = after[index];
+                    return Err(fail(
+                        name,
+                        format!("the witness says that {name} becomes {claimed}, and the rule gives {expected}"),
+                    ));
+                }
+            }
+            state = after;
+            let (main, rest) = row.split_at_mut(shape.main - 1);
+            main.copy_from_slice(&row_values[..main.len()]);
+            rest[1..=shape.gradient].copy_from_slice(&row_values[main.len()..]);
+        }
+    }
+    Ok(counts)
+}

@@ -1,0 +1,105 @@
+//! The public part of a proof. All of it comes from the caller, nothing from the proof.
+
+use zk_autograd_air::constants::{SegmentConstants, StepConstants};
+use zk_autograd_air::{Air, Rule, describe};
+
+use crate::error::Error;
+use crate::parameters::{
+    BATCH_BITS, FOLD_BITS, LOG_BLOWUP, LOG_FINAL_DOMAIN, LOG_TABLE, LOOKUP_BITS, MASK, POINT_BITS, Preset, QUERY_BITS,
+    SALT_BYTES, SEAL_BITS,
+};
+use crate::sealed::Sealed;
+use crate::shape::Shape;
+
+/// The protocol's name and version, first in every transcript and description.
+pub const PROTOCOL: &str = "zk-autograd/native/v1";
+
+/// The commitments that a proof speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commitments {
+    /// The state before the segment, in the order of the rule's states.
+    pub state_in: Vec<Sealed>,
+    /// The state after it.
+    pub state_out: Vec<Sealed>,
+    /// The gradients of all steps.
+    pub gradient: Sealed,
+}
+
+/// What a proof shows: which rule, which constants, at which place of which run, and how large the block is.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// The relations.
+    pub air: Air,
+    /// The steps' constants.
+    pub constants: SegmentConstants,
+    /// How much is assumed.
+    pub preset: Preset,
+    /// The sizes.
+    pub shape: Shape,
+    /// A digest of the run's header, the segment, its first step and the block.
+    pub context: [u8; 32],
+}
+
+impl Statement {
+    /// The statement for `2^log_params` parameters and `steps.len()` steps, a power of two.
+    ///
+    /// # Errors
+    /// [`Error::Statement`] if a size or a constant lies outside its range.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        rule: Rule,
+        s: u32,
+        decay: bool,
+        weights_in_range: bool,
+        preset: Preset,
+        log_params: usize,
+        steps: &[StepConstants],
+        context: [u8; 32],
+    ) -> Result<Self, Error> {
+        if !steps.len().is_power_of_two() {
+            return Err(Error::Statement(format!("a segment's steps are a power of two, not {}", steps.len())));
+        }
+        let log_steps = steps.len().trailing_zeros() as usize;
+        // Sizes first: constants of a segment that is too long aren't read.
+        let shape = Shape::new(&Air::generic(rule, s, decay, weights_in_range), preset, log_params, log_steps)?;
+        let (air, constants) =
+            Air::new(rule, s, decay, weights_in_range, steps).map_err(|error| Error::Statement(error.to_string()))?;
+        Ok(Self { air, constants, preset, shape, context })
+    }
+
+    /// The bytes that begin the transcript: protocol, relations, parameters, sizes, constants, place and commitments.
+    #[must_use]
+    pub fn transcript_bytes(&self, commitments: &Commitments) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let text = description(&self.air, self.preset);
+        bytes.extend_from_slice(PROTOCOL.as_bytes());
+        bytes.extend_from_slice(blake3::hash(text.as_bytes()).as_bytes());
+        let mut number = |value: i64| bytes.extend_from_slice(&value.to_le_bytes());
+        for size in [self.shape.log_params, self.shape.log_steps, self.shape.final_length, self.shape.queries] {
+            number(i64::try_from(size).unwrap_or(i64::MAX));
+        }
+        number(self.constants.first);
+        number(self.constants.second);
+        for step in &self.constants.periodic {
+            for value in step {
+                number(*value);
+            }
+        }
+        bytes.extend_from_slice(&self.context);
+        for sealed in commitments.state_in.iter().chain(&commitments.state_out).chain([&commitments.gradient]) {
+            bytes.extend_from_slice(&sealed.to_bytes());
+        }
+        bytes
+    }
+}
+
+/// The text of a set of relations with the parameters that it is proved with.
+#[must_use]
+pub fn description(air: &Air, preset: Preset) -> String {
+    format!(
+        "{PROTOCOL}\npreset {} mask {MASK} salt {SALT_BYTES} blowup {LOG_BLOWUP} final {LOG_FINAL_DOMAIN} table {LOG_TABLE}\n\
+         work lookup {LOOKUP_BITS} point {POINT_BITS} batch {BATCH_BITS} fold {FOLD_BITS} query {QUERY_BITS} seal {SEAL_BITS}\n{}",
+        preset.name(),
+        describe::text(air)
+    )
+}
