@@ -20,6 +20,7 @@ mod _native {
     use zk_autograd_air::{Air, Rule};
     use zk_autograd_prover::{Masking, Progress, ProveError, Witness, prove};
     use zk_autograd_verifier::statement::description;
+    use zk_autograd_verifier::{Shape, soundness};
 
     use crate::arguments::{
         Constants, Job as Work, buffer, commitment_names as names, invalid, power, preset, secret, statement,
@@ -50,6 +51,15 @@ mod _native {
             text += &description(&Air::generic(rule, s, decay, first), preset);
         }
         Ok(text)
+    }
+
+    /// The bits of soundness of a segment of `2^log_steps` steps: proven, and under the conjecture.
+    #[pyfunction]
+    fn security(rule: &str, s: u32, preset: &str, log_params: usize, log_steps: usize) -> PyResult<(f64, f64)> {
+        let (rule, preset) = (Rule::parse(rule).map_err(invalid)?, crate::arguments::preset(preset)?);
+        // The variant with the most columns and lookups has the fewest bits.
+        let shape = Shape::new(&Air::generic(rule, s, true, true), preset, log_params, log_steps).map_err(invalid)?;
+        Ok((soundness::proven(&shape, preset).0, soundness::conjectured(&shape)))
     }
 
     /// The names of a proof's commitments, in the order in which proofs hold them.

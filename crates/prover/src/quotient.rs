@@ -333,6 +333,7 @@ fn evaluate_small(
     let pair = |row: &[Val], column: usize| extension(row[column], row[column + 1]);
     // The periodic columns are polynomials in x^N, whose values here are their own small problem.
     let periodic = periodic_coefficients(dft, statement);
+    let table = table_on_small(dft, shape.log_rows());
     let last = last_rows(shape.log_params, shape.log_steps);
     (0..1_usize << LOG_SMALL)
         .map(|index| {
@@ -362,7 +363,7 @@ fn evaluate_small(
             let row = Row {
                 columns: &row_columns,
                 multiplicity: here[shape.main - 1],
-                table: table_at(shape.log_rows(), x),
+                table: table[index],
                 helpers: &row_helpers,
                 sum: pair(helpers, 2 * shape.helpers),
                 sum_next: pair(helpers_next, 2 * shape.helpers),
@@ -375,9 +376,19 @@ fn evaluate_small(
         .collect()
 }
 
-fn table_at(log_rows: usize, x: Val) -> Val {
-    let point = x.exp_power_of_2(log_rows - LOG_TABLE);
-    table::coefficients().iter().rev().fold(Val::ZERO, |sum, coefficient| sum * point + *coefficient)
+/// The table's values on the small coset. They depend on x^(n / 2^16), which runs through a smaller coset.
+fn table_on_small(dft: &Dft, log_rows: usize) -> Vec<Val> {
+    let log_period = log_rows - LOG_TABLE;
+    let width = padded(1);
+    let mut low = Val::zero_vec(width << LOG_TABLE);
+    for (row, coefficient) in low.chunks_exact_mut(width).zip(table::coefficients()) {
+        row[0] = *coefficient;
+    }
+    let polynomials = Polynomials { low: RowMajorMatrix::new(low, width), high: Vec::new() };
+    let log_size = LOG_SMALL - log_period;
+    let shift = small_shifts(log_rows)[0].exp_power_of_2(log_period);
+    let values = on_small_coset(dft, &polynomials, log_size, shift);
+    (0..1_usize << LOG_SMALL).map(|index| values[(index & ((1 << log_size) - 1)) * width]).collect()
 }
 
 fn periodic_coefficients(dft: &Dft, statement: &Statement) -> Vec<Val> {

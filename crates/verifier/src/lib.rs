@@ -16,6 +16,7 @@ pub mod merkle;
 pub mod parameters;
 pub mod sealed;
 pub mod shape;
+pub mod soundness;
 pub mod statement;
 pub mod table;
 pub mod transcript;

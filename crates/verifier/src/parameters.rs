@@ -69,10 +69,10 @@ impl Preset {
     #[must_use]
     pub const fn queries(self, rate: usize) -> Option<usize> {
         let row = match rate {
-            0..=129 => (174, 196),
-            130 => (177, 197),
-            131..=132 => (181, 200),
-            133..=136 => (191, 209),
+            0..=129 => (168, 196),
+            130 => (170, 197),
+            131..=132 => (174, 200),
+            133..=136 => (183, 209),
             _ => return None,
         };
         Some(match self {
