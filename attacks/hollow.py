@@ -68,7 +68,7 @@ class HollowSystem(EzklSystem):
         self._circuit = circuit
         self._verifier = verifier
 
-    def circuit(self, name: str) -> Circuit:
+    def circuit(self, prover: Prover) -> Circuit:
         return self._circuit
 
     def checker(self, prover: Prover) -> ProofChecker:

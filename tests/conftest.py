@@ -4,14 +4,20 @@ The cache lies in the checkout (`.cache/tests`), so that a second run of the tes
 know its secret in principle: it is good for tests alone.
 """
 
+import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+import zk_autograd
+from zk_autograd.core.errors import UsageError
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.keys import Cache, make_srs
+from zk_autograd.prove.native.extension import require_built
+from zk_autograd.prove.native.shape import description
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
@@ -37,3 +43,22 @@ def ezkl_cache() -> Cache:
 def srs_digest(ezkl_cache: Cache) -> bytes:
     """The digest of the SRS in `ezkl_cache`."""
     return ezkl_cache.srs_digests()[0]
+
+
+@pytest.fixture(scope="session")
+def native_prover() -> None:
+    """The compiled module with the native prover. Whoever builds the package has it; a checkout that isn't built has not."""
+    try:
+        require_built()
+    except UsageError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def without_native(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A checkout whose compiled module is not built."""
+    monkeypatch.setitem(sys.modules, "zk_autograd._native", None)
+    monkeypatch.delattr(zk_autograd, "_native", raising=False)
+    description.cache_clear()
+    yield
+    description.cache_clear()

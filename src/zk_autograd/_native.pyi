@@ -1,1 +1,56 @@
+from typing import TypeAlias
+
+Constants: TypeAlias = list[tuple[int, ...]]
+
 def version() -> str: ...
+def describe(rule: str, s: int, preset: str) -> str: ...
+def security(rule: str, s: int, preset: str, log_params: int, log_steps: int) -> tuple[float, float]: ...
+def commitment_names(rule: str) -> list[str]: ...
+def commit(values: bytes, log_params: int, salt: bytes) -> bytes: ...
+def verify(
+    rule: str,
+    s: int,
+    preset: str,
+    decay: bool,
+    first: bool,
+    log_params: int,
+    log_steps: int,
+    constants: Constants,
+    context: bytes,
+    commitments: list[bytes],
+    proof: bytes,
+) -> None: ...
+def explain(
+    rule: str,
+    s: int,
+    decay: bool,
+    log_params: int,
+    log_steps: int,
+    constants: Constants,
+    states: dict[str, bytes],
+    gradients: bytes,
+) -> tuple[int, int, str, str] | None: ...
+
+class WitnessError(ValueError):
+    args: tuple[int, int, str, str]
+
+class ProofError(ValueError): ...
+
+class Job:
+    def __init__(
+        self,
+        rule: str,
+        s: int,
+        preset: str,
+        decay: bool,
+        first: bool,
+        log_params: int,
+        log_steps: int,
+        constants: Constants,
+        context: bytes,
+        states: dict[str, bytes],
+        gradients: bytes,
+        salts: dict[str, bytes],
+    ) -> None: ...
+    def run(self) -> tuple[list[bytes], bytes]: ...
+    def cancel(self) -> None: ...

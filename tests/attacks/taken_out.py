@@ -21,6 +21,7 @@ from attacks.victim import CIRCUIT
 from zk_autograd.core.records import Header, Log, Segment
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.prove.ezkl import catalogue
+from zk_autograd.prove.protocol import ProofCommitments
 from zk_autograd.run.layout import LOG, PROOFS, RECORDS, proof_name
 from zk_autograd.run.reader import RunReader
 from zk_autograd.verify import chain, proofs, verifier
@@ -138,7 +139,7 @@ def proof_length(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission
 
     original = verify.commitments_of
 
-    def cut(circuit: catalogue.Circuit, proof: bytes) -> verify.ProofCommitments:
+    def cut(circuit: catalogue.Circuit, proof: bytes) -> ProofCommitments:
         return original(circuit, proof[: circuit.proof_bytes])
 
     patch.setattr(verify, "commitments_of", cut)

@@ -17,6 +17,7 @@ from zk_autograd.cli import train as command
 from zk_autograd.cli import verify
 from zk_autograd.cli.output import run_command
 from zk_autograd.core.errors import ProverError
+from zk_autograd.core.hyper import Rule
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.optim import keyfile
 from zk_autograd.prove.hashed.backend import HashedBackend
@@ -138,6 +139,57 @@ def test_dry_run_counts_proofs_and_writes_nothing(zk_train: Train) -> None:
     assert list(Path().iterdir()) == []
 
 
+def test_dry_run_of_the_native_prover_needs_no_module(zk_train: Train, without_native: None) -> None:
+    status, out, _ = zk_train("--dry-run", "--prover", "native", "--rule", "adamw", "--preset", "strict", "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert (found["proofs"], found["segments"], found["estimated_cache_bytes"]) == (13, 13, 0)
+    status, out, _ = zk_train("--dry-run", "--prover", "native", "--steps", "64")
+    assert "64 steps of adam; 1 proofs of 64 steps each with the circuit native/adam-standard" in out
+    assert zk_train("--prover", "native")[0] == 2
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.usefixtures("native_prover")
+@pytest.mark.parametrize("preset", ["standard", "strict"])
+def test_native_run_is_proved_and_judged_by_the_line_that_it_prints(
+    preset: str, zk_train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--prover", "native", "--preset", preset, "--rule", "adamw", "--steps", "10", "--out", "run")
+    status, out, err = zk_train(*flags, "--json")
+    assert status == 0, err
+    found = json.loads(out)
+    assert (found["steps_proved"], found["proofs"], found["srs_digest"]) == (10, 1, "")
+    assert "--srs-digest" not in found["verify"]
+    assert verify.main([*shlex.split(found["verify"])[1:], "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["verdict"], report["run"]["backend"]) == ("L0, L1", "native")
+    assert report["security"]["proven_bits"] >= 100
+    assert json.loads(Path("run/private/train.json").read_bytes())["preset"] == preset
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_native_run_is_resumed_with_its_own_preset(zk_train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    from zk_autograd.prove.names import Preset
+    from zk_autograd.prove.native.backend import NativeBackend
+    from zk_autograd.prove.native.shape import Shape
+
+    class BrokenNative(NativeBackend):
+        def prove(self, *arguments: Any) -> Any:
+            raise ProverError("no memory")
+
+    flags = ["--prover", "native", "--rule", "sgd", "--steps", "9", "--out", "run"]
+    arguments, backend = command.parser().parse_args(flags), BrokenNative(Shape(Rule.SGD, Preset.STRICT, 13, 3))
+    assert run_command(lambda output: command.train(arguments, output, backend), json_output=False) == 1
+    capsys.readouterr()
+    status, out, err = zk_train("--resume", "run", "--json")
+    assert status == 0, err
+    found = json.loads(out)
+    assert (found["proofs"], found["steps_proved"]) == (2, 9)
+    assert verify.main(shlex.split(found["verify"])[1:]) == 0
+    assert "circuit native/sgd-strict is this verifier's own" in " ".join(capsys.readouterr().out.split())
+
+
 # ---- what it refuses -----------------------------------------------------------------------------------------------
 
 
@@ -162,6 +214,10 @@ def test_dry_run_counts_proofs_and_writes_nothing(zk_train: Train) -> None:
         (["--resume", "nowhere"], 2, "there is no run at nowhere"),
         (["--resume", "..", "--lr", "0.1"], 2, "leave out --lr"),
         (["--resume", "..", "--dry-run"], 1, "has no private/train.json"),
+        (["--prover", "none", "--preset", "strict"], 2, "a preset is chosen for the prover native alone"),
+        (["--prover", "none", "--preset", "strict", "--dry-run"], 2, "a preset is chosen for the prover native alone"),
+        (["--prover", "native", "--srs", "srs"], 2, "the prover native needs no SRS"),
+        (["--resume", "..", "--preset", "strict"], 2, "leave out --preset"),
         (["--prover", "ezkl"], 2, "there is no SRS in the cache"),
         (["--prover", "ezkl", "--srs", "nosrs"], 2, "SRS nosrs can't be read"),
         (["--prover", "ezkl", "--rule", "sgd"], 2, "no circuit for the rule sgd"),

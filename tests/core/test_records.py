@@ -21,6 +21,7 @@ from zk_autograd.core.records import (
     Prover,
     Record,
     Segment,
+    StateCommitments,
     Unproved,
     header_digest,
     hyper_names,
@@ -102,6 +103,30 @@ def test_an_ezkl_header_comes_back() -> None:
     assert parse(to_bytes(h), None) == h
 
 
+def native(**changes: Any) -> Header:
+    prover = Prover("native", "1", 2**13, 8, "native/adam-standard", b"\1" * 32)
+    return header(prover=replace(prover, **changes))
+
+
+def test_a_native_header_comes_back_and_names_no_srs() -> None:
+    h = native()
+    assert parse(to_bytes(h), None) == h
+    assert b"srs" not in to_bytes(h)
+
+
+def test_native_commitments_and_salts_have_their_own_lengths() -> None:
+    h = native()
+    state: StateCommitments = {name: (bytes([1]) * 56,) * 3 for name in h.states}
+    genesis = Genesis(state, {name: (bytes(32),) * 3 for name in h.states[1:]})
+    assert parse(to_bytes(genesis), h) == genesis
+    for other in (
+        replace(genesis, state=states(h, 1)),
+        replace(genesis, zero_salts={n: state[n] for n in h.states[1:]}),
+    ):
+        with pytest.raises(VerificationError):
+            parse(to_bytes(other), h)
+
+
 def edited(record: Record, path: str, value: object) -> bytes:
     """The record's JSON with one field, named like `groups.0.lr`, exchanged (`...` takes it out)."""
     whole = json.loads(to_bytes(record))
@@ -176,6 +201,27 @@ def edited(record: Record, path: str, value: object) -> bytes:
 def test_a_header_that_no_writer_writes_is_refused(path: str, value: object) -> None:
     with pytest.raises(VerificationError):
         parse(edited(header(), path, value), None)
+
+
+@pytest.mark.parametrize(
+    ("prover", "path", "value"),
+    [
+        ("native", "prover.srs_digest", "00" * 32),
+        ("native", "prover.srs_digest", ""),
+        ("native", "prover.circuit", ...),
+        ("native", "prover.circuit_digest", ...),
+        ("native", "prover.circuit_digest", ""),
+        ("native", "prover.circuit_digest", "00" * 31),
+        ("ezkl", "prover.srs_digest", ...),
+        ("ezkl", "prover.srs_digest", ""),
+        ("ezkl", "prover.circuit_digest", ...),
+    ],
+)
+def test_a_prover_without_its_digests_or_with_anothers_is_refused(prover: str, path: str, value: object) -> None:
+    h = native() if prover == "native" else native(backend="ezkl", srs_digest=bytes(32))
+    assert parse(to_bytes(h), None) == h
+    with pytest.raises(VerificationError):
+        parse(edited(h, path, value), None)
 
 
 @pytest.mark.parametrize(

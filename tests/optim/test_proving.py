@@ -1,20 +1,25 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
-from zk_autograd.optim.proving import backend_of_run, srs_digest
+from zk_autograd.optim.options import read_options
+from zk_autograd.optim.proving import backend_for_new_run, backend_of_run, require_provable, srs_digest
 from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.protocol import Backend
 
-pytestmark = pytest.mark.ezkl
+NATIVE = Prover("native", "1", 2**13, 8, "native/adam-standard", bytes(32))
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("ezkl", reason="the [ezkl] extra is not installed")
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("ezkl"):
+        pytest.importorskip("ezkl", reason="the [ezkl] extra is not installed")
     monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(tmp_path / "cache"))
 
 
@@ -29,6 +34,7 @@ def recorded(circuit_digest: bytes, srs: bytes) -> Prover:
     return Prover("ezkl", "23.0.5", circuit.block, circuit.steps, circuit.name, circuit_digest, srs)
 
 
+@pytest.mark.ezkl
 def test_srs_is_named_by_file_by_digest_or_not_at_all(tmp_path: Path) -> None:
     digest = srs_digest(srs_file(tmp_path / "a.srs"))
     assert Cache().srs_path(digest).exists()
@@ -37,6 +43,7 @@ def test_srs_is_named_by_file_by_digest_or_not_at_all(tmp_path: Path) -> None:
     assert srs_digest(str(tmp_path / "a.srs")) == digest
 
 
+@pytest.mark.ezkl
 def test_run_goes_on_with_its_own_srs_only(tmp_path: Path) -> None:
     prover = recorded(catalogue.load("adam-n32-t64").digest, bytes(32))
     with pytest.raises(RunError, match=r"begun with another SRS, 0000\S+: name that one"):
@@ -45,6 +52,7 @@ def test_run_goes_on_with_its_own_srs_only(tmp_path: Path) -> None:
         backend_of_run(prover, "ezkl", None, tmp_path)
 
 
+@pytest.mark.ezkl
 def test_run_of_another_versions_circuit_does_not_go_on(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="begun with another circuit adam-n32-t64"):
         backend_of_run(recorded(bytes(32), bytes(32)), "ezkl", None, tmp_path)
@@ -61,3 +69,59 @@ def test_run_without_proofs_goes_on_in_its_own_shape(tmp_path: Path) -> None:
 def test_backend_that_is_given_is_taken(tmp_path: Path) -> None:
     backend = HashedBackend(3, 3)
     assert backend_of_run(Prover("none", "1", 5, 7), backend, None, tmp_path) is backend
+
+
+# ---- the native prover
+
+
+def native(tmp_path: Path, rule: Rule = Rule.ADAM, steps: int | None = 100, preset: str | None = None) -> Backend:
+    return backend_for_new_run("native", rule, [5000, 31], None, steps, tmp_path, preset)
+
+
+@pytest.mark.usefixtures("native_prover")
+@pytest.mark.parametrize("rule", Rule)
+def test_native_prover_takes_every_rule_and_the_shape_that_suits(rule: Rule, tmp_path: Path) -> None:
+    prover = native(tmp_path, rule).prover
+    assert (prover.backend, prover.version, prover.circuit) == ("native", "1", f"native/{rule.value}-standard")
+    assert (prover.block, prover.steps, prover.srs_digest) == (2**13, 8, b"")
+    assert native(tmp_path, rule, None, "strict").prover.circuit == f"native/{rule.value}-strict"
+
+
+@pytest.mark.parametrize("prover", ["ezkl", "none", HashedBackend(3, 3)], ids=str)
+def test_preset_of_another_prover_is_refused(prover: str | Backend, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="preset is chosen for the prover native alone"):
+        backend_for_new_run(prover, Rule.ADAM, [31], None, 100, tmp_path, "standard")
+
+
+def test_native_prover_refuses_what_it_has_no_use_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no preset 'lax'; it is one of standard, strict"):
+        native(tmp_path, preset="lax")
+    for srs in ("0" * 64, tmp_path / "a.srs"):
+        with pytest.raises(UsageError, match="the prover native needs no SRS"):
+            backend_for_new_run("native", Rule.ADAM, [31], srs, 100, tmp_path)
+        with pytest.raises(UsageError, match="the prover native needs no SRS"):
+            backend_of_run(NATIVE, "native", srs, tmp_path)
+
+
+def test_native_prover_that_is_not_built_is_refused(without_native: None, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"compiled module is not here: .*make install"):
+        native(tmp_path)
+
+
+def test_native_prover_takes_any_weight_decay() -> None:
+    options = read_options(Rule.ADAMW, {"lr": "0.01", "weight_decay": "0.1"}, "the group")
+    require_provable("native", [options])
+    with pytest.raises(UsageError):
+        require_provable("ezkl", [options])
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_native_run_goes_on_with_its_own_circuit_and_shape_only(tmp_path: Path) -> None:
+    prover = native(tmp_path, steps=64, preset="strict").prover
+    assert backend_of_run(prover, "native", None, tmp_path).prover == prover
+    assert backend_of_run(prover, "ezkl", None, tmp_path).prover == prover  # what the run was begun with counts
+    with pytest.raises(RunError, match="begun with another circuit native/adam-strict"):
+        backend_of_run(replace(prover, circuit_digest=bytes(32)), "native", None, tmp_path)
+    for changes in ({"circuit": "native/adam-lax"}, {"block": 2**12}):
+        with pytest.raises(RunError, match="this version can't go on with the run: the native prover has no such"):
+            backend_of_run(replace(prover, **changes), "native", None, tmp_path)

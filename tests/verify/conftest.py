@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 
 from tests.verify.run_builder import SIGNER, honest
+from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Header
 from zk_autograd.optim.publication import model_files
 from zk_autograd.prove.ezkl.backend import EzklBackend
 from zk_autograd.prove.ezkl.catalogue import load
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.names import Preset
+from zk_autograd.prove.native.backend import NativeBackend
+from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.writer import RunWriter
 
@@ -35,6 +39,16 @@ def hashed_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     backend = HashedBackend(block=4, steps=3)
     header = replace(honest("none").header, prover=backend.prover, keys=(SIGNER.public_key.encode(),))
     return train(tmp_path_factory.mktemp("hashed") / "run", header, backend, (3, 3, 2))
+
+
+@pytest.fixture(scope="session")
+def native_run(tmp_path_factory: pytest.TempPathFactory, native_prover: None) -> Path:
+    """A run of real native proofs, with weight decay and two groups of different s: 6 parameters in two blocks, steps 1..8, 9..11."""
+    shape = Shape(Rule.SGD_MOMENTUM, Preset.STANDARD, 13, 3)
+    base = honest("none", rule=Rule.SGD_MOMENTUM, groups=2).header
+    groups = (base.groups[0], replace(base.groups[1], s=15))
+    header = replace(base, prover=shape.prover, groups=groups, keys=(SIGNER.public_key.encode(),))
+    return train(tmp_path_factory.mktemp("native") / "run", header, NativeBackend(shape), (8, 3))
 
 
 @pytest.fixture(scope="session")

@@ -45,9 +45,10 @@ from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.prove.hashed.commitment import commit as hashed_commit
 from zk_autograd.prove.protocol import BlockProof
 from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.evidence import Missing, ProofChecker
+from zk_autograd.verify.evidence import Missing, ProofChecker, Trust
 from zk_autograd.verify.policy import Level, Policy
 from zk_autograd.verify.report import Report, Status, Step
+from zk_autograd.verify.systems import trusted_setup
 from zk_autograd.verify.verifier import Verifier
 
 SIGNER = Ed25519Signer("trainer", bytes(range(32)))
@@ -114,14 +115,17 @@ class StandInSystem:
     unseen: int | None = None
     last: StandInChecker | None = None
 
-    def circuit(self, name: str) -> StandInCircuit:
-        if name != "own":
-            raise VerificationError("the circuit is not in the catalogue", expected="own", found=repr(name))
+    def circuit(self, prover: Prover) -> StandInCircuit:
+        if prover.circuit != "own":
+            raise VerificationError("the circuit is not in the catalogue", expected="own", found=repr(prover.circuit))
         return self.own
 
     def check_constants(self, constants: StepConstants) -> None:
         if self.unseen is not None and self.unseen == constants.LR:
             raise VerificationError("the circuit does not see this")
+
+    def trust(self, prover: Prover, allowed: frozenset[bytes]) -> Trust | Missing:
+        return trusted_setup(prover.srs_digest, allowed)
 
     def checker(self, prover: Prover) -> ProofChecker | Missing:
         if self.missing:

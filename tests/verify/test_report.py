@@ -5,6 +5,7 @@ import json
 import pytest
 
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.verify.evidence import Security
 from zk_autograd.verify.policy import Level
 from zk_autograd.verify.report import (
     FORMAT,
@@ -62,7 +63,13 @@ def test_json_form_is_stable() -> None:
     failure = VerificationError("false", step=6, record=3, expected="a", found="b")
     findings = {**dict.fromkeys(Step, NOT_REACHED), Step.CHAIN: Finding(Status.FAILED, ("false",))}
     value = report(
-        findings=findings, failure=failure, levels=frozenset(), sample=sample, limits=("limit",), missing=("why",)
+        findings=findings,
+        failure=failure,
+        levels=frozenset(),
+        sample=sample,
+        limits=("limit",),
+        missing=("why",),
+        security=Security(100.25, 128.0, "a hash"),
     ).to_json()
     steps = value.pop("steps")
     assert value == {
@@ -93,6 +100,7 @@ def test_json_form_is_stable() -> None:
             "miss_one": "7/8",
             "found_with_99_percent": 8,
         },
+        "security": {"proven_bits": 100.25, "conjectured_bits": 128.0, "assumption": "a hash"},
         "limits": ["limit"],
     }
     assert [step["number"] for step in steps] == list(range(1, 12))

@@ -1,5 +1,6 @@
 """The backends as the verifier has them: what this machine lacks is no fault of the run's."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, load
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.ezkl.verify import EzklVerifier
 from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.native import shape as native
 from zk_autograd.verify.evidence import Missing
 from zk_autograd.verify.systems import (
     HASHED_MAX_BLOCK,
@@ -22,6 +24,7 @@ from zk_autograd.verify.systems import (
     EzklChecker,
     EzklSystem,
     HashedChecker,
+    NativeSystem,
     installed_ezkl,
 )
 
@@ -52,10 +55,10 @@ def test_hashed_backend_verifies_nothing() -> None:
 
 def test_ezkl_has_the_catalogues_circuits_and_no_others(tmp_path: Path) -> None:
     system = EzklSystem(Cache(tmp_path), EZKL_VERSION)
-    circuit = system.circuit(NAME)
+    circuit = system.circuit(prover_of(bytes(32)))
     assert (circuit.rule, circuit.block, circuit.steps) == ("adam", 480, 4)
     with pytest.raises(VerificationError, match="not in the catalogue"):
-        system.circuit("adam-n1-t1")
+        system.circuit(replace(prover_of(bytes(32)), circuit="adam-n1-t1"))
 
 
 def test_ezkl_not_installed_names_the_extra(tmp_path: Path) -> None:
@@ -150,3 +153,65 @@ def test_ezkl_key_that_cannot_be_made_is_this_machines_fault(tmp_path: Path) -> 
     checker = EzklSystem(Cache(tmp_path), EZKL_VERSION).checker(replace(prover_of(bytes(32)), srs_digest=digest))
     assert isinstance(checker, Missing)
     assert "verifying key can't be made" in checker.reason
+
+
+NATIVE = Prover("native", "1", 2**13, 8, "native/adam-standard", bytes(32))
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_native_header_of_no_circuit_is_the_runs_fault_built_or_not(
+    built: bool, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("native_prover" if built else "without_native")
+    for changes in ({"circuit": "native/adam-lax"}, {"block": 2**13 - 1}, {"steps": 2**10}, {"block": 2**40}):
+        with pytest.raises(VerificationError, match="native prover"):
+            NativeSystem().circuit(replace(NATIVE, **changes))
+
+
+def test_native_module_that_is_not_built_is_this_machines_fault(without_native: None) -> None:
+    system = NativeSystem()
+    for found in (system.circuit(NATIVE), system.trust(NATIVE, frozenset()), system.checker(NATIVE)):
+        assert isinstance(found, Missing)
+        assert "make install" in found.reason
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_native_has_its_own_circuits() -> None:
+    for name in native.names():
+        circuit = NativeSystem().circuit(replace(NATIVE, circuit=name))
+        assert not isinstance(circuit, Missing)
+        assert name.startswith(f"native/{circuit.rule}-")
+        assert (circuit.block, circuit.steps, circuit.digest) == (2**13, 8, native.circuit_digest(name))
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_native_proofs_rest_on_no_srs_and_say_how_many_bits_they_are_worth() -> None:
+    for name, decoding in (("native/sgd-standard", "Johnson list decoding"), ("native/sgd-strict", "unique decoding")):
+        prover = replace(NATIVE, circuit=name)
+        trust = NativeSystem().trust(prover, frozenset())
+        assert not isinstance(trust, Missing)
+        assert trust.security is not None
+        proven, conjectured = native.Shape.of(prover).security()
+        assert (trust.security.proven_bits, trust.security.conjectured_bits) == (proven, conjectured)
+        assert f"{decoding}, random-oracle model" in trust.limit
+        words = re.fullmatch(
+            rf"native STARK, preset (\w+): (\d+\.\d) proven bits \({decoding}, random-oracle model\), (\d+\.\d) conjectured",
+            trust.finding,
+        )
+        assert words is not None, trust.finding
+        assert words[1] == name.rpartition("-")[2]
+        for shown, bits in ((words[2], proven), (words[3], conjectured)):
+            assert 0 <= bits - float(shown) < 0.1 + 1e-9  # never more than it is
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_native_commitments_are_the_trainers() -> None:
+    from zk_autograd.prove.native.backend import NativeBackend
+
+    checker = NativeSystem().checker(NATIVE)
+    assert not isinstance(checker, Missing)
+    values, salt = np.arange(2**13), bytes(range(32))
+    backend = NativeBackend(native.Shape.of(NATIVE))
+    assert list(checker.commitments([(values, salt)])) == [backend.commit(values, salt)]
+    with pytest.raises(VerificationError, match="wrong length"):
+        list(checker.commitments([(values, b"")]))

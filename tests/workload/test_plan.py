@@ -24,6 +24,7 @@ PLAN = Plan(
     steps=100,
     seed=2**64 - 1,
     prover="ezkl",
+    preset="",
     publish=True,
     key_file="/keys/log.key",
     secret=bytes(range(32)),
@@ -36,7 +37,9 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, grad_scale="auto", momentum="", publish=False)])
+@pytest.mark.parametrize(
+    "plan", [PLAN, replace(PLAN, grad_scale="auto", momentum="", publish=False, prover="native", preset="strict")]
+)
 def test_plan_is_read_back_and_only_its_owner_can(plan: Plan, run: Path) -> None:
     plan.write(run)
     assert Plan.read(run) == plan
@@ -63,6 +66,8 @@ def test_number_that_no_training_can_have_is_refused(changes: dict[str, Any], me
         ("format", "zk-autograd/train/v1"),
         ("model", "transformer"),
         ("grad_scale", "large"),
+        ("prover", "groth16"),
+        ("preset", "lax"),
         ("seed", "-1"),
         ("secret", None),
         ("more", 1),

@@ -56,6 +56,15 @@ def test_run_without_proofs_claims_none(summary: Summary) -> None:
     assert not any("SRS" in line for line in hashed.lines())
 
 
+def test_auditor_of_native_proofs_needs_no_srs(summary: Summary) -> None:
+    prover = Prover("native", "1", 2**13, 8, "native/adam-standard", bytes(32))
+    native = replace(summary, header=replace(HEADER, prover=prover))
+    assert (native.proofs, native.to_json()["steps_proved"], native.to_json()["srs_digest"]) == (4, 100, "")
+    assert native.verify.endswith("--key 'two words+2+y'")
+    assert any("100 steps in 4 proofs" in line for line in native.lines())
+    assert not any("SRS" in line for line in native.lines())
+
+
 def test_run_that_was_stopped_early_says_so_and_saturation_is_told(summary: Summary) -> None:
     assert not any("asked for" in line or "saturated" in line for line in summary.lines())
     early = replace(summary, steps=40, saturated=3)

@@ -13,6 +13,7 @@ use crate::error::ProveError;
 use crate::prove::Progress;
 use crate::state::parts;
 use crate::tree::Tree;
+use crate::work::grind;
 use zk_autograd_verifier::codec::Writer;
 
 /// A committed word and its tree, whose leaves are the groups that fold into one value.
@@ -66,7 +67,7 @@ pub fn commit(
         let root = tree.root();
         transcript.root(&root);
         writer.bytes(&root);
-        writer.bytes(&transcript.grind(FOLD_BITS).to_le_bytes());
+        writer.value(grind(transcript, FOLD_BITS));
         let challenge = transcript.challenge();
         let mut folded = word.clone();
         let mut power = challenge;

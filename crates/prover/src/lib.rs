@@ -16,6 +16,7 @@ pub mod state;
 pub mod tree;
 pub mod witness;
 pub mod words;
+pub mod work;
 
 pub use error::{ProveError, WitnessError};
 pub use prove::{Masking, Phases, Progress, Proof, prove};

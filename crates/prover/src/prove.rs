@@ -21,6 +21,7 @@ use crate::state::{StateSecret, States, seal};
 use crate::tree::Tree;
 use crate::witness::{Trace, Witness, trace};
 use crate::words::{Dft, masked, words};
+use crate::work::grind;
 use crate::{fri, lookups};
 
 /// Whether the polynomials hide the witness. Unmasked proofs are for measurements: they verify, and hide nothing.
@@ -211,7 +212,7 @@ fn prove_trace(
         writer.bytes(&tree.root());
     };
     let work = |transcript: &mut Transcript, writer: &mut Writer, bits: usize| {
-        writer.bytes(&transcript.grind(bits).to_le_bytes());
+        writer.value(grind(transcript, bits));
     };
     send_root(&mut transcript, &mut writer, &main_tree);
     work(&mut transcript, &mut writer, LOOKUP_BITS);

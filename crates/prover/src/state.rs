@@ -11,6 +11,7 @@ use zk_autograd_verifier::table::horner;
 use crate::coins::Seed;
 use crate::tree::Tree;
 use crate::words::{Dft, Words, masked, padded, words};
+use crate::work::grind;
 
 /// The secret of a commitment, from the operating system's randomness: 32 bytes.
 pub type StateSecret = [u8; 32];
@@ -85,7 +86,7 @@ impl States {
 #[must_use]
 pub fn seal(root: Digest, log_size: usize, value: impl Fn(Ext) -> Ext) -> Sealed {
     let mut transcript = Sealed::transcript(&root, log_size);
-    let work = Val::from_u64(transcript.grind(SEAL_BITS));
+    let work = grind(&mut transcript, SEAL_BITS);
     let point = transcript.challenge();
     Sealed { root, work, value: value(point) }
 }

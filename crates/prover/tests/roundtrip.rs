@@ -4,7 +4,7 @@ mod support;
 
 use support::{Choice, Example};
 use zk_autograd_air::Rule;
-use zk_autograd_prover::{Masking, Progress, prove};
+use zk_autograd_prover::{Masking, Progress, commit, prove};
 use zk_autograd_verifier::{Preset, verify};
 
 fn check(choice: &Choice, preset: Preset) {
@@ -49,4 +49,17 @@ fn one_step_and_other_sizes_verify() {
     check(&choice(16, 1), Preset::Standard);
     check(&choice(15, 2), Preset::Standard);
     check(&choice(13, 16), Preset::Standard);
+}
+
+/// A retry after a crash opens nothing new; and a witness that differs anywhere is masked differently everywhere.
+#[test]
+fn a_proof_made_again_is_the_same_proof() {
+    let choice =
+        Choice { rule: Rule::SgdMomentum, s: 30, decay: false, first: false, log_params: 13, steps: 8, no_ops: 0 };
+    let example = Example::new(&choice, Preset::Standard, 1);
+    let again = || prove(&example.statement, &example.witness(), Masking::Full, &Progress::default()).unwrap();
+    let (first, second) = (again(), again());
+    assert_eq!(first.commitments, second.commitments);
+    assert_eq!(first.bytes, second.bytes);
+    assert_eq!(first.commitments.state_in[0], commit(&example.states[0][..1 << 13], &example.salts.state_in[0]));
 }

@@ -1,9 +1,7 @@
 //! Fiat-Shamir over BLAKE3: every challenge depends on all that was sent before it.
 
 use p3_blake3::Blake3;
-use p3_challenger::{
-    CanObserve, CanSampleBits, FieldChallenger, GrindingChallenger, HashChallenger, SerializingChallenger64,
-};
+use p3_challenger::{CanObserve, CanSampleBits, FieldChallenger, HashChallenger, SerializingChallenger64};
 use p3_field::{BasedVectorSpace, PrimeField64};
 use p3_symmetric::Hash;
 use zk_autograd_air::{Ext, Val};
@@ -47,9 +45,19 @@ impl Transcript {
         self.0.sample_bits(bits)
     }
 
-    /// Finds a proof of work of `bits` bits and takes it in.
-    pub fn grind(&mut self, bits: usize) -> u64 {
-        self.0.grind(bits).as_canonical_u64()
+    /// What the next proof of work is about: 32 bytes that depend on all that was taken in.
+    pub fn work_seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        for place in seed.chunks_exact_mut(8) {
+            let value: Val = self.0.sample_algebra_element();
+            place.copy_from_slice(&value.as_canonical_u64().to_le_bytes());
+        }
+        seed
+    }
+
+    /// Takes in a proof of work.
+    pub fn work(&mut self, work: Val) {
+        self.0.observe(work);
     }
 
     /// Checks a proof of work and takes it in.
@@ -57,6 +65,30 @@ impl Transcript {
     /// # Errors
     /// [`Error::ProofOfWork`] with the name of the challenge that it stands before.
     pub fn check_work(&mut self, bits: usize, work: Val, before: &'static str) -> Result<(), Error> {
-        if self.0.check_witness(bits, work) { Ok(()) } else { Err(Error::ProofOfWork(before)) }
+        let message = work_message(&self.work_seed(), work.as_canonical_u64());
+        if !is_work(blake3::hash(&message).as_bytes(), bits) {
+            return Err(Error::ProofOfWork(before));
+        }
+        self.work(work);
+        Ok(())
     }
+}
+
+/// Bytes of a proof of work's message.
+pub const WORK_BYTES: usize = 56;
+
+/// The message whose hash has to begin with zeros: a proof of work is a number below the field's order.
+#[must_use]
+pub fn work_message(seed: &[u8; 32], number: u64) -> [u8; WORK_BYTES] {
+    let mut message = *b"zk-autograd/work                                        ";
+    message[16..48].copy_from_slice(seed);
+    message[48..].copy_from_slice(&number.to_le_bytes());
+    message
+}
+
+/// Whether a hash proves `bits` bits of work: its low bits are zero.
+#[must_use]
+pub fn is_work(digest: &[u8; 32], bits: usize) -> bool {
+    let [a, b, c, d, ..] = *digest;
+    u32::from_le_bytes([a, b, c, d]) & ((1 << bits) - 1) == 0
 }

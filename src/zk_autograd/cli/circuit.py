@@ -1,8 +1,9 @@
-"""`zk-circuit`: the published circuits, and the SRS that their keys are made from."""
+"""`zk-circuit`: the published circuits, those of the native prover, and the SRS that EZKL's keys are made from."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from zk_autograd.cli.output import Output, run_command
@@ -11,7 +12,7 @@ from zk_autograd.cli.output import Output, run_command
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="zk-circuit",
-        description="The circuits of the EZKL backend, and the structured reference string (SRS) that keys are made from.",
+        description="The circuits of the backends, and the structured reference string (SRS) that EZKL's keys are made from.",
         epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -22,9 +23,24 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--srs", type=Path, metavar="FILE", help="the SRS of the sample proof that --out measures")
     build.add_argument("--json", action="store_true", help="print one JSON object")
 
-    digest = commands.add_parser("digest", help="print the digests of the published circuits")
+    digest = commands.add_parser("digest", help="print the digests of the published circuits, and of the native ones")
     digest.add_argument("names", nargs="*", metavar="NAME", help="circuits (default: all)")
     digest.add_argument("--json", action="store_true", help="print one JSON object")
+
+    explain = commands.add_parser(
+        "explain",
+        help="print what a native circuit proves, or what a witness breaks",
+        description="Prints columns, relations and parameters of a circuit of the native prover. With --witness: the first relation that a "
+        "witness breaks (exit status 1), or that it breaks none.",
+    )
+    explain.add_argument("name", metavar="NAME", help="as in a run's header: native/RULE-PRESET")
+    explain.add_argument(
+        "--witness",
+        type=Path,
+        metavar="FILE.npz",
+        help="int64 arrays: constants (T, 5), G (T, N) and each state (T + 1, N), with powers of two for T and N",
+    )
+    explain.add_argument("--json", action="store_true", help="print one JSON object")
 
     srs = commands.add_parser(
         "srs",
@@ -42,15 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _selected(names: Sequence[str]) -> list[str]:
+def _selected(names: Sequence[str], known: Sequence[str]) -> list[str]:
     from zk_autograd.core.errors import UsageError
-    from zk_autograd.prove.ezkl import catalogue
 
-    known = catalogue.names()
     for name in names:
         if name not in known:
             raise UsageError(f"there is no circuit {name!r}: it is one of {', '.join(known)}")
-    return list(names) or known
+    return list(names or known)
 
 
 def _build(arguments: argparse.Namespace, output: Output) -> int:
@@ -71,7 +85,7 @@ def _build(arguments: argparse.Namespace, output: Output) -> int:
         srs = cache.add_srs(arguments.srs)
     results = {}
     shapes = {catalogue.circuit_name(r, *s): (r, *s) for r, shapes in catalogue.SHAPES.items() for s in shapes}
-    for name in _selected(arguments.names):
+    for name in _selected(arguments.names, catalogue.names()):
         circuit = build.build(*shapes[name], child)
         entry: dict[str, object] = {"digest": circuit.digest.hex()}
         if srs is not None:
@@ -89,13 +103,41 @@ def _build(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _digest(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.core.errors import UsageError
     from zk_autograd.prove.ezkl import catalogue
+    from zk_autograd.prove.native import shape
 
-    digests = {name: catalogue.load(name).digest.hex() for name in _selected(arguments.names)}
-    for name, digest in digests.items():
-        output.line(f"{name}  {digest}")
+    published, native = catalogue.names(), shape.names()
+    digests = {}
+    for name in _selected(arguments.names, [*published, *native]):
+        try:
+            digest = catalogue.load(name).digest if name in published else shape.circuit_digest(name)
+        except UsageError as error:
+            if arguments.names:
+                raise
+            output.note(f"the native circuits have no digests here: {error}")
+            break
+        digests[name] = digest.hex()
+        output.line(f"{name}  {digest.hex()}")
     output.result({"circuits": digests})
     return 0
+
+
+def _explain(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.prove.native import shape, witness
+
+    _selected([arguments.name], shape.names())
+    if arguments.witness is None:
+        text, digest = shape.description(arguments.name), shape.circuit_digest(arguments.name).hex()
+        output.line(text.removesuffix("\n"))
+        output.line(f"digest {digest}")
+        output.result({"circuit": arguments.name, "digest": digest, "description": text})
+        return 0
+    rule, _ = shape.circuit(arguments.name)
+    broken = witness.explain(rule, witness.read(arguments.witness, rule))
+    output.line("the witness breaks no relation" if broken is None else str(broken))
+    output.result({"circuit": arguments.name, "broken": None if broken is None else asdict(broken)})
+    return 0 if broken is None else 1
 
 
 def _srs(arguments: argparse.Namespace, output: Output) -> int:
@@ -132,7 +174,7 @@ def _srs(arguments: argparse.Namespace, output: Output) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command's exit status."""
     arguments = _parser().parse_args(argv)
-    commands = {"build": _build, "digest": _digest, "srs": _srs}
+    commands = {"build": _build, "digest": _digest, "explain": _explain, "srs": _srs}
     return run_command(lambda output: commands[arguments.command](arguments, output), json_output=arguments.json)
 
 

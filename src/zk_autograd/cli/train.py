@@ -14,6 +14,7 @@ from zk_autograd.cli.output import INTERRUPTED, Output, run_command
 from zk_autograd.cli.train_watch import Watch
 from zk_autograd.core.errors import GradientError, RangeError, RunError, UsageError, ZkError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.prove.names import DEFAULT_PRESET, DEFAULT_PROVER, PROVERS, Preset
 from zk_autograd.workload.names import DataName, ModelName
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ _DEFAULTS = {
     "grad_scale": 0,
     "batch_size": 64,
     "seed": 0,
-    "prover": "ezkl",
+    "prover": DEFAULT_PROVER,
+    "preset": "",
 }
 """Of the flags that a resumed run takes from its plan; lr depends on the rule."""
 
@@ -63,7 +65,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--batch-size", type=int, metavar="N", help="rows of a step (default: 64)")
     add("--seed", type=int, metavar="N", help="of split, first weights and order of the rows (default: 0)")
-    add("--prover", choices=("ezkl", "none"), help="none logs hashes and proves nothing (default: ezkl)")
+    add("--prover", choices=PROVERS, help=f"none logs hashes and proves nothing (default: {DEFAULT_PROVER})")
+    add(
+        "--preset",
+        choices=[p.value for p in Preset],
+        help=f"of the native prover: strict assumes less, and its proofs are larger (default: {DEFAULT_PRESET})",
+    )
     add("--no-publish", action="store_true", default=None, help="keep the final weights out of the run")
     add("--out", type=Path, metavar="RUN", help="where the run goes (default: a new folder in runs/)")
     add("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped, as it was begun")
@@ -71,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
         "--srs",
         type=Path,
         metavar="FILE",
-        help="the SRS that an auditor or a ceremony made (default: the cache's newest)",
+        help="of the prover ezkl: the SRS that an auditor or a ceremony made (default: the cache's newest)",
     )
     add("--key-file", type=Path, metavar="FILE", help="your log key (default: the one that `zk-key new` makes)")
     add("--dry-run", action="store_true", help="say how many proofs, how long and how much disk, and train nothing")
@@ -150,6 +157,7 @@ def _optimizer(
         resume=arguments.resume is not None,
         prover=prover,
         srs=arguments.srs,
+        preset=plan.preset or None,
         expected_steps=plan.steps,
         key=arguments.key_file or plan.key_file,
         publish=plan.publish,
@@ -240,14 +248,21 @@ def _stopped(error: BaseException, optimizer: "ZKOptimizer", run: Path, output: 
 
 def _dry_run(plan: "Plan", arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.optim.options import choose_rule
-    from zk_autograd.optim.proving import HASHED_BLOCK
+    from zk_autograd.optim.proving import HASHED_BLOCK, preset_called, require_fitting
     from zk_autograd.workload import estimate
 
     if arguments.resume is not None:
         raise UsageError("--dry-run is for a run that is still to be begun; leave out --resume")
+    require_fitting(plan.prover, arguments.srs, plan.preset or None)
     parameters = sum(p.numel() for p in _loop(plan).model.parameters())
     rule = choose_rule(plan.rule, [{"momentum": plan.momentum}])
-    if plan.prover == "ezkl":
+    if plan.prover == "native":
+        from zk_autograd.prove.native import shape
+
+        chosen = shape.choose(rule, [parameters], plan.steps, preset_called(plan.preset or None))
+        found = estimate.native_run(rule, [parameters], plan.steps, block=chosen.block, segment_steps=chosen.steps)
+        what = f"{found.proofs} proofs of {chosen.steps} steps each with the circuit {chosen.name}"
+    elif plan.prover == "ezkl":
         from zk_autograd.prove.ezkl import catalogue
 
         circuit = catalogue.choose(rule.value, [parameters], plan.steps)

@@ -11,6 +11,7 @@ from zk_autograd.core.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
     from zk_autograd.core.keys import PublicKey
+    from zk_autograd.verify.evidence import ProofSystem
     from zk_autograd.verify.policy import Level, Policy
 
 MAX_KEY_FILE = 64 * 1024
@@ -137,7 +138,7 @@ def _level(text: str) -> "Level":
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.prove.ezkl.keys import Cache
     from zk_autograd.run.reader import RunReader
-    from zk_autograd.verify.systems import EzklSystem, installed_ezkl
+    from zk_autograd.verify.systems import EzklSystem, NativeSystem, installed_ezkl
     from zk_autograd.verify.verifier import Verifier
 
     policy, folder = _policy(arguments)
@@ -146,7 +147,8 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
         for path in arguments.srs:
             cache.add_srs(path)
         with output.progress() as progress:
-            report = Verifier(policy, {"ezkl": EzklSystem(cache, installed_ezkl())}).verify(files, progress)
+            systems: dict[str, ProofSystem] = {"ezkl": EzklSystem(cache, installed_ezkl()), "native": NativeSystem()}
+            report = Verifier(policy, systems).verify(files, progress)
     output.text(report.text(output.width), _STYLES)
     output.result(report.to_json())
     return report.exit_status

@@ -20,6 +20,7 @@ from zk_autograd.core.records import (
     MAX_STEP,
     MAX_TENSORS,
     SALT_BYTES,
+    WITH_SETUP,
     Block,
     Close,
     Data,
@@ -78,8 +79,9 @@ def _write_header(h: Header) -> Json:
         prover |= {
             "circuit": h.prover.circuit,
             "circuit_digest": h.prover.circuit_digest.hex(),
-            "srs_digest": h.prover.srs_digest.hex(),
         }
+    if h.prover.backend in WITH_SETUP:
+        prover["srs_digest"] = h.prover.srs_digest.hex()
     return {
         "type": "header",
         "format": FORMAT,
@@ -243,14 +245,10 @@ def _read_prover(p: Fields) -> Prover:
         p.integer("block", 1, MAX_PARAMETERS),
         p.integer("steps", 1, MAX_SEGMENT_STEPS),
     )
-    if backend == "none":
-        prover = Prover(backend, version, block, steps)
-    else:
-        prover = Prover(
-            backend, version, block, steps, p.text("circuit", 100), p.hex("circuit_digest", 32), p.hex("srs_digest", 32)
-        )
+    circuit, digest = ("", b"") if backend == "none" else (p.text("circuit", 100), p.hex("circuit_digest", 32))
+    srs = p.hex("srs_digest", 32) if backend in WITH_SETUP else b""
     p.end()
-    return prover
+    return Prover(backend, version, block, steps, circuit, digest, srs)
 
 
 def _commitments(values: Sequence[Value], nbytes: int) -> tuple[bytes, ...]:

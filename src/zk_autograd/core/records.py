@@ -3,7 +3,8 @@
 Leaf 0 is the header, leaf 1 the genesis, then one segment record for each segment in order, and a close record at the end. The bytes of
 a leaf are the canonical JSON of its record; core.record_forms writes and reads it.
 
-Commitments are texts of lower-case hexadecimal: 64 bytes for the EZKL backend (an uncompressed point), 32 for `none` (a salted SHA-256).
+Commitments are texts of lower-case hexadecimal: 56 bytes for the native backend (a Merkle root and an opening), 64 for EZKL (an
+uncompressed point), 32 for `none` (a salted SHA-256).
 """
 
 from dataclasses import dataclass, field
@@ -28,11 +29,14 @@ MAX_STEP = 2**40
 MAX_SEGMENT_STEPS = 2**16
 
 
-COMMITMENT_BYTES = {"none": 32, "ezkl": 64}
+COMMITMENT_BYTES = {"none": 32, "native": 56, "ezkl": 64}
 """Length of a commitment by backend."""
 
-SALT_BYTES = {"none": 32, "ezkl": 256}
-"""Length of a commitment's salt by backend: for EZKL 8 field elements of 32 bytes, little-endian, one after the other."""
+SALT_BYTES = {"none": 32, "native": 32, "ezkl": 256}
+"""Length of a commitment's salt by backend: a seed, or for EZKL 8 field elements of 32 bytes, little-endian, one after the other."""
+
+WITH_SETUP = frozenset({"ezkl"})
+"""The backends whose proofs hold under an SRS: the header names its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """The backend, and for EZKL the circuit (name, digest) and the SRS (digest); `block` and `steps` are its capacity."""
+    """The backend, and if it proves the circuit (name, digest), and with a set-up the SRS (digest); `block` and `steps` are its capacity."""
 
     backend: str
     version: str

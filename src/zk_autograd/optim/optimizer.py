@@ -29,6 +29,7 @@ from zk_autograd.optim.proving import backend_for_new_run, require_provable
 from zk_autograd.optim.schedule import named_schedule, place
 from zk_autograd.optim.trajectory import CoarseEps, Trajectory
 from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.names import DEFAULT_PROVER
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.events import Listener, ignore
 
@@ -40,7 +41,7 @@ class ZKOptimizer(torch.optim.Optimizer):
 
     The integers are the model: weights are rounded to multiples of 2^-32 when the optimizer is made, and after each step the model's
     parameters are the float32 values of the integer weights. Nobody else may write to them in between. With `run`, each step is
-    recorded and, by the prover "ezkl", proved; leave the `with` block, or call `close`, to prove what is left and close the run. An
+    recorded and, by the provers "native" and "ezkl", proved; leave the `with` block, or call `close`, to prove what is left and close the run. An
     exception that leaves the block stops the run where it is, to be gone on with by `resume=True`.
 
     Arguments, beside torch's own (`lr`, `betas`, `eps`, `weight_decay`, `momentum`, `nesterov`; `weight_decay` is always decoupled):
@@ -53,7 +54,8 @@ class ZKOptimizer(torch.optim.Optimizer):
     * `schedule`: "recorded" lets a scheduler change lr and records what it was, "constant" refuses a change;
     * `max_lr`: the largest lr that will be set, where no scheduler of torch says it; it chooses SGD's number format;
     * `run`: a directory to be made, or None to train without a record; `resume`: go on with the run that is there;
-    * `prover`: "ezkl", "none" (salted hashes, nothing proved), or a backend; `srs`: file or digest of its SRS (default: the cache's newest);
+    * `prover`: "native", "ezkl", "none" (salted hashes, nothing proved), or a backend; `srs`: file or digest of EZKL's SRS (default: the
+      cache's newest); `preset`: "standard" or "strict", what the native prover's soundness may assume (default: standard);
       `expected_steps` helps to choose a circuit, and to refuse an lr that would leave its range later;
     * `key`: the file of the log key, or a signer (default: the key that `zk-key new` makes);
     * `publish`: write the final weights into the run, opened;
@@ -82,8 +84,9 @@ class ZKOptimizer(torch.optim.Optimizer):
         schedule: str = "recorded",
         run: str | Path | None = None,
         resume: bool = False,
-        prover: str | Backend = "ezkl",
+        prover: str | Backend = DEFAULT_PROVER,
         srs: str | Path | None = None,
+        preset: str | None = None,
         expected_steps: int | None = None,
         key: str | Path | Signer | None = None,
         publish: bool = False,
@@ -145,7 +148,7 @@ class ZKOptimizer(torch.optim.Optimizer):
             require_provable(prover, options)
             signers = recording.signers_of(key)
             sizes = [manifest.group_size(i) for i in range(len(groups))]
-            backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps, Path(run))
+            backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps, Path(run), preset)
             self._trajectory.record(recording.NewRun(Path(run), backend, signers, on_event))
 
     @property

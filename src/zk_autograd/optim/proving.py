@@ -10,6 +10,8 @@ from zk_autograd.core.records import Prover
 from zk_autograd.optim.options import GroupOptions
 from zk_autograd.optim.schedule import place
 from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.names import DEFAULT_PRESET, Preset
+from zk_autograd.prove.native.shape import Shape, choose
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.layout import Layout
 
@@ -24,19 +26,25 @@ def backend_for_new_run(
     srs: str | Path | None,
     expected_steps: int | None,
     run: Path,
+    preset: str | None = None,
 ) -> Backend:
-    """The backend called `prover` ("ezkl" or "none"), or `prover` itself.
+    """The backend called `prover` (one of `names.PROVERS`), or `prover` itself.
 
     `run` is the run's directory, whose private folder holds a witness while it is proved. `srs` is the SRS of "ezkl": a file, which is
-    copied to the cache, the digest in hexadecimal of one in the cache, or None for the newest one there. Raises UsageError for a rule that it can't prove, an SRS or an extra that is missing, ProverError if keys can't be made.
+    copied to the cache, the digest in hexadecimal of one in the cache, or None for the newest one there; "native" has none, and a `preset`
+    instead (None: standard). Raises UsageError for a rule that it can't prove, an SRS or an extra that is missing, an SRS or a preset of
+    another prover, ProverError if keys can't be made.
     """
+    require_fitting(prover, srs, preset)
     if not isinstance(prover, str):
         return prover
     if prover == "none":
         return HashedBackend(block=min(HASHED_BLOCK, max(group_sizes)))
+    if prover == "native":
+        return _native(choose(rule, group_sizes, expected_steps, preset_called(preset)))
     if prover != "ezkl":
         raise UsageError(
-            f'there is no prover {prover[:40]!r}; choose "ezkl", which proves each step, or "none", which only logs hashes'
+            f'there is no prover {prover[:40]!r}; choose "native" or "ezkl", which prove each step, or "none", which only logs hashes'
         )
     _require_ezkl()
     from zk_autograd.prove.ezkl import catalogue
@@ -44,6 +52,14 @@ def backend_for_new_run(
 
     circuit = catalogue.choose(rule.value, group_sizes, expected_steps)
     return EzklBackend(circuit, srs_digest(srs), scratch=Layout(run).private)
+
+
+def require_fitting(prover: str | Backend, srs: str | Path | None, preset: str | None) -> None:
+    """Raises UsageError for a preset of a prover that has none, and for an SRS of the native one."""
+    if preset is not None and prover != "native":
+        raise UsageError("a preset is chosen for the prover native alone: leave it out, or choose that prover")
+    if srs is not None and prover == "native":
+        raise UsageError("the prover native needs no SRS: leave it out, or choose the prover ezkl")
 
 
 def require_provable(prover: str | Backend, options: Sequence[GroupOptions]) -> None:
@@ -72,6 +88,14 @@ def backend_of_run(recorded: Prover, prover: str | Backend, srs: str | Path | No
         return prover
     if recorded.backend == "none":
         return HashedBackend(recorded.block, recorded.steps)
+    if recorded.backend == "native":
+        require_fitting("native", srs, None)
+        try:
+            backend = _native(Shape.of(recorded))
+        except VerificationError as error:
+            raise RunError(f"this version can't go on with the run: {error}") from error
+        _require_same_circuit(recorded, backend.prover.circuit_digest)
+        return backend
     _require_ezkl()
     from zk_autograd.prove.ezkl import catalogue
     from zk_autograd.prove.ezkl.backend import EzklBackend
@@ -80,11 +104,7 @@ def backend_of_run(recorded: Prover, prover: str | Backend, srs: str | Path | No
         circuit = catalogue.load(recorded.circuit)
     except VerificationError as error:
         raise RunError(f"this version can't go on with the run: {error}") from error
-    if circuit.digest != recorded.circuit_digest:
-        raise RunError(
-            f"the run was begun with another circuit {recorded.circuit} (digest {recorded.circuit_digest.hex()}): "
-            "install the version of zk-autograd that began it"
-        )
+    _require_same_circuit(recorded, circuit.digest)
     if srs is not None and srs_digest(srs) != recorded.srs_digest:
         raise RunError(
             f"the run was begun with another SRS, {recorded.srs_digest.hex()}: name that one, or none if the cache has it"
@@ -109,6 +129,28 @@ def srs_digest(srs: str | Path | None) -> bytes:
     if len(text) == 64 and not text.strip("0123456789abcdef") and not Path(text).exists():
         return bytes.fromhex(text)
     return cache.add_srs(Path(srs))
+
+
+def preset_called(name: str | None) -> Preset:
+    """The native prover's preset of this name, None for the default. UsageError if there is none."""
+    try:
+        return DEFAULT_PRESET if name is None else Preset(name)
+    except ValueError as error:
+        raise UsageError(f"there is no preset {name!r:.40}; it is one of {', '.join(Preset)}") from error
+
+
+def _native(shape: Shape) -> Backend:
+    from zk_autograd.prove.native.backend import NativeBackend
+
+    return NativeBackend(shape)
+
+
+def _require_same_circuit(recorded: Prover, digest: bytes) -> None:
+    if digest != recorded.circuit_digest:
+        raise RunError(
+            f"the run was begun with another circuit {recorded.circuit} (digest {recorded.circuit_digest.hex()}): "
+            "install the version of zk-autograd that began it"
+        )
 
 
 def _require_ezkl() -> None:

@@ -40,6 +40,15 @@ class BlockProof:
     gradient: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class ProofCommitments:
+    """The commitments that a proof speaks of, COMMITMENT_BYTES[backend] each."""
+
+    state_in: dict[str, bytes]
+    state_out: dict[str, bytes]
+    gradient: bytes
+
+
 class Backend(Protocol):
     """A prover of segments. Its methods are called by one thread at a time."""
 

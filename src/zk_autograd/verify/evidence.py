@@ -83,6 +83,24 @@ class Missing:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Security:
+    """How hard a false proof is, in bits: as proven under `assumption`, and as conjectured."""
+
+    proven_bits: float
+    conjectured_bits: float
+    assumption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What the proofs of a run rest on: a sentence for what was found in step 5, one for the report's limits, and bits where they are known."""
+
+    finding: str
+    limit: str
+    security: Security | None = None
+
+
 class ProofSystem(Protocol):
     """A backend with proofs, as the verifier has it."""
 
@@ -91,14 +109,18 @@ class ProofSystem(Protocol):
         """The version that proofs are made and verified with."""
         ...
 
-    def circuit(self, name: str) -> Circuit:
-        """The verifier's own circuit of this name. VerificationError if there is none."""
+    def circuit(self, prover: Prover) -> Circuit | Missing:
+        """The verifier's own circuit by the name that the header gives. VerificationError if there is none."""
         ...
 
     def check_constants(self, constants: StepConstants) -> None:
         """VerificationError for a step's constants that a proof of this backend would not show to be the ones used."""
         ...
 
+    def trust(self, prover: Prover, allowed: frozenset[bytes]) -> Trust | Missing:
+        """What the proofs of this circuit rest on; Missing if that is an SRS whose digest is not `allowed`."""
+        ...
+
     def checker(self, prover: Prover) -> ProofChecker | Missing:
-        """A checker for a run whose circuit was found to be the verifier's own and whose SRS digest is allowed."""
+        """A checker for a run whose circuit was found to be the verifier's own, and whose proofs rest on what the policy allows."""
         ...

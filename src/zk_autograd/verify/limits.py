@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from zk_autograd.core.records import Header, Log, Unproved
-from zk_autograd.verify.ceremonies import CEREMONIES
-from zk_autograd.verify.evidence import Missing
+from zk_autograd.core.records import Log, Unproved
+from zk_autograd.verify.evidence import Missing, Trust
 from zk_autograd.verify.proofs import Proved
 from zk_autograd.verify.report import SampleTaken, quoted
 from zk_autograd.verify.statement import rates
@@ -12,13 +11,13 @@ from zk_autograd.verify.statement import rates
 _NAMES_SHOWN = 10
 
 
-def limits(log: Log, proved: Proved) -> tuple[str, ...]:
-    """The sentences for a log in which nothing false was found."""
+def limits(log: Log, proved: Proved, trust: Trust | None) -> tuple[str, ...]:
+    """The sentences for a log in which nothing false was found; `trust` is what its proofs rest on, where they were looked at."""
     shown = not isinstance(proved.level, Missing)
     return (
         "no anchor: nothing shows that there is no other view of this log, nor when it was written",
         *_whose_word(log, shown),
-        *(_proof_limits(log.header, proved.sample) if shown else ()),
+        *(_proof_limits(trust, proved.sample) if shown and trust is not None else ()),
         *_outside(log),
     )
 
@@ -44,14 +43,8 @@ def _whose_word(log: Log, proved: bool) -> list[str]:
     return lines
 
 
-def _proof_limits(header: Header, sample: SampleTaken | None) -> list[str]:
-    digest = header.prover.srs_digest
-    whose = (
-        f"every participant of the ceremony together ({CEREMONIES[digest]})"
-        if digest in CEREMONIES
-        else "whoever made it"
-    )
-    lines = [f"the proofs hold for who trusts the SRS {digest.hex()}: {whose} could forge them"]
+def _proof_limits(trust: Trust, sample: SampleTaken | None) -> list[str]:
+    lines = [trust.limit]
     if sample is not None:
         lines.append(
             f"{sample.proofs - len(sample.verified)} proofs were not looked at: a sample reaches L1-sampled, never L1"

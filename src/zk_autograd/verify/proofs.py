@@ -18,8 +18,8 @@ from zk_autograd.verify.report import Finding, SampleTaken, Status
 from zk_autograd.verify.sampling import draw, miss_probability, surely_found
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
-MAX_PROOF = 2**20
-"""Bytes of one proof. Those of the published circuits have about 4,000."""
+MAX_PROOF = 2**23
+"""Bytes of one proof. Those of the published EZKL circuits have about 4,000, those of the native prover about a million."""
 
 _SEED_BYTES = 32
 

@@ -6,12 +6,13 @@ those after it *not reached*. Texts that come from a run are quoted, and in the 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum, IntEnum
 from textwrap import wrap
 from typing import Any
 
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.verify.evidence import Security
 from zk_autograd.verify.policy import Level
 
 FORMAT = "zk-autograd/report/v0"
@@ -92,7 +93,7 @@ class Report:
     """The result of a verification.
 
     `levels` were reached; it is empty if something failed or no key is pinned. `missing` says, for each required level that was not
-    reached, why. `limits` says what the levels that were reached do not mean.
+    reached, why. `limits` says what the levels that were reached do not mean, `security` how hard a false proof is, where that is known.
     """
 
     findings: Mapping[Step, Finding]
@@ -104,6 +105,7 @@ class Report:
     failure: VerificationError | None = None
     summary: Summary | None = None
     sample: SampleTaken | None = None
+    security: Security | None = None
 
     @property
     def verdict(self) -> str:
@@ -140,6 +142,7 @@ class Report:
                 for step in Step
             ],
             "sample": None if self.sample is None else _sample(self.sample),
+            "security": None if self.security is None else asdict(self.security),
             "limits": list(self.limits),
         }
 

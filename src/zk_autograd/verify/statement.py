@@ -3,8 +3,8 @@
 * The rule is one that the backend proves, and every constant of every step is recomputed from the header's decimals (and the recorded
   learning rates) by core.constants; one that leaves its range is refused, and one that the circuit would not see.
 * The circuit is the verifier's *own*, found by its name: its digest, shape and version must be what the header says.
-* The SRS is one that the policy allows by digest. Whoever made it can forge, so without an allowed one the proofs show nothing, and
-  neither do commitments under it.
+* The SRS, where the backend has one, is one that the policy allows by digest. Whoever made it can forge, so without an allowed one
+  the proofs show nothing, and neither do commitments under it. A backend without says how many bits its proofs are worth.
 
 Nothing is computed for a step that the log doesn't hold: segments are taken as long as their steps are in order (step 6 refuses
 the others), and each holds at most the steps of the verifier's own circuit.
@@ -18,8 +18,7 @@ from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.records import Header, Log, Prover, Segment
 from zk_autograd.core.statement import StatementBuilder
-from zk_autograd.verify.ceremonies import CEREMONIES
-from zk_autograd.verify.evidence import Missing, Progress, ProofChecker, ProofSystem
+from zk_autograd.verify.evidence import Circuit, Missing, Progress, ProofChecker, ProofSystem, Trust
 from zk_autograd.verify.report import Finding, Status
 from zk_autograd.verify.systems import HASHED_MAX_BLOCK, HASHED_MAX_STEPS, HASHED_VERSION, HashedChecker
 
@@ -31,9 +30,10 @@ _GROUPS_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What steps 6, 7 and 10 rest on: a checker of commitments and proofs, or why there is none."""
+    """What steps 6, 7 and 10 rest on: a checker of commitments and proofs, or why there is none; and what its proofs rest on."""
 
     checker: ProofChecker | Missing
+    trust: Trust | None = None
 
 
 def check_statement(
@@ -52,9 +52,7 @@ def check_statement(
             raise VerificationError(
                 "the backend is not known", record=0, expected=", ".join(sorted(systems)), found=prover.backend
             )
-        _require_circuit(log.header, system)
-        sentences.append(f"circuit {prover.circuit} is this verifier's own, digest {prover.circuit_digest.hex()}")
-        basis = _trusted(prover, system, allowed, sentences)
+        basis = _own(log.header, system, allowed, sentences)
     steps = _recompute(log, system, progress)
     sentences[:0] = [f"rule {log.header.rule.value}: the constants of steps 1..{steps} recomputed", *_hyper(log.header)]
     if isinstance(basis.checker, Missing):
@@ -84,18 +82,32 @@ def _require_hashed(prover: Prover) -> None:
             )
 
 
-def _require_circuit(header: Header, system: ProofSystem) -> None:
+def _own(header: Header, system: ProofSystem, allowed: frozenset[bytes], sentences: list[str]) -> Basis:
+    """The checker of the verifier's own circuit, if it is the run's and what its proofs rest on is allowed."""
     prover = header.prover
     try:
-        own = system.circuit(prover.circuit)
+        own = system.circuit(prover)
     except VerificationError as error:
         raise error.at(0, 0) from error
+    if isinstance(own, Missing):
+        return Basis(own)
+    _require_circuit(header, own, system.version)
+    sentences.append(f"circuit {prover.circuit} is this verifier's own, digest {prover.circuit_digest.hex()}")
+    trust = system.trust(prover, allowed)
+    if isinstance(trust, Missing):
+        return Basis(trust)
+    sentences.append(trust.finding)
+    return Basis(system.checker(prover), trust)
+
+
+def _require_circuit(header: Header, own: Circuit, version: str) -> None:
+    prover = header.prover
     for what, expected, found in (
         ("rule", own.rule, header.rule.value),
         ("digest", own.digest.hex(), prover.circuit_digest.hex()),
         ("block", str(own.block), str(prover.block)),
         ("steps", str(own.steps), str(prover.steps)),
-        ("version", system.version, prover.version),
+        ("version", version, prover.version),
     ):
         if found != expected:
             raise VerificationError(
@@ -104,20 +116,6 @@ def _require_circuit(header: Header, system: ProofSystem) -> None:
                 expected=expected,
                 found=found,
             )
-
-
-def _trusted(prover: Prover, system: ProofSystem, allowed: frozenset[bytes], sentences: list[str]) -> Basis:
-    digest = prover.srs_digest
-    if digest not in allowed:
-        return Basis(
-            Missing(
-                f"the SRS {digest.hex()} is not allowed: whoever made it can forge these proofs. If that can't be the trainer, allow it "
-                f"with --srs-digest"
-            )
-        )
-    named = f" ({CEREMONIES[digest]})" if digest in CEREMONIES else ""
-    sentences.append(f"the SRS {digest.hex()}{named} is allowed")
-    return Basis(system.checker(prover))
 
 
 def _recompute(log: Log, system: ProofSystem | None, progress: Progress) -> int:

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.verify.chain import check_chain
-from zk_autograd.verify.evidence import Missing, ProofSystem, RunFiles
+from zk_autograd.verify.evidence import Missing, ProofSystem, RunFiles, Trust
 from zk_autograd.verify.limits import limits
 from zk_autograd.verify.log import LogView, check_log, check_signatures, parse
 from zk_autograd.verify.model import UNCOVERED, check_model
@@ -63,7 +63,7 @@ class Verifier:
             # (4) Register and anchors.
             findings[Step.ANCHORS] = Finding(Status.SKIPPED, ("no anchor",))
 
-            # (5) Statement: own circuit, allowed SRS, constants recomputed.
+            # (5) Statement: own circuit, allowed SRS where there is one, constants recomputed.
             with _at(Step.STATEMENT):
                 basis, findings[Step.STATEMENT] = check_statement(view.log, self._systems, policy.srs, progress)
 
@@ -95,9 +95,9 @@ class Verifier:
             )
 
         # (11) Verdict: the levels reached, against the levels required.
-        return self._verdict(view, findings, proved)
+        return self._verdict(view, findings, proved, basis.trust)
 
-    def _verdict(self, view: LogView, findings: dict[Step, Finding], proved: Proved) -> Report:
+    def _verdict(self, view: LogView, findings: dict[Step, Finding], proved: Proved, trust: Trust | None) -> Report:
         policy = self._policy
         levels = frozenset[Level]()
         missing = []
@@ -126,7 +126,8 @@ class Verifier:
             bool(policy.keys),
             levels=levels,
             missing=tuple(missing),
-            limits=limits(view.log, proved),
+            limits=limits(view.log, proved, trust),
+            security=None if trust is None else trust.security,
             summary=_summary(view),
             sample=proved.sample,
         )

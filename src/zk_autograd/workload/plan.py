@@ -8,6 +8,7 @@ from zk_autograd.core.canonical import decode, encode
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
+from zk_autograd.prove.names import PROVERS, Preset
 from zk_autograd.run.files import PRIVATE_FILE, Files, read_bounded
 from zk_autograd.run.layout import Layout
 from zk_autograd.workload.data import SECRET_BYTES
@@ -33,7 +34,7 @@ _DEFAULT_LR = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training. Decimals are texts; `momentum` and `weight_decay` are "" for the rule's default, `grad_scale` is an exponent or "auto".
+    """A training. Decimals are texts; `momentum` and `weight_decay` are "" for the rule's default, `preset` for the prover's, `grad_scale` is an exponent or "auto".
 
     `secret` is what salts of the data are derived from. Raises UsageError for numbers that no training can have.
     """
@@ -49,6 +50,7 @@ class Plan:
     steps: int
     seed: int
     prover: str
+    preset: str
     publish: bool
     key_file: str
     secret: bytes
@@ -78,6 +80,7 @@ class Plan:
                 "steps": self.steps,
                 "seed": str(self.seed),
                 "prover": self.prover,
+                "preset": self.preset,
                 "publish": self.publish,
                 "key_file": self.key_file,
                 "secret": self.secret.hex(),
@@ -124,7 +127,8 @@ def _parsed(data: bytes) -> Plan:
         batch_size=fields.integer("batch_size", 1, 2**40),
         steps=fields.integer("steps", 1, MAX_STEPS),
         seed=int(fields.text("seed", max_len=20)),
-        prover=fields.choice("prover", ("ezkl", "none")),
+        prover=fields.choice("prover", PROVERS),
+        preset=fields.choice("preset", ("", *Preset)),
         publish=fields.boolean("publish"),
         key_file=fields.text("key_file", max_len=5000),
         secret=fields.hex("secret", SECRET_BYTES),

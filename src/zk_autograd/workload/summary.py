@@ -55,7 +55,10 @@ class Summary:
         words = ["zk-verify", self.root, "--from", str(self.run)]
         for key in self.header.keys:
             words += ["--key", key]
-        words += ["--srs-digest", self.header.prover.srs_digest.hex()] if self.proved else ["--require", "L0"]
+        if self.header.prover.srs_digest:
+            words += ["--srs-digest", self.header.prover.srs_digest.hex()]
+        if not self.proved:
+            words += ["--require", "L0"]
         return shlex.join(words)
 
     def effective(self) -> dict[str, str]:
@@ -99,7 +102,7 @@ class Summary:
             shown = "nothing: the log holds salted hashes only (L0)"
         stopped = "" if self.steps == plan.steps else f" of {plan.steps} asked for"
         holder = "an auditor who has your public key from you"
-        if self.proved:
+        if header.prover.srs_digest:
             holder += ", and the digest of an SRS that you can't have made"
         return [
             f"trained   {plan.model} on {plan.data}: {header.size} parameters, {self.steps} steps{stopped}, seed {plan.seed}",

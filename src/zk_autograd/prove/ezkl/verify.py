@@ -7,7 +7,6 @@ bytes. The points in front are the committed tensors' (layout.commitments), whic
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,10 @@ from zk_autograd.prove.ezkl.field import MODULUS, to_hex
 from zk_autograd.prove.ezkl.keys import Cache, Keys
 from zk_autograd.prove.ezkl.relations import SALTS
 from zk_autograd.prove.ezkl.witness import public_values
+from zk_autograd.prove.protocol import ProofCommitments
 
 VERIFY_SECONDS = 120.0
 POINT_BYTES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class ProofCommitments:
-    """The commitments that a proof speaks of, 64 bytes each."""
-
-    state_in: dict[str, bytes]
-    state_out: dict[str, bytes]
-    gradient: bytes
 
 
 def commitments_of(circuit: Circuit, proof: bytes) -> ProofCommitments:

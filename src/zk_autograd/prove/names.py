@@ -1,0 +1,23 @@
+"""The names of provers and presets, apart from what they name: a command's help must not wait for numpy."""
+
+from enum import StrEnum
+
+PROVERS = ("native", "ezkl", "none")
+DEFAULT_PROVER = "ezkl"
+"""What proves a run whose trainer names no prover."""
+
+
+class Preset(StrEnum):
+    """How much the native prover's soundness assumes: `standard` has small proofs, `strict` assumes less about the code's decoding."""
+
+    STANDARD = "standard"
+    STRICT = "strict"
+
+    @property
+    def assumption(self) -> str:
+        """What the proven bits rest on."""
+        decoding = {Preset.STANDARD: "Johnson list decoding", Preset.STRICT: "unique decoding"}
+        return f"{decoding[self]}, random-oracle model"
+
+
+DEFAULT_PRESET = Preset.STANDARD

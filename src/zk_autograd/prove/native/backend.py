@@ -1,0 +1,91 @@
+"""The proving side: a witness in, a proof out that this side has verified itself.
+
+A proof's coins are derived from the salts, the statement and the witness, so that one made again after a crash is the same proof, byte for
+byte: it opens nothing at another point, and may be made as often as it takes.
+"""
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from zk_autograd.core.errors import ProverError, VerificationError
+from zk_autograd.core.records import SALT_BYTES, Prover
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.native.shape import Shape
+from zk_autograd.prove.native.verify import NativeVerifier, Public, little_endian
+from zk_autograd.prove.protocol import BlockProof, BlockWitness
+
+if TYPE_CHECKING:
+    from zk_autograd._native import Job
+
+ATTEMPTS = 2**31
+
+
+class NativeBackend:
+    """Proves segments of one shape."""
+
+    def __init__(self, shape: Shape) -> None:
+        """UsageError if the compiled module is missing."""
+        self._shape = shape
+        self._verifier = NativeVerifier(shape)
+        self._prover = shape.prover
+        self._lock = threading.Lock()
+        self._job: Job | None = None
+
+    @property
+    def prover(self) -> Prover:
+        return self._prover
+
+    @property
+    def attempts(self) -> int:
+        return ATTEMPTS
+
+    def draw_salt(self) -> bytes:
+        return os.urandom(SALT_BYTES["native"])
+
+    def commit(self, values: Any, salt: bytes) -> bytes:
+        return self._verifier.commit(values, salt)
+
+    def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
+        place = f"segment {statement.segment}, block {statement.block}"
+        proof = self._made(place, statement, witness)
+        try:
+            return self.check(statement, proof)
+        except VerificationError as error:
+            raise ProverError(f"{place}: the proof made is no good: {error}") from error
+
+    def check(self, statement: Statement, proof: bytes) -> BlockProof:
+        found = self._verifier.verify(statement, proof)
+        return BlockProof(proof, found.state_in, found.state_out, found.gradient)
+
+    def stop(self) -> None:
+        with self._lock:
+            if self._job is not None:
+                self._job.cancel()
+
+    def _made(self, place: str, statement: Statement, witness: BlockWitness) -> bytes:
+        from zk_autograd import _native
+
+        try:
+            job = _native.Job(
+                *Public.of(self._shape, statement),
+                {name: little_endian(values) for name, values in witness.states.items()},
+                little_endian(witness.gradients),
+                dict(witness.salts),
+            )
+            with self._lock:
+                self._job = job
+            commitments, body = job.run()
+        except _native.WitnessError as error:
+            step, element, quantity, message = error.args
+            raise ProverError(
+                f"{place}: the step breaks the rule: step {statement.first_step + step}, element {element} of the block, {quantity}: "
+                f"{message}. The run's private folder was altered, or the prover is at fault: restore the folder from a copy; if it is "
+                "whole, report this"
+            ) from error
+        except (ValueError, OverflowError, RuntimeError, VerificationError) as error:  # stopped is a RuntimeError, too
+            raise ProverError(f"{place}: no proof was made: {error}") from error
+        finally:
+            with self._lock:
+                self._job = None
+        return b"".join(commitments) + body

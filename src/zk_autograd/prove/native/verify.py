@@ -1,0 +1,128 @@
+"""Verification of a proof: everything public is rebuilt from the statement, and the proof's bytes are all that is taken from a run.
+
+A stored proof is its commitments, COMMITMENT_BYTES each in the order of `Shape.commitment_names`, and then the proof's body, whose length
+the compiled module derives from the statement; it refuses any other.
+
+Two relations depend on the statement, and both sides derive which from it: a statement with weight decay in any of its constants has the
+decay's lines, and segment 0 shows the range of the first weights, too. Other states are in range because the proof before showed it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.records import COMMITMENT_BYTES, SALT_BYTES
+from zk_autograd.core.rules import state_names
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.native.extension import require_built
+from zk_autograd.prove.native.shape import Shape, shifts
+from zk_autograd.prove.protocol import ProofCommitments
+
+
+class Public(NamedTuple):
+    """The public part of a proof, as the compiled module takes it, in the order of its arguments."""
+
+    rule: str
+    s: int
+    preset: str
+    decay: bool
+    first: bool
+    log_params: int
+    log_steps: int
+    constants: list[tuple[int, ...]]
+    context: bytes
+
+    @classmethod
+    def of(cls, shape: Shape, statement: Statement) -> "Public":
+        """VerificationError for a statement that is not of this shape: another number of steps, or constants of several s."""
+        if len(statement.constants) != shape.steps:
+            raise VerificationError(
+                "the statement has another number of steps than the circuit",
+                expected=str(shape.steps),
+                found=str(len(statement.constants)),
+            )
+        found = {getattr(c, "s", 0) for c in statement.constants}
+        if len(found) != 1 or not found <= set(shifts(shape.rule)):
+            raise VerificationError(
+                "the constants are not those of the rule, or don't have one s",
+                expected=" or ".join(map(str, shifts(shape.rule))),
+                found=", ".join(map(str, sorted(found))),
+            )
+        return cls(
+            rule=shape.rule.value,
+            s=found.pop(),
+            preset=shape.preset.value,
+            decay=any(c.D != 0 for c in statement.constants),
+            first=statement.segment == 0,
+            log_params=shape.log_params,
+            log_steps=shape.log_steps,
+            constants=[astuple(c) for c in statement.constants],
+            context=statement.context,
+        )
+
+
+def split(shape: Shape, proof: bytes) -> tuple[list[bytes], bytes]:
+    """The commitments and the body of a stored proof. VerificationError for one that is too short for its commitments."""
+    length = COMMITMENT_BYTES["native"]
+    end = length * len(shape.commitment_names)
+    if len(proof) < end:
+        raise VerificationError(
+            "the proof is too short for its commitments", expected=f"{end} bytes at least", found=f"{len(proof)} bytes"
+        )
+    return [proof[at : at + length] for at in range(0, end, length)], proof[end:]
+
+
+class NativeVerifier:
+    """Verifies the proofs of one shape, and commits to blocks as they do."""
+
+    def __init__(self, shape: Shape) -> None:
+        """UsageError if the compiled module is missing."""
+        require_built()
+        self.shape = shape
+
+    def verify(self, statement: Statement, proof: bytes) -> ProofCommitments:
+        """The commitments of a proof that is valid for the statement. VerificationError for any other bytes."""
+        from zk_autograd import _native
+
+        public = Public.of(self.shape, statement)
+        commitments, body = split(self.shape, proof)
+        with _refusals("the proof does not verify"):
+            _native.verify(*public, commitments, body)
+        named = dict(zip(self.shape.commitment_names, commitments, strict=True))
+        states = state_names(self.shape.rule)
+        return ProofCommitments(
+            {s: named[f"{s}_in"] for s in states}, {s: named[f"{s}_out"] for s in states}, named["G"]
+        )
+
+    def commit(self, values: Any, salt: bytes) -> bytes:
+        """The commitment to a block of a state, int64 (block,), padding included. VerificationError for a salt that is none."""
+        from zk_autograd import _native
+
+        if len(salt) != SALT_BYTES["native"]:
+            raise VerificationError(
+                "a salt has the wrong length", expected=str(SALT_BYTES["native"]), found=str(len(salt))
+            )
+        with _refusals("a commitment can't be computed"):
+            return _native.commit(little_endian(values), self.shape.log_params, salt)
+
+    def commit_all(self, messages: Sequence[tuple[Any, bytes]]) -> list[bytes]:
+        """The commitments of several blocks, each with its salt. As `commit`."""
+        return [self.commit(values, salt) for values, salt in messages]
+
+
+def little_endian(values: Any) -> bytes:
+    """Integers of any shape, row by row, as the compiled module takes them: int64, little-endian."""
+    return np.ascontiguousarray(values, dtype="<i8").tobytes()
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    """Makes a VerificationError of whatever the compiled module raises: ValueError (its ProofError is one), or RuntimeError for a fault of its own."""
+    try:
+        yield
+    except (ValueError, OverflowError, RuntimeError) as error:
+        raise VerificationError(f"{what}: {error}") from error

@@ -1,0 +1,100 @@
+"""A witness on disk, and what it breaks: for who wants to know why a proof can't be made.
+
+The file is NumPy's .npz with int64 arrays: `constants` (T, 5) in the order of core.constants' fields, `G` (T, N), and for each state of the
+rule, by its name, (T + 1, N): before the first step to after the last. N and T are powers of two.
+"""
+
+import zipfile
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.rules import state_names
+from zk_autograd.prove.native.extension import require_built
+from zk_autograd.prove.native.verify import little_endian
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Witness:
+    """The private part of a proof with its constants. `states` are (T + 1, N), `gradients` (T, N), int64."""
+
+    constants: tuple[StepConstants, ...]
+    states: dict[str, IntArray]
+    gradients: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first relation, or range of a quantity, that a witness breaks: in which step and element, both from 0, and how."""
+
+    step: int
+    element: int
+    relation: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"step {self.step}, element {self.element}, {self.relation}: {self.message}"
+
+
+def read(path: Path, rule: Rule) -> Witness:
+    """The witness in a file. UsageError for a file that can't be read, arrays that don't fit the rule or each other, bad constants."""
+    names = ("constants", "G", *state_names(rule))
+    if not zipfile.is_zipfile(path):  # of another file NumPy might make an array, or a pickle
+        raise UsageError(f"{path} can't be read as a file of NumPy arrays (.npz)")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if set(file.files) != set(names):
+                raise UsageError(f"{path} must hold the arrays {', '.join(names)}, and no others")
+            arrays: dict[str, NDArray[Any]] = {name: file[name] for name in names}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path} can't be read as a file of NumPy arrays (.npz): {error}") from error
+    for name, values in arrays.items():
+        if values.dtype != np.int64 or values.ndim != 2:
+            raise UsageError(f"{path}: {name} is {values.dtype} with {values.ndim} axes; it must be int64 with 2")
+    steps, block = arrays["G"].shape
+    shapes = {"constants": (steps, 5), "G": (steps, block)} | dict.fromkeys(state_names(rule), (steps + 1, block))
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise UsageError(f"{path}: {name} is of shape {arrays[name].shape}; with this G it must be {shape}")
+    for what, count in (("steps", steps), ("elements", block)):
+        if count < 1 or count & (count - 1):
+            raise UsageError(f"{path} has {count} {what}: fill it up to a power of two, with no-ops or zeros")
+    kind = AdamConstants if rule in (Rule.ADAM, Rule.ADAMW) else SgdConstants
+    try:
+        constants = tuple(kind(*(int(v) for v in row)) for row in arrays["constants"])
+    except VerificationError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return Witness(constants, {name: arrays[name] for name in state_names(rule)}, arrays["G"])
+
+
+def explain(rule: Rule, witness: Witness) -> Broken | None:
+    """The first relation that the witness breaks, None if it breaks none. UsageError if it can't be asked: the compiled module is
+    missing, constants of several s, too many rows."""
+    require_built()
+    from zk_autograd import _native
+
+    steps, block = witness.gradients.shape
+    shifts = {c.s if isinstance(c, SgdConstants) else 0 for c in witness.constants}
+    if len(shifts) != 1:
+        raise UsageError("the constants' s differs from step to step; a run has one for each group")
+    try:
+        found = _native.explain(
+            rule.value,
+            shifts.pop(),
+            any(c.D != 0 for c in witness.constants),
+            block.bit_length() - 1,
+            steps.bit_length() - 1,
+            [astuple(c) for c in witness.constants],
+            {name: little_endian(values) for name, values in witness.states.items()},
+            little_endian(witness.gradients),
+        )
+    except (ValueError, OverflowError, RuntimeError) as error:
+        raise UsageError(f"the witness can't be explained: {error}") from error
+    return None if found is None else Broken(*found)

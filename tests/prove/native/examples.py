@@ -1,0 +1,47 @@
+"""Statements and witnesses of the smallest shape: 2^13 parameters, 8 steps, the last two of them no-ops."""
+
+import numpy as np
+
+from zk_autograd.core.constants import constants_sequence
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import hyper_names, hyper_of
+from zk_autograd.core.rules import initial_state, state_names, step
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.names import Preset
+from zk_autograd.prove.native.shape import Shape, shifts
+from zk_autograd.prove.protocol import BlockWitness
+
+REAL_STEPS = 6
+ELEMENTS = 5000
+"""Elements of the block that belong to a model; the others are zero."""
+
+_HYPER = {"lr": "0.01", "beta1": "0.9", "beta2": "0.999", "eps": "1e-06", "momentum": "0.9"}
+
+
+def shape_of(rule: Rule, preset: Preset = Preset.STANDARD) -> Shape:
+    return Shape(rule, preset, 13, 3)
+
+
+def statement_of(rule: Rule, *, s: int | None = None, weight_decay: str = "0", segment: int = 0) -> Statement:
+    """Segment `segment`, which begins at step 6 * `segment` + 1, of a run whose header has the digest 0101..."""
+    texts = {**_HYPER, "weight_decay": weight_decay}
+    hyper = hyper_of(rule, {name: texts[name] for name in hyper_names(rule)})
+    sequence = constants_sequence(rule, hyper, 0, (shifts(rule)[0] if s is None else s) or None)
+    first = REAL_STEPS * segment + 1
+    constants = [sequence.at(first + i) for i in range(REAL_STEPS)]
+    constants += [sequence.no_op()] * (shape_of(rule).steps - REAL_STEPS)
+    return Statement(b"\1" * 32, segment, first, 0, ELEMENTS, tuple(constants))
+
+
+def witness_of(rule: Rule, statement: Statement, seed: int = 0) -> BlockWitness:
+    """A random training of the statement's constants, from zero moments."""
+    shape, generator = shape_of(rule), np.random.default_rng(seed)
+    weights, gradients = np.zeros(shape.block, np.int64), np.zeros((shape.steps, shape.block), np.int64)
+    weights[:ELEMENTS] = generator.integers(-(2**33), 2**33, ELEMENTS)
+    gradients[:REAL_STEPS, :ELEMENTS] = generator.integers(-(2**22), 2**22, (REAL_STEPS, ELEMENTS))
+    rows = [initial_state(rule, weights)]
+    for G, constants in zip(gradients, statement.constants, strict=True):
+        rows.append(step(rule, rows[-1], G, constants))
+    states = {name: np.stack([row[name] for row in rows]) for name in state_names(rule)}
+    salts = {name: generator.bytes(32) for name in shape.commitment_names}
+    return BlockWitness(states, gradients, salts)

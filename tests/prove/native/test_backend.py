@@ -1,0 +1,231 @@
+"""Real proofs of the native prover: 2^16 rows each, for every rule."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from tests.prove.native.examples import shape_of, statement_of, witness_of
+from zk_autograd.core.errors import ProverError, VerificationError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import COMMITMENT_BYTES, SALT_BYTES
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.names import Preset
+from zk_autograd.prove.native.backend import NativeBackend
+from zk_autograd.prove.protocol import BlockProof, BlockWitness
+
+pytestmark = pytest.mark.usefixtures("native_prover")
+
+PLACE = len(shape_of(Rule.ADAM).commitment_names) * COMMITMENT_BYTES["native"]
+"""Where the body of an Adam proof begins."""
+
+
+@cache
+def example(rule: Rule = Rule.ADAM) -> tuple[NativeBackend, Statement, BlockWitness, BlockProof]:
+    """A proof of segment 0, made once."""
+    backend, statement = NativeBackend(shape_of(rule)), statement_of(rule)
+    witness = witness_of(rule, statement)
+    return backend, statement, witness, backend.prove(statement, witness)
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_proof_speaks_of_the_states_before_and_after(rule: Rule) -> None:
+    backend, statement, witness, proof = example(rule)
+    assert backend.check(statement, proof.proof) == proof
+    for name, values in witness.states.items():
+        assert proof.state_in[name] == backend.commit(values[0], witness.salts[f"{name}_in"])
+        assert proof.state_out[name] == backend.commit(values[-1], witness.salts[f"{name}_out"])
+    found = [*proof.state_in.values(), *proof.state_out.values(), proof.gradient]
+    assert {len(c) for c in found} == {COMMITMENT_BYTES["native"]}
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rule", "s", "weight_decay", "segment", "preset"),
+    [
+        (Rule.ADAMW, None, "0.01", 0, Preset.STANDARD),
+        (Rule.ADAMW, None, "0.01", 3, Preset.STANDARD),
+        (Rule.ADAM, None, "0", 1, Preset.STRICT),
+        (Rule.SGD, 15, "0", 0, Preset.STANDARD),
+        (Rule.SGD_MOMENTUM, 15, "0.1", 1, Preset.STANDARD),
+        (Rule.NESTEROV, 15, "0.1", 0, Preset.STRICT),
+    ],
+)
+def test_every_variant_of_the_relation_is_proved(
+    rule: Rule, s: int | None, weight_decay: str, segment: int, preset: Preset
+) -> None:
+    backend = NativeBackend(shape_of(rule, preset))
+    statement = statement_of(rule, s=s, weight_decay=weight_decay, segment=segment)
+    proof = backend.prove(statement, witness_of(rule, statement))
+    assert backend.check(statement, proof.proof) == proof
+
+
+def test_proof_made_again_is_the_same_and_another_salt_hides_equal_data() -> None:
+    backend, statement, witness, proof = example()
+    assert backend.prove(statement, witness) == proof
+    assert backend.attempts > 10**9
+    salts = {name: backend.draw_salt() for name in witness.salts}
+    other = backend.prove(statement, replace(witness, salts=salts))
+    assert all(other.state_in[name] != proof.state_in[name] for name in proof.state_in)
+    assert other.gradient != proof.gradient
+
+
+def test_salts_are_random_and_of_the_headers_length() -> None:
+    backend, *_ = example()
+    salts = {backend.draw_salt() for _ in range(10)}
+    assert len(salts) == 10
+    assert {len(salt) for salt in salts} == {SALT_BYTES["native"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: replace(s, header_digest=b"\2" * 32),
+        lambda s: replace(s, segment=1),
+        lambda s: replace(s, first_step=2),
+        lambda s: replace(s, block=1),
+        lambda s: replace(s, constants=(replace(s.constants[0], LR=s.constants[0].LR + 1), *s.constants[1:])),
+        lambda s: replace(s, constants=(replace(s.constants[0], E=s.constants[0].E + 1), *s.constants[1:])),
+        lambda s: replace(s, constants=(replace(s.constants[0], D=1), *s.constants[1:])),
+        lambda s: replace(s, constants=(s.constants[1], s.constants[0], *s.constants[2:])),
+        lambda s: replace(s, constants=(*s.constants[:-1], s.constants[0])),
+    ],
+    ids=["header", "segment", "step", "block", "LR", "E", "decay", "order of steps", "no-op"],
+)
+def test_proof_of_another_statement_is_refused(change: Callable[[Statement], Statement]) -> None:
+    backend, statement, _, proof = example()
+    with pytest.raises(VerificationError, match="the proof does not verify"):
+        backend.check(change(statement), proof.proof)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: p[:-1],
+        lambda p: p + b"\0",
+        lambda p: p[:PLACE],
+        lambda p: p[:-1] + bytes([p[-1] ^ 1]),
+        lambda p: p[:PLACE] + bytes([p[PLACE] ^ 1]) + p[PLACE + 1 :],
+        lambda p: bytes([p[0] ^ 1]) + p[1:],
+        lambda p: p[: PLACE - 1] + bytes([p[PLACE - 1] ^ 1]) + p[PLACE:],
+        lambda p: p[56:112] + p[:56] + p[112:],
+        lambda p: bytes(len(p)),
+        lambda p: b"\xff" * len(p),
+    ],
+    ids=["shorter", "longer", "no body", "last byte", "body", "W_in", "G", "exchanged", "zeros", "ones"],
+)
+def test_other_bytes_are_refused(change: Callable[[bytes], bytes]) -> None:
+    backend, statement, _, proof = example()
+    with pytest.raises(VerificationError, match="the proof does not verify"):
+        backend.check(statement, change(proof.proof))
+
+
+def test_proof_under_another_preset_is_refused() -> None:
+    _, statement, _, proof = example()
+    with pytest.raises(VerificationError, match="the proof does not verify"):
+        NativeBackend(shape_of(Rule.ADAM, Preset.STRICT)).check(statement, proof.proof)
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_witness_that_breaks_the_rule_is_refused_with_its_place(rule: Rule) -> None:
+    backend, statement, witness, _ = example(rule)
+    name = list(witness.states)[-1]
+    states = {n: values.copy() for n, values in witness.states.items()}
+    states[name][3:, 17] += 1  # the third step lands one beside what the rule says, and the rest follows on
+    with pytest.raises(
+        ProverError, match=r"segment 0, block 0: the step breaks the rule: step 3, element 17 of the block"
+    ):
+        backend.prove(statement, replace(witness, states=states))
+
+
+def test_gradient_that_is_not_the_steps_is_refused_with_its_place() -> None:
+    backend, statement, witness, _ = example()
+    gradients = witness.gradients.copy()
+    gradients[1, 4999] += 2**20
+    with pytest.raises(ProverError, match="step 2, element 4999 of the block"):
+        backend.prove(statement, replace(witness, gradients=gradients))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w: replace(w, gradients=w.gradients[:-1]),
+        lambda w: replace(w, states={n: v[:, :-1] for n, v in w.states.items()}),
+        lambda w: replace(w, states={"W": w.states["W"]}),
+        lambda w: replace(w, salts={n: s[:-1] for n, s in w.salts.items()}),
+        lambda w: replace(w, salts={"G": w.salts["G"]}),
+    ],
+    ids=["steps", "elements", "states", "length of a salt", "salts"],
+)
+def test_witness_of_another_form_is_a_prover_error(change: Callable[[BlockWitness], BlockWitness]) -> None:
+    backend, statement, witness, _ = example()
+    with pytest.raises(ProverError, match="segment 0, block 0: no proof was made: "):
+        backend.prove(statement, change(witness))
+
+
+def test_statement_of_another_shape_is_refused_on_both_sides() -> None:
+    backend, statement, witness, proof = example()
+    short = replace(statement, constants=statement.constants[:4])
+    with pytest.raises(ProverError, match="another number of steps"):
+        backend.prove(short, witness)
+    with pytest.raises(VerificationError, match="another number of steps"):
+        backend.check(short, proof.proof)
+
+
+def test_values_and_salts_of_another_length_have_no_commitment() -> None:
+    backend, *_ = example()
+    with pytest.raises(VerificationError, match="a salt has the wrong length"):
+        backend.commit(np.zeros(2**13, np.int64), bytes(31))
+    with pytest.raises(VerificationError, match="a commitment can't be computed"):
+        backend.commit(np.zeros(2**13 - 1, np.int64), bytes(32))
+
+
+def test_proof_in_progress_is_stopped_from_another_thread() -> None:
+    backend, statement, witness, proof = example()
+    ended = threading.Event()
+
+    def stop() -> None:
+        while not ended.is_set():
+            backend.stop()
+            time.sleep(0.005)
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    try:
+        with pytest.raises(ProverError, match="no proof was made: cancelled"):
+            backend.prove(statement, witness)
+    finally:
+        ended.set()
+        stopper.join()
+    backend.stop()  # nothing is in progress
+    assert backend.prove(statement, witness) == proof
+
+
+@pytest.mark.slow
+def test_interrupt_ends_a_proof_within_a_second() -> None:
+    shape, statement = replace(shape_of(Rule.ADAM), log_steps=7), statement_of(Rule.ADAM)
+    more = shape.steps - len(statement.constants)
+    statement = replace(statement, constants=(*statement.constants, *(statement.constants[-1],) * more))
+    witness = witness_of(Rule.ADAM, statement_of(Rule.ADAM))
+    states = {n: np.concatenate([v, np.repeat(v[-1:], more, axis=0)]) for n, v in witness.states.items()}
+    gradients = np.concatenate([witness.gradients, np.zeros((more, shape.block), np.int64)])
+    backend = NativeBackend(shape)
+    sent = []
+
+    def interrupt() -> None:
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(0.15, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        timer.start()
+        backend.prove(statement, BlockWitness(states, gradients, witness.salts))
+    timer.join()
+    assert time.monotonic() - sent[0] < 1
