@@ -62,12 +62,13 @@ impl SegmentConstants {
     /// # Errors
     /// If a constant lies outside its range, the steps' coefficients differ, or a no-op stands before a real step.
     pub fn new(rule: Rule, s: u32, decay: bool, steps: &[StepConstants]) -> Result<Self, RuleError> {
+        rule.check_shift(s)?;
         let mut shared: Option<(i64, i64)> = None;
         let mut periodic = Vec::with_capacity(steps.len());
         let mut ended = false;
         for (index, step) in steps.iter().enumerate() {
             let no_op = is_no_op(rule, step)?;
-            check(rule, s, decay, step, no_op, index)?;
+            check(rule, decay, step, no_op, index)?;
             if no_op {
                 ended = true;
             } else {
@@ -102,7 +103,7 @@ fn is_no_op(rule: Rule, step: &StepConstants) -> Result<bool, RuleError> {
     }
 }
 
-fn check(rule: Rule, s: u32, decay: bool, step: &StepConstants, no_op: bool, index: usize) -> Result<(), RuleError> {
+fn check(rule: Rule, decay: bool, step: &StepConstants, no_op: bool, index: usize) -> Result<(), RuleError> {
     let within = |name: &str, value: i64, low: i64, high: i64| {
         if (low..=high).contains(&value) {
             Ok(())
@@ -116,9 +117,6 @@ fn check(rule: Rule, s: u32, decay: bool, step: &StepConstants, no_op: bool, ind
         within("LR", step.lr, 0, if no_op { 0 } else { (1 << 30) - 1 })?;
         within("E", step.eps, 1, if no_op { 1 } else { (1 << 29) - 1 })?;
     } else {
-        if s != 15 && s != 30 {
-            return Err(RuleError::new(format!("s is {s}, and it is 15 or 30")));
-        }
         if no_op {
             within("mu", step.mu, 1 << 15, 1 << 15)?;
         } else {

@@ -56,6 +56,7 @@ impl Sub for Symbol {
 
 impl Mul for Symbol {
     type Output = Self;
+    #[allow(clippy::suspicious_arithmetic_impl)] // degrees add up
     fn mul(self, other: Self) -> Self {
         let degree = self.degree + other.degree;
         self.joined('*', &other, degree)

@@ -67,6 +67,18 @@ impl Rule {
             .ok_or_else(|| RuleError::new(format!("there is no rule {name:?}")))
     }
 
+    /// Checks SGD's shift; Adam has none.
+    ///
+    /// # Errors
+    /// If it is neither 15 nor 30.
+    pub fn check_shift(self, s: u32) -> Result<(), RuleError> {
+        if self.is_adam() || s == 15 || s == 30 {
+            Ok(())
+        } else {
+            Err(RuleError::new(format!("s is {s}, and it is 15 or 30")))
+        }
+    }
+
     /// Whether the rule is Adam or AdamW.
     #[must_use]
     pub const fn is_adam(self) -> bool {
@@ -114,7 +126,7 @@ impl Air {
         Ok((air, constants))
     }
 
-    /// The relations with coefficients that stand for any: for descriptions and counts alone.
+    /// The relations with coefficients that stand for any: for descriptions and counts alone. The caller has checked s.
     #[must_use]
     pub fn generic(rule: Rule, s: u32, decay: bool, weights_in_range: bool) -> Self {
         Self { rule, s: if rule.is_adam() { 0 } else { s }, decay, weights_in_range, first: 1, second: 1 }

@@ -1,4 +1,4 @@
-//! Arguments from Python as the crates' values. What is wrong with one is a ValueError that names it.
+//! Arguments from Python as the crates' values. What is wrong with one is a `ValueError` that names it.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,8 @@ use zk_autograd_verifier::{Commitments, Error, Preset, Statement};
 /// A step's constants as a tuple: Adam's c1, c2, LR, E, D or SGD's mu, cg, LR, s, D.
 pub type Constants = Vec<(i64, i64, i64, i64, i64)>;
 
-/// A ValueError.
+/// A `ValueError`.
+#[allow(clippy::needless_pass_by_value)] // for map_err
 pub fn invalid(error: impl ToString) -> PyErr {
     PyValueError::new_err(error.to_string())
 }

@@ -46,6 +46,7 @@ mod _native {
     #[pyfunction]
     fn describe(rule: &str, s: u32, preset: &str) -> PyResult<String> {
         let (rule, preset) = (Rule::parse(rule).map_err(invalid)?, crate::arguments::preset(preset)?);
+        rule.check_shift(s).map_err(invalid)?;
         let mut text = String::new();
         for (decay, first) in [(false, false), (false, true), (true, false), (true, true)] {
             text += &description(&Air::generic(rule, s, decay, first), preset);
@@ -57,6 +58,7 @@ mod _native {
     #[pyfunction]
     fn security(rule: &str, s: u32, preset: &str, log_params: usize, log_steps: usize) -> PyResult<(f64, f64)> {
         let (rule, preset) = (Rule::parse(rule).map_err(invalid)?, crate::arguments::preset(preset)?);
+        rule.check_shift(s).map_err(invalid)?;
         // The variant with the most columns and lookups has the fewest bits.
         let shape = Shape::new(&Air::generic(rule, s, true, true), preset, log_params, log_steps).map_err(invalid)?;
         Ok((soundness::proven(&shape, preset).0, soundness::conjectured(&shape)))
@@ -92,7 +94,7 @@ mod _native {
     #[pymethods]
     impl Job {
         #[new]
-        #[allow(clippy::too_many_arguments)]
+        #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
         fn new(
             rule: &str,
             s: u32,
@@ -155,7 +157,7 @@ mod _native {
             Ok((all, PyBytes::new(py, &proof.bytes)))
         }
 
-        /// Ends the proof: `run` raises RuntimeError.
+        /// Ends the proof: `run` raises `RuntimeError`.
         fn cancel(&self) {
             self.progress.cancel();
         }
@@ -218,6 +220,7 @@ mod _native {
         }
     }
 
+    #[allow(clippy::needless_pass_by_value)] // for map_err
     fn refused(error: zk_autograd_verifier::Error) -> PyErr {
         ProofError::new_err(error.to_string())
     }

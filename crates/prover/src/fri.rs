@@ -10,10 +10,9 @@ use zk_autograd_verifier::parameters::{FOLD_BITS, LOG_FINAL_DOMAIN};
 use zk_autograd_verifier::transcript::Transcript;
 
 use crate::error::ProveError;
-use crate::prove::Progress;
+use crate::prove::{Progress, Tamper, work};
 use crate::state::parts;
 use crate::tree::Tree;
-use crate::work::grind;
 use zk_autograd_verifier::codec::Writer;
 
 /// A committed word and its tree, whose leaves are the groups that fold into one value.
@@ -47,6 +46,7 @@ pub fn commit(
     transcript: &mut Transcript,
     writer: &mut Writer,
     progress: &Progress,
+    tamper: &impl Tamper,
 ) -> Result<Vec<Layer>, ProveError> {
     let mut word = rows;
     if shape.folds_to_states == 0 {
@@ -57,6 +57,7 @@ pub fn commit(
     let mut layers = Vec::with_capacity(shape.folds.len());
     for (number, log_arity) in shape.folds.iter().copied().enumerate() {
         progress.check()?;
+        tamper.layer(number, &mut word);
         let groups = word.len() >> log_arity;
         let tree = Tree::new(groups, 2 << log_arity, None, |group, out| {
             let values = &word[group << log_arity..(group + 1) << log_arity];
@@ -67,7 +68,7 @@ pub fn commit(
         let root = tree.root();
         transcript.root(&root);
         writer.bytes(&root);
-        writer.value(grind(transcript, FOLD_BITS));
+        work(transcript, writer, FOLD_BITS, "of a fold", tamper);
         let challenge = transcript.challenge();
         let mut folded = word.clone();
         let mut power = challenge;
@@ -82,12 +83,14 @@ pub fn commit(
         }
         layers.push(Layer { word: core::mem::replace(&mut word, folded), tree, log_arity });
     }
-    let polynomial = interpolate(&word);
-    if polynomial[shape.final_length..].iter().any(|coefficient| *coefficient != Ext::ZERO) {
+    let mut polynomial = interpolate(&word);
+    if tamper.checks() && polynomial[shape.final_length..].iter().any(|coefficient| *coefficient != Ext::ZERO) {
         return Err(ProveError::Internal("the final polynomial has too many coefficients".into()));
     }
-    transcript.elements(&polynomial[..shape.final_length]);
-    for coefficient in &polynomial[..shape.final_length] {
+    polynomial.truncate(shape.final_length);
+    tamper.final_polynomial(&mut polynomial);
+    transcript.elements(&polynomial);
+    for coefficient in &polynomial {
         writer.element(*coefficient);
     }
     Ok(layers)

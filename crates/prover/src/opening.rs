@@ -1,5 +1,7 @@
 //! The values at the out-of-domain point, and the words that the low-degree test is run on.
 
+use core::ops::Range;
+
 use p3_field::{
     BasedVectorSpace, Field, PackedValue, PrimeCharacteristicRing, TwoAdicField, batch_multiplicative_inverse,
 };
@@ -63,19 +65,21 @@ fn base(value: Ext) -> Val {
     BasedVectorSpace::<Val>::as_basis_coefficients_slice(&value)[0]
 }
 
-/// The values of all columns of words at a point, from their values on the cosets.
+/// The values of some columns of words at a point, from their values on the cosets.
 ///
 /// On the coset t H the remainder of f modulo `X^n - t^n` is, at z, `(z^n - t^n) / (n t^n) sum x f(x) / (z - x)`; the two remainders
 /// give f, which has fewer than 2n coefficients.
 #[must_use]
-pub fn evaluate(words: &Words, point: Ext, differences: &[Ext], columns: usize) -> Vec<Ext> {
+pub fn evaluate(words: &Words, point: Ext, differences: &[Ext], columns: Range<usize>) -> Vec<Ext> {
     let power = point.exp_power_of_2(words.log_half);
     let wraps = shifts(words.log_half).map(|shift| shift.exp_power_of_2(words.log_half));
     let generator = Val::two_adic_generator(words.log_half + 1);
     let log_size = words.log_half + 1;
     let size = 1_usize << words.log_half;
-    let packs = words.width / Packed::WIDTH;
-    let mut total = vec![Ext::ZERO; words.width];
+    // Whole vectors that hold the columns.
+    let from = columns.start / Packed::WIDTH;
+    let packs = columns.end.div_ceil(Packed::WIDTH) - from;
+    let mut total = vec![Ext::ZERO; packs * Packed::WIDTH];
     for half in 0..2 {
         let (own, other) = (wraps[half], wraps[1 - half]);
         let scale = (power - own) * (power - other) * (own * (own - other)).inverse();
@@ -97,7 +101,7 @@ pub fn evaluate(words: &Words, point: Ext, differences: &[Ext], columns: usize) 
                     let weight = differences[index + row] * powers[reverse_bits_len(row, log_chunk)];
                     let parts = BasedVectorSpace::<Val>::as_basis_coefficients_slice(&weight);
                     let (low, high) = (Packed::from(parts[0]), Packed::from(parts[1]));
-                    for (sum, values) in sums.iter_mut().zip(Packed::pack_slice(values)) {
+                    for (sum, values) in sums.iter_mut().zip(&Packed::pack_slice(values)[from..]) {
                         sum[0] += *values * low;
                         sum[1] += *values * high;
                     }
@@ -121,8 +125,8 @@ pub fn evaluate(words: &Words, point: Ext, differences: &[Ext], columns: usize) 
             }
         }
     }
-    total.truncate(columns);
-    total
+    let start = columns.start - from * Packed::WIDTH;
+    total.drain(start..start + columns.len()).collect()
 }
 
 /// The words of columns that go into the batch.
@@ -153,17 +157,17 @@ impl Opened<'_> {
     ) -> Vec<Ext> {
         let shape = &statement.shape;
         let point = points.out_of_domain;
-        let mut values = evaluate(self.main, point, self.at_point, shape.main + shape.gradient);
-        let helpers = evaluate(self.helpers, point, self.at_point, 2 * (shape.helpers + 1));
-        let quotient = evaluate(self.quotient, point, self.at_point, QUOTIENT_COLUMNS - 2);
+        let mut values = evaluate(self.main, point, self.at_point, 0..shape.main + shape.gradient);
+        let helpers = evaluate(self.helpers, point, self.at_point, 0..2 * (shape.helpers + 1));
+        let quotient = evaluate(self.quotient, point, self.at_point, 0..QUOTIENT_COLUMNS - 2);
         let unit = extension(Val::ZERO, Val::ONE);
         let joined = |parts: &[Ext]| parts[0] + parts[1] * unit;
         values.extend(helpers.chunks_exact(2).map(joined));
         values.extend(quotient.chunks_exact(2).map(joined));
-        let next_main = evaluate(self.main, points.next, self.at_next, shape.states);
+        let next_main = evaluate(self.main, points.next, self.at_next, 0..shape.states);
         values.extend(next_main);
-        let next_helpers = evaluate(self.helpers, points.next, self.at_next, 2 * (shape.helpers + 1));
-        values.push(joined(&next_helpers[2 * shape.helpers..]));
+        let sum = 2 * shape.helpers;
+        values.push(joined(&evaluate(self.helpers, points.next, self.at_next, sum..sum + 2)));
         values.extend(state_in.coefficients.iter().map(|list| horner(list, point)));
         values.extend(state_out.coefficients.iter().map(|list| horner(list, points.last)));
         values
@@ -331,7 +335,7 @@ mod tests {
         let (polynomials, lists) = polynomials();
         let words = words(&Dft::default(), polynomials);
         let point = extension(Val::from_u64(5), Val::from_u64(6));
-        let values = evaluate(&words, point, &inverse_differences(LOG_ROWS + 1, point), 8);
+        let values = evaluate(&words, point, &inverse_differences(LOG_ROWS + 1, point), 0..8);
         for (value, list) in values.iter().zip(&lists) {
             assert_eq!(*value, horner(list, point));
         }

@@ -20,7 +20,7 @@ use crate::quotient::{self, Columns};
 use crate::state::{StateSecret, States, seal};
 use crate::tree::Tree;
 use crate::witness::{Trace, Witness, trace};
-use crate::words::{Dft, masked, words};
+use crate::words::{Dft, Polynomials, Words, masked, words};
 use crate::work::grind;
 use crate::{fri, lookups};
 
@@ -69,22 +69,58 @@ pub struct Proof {
     pub phases: Phases,
 }
 
-/// What a hostile prover may change. The honest one changes nothing; tests and attacks implement it.
+/// What a hostile prover may change, in the order in which it is sent. The honest one changes nothing; tests and attacks implement it.
 pub trait Tamper: Sync {
+    /// Whether the prover checks itself: what it would find wrong goes no further.
+    fn checks(&self) -> bool {
+        true
+    }
     /// The trace before it is committed to.
     fn trace(&self, _trace: &mut Trace) {}
     /// The states to commit to, before and after.
     fn states(&self, _before: &mut [Vec<i64>], _after: &mut [Vec<i64>]) {}
+    /// The committed states: polynomials, words, trees, seals.
+    fn committed(&self, _before: &mut States, _after: &mut States) {}
+    /// The polynomials of the trace's columns.
+    fn polynomials(&self, _polynomials: &mut Polynomials) {}
+    /// The commitments that the proof shows.
+    fn commitments(&self, _commitments: &mut Commitments) {}
+    /// Whether to do the work before the named challenge.
+    fn works(&self, _before: &'static str) -> bool {
+        true
+    }
     /// The lookups' columns, row by row.
     fn lookups(&self, _values: &mut [Val]) {}
+    /// The words of the quotient's parts.
+    fn quotient(&self, _parts: &mut Words) {}
     /// The values at the out-of-domain point.
     fn out_of_domain(&self, _values: &mut [Ext]) {}
+    /// The word of a layer of the low-degree test, before it is committed to.
+    fn layer(&self, _number: usize, _word: &mut [Ext]) {}
+    /// The final polynomial.
+    fn final_polynomial(&self, _coefficients: &mut [Ext]) {}
 }
 
 /// Changes nothing.
 pub struct Honest;
 
 impl Tamper for Honest {}
+
+/// A proof of work, or what a hostile prover sends in its place.
+pub(crate) fn work(
+    transcript: &mut Transcript,
+    writer: &mut Writer,
+    bits: usize,
+    before: &'static str,
+    tamper: &impl Tamper,
+) {
+    if tamper.works(before) {
+        writer.value(grind(transcript, bits));
+    } else {
+        transcript.work(Val::default());
+        writer.value(Val::default());
+    }
+}
 
 /// Proves the statement.
 ///
@@ -168,8 +204,9 @@ fn prove_trace(
         let list: Vec<(&[i64], &StateSecret)> = values.iter().map(Vec::as_slice).zip(secrets).collect();
         States::new(&dft, &list, mask)
     };
-    let state_in = commit(&before, &witness.salts.state_in);
-    let state_out = commit(&after, &witness.salts.state_out);
+    let mut state_in = commit(&before, &witness.salts.state_in);
+    let mut state_out = commit(&after, &witness.salts.state_out);
+    tamper.committed(&mut state_in, &mut state_out);
     clock.lap("states");
     progress.check()?;
 
@@ -185,6 +222,7 @@ fn prove_trace(
             polynomials.low.values[row * trace.width + column] -= coin;
         }
     }
+    tamper.polynomials(&mut polynomials);
     progress.check()?;
     let main_small = quotient::small(&dft, &polynomials, log_rows);
     let main = words(&dft, polynomials);
@@ -197,13 +235,16 @@ fn prove_trace(
         out.copy_from_slice(&main.row(index)[..shape.main]);
     });
     clock.lap("hashing");
+    let mut at_gradient = Vec::new();
     let gradient = seal(gradient_tree.root(), log_words, |point| {
-        let differences = inverse_differences(log_words, point);
-        let values = evaluate(&main, point, &differences, shape.main + shape.gradient);
-        values[shape.main] + values[shape.main + 1] * gradient_value(Val::default(), Val::new(1))
+        at_gradient = inverse_differences(log_words, point);
+        let values = evaluate(&main, point, &at_gradient, shape.main..shape.main + shape.gradient);
+        values[0] + values[1] * gradient_value(Val::default(), Val::new(1))
     });
     clock.lap("openings");
-    let commitments = Commitments { state_in: state_in.sealed.clone(), state_out: state_out.sealed.clone(), gradient };
+    let own = Commitments { state_in: state_in.sealed.clone(), state_out: state_out.sealed.clone(), gradient };
+    let mut commitments = own.clone();
+    tamper.commitments(&mut commitments);
 
     let mut writer = Writer::default();
     let mut transcript = Transcript::new(&statement.transcript_bytes(&commitments));
@@ -211,11 +252,8 @@ fn prove_trace(
         transcript.root(&tree.root());
         writer.bytes(&tree.root());
     };
-    let work = |transcript: &mut Transcript, writer: &mut Writer, bits: usize| {
-        writer.value(grind(transcript, bits));
-    };
     send_root(&mut transcript, &mut writer, &main_tree);
-    work(&mut transcript, &mut writer, LOOKUP_BITS);
+    work(&mut transcript, &mut writer, LOOKUP_BITS, "of the lookups", tamper);
     let lookup = transcript.challenge();
     clock.lap("proof of work");
     progress.check()?;
@@ -223,7 +261,7 @@ fn prove_trace(
     let (mut values, total) = lookups::columns(statement, &trace, lookup);
     drop(trace);
     tamper.lookups(&mut values);
-    if total != Ext::default() && core::any::type_name_of_val(tamper) == core::any::type_name::<Honest>() {
+    if total != Ext::default() && tamper.checks() {
         return Err(ProveError::Internal("the lookups don't balance".into()));
     }
     clock.lap("LogUp");
@@ -243,8 +281,9 @@ fn prove_trace(
     let composition = transcript.challenge();
 
     let columns = Columns { main, main_small, helpers, helpers_small };
-    let parts =
+    let mut parts =
         quotient::words_of_parts(&dft, statement, &columns, &state_in, &state_out, lookup, composition, mask, &seed);
+    tamper.quotient(&mut parts);
     clock.lap("quotient");
     progress.check()?;
     let quotient_tree =
@@ -253,9 +292,9 @@ fn prove_trace(
         });
     clock.lap("hashing");
     send_root(&mut transcript, &mut writer, &quotient_tree);
-    work(&mut transcript, &mut writer, POINT_BITS);
+    work(&mut transcript, &mut writer, POINT_BITS, "of the point", tamper);
     let point = transcript.challenge();
-    let points = Points::new(shape, &commitments, point).map_err(|error| ProveError::Internal(error.to_string()))?;
+    let points = Points::new(shape, &own, point).map_err(|error| ProveError::Internal(error.to_string()))?;
     clock.lap("proof of work");
 
     let opened = Opened {
@@ -264,7 +303,7 @@ fn prove_trace(
         quotient: &parts,
         at_point: &inverse_differences(log_words, points.out_of_domain),
         at_next: &inverse_differences(log_words, points.next),
-        at_gradient: &inverse_differences(log_words, points.gradient),
+        at_gradient: &at_gradient,
     };
     let mut values = opened.out_of_domain(statement, &points, &state_in, &state_out);
     tamper.out_of_domain(&mut values);
@@ -274,13 +313,13 @@ fn prove_trace(
     }
     clock.lap("openings");
     progress.check()?;
-    work(&mut transcript, &mut writer, BATCH_BITS);
+    work(&mut transcript, &mut writer, BATCH_BITS, "of the batch", tamper);
     let batch = transcript.challenge();
     clock.lap("proof of work");
     let out_of_domain = OutOfDomain::from_values(&values, statement)
         .ok_or_else(|| ProveError::Internal("the out-of-domain values have another count".into()))?;
     let weights = Weights::new(shape, batch);
-    let rows_word = opened.batch(shape, &out_of_domain, gradient.value, &weights);
+    let rows_word = opened.batch(shape, &out_of_domain, commitments.gradient.value, &weights);
     let states_word = batch_states(
         shape,
         [&state_in, &state_out],
@@ -289,15 +328,15 @@ fn prove_trace(
         &weights,
     );
     clock.lap("openings");
-    let layers = fri::commit(shape, rows_word, &states_word, &mut transcript, &mut writer, progress)?;
+    let layers = fri::commit(shape, rows_word, &states_word, &mut transcript, &mut writer, progress, tamper)?;
     clock.lap("FRI");
-    work(&mut transcript, &mut writer, QUERY_BITS);
+    work(&mut transcript, &mut writer, QUERY_BITS, "of the queries", tamper);
     let mut indices: Vec<usize> = (0..shape.queries).map(|_| transcript.index(log_words)).collect();
     indices.sort_unstable();
     indices.dedup();
     clock.lap("proof of work");
 
-    let part = |from: usize, to: usize, words: &crate::words::Words, tree: &Tree, writer: &mut Writer| {
+    let part = |from: usize, to: usize, words: &Words, tree: &Tree, writer: &mut Writer| {
         tree.open(&indices, to - from, |index, out| out.copy_from_slice(&words.row(index)[from..to]), writer);
     };
     part(shape.main, shape.main + shape.gradient, &columns.main, &gradient_tree, &mut writer);

@@ -183,9 +183,8 @@ pub fn words_of_parts(
     let shape = &statement.shape;
     let (log_rows, rows) = (shape.log_rows(), 1_usize << shape.log_rows());
     let weights = Weights::new(statement, composition);
-    let ties = ties(statement, state_in, state_out, &weights);
-    let ties_small = on_small_coset(dft, &ties, LOG_SMALL, small_shifts(log_rows)[0]);
-    let ties = words(dft, ties);
+    let ties = Ties::new(statement, state_in, state_out, &weights);
+    let ties_small = ties.on_small(dft, small_shifts(log_rows)[0]);
 
     // The parts of Q on the words' two halves, as columns 0 1 and 2 3 of one matrix.
     let width = padded(4);
@@ -199,27 +198,84 @@ pub fn words_of_parts(
     parts_from_values(dft, statement, coefficients, width, &small, mask, seed)
 }
 
-/// The ties' right-hand sides, weighted: the states before the segment in columns 0 1, those after it, at X / g^(T-1), in 2 3.
-fn ties(statement: &Statement, state_in: &States, state_out: &States, weights: &Weights<Ext>) -> Polynomials {
-    let shape = &statement.shape;
-    let rows = 1_usize << shape.log_rows();
-    let width = padded(4);
-    let length = state_in.coefficients[0].len();
-    let mut all = Val::zero_vec(length.max(rows) * width);
-    let step_back = Val::two_adic_generator(shape.log_rows()).inverse().exp_u64((1_u64 << shape.log_steps) - 1);
-    for (column, states, weights, scale) in
-        [(0, state_in, &weights.first, Val::ONE), (2, state_out, &weights.last, step_back)]
-    {
-        let mut power = Val::ONE;
-        for index in 0..length {
-            let sum: Ext = states.coefficients.iter().zip(weights).map(|(list, weight)| *weight * list[index]).sum();
-            all[index * width + column..index * width + column + 2].copy_from_slice(&parts(sum * power));
-            power *= scale;
-        }
-    }
-    let high = all.split_off(rows * width);
-    Polynomials { low: RowMajorMatrix::new(all, width), high }
+/// The ties' right-hand sides, weighted: the states before the segment, and those after it at X / g^(T-1).
+struct Ties {
+    /// N + k coefficients of each, over the extension.
+    sides: [Vec<Ext>; 2],
 }
+
+impl Ties {
+    fn new(statement: &Statement, state_in: &States, state_out: &States, weights: &Weights<Ext>) -> Self {
+        let shape = &statement.shape;
+        let back = Val::two_adic_generator(shape.log_rows()).inverse().exp_u64((1_u64 << shape.log_steps) - 1);
+        let side = |states: &States, weights: &[Ext], scale: Val| -> Vec<Ext> {
+            let length = states.coefficients.first().map_or(0, Vec::len);
+            let mut out = vec![Ext::ZERO; length];
+            out.par_chunks_mut(1024).enumerate().for_each(|(chunk, out)| {
+                let mut power = scale.exp_u64((chunk * 1024) as u64);
+                for (offset, out) in out.iter_mut().enumerate() {
+                    let index = chunk * 1024 + offset;
+                    let sum: Ext =
+                        states.coefficients.iter().zip(weights).map(|(list, weight)| *weight * list[index]).sum();
+                    *out = sum * power;
+                    power *= scale;
+                }
+            });
+            out
+        };
+        Self { sides: [side(state_in, &weights.first, Val::ONE), side(state_out, &weights.last, back)] }
+    }
+
+    /// The values on one half. A polynomial of about N coefficients on n points is T transforms of N points, one for each step's
+    /// coset: they stand side by side as four columns a step, step blocks in bit-reversed order, and go through one transform.
+    fn on_half(&self, dft: &Dft, statement: &Statement, half: usize) -> Vec<Val> {
+        let shape = &statement.shape;
+        let (params, steps) = (1_usize << shape.log_params, 1_usize << shape.log_steps);
+        let width = TIE_COLUMNS * steps;
+        let shift = shifts(shape.log_rows())[half];
+        let generator = Val::two_adic_generator(shape.log_rows());
+        let shifts: Vec<Val> = (0..steps)
+            .map(|block| shift * generator.exp_u64(reverse_bits_len(block, shape.log_steps) as u64))
+            .collect();
+        let wraps: Vec<Val> = shifts.iter().map(|shift| shift.exp_power_of_2(shape.log_params)).collect();
+        let mut matrix = Val::zero_vec(params * width);
+        matrix.par_chunks_mut(256 * width).enumerate().for_each(|(chunk, rows)| {
+            let mut powers: Vec<Val> = shifts.iter().map(|shift| shift.exp_u64((chunk * 256) as u64)).collect();
+            for (offset, row) in rows.chunks_exact_mut(width).enumerate() {
+                let index = chunk * 256 + offset;
+                let [first, last] = [0, 1].map(|side| self.sides[side][index]);
+                let high = [0, 1].map(|side| self.sides[side].get(params + index).copied());
+                for (step, places) in row.chunks_exact_mut(TIE_COLUMNS).enumerate() {
+                    for ((low, high), place) in [first, last].iter().zip(high).zip(places.chunks_exact_mut(2)) {
+                        let value = high.map_or(*low, |high| *low + high * wraps[step]);
+                        place.copy_from_slice(&parts(value * powers[step]));
+                    }
+                    powers[step] *= shifts[step];
+                }
+            }
+        });
+        dft.dft_batch(RowMajorMatrix::new(matrix, width)).bit_reverse_rows().values
+    }
+
+    /// The values on the small coset, in natural order.
+    fn on_small(&self, dft: &Dft, shift: Val) -> Vec<Val> {
+        let length = self.sides[0].len().next_multiple_of(1 << LOG_SMALL);
+        let width = padded(TIE_COLUMNS);
+        let mut low = Val::zero_vec(length * width);
+        for (index, row) in low.chunks_exact_mut(width).enumerate() {
+            for (side, place) in self.sides.iter().zip(row.chunks_exact_mut(2)) {
+                if let Some(value) = side.get(index) {
+                    place.copy_from_slice(&parts(*value));
+                }
+            }
+        }
+        let polynomials = Polynomials { low: RowMajorMatrix::new(low, width), high: Vec::new() };
+        on_small_coset(dft, &polynomials, LOG_SMALL, shift)
+    }
+}
+
+/// Base columns of the ties at one point.
+const TIE_COLUMNS: usize = 4;
 
 fn blocks(dft: &Dft, statement: &Statement, shift: Val, rows_inverse: Val) -> Vec<Block> {
     let shape = &statement.shape;
@@ -251,7 +307,7 @@ fn evaluate_half(
     dft: &Dft,
     statement: &Statement,
     columns: &Columns,
-    ties: &Words,
+    ties: &Ties,
     weights: &Weights<Ext>,
     lookup: Ext,
     half: usize,
@@ -269,9 +325,12 @@ fn evaluate_half(
         .values;
     let weights: Weights<PackedExt> = weights.broadcast();
     let challenge = PackedExt::from(lookup);
-    let (main, helpers, ties) = (&columns.main.halves[half], &columns.helpers.halves[half], &ties.halves[half]);
-    let (main_width, helpers_width, ties_width) = (columns.main.width, columns.helpers.width, padded(4));
+    let (main, helpers) = (&columns.main.halves[half], &columns.helpers.halves[half]);
+    let ties = ties.on_half(dft, statement, half);
+    let (main_width, helpers_width, ties_width) =
+        (columns.main.width, columns.helpers.width, TIE_COLUMNS << shape.log_steps);
     let row_mask = (1_usize << log_rows) - 1;
+    let param_mask = (1_usize << shape.log_params) - 1;
     out.par_chunks_mut(1024 * width).enumerate().for_each(|(chunk, out)| {
         let mut scratch = Collected::default();
         let mut row_columns = Vec::with_capacity(shape.main + shape.gradient);
@@ -284,7 +343,8 @@ fn evaluate_half(
                 here.map(|place| reverse_bits_len((reverse_bits_len(place, log_rows) + 1) & row_mask, log_rows));
             let (main_here, main_next) = (here.map(|p| p * main_width), next.map(|p| p * main_width));
             let (helpers_here, helpers_next) = (here.map(|p| p * helpers_width), next.map(|p| p * helpers_width));
-            let ties_here = here.map(|p| p * ties_width);
+            let step = position >> shape.log_params;
+            let ties_here = here.map(|p| (p & param_mask) * ties_width + TIE_COLUMNS * step);
             let pair = |values: &[Val], places: &[usize; LANES], column: usize| -> PackedExt {
                 packed_extension(gather(values, places, column), gather(values, places, column + 1))
             };
@@ -303,10 +363,10 @@ fn evaluate_half(
                 sum: pair(helpers, &helpers_here, 2 * shape.helpers),
                 sum_next: pair(helpers, &helpers_next, 2 * shape.helpers),
                 states_next: &states_next,
-                tie_first: pair(ties, &ties_here, 0),
-                tie_last: pair(ties, &ties_here, 2),
+                tie_first: pair(&ties, &ties_here, 0),
+                tie_last: pair(&ties, &ties_here, 2),
             };
-            let block = &blocks[position >> shape.log_params];
+            let block = &blocks[step];
             let value = evaluate_row(&statement.air, &weights, challenge, block, &row, &mut scratch);
             for (lane, element) in lanes(value).enumerate() {
                 let at = lane * width + 2 * half;

@@ -84,7 +84,7 @@ impl States {
 
 /// Seals a root: finds the proof of work, draws the point, and evaluates there.
 #[must_use]
-pub fn seal(root: Digest, log_size: usize, value: impl Fn(Ext) -> Ext) -> Sealed {
+pub fn seal(root: Digest, log_size: usize, value: impl FnOnce(Ext) -> Ext) -> Sealed {
     let mut transcript = Sealed::transcript(&root, log_size);
     let work = grind(&mut transcript, SEAL_BITS);
     let point = transcript.challenge();

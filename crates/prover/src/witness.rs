@@ -158,13 +158,11 @@ fn trace_part(
             }
             for (index, value) in relations.ranges.iter().enumerate() {
                 let number = value.as_canonical_u64();
-                match usize::try_from(number).ok().and_then(|number| counts.get_mut(number)) {
-                    Some(count) => *count += 1,
-                    None => {
-                        let name = zk_autograd_air::describe::describe(air).ranges[index].0;
-                        return Err(fail(name, format!("the value {name} is {number}, outside 0 .. 65536")));
-                    }
-                }
+                let Some(count) = usize::try_from(number).ok().and_then(|number| counts.get_mut(number)) else {
+                    let name = zk_autograd_air::describe::describe(air).ranges[index].0;
+                    return Err(fail(name, format!("the value {name} is {number}, outside 0 .. 65536")));
+                };
+                *count += 1;
             }
             for (index, name) in names.iter().enumerate() {
                 let claimed = witness.states[index][(step + 1) * params + element];

@@ -7,21 +7,22 @@ use p3_symmetric::CryptographicHasher;
 use zk_autograd_air::Val;
 use zk_autograd_verifier::transcript::{Transcript, WORK_BYTES, is_work, work_message};
 
-const CHUNK: u64 = 1024;
+const CHUNK: usize = 256;
 const ROUND: u64 = 64;
 
 /// The smallest proof of work of `bits` bits, which the transcript takes in.
 pub fn grind(transcript: &mut Transcript, bits: usize) -> Val {
     let seed = transcript.work_seed();
     let smallest = |chunk: u64| {
-        let mut messages = Vec::with_capacity(WORK_BYTES * CHUNK as usize);
-        for number in chunk * CHUNK..(chunk + 1) * CHUNK {
+        let first = chunk * CHUNK as u64;
+        let mut messages = Vec::with_capacity(WORK_BYTES * CHUNK);
+        for number in first..first + CHUNK as u64 {
             messages.extend_from_slice(&work_message(&seed, number));
         }
-        let mut digests = [[0; 32]; CHUNK as usize];
+        let mut digests = [[0; 32]; CHUNK];
         Blake3.hash_many(&messages, &mut digests);
         let found = digests.iter().position(|digest| is_work(digest, bits))?;
-        Some(chunk * CHUNK + found as u64)
+        Some(first + found as u64)
     };
     let mut round = 0;
     let number = loop {

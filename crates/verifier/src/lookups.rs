@@ -11,6 +11,7 @@ use p3_field::{Algebra, PrimeCharacteristicRing};
 /// `ranges` are the row's looked-up values, `table` and `multiplicity` its entry of the table, `helpers` and `sum` the lookups'
 /// columns there, `sum_next` the running sum one row on.
 #[inline]
+#[allow(clippy::too_many_arguments)]
 pub fn relations<V, E>(
     ranges: &[V],
     table: V,

@@ -59,6 +59,7 @@ impl Statement {
         if !steps.len().is_power_of_two() {
             return Err(Error::Statement(format!("a segment's steps are a power of two, not {}", steps.len())));
         }
+        rule.check_shift(s).map_err(|error| Error::Statement(error.to_string()))?;
         let log_steps = steps.len().trailing_zeros() as usize;
         // Sizes first: constants of a segment that is too long aren't read.
         let shape = Shape::new(&Air::generic(rule, s, decay, weights_in_range), preset, log_params, log_steps)?;

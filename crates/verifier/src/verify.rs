@@ -78,50 +78,24 @@ pub fn verify(statement: &Statement, commitments: &Commitments, proof: &[u8]) ->
     }
     // 1. Messages and challenges.
     let mut reader = Reader::new(proof);
-    let mut transcript = Transcript::new(&statement.transcript_bytes(commitments));
-    let main_root = take_root(&mut reader, &mut transcript)?;
-    take_work(&mut reader, &mut transcript, LOOKUP_BITS, "of the lookups")?;
-    let lookup = transcript.challenge();
-    let helper_root = take_root(&mut reader, &mut transcript)?;
-    let composition = transcript.challenge();
-    let quotient_root = take_root(&mut reader, &mut transcript)?;
-    take_work(&mut reader, &mut transcript, POINT_BITS, "of the point")?;
-    let point = transcript.challenge();
-    if is_base(&point) {
-        return Err(Error::Point);
-    }
-    let values = reader.elements(shape.out_of_domain())?;
-    transcript.elements(&values);
-    take_work(&mut reader, &mut transcript, BATCH_BITS, "of the batch")?;
-    let batch = transcript.challenge();
-    let mut layers = Vec::with_capacity(shape.folds.len());
-    for _ in &shape.folds {
-        let root = take_root(&mut reader, &mut transcript)?;
-        take_work(&mut reader, &mut transcript, FOLD_BITS, "of a fold")?;
-        layers.push((root, transcript.challenge()));
-    }
-    let final_polynomial = reader.elements(shape.final_length)?;
-    transcript.elements(&final_polynomial);
-    take_work(&mut reader, &mut transcript, QUERY_BITS, "of the queries")?;
-    let mut indices: Vec<usize> = (0..shape.queries).map(|_| transcript.index(shape.log_row_words())).collect();
-    indices.sort_unstable();
-    indices.dedup();
+    let messages = Messages::read(&mut reader, statement, commitments)?;
+    let Messages { layers, indices, final_polynomial, .. } = &messages;
 
     // 2. The relations.
-    let out_of_domain = OutOfDomain::from_values(&values, statement).ok_or(Error::Length)?;
-    composition::check(statement, &out_of_domain, lookup, composition, point)?;
+    let out_of_domain = OutOfDomain::from_values(&messages.values, statement).ok_or(Error::Length)?;
+    composition::check(statement, &out_of_domain, messages.lookup, messages.composition, messages.point)?;
 
     // 3. The openings.
-    let points = Points::new(shape, commitments, point)?;
+    let points = Points::new(shape, commitments, messages.point)?;
     let mut open = |root: &Digest, log_size: usize, at: &[usize], width: usize, salt: usize, name: &'static str| {
         open_rows(&mut reader, root, log_size, at, width, salt, name)
     };
     let log_size = shape.log_row_words();
-    let gradient = open(&commitments.gradient.root, log_size, &indices, shape.gradient, SALT_BYTES, "gradient")?;
-    let main = open(&main_root, log_size, &indices, shape.main, SALT_BYTES, "main")?;
-    let helpers = open(&helper_root, log_size, &indices, 2 * (shape.helpers + 1), SALT_BYTES, "lookups")?;
-    let quotient = open(&quotient_root, log_size, &indices, QUOTIENT_COLUMNS, SALT_BYTES, "quotient")?;
-    let state_indices = shifted(&indices, shape.log_steps);
+    let gradient = open(&commitments.gradient.root, log_size, indices, shape.gradient, SALT_BYTES, "gradient")?;
+    let main = open(&messages.main_root, log_size, indices, shape.main, SALT_BYTES, "main")?;
+    let helpers = open(&messages.helper_root, log_size, indices, 2 * (shape.helpers + 1), SALT_BYTES, "lookups")?;
+    let quotient = open(&messages.quotient_root, log_size, indices, QUOTIENT_COLUMNS, SALT_BYTES, "quotient")?;
+    let state_indices = shifted(indices, shape.log_steps);
     let mut states = Vec::with_capacity(2 * shape.states);
     for (list, name) in [(&commitments.state_in, "state before"), (&commitments.state_out, "state after")] {
         for sealed in list {
@@ -131,7 +105,7 @@ pub fn verify(statement: &Statement, commitments: &Commitments, proof: &[u8]) ->
     let mut folded_bits = 0;
     let mut folds = Vec::with_capacity(layers.len());
     for ((root, _), log_arity) in layers.iter().zip(&shape.folds) {
-        let groups = shifted(&indices, folded_bits + log_arity);
+        let groups = shifted(indices, folded_bits + log_arity);
         let depth = log_size - folded_bits - log_arity;
         let rows = open(root, depth, &groups, 2 << log_arity, 0, "low-degree test")?;
         folds.push((groups, rows));
@@ -140,7 +114,7 @@ pub fn verify(statement: &Statement, commitments: &Commitments, proof: &[u8]) ->
     reader.end()?;
 
     // 4. The queries.
-    let batcher = Batcher::new(shape, commitments, &out_of_domain, points, batch);
+    let batcher = Batcher::new(shape, commitments, &out_of_domain, points, messages.batch);
     let state_words: Vec<Ext> = state_indices
         .iter()
         .enumerate()
@@ -176,11 +150,75 @@ pub fn verify(statement: &Statement, commitments: &Commitments, proof: &[u8]) ->
             log_word -= log_arity;
             position = group;
         }
-        if horner_ext(&final_polynomial, fri::point(position, LOG_FINAL_DOMAIN)) != value {
+        if horner_ext(final_polynomial, fri::point(position, LOG_FINAL_DOMAIN)) != value {
             return Err(Error::FinalPolynomial);
         }
     }
     Ok(())
+}
+
+/// What the prover sends before the openings, and the challenges that it gets.
+struct Messages {
+    main_root: Digest,
+    lookup: Ext,
+    helper_root: Digest,
+    composition: Ext,
+    quotient_root: Digest,
+    point: Ext,
+    values: Vec<Ext>,
+    batch: Ext,
+    /// Root and challenge of each fold.
+    layers: Vec<(Digest, Ext)>,
+    final_polynomial: Vec<Ext>,
+    /// Sorted and distinct.
+    indices: Vec<usize>,
+}
+
+impl Messages {
+    fn read(reader: &mut Reader<'_>, statement: &Statement, commitments: &Commitments) -> Result<Self, Error> {
+        let shape = &statement.shape;
+        let mut transcript = Transcript::new(&statement.transcript_bytes(commitments));
+        let main_root = take_root(reader, &mut transcript)?;
+        take_work(reader, &mut transcript, LOOKUP_BITS, "of the lookups")?;
+        let lookup = transcript.challenge();
+        let helper_root = take_root(reader, &mut transcript)?;
+        let composition = transcript.challenge();
+        let quotient_root = take_root(reader, &mut transcript)?;
+        take_work(reader, &mut transcript, POINT_BITS, "of the point")?;
+        let point = transcript.challenge();
+        if is_base(&point) {
+            return Err(Error::Point);
+        }
+        let values = reader.elements(shape.out_of_domain())?;
+        transcript.elements(&values);
+        take_work(reader, &mut transcript, BATCH_BITS, "of the batch")?;
+        let batch = transcript.challenge();
+        let mut layers = Vec::with_capacity(shape.folds.len());
+        for _ in &shape.folds {
+            let root = take_root(reader, &mut transcript)?;
+            take_work(reader, &mut transcript, FOLD_BITS, "of a fold")?;
+            layers.push((root, transcript.challenge()));
+        }
+        let final_polynomial = reader.elements(shape.final_length)?;
+        transcript.elements(&final_polynomial);
+        take_work(reader, &mut transcript, QUERY_BITS, "of the queries")?;
+        let mut indices: Vec<usize> = (0..shape.queries).map(|_| transcript.index(shape.log_row_words())).collect();
+        indices.sort_unstable();
+        indices.dedup();
+        Ok(Self {
+            main_root,
+            lookup,
+            helper_root,
+            composition,
+            quotient_root,
+            point,
+            values,
+            batch,
+            layers,
+            final_polynomial,
+            indices,
+        })
+    }
 }
 
 /// Joins the opened values of a query into the words that the low-degree test folds.

@@ -1,5 +1,7 @@
 //! The bits of every shape, and the terms against p3-security.
 
+#![allow(clippy::cast_precision_loss, clippy::cast_sign_loss)]
+
 use p3_security::SecurityAssumption;
 use p3_security::fri::{
     FriRegime, commit_phase_error_ldr_m, commit_phase_error_udr, conjectured_error, query_phase_error,

@@ -1,6 +1,14 @@
 //! Witnesses for the tests: random states and gradients, taken through the rule.
 
-#![allow(dead_code, missing_docs)]
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::must_use_candidate,
+    clippy::missing_panics_doc,
+    clippy::cast_sign_loss
+)]
 
 use zk_autograd_air::constants::StepConstants;
 use zk_autograd_air::trace::fill_row;
