@@ -1,9 +1,9 @@
-"""The default run as its users see it: `zk-train --steps 100` and `zk-verify`, from a cold cache and from a warm one.
+"""The default run as its users see it: `zk-train --steps 100` and `zk-verify`; and EZKL's, from a cold cache and from a warm one.
 
-    python -m benchmarks.bench_run [--json] [--steps N]
+    python -m benchmarks.bench_run [--json] [--steps N] [--without-ezkl]
 
-Cold: no SRS, no keys; the auditor's SRS and the trainer's key are made first, as `make train` does, and count. Warm: the same
-commands again, but for SRS and key. Each command is a process of its own, timed from start to end.
+Cold: no SRS, no keys; the auditor's SRS is made first, as `make train-ezkl` does, and counts. Warm: the same commands again, but for the
+SRS. The native prover has nothing to warm. Each command is a process of its own, timed from start to end.
 """
 
 import argparse
@@ -31,7 +31,10 @@ def timed(environment: Mapping[str, str], *command: str) -> tuple[float, str]:
     return seconds, done.stdout
 
 
-def figures(steps: int) -> Iterator[Figure]:
+EZKL_RUN = ("--prover", "ezkl", "--model", "logistic", "--data", "breast-cancer")
+
+
+def figures(steps: int, with_ezkl: bool) -> Iterator[Figure]:
     """All figures of this benchmark, as they come."""
     yield conditions()
     with tempfile.TemporaryDirectory() as name:
@@ -40,28 +43,46 @@ def figures(steps: int) -> Iterator[Figure]:
         help_seconds = sorted(timed(environment, "zk-verify", "--help")[0] for _ in range(HELP_RUNS))
         yield Figure("verify.help_s", round(help_seconds[HELP_RUNS // 2], 3), "s, median of a process's start to end")
 
-        srs, key = str(folder / "srs"), str(folder / "key")
-        made, _ = timed(environment, "zk-circuit", "srs", "--out", srs)
-        yield Figure("run.srs_s", round(made, 1), "s")
+        key = str(folder / "key")
         timed(environment, "zk-key", "new", "--key-file", key)
-        digest = timed(environment, "zk-circuit", "srs", "--digest", srs)[1].strip()
         public = timed(environment, "zk-key", "show", "--key-file", key)[1].strip()
 
-        train: dict[str, float] = {}
-        verify: dict[str, float] = {}
-        for state in ("cold", "warm"):
-            run = str(folder / state)
-            common = ("--srs", srs, "--key-file", key, "--out", run)
-            train[state], _ = timed(environment, "zk-train", "--steps", str(steps), *common)
-            verify[state], _ = timed(environment, "zk-verify", run, "--key", public, "--srs-digest", digest)
-            yield Figure(f"run.train_{state}_s", round(train[state], 1), f"s for {steps} steps, all proved")
-            yield Figure(f"run.verify_{state}_s", round(verify[state], 1), "s, every proof")
-        cold = made + train["cold"] + verify["cold"]
-        yield Figure("run.default_cold_s", round(cold, 1), "s: SRS, keys, training, proving, verifying")
-        warm = train["warm"] + verify["warm"]
-        yield Figure("run.default_warm_s", round(warm, 1), "s: training, proving, verifying", "cold", warm / cold)
-        size = sum(p.stat().st_size for part in ("log", "proofs") for p in (folder / "warm" / part).iterdir())
-        yield Figure("run.public_bytes", size, "bytes of log and proofs")
+        run = str(folder / "native")
+        train, _ = timed(environment, "zk-train", "--steps", str(steps), "--key-file", key, "--out", run)
+        verify, _ = timed(environment, "zk-verify", run, "--key", public)
+        yield Figure("run.train_s", round(train, 1), f"s for {steps} steps, all proved")
+        yield Figure("run.verify_s", round(verify, 1), "s, every proof")
+        yield Figure("run.default_s", round(train + verify, 1), "s: training, proving, verifying")
+        yield Figure("run.public_bytes", public_bytes(Path(run)), "bytes of log and proofs")
+        if with_ezkl:
+            yield from ezkl_figures(steps, folder, environment, key, public)
+
+
+def ezkl_figures(steps: int, folder: Path, environment: Mapping[str, str], key: str, public: str) -> Iterator[Figure]:
+    """The same of a run of EZKL's."""
+    srs = str(folder / "srs")
+    made, _ = timed(environment, "zk-circuit", "srs", "--out", srs)
+    yield Figure("ezkl_run.srs_s", round(made, 1), "s")
+    digest = timed(environment, "zk-circuit", "srs", "--digest", srs)[1].strip()
+    train: dict[str, float] = {}
+    verify: dict[str, float] = {}
+    for state in ("cold", "warm"):
+        run = str(folder / state)
+        common = ("--srs", srs, "--key-file", key, "--out", run)
+        train[state], _ = timed(environment, "zk-train", "--steps", str(steps), *EZKL_RUN, *common)
+        verify[state], _ = timed(environment, "zk-verify", run, "--key", public, "--srs-digest", digest)
+        yield Figure(f"ezkl_run.train_{state}_s", round(train[state], 1), f"s for {steps} steps, all proved")
+        yield Figure(f"ezkl_run.verify_{state}_s", round(verify[state], 1), "s, every proof")
+    cold = made + train["cold"] + verify["cold"]
+    yield Figure("ezkl_run.cold_s", round(cold, 1), "s: SRS, keys, training, proving, verifying")
+    warm = train["warm"] + verify["warm"]
+    yield Figure("ezkl_run.warm_s", round(warm, 1), "s: training, proving, verifying", "cold", warm / cold)
+    yield Figure("ezkl_run.public_bytes", public_bytes(folder / "warm"), "bytes of log and proofs")
+
+
+def public_bytes(run: Path) -> int:
+    """Bytes of a run's log and proofs."""
+    return sum(p.stat().st_size for part in ("log", "proofs") for p in (run / part).iterdir())
 
 
 def main() -> None:
@@ -69,8 +90,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--steps", type=int, default=100, help="steps to train (default 100)")
+    parser.add_argument("--without-ezkl", action="store_true", help="the native prover alone")
     arguments = parser.parse_args()
-    emit(figures(arguments.steps), as_json=arguments.json)
+    emit(figures(arguments.steps, with_ezkl=not arguments.without_ezkl), as_json=arguments.json)
 
 
 if __name__ == "__main__":

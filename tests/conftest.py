@@ -4,6 +4,7 @@ The cache lies in the checkout (`.cache/tests`), so that a second run of the tes
 know its secret in principle: it is good for tests alone.
 """
 
+import signal
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -18,6 +19,9 @@ from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.keys import Cache, make_srs
 from zk_autograd.prove.native.extension import require_built
 from zk_autograd.prove.native.shape import description
+
+# A shell that runs the tests in the background has them ignore interrupts: those that send one would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")

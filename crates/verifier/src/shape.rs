@@ -104,7 +104,8 @@ impl Shape {
         self.log_params + LOG_BLOWUP
     }
 
-    /// Every polynomial over the rows' domain has fewer coefficients than this, by the low-degree test.
+    /// The words that the low-degree test sees have at most this many coefficients. They are quotients by `X - z`, so a column
+    /// has at most one more.
     #[must_use]
     pub const fn enforced_length(&self) -> usize {
         self.final_length << (self.log_row_words() - LOG_FINAL_DOMAIN)

@@ -48,7 +48,7 @@ pub struct Sizes {
     pub rate: f64,
     /// Length of the longest words.
     pub domain: f64,
-    /// Coefficients that a polynomial may have.
+    /// Coefficients that a column may have.
     pub length: f64,
     /// Denominators of the lookups in all rows.
     pub denominators: f64,
@@ -72,7 +72,7 @@ impl Sizes {
         Self {
             rate: shape.final_length as f64 / (1_u64 << LOG_FINAL_DOMAIN) as f64,
             domain,
-            length: shape.enforced_length() as f64,
+            length: shape.enforced_length() as f64 + 1.0,
             denominators: ((shape.ranges + 1) << shape.log_rows()) as f64,
             relations: shape.relations() as f64,
             batched: shape.batched() as f64,
