@@ -1,4 +1,4 @@
-//! The step of every rule as two Plonky3 AIRs: the steps, a row each, and the table of the integers below 2^16.
+//! The step of every rule as a Plonky3 AIR.
 //!
 //! A row is one step of one parameter; the steps of a parameter stand under each other, then comes the next parameter. What
 //! differs from step to step are periodic columns. Looked-up values go over one bus to the table. Plonky3's lookups can't
@@ -8,166 +8,14 @@ use std::borrow::Cow;
 
 use p3_air::{Air, AirBuilder, BaseAir, WindowAccess};
 use p3_field::PrimeCharacteristicRing;
-use p3_lookup::{Count, InteractionBuilder};
+use p3_lookup::InteractionBuilder;
 use p3_matrix::dense::RowMajorMatrix;
 use zk_autograd_air::constants::StepConstants;
 use zk_autograd_air::field::from_signed;
 use zk_autograd_air::{Rule, Val};
 
-/// A column, by its name in the description.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Column {
-    /// The weight.
-    W,
-    /// The first moment.
-    M,
-    /// The second moment.
-    V,
-    /// The buffer of momentum.
-    B,
-    /// A limb of Mh.
-    M0,
-    /// A limb of Mh.
-    M1,
-    /// The remainder of M*.
-    R2,
-    /// A limb of Xh.
-    X0,
-    /// A limb of Xh.
-    X1,
-    /// A limb of Xh.
-    X2,
-    /// The remainder of `G G - V`.
-    Xl,
-    /// The second moment after the step.
-    NewV,
-    /// Its root.
-    S,
-    /// A limb of `V* - S S`.
-    A0,
-    /// A limb of `V* - S S`.
-    A1,
-    /// A limb of B*, or the upper one of `2 S - a`.
-    B0,
-    /// A limb of B*, or the upper one of `2 S - a`.
-    B1,
-    /// A limb of U.
-    U0,
-    /// A limb of U.
-    U1,
-    /// A limb of the remainder of U.
-    R0,
-    /// A limb of the remainder of U.
-    R1,
-    /// A limb of `2 D - 1 - r`.
-    C0,
-    /// A limb of `2 D - 1 - r`.
-    C1,
-    /// A limb of Nesterov's argument.
-    N0,
-    /// A limb of Nesterov's argument.
-    N1,
-    /// A limb of what U leaves.
-    E0,
-    /// A limb of what U leaves.
-    E1,
-    /// A limb of the weight's upper part.
-    H0,
-    /// A limb of the weight's upper part.
-    H1,
-    /// A limb of the decay.
-    D0,
-    /// A limb of the decay.
-    D1,
-    /// A limb of the decay.
-    D2,
-    /// The remainder of the decay.
-    Rr,
-    /// A limb of the gradient.
-    G0,
-    /// A limb of the gradient.
-    G1,
-}
-
-impl Column {
-    /// Every column, in the order of the declaration.
-    #[rustfmt::skip]
-    const NAMES: [&str; 35] = [
-        "W", "M", "V", "B", "m0", "m1", "r2", "x0", "x1", "x2", "xl", "V*", "S", "a0", "a1", "b0", "b1", "u0",
-        "u1", "r0", "r1", "c0", "c1", "n0", "n1", "e0", "e1", "h0", "h1", "d0", "d1", "d2", "rr", "g0", "g1",
-    ];
-
-    /// The name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        Self::NAMES[self as usize]
-    }
-}
-
-/// Which relations a segment has, and its steps' constants: what a statement says.
-#[derive(Clone, Debug)]
-pub struct Segment {
-    /// The rule.
-    pub rule: Rule,
-    /// SGD's shift, 15 or 30; 0 for Adam.
-    pub s: u32,
-    /// Whether the weights decay.
-    pub decay: bool,
-    /// Whether each row shows that its weight is in range.
-    pub weights_in_range: bool,
-    /// The steps' constants; a no-op comes after all others.
-    pub steps: Vec<StepConstants>,
-}
-
-impl Segment {
-    fn is_adam(&self) -> bool {
-        matches!(self.rule, Rule::Adam | Rule::AdamW)
-    }
-
-    fn is_no_op(&self, step: &StepConstants) -> bool {
-        if self.is_adam() { step.c1 == 0 } else { step.cg == 0 }
-    }
-
-    /// How many parts the state has: W, and M and V, or B.
-    #[must_use]
-    pub fn states(&self) -> usize {
-        match self.rule {
-            Rule::Adam | Rule::AdamW => 3,
-            Rule::Sgd => 1,
-            Rule::SgdMomentum | Rule::SgdNesterov => 2,
-        }
-    }
-
-    /// The columns, in the order of the first statement, with [`Column::C0`] at Adam's end.
-    #[must_use]
-    #[rustfmt::skip]
-    pub fn columns(&self) -> Vec<Column> {
-        use Column::{A0, A1, B, B0, B1, C0, C1, D0, D1, D2, E0, E1, G0, G1, H0, H1, M, M0, M1, N0, N1, NewV, R0, R1, R2, Rr, S, U0, U1,
-            V, W, X0, X1, X2, Xl};
-        let mut columns = match self.rule {
-            Rule::Adam | Rule::AdamW => {
-                vec![W, M, V, M0, M1, R2, X0, X1, X2, Xl, NewV, S, A0, A1, B1, U0, U1, R0, R1, C1]
-            }
-            Rule::Sgd => vec![W, U0, U1, E0],
-            Rule::SgdMomentum => vec![W, B, B0, B1, U0, U1, E0],
-            Rule::SgdNesterov => vec![W, B, B0, B1, N0, N1, U0, U1, E0],
-        };
-        if self.s == 30 && !self.is_adam() {
-            columns.push(E1);
-        }
-        if self.decay || self.weights_in_range {
-            columns.extend([H0, H1]);
-        }
-        if self.decay {
-            columns.extend([D0, D1, D2, Rr]);
-        }
-        columns.extend([G0, G1]);
-        if self.is_adam() {
-            columns.push(C0);
-        }
-        columns
-    }
-}
+use crate::segment::{Column, Segment};
+use crate::table::BUS;
 
 /// The states before and after a segment, parameter by parameter: what other proofs say of them.
 #[derive(Clone, Debug)]
@@ -251,13 +99,13 @@ impl<E: PrimeCharacteristicRing> Ranges<E> {
     }
 
     /// A column of 15 bits.
-    fn short(&mut self, column: E) {
+    fn short(&mut self, column: &E) {
         self.0.push(column.clone());
         self.0.push(column.double());
     }
 
     /// An expression of integers, of 15 bits.
-    fn remainder(&mut self, expression: E) {
+    fn remainder(&mut self, expression: &E) {
         self.0.push(expression.double());
     }
 }
@@ -330,9 +178,9 @@ impl Steps {
         let lower = at(Column::W) - upper.clone() * two::<AB::Expr>(15);
         ranges.limbs([h0, h1]);
         if self.segment.weights_in_range {
-            ranges.short(lower);
+            ranges.short(&lower);
         } else {
-            ranges.remainder(lower);
+            ranges.remainder(&lower);
         }
         if !self.segment.decay {
             return AB::Expr::ZERO;
@@ -344,7 +192,7 @@ impl Steps {
             taken.clone() * two::<AB::Expr>(15) + rr.clone(),
         );
         ranges.limbs([d0, d1, d2]);
-        ranges.remainder(rr);
+        ranges.remainder(&rr);
         taken
     }
 
@@ -370,8 +218,8 @@ impl Steps {
         let moved = new_m.clone() - m.clone();
         let wanted = (g.clone() * two::<AB::Expr>(15) - m.clone()) * c1 + two::<AB::Expr>(14);
         ranges.limbs([m0, m1]);
-        ranges.short(r2);
-        ranges.remainder(wanted - moved * two::<AB::Expr>(15));
+        ranges.short(&r2);
+        ranges.remainder(&(wanted - moved * two::<AB::Expr>(15)));
 
         // V' = V + floor((c2 X + 2^14) / 2^15), X = G G - V = 2^15 Xh + xl
         let (x0, x1, x2, xl) = (at(Column::X0), at(Column::X1), at(Column::X2), at(Column::Xl));
@@ -379,9 +227,9 @@ impl Steps {
         let upper = joined(&[(x0.clone(), 0), (x1.clone(), 16), (x2.clone(), 31)], 46);
         builder.assert_eq(g.square() - v.clone(), upper.clone() * two::<AB::Expr>(15) + xl.clone());
         ranges.limbs([x0, x1, x2]);
-        ranges.remainder(xl.clone());
+        ranges.remainder(&xl);
         let q = new_v.clone() - v.clone() - upper * c2;
-        ranges.remainder(xl * c2 + two::<AB::Expr>(14) - q.clone() * two::<AB::Expr>(15));
+        ranges.remainder(&(xl * c2 + two::<AB::Expr>(14) - q.clone() * two::<AB::Expr>(15)));
 
         // S S + a = V', 0 <= a <= 2 S
         let (root, a0, a1, b1) = (at(Column::S), at(Column::A0), at(Column::A1), at(Column::B1));
@@ -400,10 +248,7 @@ impl Steps {
             (periodic[LR].clone() * rounded).double() + divisor.clone(),
             (divisor.clone() * u.clone()).double() + r.clone(),
         );
-        builder.assert_eq(
-            divisor.double() - AB::Expr::ONE - r,
-            c0.clone() + c_high.clone() * two::<AB::Expr>(16),
-        );
+        builder.assert_eq(divisor.double() - AB::Expr::ONE - r, c0.clone() + c_high.clone() * two::<AB::Expr>(16));
         ranges.limbs([u0, u1, r0, r1, c0, c_high]);
 
         vec![w - u - taken, self.kept(periodic, &m, new_m), self.kept(periodic, &v, new_v)]
@@ -422,23 +267,21 @@ impl Steps {
         let at = self.reader::<AB>(row);
         let mu = from_signed(self.segment.steps[0].mu);
         // floor((mu x + 2^14) / 2^15) + G = y, where the remainder is looked up
-        let decayed = |x: AB::Expr, y: AB::Expr| {
-            x * mu + two::<AB::Expr>(14) - (y - g.clone()) * two::<AB::Expr>(15)
-        };
+        let decayed = |x: AB::Expr, y: AB::Expr| x * mu + two::<AB::Expr>(14) - (y - g.clone()) * two::<AB::Expr>(15);
         let mut after = Vec::new();
         let mut argument = g.clone();
         if self.segment.rule != Rule::Sgd {
             let (b, b0, b1) = (at(Column::B), at(Column::B0), at(Column::B1));
             let new_b = joined(&[(b0.clone(), 0), (b1.clone(), 15)], 30);
             ranges.limbs([b0, b1]);
-            ranges.remainder(decayed(b.clone(), new_b.clone()));
+            ranges.remainder(&decayed(b.clone(), new_b.clone()));
             after.push(self.kept(periodic, &b, new_b.clone()));
             argument = new_b.clone();
             if self.segment.rule == Rule::SgdNesterov {
                 let (n0, n1) = (at(Column::N0), at(Column::N1));
                 argument = joined(&[(n0.clone(), 0), (n1.clone(), 16)], 31);
                 ranges.limbs([n0, n1]);
-                ranges.remainder(decayed(new_b, argument.clone()));
+                ranges.remainder(&decayed(new_b, argument.clone()));
             }
         }
 
@@ -447,24 +290,19 @@ impl Steps {
         let u = joined(&[(u0.clone(), 0), (u1.clone(), 16)], 31);
         let mut rest = e0.clone();
         ranges.limbs([u0, u1]);
-        ranges.remainder(e0);
+        ranges.remainder(&e0);
         if self.segment.s == 30 {
             let e1 = at(Column::E1);
             rest += e1.clone() * two::<AB::Expr>(15);
-            ranges.short(e1);
+            ranges.short(&e1);
         }
         let s = self.segment.s;
-        builder.assert_eq(
-            periodic[LR].clone() * argument + two::<AB::Expr>(s - 1),
-            u.clone() * two::<AB::Expr>(s) + rest,
-        );
+        builder
+            .assert_eq(periodic[LR].clone() * argument + two::<AB::Expr>(s - 1), u.clone() * two::<AB::Expr>(s) + rest);
         after.insert(0, at(Column::W) - u - taken);
         after
     }
 }
-
-/// The bus from the steps to the table.
-const BUS: &str = "below 2^16";
 
 impl BaseAir<Val> for Steps {
     fn width(&self) -> usize {
@@ -474,9 +312,11 @@ impl BaseAir<Val> for Steps {
     fn preprocessed_trace(&self) -> Option<RowMajorMatrix<Val>> {
         let ends = self.ends.as_ref()?;
         let (steps, states) = (self.segment.steps.len(), self.segment.states());
-        let rows = ends.before.iter().zip(&ends.after).flat_map(|(before, after)| {
-            (0..steps).flat_map(move |_| before.iter().chain(after).copied())
-        });
+        let rows = ends
+            .before
+            .iter()
+            .zip(&ends.after)
+            .flat_map(|(before, after)| (0..steps).flat_map(move |_| before.iter().chain(after).copied()));
         Some(RowMajorMatrix::new(rows.collect(), 2 * states))
     }
 
@@ -498,108 +338,5 @@ impl BaseAir<Val> for Steps {
 
     fn periodic_columns(&self) -> Cow<'_, [Vec<Val>]> {
         Cow::Borrowed(&self.periodic)
-    }
-}
-
-/// The integers below 2^16, each with how often it is looked up.
-#[derive(Clone, Debug)]
-pub struct Table;
-
-/// How many integers the table has.
-pub const TABLE: usize = 1 << 16;
-
-impl BaseAir<Val> for Table {
-    fn width(&self) -> usize {
-        1
-    }
-
-    fn preprocessed_trace(&self) -> Option<RowMajorMatrix<Val>> {
-        Some(RowMajorMatrix::new((0..TABLE).map(Val::from_usize).collect(), 1))
-    }
-
-    fn preprocessed_width(&self) -> usize {
-        1
-    }
-
-    fn preprocessed_next_row_columns(&self) -> Vec<usize> {
-        Vec::new()
-    }
-
-    fn main_next_row_columns(&self) -> Vec<usize> {
-        Vec::new()
-    }
-}
-
-impl<AB: AirBuilder<F = Val> + InteractionBuilder> Air<AB> for Table {
-    fn eval(&self, builder: &mut AB) {
-        let count: AB::Expr = builder.main().current_slice()[0].into();
-        let value: AB::Expr = builder.preprocessed().current_slice()[0].into();
-        builder.push_interaction(BUS, [value], Count::provided(-count));
-    }
-}
-
-/// Either of the two, since a batch is of one type.
-#[derive(Clone, Debug)]
-pub enum Oracle {
-    /// The steps.
-    Steps(Box<Steps>),
-    /// The table.
-    Table(Table),
-}
-
-impl BaseAir<Val> for Oracle {
-    fn width(&self) -> usize {
-        match self {
-            Self::Steps(steps) => steps.width(),
-            Self::Table(table) => table.width(),
-        }
-    }
-
-    fn preprocessed_trace(&self) -> Option<RowMajorMatrix<Val>> {
-        match self {
-            Self::Steps(steps) => steps.preprocessed_trace(),
-            Self::Table(table) => table.preprocessed_trace(),
-        }
-    }
-
-    fn preprocessed_width(&self) -> usize {
-        match self {
-            Self::Steps(steps) => steps.preprocessed_width(),
-            Self::Table(table) => table.preprocessed_width(),
-        }
-    }
-
-    fn preprocessed_next_row_columns(&self) -> Vec<usize> {
-        Vec::new()
-    }
-
-    fn main_next_row_columns(&self) -> Vec<usize> {
-        match self {
-            Self::Steps(steps) => steps.main_next_row_columns(),
-            Self::Table(table) => table.main_next_row_columns(),
-        }
-    }
-
-    fn num_periodic_columns(&self) -> usize {
-        match self {
-            Self::Steps(steps) => steps.num_periodic_columns(),
-            Self::Table(table) => table.num_periodic_columns(),
-        }
-    }
-
-    fn periodic_columns(&self) -> Cow<'_, [Vec<Val>]> {
-        match self {
-            Self::Steps(steps) => steps.periodic_columns(),
-            Self::Table(table) => table.periodic_columns(),
-        }
-    }
-}
-
-impl<AB: AirBuilder<F = Val> + InteractionBuilder> Air<AB> for Oracle {
-    fn eval(&self, builder: &mut AB) {
-        match self {
-            Self::Steps(steps) => steps.eval(builder),
-            Self::Table(table) => table.eval(builder),
-        }
     }
 }

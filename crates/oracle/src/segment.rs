@@ -1,0 +1,163 @@
+//! What a statement says of a segment, and the columns that its rows have.
+
+use zk_autograd_air::Rule;
+use zk_autograd_air::constants::StepConstants;
+
+/// A column, by its name in the description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// The weight.
+    W,
+    /// The first moment.
+    M,
+    /// The second moment.
+    V,
+    /// The buffer of momentum.
+    B,
+    /// A limb of Mh.
+    M0,
+    /// A limb of Mh.
+    M1,
+    /// The remainder of M*.
+    R2,
+    /// A limb of Xh.
+    X0,
+    /// A limb of Xh.
+    X1,
+    /// A limb of Xh.
+    X2,
+    /// The remainder of `G G - V`.
+    Xl,
+    /// The second moment after the step.
+    NewV,
+    /// Its root.
+    S,
+    /// A limb of `V* - S S`.
+    A0,
+    /// A limb of `V* - S S`.
+    A1,
+    /// A limb of B*, or the upper one of `2 S - a`.
+    B0,
+    /// A limb of B*, or the upper one of `2 S - a`.
+    B1,
+    /// A limb of U.
+    U0,
+    /// A limb of U.
+    U1,
+    /// A limb of the remainder of U.
+    R0,
+    /// A limb of the remainder of U.
+    R1,
+    /// A limb of `2 D - 1 - r`.
+    C0,
+    /// A limb of `2 D - 1 - r`.
+    C1,
+    /// A limb of Nesterov's argument.
+    N0,
+    /// A limb of Nesterov's argument.
+    N1,
+    /// A limb of what U leaves.
+    E0,
+    /// A limb of what U leaves.
+    E1,
+    /// A limb of the weight's upper part.
+    H0,
+    /// A limb of the weight's upper part.
+    H1,
+    /// A limb of the decay.
+    D0,
+    /// A limb of the decay.
+    D1,
+    /// A limb of the decay.
+    D2,
+    /// The remainder of the decay.
+    Rr,
+    /// A limb of the gradient.
+    G0,
+    /// A limb of the gradient.
+    G1,
+}
+
+impl Column {
+    /// Every column, in the order of the declaration.
+    #[rustfmt::skip]
+    pub(crate) const NAMES: [&str; 35] = [
+        "W", "M", "V", "B", "m0", "m1", "r2", "x0", "x1", "x2", "xl", "V*", "S", "a0", "a1", "b0", "b1", "u0",
+        "u1", "r0", "r1", "c0", "c1", "n0", "n1", "e0", "e1", "h0", "h1", "d0", "d1", "d2", "rr", "g0", "g1",
+    ];
+
+    /// The name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+}
+
+/// Which relations a segment has, and its steps' constants: what a statement says.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// The rule.
+    pub rule: Rule,
+    /// SGD's shift, 15 or 30; 0 for Adam.
+    pub s: u32,
+    /// Whether the weights decay.
+    pub decay: bool,
+    /// Whether each row shows that its weight is in range.
+    pub weights_in_range: bool,
+    /// The steps' constants; a no-op comes after all others.
+    pub steps: Vec<StepConstants>,
+}
+
+impl Segment {
+    /// Whether the rule is Adam or AdamW.
+    #[must_use]
+    pub fn is_adam(&self) -> bool {
+        matches!(self.rule, Rule::Adam | Rule::AdamW)
+    }
+
+    /// Whether a step of the segment changes nothing.
+    #[must_use]
+    pub fn is_no_op(&self, step: &StepConstants) -> bool {
+        if self.is_adam() { step.c1 == 0 } else { step.cg == 0 }
+    }
+
+    /// How many parts the state has: W, and M and V, or B.
+    #[must_use]
+    pub fn states(&self) -> usize {
+        match self.rule {
+            Rule::Adam | Rule::AdamW => 3,
+            Rule::Sgd => 1,
+            Rule::SgdMomentum | Rule::SgdNesterov => 2,
+        }
+    }
+
+    /// The columns, in the order of the first statement, with [`Column::C0`] at Adam's end.
+    #[must_use]
+    #[rustfmt::skip]
+    pub fn columns(&self) -> Vec<Column> {
+        use Column::{A0, A1, B, B0, B1, C0, C1, D0, D1, D2, E0, E1, G0, G1, H0, H1, M, M0, M1, N0, N1, NewV, R0, R1, R2, Rr, S, U0, U1,
+            V, W, X0, X1, X2, Xl};
+        let mut columns = match self.rule {
+            Rule::Adam | Rule::AdamW => {
+                vec![W, M, V, M0, M1, R2, X0, X1, X2, Xl, NewV, S, A0, A1, B1, U0, U1, R0, R1, C1]
+            }
+            Rule::Sgd => vec![W, U0, U1, E0],
+            Rule::SgdMomentum => vec![W, B, B0, B1, U0, U1, E0],
+            Rule::SgdNesterov => vec![W, B, B0, B1, N0, N1, U0, U1, E0],
+        };
+        if self.s == 30 && !self.is_adam() {
+            columns.push(E1);
+        }
+        if self.decay || self.weights_in_range {
+            columns.extend([H0, H1]);
+        }
+        if self.decay {
+            columns.extend([D0, D1, D2, Rr]);
+        }
+        columns.extend([G0, G1]);
+        if self.is_adam() {
+            columns.push(C0);
+        }
+        columns
+    }
+}
