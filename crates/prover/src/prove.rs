@@ -93,8 +93,8 @@ pub trait Tamper: Sync {
     fn lookups(&self, _values: &mut [Val]) {}
     /// The words of the quotient's parts.
     fn quotient(&self, _parts: &mut Words) {}
-    /// The values at the out-of-domain point.
-    fn out_of_domain(&self, _values: &mut [Ext]) {}
+    /// The values at the out-of-domain point, and that point.
+    fn out_of_domain(&self, _values: &mut [Ext], _point: Ext) {}
     /// The word of a layer of the low-degree test, before it is committed to.
     fn layer(&self, _number: usize, _word: &mut [Ext]) {}
     /// The final polynomial.
@@ -117,6 +117,7 @@ pub(crate) fn work(
     if tamper.works(before) {
         writer.value(grind(transcript, bits));
     } else {
+        let _ = transcript.work_seed();
         transcript.work(Val::default());
         writer.value(Val::default());
     }
@@ -306,7 +307,7 @@ fn prove_trace(
         at_gradient: &at_gradient,
     };
     let mut values = opened.out_of_domain(statement, &points, &state_in, &state_out);
-    tamper.out_of_domain(&mut values);
+    tamper.out_of_domain(&mut values, point);
     transcript.elements(&values);
     for value in &values {
         writer.element(*value);

@@ -1,4 +1,4 @@
-//! Witnesses for the tests: random states and gradients, taken through the rule.
+//! Witnesses for the tests: random states and gradients, taken through the rule; and the parts of a proof.
 
 #![allow(
     dead_code,
@@ -10,8 +10,10 @@
     clippy::cast_sign_loss
 )]
 
+pub mod anatomy;
+
 use zk_autograd_air::constants::StepConstants;
-use zk_autograd_air::trace::fill_row;
+use zk_autograd_air::trace::{State, fill_row};
 use zk_autograd_air::{Rule, Val};
 use zk_autograd_prover::{Salts, Witness};
 use zk_autograd_verifier::{Preset, Statement};
@@ -72,6 +74,7 @@ pub struct Example {
     pub salts: Salts,
 }
 
+#[derive(Clone, Copy)]
 pub struct Choice {
     pub rule: Rule,
     pub s: u32,
@@ -82,45 +85,70 @@ pub struct Choice {
     pub no_ops: usize,
 }
 
+impl Choice {
+    /// The constants of all steps, no-ops last.
+    pub fn steps(&self) -> Vec<StepConstants> {
+        let mut steps: Vec<StepConstants> =
+            (0..self.steps - self.no_ops).map(|step| constants(self.rule, self.s, self.decay, step)).collect();
+        steps.resize(self.steps, no_op(self.rule));
+        steps
+    }
+
+    pub fn statement(&self, preset: Preset) -> Statement {
+        self.statement_with(preset, &self.steps())
+    }
+
+    pub fn statement_with(&self, preset: Preset, steps: &[StepConstants]) -> Statement {
+        let context = core::array::from_fn(|i| i as u8);
+        Statement::new(self.rule, self.s, self.decay, self.first, preset, self.log_params, steps, context).unwrap()
+    }
+}
+
 impl Example {
+    /// Random states and gradients.
     pub fn new(choice: &Choice, preset: Preset, seed: u64) -> Self {
-        let mut steps: Vec<StepConstants> = (0..choice.steps - choice.no_ops)
-            .map(|step| constants(choice.rule, choice.s, choice.decay, step))
-            .collect();
-        steps.resize(choice.steps, no_op(choice.rule));
-        let statement = Statement::new(
-            choice.rule,
-            choice.s,
-            choice.decay,
-            choice.first,
-            preset,
-            choice.log_params,
-            &steps,
-            core::array::from_fn(|i| i as u8),
-        )
-        .unwrap();
-        let params = 1_usize << choice.log_params;
         let mut random = Random(seed);
-        let names = choice.rule.states();
-        let mut states = vec![vec![0_i64; params * (choice.steps + 1)]; names.len()];
-        let mut gradients = vec![0_i64; params * choice.steps];
-        let columns = statement.shape.main - 1 + statement.shape.gradient;
-        let mut row = vec![Val::default(); columns];
+        let adam = choice.rule.is_adam();
+        let mut starts = Random(seed ^ 0x5eed);
+        Self::with(
+            choice.statement(preset),
+            seed,
+            |_| {
+                let mut state = [starts.signed(44), 0, 0];
+                if !choice.first {
+                    // A second moment that goes with the first: else the update leaves its range, as it should.
+                    let size = starts.signed(28);
+                    state[1] = if adam { size << 15 } else { size };
+                    state[2] = if adam { size * size } else { 0 };
+                }
+                state
+            },
+            |_, _| random.signed(if adam { 30 } else { 22 }),
+        )
+    }
+
+    /// The states that follow by the rule from those before the first step. A real step's gradient is asked for by element and step.
+    pub fn with(
+        statement: Statement,
+        seed: u64,
+        mut start: impl FnMut(usize) -> State,
+        mut gradient: impl FnMut(usize, usize) -> i64,
+    ) -> Self {
+        let params = 1_usize << statement.shape.log_params;
+        let steps = 1_usize << statement.shape.log_steps;
+        let mut random = Random(seed ^ 0x5a17);
+        let names = statement.air.rule().states();
+        let mut states = vec![vec![0_i64; params * (steps + 1)]; names.len()];
+        let mut gradients = vec![0_i64; params * steps];
+        let mut row = vec![Val::default(); statement.air.columns().len()];
         for element in 0..params {
-            let mut state = [random.signed(44), 0, 0];
-            if !choice.first && names.len() > 1 {
-                // A second moment that goes with the first: else the update leaves its range, as it should.
-                let size = random.signed(28);
-                state[1] = if choice.rule.is_adam() { size << 15 } else { size };
-                state[2] = if choice.rule.is_adam() { size * size } else { 0 };
-            }
+            let mut state = start(element);
             for (values, value) in states.iter_mut().zip(state) {
                 values[element] = value;
             }
-            for step in 0..choice.steps {
-                let active = step < choice.steps - choice.no_ops;
-                let bits = if choice.rule.is_adam() { 30 } else { 22 };
-                let gradient = if active { random.signed(bits) } else { 0 };
+            for step in 0..steps {
+                let active = statement.constants.periodic[step][0] == 1;
+                let gradient = if active { gradient(element, step) } else { 0 };
                 gradients[step * params + element] = gradient;
                 state =
                     fill_row(&statement.air, &statement.constants.periodic[step], state, gradient, &mut row).unwrap();
