@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-# make train: what the auditor and the trainer keep, and where this run goes (a run never overwrites another).
+# make train and make train-ezkl: what the trainer and the auditor keep, and where this run goes (a run never overwrites another).
 STEPS ?= 100
 TRAIN ?=
 LOGROWS ?= 16
@@ -22,11 +22,11 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28 $(UPGRADE) pyproject.toml requirements/build.in
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check test train lock clean
+.PHONY: help install check test train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 install: $(VENV)/.installed ## the environment, everything pinned by hash, and the project in it
 
@@ -53,9 +53,15 @@ test: install ## every test, the fast ones first; warnings are errors
 	$(BIN)/pytest -m "not slow"
 	$(BIN)/pytest -m slow
 
-# Here one machine plays both parts. In earnest the auditor makes the SRS, hands it to the trainer, and keeps its digest.
-train: install $(SRS) $(KEY) ## trains $(STEPS) proved steps, then judges them as an auditor would
-	$(BIN)/zk-train --steps $(STEPS) $(TRAIN) --srs $(SRS) --key-file $(KEY) --out $(RUN)
+# Here one machine plays both parts.
+train: install $(KEY) ## trains $(STEPS) proved steps, then judges them as an auditor would
+	$(BIN)/zk-train --steps $(STEPS) --key-file $(KEY) --out $(RUN) $(TRAIN)
+	$(BIN)/zk-verify $(RUN) --require L1 --key "$$($(BIN)/zk-key show --key-file $(KEY))"
+
+# In earnest the auditor makes the SRS, hands it to the trainer, and keeps its digest.
+train-ezkl: install $(SRS) $(KEY) ## the same by EZKL, whose proofs an EVM can check, for a model of its size
+	$(BIN)/zk-train --prover ezkl --model logistic --data breast-cancer --steps $(STEPS) \
+		--srs $(SRS) --key-file $(KEY) --out $(RUN) $(TRAIN)
 	$(BIN)/zk-verify $(RUN) --require L1 \
 		--key "$$($(BIN)/zk-key show --key-file $(KEY))" \
 		--srs-digest "$$($(BIN)/zk-circuit srs --digest $(SRS))"

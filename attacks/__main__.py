@@ -1,9 +1,10 @@
 """All attacks, one after the other, and what became of each.
 
-    python -m attacks [--json] [NAME ...]
+    python -m attacks [--json] [--backend native|ezkl] [NAME ...]
 
-NAME is the name of a program in this folder; none means all. The exit status is 1 if one was not refused. Keys and real proofs are made:
-some minutes on two cores, and a gigabyte of disk while it runs. Needs the extras [ezkl] and [dev].
+NAME is the name of a program in this folder; none means all. Those on runs have a victim of each backend, or of one. The exit status is 1
+if one was not refused. Keys and real proofs are made: some minutes on two cores for EZKL, and a gigabyte of disk while it runs; less than
+one minute for the native prover. Needs the extras [ezkl] and [dev].
 """
 
 import argparse
@@ -12,15 +13,16 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from attacks.attempt import Scene
+from attacks import victim
+from attacks.attempt import BACKENDS, EzklWorkshop, Scene
 from attacks.outcome import Outcome
-from attacks.victim import build
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.keys import Cache, make_srs
-from zk_autograd.verify.systems import EzklSystem, installed_ezkl
+from zk_autograd.verify.systems import EzklSystem, NativeSystem, installed_ezkl
 
 ON_CIRCUITS = (
     "rounding_off_by_one",
@@ -58,28 +60,45 @@ ON_RUNS = (
     "nan_gradient",
     "other_circuit",
     "first_state_not_zero",
+    "chain_broken",
+    "seal_forged",
+    "preset_weaker",
+    "weight_decay_claimed",
     "foreign_srs",
 )
 """Programs whose `run` takes a `Scene`: attacks on a run and whoever judges it."""
 
 
-def outcomes(names: Sequence[str]) -> Iterator[Outcome]:
-    """What became of each of these attacks, as it happens."""
+def backends_of(name: str) -> frozenset[str]:
+    """The backends on whose runs a program of ON_RUNS has an attempt. One that has none is on no run: any victim will do."""
+    attempts = getattr(import_module(f"attacks.{name}"), "ATTEMPTS", None)
+    return frozenset({"native"}) if attempts is None else frozenset().union(*(a.backends for a in attempts))
+
+
+def scene_of(backend: str, folder: Path) -> Scene:
+    """A victim of this backend and whoever judges it, in the new folder `folder`."""
+    if backend == "native":
+        return Scene(victim.build(folder / "victim", victim.native), {"native": NativeSystem()}, folder)
+    cache = Cache(folder / "auditor")
+    make_srs(folder / "auditor.srs", Child())
+    made = victim.build(folder / "victim", partial(victim.ezkl, cache, cache.add_srs(folder / "auditor.srs")))
+    workshop = EzklWorkshop(cache, folder / "attacker", folder)
+    return Scene(made, {"ezkl": EzklSystem(cache, installed_ezkl())}, folder, workshop)
+
+
+def outcomes(names: Sequence[str], backends: Sequence[str]) -> Iterator[Outcome]:
+    """What became of each of these attacks on runs of these backends, as it happens. Those on circuits are on EZKL's."""
     for name in names:
-        if name in ON_CIRCUITS:
+        if name in ON_CIRCUITS and "ezkl" in backends:
             yield import_module(f"attacks.{name}").run()
-    chosen = [name for name in names if name in ON_RUNS]
-    if not chosen:
-        return
-    with tempfile.TemporaryDirectory(prefix="zk-attacks-") as folder:
-        here = Path(folder)
-        cache = Cache(here / "auditor")
-        make_srs(here / "auditor.srs", Child())
-        srs = cache.add_srs(here / "auditor.srs")
-        victim = build(here / "victim", cache, srs)
-        scene = Scene(victim, cache, {"ezkl": EzklSystem(cache, installed_ezkl())}, here, here / "attacker")
-        for name in chosen:
-            yield import_module(f"attacks.{name}").run(scene)
+    for backend in backends:
+        chosen = [name for name in names if name in ON_RUNS and backend in backends_of(name)]
+        if not chosen:
+            continue
+        with tempfile.TemporaryDirectory(prefix="zk-attacks-") as folder:
+            scene = scene_of(backend, Path(folder))
+            for name in chosen:
+                yield import_module(f"attacks.{name}").run(scene)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,13 +107,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m attacks", description="Attacks zk-autograd's circuits, runs and verifier."
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="programs in attacks/ (default: all)")
+    parser.add_argument("--backend", choices=sorted(BACKENDS), help="on runs of this backend alone")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     arguments = parser.parse_args(argv)
     known = (*ON_CIRCUITS, *ON_RUNS)
     if unknown := [name for name in arguments.names if name not in known]:
         parser.error(f"no attack {', '.join(unknown)}: there are {', '.join(known)}")
     failed = False
-    for found in outcomes(arguments.names or known):
+    backends = [arguments.backend] if arguments.backend else ["native", "ezkl"]
+    for found in outcomes(arguments.names or known, backends):
         failed |= not found.refused
         print(json.dumps(asdict(found)) if arguments.json else found, flush=True)
     return int(failed)

@@ -18,31 +18,62 @@ from attacks.outcome import Outcome
 from attacks.trapdoor_run import TrapdoorRun
 from attacks.victim import CIRCUIT, Victim
 from zk_autograd.core.formats import IntArray
-from zk_autograd.prove.ezkl import catalogue
-from zk_autograd.prove.ezkl.backend import EzklBackend
 from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.reader import RunReader
 from zk_autograd.verify.evidence import ProofSystem
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.report import Report, Status, Step
 from zk_autograd.verify.verifier import Verifier
 
+EZKL, NATIVE = frozenset({"ezkl"}), frozenset({"native"})
+BACKENDS = EZKL | NATIVE
+
+
+@dataclass
+class EzklWorkshop:
+    """What it takes to attack EZKL: the auditor's cache, and the folder where the attacker's own SRS and keys are. Made when first asked for."""
+
+    cache: Cache
+    folder: Path
+    scratch: Path
+
+    @cached_property
+    def trapdoor_run(self) -> TrapdoorRun:
+        """The attacker's run under an SRS whose secret they kept."""
+        return TrapdoorRun.build(self.folder)
+
+    @cached_property
+    def hollow(self) -> HollowProver:
+        """The attacker's circuit that checks nothing."""
+        return HollowProver.imitate(CIRCUIT, self.scratch / "hollow")
+
 
 @dataclass
 class Scene:
-    """The victim and the auditor's proof systems; `folder` is where forged runs go, `workshop` where the attacker's own keys are."""
+    """The victim and the auditor's proof systems; `folder` is where forged runs go. `workshop` is there if the victim's prover is EZKL."""
 
     victim: Victim
-    cache: Cache
     systems: Mapping[str, ProofSystem]
     folder: Path
-    workshop: Path
+    workshop: EzklWorkshop | None = None
     _numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def ezkl(self) -> EzklWorkshop:
+        """The workshop, of attacks that are EZKL's alone."""
+        assert self.workshop is not None
+        return self.workshop
+
+    @property
+    def backend(self) -> str:
+        """The name of the victim's prover."""
+        return self.victim.prover.backend
 
     @property
     def policy(self) -> Policy:
         """The auditor's: the victim's trainer is pinned, the SRS is allowed, L1 is asked for."""
-        return Policy(keys=(self.victim.signer.public_key,), srs=frozenset({self.victim.srs}))
+        return Policy(keys=(self.victim.signer.public_key,), srs=self.victim.srs)
 
     def place(self) -> Path:
         """A path in the folder where nothing is yet."""
@@ -53,28 +84,18 @@ class Scene:
         return Submission(forgery.write(self.place()), self.policy)
 
     def commit(self, values: IntArray, salt: bytes) -> bytes:
-        """The commitment to a block under the victim's SRS; shorter ones are padded with zeros."""
-        padded = np.zeros(catalogue.load(CIRCUIT).block, np.int64)
+        """The commitment to a block as the victim's prover makes it; shorter ones are padded with zeros."""
+        padded = np.zeros(self.victim.prover.block, np.int64)
         padded[: len(values)] = values
-        return self._backend.commit(padded, salt)
+        return self._prover.commit(padded, salt)
 
     def draw_salt(self) -> bytes:
         """A fresh salt."""
-        return self._backend.draw_salt()
+        return self._prover.draw_salt()
 
     @cached_property
-    def trapdoor_run(self) -> TrapdoorRun:
-        """The attacker's run under an SRS whose secret they kept. Made when first asked for."""
-        return TrapdoorRun.build(self.workshop)
-
-    @cached_property
-    def hollow(self) -> HollowProver:
-        """The attacker's circuit that checks nothing. Made when first asked for."""
-        return HollowProver.imitate(CIRCUIT, self.folder / "hollow")
-
-    @cached_property
-    def _backend(self) -> EzklBackend:
-        return EzklBackend(catalogue.load(CIRCUIT), self.victim.srs, self.cache)
+    def _prover(self) -> Backend:
+        return self.victim.backend()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +115,13 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A variant of an attack: `step` is meant to refuse it, with these `words` in what it says."""
+    """A variant of an attack on runs of these `backends`: `step` is meant to refuse it, with these `words` in what it says."""
 
     name: str
     step: Step
     words: str
     forge: Callable[[Scene], Submission]
+    backends: frozenset[str] = BACKENDS
 
 
 def refusing_step(report: Report) -> Step | None:
@@ -119,11 +141,13 @@ def refusal(report: Report) -> str:
 
 
 def outcome(name: str, gain: str, attempts: Sequence[Attempt], scene: Scene) -> Outcome:
-    """Makes every attempt. It counts as refused only if the step meant for it refused it."""
+    """Makes every attempt on the scene's backend. It counts as refused only if the step meant for it refused it."""
     refused, by = True, []
     for attempt in attempts:
+        if scene.backend not in attempt.backends:
+            continue
         report = attempt.forge(scene).judged(scene.systems)
         step = refusing_step(report)
         refused &= step is attempt.step and attempt.words in refusal(report)
         by.append("nothing" if step is None else f"step {step.value}, {step.title}")
-    return Outcome(name, refused, " and ".join(dict.fromkeys(by)), gain)
+    return Outcome(name, refused, " and ".join(dict.fromkeys(by)), gain, scene.backend)

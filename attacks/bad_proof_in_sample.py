@@ -1,6 +1,6 @@
 """Attack: leave out the proof that a sample is likely to miss. One unproved segment of one block is enough to exchange the model.
 
-Gain: block 1 begins with weights of the attacker's choice and, by the records, arrives where the honest training did: 64 steps that
+Gain: block 1 begins with weights of the attacker's choice and, by the records, arrives where the honest training did: steps that
 were never computed, behind a proof of random bytes. First and last proofs are always looked at, so it is the one between.
 
 Why it fails: by default every proof is verified. A sample of k of n proofs misses one bad one with probability 1 - (k-2)/(n-2), which
@@ -19,7 +19,7 @@ from zk_autograd.verify.policy import TreeHead
 from zk_autograd.verify.report import Step
 from zk_autograd.verify.sampling import draw
 
-GAIN = "64 steps of a block that were never computed"
+GAIN = "steps of a block that were never computed"
 PROOFS, SAMPLE, BAD = 4, 3, 1
 """Proofs of the victim, size of the sample, number of the bad proof: segment 0, block 1."""
 

@@ -17,7 +17,7 @@ from attacks.outcome import Outcome
 from zk_autograd.verify.report import Step
 from zk_autograd.verify.sampling import draw
 
-GAIN = "64 steps of a block that were never computed, though the auditor sampled"
+GAIN = "steps of a block that were never computed, though the auditor sampled"
 BEACON = "the value of a randomness beacon, from before the run"
 
 

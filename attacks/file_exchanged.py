@@ -65,7 +65,7 @@ def folder(scene: Scene) -> Submission:
 
 
 ATTEMPTS = (
-    Attempt("a proof between two reads", Step.PROOFS, "the proof has the wrong length", file),
+    Attempt("a proof between two reads", Step.PROOFS, "proof 0-0: the proof", file),
     Attempt("the folder for a link", Step.PROOFS, "proofs can't be read", folder),
 )
 

@@ -1,18 +1,18 @@
-"""Attack: make the SRS, keep its secret, and open commitments to whatever one likes.
+"""Attack on EZKL: make the SRS, keep its secret, and open commitments to whatever one likes.
 
 Gain: everything, with real proofs of the published circuit and nothing wrong in any record. Here the moments begin anywhere and are shown
 to be zero, and the published weights are of the attacker's choice and are shown to open the last commitment: in a trapdoor commitment
 every value can be repaired by one salt (attacks/trapdoor.py).
 
 Why it fails: the auditor allows an SRS by its digest (step 5). Without an allowed one no proof is looked at, no level above L0 is reached,
-and the exit status is 3, not 0. That the file lies in the auditor's cache allows nothing.
+and the exit status is 3, not 0. That the file lies in the auditor's cache allows nothing. The native prover has no SRS.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from attacks.attempt import Attempt, Scene, Submission, outcome
+from attacks.attempt import EZKL, Attempt, Scene, Submission, outcome
 from attacks.forge import of_one_block
 from attacks.outcome import Outcome
 from attacks.trapdoor_run import SIZE
@@ -26,7 +26,7 @@ BACKDOOR: IntArray = np.arange(SIZE, dtype=np.int64) * 2**WEIGHT_BITS
 
 def equivocated(scene: Scene) -> Submission:
     """M_0 is not zero and shown to be; the weights published are none that a step gave, and open the last commitment."""
-    made = scene.trapdoor_run
+    made = scene.ezkl.trapdoor_run
     run = made.forgery()
     salts = {name: made.zero_salt(name) for name in made.header.states[1:]}
     run.genesis = replace(run.genesis, zero_salts=of_one_block(salts))
@@ -36,7 +36,9 @@ def equivocated(scene: Scene) -> Submission:
 
 
 ATTEMPTS = (
-    Attempt("moments and weights exchanged", Step.STATEMENT, "is not allowed: whoever made it can forge", equivocated),
+    Attempt(
+        "moments and weights exchanged", Step.STATEMENT, "is not allowed: whoever made it can forge", equivocated, EZKL
+    ),
 )
 
 

@@ -33,12 +33,12 @@ class HollowRun:
 
     @property
     def system(self) -> HollowSystem:
-        hollow = self.scene.hollow
-        return HollowSystem(self.scene.cache, hollow.circuit, hollow.verifier)
+        hollow = self.scene.ezkl.hollow
+        return HollowSystem(self.scene.ezkl.cache, hollow.circuit, hollow.verifier)
 
     def prove(self) -> bytes:
         """Another proof of the same statement, with the same commitments."""
-        return self.scene.hollow.prove(self.statement, self.before, self.after, {**self.salts, "aux": draw_salt()})
+        return self.scene.ezkl.hollow.prove(self.statement, self.before, self.after, {**self.salts, "aux": draw_salt()})
 
 
 def hollow_run(scene: Scene, weights: IntArray, circuit_digest: bytes) -> HollowRun:
@@ -46,7 +46,7 @@ def hollow_run(scene: Scene, weights: IntArray, circuit_digest: bytes) -> Hollow
 
     Where the weights stay zero, they have the same salts before and after, and so the same commitments.
     """
-    hollow = scene.hollow
+    hollow = scene.ezkl.hollow
     own = scene.victim.forgery().header.prover
     prover = Prover(own.backend, own.version, own.block, own.steps, CIRCUIT, circuit_digest, own.srs_digest)
     header = header_of(prover, sha256(b"hollow").digest()[:16], TRAINER, MANIFEST)

@@ -17,8 +17,6 @@ from zk_autograd.core.records import Group
 from zk_autograd.verify.report import Step
 
 GAIN = "hyper-parameters in the log with which the model was not trained"
-STEP = 50
-"""The number of the step whose recorded rate is edited."""
 
 
 def _header(**hyper: str) -> Callable[[Scene], Submission]:
@@ -43,7 +41,7 @@ def recorded_lr(scene: Scene) -> Submission:
     """The recorded rate of one step."""
     run = scene.victim.forgery()
     rates = list(run.segments[0].lr)
-    rates[STEP - 1] = ("0.0009",)
+    rates[len(rates) // 2] = ("0.0009",)
     run.edit(0, lr=tuple(rates))
     return scene.submit(run)
 

@@ -3,14 +3,17 @@
 Gain: two proofs where one was made, of which one is in the log and the other is shown; bytes in a proof file that nobody looks at. EZKL
 itself takes a proof with trailing bytes.
 
-Why it fails: a proof has the published length of its circuit, byte for byte; EZKL refuses numbers that aren't below the field's order
+Why it fails: an EZKL proof has the published length of its circuit, byte for byte, and EZKL refuses numbers that aren't below the field's
+order; the length of a native one follows from its statement and its challenges, and every number in it must be below the order
 (step 7). The record holds the proof's hash besides, so each of these comes with a new record, signed by the trainer's key.
 """
 
 from collections.abc import Callable
 
-from attacks.attempt import Attempt, Scene, Submission, outcome
+from attacks.attempt import EZKL, NATIVE, Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
+from attacks.victim import SHAPE
+from zk_autograd.core.records import COMMITMENT_BYTES
 from zk_autograd.prove.ezkl.field import MODULUS
 from zk_autograd.verify.report import Step
 
@@ -47,6 +50,12 @@ def coordinate(proof: bytes) -> bytes:
     return plus_order(proof, BASE_FIELD, range(12, 14))
 
 
+def above_the_order(proof: bytes) -> bytes:
+    """The first out-of-domain value of a native proof, after commitments, three roots and two proofs of work, is 2^64 - 1."""
+    start = COMMITMENT_BYTES["native"] * len(SHAPE.commitment_names) + 3 * 32 + 2 * 8
+    return proof[:start] + b"\xff" * 8 + proof[start + 8 :]
+
+
 def another_of_the_record(scene: Scene) -> Submission:
     """The file holds another valid proof of the run than the record's hash says, here that of the next block."""
     run = scene.victim.forgery()
@@ -66,9 +75,13 @@ _LENGTH = "the proof has the wrong length"
 ATTEMPTS = (
     Attempt("a byte more", Step.PROOFS, _LENGTH, _changed(lambda proof: proof + b"\0")),
     Attempt("a byte less", Step.PROOFS, _LENGTH, _changed(lambda proof: proof[:-1])),
-    Attempt("nothing", Step.PROOFS, _LENGTH, _changed(lambda proof: b"")),
-    Attempt("a scalar plus its order", Step.PROOFS, "the proof does not verify", _changed(scalar)),
-    Attempt("a coordinate plus its order", Step.PROOFS, "the proof does not verify", _changed(coordinate)),
+    Attempt("nothing", Step.PROOFS, _LENGTH, _changed(lambda proof: b""), EZKL),
+    Attempt("nothing at all", Step.PROOFS, "too short for its commitments", _changed(lambda proof: b""), NATIVE),
+    Attempt("a scalar plus its order", Step.PROOFS, "the proof does not verify", _changed(scalar), EZKL),
+    Attempt("a coordinate plus its order", Step.PROOFS, "the proof does not verify", _changed(coordinate), EZKL),
+    Attempt(
+        "a number above the order", Step.PROOFS, "is not below the field's order", _changed(above_the_order), NATIVE
+    ),
     Attempt("another than the record's", Step.PROOFS, "is not the one of the record", another_of_the_record),
     Attempt("missing", Step.PROOFS, "1-1 can't be read", missing),
 )

@@ -11,10 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from attacks.attempt import Attempt, Scene, Submission, outcome
+from attacks import native_run
+from attacks.attempt import EZKL, NATIVE, Attempt, Scene, Submission, outcome
 from attacks.forge import Forgery
 from attacks.hollow_run import SIZE, hollow_run
 from attacks.outcome import Outcome
+from attacks.victim import SHAPE
+from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.verify.report import Step
 
 GAIN = "a training with other steps than those that took place"
@@ -83,13 +86,32 @@ def repeated_with_another_proof(scene: Scene) -> Submission:
     A standing state is had with gradients of zero under any circuit; here it is the hollow one, whose proofs take a second, and the
     auditor takes it for their own.
     """
-    made = hollow_run(scene, np.zeros(SIZE, np.int64), scene.hollow.circuit.digest)
+    made = hollow_run(scene, np.zeros(SIZE, np.int64), scene.ezkl.hollow.circuit.digest)
     run, again = made.forgery, made.prove()
     first = run.segments[0]
     run.segments.append(replace(first, index=1, first=first.last + 1, last=2 * first.last))
     run.put_proof((1, 0), again)
     run.close = replace(run.closing, last_step=2 * first.last, segments=2)
     return replace(scene.submit(run), systems={"ezkl": made.system})
+
+
+def repeated_with_another_native_proof(scene: Scene) -> Submission:
+    """The same with native proofs: gradients of zero, the states' commitments with one salt before and after, the gradient's with another
+    in the second proof."""
+    backend, state = NativeBackend(SHAPE), native_run.first_state()
+    claimed, still = native_run.header(SHAPE.prover), np.zeros(SHAPE.block, np.int64)
+    drawn = {name: backend.draw_salt() for name in state}
+    salts = {f"{name}_{end}": salt for name, salt in drawn.items() for end in ("in", "out")}
+    statement = native_run.statement_of(claimed)
+    made, again = (
+        native_run.prove_step(backend, claimed.rule, statement, state, still, {**salts, "G": backend.draw_salt()})
+        for _ in range(2)
+    )
+    run = native_run.NativeRun(claimed, (made,)).forgery()
+    run.segments.append(replace(run.segments[0], index=1, first=2, last=2, gradients=(again[2].gradient,)))
+    run.put_proof((1, 0), again[2].proof)
+    run.close = replace(run.closing, last_step=2, segments=2)
+    return scene.submit(run)
 
 
 def _drop_first(run: Forgery) -> None:
@@ -111,7 +133,8 @@ ATTEMPTS = (
     ),
     Attempt("the last left out", Step.CHAIN, "the final state of the close record is not", last_left_out),
     Attempt("the last repeated", Step.CHAIN, "a segment is not in its place", repeated),
-    Attempt("repeated with another proof", Step.PROOFS, "proof 1-0", repeated_with_another_proof),
+    Attempt("repeated with another proof", Step.PROOFS, "proof 1-0", repeated_with_another_proof, EZKL),
+    Attempt("repeated with another native proof", Step.PROOFS, "proof 1-0", repeated_with_another_native_proof, NATIVE),
 )
 
 

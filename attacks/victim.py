@@ -1,9 +1,11 @@
-"""The run that the attacks start from: real, with EZKL proofs, made by the writer that every trainer uses.
+"""The runs that the attacks start from: real, with EZKL's proofs or native ones, made by the writer that every trainer uses.
 
-40 parameters in two blocks of the circuit adam-n32-t64, 66 steps in two segments, so four proofs; recorded learning rates, a published
-model and a buffer that no proof covers. The weights and gradients come from a fixed seed. Nothing about it is tuned to be attacked.
+Either has two blocks, a full one and a rest of 8 parameters, and two segments, a full one and one of two steps, so four proofs; recorded
+learning rates, a published model and a buffer that no proof covers. EZKL's has blocks of 32 parameters and segments of 64 steps, the
+native one 2^13 and 8. The weights and gradients come from a fixed seed. Nothing about them is tuned to be attacked.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,39 +16,58 @@ from attacks.forge import Forgery, model_files
 from zk_autograd.core.formats import GRADIENT_BITS, WEIGHT_BITS, IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved
+from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved, hyper_names
 from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.backend import EzklBackend
 from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.prove.names import Preset
+from zk_autograd.prove.native.backend import NativeBackend
+from zk_autograd.prove.native.shape import Shape
+from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.writer import RunWriter
 
 CIRCUIT = "adam-n32-t64"
-STEPS = 66
+SHAPE = Shape(Rule.ADAM, Preset.STANDARD, 13, 3)
 TRAINER = Ed25519Signer("trainer", sha256(b"the trainer's key").digest())
-HYPER = (("lr", "0.001"), ("beta1", "0.9"), ("beta2", "0.999"), ("eps", "1e-08"))
+HYPER = {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08"}
 BUFFER = "norm.running_mean"
 
 Manifest = tuple[tuple[str, tuple[int, ...]], ...]
-MANIFEST: Manifest = (("query.weight", (4, 4)), ("key.weight", (4, 4)), ("key.bias", (8,)))
 
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A complete run and what its trainer knows: the last weights, int64 (40,), and the salts of their blocks' commitments."""
+    """A complete run and what its trainer knows: the last weights, int64 (header.size,), and the salts of their blocks' commitments.
+    `backend` makes a prover like the one that proved it, which was stopped when the run was closed."""
 
     path: Path
     signer: Ed25519Signer
-    srs: bytes
+    prover: Prover
+    backend: Callable[[], Backend]
     weights: IntArray
     salts: tuple[bytes, ...]
+
+    @property
+    def srs(self) -> frozenset[bytes]:
+        """The digest of the SRS under which it was proved, where there is one."""
+        return frozenset({self.prover.srs_digest} - {b""})
 
     def forgery(self) -> Forgery:
         """The run, taken apart."""
         return Forgery.read(self.path, self.signer)
 
 
-def header_of(prover: Prover, run: bytes, signer: Ed25519Signer, manifest: Manifest = MANIFEST) -> Header:
-    """The header of an Adam run over the tensors of `manifest`, in blocks as large as the circuit's."""
+def manifest_of(prover: Prover) -> Manifest:
+    """Two tensors that fill a block of the prover's, and one of 8 parameters more."""
+    rows = 1 << (prover.block.bit_length() - 1) // 2
+    half = (rows, prover.block // 2 // rows)
+    return (("query.weight", half), ("key.weight", half), ("key.bias", (8,)))
+
+
+def header_of(
+    prover: Prover, run: bytes, signer: Ed25519Signer, manifest: Manifest, rule: Rule = Rule.ADAM, **hyper: str
+) -> Header:
+    """The header of a run over the tensors of `manifest`, in blocks as large as the circuit's; `hyper` beside HYPER."""
     parameters, offset = [], 0
     for name, shape in manifest:
         size = int(np.prod(shape))
@@ -56,10 +77,10 @@ def header_of(prover: Prover, run: bytes, signer: Ed25519Signer, manifest: Manif
     return Header(
         run=run,
         package="0.1.0",
-        rule=Rule.ADAM,
+        rule=rule,
         grad_scale=0,
         schedule="recorded",
-        groups=(Group(HYPER, 0),),
+        groups=(Group(tuple((name, {**HYPER, **hyper}[name]) for name in hyper_names(rule)), 0),),
         parameters=tuple(parameters),
         unproved=(Unproved(BUFFER, "buffer", (8,), "float32", sha256(bytes(32)).digest()),),
         size=offset,
@@ -71,30 +92,41 @@ def header_of(prover: Prover, run: bytes, signer: Ed25519Signer, manifest: Manif
     )
 
 
-def first_weights() -> IntArray:
-    """The weights before the first step, int64 (40,)."""
-    weights: IntArray = (np.random.default_rng(1).normal(0, 0.1, 40) * 2**WEIGHT_BITS).astype(np.int64)
+def first_weights(size: int) -> IntArray:
+    """The weights before the first step, int64 (size,)."""
+    weights: IntArray = (np.random.default_rng(1).normal(0, 0.1, size) * 2**WEIGHT_BITS).astype(np.int64)
     return weights
 
 
-def gradients() -> IntArray:
-    """The steps' gradients, int64 (STEPS, 40)."""
-    rows: IntArray = (np.random.default_rng(2).normal(0, 2**-6, (STEPS, 40)) * 2**GRADIENT_BITS).astype(np.int64)
+def gradients(steps: int, size: int) -> IntArray:
+    """The steps' gradients, int64 (steps, size)."""
+    rows: IntArray = (np.random.default_rng(2).normal(0, 2**-6, (steps, size)) * 2**GRADIENT_BITS).astype(np.int64)
     return rows
 
 
-def build(path: Path, cache: Cache, srs: bytes) -> Victim:
-    """Trains, proves and closes the run at `path`, which must not exist: four proofs, some ten seconds each."""
-    backend = EzklBackend(catalogue.load(CIRCUIT), srs, cache)
-    header = header_of(backend.prover, sha256(b"the victim").digest()[:16], TRAINER)
-    writer = RunWriter.create(path, header, backend, [TRAINER], first_weights())
+def ezkl(cache: Cache, srs: bytes) -> Backend:
+    """EZKL's prover: some ten seconds a proof."""
+    return EzklBackend(catalogue.load(CIRCUIT), srs, cache)
+
+
+def native() -> Backend:
+    """The native prover: about a second a proof."""
+    return NativeBackend(SHAPE)
+
+
+def build(path: Path, backend: Callable[[], Backend]) -> Victim:
+    """Trains, proves and closes the run at `path`, which must not exist, with a prover that `backend` makes."""
+    proving = backend()
+    prover = proving.prover
+    header = header_of(prover, sha256(b"the victim").digest()[:16], TRAINER, manifest_of(prover))
+    writer = RunWriter.create(path, header, proving, [TRAINER], first_weights(header.size))
     try:
-        for t, row in enumerate(gradients(), 1):
-            writer.append(row, lr=("0.001" if t <= 50 else "0.0005",), loss="0.5")
+        for t, row in enumerate(gradients(prover.steps + 2, header.size), 1):
+            writer.append(row, lr=("0.001" if 4 * t <= 3 * prover.steps else "0.0005",), loss="0.5")
         writer.drain()
         weights, salts = writer.state["W"], writer.final_salts("W")
         writer.close(model_files(header, weights, salts))
     except BaseException:
         writer.abandon()
         raise
-    return Victim(path, TRAINER, srs, weights, salts)
+    return Victim(path, TRAINER, prover, backend, weights, salts)

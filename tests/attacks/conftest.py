@@ -1,18 +1,30 @@
-"""The scene of the attacks: a victim, an auditor, and a folder for forgeries."""
-
-from pathlib import Path
+"""The scenes of the attacks: for each backend a victim, an auditor, and a folder for forgeries."""
 
 import pytest
 
-from attacks.attempt import Scene
-from tests.attacks.session import Remembering, victim_of
+from attacks.attempt import EzklWorkshop, Scene
+from tests.attacks.session import Remembering, native_victim, victim_of
 from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.verify.systems import NativeSystem
 
 
 @pytest.fixture(scope="session")
-def scene(ezkl_cache: Cache, srs_digest: bytes, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def ezkl_scene(ezkl_cache: Cache, srs_digest: bytes, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """One for all tests. The attacker's SRS and keys, which take half a minute, are kept in the cache as the auditor's are."""
-    folder: Path = tmp_path_factory.mktemp("forgeries")
+    folder = tmp_path_factory.mktemp("forgeries")
+    workshop = EzklWorkshop(ezkl_cache, ezkl_cache.folder / "attacker", folder)
     victim = victim_of(ezkl_cache.folder, srs_digest)
-    systems = {"ezkl": Remembering(ezkl_cache)}
-    return Scene(victim, ezkl_cache, systems, folder, ezkl_cache.folder / "attacker")
+    return Scene(victim, {"ezkl": Remembering(ezkl_cache)}, folder, workshop)
+
+
+@pytest.fixture(scope="session")
+def native_scene(native_prover: None, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """One for all tests."""
+    return Scene(native_victim(), {"native": NativeSystem()}, tmp_path_factory.mktemp("forgeries"))
+
+
+@pytest.fixture
+def scene(request: pytest.FixtureRequest) -> Scene:
+    """The scene of the backend that a test is parametrised with; the native one if it isn't: the attack is on neither."""
+    found: Scene = request.getfixturevalue(f"{getattr(request, 'param', 'native')}_scene")
+    return found

@@ -1,13 +1,13 @@
-"""The victim of a test session: one real run, made when first asked for, whichever tests ask."""
+"""The victims of a test session: one real run of each backend, made when first asked for, whichever tests ask."""
 
 import atexit
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-from attacks.victim import Victim, build
+from attacks.victim import Victim, build, ezkl, native
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
@@ -19,10 +19,20 @@ from zk_autograd.verify.systems import EzklSystem, installed_ezkl
 
 @cache
 def victim_of(folder: Path, srs: bytes) -> Victim:
-    """The victim under this SRS of the cache `folder`."""
+    """EZKL's, under this SRS of the cache `folder`."""
+    return build(_home() / "run", partial(ezkl, Cache(folder), srs))
+
+
+@cache
+def native_victim() -> Victim:
+    """The native prover's."""
+    return build(_home() / "run", native)
+
+
+def _home() -> Path:
     home = Path(tempfile.mkdtemp(prefix="zk-victim-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    return build(home / "run", Cache(folder), srs)
+    return home
 
 
 class Remembering(EzklSystem):

@@ -18,16 +18,20 @@ from attacks.attempt import Scene, Submission
 from attacks.hollow import HollowSystem
 from attacks.links_and_pipes import ELSEWHERE
 from attacks.victim import CIRCUIT
-from zk_autograd.core.records import Header, Log, Segment
+from attacks.weight_decay_claimed import HALF
+from zk_autograd.core.records import Header, Log, Prover, Segment
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.prove.ezkl import catalogue
+from zk_autograd.prove.native import verify as native_verify
+from zk_autograd.prove.native.shape import Shape
+from zk_autograd.prove.native.verify import Public
 from zk_autograd.prove.protocol import ProofCommitments
 from zk_autograd.run.layout import LOG, PROOFS, RECORDS, proof_name
 from zk_autograd.run.reader import RunReader
 from zk_autograd.verify import chain, proofs, verifier
-from zk_autograd.verify.evidence import ProofChecker
+from zk_autograd.verify.evidence import Missing, ProofChecker
 from zk_autograd.verify.report import Finding, Status
-from zk_autograd.verify.systems import EzklSystem, installed_ezkl
+from zk_autograd.verify.systems import EzklSystem, NativeCircuit, NativeSystem, installed_ezkl
 
 TakenOut = Callable[[pytest.MonkeyPatch, Scene, Submission], Submission]
 Place = tuple[int, int]
@@ -106,6 +110,14 @@ class _Moved(Statement):
         return self.original.context
 
 
+_PUBLIC_OF = Public.of
+
+
+def _public_of_original(shape: Shape, statement: Statement) -> Public:
+    """A native proof is bound to whether its segment is the first, besides: that of the place where it came from counts."""
+    return _PUBLIC_OF(shape, statement.original if isinstance(statement, _Moved) else statement)
+
+
 def statements(moved: Mapping[Place, Place] | None = None) -> TakenOut:
     """Proofs are bound to header, place and constants: the verifier takes the victim's, of the place where a proof came from."""
 
@@ -119,6 +131,7 @@ def statements(moved: Mapping[Place, Place] | None = None) -> TakenOut:
             return [_Moved.to(segment.index, originals[(moved or {}).get(place, place)]) for place in places]
 
         patch.setattr(StatementBuilder, "of_segment", of_segment)
+        patch.setattr(Public, "of", _public_of_original)
         return submission
 
     return take_out
@@ -129,12 +142,21 @@ def _of_first_segment(self: StatementBuilder, segment: Segment) -> list[Statemen
 
 
 _OF_SEGMENT = StatementBuilder.of_segment
-place = _patching((StatementBuilder, "of_segment", _of_first_segment))
+place = _patching((StatementBuilder, "of_segment", _of_first_segment), (Public, "of", _public_of_original))
 """Proofs are bound to segment and step: every segment's are taken for the first one's."""
 
 
 def proof_length(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
     """A proof has its circuit's length."""
+    if scene.backend == "native":
+        honest, split = scene.victim.forgery().proofs, native_verify.split
+        cut_off = {proof + b"\0": proof for proof in honest.values()}
+
+        def cut_first(shape: Shape, proof: bytes) -> tuple[list[bytes], bytes]:
+            return split(shape, cut_off.get(proof, proof))
+
+        patch.setattr(native_verify, "split", cut_first)
+        return submission
     from zk_autograd.prove.ezkl import verify
 
     original = verify.commitments_of
@@ -143,12 +165,12 @@ def proof_length(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission
         return original(circuit, proof[: circuit.proof_bytes])
 
     patch.setattr(verify, "commitments_of", cut)
-    return replace(submission, systems={"ezkl": EzklSystem(scene.cache, installed_ezkl())})
+    return replace(submission, systems={"ezkl": EzklSystem(scene.ezkl.cache, installed_ezkl())})
 
 
 def srs(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
     """An SRS is allowed by its digest: here every SRS that the run names is."""
-    return replace(submission, policy=replace(submission.policy, srs=frozenset({scene.trapdoor_run.srs})))
+    return replace(submission, policy=replace(submission.policy, srs=frozenset({scene.ezkl.trapdoor_run.srs})))
 
 
 def sample(beacon: str | None) -> TakenOut:
@@ -164,13 +186,45 @@ def sample(beacon: str | None) -> TakenOut:
 
 def own_circuit(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
     """The circuit is the verifier's own: here it is the run's, and so is the key."""
-    return replace(submission, systems={"ezkl": HollowSystem(scene.cache, scene.hollow.circuit, scene.hollow.verifier)})
+    hollow = scene.ezkl.hollow
+    return replace(submission, systems={"ezkl": HollowSystem(scene.ezkl.cache, hollow.circuit, hollow.verifier)})
 
 
 def own_key(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
     """The verifying key is made by the verifier: here it is the run's."""
-    system = HollowSystem(scene.cache, catalogue.load(CIRCUIT), scene.hollow.verifier)
+    system = HollowSystem(scene.ezkl.cache, catalogue.load(CIRCUIT), scene.ezkl.hollow.verifier)
     return replace(submission, systems={"ezkl": system})
+
+
+def proved_as(change: Callable[[Public], Public]) -> TakenOut:
+    """The public part of a native proof is rebuilt from the records: here it is what the proof was made for."""
+    return _patching((Public, "of", lambda shape, statement: change(_PUBLIC_OF(shape, statement))))
+
+
+def _decayed(public: Public) -> Public:
+    (c1, c2, rate, eps, _), *rest = public.constants
+    return public._replace(decay=True, constants=[(c1, c2, rate, eps, HALF), *rest])
+
+
+decayed = proved_as(_decayed)
+undecayed = proved_as(lambda p: p._replace(decay=False, constants=[(*c[:4], 0) for c in p.constants]))
+standard = proved_as(lambda p: p._replace(preset="standard"))
+not_first = proved_as(lambda p: p._replace(first=False))
+adamw = proved_as(lambda p: _decayed(p)._replace(rule="adamw"))
+
+
+class _AnyDigest(NativeSystem):
+    """Takes every digest for its own."""
+
+    def circuit(self, prover: Prover) -> NativeCircuit | Missing:
+        found = super().circuit(prover)
+        if not isinstance(found, Missing):
+            found.digest = prover.circuit_digest
+        return found
+
+
+own_digest = both(adamw, lambda patch, scene, submission: replace(submission, systems={"native": _AnyDigest()}))
+"""The circuit is the verifier's own: here it is the one that the run's digest is of."""
 
 
 def read_once(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:

@@ -20,9 +20,9 @@ from attacks import (
     other_circuit,
     proof_replayed,
 )
-from attacks.__main__ import ON_CIRCUITS, ON_RUNS
+from attacks.__main__ import ON_CIRCUITS, ON_RUNS, backends_of
 from attacks.__main__ import main as program
-from attacks.attempt import Attempt, Scene, Submission, refusal, refusing_step
+from attacks.attempt import BACKENDS, Attempt, Scene, Submission, refusal, refusing_step
 from attacks.bad_proof_in_sample import BAD, PROOFS, SAMPLE
 from attacks.path_traversal import NAMES
 from tests.attacks import taken_out
@@ -40,7 +40,9 @@ from zk_autograd.verify.report import Status, Step
 from zk_autograd.verify.sampling import draw
 from zk_autograd.verify.verifier import Verifier
 
-pytestmark = [pytest.mark.ezkl, pytest.mark.slow]
+pytestmark = pytest.mark.slow
+on_ezkl = pytest.mark.ezkl
+on_each_backend = pytest.mark.parametrize("scene", [pytest.param("ezkl", marks=on_ezkl), "native"], indirect=True)
 
 MIB = 2**20
 
@@ -63,6 +65,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "the last left out": taken_out.end,
         "the last repeated": taken_out.order,
         "repeated with another proof": taken_out.place,
+        "repeated with another native proof": taken_out.place,
     },
     "hyper_parameter_edited": {
         "lr in the header": taken_out.context,
@@ -108,6 +111,8 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "a byte more": taken_out.proof_length,
         "a byte less": taken_out.one_proof,
         "nothing": taken_out.one_proof,
+        "nothing at all": taken_out.one_proof,
+        "a number above the order": taken_out.one_proof,
         "a scalar plus its order": taken_out.one_proof,
         "a coordinate plus its order": taken_out.one_proof,
         "another than the record's": taken_out.one_proof,
@@ -137,10 +142,29 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     "other_circuit": {
         "the circuit brought along": taken_out.own_circuit,
         "its verifying key brought along": taken_out.own_key,
+        "another rule's": taken_out.adamw,
+        "another rule's digest": taken_out.own_digest,
     },
     "first_state_not_zero": {
         "first moment": taken_out.zeros,
         "second moment": both(taken_out.zeros, taken_out.spoken),
+        "first weights": taken_out.not_first,
+    },
+    "chain_broken": {
+        "told by the records": taken_out.states,
+        "denied by the records": taken_out.spoken,
+        "salted anew": taken_out.states,
+    },
+    "seal_forged": {
+        "another root": taken_out.one_proof,
+        "another proof of work": taken_out.one_proof,
+        "another value": taken_out.one_proof,
+        "a value above the order": taken_out.one_proof,
+    },
+    "preset_weaker": {"standard for strict": taken_out.standard},
+    "weight_decay_claimed": {
+        "claimed and not proved": taken_out.undecayed,
+        "proved and not claimed": taken_out.decayed,
     },
     "foreign_srs": {"moments and weights exchanged": taken_out.srs},
 }
@@ -151,6 +175,7 @@ ELSEWHERE = {
     ("bad_proof_in_sample", "all proofs verified"): "the other attempts verify fewer",
     ("huge_numbers", "a segment up to step 10^12"): "a bound on work: without it the verifier works for hours",
     ("huge_numbers", "a block of 2^40 parameters"): "a bound on memory",
+    ("huge_numbers", "a native block of 2^40 parameters"): "a bound on memory",
     ("huge_numbers", "the same without a circuit"): "a bound on memory",
     ("huge_numbers", "8193 large blocks without a circuit"): "a bound on work",
     ("links_and_pipes", "folder for the checkpoint"): "there are no bytes to accept",
@@ -165,26 +190,32 @@ def attempts_of(name: str) -> tuple[Attempt, ...]:
     return getattr(import_module(f"attacks.{name}"), "ATTEMPTS", ())
 
 
-ALL = [pytest.param(n, a, id=f"{n}: {a.name}") for n in ON_RUNS for a in attempts_of(n)]
-WITH_CHECK = [
-    pytest.param(n, a, TAKEN_OUT[n][a.name], id=f"{n}: {a.name}")
-    for n in ON_RUNS
-    for a in attempts_of(n)
-    if (n, a.name) not in ELSEWHERE
+CASES = [
+    (backend, n, a) for backend in sorted(BACKENDS) for n in ON_RUNS for a in attempts_of(n) if backend in a.backends
 ]
 
 
-@pytest.mark.parametrize(("name", "attempt"), ALL)
+def cases(chosen: list[tuple[str, str, Attempt]]) -> pytest.MarkDecorator:
+    """Parametrises a test with attempts and the scene of their backend."""
+    params = [
+        pytest.param(backend, n, a, id=f"{backend}: {n}: {a.name}", marks=[on_ezkl] if backend == "ezkl" else [])
+        for backend, n, a in chosen
+    ]
+    return pytest.mark.parametrize(("scene", "name", "attempt"), params, indirect=["scene"])
+
+
+@cases(CASES)
 def test_an_attack_is_refused_by_the_step_that_is_meant_to(scene: Scene, name: str, attempt: Attempt) -> None:
     report = attempt.forge(scene).judged(scene.systems)
     assert refusing_step(report) is attempt.step, refusal(report)
     assert attempt.words in refusal(report)
 
 
-@pytest.mark.parametrize(("name", "attempt", "take_out"), WITH_CHECK)
+@cases([case for case in CASES if (case[1], case[2].name) not in ELSEWHERE])
 def test_it_passes_without_that_check(
-    scene: Scene, name: str, attempt: Attempt, take_out: TakenOut, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, name: str, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    take_out = TAKEN_OUT[name][attempt.name]
     submission = attempt.forge(scene)
     with monkeypatch.context() as patch:
         report = take_out(patch, scene, submission).judged(scene.systems)
@@ -198,14 +229,27 @@ def test_no_attempt_is_left_out_here() -> None:
     assert {name for name in programs if hasattr(import_module(f"attacks.{name}"), "run")} == {*ON_RUNS, *ON_CIRCUITS}
 
 
+def test_every_attack_is_on_both_backends_or_says_why_not() -> None:
+    alone = {name: backends_of(name) for name in ON_RUNS if attempts_of(name) and backends_of(name) != BACKENDS}
+    native = ("chain_broken", "seal_forged", "preset_weaker", "weight_decay_claimed")
+    assert alone == {"foreign_srs": {"ezkl"}, **{name: {"native"} for name in native}}
+    assert foreign_srs.__doc__ is not None
+    assert "has no SRS" in " ".join(foreign_srs.__doc__.split())
+
+
 def test_the_program_says_what_became_of_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert program(["no_op_gradient", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["name"], told["refused"]) == ("a hidden gradient in a no-op", True)
+    assert program(["preset_weaker", "foreign_srs", "--backend", "native", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)  # the attack on the SRS has nothing to attack there
+    assert (told["name"], told["refused"]) == ("a weaker preset than the one claimed", True)
+    assert (told["backend"], told["refused_by"]) == ("native", "step 7, Proofs")
     with pytest.raises(SystemExit):
         program(["no_such_attack"])
 
 
+@on_each_backend
 def test_the_victim_itself_is_accepted(scene: Scene) -> None:
     with RunReader(scene.victim.path) as files:
         report = Verifier(scene.policy, scene.systems).verify(files)
@@ -217,10 +261,11 @@ def test_the_victim_itself_is_accepted(scene: Scene) -> None:
     assert again.judged(scene.systems).exit_status == 0
 
 
-def test_a_key_brought_along_is_refused_by_two_steps(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    submission = other_circuit.key_brought_along(scene)
+@on_ezkl
+def test_a_key_brought_along_is_refused_by_two_steps(ezkl_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    submission = other_circuit.key_brought_along(ezkl_scene)
     with monkeypatch.context() as patch:
-        report = taken_out.zeros(patch, scene, submission).judged(scene.systems)
+        report = taken_out.zeros(patch, ezkl_scene, submission).judged(ezkl_scene.systems)
     assert refusing_step(report) is Step.PROOFS
 
 
@@ -357,20 +402,24 @@ def test_the_optimizer_takes_no_step_with_nan(scene: Scene, tmp_path: Path) -> N
         assert parse_log(files.leaves()).segments[-1].last == 1
 
 
+@on_each_backend
 def test_the_command_refuses_a_stolen_run(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(scene.cache.folder))
+    if scene.workshop is not None:
+        monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(scene.ezkl.cache.folder))
     stolen = proof_replayed.another_run(scene)
     (thief,) = stolen.policy.keys
-    digest = scene.victim.srs.hex()
-    assert main([str(stolen.path), "--key", thief.encode(), "--srs-digest", digest]) == 1
+    digests = [word for digest in scene.victim.srs for word in ("--srs-digest", digest.hex())]
+    assert main([str(stolen.path), "--key", thief.encode(), *digests]) == 1
     trainer = scene.victim.signer.public_key.encode()
-    assert main([str(scene.victim.path), "--key", trainer, "--srs-digest", digest]) == 0
+    assert main([str(scene.victim.path), "--key", trainer, *digests]) == 0
 
 
-def test_the_command_refuses_an_srs_that_lies_in_the_cache(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = scene.trapdoor_run
+@on_ezkl
+def test_the_command_refuses_an_srs_that_lies_in_the_cache(ezkl_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = ezkl_scene.ezkl.trapdoor_run
     monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(made.cache.folder))
-    forged = foreign_srs.equivocated(scene)
-    key = scene.victim.signer.public_key.encode()
-    assert main([str(forged.path), "--key", key, "--srs-digest", scene.victim.srs.hex()]) == 3
+    forged = foreign_srs.equivocated(ezkl_scene)
+    key = ezkl_scene.victim.signer.public_key.encode()
+    (digest,) = ezkl_scene.victim.srs
+    assert main([str(forged.path), "--key", key, "--srs-digest", digest.hex()]) == 3
     assert main([str(forged.path), "--key", key, "--srs-digest", made.srs.hex()]) == 0

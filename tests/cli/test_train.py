@@ -1,7 +1,9 @@
 """`zk-train` as a function and, where it is interrupted or killed, as a process."""
 
 import json
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +35,7 @@ pytestmark = [
 ]
 
 STUCK = Path(__file__).with_name("stuck_training.py")
+SMALL = ("--model", "logistic", "--data", "breast-cancer")
 Train = Callable[..., tuple[int, str, str]]
 
 
@@ -68,7 +71,7 @@ def test_run_is_trained_and_judged_by_the_line_that_it_prints(
     status, out, err = zk_train("--prover", "none", "--out", "my run")
     assert status == 0
     lines = {line.split(maxsplit=1)[0]: line for line in out.splitlines() if line}
-    assert "logistic on breast-cancer: 31 parameters, 100 steps, seed 0" in lines["trained"]
+    assert "mlp on digits: 4810 parameters, 100 steps, seed 0" in lines["trained"]
     assert float(lines["accuracy"].split()[1]) > 95
     assert "nothing: the log holds salted hashes only (L0)" in lines["proved"]
     assert lines["rule"].endswith("adam, lr 0.01; in effect beta1 0.899994, beta2 0.998993, eps 9.98378e-07")
@@ -85,7 +88,7 @@ def test_json_is_one_object_with_what_the_text_says(zk_train: Train) -> None:
     assert status == 0
     found = json.loads(out)
     assert out.count("\n") == 1
-    assert (found["run"], found["parameters"], found["steps"], found["steps_proved"]) == ("run", 31, 20, 0)
+    assert (found["run"], found["parameters"], found["steps"], found["steps_proved"]) == ("run", 4810, 20, 0)
     assert (found["rule"], found["proofs"], found["proof_bytes"]) == ("adamw", 0, 0)
     assert found["root"].endswith("@5")  # header, genesis, two segments of at most 16 steps, close
     assert found["test_accuracy"] > 0.8
@@ -93,7 +96,7 @@ def test_json_is_one_object_with_what_the_text_says(zk_train: Train) -> None:
 
 
 def test_same_seed_gives_the_same_weights_and_another_seed_others(zk_train: Train) -> None:
-    flags = ("--prover", "none", "--steps", "10", "--model", "mlp", "--data", "digits")
+    flags = ("--prover", "none", "--steps", "10")
     for run, seed in (("one", "7"), ("two", "7"), ("other", "8")):
         assert zk_train(*flags, "--seed", seed, "--out", run)[0] == 0
     assert published("one") == published("two") != published("other")
@@ -106,7 +109,7 @@ def test_header_commits_to_the_training_rows_and_the_seed(zk_train: Train) -> No
     secret = bytes.fromhex(json.loads(Path("run/private/train.json").read_bytes())["secret"])
     with RunReader(Path("run")) as reader:
         header = parse_log(reader.leaves()).header
-    rows = data.load(DataName.BREAST_CANCER, 7).train
+    rows = data.load(DataName.DIGITS, 7).train
     assert header.data == data.commitment(rows, secret, seed=7, batch_size=32)
     assert header.schedule == "constant"
     assert header.model_code == models.code_digest()
@@ -130,9 +133,13 @@ def test_dry_run_counts_proofs_and_writes_nothing(zk_train: Train) -> None:
     status, out, _ = zk_train("--dry-run", "--json")
     assert status == 0
     found = json.loads(out)
-    assert (found["proofs"], found["segments"], found["parameters"]) == (2, 2, 31)
-    status, out, _ = zk_train("--dry-run", "--model", "softmax", "--data", "digits", "--steps", "20")
-    assert "650 parameters, 20 steps of adam; " in out
+    assert (found["proofs"], found["segments"], found["parameters"]) == (1, 1, 4810)
+    status, out, _ = zk_train("--dry-run", "--steps", "256")
+    assert (
+        "4810 parameters, 256 steps of adam; 2 proofs of up to 128 steps with the circuit native/adam-standard" in out
+    )
+    status, out, _ = zk_train("--dry-run", "--prover", "ezkl", "--model", "softmax", "--steps", "20")
+    assert "650 parameters, 20 steps of adam; 10 proofs with the circuit adam-n480-t4" in out
     assert "measured on two idle cores" in out
     status, out, _ = zk_train("--dry-run", "--prover", "none", "--rule", "sgd", "--momentum", "0.9")
     assert "sgd-momentum; no proofs" in out
@@ -143,9 +150,9 @@ def test_dry_run_of_the_native_prover_needs_no_module(zk_train: Train, without_n
     status, out, _ = zk_train("--dry-run", "--prover", "native", "--rule", "adamw", "--preset", "strict", "--json")
     assert status == 0
     found = json.loads(out)
-    assert (found["proofs"], found["segments"], found["estimated_cache_bytes"]) == (13, 13, 0)
+    assert (found["proofs"], found["segments"], found["estimated_cache_bytes"]) == (1, 1, 0)
     status, out, _ = zk_train("--dry-run", "--prover", "native", "--steps", "64")
-    assert "64 steps of adam; 1 proofs of 64 steps each with the circuit native/adam-standard" in out
+    assert "64 steps of adam; 1 proof of up to 64 steps with the circuit native/adam-standard" in out
     assert zk_train("--prover", "native")[0] == 2
     assert list(Path().iterdir()) == []
 
@@ -198,16 +205,16 @@ def test_native_run_is_resumed_with_its_own_preset(zk_train: Train, capsys: pyte
     [
         (["--steps", "0"], 2, "--steps is 0; it must be at least 1"),
         (["--batch-size", "0"], 2, "--batch-size is 0"),
-        (["--batch-size", "457"], 2, "--batch-size 457 is more than the 456 training rows of breast-cancer"),
+        (["--batch-size", "1439"], 2, "--batch-size 1439 is more than the 1438 training rows of digits"),
         (["--seed", "-1"], 2, "--seed is -1"),
         (["--lr", "fast"], 2, "lr of parameter group 0 is fast"),
         (["--lr", "-1"], 2, "lr of parameter group 0 is -1; it must be a finite number"),
         (["--lr", "1"], 2, "lr = 1 gives LR of step 1 out of range"),
         (["--lr", "0.6", "--steps", "1000"], 2, "lr = 0.6 gives LR of step 1000 out of range"),
-        (["--rule", "sgd", "--lr", "2"], 1, "update of linear.weight[0] is 3293809152"),
+        ([*SMALL, "--rule", "sgd", "--lr", "2"], 1, "update of linear.weight[0] is 3293809152"),
         (["--rule", "adam", "--momentum", "0.9"], 2, "rule adam has no momentum"),
         (["--rule", "adam", "--weight-decay", "0.1"], 2, 'use rule="adamw"'),
-        (["--data", "digits"], 2, "the data have 10: use --model softmax"),
+        (["--model", "logistic"], 2, "the data have 10: use --model softmax"),
         (["--grad-scale", "99"], 2, "grad_scale is 99"),
         (["--key-file", "nokey"], 2, "there is no log key at nokey: make one with `zk-key new`"),
         (["--out", ".."], 1, ".. exists already; choose another place"),
@@ -246,7 +253,7 @@ def test_wrong_flags_exit_2(flags: list[str], capsys: pytest.CaptureFixture[str]
 
 def test_small_srs_is_refused(zk_train: Train) -> None:
     Path("small.srs").write_bytes((4).to_bytes(4, "little") + bytes(2 * 64 * 2**4 + 4 * 64))
-    status, _, err = zk_train("--srs", "small.srs", "--out", "run")
+    status, _, err = zk_train("--prover", "ezkl", "--srs", "small.srs", "--out", "run")
     assert status == 2
     assert "is for 2^4 rows, the circuits need 2^16" in err
     assert not Path("run").exists()
@@ -254,7 +261,10 @@ def test_small_srs_is_refused(zk_train: Train) -> None:
 
 def test_step_that_leaves_its_range_ends_the_run_where_it_is(zk_train: Train) -> None:
     status, out, err = zk_train(
-        "--prover", "none", "--rule", "sgd", "--lr", "0.3", "--batch-size", "1", "--grad-scale", "-2", "--out", "run"
+        *SMALL,
+        *("--prover", "none", "--rule", "sgd", "--lr", "0.3", "--batch-size", "1", "--grad-scale", "-2"),
+        "--out",
+        "run",
     )
     assert status == 1
     assert out == ""
@@ -272,7 +282,7 @@ class Broken(HashedBackend):
 
 
 def test_prover_that_fails_exits_1_and_the_run_is_resumed(zk_train: Train, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = command.parser().parse_args(["--prover", "none", "--steps", "20", "--out", "run"])
+    arguments = command.parser().parse_args([*SMALL, "--prover", "none", "--steps", "20", "--out", "run"])
     backend = Broken(31, 16)
     assert run_command(lambda output: command.train(arguments, output, backend), json_output=False) == 1
     shown = capsys.readouterr()
@@ -281,7 +291,7 @@ def test_prover_that_fails_exits_1_and_the_run_is_resumed(zk_train: Train, capsy
     assert "no memory" in shown.err
     assert "nothing is lost: `zk-train --resume run` goes on" in shown.err
     assert zk_train("--resume", "run")[0] == 0
-    assert zk_train("--prover", "none", "--steps", "20", "--out", "whole")[0] == 0
+    assert zk_train(*SMALL, "--prover", "none", "--steps", "20", "--out", "whole")[0] == 0
     assert published("run") == published("whole")
     status, _, err = zk_train("--resume", "run")
     assert status == 1
@@ -289,7 +299,7 @@ def test_prover_that_fails_exits_1_and_the_run_is_resumed(zk_train: Train, capsy
 
 
 def test_changed_data_are_not_gone_on_with(zk_train: Train, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = command.parser().parse_args(["--prover", "none", "--steps", "20", "--out", "run"])
+    arguments = command.parser().parse_args([*SMALL, "--prover", "none", "--steps", "20", "--out", "run"])
     run_command(lambda output: command.train(arguments, output, Broken(31, 16)), json_output=False)
     path = Path("run/private/train.json")
     plan = json.loads(path.read_bytes())
@@ -343,7 +353,7 @@ def read_until(stream: IO[str] | None, words: str) -> str:
 
 @pytest.mark.slow
 def test_killed_training_is_resumed_with_the_weights_of_one_that_was_not(zk_train: Train, started: Start) -> None:
-    flags = ("--prover", "none", "--steps", "120", "--seed", "3")
+    flags = (*SMALL, "--prover", "none", "--steps", "120", "--seed", "3")
     process = started("-m", "zk_autograd.cli.train", *flags, "--out", "run")
     wait_for(Path("run/private/segments/1"), process)
     process.kill()
@@ -359,7 +369,8 @@ def test_killed_training_is_resumed_with_the_weights_of_one_that_was_not(zk_trai
 def test_first_interrupt_closes_the_run_with_the_steps_that_were_made(
     started: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process = started("-m", "zk_autograd.cli.train", "--prover", "none", "--steps", "1000000", "--out", "run", "--json")
+    flags = (*SMALL, "--prover", "none", "--steps", "1000000", "--out", "run", "--json")
+    process = started("-m", "zk_autograd.cli.train", *flags)
     wait_for(Path("run/private/segments/1"), process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
@@ -373,7 +384,7 @@ def test_first_interrupt_closes_the_run_with_the_steps_that_were_made(
 
 @pytest.mark.slow
 def test_second_interrupt_stops_at_once_and_the_run_is_resumed(zk_train: Train, started: Start) -> None:
-    process = started(str(STUCK), "--prover", "none", "--steps", "20", "--out", "run", "--json")
+    process = started(str(STUCK), *SMALL, "--prover", "none", "--steps", "20", "--out", "run", "--json")
     wait_for(Path("run/private/segments/1/step-20"), process)
     process.send_signal(signal.SIGINT)
     read_until(process.stderr, "finishing this step")
@@ -386,8 +397,59 @@ def test_second_interrupt_stops_at_once_and_the_run_is_resumed(zk_train: Train, 
     assert found == {"interrupted": True, "run": "run", "steps": found["steps"], "resumable": True}
     assert f"stopped after step {found['steps']}; nothing is lost: `zk-train --resume run` goes on" in err
     assert zk_train("--resume", "run")[0] == 0
-    assert zk_train("--prover", "none", "--steps", "20", "--out", "whole")[0] == 0
+    assert zk_train(*SMALL, "--prover", "none", "--steps", "20", "--out", "whole")[0] == 0
     assert published("run") == published("whole")
+
+
+LONG = ("--model", "softmax", "--steps", "65")
+"""One native proof of 2^20 rows."""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("native_prover")
+def test_second_interrupt_ends_a_native_proof_within_a_second(zk_train: Train, started: Start) -> None:
+    process = started("-m", "zk_autograd.cli.train", *LONG, "--out", "run", "--json")
+    wait_for(Path("run/private/segments/0/step-65"), process)
+    time.sleep(0.5)  # into the proof
+    process.send_signal(signal.SIGINT)
+    read_until(process.stderr, "finishing this step")
+    process.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    taken = time.monotonic() - sent
+    assert process.returncode == 130, err
+    assert json.loads(out)["resumable"]
+    assert not list(Path("run/proofs").iterdir())
+    status, _, err = zk_train("--resume", "run")
+    assert status == 0
+    whole = float(re.findall(r"bytes in ([0-9.]+) s", err)[0])
+    assert taken < max(1, 0.2 * whole), f"{taken} s, of a proof that takes {whole} s on this machine now"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("native_prover")
+def test_native_run_that_was_killed_is_resumed_to_one_log_and_one_proof(
+    zk_train: Train, started: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = started("-m", "zk_autograd.cli.train", *LONG, "--seed", "5", "--out", "run")
+    wait_for(Path("run/private/segments/0/step-65"), process)
+    time.sleep(0.5)
+    process.kill()
+    process.communicate()
+    assert not list(Path("run/proofs").iterdir())
+    shutil.copytree("run", "twin")
+    found = []
+    for run in ("run", "twin"):
+        status, out, err = zk_train("--resume", run, "--json")
+        assert status == 0, err
+        found.append(json.loads(out))
+    assert found[0]["root"] == found[1]["root"]
+    for part in ("log/records.jsonl", "log/checkpoint", "proofs/0-0"):
+        assert (Path("run") / part).read_bytes() == (Path("twin") / part).read_bytes()
+    assert verify.main(shlex.split(found[0]["verify"])[1:]) == 0
+    assert zk_train("--prover", "none", *LONG, "--seed", "5", "--out", "whole")[0] == 0
+    assert published("run") == published("whole")
+    capsys.readouterr()
 
 
 @pytest.mark.slow

@@ -83,7 +83,7 @@ def native(tmp_path: Path, rule: Rule = Rule.ADAM, steps: int | None = 100, pres
 def test_native_prover_takes_every_rule_and_the_shape_that_suits(rule: Rule, tmp_path: Path) -> None:
     prover = native(tmp_path, rule).prover
     assert (prover.backend, prover.version, prover.circuit) == ("native", "1", f"native/{rule.value}-standard")
-    assert (prover.block, prover.steps, prover.srs_digest) == (2**13, 8, b"")
+    assert (prover.block, prover.steps, prover.srs_digest) == (2**13, 128, b"")
     assert native(tmp_path, rule, None, "strict").prover.circuit == f"native/{rule.value}-strict"
 
 

@@ -33,7 +33,7 @@ def system(ezkl_cache: Cache) -> ProofSystem:
 
 @pytest.fixture
 def policy(victim: Victim) -> Policy:
-    return Policy(keys=(victim.signer.public_key,), srs=frozenset({victim.srs}))
+    return Policy(keys=(victim.signer.public_key,), srs=victim.srs)
 
 
 def judged(path: Path, policy: Policy, system: ProofSystem) -> Report:

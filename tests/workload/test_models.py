@@ -16,7 +16,7 @@ pytestmark = pytest.mark.torch
         (ModelName.LOGISTIC, 30, 2, 31),
         (ModelName.SOFTMAX, 64, 10, 650),
         (ModelName.SOFTMAX, 30, 2, 62),
-        (ModelName.MLP, 64, 10, 2410),
+        (ModelName.MLP, 64, 10, 4810),
     ],
 )
 def test_models_have_their_sizes_and_give_a_logit_a_class(

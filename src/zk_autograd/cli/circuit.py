@@ -17,13 +17,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    build = commands.add_parser("build", help="build circuits from their relations and compare or write them")
+    build = commands.add_parser("build", help="build EZKL's circuits from their relations and compare or write them")
     build.add_argument("names", nargs="*", metavar="NAME", help="circuits to build (default: all)")
     build.add_argument("--out", type=Path, metavar="DIR", help="write the files there instead of comparing digests")
     build.add_argument("--srs", type=Path, metavar="FILE", help="the SRS of the sample proof that --out measures")
     build.add_argument("--json", action="store_true", help="print one JSON object")
 
-    digest = commands.add_parser("digest", help="print the digests of the published circuits, and of the native ones")
+    digest = commands.add_parser(
+        "digest", help="print the digests of EZKL's published circuits, and of the native ones"
+    )
     digest.add_argument("names", nargs="*", metavar="NAME", help="circuits (default: all)")
     digest.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -14,6 +14,7 @@ from zk_autograd.cli.output import INTERRUPTED, Output, run_command
 from zk_autograd.cli.train_watch import Watch
 from zk_autograd.core.errors import GradientError, RangeError, RunError, UsageError, ZkError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.text import counted
 from zk_autograd.prove.names import DEFAULT_PRESET, DEFAULT_PROVER, PROVERS, Preset
 from zk_autograd.workload.names import DataName, ModelName
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 _DEFAULTS = {
     "steps": 100,
-    "model": ModelName.LOGISTIC,
-    "data": DataName.BREAST_CANCER,
+    "model": ModelName.MLP,
+    "data": DataName.DIGITS,
     "rule": Rule.ADAM,
     "momentum": "",
     "weight_decay": "",
@@ -51,8 +52,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add = flags.add_argument
     add("--steps", type=int, metavar="N", help="optimizer steps (default: 100)")
-    add("--model", type=ModelName, choices=list(ModelName), help="default: logistic")
-    add("--data", type=DataName, choices=list(DataName), help="default: breast-cancer")
+    add("--model", type=ModelName, choices=list(ModelName), help="default: mlp")
+    add("--data", type=DataName, choices=list(DataName), help="default: digits")
     add("--rule", type=Rule, choices=list(Rule), metavar=f"{{{','.join(r.value for r in Rule)}}}", help="default: adam")
     add("--lr", metavar="X", help="learning rate, an exact decimal (default: one that suits the rule)")
     add("--momentum", metavar="X", help="for the sgd rules (default: 0.9, or 0 for sgd)")
@@ -65,7 +66,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--batch-size", type=int, metavar="N", help="rows of a step (default: 64)")
     add("--seed", type=int, metavar="N", help="of split, first weights and order of the rows (default: 0)")
-    add("--prover", choices=PROVERS, help=f"none logs hashes and proves nothing (default: {DEFAULT_PROVER})")
+    add(
+        "--prover",
+        choices=PROVERS,
+        help="native needs no set-up; ezkl, for small models, needs an SRS, and an EVM can check its proofs; none logs hashes and proves "
+        f"nothing (default: {DEFAULT_PROVER})",
+    )
     add(
         "--preset",
         choices=[p.value for p in Preset],
@@ -261,7 +267,7 @@ def _dry_run(plan: "Plan", arguments: argparse.Namespace, output: Output) -> int
 
         chosen = shape.choose(rule, [parameters], plan.steps, preset_called(plan.preset or None))
         found = estimate.native_run(rule, [parameters], plan.steps, block=chosen.block, segment_steps=chosen.steps)
-        what = f"{found.proofs} proofs of {chosen.steps} steps each with the circuit {chosen.name}"
+        what = f"{counted(found.proofs, 'proof')} of up to {chosen.steps} steps with the circuit {chosen.name}"
     elif plan.prover == "ezkl":
         from zk_autograd.prove.ezkl import catalogue
 
@@ -274,14 +280,16 @@ def _dry_run(plan: "Plan", arguments: argparse.Namespace, output: Output) -> int
             segment_steps=circuit.steps,
             proof_bytes=circuit.proof_bytes,
         )
-        what = f"{found.proofs} proofs with the circuit {circuit.name}"
+        what = f"{counted(found.proofs, 'proof')} with the circuit {circuit.name}"
     else:
         from zk_autograd.prove.hashed.backend import HashedBackend
 
         capacity = HashedBackend(min(HASHED_BLOCK, parameters)).prover
         found = estimate.hashed_run(rule, [parameters], plan.steps, block=capacity.block, segment_steps=capacity.steps)
         what = "no proofs: the prover none logs hashes only"
-    output.line(f"{plan.model} on {plan.data}: {parameters} parameters, {plan.steps} steps of {rule.value}; {what}")
+    output.line(
+        f"{plan.model} on {plan.data}: {parameters} parameters, {counted(plan.steps, 'step')} of {rule.value}; {what}"
+    )
     for line in found.lines():
         output.line(line)
     output.result({"dry_run": True, "parameters": parameters, "steps": plan.steps, **found.to_json()})

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="HEX",
-        help="SHA-256 of an SRS that the trainer can't have made; those of public ceremonies are known",
+        help="for EZKL's proofs: SHA-256 of an SRS that the trainer can't have made; those of public ceremonies are known",
     )
     parser.add_argument(
         "--srs",
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=Path,
         metavar="FILE",
-        help="an SRS file to keep in the cache; this does not allow it",
+        help="for EZKL's proofs: an SRS file to keep in the cache; this does not allow it",
     )
     parser.add_argument(
         "--sample", type=int, metavar="K", help="verify K proofs instead of all: first, last and K-2 at random"

@@ -18,6 +18,11 @@ def has_control(text: str) -> bool:
     return _CONTROL.search(text) is not None
 
 
+def counted(number: int, noun: str) -> str:
+    """ "1 proof", "2 proofs": for nouns whose plural ends in s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def encode_utf8(text: str, what: str) -> bytes:
     """The text in UTF-8. Raises VerificationError, which calls the text `what`, for a lone surrogate."""
     try:

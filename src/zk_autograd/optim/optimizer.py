@@ -54,7 +54,7 @@ class ZKOptimizer(torch.optim.Optimizer):
     * `schedule`: "recorded" lets a scheduler change lr and records what it was, "constant" refuses a change;
     * `max_lr`: the largest lr that will be set, where no scheduler of torch says it; it chooses SGD's number format;
     * `run`: a directory to be made, or None to train without a record; `resume`: go on with the run that is there;
-    * `prover`: "native", "ezkl", "none" (salted hashes, nothing proved), or a backend; `srs`: file or digest of EZKL's SRS (default: the
+    * `prover`: "native" (the default), "ezkl", "none" (salted hashes, nothing proved), or a backend; `srs`: file or digest of EZKL's SRS (default: the
       cache's newest); `preset`: "standard" or "strict", what the native prover's soundness may assume (default: standard);
       `expected_steps` helps to choose a circuit, and to refuse an lr that would leave its range later;
     * `key`: the file of the log key, or a signer (default: the key that `zk-key new` makes);

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 PROVERS = ("native", "ezkl", "none")
-DEFAULT_PROVER = "ezkl"
+DEFAULT_PROVER = "native"
 """What proves a run whose trainer names no prover."""
 
 

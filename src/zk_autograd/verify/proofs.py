@@ -41,7 +41,7 @@ def check_proofs(
         why = "this run has no proofs: its backend, none, commits to states and gradients and proves nothing"
         return Proved(Missing(why)), Finding(Status.ABSENT, (why,))
     if isinstance(basis.checker, Missing):
-        return Proved(basis.checker), Finding(Status.SKIPPED, (f"{count} proofs were not looked at (step 5)",))
+        return Proved(basis.checker), Finding(Status.SKIPPED, (f"proofs that were not looked at (step 5): {count}",))
     if count == 0:
         why = "not one step was recorded, so none is proved"
         return Proved(Missing(why)), Finding(Status.ABSENT, (why,))
@@ -59,9 +59,8 @@ def check_proofs(
             raise error.at(0, SEGMENT_RECORD + segment.index) from error
         progress("proofs", done + 1, len(chosen))
     if len(chosen) == count:
-        return Proved(Level.L1), Finding(
-            Status.PASSED, (f"all {count} proofs are valid for the statements of the records",)
-        )
+        whole = "the one proof is" if count == 1 else f"all {count} proofs are"
+        return Proved(Level.L1), Finding(Status.PASSED, (f"{whole} valid for the statements of the records",))
     sample = _sample(count, tuple(chosen), seed, policy)
     return Proved(Level.L1_SAMPLED, sample), Finding(Status.PASSED, _sentences(sample))
 

@@ -14,7 +14,7 @@ from zk_autograd.core.errors import UsageError
 from zk_autograd.workload.names import ModelName
 from zk_autograd.workload.randomness import Purpose, uniform
 
-HIDDEN = 32
+HIDDEN = 64
 """Hidden units of the mlp."""
 
 
@@ -65,7 +65,7 @@ def build(name: ModelName, columns: int, classes: int, seed: int) -> nn.Module:
     """
     if name is ModelName.LOGISTIC and classes != 2:
         raise UsageError(
-            f"the model logistic tells two classes apart, and the data have {classes}: use --model softmax"
+            f"the model logistic tells two classes apart, and the data have {classes}: use --model softmax or mlp"
         )
     makers: dict[ModelName, Callable[[], nn.Module]] = {
         ModelName.LOGISTIC: lambda: Logistic(columns),

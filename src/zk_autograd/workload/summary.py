@@ -7,6 +7,7 @@ from pathlib import Path
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
+from zk_autograd.core.text import counted
 from zk_autograd.run.layout import Layout
 from zk_autograd.workload.plan import Plan
 
@@ -97,7 +98,9 @@ class Summary:
         effective = ", ".join(f"{name} {float(text):.6g}" for name, text in self.effective().items())
         lr = dict(header.groups[0].hyper)["lr"]
         if self.proved:
-            shown = f"{self.steps} steps in {self.proofs} proofs of {self.proof_bytes:,} bytes in all"
+            shown = (
+                f"{counted(self.steps, 'step')} in {counted(self.proofs, 'proof')} of {self.proof_bytes:,} bytes in all"
+            )
         else:
             shown = "nothing: the log holds salted hashes only (L0)"
         stopped = "" if self.steps == plan.steps else f" of {plan.steps} asked for"
@@ -105,7 +108,7 @@ class Summary:
         if header.prover.srs_digest:
             holder += ", and the digest of an SRS that you can't have made"
         return [
-            f"trained   {plan.model} on {plan.data}: {header.size} parameters, {self.steps} steps{stopped}, seed {plan.seed}",
+            f"trained   {plan.model} on {plan.data}: {header.size} parameters, {counted(self.steps, 'step')}{stopped}, seed {plan.seed}",
             f"rule      {header.rule.value}, lr {lr}; in effect {effective}",
             f"accuracy  {100 * self.accuracy:.1f} % of {self.test_rows} test rows",
             f"proved    {shown}",

@@ -30,6 +30,8 @@ LARGEST_BLOCK = 17
 """log2 of the largest block that `choose` takes: a larger group is proved in several, so that a proof still holds several steps."""
 USUAL_STEPS = 4
 """log2 of the steps of a proof where nobody knows how long the run will be."""
+FIXED_ROWS = 2**17
+"""What a proof costs beside its rows, in rows: the work that its challenges ask for takes as long as about so many."""
 
 _CIRCUITS = {f"native/{rule.value}-{preset}": (rule, preset) for rule in Rule for preset in Preset}
 
@@ -143,12 +145,15 @@ def choose(
 ) -> Shape:
     """The shape for parameter groups of these sizes and a run of `expected_steps` steps, None where that is not known.
 
-    N holds the largest group, or as much of it as a block may. Of the T that fit, the one with the fewest no-op steps; of several the largest.
+    N holds the largest group, or as much of it as a block may. Of the T that fit, the one whose proofs cost the least in all, `FIXED_ROWS`
+    for each and its rows, no-op steps included; of several the largest.
     """
     log_params = min(max((max(group_sizes) - 1).bit_length(), MIN_LOG_PARAMS), LARGEST_BLOCK)
     candidates = range(max(MIN_LOG_ROWS - log_params, 0), MAX_LOG_ROWS - log_params + 1)
     if expected_steps is None:
         log_steps = min(max(USUAL_STEPS, candidates[0]), candidates[-1])
     else:
-        log_steps = min(reversed(candidates), key=lambda log: -(-expected_steps >> log) << log)
+        log_steps = min(
+            reversed(candidates), key=lambda log: -(-expected_steps >> log) * ((1 << log_params + log) + FIXED_ROWS)
+        )
     return Shape(rule, preset, log_params, log_steps)
