@@ -163,6 +163,12 @@ mod _native {
         }
     }
 
+    /// Hands the memory that proofs keep for the next one to the system.
+    #[pyfunction]
+    fn release() {
+        zk_autograd_prover::memory::release();
+    }
+
     /// Checks a proof of a statement with these commitments, in the order of `commitment_names`.
     #[pyfunction]
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]

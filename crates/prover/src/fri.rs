@@ -10,6 +10,7 @@ use zk_autograd_verifier::parameters::{FOLD_BITS, LOG_FINAL_DOMAIN};
 use zk_autograd_verifier::transcript::Transcript;
 
 use crate::error::ProveError;
+use crate::memory;
 use crate::prove::{Progress, Tamper, work};
 use crate::state::parts;
 use crate::tree::Tree;
@@ -23,6 +24,12 @@ pub struct Layer {
     pub tree: Tree,
     /// log2 of a group's values.
     pub log_arity: usize,
+}
+
+impl Drop for Layer {
+    fn drop(&mut self) {
+        memory::give(core::mem::take(&mut self.word));
+    }
 }
 
 impl Layer {
@@ -70,10 +77,11 @@ pub fn commit(
         writer.bytes(&root);
         work(transcript, writer, FOLD_BITS, "of a fold", tamper);
         let challenge = transcript.challenge();
-        let mut folded = word.clone();
-        let mut power = challenge;
-        for _ in 0..log_arity {
-            folded = fold(&folded, power);
+        let mut folded = fold(&word, challenge);
+        let mut power = challenge.square();
+        for _ in 1..log_arity {
+            let next = fold(&folded, power);
+            memory::give(core::mem::replace(&mut folded, next));
             power = power.square();
         }
         if number + 1 == shape.folds_to_states {
@@ -101,7 +109,7 @@ fn fold(word: &[Ext], challenge: Ext) -> Vec<Ext> {
     const CHUNK: usize = 4096;
     let log_size = word.len().trailing_zeros() as usize;
     let generator = Val::two_adic_generator(log_size).inverse();
-    let mut out = vec![Ext::ZERO; word.len() / 2];
+    let mut out = memory::take(word.len() / 2);
     out.par_chunks_mut(CHUNK).zip(word.par_chunks(2 * CHUNK)).enumerate().for_each(|(chunk, (out, pairs))| {
         let log_chunk = out.len().trailing_zeros() as usize;
         let first = generator.exp_u64(reverse_bits_len(chunk * CHUNK, log_size - 1) as u64);

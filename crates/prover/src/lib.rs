@@ -8,6 +8,7 @@ pub mod coins;
 pub mod error;
 pub mod fri;
 pub mod lookups;
+pub mod memory;
 pub mod opening;
 pub mod packed;
 pub mod prove;

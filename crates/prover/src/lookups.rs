@@ -8,6 +8,7 @@ use zk_autograd_air::{Collected, Ext, Periodic, Val, evaluate};
 use zk_autograd_verifier::Statement;
 use zk_autograd_verifier::parameters::LOG_TABLE;
 
+use crate::memory;
 use crate::packed::{LANES, Packed, PackedExt, from_lanes, gather, lanes};
 use crate::state::parts;
 use crate::witness::Trace;
@@ -23,7 +24,7 @@ pub fn columns(statement: &Statement, trace: &Trace, challenge: Ext) -> (Vec<Val
     let pairs = shape.helpers + 1;
     let width = padded(2 * pairs);
     let rows = 1_usize << shape.log_rows();
-    let mut values = Val::zero_vec(rows * width);
+    let mut values = memory::cleared(rows * width);
     // First each row's own sum, then, after a scan over the chunks, the running one.
     let totals: Vec<Ext> = values
         .par_chunks_mut(CHUNK * width)

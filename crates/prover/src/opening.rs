@@ -15,6 +15,7 @@ use zk_autograd_verifier::table::horner;
 use zk_autograd_verifier::verify::{Points, QUOTIENT_COLUMNS, SHIFT, Weights};
 use zk_autograd_verifier::{Shape, Statement};
 
+use crate::memory;
 use crate::packed::Packed;
 use crate::state::States;
 use crate::words::{Words, shifts};
@@ -29,7 +30,7 @@ pub fn inverse_differences(log_size: usize, point: Ext) -> Vec<Ext> {
     let trace = base(point + conjugate);
     let norm = base(point * conjugate);
     let generator = Val::two_adic_generator(log_size);
-    let mut out = vec![Ext::ZERO; 1 << log_size];
+    let mut out = memory::take(1 << log_size);
     out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
         let log_chunk = out.len().trailing_zeros() as usize;
         // Within a chunk of the bit-reversed order the low bits of the index are the high bits of the exponent.
@@ -194,7 +195,7 @@ impl Opened<'_> {
                 .chain(&values.quotient),
         );
         let at_next = dot(&weights.next, values.next_states.iter().chain([&values.next_sum]));
-        let mut out = vec![Ext::ZERO; 2 << shape.log_rows()];
+        let mut out = memory::take(2 << shape.log_rows());
         out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
             for (offset, out) in out.iter_mut().enumerate() {
                 let index = chunk * CHUNK + offset;
@@ -225,7 +226,7 @@ pub fn batch_states(
     points: &Points,
     weights: &Weights,
 ) -> Vec<Ext> {
-    let mut out = vec![Ext::ZERO; 1 << shape.log_state_words()];
+    let mut out = memory::cleared(1 << shape.log_state_words());
     let sealing = [&points.state_in, &points.state_out];
     let mut weights = weights.states.iter();
     for (side, point) in [(0, points.out_of_domain), (1, points.last)] {

@@ -15,6 +15,7 @@ use zk_autograd_verifier::{Commitments, Statement};
 
 use crate::coins::Seed;
 use crate::error::ProveError;
+use crate::memory;
 use crate::opening::{Opened, batch_states, evaluate, inverse_differences};
 use crate::quotient::{self, Columns};
 use crate::state::{StateSecret, States, seal};
@@ -213,7 +214,7 @@ fn prove_trace(
 
     // The gradient's coins don't depend on the rest of the proof: its commitment is its own.
     let gradient_seed = gradient_seed(witness);
-    let matrix = RowMajorMatrix::new(trace.values.clone(), trace.width);
+    let matrix = RowMajorMatrix::new(memory::copied(&trace.values), trace.width);
     let mut polynomials = masked(&dft, matrix, shape.main, mask, &seed.child("main"));
     for column in shape.main..shape.main + shape.gradient {
         let mut stream = gradient_seed.child("mask").stream((column - shape.main) as u64);
@@ -226,12 +227,15 @@ fn prove_trace(
     tamper.polynomials(&mut polynomials);
     progress.check()?;
     let main_small = quotient::small(&dft, &polynomials, log_rows);
+    progress.check()?;
     let main = words(&dft, polynomials);
+    progress.check()?;
     clock.lap("LDE");
     progress.check()?;
     let gradient_tree = Tree::new(2 << log_rows, shape.gradient, salted(gradient_seed.child("salts")), |index, out| {
         out.copy_from_slice(&main.row(index)[shape.main..shape.main + shape.gradient]);
     });
+    progress.check()?;
     let main_tree = Tree::new(2 << log_rows, shape.main, salted(seed.child("main salts")), |index, out| {
         out.copy_from_slice(&main.row(index)[..shape.main]);
     });
@@ -271,7 +275,9 @@ fn prove_trace(
     let width = crate::words::padded(2 * pairs);
     let polynomials = masked(&dft, RowMajorMatrix::new(values, width), 2 * pairs, mask, &seed.child("lookups"));
     let helpers_small = quotient::small(&dft, &polynomials, log_rows);
+    progress.check()?;
     let helpers = words(&dft, polynomials);
+    progress.check()?;
     clock.lap("LDE");
     progress.check()?;
     let helper_tree = Tree::new(2 << log_rows, 2 * pairs, salted(seed.child("lookup salts")), |index, out| {
@@ -282,8 +288,18 @@ fn prove_trace(
     let composition = transcript.challenge();
 
     let columns = Columns { main, main_small, helpers, helpers_small };
-    let mut parts =
-        quotient::words_of_parts(&dft, statement, &columns, &state_in, &state_out, lookup, composition, mask, &seed);
+    let mut parts = quotient::words_of_parts(
+        &dft,
+        statement,
+        &columns,
+        &state_in,
+        &state_out,
+        lookup,
+        composition,
+        mask,
+        &seed,
+        progress,
+    )?;
     tamper.quotient(&mut parts);
     clock.lap("quotient");
     progress.check()?;
@@ -298,12 +314,15 @@ fn prove_trace(
     let points = Points::new(shape, &own, point).map_err(|error| ProveError::Internal(error.to_string()))?;
     clock.lap("proof of work");
 
+    let at_point = inverse_differences(log_words, points.out_of_domain);
+    let at_next = inverse_differences(log_words, points.next);
+    progress.check()?;
     let opened = Opened {
         main: &columns.main,
         helpers: &columns.helpers,
         quotient: &parts,
-        at_point: &inverse_differences(log_words, points.out_of_domain),
-        at_next: &inverse_differences(log_words, points.next),
+        at_point: &at_point,
+        at_next: &at_next,
         at_gradient: &at_gradient,
     };
     let mut values = opened.out_of_domain(statement, &points, &state_in, &state_out);
@@ -321,6 +340,7 @@ fn prove_trace(
         .ok_or_else(|| ProveError::Internal("the out-of-domain values have another count".into()))?;
     let weights = Weights::new(shape, batch);
     let rows_word = opened.batch(shape, &out_of_domain, commitments.gradient.value, &weights);
+    progress.check()?;
     let states_word = batch_states(
         shape,
         [&state_in, &state_out],
@@ -329,6 +349,9 @@ fn prove_trace(
         &weights,
     );
     clock.lap("openings");
+    for differences in [at_point, at_next, at_gradient] {
+        memory::give(differences);
+    }
     let layers = fri::commit(shape, rows_word, &states_word, &mut transcript, &mut writer, progress, tamper)?;
     clock.lap("FRI");
     work(&mut transcript, &mut writer, QUERY_BITS, "of the queries", tamper);

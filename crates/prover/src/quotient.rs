@@ -22,7 +22,10 @@ use zk_autograd_verifier::table;
 use zk_autograd_verifier::verify::QUOTIENT_COLUMNS;
 
 use crate::coins::Seed;
+use crate::error::ProveError;
+use crate::memory;
 use crate::packed::{LANES, PackedExt, gather, lanes, packed_extension};
+use crate::prove::Progress;
 use crate::state::{States, parts};
 use crate::words::{Dft, Polynomials, Words, inverse_vanishing, on_small_coset, padded, shifts, words};
 
@@ -166,8 +169,10 @@ where
 
 /// The words of the quotient's two parts and of the batch's mask, together.
 ///
-/// `mask_length` is the number of coefficients of the batch's mask.
-#[must_use]
+/// `mask` is the number of random coefficients of the parts.
+///
+/// # Errors
+/// [`ProveError::Cancelled`].
 #[allow(clippy::too_many_arguments)]
 pub fn words_of_parts(
     dft: &Dft,
@@ -179,7 +184,8 @@ pub fn words_of_parts(
     composition: Ext,
     mask: usize,
     seed: &Seed,
-) -> Words {
+    progress: &Progress,
+) -> Result<Words, ProveError> {
     let shape = &statement.shape;
     let (log_rows, rows) = (shape.log_rows(), 1_usize << shape.log_rows());
     let weights = Weights::new(statement, composition);
@@ -188,14 +194,17 @@ pub fn words_of_parts(
 
     // The parts of Q on the words' two halves, as columns 0 1 and 2 3 of one matrix.
     let width = padded(4);
-    let mut values = Val::zero_vec(rows * width);
+    let mut values = memory::cleared(rows * width);
     for half in 0..2 {
+        progress.check()?;
         evaluate_half(dft, statement, columns, &ties, &weights, lookup, half, &mut values, width);
     }
+    progress.check()?;
     let mut coefficients = dft_of_bit_reversed(dft, values, width);
     unshift(&mut coefficients, log_rows, width);
     let small = evaluate_small(dft, statement, columns, &ties_small, &weights, lookup);
-    parts_from_values(dft, statement, coefficients, width, &small, mask, seed)
+    progress.check()?;
+    Ok(parts_from_values(dft, statement, coefficients, width, &small, mask, seed))
 }
 
 /// The ties' right-hand sides, weighted: the states before the segment, and those after it at X / g^(T-1).
@@ -238,7 +247,7 @@ impl Ties {
             .map(|block| shift * generator.exp_u64(reverse_bits_len(block, shape.log_steps) as u64))
             .collect();
         let wraps: Vec<Val> = shifts.iter().map(|shift| shift.exp_power_of_2(shape.log_params)).collect();
-        let mut matrix = Val::zero_vec(params * width);
+        let mut matrix = memory::take(params * width);
         matrix.par_chunks_mut(256 * width).enumerate().for_each(|(chunk, rows)| {
             let mut powers: Vec<Val> = shifts.iter().map(|shift| shift.exp_u64((chunk * 256) as u64)).collect();
             for (offset, row) in rows.chunks_exact_mut(width).enumerate() {
@@ -497,7 +506,7 @@ fn parts_from_values(
     // With t^n = c on the first half and -c on the second: A = low + X^n high, a0 = low + c high, a1 = low - c high.
     let out_width = padded(QUOTIENT_COLUMNS);
     let high_rows = 4 * MASK;
-    let mut low = Val::zero_vec(rows * out_width);
+    let mut low = memory::cleared(rows * out_width);
     low.par_chunks_mut(4096 * out_width).zip(halves.par_chunks(4096 * width)).for_each(|(out, values)| {
         for (out, row) in out.chunks_exact_mut(out_width).zip(values.chunks_exact(width)) {
             for part in 0..2 {
@@ -506,7 +515,7 @@ fn parts_from_values(
             }
         }
     });
-    drop(halves);
+    memory::give(halves);
     let mut high = Val::zero_vec(high_rows.max(shape.enforced_length().saturating_sub(rows)) * out_width);
 
     // B on the small coset, then its coefficients.
@@ -551,8 +560,9 @@ fn parts_from_values(
 
 /// B's coefficients from Q's values on the small coset and A's coefficients (`low`: columns 0 1 the first n, 2 3 those after them).
 fn overhang(dft: &Dft, low: &[Val], width: usize, log_rows: usize, shift: Val, small: &[Ext]) -> Vec<Ext> {
-    let polynomials = Polynomials { low: RowMajorMatrix::new(low.to_vec(), width), high: Vec::new() };
+    let polynomials = Polynomials { low: RowMajorMatrix::new(memory::copied(low), width), high: Vec::new() };
     let remainders = on_small_coset(dft, &polynomials, LOG_SMALL, shift);
+    memory::give(polynomials.low.values);
     let generator = Val::two_adic_generator(LOG_SMALL);
     let wrap = shifts(log_rows)[0].exp_power_of_2(log_rows + 1);
     let mut values = Val::zero_vec(padded(2) << LOG_SMALL);

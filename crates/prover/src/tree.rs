@@ -6,10 +6,11 @@ use p3_maybe_rayon::prelude::*;
 use p3_symmetric::CryptographicHasher;
 use zk_autograd_air::Val;
 use zk_autograd_verifier::codec::Writer;
-use zk_autograd_verifier::merkle::{DIGEST_BYTES, Digest, missing_siblings};
+use zk_autograd_verifier::merkle::{Digest, missing_siblings};
 use zk_autograd_verifier::parameters::SALT_BYTES;
 
 use crate::coins::Seed;
+use crate::memory;
 
 const CHUNK: usize = 512;
 
@@ -19,12 +20,20 @@ pub struct Tree {
     salts: Option<Seed>,
 }
 
+impl Drop for Tree {
+    fn drop(&mut self) {
+        for level in self.levels.drain(..) {
+            memory::give(level);
+        }
+    }
+}
+
 impl Tree {
     /// The tree over `count` rows (a power of two) of `width` values; `row(i, out)` writes row i.
     pub fn new(count: usize, width: usize, salts: Option<Seed>, row: impl Fn(usize, &mut [Val]) + Sync) -> Self {
         let salt = if salts.is_some() { SALT_BYTES } else { 0 };
         let length = width * 8 + salt;
-        let mut leaves: Vec<Digest> = vec![[0; DIGEST_BYTES]; count];
+        let mut leaves: Vec<Digest> = memory::take(count);
         leaves.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
             let mut bytes = vec![0; out.len() * length];
             let mut values = vec![Val::default(); width];
@@ -43,7 +52,7 @@ impl Tree {
         });
         let mut levels = vec![leaves];
         while let Some(below) = levels.last().filter(|level| level.len() > 1) {
-            let mut level: Vec<Digest> = vec![[0; DIGEST_BYTES]; below.len() / 2];
+            let mut level: Vec<Digest> = memory::take(below.len() / 2);
             level.par_chunks_mut(CHUNK).zip(below.par_chunks(2 * CHUNK)).for_each(|(out, pairs)| {
                 Blake3.hash_many(pairs.as_flattened(), out);
             });

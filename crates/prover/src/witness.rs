@@ -8,6 +8,7 @@ use zk_autograd_verifier::Statement;
 use zk_autograd_verifier::parameters::LOG_TABLE;
 
 use crate::error::{ProveError, WitnessError};
+use crate::memory;
 use crate::prove::Progress;
 use crate::state::StateSecret;
 use crate::words::padded;
@@ -79,6 +80,12 @@ pub struct Trace {
     pub values: Vec<Val>,
 }
 
+impl Drop for Trace {
+    fn drop(&mut self) {
+        memory::give(core::mem::take(&mut self.values));
+    }
+}
+
 /// Writes the trace and checks every relation on every row.
 ///
 /// # Errors
@@ -87,7 +94,7 @@ pub fn trace(statement: &Statement, witness: &Witness<'_>, progress: &Progress) 
     let shape = &statement.shape;
     let (steps, params) = (1_usize << shape.log_steps, 1_usize << shape.log_params);
     let width = padded(shape.main + shape.gradient);
-    let mut values = Val::zero_vec(width << shape.log_rows());
+    let mut values = memory::cleared(width << shape.log_rows());
     let part = (params / 32).max(1);
     let counts = values
         .par_chunks_mut(part * steps * width)

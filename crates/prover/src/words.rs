@@ -13,6 +13,7 @@ use zk_autograd_air::Val;
 use zk_autograd_verifier::verify::SHIFT;
 
 use crate::coins::Seed;
+use crate::memory;
 use crate::packed::Packed;
 
 /// The transform that all words go through.
@@ -40,6 +41,14 @@ pub struct Words {
     pub log_half: usize,
     /// Values on s H, then on s w H, each in bit-reversed order.
     pub halves: [Vec<Val>; 2],
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        for half in &mut self.halves {
+            memory::give(core::mem::take(half));
+        }
+    }
 }
 
 impl Words {
@@ -85,7 +94,7 @@ pub fn words(dft: &Dft, polynomials: Polynomials) -> Words {
     let width = low.width;
     let log_half = (low.values.len() / width).trailing_zeros() as usize;
     let [first, second] = shifts(log_half);
-    let copy = RowMajorMatrix::new(parallel_copy(&low.values), width);
+    let copy = RowMajorMatrix::new(memory::copied(&low.values), width);
     let halves = [(copy, first), (low, second)].map(|(mut matrix, shift)| {
         let wrap = shift.exp_power_of_2(log_half);
         for (low, high) in matrix.values.iter_mut().zip(&high) {
@@ -94,12 +103,6 @@ pub fn words(dft: &Dft, polynomials: Polynomials) -> Words {
         dft.coset_dft_batch(matrix, shift).bit_reverse_rows().values
     });
     Words { width, log_half, halves }
-}
-
-fn parallel_copy(values: &[Val]) -> Vec<Val> {
-    let mut copy = Val::zero_vec(values.len());
-    copy.par_chunks_mut(1 << 16).zip(values.par_chunks(1 << 16)).for_each(|(to, from)| to.copy_from_slice(from));
-    copy
 }
 
 /// The values of the polynomials on `shift K`, with K the subgroup of order `2^log_size`, in natural order, row by row.

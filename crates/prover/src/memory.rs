@@ -1,0 +1,121 @@
+//! Large buffers that go from one part of a proof to the next, and from one proof to the next.
+//!
+//! A proof of 2^20 rows fills some 2 GiB. Memory that the system hands out anew has to be cleared by it first, page by page: that took
+//! a third of the prover's time. Buffers come back when their owner is dropped and are taken again by whoever needs one of about that
+//! length; [`release`] gives them all to the system.
+
+use std::sync::{Mutex, PoisonError};
+
+use p3_field::PrimeCharacteristicRing;
+use p3_maybe_rayon::prelude::*;
+use zk_autograd_air::{Ext, Val};
+use zk_autograd_verifier::merkle::{DIGEST_BYTES, Digest};
+
+/// Shorter buffers come from the allocator, which keeps them itself.
+const LEAST: usize = 1 << 15;
+
+type Pool<T> = Mutex<Vec<Vec<T>>>;
+
+/// What large buffers hold.
+pub trait Element: Copy + Send + Sync + 'static {
+    /// What a cleared buffer holds.
+    const CLEAR: Self;
+    /// The buffers that nobody has.
+    fn pool() -> &'static Pool<Self>;
+}
+
+impl Element for Val {
+    const CLEAR: Self = <Self as PrimeCharacteristicRing>::ZERO;
+    fn pool() -> &'static Pool<Self> {
+        static POOL: Pool<Val> = Mutex::new(Vec::new());
+        &POOL
+    }
+}
+
+impl Element for Ext {
+    const CLEAR: Self = <Self as PrimeCharacteristicRing>::ZERO;
+    fn pool() -> &'static Pool<Self> {
+        static POOL: Pool<Ext> = Mutex::new(Vec::new());
+        &POOL
+    }
+}
+
+impl Element for Digest {
+    const CLEAR: Self = [0; DIGEST_BYTES];
+    fn pool() -> &'static Pool<Self> {
+        static POOL: Pool<Digest> = Mutex::new(Vec::new());
+        &POOL
+    }
+}
+
+/// A buffer of that length. What it holds is left over: the caller writes all of it.
+#[must_use]
+pub fn take<T: Element>(length: usize) -> Vec<T> {
+    if length >= LEAST {
+        let mut free = T::pool().lock().unwrap_or_else(PoisonError::into_inner);
+        // The tightest fit, and none that is twice too large.
+        let best = (0..free.len())
+            .filter(|i| (length..=2 * length).contains(&free[*i].capacity()))
+            .min_by_key(|i| free[*i].capacity());
+        if let Some(index) = best {
+            let mut buffer = free.swap_remove(index);
+            drop(free);
+            buffer.resize(length, T::CLEAR);
+            return buffer;
+        }
+    }
+    vec![T::CLEAR; length]
+}
+
+/// A cleared buffer of that length.
+#[must_use]
+pub fn cleared<T: Element>(length: usize) -> Vec<T> {
+    let mut buffer = take(length);
+    buffer.par_chunks_mut(1 << 16).for_each(|part| part.fill(T::CLEAR));
+    buffer
+}
+
+/// A copy.
+#[must_use]
+pub fn copied<T: Element>(values: &[T]) -> Vec<T> {
+    let mut copy = take(values.len());
+    copy.par_chunks_mut(1 << 16).zip(values.par_chunks(1 << 16)).for_each(|(to, from)| to.copy_from_slice(from));
+    copy
+}
+
+/// Takes a buffer back.
+pub fn give<T: Element>(buffer: Vec<T>) {
+    if buffer.capacity() >= LEAST {
+        T::pool().lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
+
+/// Hands all buffers that nobody has to the system.
+pub fn release() {
+    fn clear<T: Element>() {
+        T::pool().lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+    clear::<Val>();
+    clear::<Ext>();
+    clear::<Digest>();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One test, because the pools are everybody's.
+    #[test]
+    fn buffers_come_back_in_the_length_that_is_asked_for() {
+        let length = 3 * LEAST;
+        let mut buffer: Vec<Digest> = take(length);
+        buffer.fill([7; DIGEST_BYTES]);
+        give(buffer);
+        assert_eq!(take::<Digest>(LEAST).len(), LEAST, "one that is thrice too large is not taken");
+        assert!(cleared::<Digest>(length - 5).iter().all(|digest| *digest == [0; DIGEST_BYTES]));
+        assert_eq!(copied(&[[1; DIGEST_BYTES]]), vec![[1; DIGEST_BYTES]]);
+        give(vec![[3; DIGEST_BYTES]; length]);
+        release();
+        assert!(Digest::pool().lock().unwrap().is_empty());
+    }
+}
