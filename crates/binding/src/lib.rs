@@ -130,7 +130,10 @@ mod _native {
                     };
                     prove(&work.statement, &witness, Masking::Full, &progress)
                 }));
-                // The receiver is gone after an interrupt: then nobody wants the result.
+                // After an interrupt nobody waits for the result, nor for the memory that the proof has kept.
+                if progress.is_cancelled() {
+                    zk_autograd_prover::memory::release();
+                }
                 let _ = sender.send(result);
             });
             let result = loop {
@@ -142,6 +145,10 @@ mod _native {
                         if let Err(signal) = py.check_signals() {
                             self.progress.cancel();
                             return Err(signal);
+                        }
+                        // The prover ends at its next step; Python needn't wait for that.
+                        if self.progress.is_cancelled() {
+                            return Err(prove_error(ProveError::Cancelled));
                         }
                     }
                     Err(RecvTimeoutError::Disconnected) => {

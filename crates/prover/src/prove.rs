@@ -46,12 +46,18 @@ impl Progress {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
+    /// Whether somebody asked for an end.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
     /// Whether to go on.
     ///
     /// # Errors
     /// [`ProveError::Cancelled`] if not.
     pub fn check(&self) -> Result<(), ProveError> {
-        if self.cancelled.load(Ordering::Relaxed) { Err(ProveError::Cancelled) } else { Ok(()) }
+        if self.is_cancelled() { Err(ProveError::Cancelled) } else { Ok(()) }
     }
 }
 
