@@ -1,7 +1,7 @@
 //! Large buffers that go from one part of a proof to the next, and from one proof to the next.
 //!
 //! A proof of 2^20 rows fills some 2 GiB. Memory that the system hands out anew has to be cleared by it first, page by page: that took
-//! a third of the prover's time. Buffers come back when their owner is dropped and are taken again by whoever needs one of about that
+//! much of the prover's time. Buffers come back when their owner is dropped and are taken again by whoever needs one of about that
 //! length; [`release`] gives them all to the system.
 
 use std::sync::{Mutex, PoisonError};

@@ -1,8 +1,9 @@
 //! Commitments that chain: a Merkle root, and the value of the committed polynomial at a point that the root determines.
 //!
 //! In the list-decoding regime a root alone doesn't bind one polynomial: near one word there may be several codewords, and two proofs
-//! could mean different ones. The point is drawn from the extension after the root, with proof of work; two polynomials of one list
-//! agree there with probability below 2^-100 (docs/soundness.md), so that two proofs which show the same value mean the same one.
+//! could mean different ones. The point is drawn from the extension after the root, with proof of work; to find
+//! a root at whose point two polynomials of one list agree takes more than 2^100 hashes (docs/soundness.md), so that two proofs which
+//! show the same value mean the same one.
 
 use p3_field::{BasedVectorSpace, PrimeField64};
 use zk_autograd_air::{Ext, Val};
