@@ -20,6 +20,8 @@ def run(tmp_path: Path) -> Path:
     (root / "log" / "checkpoint").write_bytes(b"note")
     (root / "proofs" / "3-1").write_bytes(b"proof")
     (root / "model" / "weights.i64.safetensors").write_bytes(b"weights")
+    (root / "hashes.json").write_bytes(b"hashes")
+    (root / "config.toml").write_bytes(b"config")
     return root
 
 
@@ -94,7 +96,9 @@ READS: dict[str, Callable[[RunReader], object]] = {
     "log/checkpoint": lambda reader: reader.checkpoint(),
     "proofs/3-1": lambda reader: reader.proof(3, 1),
     "model/weights.i64.safetensors": lambda reader: reader.model_file("weights.i64.safetensors"),
+    "config.toml": lambda reader: reader.artefact("config.toml"),
 }
+IN_FOLDERS = [name for name in READS if "/" in name]
 
 
 @pytest.mark.parametrize("name", READS)
@@ -105,7 +109,7 @@ def test_a_file_that_is_a_link_is_refused(run: Path, name: str) -> None:
         READS[name](reader)
 
 
-@pytest.mark.parametrize("name", READS)
+@pytest.mark.parametrize("name", IN_FOLDERS)
 def test_a_folder_that_is_a_link_is_refused(run: Path, name: str) -> None:
     folder = (run / name).parent
     folder.rename(run / "real")
@@ -140,6 +144,26 @@ def test_a_name_that_leaves_the_folder_is_refused(run: Path, name: str) -> None:
         reader.model_file(name)
 
 
+def test_artefacts_that_are_there_are_named_and_read(run: Path) -> None:
+    with RunReader(run) as reader:
+        assert reader.artefact_names() == ["config.toml", "hashes.json"]
+        assert [reader.artefact(name) for name in reader.artefact_names()] == [b"config", b"hashes"]
+
+
+def test_an_artefact_that_is_a_link_to_nothing_is_named_so_that_reading_it_fails(run: Path) -> None:
+    (run / "environment.json").symlink_to(run / "missing")
+    with RunReader(run) as reader:
+        assert "environment.json" in reader.artefact_names()
+        with pytest.raises(VerificationError, match="it is a link"):
+            reader.artefact("environment.json")
+
+
+@pytest.mark.parametrize("name", ["private/header", "log/checkpoint", "other.json", "../run/config.toml", ""])
+def test_what_is_no_artefact_is_not_read_as_one(run: Path, name: str) -> None:
+    with RunReader(run) as reader, pytest.raises(VerificationError, match="is not a file of a run's top level"):
+        reader.artefact(name)
+
+
 def test_files_have_limits(run: Path) -> None:
     with RunReader(run) as reader:
         assert reader.proof(3, 1, limit=5) == b"proof"
@@ -147,6 +171,8 @@ def test_files_have_limits(run: Path) -> None:
             reader.proof(3, 1, limit=4)
         with pytest.raises(VerificationError, match="too large"):
             reader.model_file("weights.i64.safetensors", limit=6)
+        with pytest.raises(VerificationError, match="too large"):
+            reader.artefact("config.toml", limit=5)
         (run / "log" / "checkpoint").write_bytes(bytes(64 * 1024 + 1))
         with pytest.raises(VerificationError, match="too large"):
             reader.checkpoint()
@@ -157,5 +183,6 @@ def test_nothing_is_read_after_closing(run: Path) -> None:
     reader.checkpoint()
     reader.close()
     reader.close()
-    with pytest.raises(VerificationError, match="can't be read"):
-        reader.checkpoint()
+    for read in (reader.checkpoint, reader.artefact_names):
+        with pytest.raises(VerificationError, match="can't be read"):
+            read()

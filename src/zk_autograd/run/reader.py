@@ -7,7 +7,7 @@ way to a file, is not met. Only the path of the run itself, which the auditor ga
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +15,7 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.run.files import open_bounded, open_folder, read_bounded
-from zk_autograd.run.layout import CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, proof_name
+from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, proof_name
 
 MAX_LOG = 4 * 2**30
 MAX_LEAVES = 2**22
@@ -23,6 +23,7 @@ MAX_LEAVES = 2**22
 
 MAX_PROOF = 64 * 2**20
 MAX_MODEL_FILE = 64 * 2**30
+MAX_ARTEFACT = 2**30
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
@@ -115,6 +116,25 @@ class RunReader:
                     raise VerificationError(f"{MODEL} holds too many files", expected=f"at most {limit}", found="more")
                 names.append(entry.name)
         return sorted(names)
+
+    def artefact(self, name: str, limit: int = MAX_ARTEFACT) -> bytes:
+        """One of the trainer's own files, by a name of `layout.ARTEFACTS`."""
+        if name not in ARTEFACTS:
+            raise VerificationError(f"{name[:100]!r} is not a file of a run's top level", expected=", ".join(ARTEFACTS))
+        return read_bounded(name, limit, dir_fd=self._root)
+
+    def artefact_names(self) -> list[str]:
+        """Which of `layout.ARTEFACTS` are there, in that order."""
+        try:
+            return [name for name in ARTEFACTS if self._is_there(name)]
+        except OSError as error:
+            raise VerificationError(f"the run can't be read: {error.strerror}") from error
+
+    def _is_there(self, name: str) -> bool:
+        with suppress(FileNotFoundError):
+            os.stat(name, dir_fd=self._root, follow_symlinks=False)
+            return True
+        return False
 
     @contextmanager
     def _inside(self, name: str) -> Iterator[int]:
