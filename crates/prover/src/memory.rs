@@ -14,6 +14,9 @@ use zk_autograd_verifier::merkle::{DIGEST_BYTES, Digest};
 /// Shorter buffers come from the allocator, which keeps them itself.
 const LEAST: usize = 1 << 15;
 
+/// Elements of a new buffer that one thread writes at least.
+const TOUCHED: usize = 1 << 16;
+
 type Pool<T> = Mutex<Vec<Vec<T>>>;
 
 /// What large buffers hold.
@@ -64,7 +67,8 @@ pub fn take<T: Element>(length: usize) -> Vec<T> {
             return buffer;
         }
     }
-    vec![T::CLEAR; length]
+    // Written by all cores: whoever writes to a page first waits until the system has cleared it.
+    (0..length).into_par_iter().with_min_len(TOUCHED).map(|_| T::CLEAR).collect()
 }
 
 /// A cleared buffer of that length.
