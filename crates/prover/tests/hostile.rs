@@ -8,10 +8,14 @@ mod bytes;
 mod extremes;
 #[path = "hostile/forged.rs"]
 mod forged;
+#[path = "hostile/liar.rs"]
+mod liar;
 #[path = "hostile/masks.rs"]
 mod masks;
 #[path = "hostile/protocol.rs"]
 mod protocol;
+#[path = "hostile/rows.rs"]
+mod rows;
 #[path = "hostile/solutions.rs"]
 mod solutions;
 #[path = "hostile/traces.rs"]
