@@ -128,8 +128,8 @@ def test_wrong_flags_with_json_are_an_object_too(run: Path, capsys: pytest.Captu
 def test_no_such_run_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "nowhere")]) == 2
     assert "is not a run" in capsys.readouterr().err
-    (tmp_path / "file").touch()
-    assert main([str(tmp_path / "file")]) == 2
+    os.mkfifo(tmp_path / "pipe")
+    assert main([str(tmp_path / "pipe")]) == 2
 
 
 def test_root_without_a_run_exits_2(capsys: pytest.CaptureFixture[str]) -> None:

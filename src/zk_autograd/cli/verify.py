@@ -1,4 +1,4 @@
-"""`zk-verify`: judges a run, or a root of it, as an auditor does."""
+"""`zk-verify`: judges a run, a bundle of it, or a root of it, as an auditor does."""
 
 import argparse
 import sys
@@ -34,10 +34,16 @@ def _parser() -> argparse.ArgumentParser:
         "3 nothing false found but less shown than required, 130 interrupted.",
     )
     parser.add_argument(
-        "target", metavar="RUN | ROOT@SIZE", help="a run's folder, or a root and its size that you have from elsewhere"
+        "target",
+        metavar="RUN | ROOT@SIZE",
+        help="a run: its folder, or a bundle of it; or a root and its size that you have from elsewhere",
     )
     parser.add_argument(
-        "--from", dest="source", type=Path, metavar="RUN", help="with ROOT@SIZE: the folder that should have this root"
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="RUN",
+        help="with ROOT@SIZE: the folder or bundle that should have this root",
     )
     parser.add_argument(
         "--key",
@@ -76,14 +82,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
-    """The policy that the flags make, and the run's folder. UsageError for flags that contradict each other."""
+    """The policy that the flags make, and where the run is. UsageError for flags that contradict each other."""
     from zk_autograd.verify.ceremonies import CEREMONIES
     from zk_autograd.verify.policy import Policy, TreeHead
 
-    head, folder = None, Path(arguments.target)
+    head, run = None, Path(arguments.target)
     if arguments.source is not None:
-        head, folder = TreeHead.parse(arguments.target), arguments.source
-    elif "@" in arguments.target and not folder.exists():
+        head, run = TreeHead.parse(arguments.target), arguments.source
+    elif "@" in arguments.target and not run.exists():
         TreeHead.parse(arguments.target)
         raise UsageError("a root alone holds no evidence: say where the run is with --from RUN")
     policy = Policy(
@@ -95,7 +101,7 @@ def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
         beacon=arguments.beacon,
         accept_sample=arguments.accept_sample,
     )
-    return policy, folder
+    return policy, run
 
 
 def _key(text: str) -> "PublicKey":
@@ -137,12 +143,13 @@ def _level(text: str) -> "Level":
 
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.prove.ezkl.keys import Cache
+    from zk_autograd.run.bundle import BundleReader
     from zk_autograd.run.reader import RunReader
     from zk_autograd.verify.systems import EzklSystem, NativeSystem, installed_ezkl
     from zk_autograd.verify.verifier import Verifier
 
-    policy, folder = _policy(arguments)
-    with RunReader(folder) as files:
+    policy, run = _policy(arguments)
+    with BundleReader(run) if run.is_file() else RunReader(run) as files:
         cache = Cache()
         for path in arguments.srs:
             cache.add_srs(path)

@@ -9,8 +9,9 @@ All writes of a run go through one `Files`, so that a test can make any of them 
 
 import errno
 import os
+import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -61,15 +62,20 @@ class Files:
 
     def write_atomic(self, path: Path, data: bytes, mode: int = 0o644) -> None:
         """The file with these bytes and no others, or unchanged. `mode` is cut by the umask."""
+        self.write_stream(path, (data,), mode)
+
+    def write_stream(self, path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> None:
+        """As `write_atomic`, for what does not fit in memory. The file is unchanged if making the chunks raises, too."""
         temporary = path.with_name(f".{path.name}.tmp")
         with _explained("written", path):
             try:
                 temporary.unlink(missing_ok=True)  # a crash left it: its mode may be another
                 with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode) as fd:
-                    _write_all(fd, data)
+                    for chunk in chunks:
+                        _write_all(fd, chunk)
                     self._fsync(fd)
                 temporary.rename(path)
-            except OSError:
+            except BaseException:
                 with suppress(OSError):
                     temporary.unlink()
                 raise
@@ -91,6 +97,12 @@ class Files:
         """No file of this name any more."""
         with _explained("removed", path):
             path.unlink()
+            self._sync_folder(path.parent)
+
+    def remove_folder(self, path: Path) -> None:
+        """No folder of this name any more, nor anything that was in it. Links are removed, not followed. After an error, some may be left."""
+        with _explained("removed", path):
+            shutil.rmtree(path)
             self._sync_folder(path.parent)
 
     def _sync_folder(self, path: Path) -> None:
@@ -127,14 +139,20 @@ def read_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> 
     """
     with open_bounded(path, limit, dir_fd=dir_fd) as fd:
         chunks: list[bytes] = []
-        left = limit + 1
-        with _readable(path):
-            while left and (chunk := os.read(fd, min(left, _CHUNK))):
-                chunks.append(chunk)
-                left -= len(chunk)
-    if not left:  # it grew, or its size is not what the system says
-        raise _too_large(path, limit)
+        left = limit
+        for chunk in chunks_of(fd, path):
+            left -= len(chunk)
+            if left < 0:  # it grew, or its size is not what the system says
+                raise _too_large(path, limit)
+            chunks.append(chunk)
     return b"".join(chunks)
+
+
+def chunks_of(fd: int, path: Path | str) -> Iterator[bytes]:
+    """What is left to read of a file that `open_bounded` opened, piece by piece. VerificationError if it can't be read."""
+    with _readable(path):
+        while chunk := os.read(fd, _CHUNK):
+            yield chunk
 
 
 @contextmanager

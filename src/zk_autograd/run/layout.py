@@ -9,8 +9,10 @@ private/                   the trainer's own: states, gradients, salts; mode 070
     lock                   held by the trainer
     header, close          those two records, before they enter the log
     segments/<segment>/    the journal
+    forgotten              says when the rest of the folder was deleted
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +29,31 @@ HASHES = "hashes.json"
 ARTEFACTS = (ENVIRONMENT, CONFIG, TRAIN_LOG, HASHES)
 """The trainer's own files at the run's top level. Each may be missing."""
 
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+"""The name of a published file: it is no path, is not hidden, and has no character that anything could take for something else."""
+
+_PROOF_NAME = re.compile(r"(0|[1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})")
+
 
 def proof_name(segment: int, block: int) -> str:
     """The file of a block's proof, in the folder `PROOFS`."""
     return f"{segment}-{block}"
+
+
+def is_public(path: str) -> bool:
+    """Whether `path`, with "/" between folder and name, is that of a file which a run shows to strangers."""
+    folder, _, name = path.rpartition("/")
+    match folder:
+        case "":
+            return path in ARTEFACTS
+        case "log":
+            return name in (RECORDS, CHECKPOINT)
+        case "proofs":
+            return _PROOF_NAME.fullmatch(name) is not None
+        case "model":
+            return PLAIN_NAME.fullmatch(name) is not None
+        case _:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +93,10 @@ class Layout:
     @property
     def segments(self) -> Path:
         return self.private / "segments"
+
+    @property
+    def forgotten(self) -> Path:
+        return self.private / "forgotten"
 
     @property
     def environment(self) -> Path:

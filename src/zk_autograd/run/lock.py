@@ -6,12 +6,16 @@ it beyond its parent's death: it is closed in the child, which doesn't release t
 
 import fcntl
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 from weakref import WeakSet
 
 from zk_autograd.core.errors import RunError
 from zk_autograd.run.files import PRIVATE_FILE
+
+_LOOK_SECONDS = 0.05
 
 
 class RunLock:
@@ -24,11 +28,11 @@ class RunLock:
         except OSError as error:
             raise RunError(f"{path} can't be locked: {error.strerror}; make it writable") from error
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take()
             os.ftruncate(self._fd, 0)
             os.write(self._fd, f"{os.getpid()}\n".encode())
         except BlockingIOError as error:
-            holder = os.read(self._fd, 20).decode("ascii", "replace").strip() or "unknown"
+            holder = _written(self._fd)
             self.release()
             raise RunError(
                 f"{path.parent.parent} is being written by another trainer (process {holder}); wait for it, or stop it"
@@ -38,11 +42,54 @@ class RunLock:
             raise RunError(f"{path} can't be locked: {error.strerror}; is it on a file system with locks?") from error
         _held.add(self)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _take(self) -> None:
+        patience = time.monotonic() + _LOOK_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > patience:
+                    raise
+            time.sleep(_LOOK_SECONDS / 10)
+
     def release(self) -> None:
         """Gives the lock back. Does nothing the second time."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+def holder(path: Path) -> str | None:
+    """The process that holds the lock of `path`, as it wrote itself down; None if nobody does. RunError if it can't be looked at.
+
+    It takes the lock for a moment, shared with others who look: the reason why RunLock tries for a moment.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RunError(f"{path} can't be looked at: {error.strerror}; make it readable") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _written(fd)
+    except OSError as error:
+        raise RunError(f"{path} can't be looked at: {error.strerror}; is it on a file system with locks?") from error
+    finally:
+        os.close(fd)
+    return None
+
+
+def _written(fd: int) -> str:
+    return os.read(fd, 20).decode("ascii", "replace").strip() or "unknown"
 
 
 _held: "WeakSet[RunLock]" = WeakSet()

@@ -5,17 +5,16 @@ way to a file, is not met. Only the path of the run itself, which the auditor ga
 """
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.run.files import open_bounded, open_folder, read_bounded
-from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, proof_name
+from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PLAIN_NAME, PROOFS, RECORDS, is_public, proof_name
 
 MAX_LOG = 4 * 2**30
 MAX_LEAVES = 2**22
@@ -24,8 +23,6 @@ MAX_LEAVES = 2**22
 MAX_PROOF = 64 * 2**20
 MAX_MODEL_FILE = 64 * 2**30
 MAX_ARTEFACT = 2**30
-
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
 class RunReader:
@@ -64,26 +61,7 @@ class RunReader:
             open_bounded(RECORDS, limit, dir_fd=folder) as fd,
             open(fd, "rb", closefd=False) as file,
         ):
-            leaves: list[bytes] = []
-            left = limit
-            while line := file.readline(min(record_limit, left) + 1):
-                left -= len(line)
-                if left < 0:  # it grew since it was measured
-                    raise VerificationError(f"{RECORDS} is too large", expected=f"at most {limit} bytes", found="more")
-                if not line.endswith(b"\n"):
-                    found = "a longer line" if len(line) > record_limit else "the end of the file"
-                    raise VerificationError(
-                        f"a line of {RECORDS} does not end",
-                        record=len(leaves),
-                        expected=f"a newline after at most {record_limit} bytes",
-                        found=found,
-                    )
-                if len(leaves) == MAX_LEAVES:
-                    raise VerificationError(
-                        f"{RECORDS} has too many records", expected=f"at most {MAX_LEAVES}", found="more"
-                    )
-                leaves.append(line[:-1])
-            return leaves
+            return split_leaves(file, limit, record_limit)
 
     def checkpoint(self) -> bytes:
         """The signed note of the newest tree head, not yet opened."""
@@ -119,8 +97,7 @@ class RunReader:
 
     def artefact(self, name: str, limit: int = MAX_ARTEFACT) -> bytes:
         """One of the trainer's own files, by a name of `layout.ARTEFACTS`."""
-        if name not in ARTEFACTS:
-            raise VerificationError(f"{name[:100]!r} is not a file of a run's top level", expected=", ".join(ARTEFACTS))
+        check_artefact_name(name)
         return read_bounded(name, limit, dir_fd=self._root)
 
     def artefact_names(self) -> list[str]:
@@ -129,6 +106,19 @@ class RunReader:
             return [name for name in ARTEFACTS if self._is_there(name)]
         except OSError as error:
             raise VerificationError(f"the run can't be read: {error.strerror}") from error
+
+    @contextmanager
+    def opened(self, path: str, limit: int) -> Iterator[int]:
+        """The descriptor of a public file of at most `limit` bytes, for reading. `path` is one that `layout.is_public` knows."""
+        if not is_public(path):
+            raise VerificationError(f"{path[:200]!r} is not the name of a public file of a run")
+        folder, _, name = path.rpartition("/")
+        if not folder:
+            with open_bounded(name, limit, dir_fd=self._root) as fd:
+                yield fd
+            return
+        with self._inside(folder) as parent, open_bounded(name, limit, dir_fd=parent) as fd:
+            yield fd
 
     def _is_there(self, name: str) -> bool:
         with suppress(FileNotFoundError):
@@ -146,9 +136,37 @@ class RunReader:
             raise VerificationError(f"{name} can't be read: {error.strerror}") from error
 
 
+def split_leaves(file: BinaryIO, limit: int, record_limit: int) -> list[bytes]:
+    """The lines of a log of at most `limit` bytes, read from its beginning. VerificationError for one that is longer or not whole."""
+    leaves: list[bytes] = []
+    left = limit
+    while line := file.readline(min(record_limit, left) + 1):
+        left -= len(line)
+        if left < 0:  # it grew since it was measured
+            raise VerificationError(f"{RECORDS} is too large", expected=f"at most {limit} bytes", found="more")
+        if not line.endswith(b"\n"):
+            found = "a longer line" if len(line) > record_limit else "the end of the file"
+            raise VerificationError(
+                f"a line of {RECORDS} does not end",
+                record=len(leaves),
+                expected=f"a newline after at most {record_limit} bytes",
+                found=found,
+            )
+        if len(leaves) == MAX_LEAVES:
+            raise VerificationError(f"{RECORDS} has too many records", expected=f"at most {MAX_LEAVES}", found="more")
+        leaves.append(line[:-1])
+    return leaves
+
+
 def check_plain_name(name: str) -> None:
     """Raises VerificationError unless `name` is of letters, digits, "_", "-" and "." (not the first), and at most 100 characters."""
-    if not _PLAIN_NAME.fullmatch(name):
+    if not PLAIN_NAME.fullmatch(name):
         raise VerificationError(
             f"{name[:100]!r} is not the name of a published file", expected="letters, digits, _ - ."
         )
+
+
+def check_artefact_name(name: str) -> None:
+    """Raises VerificationError unless `name` is one of `layout.ARTEFACTS`."""
+    if name not in ARTEFACTS:
+        raise VerificationError(f"{name[:100]!r} is not a file of a run's top level", expected=", ".join(ARTEFACTS))

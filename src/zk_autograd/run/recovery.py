@@ -20,6 +20,7 @@ from zk_autograd.run.frame import damaged, read
 from zk_autograd.run.journal import Journal, Salts, read_proof
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.log import RunLog
+from zk_autograd.run.marker import require_kept
 from zk_autograd.run.settle import Settlement
 from zk_autograd.run.step import advance
 
@@ -77,7 +78,8 @@ def recover(
 
 
 def read_header(layout: Layout) -> tuple[Header, bytes]:
-    """The header of the run and its leaf. RunError if there is no run, or it is of a format that this version doesn't read."""
+    """The header of the run and its leaf. RunError if there is no run, it was forgotten, or is of a format that this version doesn't read."""
+    require_kept(layout)
     if not exists(layout.header):
         state = "its creation was interrupted before the first step" if exists(layout.private) else "there is no run"
         raise RunError(f"{layout.root} can't be resumed: {state}; remove it if it is there, and begin a new run")

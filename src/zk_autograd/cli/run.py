@@ -1,0 +1,286 @@
+"""`zk-run`: what the runs on this disk are, and what is to become of them."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from zk_autograd.cli.output import Output, run_command
+from zk_autograd.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from zk_autograd.run.inventory import RunStatus
+
+RUNS = Path("runs")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zk-run",
+        description="Lists runs, says where one stands, packs its evidence for an auditor, and deletes what only its trainer has.",
+        epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        command.add_argument("--json", action="store_true", help="print one JSON object")
+        return command
+
+    found = add("list", "the runs in a folder")
+    found.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="default: runs")
+    status = add("status", "where a run stands, and what to do next")
+    status.add_argument("run", type=Path, metavar="RUN")
+    bundle = add("bundle", "one file with everything that an auditor needs, and nothing private")
+    bundle.add_argument("run", type=Path, metavar="RUN")
+    bundle.add_argument("--out", type=Path, metavar="FILE", help="default: the run's name with .tar, here")
+    forget = add("forget", "delete a run's private gradients, states and salts; its evidence stays")
+    forget.add_argument("run", type=Path, metavar="RUN")
+    forget.add_argument("--yes", action="store_true", help="do not ask")
+    forget.add_argument("--force", action="store_true", help="even if the run is not finished: it can never be resumed")
+    cache = add("cache", "what lies in the cache: EZKL's keys and SRS files")
+    cache.add_argument("action", nargs="?", choices=("list", "clear"), default="list", help="clear deletes the keys")
+    cache.add_argument("--srs", action="store_true", help="with clear: delete the SRS files too")
+    return parser
+
+
+def _list(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.run.inventory import find_runs, look_at
+
+    folder = arguments.folder or RUNS
+    paths = [] if arguments.folder is None and not folder.exists() else find_runs(folder)
+    runs = []
+    with output.progress() as advance:
+        for i, path in enumerate(paths):
+            runs.append(look_at(path))
+            advance("runs", i + 1, len(paths))
+    rows: list[tuple[str, ...]] = [
+        ("run", "id", "state", "steps", "prover", "root@size", "on disk", "private", "last change")
+    ]
+    for run in runs:
+        rows.append(
+            (
+                run.path.name,
+                run.header.run.hex()[:8] if run.header else "-",
+                run.condition.value + (", in use" if run.trainer else ""),
+                str(run.steps),
+                run.header.prover.backend if run.header else "-",
+                f"{run.head.root.hex()[:8]}...@{run.head.size}" if run.head else "-",
+                _sized(run.public_bytes + run.private_bytes),
+                run.secrets.value,
+                _at(run.changed),
+            )
+        )
+    for line in _table(rows) if runs else [f"no runs in {folder}"]:
+        output.line(line)
+    output.result({"folder": str(folder), "runs": [_to_json(run) for run in runs]})
+    return 0
+
+
+def _status(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.core.text import counted
+    from zk_autograd.run.inventory import Condition, Secrets, look_at
+
+    run = look_at(arguments.run)
+    command = _next(run)
+    recorded = f"{run.recorded} in the log, {run.proved} of them proved" if run.recorded else "none in the log"
+    lines = [
+        ("run", f"{run.path}" + (f", id {run.header.run.hex()}" if run.header else "")),
+        ("state", run.condition.value + (f": {run.reason}" if run.reason else "")),
+    ]
+    if run.header:
+        lines.append(
+            (
+                "rule",
+                f"{run.header.rule.value}, {counted(run.header.size, 'parameter')}, prover {run.header.prover.backend}",
+            )
+        )
+    if run.head:
+        lines.append(("root", f"{run.head.root.hex()}@{run.head.size}"))
+    lines.append(("steps", f"{run.steps}: {recorded}; {counted(run.waiting, 'segment')} to be recorded"))
+    private = {
+        Secrets.KEPT: f"{_sized(run.private_bytes)} of gradients, states and salts are kept",
+        Secrets.FORGOTTEN: f"was forgotten on {run.forgotten}",
+        Secrets.ABSENT: "none: a copy without its private folder",
+    }
+    lines += [("evidence", _sized(run.public_bytes)), ("private", private[run.secrets]), ("changed", _at(run.changed))]
+    if run.trainer:
+        lines.append(("in use", f"by process {run.trainer}"))
+    resumable = run.condition is Condition.UNFINISHED and run.secrets is Secrets.KEPT
+    if resumable:
+        lines.append(("a resume would", ", then ".join(run.repairs)))
+    lines.append(("next", command))
+    for name, text in lines:
+        output.line(f"{name:<15}{text}")
+    output.result(
+        _to_json(run)
+        | {"resumable": resumable, "resume_would": list(run.repairs) if resumable else [], "next": command}
+    )
+    return 0
+
+
+def _next(run: "RunStatus") -> str:
+    """The command to type next, or what to wait for."""
+    from zk_autograd.run.inventory import Condition, Secrets
+
+    place = quote(str(run.path))
+    if run.trainer:
+        return f"wait for process {run.trainer}"
+    if run.condition is Condition.DAMAGED:
+        return f"restore {place} from a copy"
+    if run.condition is Condition.FINISHED or run.secrets is not Secrets.KEPT:
+        return f"zk-run bundle {place}"
+    if (run.path / "private" / "train.json").exists():
+        return f"zk-train --resume {place}"
+    return f"ZKOptimizer(..., run={str(run.path)!r}, resume=True)"
+
+
+def _bundle(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.run.files import Files
+    from zk_autograd.run.inventory import is_run
+    from zk_autograd.run.packing import pack
+
+    run: Path = arguments.run
+    if not is_run(run):
+        raise UsageError(f"there is no run at {run}: name a folder that a training made")
+    out: Path = arguments.out or Path(f"{run.resolve().name}.tar")
+    with output.progress() as advance:
+        packed = pack(run, out, Files(), advance)
+    if packed.left_out:
+        output.note(f"left out, since no record names them: {', '.join(packed.left_out)}")
+    if not packed.finished:
+        output.note(f"{run} is unfinished: its log has no close record, and whoever judges the bundle is told so")
+    head = f"{packed.root.hex()}@{packed.records}"
+    command = f"zk-verify {head} --from {quote(str(out))} --key KEY"
+    output.line(f"{out}: {packed.files} files, {_sized(packed.size)}, SHA-256 {packed.digest.hex()}")
+    output.line(command)
+    output.result(
+        {
+            "bundle": str(out),
+            "files": packed.files,
+            "bytes": packed.size,
+            "sha256": packed.digest.hex(),
+            "root": head,
+            "finished": packed.finished,
+            "left_out": list(packed.left_out),
+            "verify": command,
+        }
+    )
+    return 0
+
+
+def _forget(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.run.files import Files
+    from zk_autograd.run.forgetting import forget, plan
+
+    run: Path = arguments.run
+    found = plan(run)
+    if found.begun is None and not arguments.yes:
+        if arguments.json or not sys.stdin.isatty():
+            raise UsageError(f"forgetting {run} can't be undone: say so with --yes")
+        output.note(
+            f"{run} ({found.condition.value}): {_sized(found.bytes)} of gradients, states and salts will be deleted. The run can be "
+            "verified afterwards; it can't be resumed, and its commitments can never be opened."
+        )
+        output.note("Type yes to go on:")
+        if sys.stdin.readline().strip() != "yes":
+            output.line("nothing was deleted")
+            output.result({"run": str(run), "forgotten": None, "bytes": 0})
+            return 0
+    now = time.strftime(_TIME, time.gmtime())
+    with output.progress() as advance:
+        done = forget(run, Files(), now=now, unfinished=arguments.force, advance=advance)
+    if done.begun is None:
+        text = f"{run} is forgotten: {_sized(done.bytes)} were deleted, not overwritten; a disk may keep their traces"
+    elif done.remains:
+        text = f"{run} was forgotten on {done.begun}, and what that had left is deleted now"
+    else:
+        text = f"{run} was forgotten on {done.begun}: nothing is left to delete"
+    output.line(text)
+    output.result({"run": str(run), "forgotten": done.begun or now, "bytes": done.bytes if done.remains else 0})
+    return 0
+
+
+def _cache(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.prove.ezkl.holdings import Kind, clear, holdings
+    from zk_autograd.prove.ezkl.keys import Cache
+
+    cache = Cache()
+    found = holdings(cache)
+    if arguments.action == "list":
+        if arguments.srs:
+            raise UsageError("--srs goes with `zk-run cache clear`")
+        shown = found
+    else:
+        shown = [holding for holding in found if arguments.srs or holding.kind is not Kind.SRS]
+        with output.progress() as advance:
+            clear(shown, advance)
+    rows = [(h.kind.value, h.name, _sized(h.bytes), _at(h.changed)) for h in shown]
+    for line in _table([("kind", "name", "size", "last change"), *rows]) if rows else []:
+        output.line(line)
+    total = sum(holding.bytes for holding in shown)
+    output.line(f"{cache.folder}: {_sized(total)}{' deleted' if arguments.action == 'clear' else ''}")
+    listed = [{"kind": h.kind.value, "name": h.name, "bytes": h.bytes, "changed": _at(h.changed)} for h in shown]
+    output.result(
+        {"folder": str(cache.folder), "deleted": arguments.action == "clear", "bytes": total, "holdings": listed}
+    )
+    return 0
+
+
+def _to_json(run: "RunStatus") -> dict[str, Any]:
+    return {
+        "run": str(run.path),
+        "id": run.header.run.hex() if run.header else None,
+        "state": run.condition.value,
+        "reason": run.reason or None,
+        "rule": run.header.rule.value if run.header else None,
+        "prover": run.header.prover.backend if run.header else None,
+        "parameters": run.header.size if run.header else None,
+        "root": f"{run.head.root.hex()}@{run.head.size}" if run.head else None,
+        "steps": run.steps,
+        "steps_recorded": run.recorded,
+        "steps_proved": run.proved,
+        "segments_waiting": run.waiting,
+        "private": run.secrets.value,
+        "forgotten": run.forgotten,
+        "public_bytes": run.public_bytes,
+        "private_bytes": run.private_bytes,
+        "changed": _at(run.changed),
+        "trainer": run.trainer,
+    }
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _sized(size: int) -> str:
+    if size < 1000:
+        return f"{size} B"
+    value, units = float(size), iter(("kB", "MB", "GB", "TB"))
+    unit = ""
+    while value >= 999.5 and unit != "TB":
+        value, unit = value / 1000, next(units)
+    return f"{value:.3g} {unit}"
+
+
+def _at(seconds: float) -> str:
+    return time.strftime(_TIME, time.gmtime(seconds))
+
+
+_COMMANDS = {"list": _list, "status": _status, "bundle": _bundle, "forget": _forget, "cache": _cache}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command's exit status."""
+    arguments = _parser().parse_args(argv)
+    return run_command(lambda output: _COMMANDS[arguments.command](arguments, output), json_output=arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

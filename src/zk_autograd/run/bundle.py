@@ -1,0 +1,252 @@
+"""A bundle: the public files of a run in one tar archive, and nothing else.
+
+It is a ustar archive (POSIX.1-1988) in one form only, which any tar reads: regular files, sorted by name, each name one that a run's layout has
+(run.layout.is_public); mode 0644, owner 0, time 0; zeros up to the next multiple of 512 after each; two blocks of zeros, and the end. A
+header is a function of name and size. So the reader makes each header again and compares bytes: links, devices, holes, extensions,
+paths that lead elsewhere, a name given twice and bytes after the end are all refused, and not one is a case of its own.
+
+The bytes depend on the files' contents alone. A file of more than 8 GiB - 1 byte doesn't fit a ustar header.
+"""
+
+import io
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.note import MAX_NOTE_BYTES
+from zk_autograd.core.records import MAX_RECORD
+from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, is_public, proof_name
+from zk_autograd.run.reader import (
+    MAX_ARTEFACT,
+    MAX_LOG,
+    MAX_MODEL_FILE,
+    MAX_PROOF,
+    check_artefact_name,
+    check_plain_name,
+    split_leaves,
+)
+
+BLOCK = 512
+END = bytes(2 * BLOCK)
+MAX_MEMBER = 8**11 - 1
+"""Bytes of a file: eleven octal digits."""
+
+MAX_MEMBERS = 2**20
+
+_NAME = slice(0, 100)
+_SIZE = slice(124, 135)
+_CHECKSUM = slice(148, 156)
+_PREFIX = slice(345, 500)
+_OCTAL = frozenset(b"01234567")
+
+
+def header(name: str, size: int) -> bytes:
+    """The block before a file's bytes. ValueError unless `name` is public, and `size` fits."""
+    if not is_public(name) or not 0 <= size <= MAX_MEMBER:
+        raise ValueError("no file of a bundle")
+    prefix, last = ("", name) if len(name) <= 100 else name.rsplit("/", 1)
+    fields = (
+        last.encode().ljust(100, b"\0"),
+        b"0000644\0",  # mode
+        b"0000000\0" * 2,  # owner and group
+        b"%011o\0" % size,
+        b"00000000000\0",  # time
+        b" " * 8,  # stands here while the checksum is computed
+        b"0",  # a regular file
+        bytes(100),  # linked to nothing
+        b"ustar\x0000",
+        bytes(64),  # names of owner and group
+        b"0000000\0" * 2,  # device
+        prefix.encode().ljust(155, b"\0"),
+        bytes(12),
+    )
+    block = b"".join(fields)
+    return block[: _CHECKSUM.start] + b"%06o\0 " % sum(block) + block[_CHECKSUM.stop :]
+
+
+def padding(size: int) -> int:
+    """How many zeros follow a file of `size` bytes."""
+    return -size % BLOCK
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    start: int
+    size: int
+
+
+class BundleReader:
+    """A run's public files, in a bundle. Close it, or use it in a `with`.
+
+    It reads as `run.reader.RunReader` does. The archive is looked over at the first reading, which raises VerificationError if it is
+    not a bundle from its first byte to its last; the contents of its files are read when they are asked for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens the bundle at `path`. UsageError if there is no file there."""
+        try:
+            # Without O_NONBLOCK, opening a pipe would wait for a writer.
+            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise UsageError(f"{path} is neither a run nor a bundle: {error.strerror}") from error
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            raise UsageError(f"{path} is neither a run nor a bundle: it is no folder, and no regular file")
+        self._size = status.st_size
+        self._members: dict[str, _Place] | None = None
+
+    def close(self) -> None:
+        """Closes the file. Nothing can be read any more."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def leaves(self, limit: int = MAX_LOG, record_limit: int = MAX_RECORD) -> list[bytes]:
+        """As RunReader's."""
+        place = self._place(f"{LOG}/{RECORDS}", limit)
+        with io.BufferedReader(_Part(self, place)) as file:
+            return split_leaves(file, limit, record_limit)
+
+    def checkpoint(self) -> bytes:
+        """As RunReader's."""
+        return self._bytes(f"{LOG}/{CHECKPOINT}", MAX_NOTE_BYTES)
+
+    def proof(self, segment: int, block: int, limit: int = MAX_PROOF) -> bytes:
+        """As RunReader's."""
+        return self._bytes(f"{PROOFS}/{proof_name(segment, block)}", limit)
+
+    def model_file(self, name: str, limit: int = MAX_MODEL_FILE) -> bytes:
+        """As RunReader's."""
+        check_plain_name(name)
+        return self._bytes(f"{MODEL}/{name}", limit)
+
+    def model_names(self, limit: int = 1000) -> list[str]:
+        """As RunReader's."""
+        names = [name.partition("/")[2] for name in self._index() if name.startswith(f"{MODEL}/")]
+        if len(names) > limit:
+            raise VerificationError(f"{MODEL} holds too many files", expected=f"at most {limit}", found=str(len(names)))
+        return sorted(names)
+
+    def artefact(self, name: str, limit: int = MAX_ARTEFACT) -> bytes:
+        """As RunReader's."""
+        check_artefact_name(name)
+        return self._bytes(name, limit)
+
+    def artefact_names(self) -> list[str]:
+        """As RunReader's."""
+        return [name for name in ARTEFACTS if name in self._index()]
+
+    def names(self) -> list[str]:
+        """Everything that is in the bundle, in order."""
+        return list(self._index())
+
+    def read_at(self, start: int, size: int) -> bytes:
+        """Exactly these bytes of the file. VerificationError if it ends before, or can't be read."""
+        parts: list[bytes] = []
+        while size:
+            try:
+                part = os.pread(self._fd, size, start)
+            except OSError as error:
+                raise VerificationError(f"the bundle can't be read: {error.strerror}") from error
+            if not part:
+                raise VerificationError("the bundle ends early", expected=f"{size} bytes more", found="its end")
+            parts.append(part)
+            start, size = start + len(part), size - len(part)
+        return b"".join(parts)
+
+    def _bytes(self, name: str, limit: int) -> bytes:
+        place = self._place(name, limit)
+        return self.read_at(place.start, place.size)
+
+    def _place(self, name: str, limit: int) -> _Place:
+        place = self._index().get(name)
+        if place is None:
+            raise VerificationError(f"{name} can't be read: it is not in the bundle")
+        if place.size > limit:
+            raise VerificationError(f"{name} is too large", expected=f"at most {limit} bytes", found=str(place.size))
+        return place
+
+    def _index(self) -> dict[str, _Place]:
+        if self._members is None:
+            self._members = self._looked_over()
+        return self._members
+
+    def _looked_over(self) -> dict[str, _Place]:
+        """Where each file lies. Everything but the contents is read, and is what the writer would write."""
+        members: dict[str, _Place] = {}
+        last, at = "", 0
+        block = self.read_at(0, BLOCK)
+        while block != END[:BLOCK]:
+            name, size = _named(block, at)
+            if name <= last:
+                raise VerificationError(
+                    "the files of the bundle are not in order", expected=f"after {last}", found=name
+                )
+            if len(members) == MAX_MEMBERS:
+                raise VerificationError(
+                    "the bundle holds too many files", expected=f"at most {MAX_MEMBERS}", found="more"
+                )
+            start = at + BLOCK
+            members[name] = _Place(start, size)
+            zeros = padding(size)
+            at = start + size + zeros
+            if at + len(END) > self._size:
+                raise VerificationError(
+                    "the bundle ends early", expected=f"the {size} bytes of {name}", found="its end"
+                )
+            ahead = self.read_at(at - zeros, zeros + BLOCK)
+            if any(ahead[:zeros]):
+                raise VerificationError(f"bytes other than zeros follow {name} in the bundle")
+            last, block = name, ahead[zeros:]
+        if self._size != at + len(END) or self.read_at(at, len(END)) != END:
+            raise VerificationError(
+                "the bundle does not end where it should",
+                expected=f"{at + len(END)} bytes",
+                found=f"{self._size} bytes",
+            )
+        return members
+
+
+def _named(block: bytes, at: int) -> tuple[str, int]:
+    """Name and size of a file from the block before it, which is at `at`."""
+    prefix, last = (block[part].rstrip(b"\0") for part in (_PREFIX, _NAME))
+    digits = block[_SIZE]
+    name = (prefix + b"/" * bool(prefix) + last).decode("latin-1")
+    if set(digits) <= _OCTAL and is_public(name):
+        size = int(digits, 8)
+        if header(name, size) == block:
+            return name, size
+    raise VerificationError(
+        f"the header at byte {at} is not one of a bundle",
+        expected="a public file of a run, in the one form that a bundle has",
+        found=repr(name[:100]),
+    )
+
+
+class _Part(io.RawIOBase):
+    """A file of the bundle, for reading from front to back."""
+
+    def __init__(self, bundle: BundleReader, place: _Place) -> None:
+        self._bundle = bundle
+        self._at = place.start
+        self._left = place.size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        data = self._bundle.read_at(self._at, min(len(view), self._left))
+        view[: len(data)] = data
+        self._at, self._left = self._at + len(data), self._left - len(data)
+        return len(data)

@@ -1,0 +1,68 @@
+"""Forgetting a run: its private folder is deleted, its evidence stays.
+
+What can still be done afterwards: verify the run, bundle it, and whatever its published files allow. What never can be done again: go on
+with it, prove another step, open one of its commitments (to publish its weights, or to show its gradients to an auditor).
+
+The marker is written first, and the lock is held. So a crash leaves a run that says it was forgotten, and forgetting it again deletes
+the rest. Files are unlinked, not overwritten: what a disk or a snapshot keeps of them is out of reach here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.run.files import Files, exists
+from zk_autograd.run.inventory import Condition, Secrets, kept_names, look_at
+from zk_autograd.run.layout import Layout
+from zk_autograd.run.lock import RunLock
+from zk_autograd.run.marker import mark_forgotten
+
+Advance = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """What forgetting would do. `begun` is when it was done or begun before, `remains` whether something is left to delete."""
+
+    condition: Condition
+    bytes: int
+    begun: str | None
+    remains: bool
+
+
+def plan(path: Path) -> Forgetting:
+    """What `forget` would do. UsageError if there is no run with a private folder at `path`."""
+    status = look_at(path)
+    if status.secrets is Secrets.ABSENT:
+        raise UsageError(f"{path} has no private folder: there is nothing to forget")
+    return Forgetting(status.condition, status.private_bytes, status.forgotten, bool(kept_names(Layout(path))))
+
+
+def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Advance) -> Forgetting:
+    """Deletes the private folder's contents, but for the lock and the marker; gives what it did.
+
+    `now` is the time in UTC, ISO 8601. RunError if a trainer is at work, something can't be deleted, or the run isn't finished and
+    `unfinished` doesn't say that it may be ended so: it can't be resumed then.
+    """
+    layout = Layout(path)
+    if not exists(layout.private):
+        return plan(path)  # raises
+    with RunLock(layout.lock):
+        found = plan(path)
+        if found.begun is None:
+            if found.condition is not Condition.FINISHED and not unfinished:
+                raise RunError(
+                    f"{path} is {found.condition.value}, and could never be resumed: finish it first, or add --force to give it up"
+                )
+            mark_forgotten(layout, now, files)
+        names = kept_names(layout)
+        for i, name in enumerate(names):
+            entry = layout.private / name
+            if entry.is_dir() and not entry.is_symlink():
+                files.remove_folder(entry)
+            else:
+                files.remove(entry)
+            advance("forget", i + 1, len(names))
+        return found
