@@ -190,6 +190,9 @@ class TracedFiles(Files):
     def write_atomic(self, path: Path, data: bytes, mode: int = 0o644) -> None:
         self._act("write", path, data, lambda: Files.write_atomic(self, path, data, mode))
 
+    def write_stream(self, path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> None:
+        self._act("write_stream", path, b"", lambda: Files.write_stream(self, path, chunks, mode))
+
     def append(self, path: Path, data: bytes) -> None:
         self._act("append", path, data, lambda: Files.append(self, path, data))
 
@@ -198,6 +201,9 @@ class TracedFiles(Files):
 
     def remove(self, path: Path) -> None:
         self._act("remove", path, b"", lambda: Files.remove(self, path))
+
+    def remove_folder(self, path: Path) -> None:
+        self._act("remove_folder", path, b"", lambda: Files.remove_folder(self, path))
 
     def _act(self, method: str, path: Path, data: bytes, write: Callable[[], None]) -> None:
         key = f"{method} {path.relative_to(self._root)}"

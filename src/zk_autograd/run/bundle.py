@@ -13,7 +13,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
@@ -113,8 +113,7 @@ class BundleReader:
 
     def leaves(self, limit: int = MAX_LOG, record_limit: int = MAX_RECORD) -> list[bytes]:
         """As RunReader's."""
-        place = self._place(f"{LOG}/{RECORDS}", limit)
-        with io.BufferedReader(_Part(self, place)) as file:
+        with self.opened(f"{LOG}/{RECORDS}", limit) as file:
             return split_leaves(file, limit, record_limit)
 
     def checkpoint(self) -> bytes:
@@ -149,6 +148,10 @@ class BundleReader:
     def names(self) -> list[str]:
         """Everything that is in the bundle, in order."""
         return list(self._index())
+
+    def opened(self, name: str, limit: int) -> BinaryIO:
+        """A file of the bundle of at most `limit` bytes, to be read from front to back."""
+        return io.BufferedReader(_Part(self, self._place(name, limit)))
 
     def read_at(self, start: int, size: int) -> bytes:
         """Exactly these bytes of the file. VerificationError if it ends before, or can't be read."""

@@ -62,10 +62,13 @@ class Files:
 
     def write_atomic(self, path: Path, data: bytes, mode: int = 0o644) -> None:
         """The file with these bytes and no others, or unchanged. `mode` is cut by the umask."""
-        self.write_stream(path, (data,), mode)
+        self._replace(path, (data,), mode)
 
     def write_stream(self, path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> None:
         """As `write_atomic`, for what does not fit in memory. The file is unchanged if making the chunks raises, too."""
+        self._replace(path, chunks, mode)
+
+    def _replace(self, path: Path, chunks: Iterable[bytes], mode: int) -> None:
         temporary = path.with_name(f".{path.name}.tmp")
         with _explained("written", path):
             try:

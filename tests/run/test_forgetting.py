@@ -1,0 +1,114 @@
+"""Forgetting a run: the evidence stays, what is private goes, and a crash in between is completed by the next time."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.run.test_inventory import abandoned, finished
+from tests.run.test_recovery import begin, resume
+from tests.run.trainer import FailingFiles, FaultyProver, TracedFiles, audit, train
+from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.run.files import Files
+from zk_autograd.run.forgetting import Forgetting, forget, plan
+from zk_autograd.run.inventory import Condition, Secrets, look_at
+
+NOW = "2026-02-03T04:05:06Z"
+LATER = "2026-03-04T05:06:07Z"
+
+
+def forgotten(run: Path, *, files: Files | None = None, unfinished: bool = False, now: str = NOW) -> Forgetting:
+    return forget(run, files or Files(lambda _: None), now=now, unfinished=unfinished, advance=lambda *_: None)
+
+
+def test_the_evidence_stays_and_nothing_private_does(tmp_path: Path) -> None:
+    run = finished(tmp_path / "run")
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.parent.name in ("log", "proofs", "model")}
+    (run / "private" / "segments" / "link").symlink_to(tmp_path)
+    (run / "private" / "other").symlink_to(tmp_path)
+    (tmp_path / "kept").touch()
+    done = forgotten(run)
+    assert (done.condition, done.begun, done.remains) == (Condition.FINISHED, None, True)
+    assert sorted(os.listdir(run / "private")) == ["forgotten", "lock"]
+    assert {path: path.read_bytes() for path in before} == before
+    assert (tmp_path / "kept").exists()  # a link was removed, not followed
+    assert audit(run, FaultyProver()).close is not None
+    status = look_at(run)
+    assert (status.condition, status.secrets, status.forgotten) == (Condition.FINISHED, Secrets.FORGOTTEN, NOW)
+
+
+def test_a_forgotten_run_says_so_when_it_is_resumed(tmp_path: Path) -> None:
+    run = abandoned(tmp_path / "run", 5, drain=4)
+    forgotten(run, unfinished=True)
+    with pytest.raises(RunError, match=f"run was forgotten on {NOW}: its gradients, states and salts are deleted"):
+        resume(run)
+    assert look_at(run).condition is Condition.UNFINISHED
+
+
+def test_an_unfinished_run_is_not_forgotten_unless_told(tmp_path: Path) -> None:
+    run = abandoned(tmp_path / "run", 5)
+    with pytest.raises(RunError, match="is unfinished, and could never be resumed: finish it first, or add --force"):
+        forgotten(run)
+    resumed = resume(run)
+    assert resumed.step == 5
+    resumed.abandon()
+
+
+def test_a_run_in_use_is_not_forgotten(tmp_path: Path) -> None:
+    writer = begin(tmp_path / "run", Files(lambda _: None))
+    with pytest.raises(RunError, match="is being written by another trainer"):
+        forgotten(tmp_path / "run", unfinished=True)
+    train(writer, 3)
+    writer.close()
+    forgotten(tmp_path / "run")
+
+
+def test_a_run_without_a_private_folder_has_nothing_to_forget(tmp_path: Path) -> None:
+    (tmp_path / "run" / "log").mkdir(parents=True)
+    for path in (tmp_path / "run", tmp_path / "missing"):
+        with pytest.raises(UsageError, match=r"nothing to forget|there is no run"):
+            forgotten(path)
+    assert not (tmp_path / "run" / "private").exists()
+
+
+@pytest.mark.parametrize("way", ["lost", "kept"])
+def test_whichever_write_fails_the_next_time_completes_it(tmp_path: Path, way: str) -> None:
+    traced = TracedFiles(tmp_path / "traced")
+    forgotten(finished(tmp_path / "traced"), files=traced)
+    assert traced.done == [
+        "write private/forgotten #0",
+        "remove private/close #0",
+        "remove private/header #0",
+        "remove_folder private/segments #0",
+    ]
+    for n, write in enumerate(traced.done):
+        run = finished(tmp_path / str(n))
+        with pytest.raises(RunError, match="failed and was"):
+            forgotten(run, files=FailingFiles(run, write, way))
+        begun = NOW if n or way == "kept" else None
+        assert look_at(run).forgotten == begun
+        assert look_at(run).condition is Condition.FINISHED
+        done = forgotten(run, now=LATER)
+        assert done.begun == begun
+        assert done.remains == (write != traced.done[-1] or way == "lost")
+        assert sorted(os.listdir(run / "private")) == ["forgotten", "lock"]
+        assert look_at(run).forgotten == (begun or LATER)
+
+
+def test_a_half_forgotten_unfinished_run_is_completed_without_being_told_again(tmp_path: Path) -> None:
+    run = abandoned(tmp_path / "run", 5)
+    with pytest.raises(RunError, match="failed and was"):
+        forgotten(run, files=FailingFiles(run, "remove private/header #0", "lost"), unfinished=True)
+    with pytest.raises(RunError, match="was forgotten on"):
+        resume(run)
+    assert forgotten(run).begun == NOW
+    again = plan(run)
+    assert (again.begun, again.remains) == (NOW, False)
+
+
+def test_a_marker_that_cannot_be_read_is_no_marker(tmp_path: Path) -> None:
+    run = finished(tmp_path / "run")
+    (run / "private" / "forgotten").write_bytes(b'{"format":"zk-autograd/forgotten/v9","on":"today"}')
+    for use in (look_at, resume, forgotten):
+        with pytest.raises(RunError, match="forgotten is not what forgetting a run leaves"):
+            use(run)
