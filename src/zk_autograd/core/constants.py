@@ -1,7 +1,7 @@
 """The integer constants of every step, defined to the last bit from the hyper-parameters. No floats.
 
 A trainer and a verifier compute these independently and must agree in every bit. Hyper-parameters are
-decimals, read exactly. With `round(x)` = floor(x + 1/2), exact rationals, and t = 1, 2, 3 ...:
+decimals, read exactly; lr_t is the run's schedule's (`schedules`), or the one that is recorded. With `round(x)` = floor(x + 1/2), exact rationals, and t = 1, 2, 3 ...:
 
 Adam and AdamW, per run
 
@@ -47,6 +47,7 @@ from zk_autograd.core.decimals import decimal_text, round_half_up
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import GRADIENT_BITS, K_RANGE, SHIFT, WEIGHT_BITS
 from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper, require_fit, require_not_negative
+from zk_autograd.core.schedules import CONSTANT, Schedule
 
 COEFFICIENT_ONE = 2**SHIFT
 ADAM_LR_BOUND = 2**30
@@ -131,11 +132,12 @@ class AdamSequence:
     both powers are 0.
     """
 
-    def __init__(self, hyper: AdamHyper, k: int) -> None:
+    def __init__(self, hyper: AdamHyper, k: int, schedule: Schedule = CONSTANT) -> None:
         """Raises VerificationError for hyper-parameters and a k that no step could use."""
         _require_k(k)
         self.hyper = hyper
         self.k = k
+        self.schedule = schedule
         self._c1 = _complement("beta1", hyper.beta1)
         self._c2 = _complement("beta2", hyper.beta2)
         self._beta1 = COEFFICIENT_ONE - self._c1
@@ -145,13 +147,13 @@ class AdamSequence:
         _derive("E", self._eps_units(_ONE), 1, EPS_BOUND - 1, "eps", hyper.eps, "lower eps or grad_scale")
 
     def at(self, t: int, lr: Fraction | None = None) -> AdamConstants:
-        """The constants of step `t` >= 1 with that step's learning rate (default: `hyper.lr`).
+        """The constants of step `t` >= 1 with that step's learning rate (default: the schedule's).
 
         Raises VerificationError if one of them leaves its range.
         """
-        lr = self.hyper.lr if lr is None else lr
-        decay = _decay(lr, self.hyper.weight_decay)
         correction = self.bias_correction(t)
+        lr = self.schedule.rate(self.hyper.lr, t) if lr is None else lr
+        decay = _decay(lr, self.hyper.weight_decay)
         rate = round_half_up(lr * correction.ratio * 2**WEIGHT_BITS / _ONE)
         advice = "lower lr: with the bias corrections of this step it must stay below 1/4"
         _derive(f"LR of step {t}", rate, 0, ADAM_LR_BOUND - 1, "lr", lr, advice)
@@ -200,24 +202,25 @@ class AdamSequence:
 class SgdSequence:
     """The constants of steps 1, 2, 3 ... of a run of SGD, with momentum or Nesterov's."""
 
-    def __init__(self, hyper: SgdHyper, k: int, s: int) -> None:
+    def __init__(self, hyper: SgdHyper, k: int, s: int, schedule: Schedule = CONSTANT) -> None:
         """Raises VerificationError for hyper-parameters, a k or an s that no step could use."""
         _require_k(k)
         _require_s(s)
         self.hyper = hyper
         self.k = k
         self.s = s
+        self.schedule = schedule
         mu = round_half_up(hyper.momentum * COEFFICIENT_ONE)
         advice = "it must be at least 0 and below 1 - 2^-16"
         self._mu = _derive("mu", mu, 0, COEFFICIENT_ONE - 1, "momentum", hyper.momentum, advice)
 
     def at(self, t: int, lr: Fraction | None = None) -> SgdConstants:
-        """The constants of step `t` >= 1 with that step's learning rate (default: `hyper.lr`).
+        """The constants of step `t` >= 1 with that step's learning rate (default: the schedule's).
 
         Raises VerificationError if one of them leaves its range.
         """
         _require("the number of a step", t, 1, None)
-        lr = self.hyper.lr if lr is None else lr
+        lr = self.schedule.rate(self.hyper.lr, t) if lr is None else lr
         decay = _decay(lr, self.hyper.weight_decay)
         advice = f"lower lr, raise grad_scale, or use s = {COARSE_S} from the run's first step"
         rate = _sgd_rate(lr, self.k, self.s)
@@ -236,7 +239,9 @@ class SgdSequence:
 ConstantsSequence: TypeAlias = AdamSequence | SgdSequence
 
 
-def constants_sequence(rule: Rule, hyper: Hyper, k: int, s: int | None = None) -> ConstantsSequence:
+def constants_sequence(
+    rule: Rule, hyper: Hyper, k: int, s: int | None = None, schedule: Schedule = CONSTANT
+) -> ConstantsSequence:
     """The constants of a run. `s` is given for the SGD rules, and None for Adam and AdamW.
 
     Raises VerificationError for hyper-parameters of another rule, or that the rule can't use.
@@ -245,10 +250,10 @@ def constants_sequence(rule: Rule, hyper: Hyper, k: int, s: int | None = None) -
     if isinstance(hyper, AdamHyper):
         if s is not None:
             raise VerificationError(f"the rule {rule.value} has no s", expected="none", found=str(s))
-        return AdamSequence(hyper, k)
+        return AdamSequence(hyper, k, schedule)
     if s is None:
         raise VerificationError(f"the rule {rule.value} needs an s", expected="30 or 15", found="none")
-    return SgdSequence(hyper, k, s)
+    return SgdSequence(hyper, k, s, schedule)
 
 
 def choose_s(max_lr: Fraction, k: int) -> int:

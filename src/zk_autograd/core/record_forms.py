@@ -38,6 +38,8 @@ from zk_autograd.core.records import (
     header_digest,
     hyper_names,
 )
+from zk_autograd.core.schedules import MAX_TEXT
+from zk_autograd.core.schedules import parse as parse_schedule
 
 
 def to_bytes(record: Record) -> bytes:
@@ -165,6 +167,15 @@ def _shape(fields: Fields) -> tuple[int, ...]:
     return tuple(v.integer(0, MAX_PARAMETERS) for v in fields.array("shape", max_items=32))
 
 
+def _schedule(text: str) -> str:
+    schedule = parse_schedule(text)
+    if schedule is not None and schedule.text != text:
+        raise VerificationError(
+            "the schedule is not in its canonical form", expected=repr(schedule.text), found=repr(text)
+        )
+    return text
+
+
 def _read_header(f: Fields) -> Header:
     f.choice("format", (FORMAT,))
     rule = Rule(f.choice("rule", tuple(r.value for r in Rule)))
@@ -221,7 +232,7 @@ def _read_header(f: Fields) -> Header:
         package=f.text("package", max_len=100),
         rule=rule,
         grad_scale=f.integer("grad_scale", -100, 100),
-        schedule=f.choice("schedule", ("constant", "recorded")),
+        schedule=_schedule(f.text("schedule", max_len=MAX_TEXT)),
         groups=tuple(groups),
         parameters=tuple(parameters),
         unproved=tuple(unproved),
@@ -275,7 +286,7 @@ def _read_segment(f: Fields, h: Header) -> Segment:
     first = f.integer("first", 1, MAX_STEP)
     last = f.integer("last", first, first + h.prover.steps - 1)
     steps = last - first + 1
-    recorded = steps if h.schedule == "recorded" else 0
+    recorded = steps if h.declared is None else 0
     proofs = 0 if h.prover.backend == "none" else blocks
     claimed = f.object("claimed")
     loss = tuple(v.text(max_len=60, min_len=0) for v in claimed.array("loss", max_items=steps))

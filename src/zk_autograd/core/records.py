@@ -17,6 +17,7 @@ from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
 from zk_autograd.core.rules import state_names
+from zk_autograd.core.schedules import CONSTANT, Schedule, parse
 
 FORMAT = "zk-autograd/run/v0"
 MAX_RECORD = 64 * 2**20
@@ -105,7 +106,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Leaf 0."""
+    """Leaf 0. `schedule` is a text of `core.schedules`."""
 
     run: bytes
     package: str
@@ -131,11 +132,18 @@ class Header:
     def states(self) -> tuple[str, ...]:
         return state_names(self.rule)
 
+    @property
+    def declared(self) -> Schedule | None:
+        """The schedule that is declared for every group; None if the records hold the rates."""
+        return parse(self.schedule)
+
     def sequence(self, group: int) -> ConstantsSequence:
-        """The constants of a group's steps. Raises VerificationError for hyper-parameters that the rule can't use."""
+        """The constants of a group's steps. Raises VerificationError for hyper-parameters that the rule can't use.
+
+        With recorded rates each step must be asked for with its own."""
         chosen = self.groups[group]
         hyper = hyper_of(self.rule, dict(chosen.hyper))
-        return constants_sequence(self.rule, hyper, self.grad_scale, chosen.s or None)
+        return constants_sequence(self.rule, hyper, self.grad_scale, chosen.s or None, self.declared or CONSTANT)
 
 
 StateCommitments: TypeAlias = dict[str, tuple[bytes, ...]]

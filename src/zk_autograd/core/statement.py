@@ -52,7 +52,7 @@ class StatementBuilder:
     def constants(self, group: int, first: int, last: int, lr: Sequence[Sequence[str]]) -> tuple[StepConstants, ...]:
         """The constants of steps `first` .. `last` of a group, filled up with no-ops to the prover's segment length.
 
-        `lr` holds a decimal for each step and group if the schedule is recorded, and is empty if not.
+        `lr` holds a decimal for each step and group if the rates are recorded, and is empty if the header declares a schedule.
         """
         sequence = self._sequences[group]
         rates: list[Fraction | None] = [parse_decimal(step[group], "lr") for step in lr] or [None] * (last - first + 1)

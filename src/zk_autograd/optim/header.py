@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from zk_autograd import __version__
-from zk_autograd.core.constants import choose_s
+from zk_autograd.core.constants import ConstantsSequence, choose_s
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved
+from zk_autograd.core.schedules import RECORDED
 from zk_autograd.optim.options import SGD_RULES, GroupOptions
 
 NO_DATA = Data(root=b"", count=0, sampler="unspecified", batch_size=0, seed=b"")
@@ -17,10 +18,13 @@ NO_DATA = Data(root=b"", count=0, sampler="unspecified", batch_size=0, seed=b"")
 
 RUN_ID_BYTES = 16
 
+WALKED_STEPS = 100_000
+"""Of a run whose lr comes close to the bounds, the steps that are looked at before the first one; later ones are refused when they come."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeaderParts:
-    """What is known before the first step. `schedule` is "recorded" or "constant"; `keys` are public keys in C2SP's form.
+    """What is known before the first step. `schedule` is a canonical text of `core.schedules`; `keys` are public keys in C2SP's form.
 
     `expected_steps` is how many steps there will be, if that is known: not a part of the header, but a reason to refuse it.
     """
@@ -45,7 +49,7 @@ class HeaderParts:
             package=__version__,
             rule=self.rule,
             grad_scale=grad_scale,
-            schedule=str(self.schedule),
+            schedule=self.schedule,
             groups=tuple(Group(g.texts(), s) for g, s in zip(groups, shifts, strict=True)),
             parameters=self.parameters,
             unproved=self.unproved,
@@ -57,12 +61,11 @@ class HeaderParts:
             keys=self.keys,
         )
         try:
-            # Adam's bias corrections are largest at an end of the run: an lr that fits both ends fits all of it.
-            ends = (1, self.expected_steps or 1) if self.schedule == "constant" else (1,)
             for group in range(len(groups)):
                 sequence = header.sequence(group)
-                for t in ends:
-                    sequence.at(t)
+                sequence.at(1)
+                if self.schedule != RECORDED and self.expected_steps is not None:
+                    _require_all(sequence, self.expected_steps)
         except VerificationError as error:  # of a stranger's header; here the numbers are the caller's own
             raise UsageError(str(error)) from error
         return header
@@ -72,8 +75,8 @@ class HeaderParts:
 
         A recorded lr may be another by now; blocks, prover, keys and data are taken from the old header.
         """
-        fixed = [{n: t for n, t in g.hyper if n != "lr" or self.schedule == "constant"} for g in header.groups]
-        wanted = [{n: t for n, t in g.texts() if n != "lr" or self.schedule == "constant"} for g in groups]
+        fixed = [{n: t for n, t in g.hyper if n != "lr" or self.schedule != RECORDED} for g in header.groups]
+        wanted = [{n: t for n, t in g.texts() if n != "lr" or self.schedule != RECORDED} for g in groups]
         pairs = {
             "rule": (header.rule.value, self.rule.value),
             "schedule": (header.schedule, self.schedule),
@@ -97,6 +100,18 @@ def shifts_of(rule: Rule, largest_lr: Sequence[Fraction], grad_scale: int) -> tu
         return tuple(choose_s(lr, grad_scale) if rule in SGD_RULES else 0 for lr in largest_lr)
     except VerificationError as error:
         raise UsageError(str(error)) from error
+
+
+def _require_all(sequence: ConstantsSequence, last: int) -> None:
+    """VerificationError if a step of 1 .. `last` has a constant out of range, as far as that is cheap to say."""
+    try:
+        # Adam's bias corrections are largest at an end of the run, and a schedule is largest with the whole lr: where that fits both
+        # ends, everything fits.
+        for t in (1, last):
+            sequence.at(t, sequence.hyper.lr)
+    except VerificationError:
+        for t in (*range(1, min(last, WALKED_STEPS)), last):
+            sequence.at(t)
 
 
 def blocks_of(parameters: Sequence[Parameter], capacity: int) -> tuple[Block, ...]:

@@ -26,7 +26,7 @@ from zk_autograd.optim.note import Note, batch_digest, loss_text
 from zk_autograd.optim.options import Number, check_names, choose_rule, exact, read_options
 from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 from zk_autograd.optim.proving import backend_for_new_run, require_provable
-from zk_autograd.optim.schedule import named_schedule, place
+from zk_autograd.optim.schedule import canonical, place
 from zk_autograd.optim.trajectory import CoarseEps, Trajectory
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.names import DEFAULT_PROVER
@@ -51,7 +51,9 @@ class ZKOptimizer(torch.optim.Optimizer):
     * `rule`: "sgd" (with a momentum "sgd-momentum", with nesterov "sgd-nesterov"), "adam" or "adamw";
     * `grad_scale`: gradients are multiplied by 2^`grad_scale` before they are rounded to multiples of 2^-28, and saturate beyond +-4; "auto" chooses it at
       the first step from the gradients there;
-    * `schedule`: "recorded" lets a scheduler change lr and records what it was, "constant" refuses a change;
+    * `schedule`: "recorded" lets a scheduler of torch change lr and records what it was; "constant", "step:every=30,factor=0.1",
+      "linear:steps=100,end=0" or "cosine:steps=100,end=0", each with ",warm_up=10" if wanted, is declared in the header, so that an auditor
+      recomputes it: `param_groups` then shows the lr of the next step, and a change of it is refused (`core.schedules` has the formulas);
     * `max_lr`: the largest lr that will be set, where no scheduler of torch says it; it chooses SGD's number format;
     * `run`: a directory to be made, or None to train without a record; `resume`: go on with the run that is there;
     * `prover`: "native" (the default), "ezkl", "none" (salted hashes, nothing proved), or a backend; `srs`: file or digest of EZKL's SRS (default: the
@@ -123,7 +125,7 @@ class ZKOptimizer(torch.optim.Optimizer):
         parts = HeaderParts(
             rule=chosen,
             parameters=manifest.parameters,
-            schedule=named_schedule(schedule),
+            schedule=canonical(schedule),
             unproved=unproved_tensors(unproved, manifest.tensors, frozen),
             data=data,
             model_code=model_code,
@@ -150,6 +152,7 @@ class ZKOptimizer(torch.optim.Optimizer):
             sizes = [manifest.group_size(i) for i in range(len(groups))]
             backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps, Path(run), preset)
             self._trajectory.record(recording.NewRun(Path(run), backend, signers, on_event))
+        self._show_lr()
 
     @property
     def steps(self) -> int:
@@ -232,6 +235,7 @@ class ZKOptimizer(torch.optim.Optimizer):
         if loss is not None and not note.loss:
             note = replace(note, loss=loss_text(loss))
         self._trajectory.advance(self.param_groups, note)
+        self._show_lr()
         return loss
 
     def state_dict(self) -> dict[str, Any]:
@@ -256,6 +260,7 @@ class ZKOptimizer(torch.optim.Optimizer):
         trajectory.restore(loaded)
         for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
             group.update({name: value for name, value in saved.items() if name not in ("params", "param_names")})
+        self._show_lr()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Takes the gradients away, or fills them with zeros in place."""
@@ -273,6 +278,10 @@ class ZKOptimizer(torch.optim.Optimizer):
         # Not the base class's, as in zero_grad; what it would check was checked.
         names, tensors = zip(*param_group["params"], strict=True)
         self.param_groups.append({**param_group, "params": list(tensors), "param_names": list(names)})
+
+    def _show_lr(self) -> None:
+        for group, lr in zip(self.param_groups, self._trajectory.next_lr or (), strict=False):
+            group["lr"] = lr
 
     def close(self, artefacts: Mapping[str, bytes] | None = None) -> None:
         """Proves what is left, publishes the weights if asked for, and closes the run; the record lists `artefacts`, SHA-256 by name.

@@ -17,17 +17,19 @@ from zk_autograd.core.records import hyper_names
 from zk_autograd.core.rules import State, state_names
 from zk_autograd.optim.options import GroupOptions, exact
 from zk_autograd.optim.parameters import Manifest
+from zk_autograd.optim.schedule import canonical
 
-FORMAT = "zk-autograd/state/v0"
+FORMAT = "zk-autograd/state/v1"
 KEY = "zk_autograd"
 
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """An optimizer after `step` steps. `grad_scale` and `shifts` (s of each group, 0 for none) are None before the first one has fixed
+    """An optimizer after `step` steps, which are all that a schedule goes by. `grad_scale` and `shifts` (s of each group, 0 for none) are None before the first one has fixed
     them."""
 
     rule: Rule
+    schedule: str
     step: int
     groups: tuple[GroupOptions, ...]
     state: State
@@ -51,6 +53,7 @@ def described(saved: SavedState, manifest: Manifest) -> dict[str, object]:
     return {
         "format": FORMAT,
         "rule": saved.rule.value,
+        "schedule": saved.schedule,
         "step": saved.step,
         "names": [p.name for p in manifest.parameters],
         "hyper": [dict(g.texts()) for g in saved.groups],
@@ -82,7 +85,7 @@ def restored(state_dict: Mapping[str, object], rule: Rule, manifest: Manifest) -
     )
     state = {name: _vector(name, parts, manifest) for name in state_names(rule)}
     shifts = None if own["s"] is None else tuple(own["s"])
-    return SavedState(rule, own["step"], groups, state, own["grad_scale"], shifts)
+    return SavedState(rule, canonical(own["schedule"]), own["step"], groups, state, own["grad_scale"], shifts)
 
 
 def _vector(name: str, parts: Mapping[object, object], manifest: Manifest) -> IntArray:

@@ -1,33 +1,30 @@
-"""Learning rates from step to step: what a scheduler may change between two steps, and what nobody may.
+"""Learning rates from step to step: who sets them, and what nobody may change.
 
-A scheduler of torch.optim writes floats to `param_groups`. With the schedule `recorded` each step's record holds the lr it found there;
-with `constant` a change is refused. Every other hyper-parameter stands in the header, and a change of it is refused in any case.
+A declared schedule (`core.schedules`) sets lr itself: `param_groups` shows, as a float, the lr of the next step, and a change of it is
+refused. With the schedule `recorded` a scheduler of torch.optim writes there, and each step's record holds the lr it found. Every other
+hyper-parameter stands in the header, and a change of it is refused in any case.
 """
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from fractions import Fraction
 
-from zk_autograd.core.errors import UsageError
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.schedules import CONSTANT, RECORDED, Schedule, parse
 from zk_autograd.optim.options import Exact, GroupOptions, exact
 
 _PLANNED = ("initial_lr", "max_lr")
 """Where torch's schedulers write the lr that they will come to."""
 
 
-class Schedule(StrEnum):
-    """Where a step's learning rate comes from; the values are those of a run's header."""
-
-    CONSTANT = "constant"
-    RECORDED = "recorded"
-
-
-def named_schedule(name: str) -> Schedule:
-    """The schedule of that name. UsageError if there is none."""
+def canonical(text: object) -> str:
+    """The form of a schedule's text that a header holds. UsageError if it is none."""
+    if not isinstance(text, str):
+        raise UsageError(f'the schedule is a {type(text).__name__}; give a text such as "cosine:steps=100"')
     try:
-        return Schedule(name)
-    except ValueError:
-        raise UsageError(f'schedule is {name!r}; it is "recorded" or "constant"') from None
+        schedule = parse(text)
+    except VerificationError as error:
+        raise UsageError(str(error)) from error
+    return RECORDED if schedule is None else schedule.text
 
 
 def place(group: int) -> str:
@@ -38,7 +35,8 @@ def place(group: int) -> str:
 def largest_lr(
     groups: Sequence[GroupOptions], param_groups: Sequence[Mapping[str, object]], announced: Exact | None
 ) -> list[Fraction]:
-    """For each group the largest lr known so far: its own, the one `announced`, and the one its scheduler will come to."""
+    """For each group the largest lr known so far: its own, which no declared schedule exceeds, the one `announced`, and the one its
+    scheduler will come to."""
     largest = []
     for index, (options, group) in enumerate(zip(groups, param_groups, strict=True)):
         planned = [exact(group[n], f"{n} of {place(index)}") for n in _PLANNED if n in group]
@@ -47,10 +45,32 @@ def largest_lr(
     return largest
 
 
+def scheduled_lr(groups: Sequence[GroupOptions], schedule: Schedule, t: int) -> list[float]:
+    """What `param_groups` shows before step `t`: the float nearest to each group's rate."""
+    return [float(schedule.rate(options.values["lr"].fraction, t)) for options in groups]
+
+
+def settled(
+    groups: Sequence[GroupOptions], param_groups: Sequence[Mapping[str, object]], schedule: Schedule | None
+) -> tuple[GroupOptions, ...]:
+    """The hyper-parameters with which a run begins: what `param_groups` holds before step 1.
+
+    A schedule under which lr changes has its lr from the optimizer's arguments alone: UsageError if `param_groups` says another by now.
+    """
+    begun = []
+    for index, (options, group) in enumerate(zip(groups, param_groups, strict=True)):
+        seen = dict(group)
+        if schedule is not None and schedule != CONSTANT:
+            _require_scheduled(options, group, schedule, 1, index)
+            seen["lr"] = options.values["lr"].value
+        begun.append(options.seen_in(seen, place(index)))
+    return tuple(begun)
+
+
 def rates(
-    groups: Sequence[GroupOptions], param_groups: Sequence[Mapping[str, object]], schedule: Schedule
+    groups: Sequence[GroupOptions], param_groups: Sequence[Mapping[str, object]], schedule: Schedule | None, t: int
 ) -> tuple[str, ...]:
-    """The next step's lr of each group as decimals, or nothing if the schedule is constant.
+    """The lr of each group at step `t` as decimals, or nothing if the schedule is declared.
 
     `groups` is what the run began with. Raises UsageError for a hyper-parameter that may not differ from it and does.
     """
@@ -58,17 +78,24 @@ def rates(
     for index, (options, group) in enumerate(zip(groups, param_groups, strict=True)):
         for name, value in options.for_torch().items():
             now = group.get(name)
-            if (tuple(now) if isinstance(now, list) else now) == value:
-                continue
-            if name != "lr":
+            if name != "lr" and (tuple(now) if isinstance(now, list) else now) != value:
                 raise UsageError(
                     f"{name} of {place(index)} was changed from {value} to {now}, but a run has one {name} from its first step to its "
                     "last; only lr may change (for torch's OneCycleLR and CyclicLR: cycle_momentum=False)"
                 )
-            if schedule is Schedule.CONSTANT:
-                raise UsageError(
-                    f"lr of {place(index)} was changed from {value} to {now}, but the schedule is constant: make the optimizer with "
-                    'schedule="recorded", which records the lr of every step'
-                )
-        found.append(options.seen_in(group, place(index)).values["lr"].text)
-    return tuple(found) if schedule is Schedule.RECORDED else ()
+        if schedule is None:
+            found.append(options.seen_in(group, place(index)).values["lr"].text)
+        else:
+            _require_scheduled(options, group, schedule, t, index)
+    return tuple(found)
+
+
+def _require_scheduled(
+    options: GroupOptions, group: Mapping[str, object], schedule: Schedule, t: int, index: int
+) -> None:
+    (wanted,) = scheduled_lr([options], schedule, t)
+    if group.get("lr") != wanted:
+        raise UsageError(
+            f"lr of {place(index)} was changed from {wanted} to {group.get('lr')}, but the schedule {schedule.text} sets it: take "
+            'the scheduler away, or make the optimizer with schedule="recorded", which records the lr of every step'
+        )

@@ -12,13 +12,14 @@ from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.core.rules import State, initial_state
+from zk_autograd.core.schedules import parse
 from zk_autograd.optim import gradients, recording
 from zk_autograd.optim.header import HeaderParts, shifts_of
 from zk_autograd.optim.note import Note
 from zk_autograd.optim.options import Exact, GroupOptions
 from zk_autograd.optim.parameters import Manifest
 from zk_autograd.optim.saved_state import SavedState
-from zk_autograd.optim.schedule import Schedule, largest_lr, place, rates
+from zk_autograd.optim.schedule import largest_lr, place, rates, scheduled_lr, settled
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.events import Listener
 from zk_autograd.run.writer import RunWriter
@@ -54,6 +55,7 @@ class Trajectory:
         self.saturated = 0
         self._groups = groups
         self._parts = parts
+        self._schedule = parse(parts.schedule)
         self._grad_scale = grad_scale
         self._announced_lr = announced_lr
         self._keeper: recording.Keeper | None = None
@@ -104,6 +106,11 @@ class Trajectory:
         """What the loop said with the last step; in a resumed run, with the last one recorded."""
         return b"" if self._keeper is None else self._keeper.loop_state
 
+    @property
+    def next_lr(self) -> list[float] | None:
+        """Each group's lr of the next step, for `param_groups`; None if the schedule is recorded, so that it is set there."""
+        return None if self._schedule is None else scheduled_lr(self._groups, self._schedule, self.steps + 1)
+
     def require_ours(self) -> None:
         """Raises UsageError if the run is closed, or a weight isn't what the last step made it."""
         if self._closed:
@@ -119,16 +126,14 @@ class Trajectory:
         if self._keeper is not None:
             return self._keeper
         self.require_ours()
-        self._groups = tuple(
-            o.seen_in(g, place(i)) for i, (o, g) in enumerate(zip(self._groups, param_groups, strict=True))
-        )
+        self._groups = settled(self._groups, param_groups, self._schedule)
         scale = gradients.suitable_scale(self.manifest) if self._grad_scale is None else self._grad_scale
         header = self._header(param_groups, scale)
         keeper: recording.Keeper = recording.InMemory(header, self.state, self.steps)
         if self._new_run is not None:
             if gradients.present(self.manifest):  # a first step that is out of range leaves no directory behind
                 G, _ = gradients.quantized(self.manifest, scale)
-                keeper.append(G, lr=rates(self._groups, param_groups, Schedule(header.schedule)))
+                keeper.append(G, lr=rates(self._groups, param_groups, self._schedule, 1))
             keeper = self._writer = self._new_run.begin(header, self.state["W"])
         self._keeper = keeper
         _warn_of_eps(header)
@@ -138,7 +143,7 @@ class Trajectory:
         """One step from the gradients of the model's parameters, whose weights are written. Raises as `ZKOptimizer.step`."""
         keeper = self.start(param_groups)
         self.require_ours()
-        lr = rates(self._groups, param_groups, Schedule(keeper.header.schedule))
+        lr = rates(self._groups, param_groups, self._schedule, self.steps + 1)
         G, saturated = gradients.quantized(self.manifest, keeper.header.grad_scale)
         self.state = keeper.append(
             G, lr=lr, loss=note.loss, saturated=saturated, batch=note.batch, loop_state=note.loop_state
@@ -151,7 +156,7 @@ class Trajectory:
         """What `restore` goes on from."""
         header = self.header
         scale, shifts = (None, None) if header is None else (header.grad_scale, tuple(g.s for g in header.groups))
-        return SavedState(self._parts.rule, self.steps, self._groups, self.state, scale, shifts)
+        return SavedState(self._parts.rule, self._parts.schedule, self.steps, self._groups, self.state, scale, shifts)
 
     def require_unrecorded(self) -> None:
         """Raises UsageError if the steps are recorded, so that no other state can be taken over."""
@@ -164,6 +169,8 @@ class Trajectory:
     def restore(self, loaded: SavedState) -> None:
         """Goes on from a state over the same manifest, and writes its weights to the model."""
         self.require_unrecorded()
+        self._parts = replace(self._parts, schedule=loaded.schedule)
+        self._schedule = parse(loaded.schedule)
         keeper = None
         if loaded.grad_scale is not None and loaded.shifts is not None:
             header = self._parts.complete(loaded.groups, loaded.shifts, loaded.grad_scale)
