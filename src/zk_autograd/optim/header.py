@@ -10,7 +10,7 @@ from zk_autograd.core.constants import ConstantsSequence, choose_s
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved
-from zk_autograd.core.schedules import RECORDED
+from zk_autograd.core.schedules import CONSTANT, RECORDED
 from zk_autograd.optim.options import SGD_RULES, GroupOptions
 
 NO_DATA = Data(root=b"", count=0, sampler="unspecified", batch_size=0, seed=b"")
@@ -110,6 +110,8 @@ def _require_all(sequence: ConstantsSequence, last: int) -> None:
         for t in (1, last):
             sequence.at(t, sequence.hyper.lr)
     except VerificationError:
+        if sequence.schedule == CONSTANT:
+            raise
         for t in (*range(1, min(last, WALKED_STEPS)), last):
             sequence.at(t)
 
