@@ -84,11 +84,12 @@ def test_unfinished_run(tmp_path: Path) -> None:
     assert said(judge(run, tmp_path / "2"), "unfinished run: no close record")
 
 
-def test_artefacts_are_not_read(tmp_path: Path) -> None:
+def test_what_the_trainers_own_files_say_is_the_trainers_word(tmp_path: Path) -> None:
     run = honest()
+    assert not said(judge(run, tmp_path / "1"), "what the trainer's own files say")
     assert run.close is not None
-    run.close = replace(run.close, artefacts=(("environment.json", bytes(32)),))
-    assert said(judge(run, tmp_path), "the trainer's own files that the close record names by hash were not read: 1")
+    run.close = replace(run.close, artefacts=(("of-the-trainers-own.txt", bytes(32)),))
+    assert said(judge(run, tmp_path / "2"), "what the trainer's own files say")
 
 
 def test_failed_report_has_no_limits(tmp_path: Path) -> None:

@@ -34,6 +34,12 @@ class RunFiles(Protocol):
 
     def model_file(self, name: str, limit: int = ...) -> bytes: ...
 
+    def artefact_names(self) -> list[str]:
+        """Which of the trainer's own files (layout.ARTEFACTS) are there, in that order."""
+        ...
+
+    def artefact(self, name: str, limit: int = ...) -> bytes: ...
+
 
 class Commitments(Protocol):
     """The commitments that a valid proof speaks of."""

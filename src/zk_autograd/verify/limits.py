@@ -66,7 +66,7 @@ def _outside(log: Log) -> list[str]:
         lines.append("unfinished run: no close record, so nothing says that the trainer stopped here")
     elif log.close.artefacts:
         lines.append(
-            f"the trainer's own files that the close record names by hash were not read: {len(log.close.artefacts)}"
+            "what the trainer's own files say (environment, configuration, log of the training) is the trainer's word"
         )
     return lines
 

@@ -28,6 +28,7 @@ from zk_autograd.core.errors import RangeError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.formats import IntArray, dequantize_weight
 from zk_autograd.core.records import SALT_BYTES, Close, Header, Log
+from zk_autograd.run.hashes import weights_hash
 from zk_autograd.verify.evidence import Missing, Progress, RunFiles
 from zk_autograd.verify.report import Finding, Status
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
@@ -45,14 +46,14 @@ _TENSOR_HEADER = 1000
 """Bytes of a safetensors header for a tensor besides its name: type, offsets and at most 32 lengths."""
 
 
-def check_model(log: Log, files: RunFiles, basis: Basis, progress: Progress) -> Finding:
-    """Step 10."""
+def check_model(log: Log, files: RunFiles, basis: Basis, progress: Progress) -> tuple[Finding, bytes | None]:
+    """Step 10's finding, and the hash of the published integers (run.hashes) if there are any."""
     close = log.close
     if close is None or not close.model:
         why = "no close record" if close is None else "the close record names no model"
         left = files.model_names()
         if not left:
-            return Finding(Status.ABSENT, (f"not published: {why}",))
+            return Finding(Status.ABSENT, (f"not published: {why}",)), None
         # Whoever reads a verdict takes what lies beside it for what was judged.
         if close is not None:
             raise VerificationError(
@@ -61,14 +62,16 @@ def check_model(log: Log, files: RunFiles, basis: Basis, progress: Progress) -> 
                 expected="no files",
                 found=_listed(left),
             )
-        return Finding(Status.NOT_SHOWN, (f"{UNCOVERED}: {why}, so nothing covers {_listed(left)}",))
+        return Finding(Status.NOT_SHOWN, (f"{UNCOVERED}: {why}, so nothing covers {_listed(left)}",)), None
     try:
         return _check(log.header, close, files, basis, progress)
     except VerificationError as error:
         raise error.at(0, SEGMENT_RECORD + len(log.segments)) from error
 
 
-def _check(header: Header, close: Close, files: RunFiles, basis: Basis, progress: Progress) -> Finding:
+def _check(
+    header: Header, close: Close, files: RunFiles, basis: Basis, progress: Progress
+) -> tuple[Finding, bytes | None]:
     named = dict(close.model)
     for what, names in (("the close record names", set(named)), ("the folder model/ holds", set(files.model_names()))):
         if names != {INTEGERS, FLOATS, OPENING}:
@@ -104,7 +107,7 @@ def _check(header: Header, close: Close, files: RunFiles, basis: Basis, progress
         sentences.append(
             "that the integers open the final commitment was not looked at: it can't be recomputed (step 5)"
         )
-        return Finding(Status.NOT_SHOWN, tuple(sentences))
+        return Finding(Status.NOT_SHOWN, tuple(sentences)), weights_hash(W)
     blocks = (_padded(W[b.offset : b.offset + b.size], header.prover.block) for b in header.blocks)
     commitments = basis.checker.commitments(zip(blocks, salts, strict=True))
     for i, (found, expected) in enumerate(zip(commitments, close.state["W"], strict=True)):
@@ -113,7 +116,7 @@ def _check(header: Header, close: Close, files: RunFiles, basis: Basis, progress
                 f"the weights of block {i} don't open the final commitment", expected=expected.hex(), found=found.hex()
             )
         progress("model", i + 1, len(salts))
-    return Finding(Status.PASSED, (*sentences, "the integers open the final commitment of W"))
+    return Finding(Status.PASSED, (*sentences, "the integers open the final commitment of W")), weights_hash(W)
 
 
 def _limit(header: Header, width: int) -> int:

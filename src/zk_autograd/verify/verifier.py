@@ -11,6 +11,7 @@
     8       Attestation            -            not built yet: absent
     9       Data                   -            not built yet: absent
     10      Model                  model        the published weights are the proved ones
+                                   artefacts    the trainer's own files are those of the close record
     11      Verdict                here         what was shown, against what was asked for
 
 The numbers are those of the code below, of the report, of VerificationError.step, of docs/verification.md and of the tests' names.
@@ -19,8 +20,10 @@ Left to the caller: to have the keys, the SRS digests and the root from somewher
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.verify.artefacts import check_artefacts
 from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.evidence import Missing, ProofSystem, RunFiles, Trust
 from zk_autograd.verify.limits import limits
@@ -79,9 +82,11 @@ class Verifier:
             findings[Step.ATTESTATION] = Finding(Status.ABSENT, ("no attestation: L2 was not looked for",))
             findings[Step.DATA] = Finding(Status.ABSENT, ("no opened data or batch order: L3 was not looked for",))
 
-            # (10) Model: the published weights open the final commitment.
+            # (10) Model: the published weights open the final commitment, the trainer's own files are the recorded ones.
             with _at(Step.MODEL):
-                findings[Step.MODEL] = check_model(view.log, files, basis, progress)
+                found, weights = check_model(view.log, files, basis, progress)
+                own = check_artefacts(view.log, files, weights)
+                findings[Step.MODEL] = replace(found, sentences=(*found.sentences, *own))
         except VerificationError as error:
             findings[Step(error.step)] = Finding(Status.FAILED, (str(error),))
             findings[Step.VERDICT] = Finding(Status.FAILED, (f"step {error.step} failed",))

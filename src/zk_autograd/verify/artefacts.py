@@ -1,0 +1,88 @@
+"""Step 10, the trainer's own files: they are those of the close record, and hashes.json is what it must be.
+
+environment.json, config.toml (if there is one), train_log.jsonl and hashes.json lie at the run's top level. The close record names those that
+are there by their SHA-256: one that is missing, one more, and one whose bytes are others are failures. What stands in hashes.json is computed
+again from config.toml, environment.json, the header and the published integers. What the files say is the trainer's word, and no step
+shows that it is true.
+
+A run that was written without them names none, and has none. Digests under other names are of files that are no part of the run.
+"""
+
+from hashlib import sha256
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.records import Log
+from zk_autograd.run.hashes import Hashes
+from zk_autograd.run.layout import ARTEFACTS, CONFIG, ENVIRONMENT, HASHES, TRAIN_LOG
+from zk_autograd.verify.evidence import RunFiles
+from zk_autograd.verify.statement import SEGMENT_RECORD
+
+LIMITS = {ENVIRONMENT: 2**16, CONFIG: 2**21, TRAIN_LOG: 2**30, HASHES: 2**12}
+"""The most bytes of each that are read."""
+
+
+def check_artefacts(log: Log, files: RunFiles, weights: bytes | None) -> tuple[str, ...]:
+    """What was found, in sentences. `weights` is the hash of the published integers, None if none are. VerificationError."""
+    there = files.artefact_names()
+    if log.close is None:
+        if not there:
+            return ()
+        return (f"no close record in this view names {_listed(there)}: nothing covers what stands there",)
+    try:
+        return _check(log, dict(log.close.artefacts), there, files, weights)
+    except VerificationError as error:
+        raise error.at(0, SEGMENT_RECORD + len(log.segments)) from error
+
+
+def _check(
+    log: Log, digests: dict[str, bytes], there: list[str], files: RunFiles, weights: bytes | None
+) -> tuple[str, ...]:
+    named = [name for name in ARTEFACTS if name in digests]
+    foreign = digests.keys() - set(ARTEFACTS)
+    sentences = []
+    if there != named:
+        raise VerificationError(
+            "the trainer's own files are not those that the close record names",
+            expected=_listed(named) if named else "none",
+            found=_listed(there) if there else "none",
+        )
+    if named:
+        contents = {name: files.artefact(name, LIMITS[name]) for name in named}
+        for name, data in contents.items():
+            if (found := sha256(data).digest()) != digests[name]:
+                raise VerificationError(
+                    f"{name} is not the one of the close record", expected=digests[name].hex(), found=found.hex()
+                )
+        if ENVIRONMENT not in contents or HASHES not in contents:
+            raise VerificationError(
+                "the close record leaves out a file of the trainer's",
+                expected=f"{ENVIRONMENT} and {HASHES}",
+                found=_listed(named),
+            )
+        hashes = Hashes.of(contents.get(CONFIG), log.header.data, contents[ENVIRONMENT], weights)
+        _compare(Hashes.parse(contents[HASHES]).named(), hashes.named())
+        sentences = [
+            f"{_listed(named)} are those of the close record; what they say is the trainer's word",
+            f"{HASHES} was computed again: {_listed(list(hashes.named()))}",
+        ]
+    if foreign:
+        sentences.append(f"digests of files that are no part of a run, and were not looked at: {len(foreign)}")
+    return tuple(sentences)
+
+
+def _compare(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    for name in sorted(found.keys() | expected.keys()):
+        if found.get(name) != expected.get(name):
+            raise VerificationError(
+                f"{HASHES} has another hash {name} than the run",
+                expected=_hex(expected.get(name)),
+                found=_hex(found.get(name)),
+            )
+
+
+def _hex(digest: bytes | None) -> str:
+    return "none" if digest is None else digest.hex()
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
