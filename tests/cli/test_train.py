@@ -25,7 +25,7 @@ from zk_autograd.optim import keyfile
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.run.reader import RunReader
 from zk_autograd.workload import data
-from zk_autograd.workload.names import DataName
+from zk_autograd.workload.names import DataName, ModelName
 
 pytestmark = [
     pytest.mark.torch,
@@ -112,7 +112,7 @@ def test_header_commits_to_the_training_rows_and_the_seed(zk_train: Train) -> No
     rows = data.load(DataName.DIGITS, 7).train
     assert header.data == data.commitment(rows, secret, seed=7, batch_size=32)
     assert header.schedule == "constant"
-    assert header.model_code == models.code_digest()
+    assert header.model_code == models.code_digest(ModelName.MLP)
 
 
 def test_default_place_is_a_new_folder_in_runs_and_weights_may_stay_private(zk_train: Train) -> None:
@@ -207,14 +207,20 @@ def test_native_run_is_resumed_with_its_own_preset(zk_train: Train, capsys: pyte
         (["--batch-size", "0"], 2, "--batch-size is 0"),
         (["--batch-size", "1439"], 2, "--batch-size 1439 is more than the 1438 training rows of digits"),
         (["--seed", "-1"], 2, "--seed is -1"),
-        (["--lr", "fast"], 2, "lr of parameter group 0 is fast"),
-        (["--lr", "-1"], 2, "lr of parameter group 0 is -1; it must be a finite number"),
+        (["--lr", "fast"], 2, "--lr is fast; it must be a finite number that isn't negative"),
+        (["--lr", "-1"], 2, "--lr is -1; it must be a finite number that isn't negative"),
         (["--lr", "1"], 2, "lr = 1 gives LR of step 1 out of range"),
         (["--lr", "0.6", "--steps", "1000"], 2, "lr = 0.6 gives LR of step 1000 out of range"),
         ([*SMALL, "--rule", "sgd", "--lr", "2"], 1, "update of linear.weight[0] is 3293809152"),
         (["--rule", "adam", "--momentum", "0.9"], 2, "rule adam has no momentum"),
         (["--rule", "adam", "--weight-decay", "0.1"], 2, 'use rule="adamw"'),
         (["--model", "logistic"], 2, "the data have 10: use --model softmax"),
+        (["--model", "gpt"], 2, "--model is gpt; it must be one of logistic, softmax, mlp, or MODULE:FACTORY"),
+        (["--model", "softmx"], 2, "did you mean softmax?"),
+        (["--model", "my models:net"], 2, "a model of your own is MODULE:FACTORY"),
+        (["--data", "iris"], 2, "--data is iris; it must be one of breast-cancer, digits, or csv:PATH"),
+        (["--data", "csv:"], 2, "after csv: it needs the path of a table"),
+        (["--data", "digits", "--label", "age"], 2, "a label is named for csv:PATH alone"),
         (["--grad-scale", "99"], 2, "grad_scale is 99"),
         (["--key-file", "nokey"], 2, "there is no log key at nokey: make one with `zk-key new`"),
         (["--out", ".."], 1, ".. exists already; choose another place"),
@@ -243,7 +249,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     assert list(Path().iterdir()) == []
 
 
-@pytest.mark.parametrize("flags", [["--model", "gpt"], ["--rule", "rmsprop"], ["--grad-scale", "x"], ["--prover", "p"]])
+@pytest.mark.parametrize("flags", [["--rule", "rmsprop"], ["--grad-scale", "x"], ["--prover", "p"]])
 def test_wrong_flags_exit_2(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         command.main(flags)

@@ -60,4 +60,4 @@ def test_one_thread_is_taken_and_given_back() -> None:
 
 
 def test_code_digest_is_that_of_a_source() -> None:
-    assert len(code_digest()) == 32
+    assert len(code_digest(ModelName.MLP)) == 32

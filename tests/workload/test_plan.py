@@ -63,7 +63,7 @@ def test_number_that_no_training_can_have_is_refused(changes: dict[str, Any], me
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("format", "zk-autograd/train/v1"),
+        ("format", "zk-autograd/train/v0"),
         ("model", "transformer"),
         ("grad_scale", "large"),
         ("prover", "groth16"),

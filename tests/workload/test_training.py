@@ -24,7 +24,9 @@ class Recorder:
         for p in self._model.parameters():
             p.grad = None
 
-    def note(self, *, loss: object = None, batch: NDArray[np.int64] | None = None) -> None:
+    def note(
+        self, *, loss: object = None, batch: NDArray[np.int64] | None = None, loop_state: bytes | None = None
+    ) -> None:
         assert batch is not None
         self.losses.append(loss)
         self.batches.append(batch.tolist())

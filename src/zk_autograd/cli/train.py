@@ -4,15 +4,14 @@ import argparse
 import os
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import INTERRUPTED, Output, run_command
 from zk_autograd.cli.train_watch import Watch
-from zk_autograd.core.errors import GradientError, RangeError, RunError, UsageError, ZkError
+from zk_autograd.core.errors import GradientError, RangeError, UsageError, ZkError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
 from zk_autograd.prove.names import DEFAULT_PRESET, DEFAULT_PROVER, PROVERS, Preset
@@ -21,24 +20,8 @@ from zk_autograd.workload.names import DataName, ModelName
 if TYPE_CHECKING:
     from zk_autograd.optim import ZKOptimizer
     from zk_autograd.prove.protocol import Backend
-    from zk_autograd.run.events import Listener
     from zk_autograd.workload.plan import Plan
-    from zk_autograd.workload.training import Loop
-
-_DEFAULTS = {
-    "steps": 100,
-    "model": ModelName.MLP,
-    "data": DataName.DIGITS,
-    "rule": Rule.ADAM,
-    "momentum": "",
-    "weight_decay": "",
-    "grad_scale": 0,
-    "batch_size": 64,
-    "seed": 0,
-    "prover": DEFAULT_PROVER,
-    "preset": "",
-}
-"""Of the flags that a resumed run takes from its plan; lr depends on the rule."""
+    from zk_autograd.workload.settings import Settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,12 +34,19 @@ def parser() -> argparse.ArgumentParser:
         "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted and resumable.",
     )
     add = flags.add_argument
+    add("--config", type=Path, metavar="FILE", help="a TOML file with flags' long names as keys; flags win over it")
     add("--steps", type=int, metavar="N", help="optimizer steps (default: 100)")
-    add("--model", type=ModelName, choices=list(ModelName), help="default: mlp")
-    add("--data", type=DataName, choices=list(DataName), help="default: digits")
-    add("--rule", type=Rule, choices=list(Rule), metavar=f"{{{','.join(r.value for r in Rule)}}}", help="default: adam")
+    add(
+        "--model", metavar="NAME", help=f"{', '.join(ModelName)}, or MODULE:FACTORY, a callable of yours (default: mlp)"
+    )
+    add("--data", metavar="NAME", help=f"{', '.join(DataName)}, or csv:PATH, a table of yours (default: digits)")
+    add("--label", metavar="COLUMN", help="of a table: the column with the classes (default: the last)")
+    add("--rule", choices=[r.value for r in Rule], help="default: adam")
     add("--lr", metavar="X", help="learning rate, an exact decimal (default: one that suits the rule)")
+    add("--schedule", metavar="TEXT", help="of the learning rate, such as cosine:steps=100,end=0.0 (default: constant)")
     add("--momentum", metavar="X", help="for the sgd rules (default: 0.9, or 0 for sgd)")
+    add("--betas", type=_pair, metavar="X,Y", help="for adam and adamw (default: 0.9,0.999)")
+    add("--eps", metavar="X", help="for adam and adamw (default: 0.000001)")
     add("--weight-decay", metavar="X", help="decoupled weight decay (default: 0.01 for adamw, else 0)")
     add(
         "--grad-scale",
@@ -64,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="K",
         help="gradients are scaled by 2^K before rounding; or auto (default: 0)",
     )
+    add("--freeze", action="append", metavar="PATTERN", help="don't train parameters of such names; may be repeated")
     add("--batch-size", type=int, metavar="N", help="rows of a step (default: 64)")
     add("--seed", type=int, metavar="N", help="of split, first weights and order of the rows (default: 0)")
     add(
@@ -77,16 +68,15 @@ def parser() -> argparse.ArgumentParser:
         choices=[p.value for p in Preset],
         help=f"of the native prover: strict assumes less, and its proofs are larger (default: {DEFAULT_PRESET})",
     )
-    add("--no-publish", action="store_true", default=None, help="keep the final weights out of the run")
-    add("--out", type=Path, metavar="RUN", help="where the run goes (default: a new folder in runs/)")
+    add("--publish", action=argparse.BooleanOptionalAction, help="put the final weights into the run (default: yes)")
+    add("--out", metavar="RUN", help="where the run goes (default: a new folder in runs/)")
     add("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped, as it was begun")
     add(
         "--srs",
-        type=Path,
         metavar="FILE",
         help="of the prover ezkl: the SRS that an auditor or a ceremony made (default: the cache's newest)",
     )
-    add("--key-file", type=Path, metavar="FILE", help="your log key (default: the one that `zk-key new` makes)")
+    add("--key-file", metavar="FILE", help="your log key (default: the one that `zk-key new` makes)")
     add("--dry-run", action="store_true", help="say how many proofs, how long and how much disk, and train nothing")
     add("--json", action="store_true", help="print one JSON object")
     return flags
@@ -96,125 +86,75 @@ def _scale(text: str) -> int | str:
     return text if text == "auto" else int(text)
 
 
-def _plan(arguments: argparse.Namespace) -> "tuple[Plan, Path]":
-    """What to train, and where: from the flags, or from the run that is resumed."""
-    from zk_autograd.optim import keyfile
-    from zk_autograd.workload.data import SECRET_BYTES
-    from zk_autograd.workload.plan import Plan, default_lr
-
-    for module in ("torch", "sklearn"):
-        if find_spec(module) is None:
-            raise UsageError(f"zk-train needs {module}: pip install 'zk-autograd[train]'")
-    given = vars(arguments)
-    if arguments.resume is not None:
-        for name in (*_DEFAULTS, "lr", "no_publish", "out"):
-            if given[name] is not None:
-                flag = name.replace("_", "-")
-                raise UsageError(
-                    f"--resume goes on with the run as it was begun; leave out --{flag}, or begin a new run"
-                )
-        return Plan.read(arguments.resume), arguments.resume
-    chosen: dict[str, Any] = {
-        name: default if given[name] is None else given[name] for name, default in _DEFAULTS.items()
-    }
-    plan = Plan(
-        **chosen,
-        lr=arguments.lr or default_lr(chosen["rule"]),
-        publish=not arguments.no_publish,
-        key_file=str((arguments.key_file or keyfile.default_path()).absolute()),
-        secret=os.urandom(SECRET_BYTES),
-    )
-    return plan, arguments.out or Path("runs") / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+def _pair(text: str) -> list[str]:
+    return text.split(",")
 
 
-def _loop(plan: "Plan") -> "Loop":
-    """The model with its data. UsageError for a batch larger than the data, or a model that they don't fit."""
-    from zk_autograd.workload import data, models
-    from zk_autograd.workload.sampler import Sampler
-    from zk_autograd.workload.training import Loop
+def _settings(arguments: argparse.Namespace) -> "Settings":
+    """What was set: by flags, and beneath them by the file of --config."""
+    from zk_autograd.workload import config
+    from zk_autograd.workload.settings import READERS, Settings
 
-    rows = data.load(plan.data, plan.seed)
-    if plan.batch_size > len(rows.train):
-        raise UsageError(
-            f"--batch-size {plan.batch_size} is more than the {len(rows.train)} training rows of {plan.data}"
-        )
-    model = models.build(plan.model, rows.columns, rows.classes, plan.seed)
-    return Loop(model, rows, Sampler(len(rows.train), plan.batch_size, plan.seed))
+    given = {name: value for name in READERS if (value := getattr(arguments, name.replace("-", "_"), None)) is not None}
+    if arguments.resume is not None and (
+        wrong := {*given} - _WITH_RESUME | ({"config"} if arguments.config else set())
+    ):
+        raise UsageError(f"--resume goes on with the run as it was begun; leave out --{min(wrong)}, or begin a new run")
+    by_flag = Settings.of(given, lambda name: f"--{name}")
+    return by_flag if arguments.config is None else by_flag.over(config.read(arguments.config))
 
 
-def _optimizer(
-    plan: "Plan", loop: "Loop", run: Path, arguments: argparse.Namespace, prover: "str | Backend", listener: "Listener"
-) -> "ZKOptimizer":
-    from zk_autograd.optim import ZKOptimizer
-    from zk_autograd.workload import data, models
-    from zk_autograd.workload.plan import EPS
-
-    committed = data.commitment(loop.data.train, plan.secret, seed=plan.seed, batch_size=plan.batch_size)
-    optimizer = ZKOptimizer(
-        loop.model.named_parameters(),
-        plan.rule,
-        plan.lr,
-        eps=EPS if plan.rule in (Rule.ADAM, Rule.ADAMW) else None,
-        momentum=plan.momentum or None,
-        weight_decay=plan.weight_decay or None,
-        grad_scale=plan.grad_scale,
-        schedule="constant",
-        run=run,
-        resume=arguments.resume is not None,
-        prover=prover,
-        srs=arguments.srs,
-        preset=plan.preset or None,
-        expected_steps=plan.steps,
-        key=arguments.key_file or plan.key_file,
-        publish=plan.publish,
-        unproved=loop.model,
-        data=committed,
-        model_code=models.code_digest(),
-        on_event=listener,
-    )
-    if optimizer.header is not None and optimizer.header.data != committed:
-        optimizer.abandon()
-        raise RunError(
-            f"the data are not those that {run} was begun with: install the scikit-learn that it was begun with"
-        )
-    return optimizer
+_WITH_RESUME = {"srs", "key-file"}
+"""The settings that are no part of a training."""
 
 
 def train(arguments: argparse.Namespace, output: Output, backend: "Backend | None" = None) -> int:
     """What `main` does with parsed flags. `backend` proves in the place of the one that --prover names."""
-    plan, run = _plan(arguments)
+    for module in ("torch", "sklearn"):
+        if find_spec(module) is None:
+            raise UsageError(f"zk-train needs {module}: pip install 'zk-autograd[train]'")
+    from zk_autograd.optim import keyfile, recording
+    from zk_autograd.workload.data import SECRET_BYTES
+    from zk_autograd.workload.plan import Plan
+
+    settings, resumed = _settings(arguments), arguments.resume is not None
+    key = settings.key_file or keyfile.default_path()
+    if resumed:
+        plan, run = Plan.read(arguments.resume), arguments.resume
+        key = settings.key_file or Path(plan.key_file)
+    else:
+        plan = settings.plan(key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
+        run = settings.out or Path("runs") / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     if arguments.dry_run:
-        return _dry_run(plan, arguments, output)
-    from zk_autograd.optim import recording
-    from zk_autograd.optim.trajectory import CoarseEps
-    from zk_autograd.workload import models
+        if resumed:
+            raise UsageError("--dry-run is for a run that is still to be begun; leave out --resume")
+        return _dry_run(plan, settings.srs, output)
     from zk_autograd.workload.interruption import Interruption
+    from zk_autograd.workload.session import Recording, Session, repeatable
     from zk_autograd.workload.summary import Summary
 
-    if arguments.resume is None:
+    if not resumed:
         recording.check_place(run)  # and the key, before the seconds that torch and keys take
-    recording.signers_of(arguments.key_file or plan.key_file)
+        recording.signers_of(key)
     began = time.monotonic()
-    warnings.simplefilter("ignore", CoarseEps)  # the summary says what eps is in effect
-    with models.one_thread(), output.progress() as progress:
-        loop = _loop(plan)
-        output.note(f"{run}: {plan.model} on {plan.data}, {plan.rule.value}, {plan.steps} steps, prover {plan.prover}")
+    with repeatable(), output.progress() as progress:
         watch = Watch(plan.steps, progress, output)
-        optimizer = _optimizer(plan, loop, run, arguments, backend or plan.prover, watch)
-        watch.header = optimizer.header
+        session = Session(plan, Recording(run, backend or plan.prover, key, settings.srs, resumed, watch))
+        optimizer, loop = session.optimizer, session.loop
+        output.note(f"{run}: {plan.model} on {plan.data}, {plan.rule.value}, {plan.steps} steps, prover {plan.prover}")
+
+        def begun() -> None:
+            watch.header = optimizer.header
+
+        begun()
         try:
             with Interruption(watch.interrupted) as ctrl_c, optimizer:
-                first = optimizer.steps + 1
-                if optimizer.header is None:
-                    loop.gradients(first, optimizer)
-                    optimizer.start()
-                    plan.write(run)
-                    watch.header = optimizer.header
-                last = loop.run(optimizer, first, plan.steps, lambda step, loss: not ctrl_c.asked)
+                last = session.train(lambda: not ctrl_c.asked, begun)
                 trained = time.monotonic()
                 optimizer.close()
         except (KeyboardInterrupt, ZkError) as error:
             return _stopped(error, optimizer, run, output)
+        accuracy = loop.accuracy()
     ended = time.monotonic()
     head, header = optimizer.head, optimizer.header
     assert head is not None
@@ -225,11 +165,12 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         header,
         head,
         last,
-        loop.accuracy(),
+        accuracy,
         len(loop.data.test),
         optimizer.saturated,
         ended - began,
         ended - trained,
+        loop.data.names,
     )
     for line in summary.lines():
         output.line(line)
@@ -252,47 +193,16 @@ def _stopped(error: BaseException, optimizer: "ZKOptimizer", run: Path, output: 
     return INTERRUPTED
 
 
-def _dry_run(plan: "Plan", arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.optim.options import choose_rule
-    from zk_autograd.optim.proving import HASHED_BLOCK, preset_called, require_fitting
-    from zk_autograd.workload import estimate
+def _dry_run(plan: "Plan", srs: Path | None, output: Output) -> int:
+    from zk_autograd.workload.forecast import forecast
 
-    if arguments.resume is not None:
-        raise UsageError("--dry-run is for a run that is still to be begun; leave out --resume")
-    require_fitting(plan.prover, arguments.srs, plan.preset or None)
-    parameters = sum(p.numel() for p in _loop(plan).model.parameters())
-    rule = choose_rule(plan.rule, [{"momentum": plan.momentum}])
-    if plan.prover == "native":
-        from zk_autograd.prove.native import shape
-
-        chosen = shape.choose(rule, [parameters], plan.steps, preset_called(plan.preset or None))
-        found = estimate.native_run(rule, [parameters], plan.steps, block=chosen.block, segment_steps=chosen.steps)
-        what = f"{counted(found.proofs, 'proof')} of up to {chosen.steps} steps with the circuit {chosen.name}"
-    elif plan.prover == "ezkl":
-        from zk_autograd.prove.ezkl import catalogue
-
-        circuit = catalogue.choose(rule.value, [parameters], plan.steps)
-        found = estimate.proved_run(
-            rule,
-            [parameters],
-            plan.steps,
-            block=circuit.block,
-            segment_steps=circuit.steps,
-            proof_bytes=circuit.proof_bytes,
-        )
-        what = f"{counted(found.proofs, 'proof')} with the circuit {circuit.name}"
-    else:
-        from zk_autograd.prove.hashed.backend import HashedBackend
-
-        capacity = HashedBackend(min(HASHED_BLOCK, parameters)).prover
-        found = estimate.hashed_run(rule, [parameters], plan.steps, block=capacity.block, segment_steps=capacity.steps)
-        what = "no proofs: the prover none logs hashes only"
+    found = forecast(plan, srs)
     output.line(
-        f"{plan.model} on {plan.data}: {parameters} parameters, {counted(plan.steps, 'step')} of {rule.value}; {what}"
+        f"{plan.model} on {plan.data}: {found.parameters} parameters, {counted(plan.steps, 'step')} of {found.rule.value}; {found.proofs}"
     )
-    for line in found.lines():
+    for line in found.estimate.lines():
         output.line(line)
-    output.result({"dry_run": True, "parameters": parameters, "steps": plan.steps, **found.to_json()})
+    output.result({"dry_run": True, "parameters": found.parameters, "steps": plan.steps, **found.estimate.to_json()})
     return 0
 
 

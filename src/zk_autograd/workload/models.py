@@ -1,4 +1,4 @@
-"""Three small classifiers, with first weights from a seed."""
+"""Three small classifiers with first weights from a seed, and the way to a user's own."""
 
 import inspect
 import math
@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from zk_autograd.core.errors import UsageError
-from zk_autograd.workload.names import ModelName
+from zk_autograd.workload import factory
+from zk_autograd.workload.names import Factory, ModelName, ModelSource
 from zk_autograd.workload.randomness import Purpose, uniform
 
 HIDDEN = 64
@@ -58,12 +59,15 @@ class Mlp(nn.Module):
         return logits
 
 
-def build(name: ModelName, columns: int, classes: int, seed: int) -> nn.Module:
-    """The model with weights and biases uniform in +-1/sqrt(inputs), as torch draws them, from the seed.
+def build(source: ModelSource, columns: int, classes: int, seed: int) -> nn.Module:
+    """The model, with its first weights. UsageError for a model that the data don't fit, or a factory that makes none.
 
-    UsageError for a logistic model of more than two classes.
+    The built-in models have weights and biases uniform in +-1/sqrt(inputs), as torch draws them, from the seed; a user's has what its
+    factory gave it with torch's generator begun from the seed.
     """
-    if name is ModelName.LOGISTIC and classes != 2:
+    if isinstance(source, Factory):
+        return factory.built(source, columns, classes)
+    if source is ModelName.LOGISTIC and classes != 2:
         raise UsageError(
             f"the model logistic tells two classes apart, and the data have {classes}: use --model softmax or mlp"
         )
@@ -72,7 +76,7 @@ def build(name: ModelName, columns: int, classes: int, seed: int) -> nn.Module:
         ModelName.SOFTMAX: lambda: Softmax(columns, classes),
         ModelName.MLP: lambda: Mlp(columns, classes),
     }
-    model = makers[name]()
+    model = makers[source]()
     layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
     tensors = [(tensor, layer.in_features) for layer in layers for tensor in (layer.weight, layer.bias)]
     with torch.no_grad():
@@ -82,8 +86,10 @@ def build(name: ModelName, columns: int, classes: int, seed: int) -> nn.Module:
     return model
 
 
-def code_digest() -> bytes:
-    """SHA-256 of this module's source, where the models are defined."""
+def code_digest(source: ModelSource) -> bytes:
+    """SHA-256 of the file that defines the model: this module's, or that of a user's factory."""
+    if isinstance(source, Factory):
+        return factory.code_digest(source)
     return sha256(inspect.getsource(sys.modules[__name__]).encode()).digest()
 
 

@@ -1,6 +1,6 @@
 """What zk-train was asked to do, kept in the run's private folder so that it can be gone on with."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,18 +11,24 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.names import PROVERS, Preset
 from zk_autograd.run.files import PRIVATE_FILE, Files, read_bounded
 from zk_autograd.run.layout import Layout
+from zk_autograd.run.marker import require_kept
 from zk_autograd.workload.data import SECRET_BYTES
-from zk_autograd.workload.names import DataName, ModelName
+from zk_autograd.workload.names import CSV, CsvFile, DataSource, ModelSource, data_called, model_called
 from zk_autograd.workload.randomness import SEED_BOUND
 
-FORMAT = "zk-autograd/train/v0"
+FORMAT = "zk-autograd/train/v1"
 FILE = "train.json"
 
 MAX_STEPS = 2**40
 EPS = "0.000001"
 """Of the rules with one: at grad_scale 0 the formats hold it, and torch's 1e-8 they would not."""
 
-_MAX_BYTES = 2**16
+EPS_RULES = (Rule.ADAM, Rule.ADAMW)
+
+MAX_PATTERNS = 1000
+MAX_GROUPS = 100
+MAX_NAME = 1000
+_MAX_BYTES = 2**20
 _DEFAULT_LR = {
     Rule.SGD: "0.1",
     Rule.SGD_MOMENTUM: "0.02",
@@ -33,14 +39,28 @@ _DEFAULT_LR = {
 
 
 @dataclass(frozen=True, slots=True)
+class ParameterGroup:
+    """Parameters whose names match one of `parameters` (shell patterns), and their own hyper-parameters; "" and () are the plan's."""
+
+    parameters: tuple[str, ...]
+    lr: str = ""
+    momentum: str = ""
+    weight_decay: str = ""
+    betas: tuple[str, ...] = ()
+    eps: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """A training. Decimals are texts; `momentum` and `weight_decay` are "" for the rule's default, `preset` for the prover's, `grad_scale` is an exponent or "auto".
+    """A training. Decimals are texts; `momentum`, `weight_decay`, `betas` and `eps` are empty for the rule's default, `preset` for the
+    prover's; `grad_scale` is an exponent or "auto"; `freeze` holds patterns of names. Parameters in none of `groups` have the plan's
+    own hyper-parameters.
 
     `secret` is what salts of the data are derived from. Raises UsageError for numbers that no training can have.
     """
 
-    model: ModelName
-    data: DataName
+    model: ModelSource
+    data: DataSource
     rule: Rule
     lr: str
     momentum: str
@@ -54,11 +74,16 @@ class Plan:
     publish: bool
     key_file: str
     secret: bytes
+    betas: tuple[str, ...] = ()
+    eps: str = ""
+    schedule: str = "constant"
+    freeze: tuple[str, ...] = ()
+    groups: tuple[ParameterGroup, ...] = ()
 
     def __post_init__(self) -> None:
         for what, value, least, bound in (
             ("--steps", self.steps, 1, MAX_STEPS),
-            ("--batch-size", self.batch_size, 1, 2**40),
+            ("--batch-size", self.batch_size, 1, MAX_STEPS),
             ("--seed", self.seed, 0, SEED_BOUND),
         ):
             if not least <= value < bound:
@@ -66,16 +91,25 @@ class Plan:
 
     def write(self, run: Path) -> None:
         """Keeps the plan in the run directory `run`. Raises RunError."""
+        data, label = (
+            (CSV + self.data.path, self.data.label) if isinstance(self.data, CsvFile) else (self.data.value, "")
+        )
         content = encode(
             {
                 "format": FORMAT,
-                "model": self.model.value,
-                "data": self.data.value,
+                "model": str(self.model),
+                "data": data,
+                "label": label,
                 "rule": self.rule.value,
                 "lr": self.lr,
                 "momentum": self.momentum,
                 "weight_decay": self.weight_decay,
+                "betas": self.betas,
+                "eps": self.eps,
+                "schedule": self.schedule,
                 "grad_scale": str(self.grad_scale),
+                "freeze": self.freeze,
+                "groups": [asdict(group) for group in self.groups],
                 "batch_size": self.batch_size,
                 "steps": self.steps,
                 "seed": str(self.seed),
@@ -93,6 +127,7 @@ class Plan:
         """The plan of the run at `run`. Raises UsageError if there is no run, RunError if zk-train can't go on with it."""
         if not run.is_dir():
             raise UsageError(f"there is no run at {run}; name the folder that --out named")
+        require_kept(Layout(run))
         path = Layout(run).private / FILE
         if not path.exists():
             raise RunError(
@@ -117,14 +152,19 @@ def _parsed(data: bytes) -> Plan:
     fields.choice("format", (FORMAT,))
     scale = fields.text("grad_scale", max_len=10)
     plan = Plan(
-        model=ModelName(fields.choice("model", tuple(ModelName))),
-        data=DataName(fields.choice("data", tuple(DataName))),
+        model=model_called(fields.text("model", MAX_NAME), "model"),
+        data=data_called(fields.text("data", 5000), fields.text("label", MAX_NAME, min_len=0), "data"),
         rule=Rule(fields.choice("rule", tuple(rule.value for rule in Rule))),
         lr=fields.text("lr", max_len=100),
         momentum=fields.text("momentum", max_len=100, min_len=0),
         weight_decay=fields.text("weight_decay", max_len=100, min_len=0),
+        betas=_betas(fields),
+        eps=fields.text("eps", max_len=100, min_len=0),
+        schedule=fields.text("schedule", MAX_NAME),
         grad_scale="auto" if scale == "auto" else int(scale),
-        batch_size=fields.integer("batch_size", 1, 2**40),
+        freeze=tuple(fields.texts("freeze", MAX_PATTERNS, MAX_NAME)),
+        groups=tuple(_group(group) for group in fields.objects("groups", MAX_GROUPS)),
+        batch_size=fields.integer("batch_size", 1, MAX_STEPS),
         steps=fields.integer("steps", 1, MAX_STEPS),
         seed=int(fields.text("seed", max_len=20)),
         prover=fields.choice("prover", PROVERS),
@@ -135,3 +175,20 @@ def _parsed(data: bytes) -> Plan:
     )
     fields.end()
     return plan
+
+
+def _group(fields: Fields) -> ParameterGroup:
+    group = ParameterGroup(
+        parameters=tuple(fields.texts("parameters", MAX_PATTERNS, MAX_NAME, min_items=1)),
+        lr=fields.text("lr", max_len=100, min_len=0),
+        momentum=fields.text("momentum", max_len=100, min_len=0),
+        weight_decay=fields.text("weight_decay", max_len=100, min_len=0),
+        betas=_betas(fields),
+        eps=fields.text("eps", max_len=100, min_len=0),
+    )
+    fields.end()
+    return group
+
+
+def _betas(fields: Fields) -> tuple[str, ...]:
+    return tuple(fields.texts("betas", max_items=2, max_len=100))

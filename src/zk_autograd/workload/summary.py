@@ -1,6 +1,7 @@
 """What zk-train says at its end: what was trained and shown, where the root is, and what an auditor types."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ _RECORDS_BESIDE_SEGMENTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A finished run. `seconds` is the time of this process, `waited` the part of it after the last step."""
+    """A finished run. `seconds` is the time of this process, `waited` the part of it after the last step; `classes` holds the labels of
+    class 0, 1, 2 ... where a table says them."""
 
     plan: Plan
     run: Path
@@ -29,6 +31,7 @@ class Summary:
     saturated: int
     seconds: float
     waited: float
+    classes: tuple[str, ...] = ()
 
     @property
     def proved(self) -> bool:
@@ -71,8 +74,8 @@ class Summary:
         return {
             "run": str(self.run),
             "root": self.root,
-            "model": self.plan.model.value,
-            "data": self.plan.data.value,
+            "model": str(self.plan.model),
+            "data": str(self.plan.data),
             "parameters": self.header.size,
             "rule": self.header.rule.value,
             "steps": self.steps,
@@ -81,6 +84,7 @@ class Summary:
             "proofs": self.proofs,
             "proof_bytes": self.proof_bytes,
             "run_bytes": _size(self.run),
+            "classes": list(self.classes),
             "test_accuracy": self.accuracy,
             "test_rows": self.test_rows,
             "saturated": self.saturated,
@@ -111,6 +115,7 @@ class Summary:
             f"trained   {plan.model} on {plan.data}: {header.size} parameters, {counted(self.steps, 'step')}{stopped}, seed {plan.seed}",
             f"rule      {header.rule.value}, lr {lr}; in effect {effective}",
             f"accuracy  {100 * self.accuracy:.1f} % of {self.test_rows} test rows",
+            *([f"classes   {_listed(self.classes)}"] if self.classes else []),
             f"proved    {shown}",
             f"time      {self.seconds:.1f} s, {self.waited:.1f} s of them after the last step",
             f"run       {self.run}: {_size(self.run):,} bytes, {_size(Layout(self.run).private):,} of them private",
@@ -124,6 +129,11 @@ class Summary:
             if self.saturated
             else []
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [f"{i} = {name[:40]!r}" for i, name in enumerate(names[:10])]
+    return ", ".join(shown) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def _size(folder: Path) -> int:

@@ -1,7 +1,7 @@
 """The training loop, from any step to any other. It knows of a torch optimizer and of nothing that is behind it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from zk_autograd.core.errors import UsageError
+from zk_autograd.workload import loop_state
 from zk_autograd.workload.data import DataSet, Rows
 from zk_autograd.workload.sampler import Sampler
 
@@ -17,39 +19,70 @@ class NotingOptimizer(Protocol):
     """An optimizer that is told of each step what its gradients can't say."""
 
     def zero_grad(self) -> None: ...
-    def note(self, *, loss: object = None, batch: NDArray[np.int64] | None = None) -> None: ...
+    def note(
+        self, *, loss: object = None, batch: NDArray[np.int64] | None = None, loop_state: bytes | None = None
+    ) -> None: ...
     def step(self, closure: None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Trains `model` on the data with cross-entropy; step t takes the sampler's batch t."""
+    """Trains `model` on the data with cross-entropy; step t takes the sampler's batch t.
+
+    `generator` is the state of torch's when the loop is made: the same one again if the loop is made again.
+    """
 
     model: nn.Module
     data: DataSet
     sampler: Sampler
+    generator: torch.Tensor = field(default_factory=torch.get_rng_state)
 
     def gradients(self, step: int, optimizer: NotingOptimizer) -> float:
-        """Puts the gradients of step 1, 2, 3 ... on the model's parameters, notes loss and rows, and returns the loss."""
+        """Puts the gradients of step 1, 2, 3 ... on the model's parameters, notes loss, rows and the loop's state, and returns the loss.
+
+        A model that draws or counts does so here: once a step. UsageError if the model fails.
+        """
         rows = self.sampler.batch(step)
         optimizer.zero_grad()
-        logits = self.model(torch.from_numpy(self.data.train.features[rows]))
-        loss = nn.functional.cross_entropy(logits, torch.from_numpy(self.data.train.labels[rows]))
-        loss.backward()
+        self.model.train()
+        try:
+            logits = self.model(torch.from_numpy(self.data.train.features[rows]))
+            loss = nn.functional.cross_entropy(logits, torch.from_numpy(self.data.train.labels[rows]))
+            loss.backward()
+        except Exception as error:  # whatever a user's model raises
+            raise UsageError(
+                f"the model failed at step {step}, on {len(rows)} rows: {type(error).__name__}: {error}"
+            ) from error
         value = float(loss.detach())
-        optimizer.note(loss=value, batch=rows)
+        optimizer.note(loss=value, batch=rows, loop_state=loop_state.taken(self.model, self.generator))
         return value
 
-    def run(self, optimizer: NotingOptimizer, first: int, last: int, go_on: Callable[[int, float], bool]) -> int:
-        """Makes steps `first` .. `last`, and returns the last one made. `go_on(step, loss)` is asked after each whether to make another."""
+    def run(
+        self,
+        optimizer: NotingOptimizer,
+        first: int,
+        last: int,
+        go_on: Callable[[int, float], bool],
+        before_first: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Makes steps `first` .. `last`, and returns the last one made.
+
+        `go_on(step, loss)` is asked after each whether to make another; `before_first` is called when the first gradients are there.
+        """
         step = first - 1
         while step < last:
             loss = self.gradients(step + 1, optimizer)
+            if step + 1 == first:
+                before_first()
             optimizer.step()
             step += 1
             if not go_on(step, loss):
                 break
         return step
+
+    def restore(self, state: bytes) -> None:
+        """Goes on from what was noted with the last step made. RunError if that was of another model."""
+        loop_state.restored(state, self.model, self.generator)
 
     def accuracy(self) -> float:
         """The part of the test rows that the model classifies right."""
@@ -57,7 +90,8 @@ class Loop:
 
 
 def accuracy(model: nn.Module, rows: Rows) -> float:
-    """The part of `rows` that the model classifies right."""
+    """The part of `rows` that the model, which is left in eval(), classifies right."""
+    model.eval()
     with torch.no_grad():
         found = model(torch.from_numpy(rows.features)).argmax(dim=1)
     return int((found == torch.from_numpy(rows.labels)).sum()) / len(rows)

@@ -1,0 +1,162 @@
+"""A training from its plan: data, model, optimizer and loop put together, to be recorded in a run, or made again and compared.
+
+The same plan gives the same integer weights each time, on one machine with one version of torch: one thread, the sampler and the first
+weights are functions of the seed, and torch's generator begins from it.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.records import Data
+from zk_autograd.optim import ZKOptimizer
+from zk_autograd.optim.header import NO_DATA
+from zk_autograd.optim.trajectory import CoarseEps
+from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.events import Listener, ignore
+from zk_autograd.workload import data, models
+from zk_autograd.workload.names import CsvFile
+from zk_autograd.workload.plan import EPS, EPS_RULES, Plan
+from zk_autograd.workload.sampler import Sampler
+from zk_autograd.workload.selection import parameter_groups
+from zk_autograd.workload.training import Loop
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Where a training is recorded, and by whom it is proved and signed. `resume` goes on with the run that is there."""
+
+    run: Path
+    prover: str | Backend
+    key: Path
+    srs: Path | None = None
+    resume: bool = False
+    listener: Listener = ignore
+
+
+def retrain(plan: Plan, on_step: Callable[[int, int], None]) -> IntArray:
+    """The final integer weights W, int64 (elements,), of `plan.steps` steps that nothing is recorded of: those of a run of the plan,
+    bit for bit. `on_step(step, steps)` is called after each. Of a run that was ended early, give the plan with the steps it made.
+
+    Raises UsageError if data or model are missing or don't fit, GradientError, RangeError.
+    """
+    with repeatable():
+        loop = loop_of(plan)
+        optimizer = _optimizer(plan, loop, NO_DATA, None)
+
+        def done(step: int, loss: float) -> bool:
+            on_step(step, plan.steps)
+            return True
+
+        loop.run(optimizer, 1, plan.steps, done)
+        return optimizer.integers["W"]
+
+
+def data_commitment(plan: Plan) -> Data:
+    """What the header of a run of this plan says of its data. Raises UsageError if the data are missing."""
+    return _committed(plan, data.load(plan.data, plan.seed))
+
+
+def loop_of(plan: Plan) -> Loop:
+    """The model with its data. UsageError for a batch larger than the data, or a model that they don't fit."""
+    rows = data.load(plan.data, plan.seed)
+    if plan.batch_size > len(rows.train):
+        raise UsageError(
+            f"--batch-size {plan.batch_size} is more than the {len(rows.train)} training rows of {plan.data}"
+        )
+    torch.manual_seed(plan.seed)
+    model = models.build(plan.model, rows.columns, rows.classes, plan.seed)
+    return Loop(model, rows, Sampler(len(rows.train), plan.batch_size, plan.seed))
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Inside, torch computes on one thread and draws from a generator that is the caller's again afterwards."""
+    with models.one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", CoarseEps)  # who is asked for reports says what eps is in effect
+        yield
+
+
+class Session:
+    """A training that is recorded. Use it in a `with`, inside `repeatable`; an exception that leaves the block stops the run where it is."""
+
+    def __init__(self, plan: Plan, recording: Recording) -> None:
+        """Loads data and model and, with `resume`, the run. RunError if the run was begun with other data or code."""
+        self.plan = plan
+        self.loop = loop_of(plan)
+        self._run = recording.run
+        committed = _committed(plan, self.loop.data)
+        self.optimizer = _optimizer(plan, self.loop, committed, recording)
+        header = self.optimizer.header
+        try:
+            if header is not None and header.data != committed:
+                raise RunError(f"the data are not those that {self._run} was begun with: {_advice(plan)}")
+            if header is not None and header.model_code != models.code_digest(plan.model):
+                raise RunError(
+                    f"the code of the model {plan.model} is not that which {self._run} was begun with: bring that back, or begin a new run"
+                )
+            self.loop.restore(self.optimizer.loop_state)
+        except BaseException:
+            self.optimizer.abandon()
+            raise
+
+    def train(self, go_on: Callable[[], bool], begun: Callable[[], None] = lambda: None) -> int:
+        """Makes the steps that are left, as long as `go_on` says so, and returns the last one. `begun` is called once there is a run."""
+        begun = begun if self.optimizer.header is None else lambda: None
+
+        def begin() -> None:
+            if self.optimizer.header is None:
+                self.optimizer.start()
+                self.plan.write(self._run)
+                begun()
+
+        first = self.optimizer.steps + 1
+        return self.loop.run(self.optimizer, first, self.plan.steps, lambda step, loss: go_on(), begin)
+
+
+def _committed(plan: Plan, rows: data.DataSet) -> Data:
+    return data.commitment(rows.train, plan.secret, seed=plan.seed, batch_size=plan.batch_size)
+
+
+def _advice(plan: Plan) -> str:
+    if isinstance(plan.data, CsvFile):
+        return f"{plan.data.path} was changed since; bring back what it held"
+    return "install the scikit-learn that it was begun with"
+
+
+def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | None) -> ZKOptimizer:
+    where: dict[str, Any] = {}
+    if recording is not None:
+        where = {
+            "run": recording.run,
+            "resume": recording.resume,
+            "prover": recording.prover,
+            "srs": recording.srs,
+            "preset": plan.preset or None,
+            "key": recording.key,
+            "publish": plan.publish,
+            "on_event": recording.listener,
+        }
+    return ZKOptimizer(
+        parameter_groups(plan, loop.model),
+        plan.rule,
+        plan.lr,
+        betas=(plan.betas[0], plan.betas[1]) if plan.betas else None,
+        eps=plan.eps or (EPS if plan.rule in EPS_RULES else None),
+        momentum=plan.momentum or None,
+        weight_decay=plan.weight_decay or None,
+        grad_scale=plan.grad_scale,
+        schedule=plan.schedule,
+        expected_steps=plan.steps,
+        unproved=loop.model,
+        data=committed,
+        model_code=models.code_digest(plan.model),
+        **where,
+    )

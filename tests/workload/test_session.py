@@ -1,0 +1,99 @@
+"""A training that is recorded, and the same one made again from its plan."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.workload.test_plan import PLAN
+from zk_autograd.core.errors import RunError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import Header
+from zk_autograd.optim import keyfile
+from zk_autograd.workload.names import DataName, ModelName
+from zk_autograd.workload.plan import ParameterGroup, Plan
+from zk_autograd.workload.session import Recording, Session, data_commitment, repeatable, retrain
+
+SMALL = replace(
+    PLAN,
+    model=ModelName.LOGISTIC,
+    data=DataName.BREAST_CANCER,
+    rule=Rule.ADAM,
+    momentum="",
+    grad_scale=0,
+    prover="none",
+    steps=20,
+)
+Record = Callable[..., tuple[Header, IntArray]]
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    """Records a plan in tmp_path/run, at most `steps` steps of it, and gives header and final weights."""
+    keyfile.create(tmp_path / "key", "trainer")
+
+    def run(plan: Plan, *, resume: bool = False, steps: int | None = None) -> tuple[Header, IntArray]:
+        with repeatable():
+            session = Session(plan, Recording(tmp_path / "run", "none", tmp_path / "key", resume=resume))
+            first = session.optimizer.steps
+            left = plan.steps if steps is None else steps
+            session.train(lambda: session.optimizer.steps - first < left)
+            if session.optimizer.steps == plan.steps:
+                session.optimizer.close()
+            else:
+                session.optimizer.abandon()
+            assert session.optimizer.header is not None
+            return session.optimizer.header, session.optimizer.integers["W"]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        SMALL,
+        replace(SMALL, rule=Rule.SGD, momentum="0.5", grad_scale="auto"),
+        replace(SMALL, model=ModelName.SOFTMAX, groups=(ParameterGroup(("*.bias",), lr="0.5", eps="0.001"),)),
+    ],
+    ids=["adam", "sgd, auto scale", "groups"],
+)
+def test_training_made_again_has_the_recorded_weights(plan: Plan, record: Record) -> None:
+    _, weights = record(plan)
+    seen: list[tuple[int, int]] = []
+    again = retrain(plan, lambda step, steps: seen.append((step, steps)))
+    assert again.dtype == np.int64
+    np.testing.assert_array_equal(again, weights)
+    assert seen == [(step, 20) for step in range(1, 21)]
+    assert not np.array_equal(retrain(replace(plan, steps=19), lambda step, steps: None), weights)
+
+
+def test_commitment_is_the_headers(record: Record) -> None:
+    header, _ = record(SMALL)
+    assert data_commitment(SMALL) == header.data
+    assert data_commitment(replace(SMALL, secret=bytes(32))) != header.data
+
+
+def test_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(record: Record, tmp_path: Path) -> None:
+    record(SMALL, steps=7)
+    assert Plan.read(tmp_path / "run") == SMALL
+    _, weights = record(SMALL, resume=True)
+    np.testing.assert_array_equal(weights, retrain(SMALL, lambda step, steps: None))
+
+
+def test_run_is_not_gone_on_with_on_other_data(record: Record) -> None:
+    record(SMALL, steps=7)
+    with pytest.raises(RunError, match=r"the data are not those that .*run was begun with: install the scikit-learn"):
+        record(replace(SMALL, secret=bytes(32)), resume=True)
+    record(SMALL, resume=True)  # the run is free again
+
+
+def test_training_leaves_torch_as_it_was() -> None:
+    torch.manual_seed(5)
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    retrain(replace(SMALL, steps=1), lambda step, steps: None)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
