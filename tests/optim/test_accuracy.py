@@ -32,7 +32,7 @@ class Quiet:
         self._optimizer = optimizer
         self.zero_grad = optimizer.zero_grad
 
-    def note(self, *, loss: object = None, batch: object = None) -> None:
+    def note(self, *, loss: object = None, batch: object = None, loop_state: object = None) -> None:
         pass
 
     def step(self, closure: None = None) -> None:
