@@ -327,10 +327,13 @@ def test_artefacts_stand_in_the_close_record(tmp_path: Path, make: Make) -> None
     model = network()
     optimizer = make(model)
     train(model, optimizer, range(1))
-    optimizer.close({"train_log.jsonl": bytes(range(32))})
+    with pytest.raises(UsageError, match=r"train_log\.jsonl is written by the run itself"):
+        optimizer.close({"train_log.jsonl": bytes(range(32))})
+    optimizer.close({"paper.pdf": bytes(range(32))})
     close = log_of(tmp_path / "run").close
     assert close is not None
-    assert close.artefacts == (("train_log.jsonl", bytes(range(32))),)
+    assert dict(close.artefacts)["paper.pdf"] == bytes(range(32))
+    assert set(dict(close.artefacts)) == {"paper.pdf", "environment.json", "train_log.jsonl", "hashes.json"}
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from zk_autograd.optim.trajectory import CoarseEps, Trajectory
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.names import DEFAULT_PROVER
 from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.artefacts import Artefacts, checked_config, require_own_names
 from zk_autograd.run.events import Listener, ignore
 
 __all__ = ["CoarseEps", "ZKOptimizer"]
@@ -63,6 +64,7 @@ class ZKOptimizer(torch.optim.Optimizer):
     * `publish`: write the final weights into the run, opened;
     * `unproved`: the model, whose buffers and other parameters the header then lists as unproved, with their first values' digests;
     * `data`, `model_code`: what the header says of the data, and a SHA-256 of the model's code;
+    * `config`: a TOML text that says how the training was set up, for config.toml, without access tokens; a resumed run keeps its first one;
     * `on_event`: called with the run's events, from two threads.
 
     Raises UsageError, RunError, ProverError; at a step GradientError or RangeError, after which nothing has changed.
@@ -95,6 +97,7 @@ class ZKOptimizer(torch.optim.Optimizer):
         unproved: torch.nn.Module | None = None,
         data: Data = NO_DATA,
         model_code: bytes = b"",
+        config: str | None = None,
         on_event: Listener = ignore,
         **torch_options: object,
     ) -> None:
@@ -141,17 +144,18 @@ class ZKOptimizer(torch.optim.Optimizer):
             grad_scale=checked_scale(grad_scale),
             announced_lr=None if max_lr is None else exact(max_lr, "max_lr"),
         )
+        artefacts = Artefacts(on_event, config=None if config is None else checked_config(config))
         if resume:
             if run is None:
                 raise UsageError("resume=True needs run=, the directory of the run to go on with")
-            self._trajectory.resume(Path(run), prover, srs, key, on_event)
+            self._trajectory.resume(Path(run), prover, srs, key, artefacts)
         elif run is not None:
             recording.check_place(Path(run))
             require_provable(prover, options)
             signers = recording.signers_of(key)
             sizes = [manifest.group_size(i) for i in range(len(groups))]
             backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps, Path(run), preset)
-            self._trajectory.record(recording.NewRun(Path(run), backend, signers, on_event))
+            self._trajectory.record(recording.NewRun(Path(run), backend, signers, artefacts))
         self._show_lr()
 
     @property
@@ -284,10 +288,12 @@ class ZKOptimizer(torch.optim.Optimizer):
             group["lr"] = lr
 
     def close(self, artefacts: Mapping[str, bytes] | None = None) -> None:
-        """Proves what is left, publishes the weights if asked for, and closes the run; the record lists `artefacts`, SHA-256 by name.
+        """Proves what is left, publishes the weights if asked for, and closes the run; the record lists `artefacts`, SHA-256 by name,
+        beside the run's own files. UsageError for a name of those.
 
         Does nothing the second time, or if no step was made. If it fails, or is interrupted, the run can be resumed.
         """
+        require_own_names(artefacts or {})
         self._trajectory.close(artefacts or {}, publish=self._publish)
 
     def abandon(self) -> None:

@@ -1,6 +1,7 @@
 """Where an optimizer's steps go: to a run directory, or nowhere beyond memory. Both look the same to the optimizer."""
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import Protocol
 from zk_autograd.core.errors import RunError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
+from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.core.rules import State
 from zk_autograd.optim import keyfile
 from zk_autograd.optim.proving import backend_of_run
 from zk_autograd.optim.publication import model_files
 from zk_autograd.prove.protocol import Backend
-from zk_autograd.run.events import Listener
+from zk_autograd.run import train_log
+from zk_autograd.run.artefacts import Artefacts
 from zk_autograd.run.step import advance
 from zk_autograd.run.writer import RunWriter
 
@@ -73,6 +76,83 @@ class InMemory:
         return self.state
 
 
+class Recorder:
+    """The keeper of a recorded run: its writer, and beside it the trainer's own files, which are told of each step."""
+
+    def __init__(self, writer: RunWriter, artefacts: Artefacts, *, begun: bool) -> None:
+        """`begun` says whether the artefacts know the run; else they are mended before the first thing that is written."""
+        self._writer = writer
+        self._artefacts = artefacts
+        self._begun = begun
+
+    @property
+    def header(self) -> Header:
+        return self._writer.header
+
+    @property
+    def state(self) -> State:
+        return self._writer.state
+
+    @property
+    def step(self) -> int:
+        return self._writer.step
+
+    @property
+    def loop_state(self) -> bytes:
+        return self._writer.loop_state
+
+    @property
+    def head(self) -> Checkpoint:
+        """The newest tree head that was signed."""
+        return self._writer.head
+
+    def append(
+        self,
+        gradients: IntArray,
+        *,
+        lr: tuple[str, ...] = (),
+        loss: str = "",
+        saturated: int = 0,
+        batch: bytes = b"",
+        loop_state: bytes = b"",
+    ) -> State:
+        self._begin()
+        state = self._writer.append(
+            gradients, lr=lr, loss=loss, saturated=saturated, batch=batch, loop_state=loop_state
+        )
+        try:
+            self._artefacts.step(self.step, loss, train_log.rates(self.header, self.step, lr), saturated)
+        except BaseException:
+            self._writer.abandon()  # the step is on disk, and the optimizer doesn't have it: only a resumption brings them together
+            raise
+        return state
+
+    def finish(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
+        """Proves what is left and closes the run, with its weights if they are to be published; the record also lists the caller's
+        `artefacts`. If that fails the run stays, to be resumed."""
+        writer = self._writer
+        try:
+            self._begin()
+            writer.drain()
+            published = writer.state["W"] if publish else None
+            files = (
+                {} if published is None else model_files(writer.header.parameters, published, writer.final_salts("W"))
+            )
+            writer.close(files, {**artefacts, **self._artefacts.finish(writer, published)})
+        except BaseException:
+            writer.abandon()
+            raise
+
+    def abandon(self) -> None:
+        """Gives up at once; the run can be resumed."""
+        self._writer.abandon()
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._artefacts.resume(self._writer)
+            self._begun = True
+
+
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A run directory that is still to be made, and by whom it is proved and signed, and who hears of its progress."""
@@ -80,31 +160,28 @@ class NewRun:
     path: Path
     backend: Backend
     signers: Sequence[Signer]
-    listener: Listener
+    artefacts: Artefacts
 
-    def begin(self, header: Header, weights: IntArray) -> RunWriter:
-        """Makes the directory, with the header and the first state. Raises RunError."""
-        return RunWriter.create(self.path, header, self.backend, self.signers, weights, on_event=self.listener)
+    def begin(self, header: Header, weights: IntArray) -> Recorder:
+        """Makes the directory, with the header, the first state and the trainer's own files. Raises RunError; then nothing is left."""
+        writer = RunWriter.create(self.path, header, self.backend, self.signers, weights, on_event=self.artefacts)
+        try:
+            self.artefacts.begin(writer)
+        except BaseException:
+            writer.abandon()
+            shutil.rmtree(self.path, ignore_errors=True)  # made above, and nobody was told of it
+            raise
+        return Recorder(writer, self.artefacts, begun=True)
 
 
 def resume(
-    path: Path, prover: str | Backend, srs: str | Path | None, key: str | Path | Signer | None, listener: Listener
-) -> RunWriter:
+    path: Path, prover: str | Backend, srs: str | Path | None, key: str | Path | Signer | None, artefacts: Artefacts
+) -> Recorder:
     """The run at `path`, to go on after its last step. Raises RunError, UsageError, ProverError."""
-    return RunWriter.resume(
-        path, lambda header: backend_of_run(header.prover, prover, srs, path), signers_of(key), on_event=listener
+    writer = RunWriter.resume(
+        path, lambda header: backend_of_run(header.prover, prover, srs, path), signers_of(key), on_event=artefacts
     )
-
-
-def finish(writer: RunWriter, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
-    """Proves what is left and closes the run, with its weights if they are to be published. If that fails the run stays, to be resumed."""
-    try:
-        writer.drain()
-        files = model_files(writer.header.parameters, writer.state["W"], writer.final_salts("W")) if publish else {}
-        writer.close(files, artefacts)
-    except BaseException:
-        writer.abandon()
-        raise
+    return Recorder(writer, artefacts, begun=False)
 
 
 def signers_of(key: str | Path | Signer | None) -> list[Signer]:

@@ -21,8 +21,7 @@ from zk_autograd.optim.parameters import Manifest
 from zk_autograd.optim.saved_state import SavedState
 from zk_autograd.optim.schedule import largest_lr, place, rates, scheduled_lr, settled
 from zk_autograd.prove.protocol import Backend
-from zk_autograd.run.events import Listener
-from zk_autograd.run.writer import RunWriter
+from zk_autograd.run.artefacts import Artefacts
 
 ParamGroups = Sequence[Mapping[str, object]]
 """torch's `param_groups`, whose lr a scheduler changes."""
@@ -59,7 +58,7 @@ class Trajectory:
         self._grad_scale = grad_scale
         self._announced_lr = announced_lr
         self._keeper: recording.Keeper | None = None
-        self._writer: RunWriter | None = None
+        self._writer: recording.Recorder | None = None
         self._new_run: recording.NewRun | None = None
         self._closed = False
         self._header(param_groups, grad_scale or 0)
@@ -77,10 +76,10 @@ class Trajectory:
         prover: str | Backend,
         srs: str | Path | None,
         key: str | Path | Signer | None,
-        listener: Listener,
+        artefacts: Artefacts,
     ) -> None:
         """Goes on with the run at `path`. UsageError if it is of another model or of other hyper-parameters."""
-        writer = recording.resume(path, prover, srs, key, listener)
+        writer = recording.resume(path, prover, srs, key, artefacts)
         difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
         if difference is not None:
             writer.abandon()
@@ -183,7 +182,7 @@ class Trajectory:
         if not self._closed:
             self._closed = True
             if self._writer is not None:
-                recording.finish(self._writer, artefacts, publish=publish)
+                self._writer.finish(artefacts, publish=publish)
 
     def abandon(self) -> None:
         """Stops recording and proving at once; the run can be resumed."""

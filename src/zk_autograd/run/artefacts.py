@@ -1,0 +1,203 @@
+"""The trainer's own files of a run: environment.json, config.toml, train_log.jsonl and hashes.json.
+
+    artefacts = Artefacts(listener, config=...)     # a listener of the writer's events
+    artefacts.begin(writer)                                          # or resume(writer)
+    artefacts.step(...)                                              # after each step that the writer took
+    digests = artefacts.finish(writer, published)                    # and they go into the close record
+
+No access token is in what they hold (run.redaction). Lines of the log are appended without waiting for the disk: the journal and the
+records have all of them but the seconds, and `resume` writes again what a crash took. What the close record speaks of is written whole,
+and durably, before it.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from time import monotonic
+
+from zk_autograd.core.canonical import Json
+from zk_autograd.core.errors import RunError, UsageError, VerificationError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.record_forms import parse_log
+from zk_autograd.run import environment as environments
+from zk_autograd.run import train_log
+from zk_autograd.run.events import Event, Listener, RecordWritten, ignore
+from zk_autograd.run.files import Files, exists, read_bounded
+from zk_autograd.run.hashes import Hashes, weights_hash
+from zk_autograd.run.journal import Journal
+from zk_autograd.run.layout import ARTEFACTS, CONFIG, ENVIRONMENT, HASHES, RECORDS, TRAIN_LOG, Layout
+from zk_autograd.run.reader import MAX_LOG
+from zk_autograd.run.redaction import PROCESS, Redactor
+from zk_autograd.run.writer import RunWriter
+
+MAX_CONFIG = 2**20
+
+
+def checked_config(text: str) -> str:
+    """The text, if config.toml can hold it. UsageError unless it is TOML of at most `MAX_CONFIG` bytes."""
+    import tomllib
+
+    try:
+        tomllib.loads(text)
+        if len(text.encode()) > MAX_CONFIG:
+            raise ValueError(f"it has more than {MAX_CONFIG} bytes")
+    except ValueError as error:  # also of the encoding
+        raise UsageError(f"config is no TOML text that a run can keep: {error}") from error
+    return text
+
+
+class Artefacts:
+    """The files of one run. As a listener it may be called from two threads, and before `begin` or `resume`; it passes events on."""
+
+    def __init__(
+        self,
+        listener: Listener = ignore,
+        *,
+        environment: Callable[[], bytes] = environments.current,
+        config: str | None = None,
+        files: Files | None = None,
+        clock: Callable[[], float] = monotonic,
+        redactor: Redactor = PROCESS,
+    ) -> None:
+        """`environment` gives environment.json's bytes, `config` is the text of config.toml."""
+        self._listener = listener
+        self._environment = environment
+        self._config = config
+        self._files = files or Files()
+        self._hasty = files or Files(fsync=lambda fd: None)
+        self._clock = clock
+        self._redactor = redactor
+        self._began = clock()
+        self._changing = threading.Lock()
+        self._layout: Layout | None = None
+        self._early: list[RecordWritten] = []
+        self._proved: set[int] = set()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RecordWritten):
+            with self._changing:
+                if self._layout is None:
+                    self._early.append(event)
+                else:
+                    self._add_proved(event)
+        self._listener(event)
+
+    def begin(self, writer: RunWriter) -> None:
+        """The files of a run that has no steps yet. RunError if they can't be written."""
+        with self._changing:
+            layout = Layout(writer.path)
+            self._write_inputs(layout, self._environment())
+            self._write(layout, TRAIN_LOG, train_log.line(train_log.begin(writer.header)))
+            self._opened(layout)
+
+    def resume(self, writer: RunWriter) -> None:
+        """The files as an undisturbed run would have them, and a line that says that it was resumed. RunError."""
+        with self._changing:
+            layout = Layout(writer.path)
+            environment = self._environment()
+            self._write_inputs(layout, environment)
+            events = self._mended(layout, writer)
+            recorded = read(layout.root / ENVIRONMENT, environments.MAX_BYTES)
+            try:
+                changes = environments.differences(recorded, environment)
+            except VerificationError as error:
+                raise _altered(layout.root / ENVIRONMENT, error) from error
+            events.append(train_log.resumed(writer.step, changes))
+            self._write(layout, TRAIN_LOG, b"".join(map(train_log.line, events)))
+            self._opened(layout)
+
+    def step(self, number: int, loss: str, lr: tuple[str, ...], saturated: int) -> None:
+        """Step `number` was taken; `lr` are its rates (train_log.rates). RunError if the log can't be written."""
+        with self._changing:
+            self._append(train_log.step(number, loss, lr, saturated, self._seconds()))
+
+    def finish(self, writer: RunWriter, published: IntArray | None) -> dict[str, bytes]:
+        """Writes the last line and hashes.json, and returns the files' SHA-256 by name. `published` is the final W if it is shown.
+
+        Called when the run is drained, just before its close record is written.
+        """
+        with self._changing:
+            layout = self._layout
+            assert layout is not None
+            log = read(layout.root / TRAIN_LOG, train_log.MAX_BYTES)
+            log += train_log.line(train_log.close(writer.step, writer.segments_done))
+            self._write(layout, TRAIN_LOG, log)  # whole: appended lines may not be on the disk yet
+            config = read(layout.root / CONFIG, MAX_CONFIG) if exists(layout.root / CONFIG) else None
+            environment = read(layout.root / ENVIRONMENT, environments.MAX_BYTES)
+            weights = None if published is None else weights_hash(published)
+            hashes = Hashes.of(config, writer.header.data, environment, weights)
+            self._write(layout, HASHES, hashes.encode())
+            contents = {ENVIRONMENT: environment, CONFIG: config, TRAIN_LOG: log, HASHES: hashes.encode()}
+            return {name: sha256(data).digest() for name, data in contents.items() if data is not None}
+
+    def _mended(self, layout: Layout, writer: RunWriter) -> list[Mapping[str, Json]]:
+        """The events of the log that is there, with what it lacks."""
+        header = writer.header
+        records = read(layout.log / RECORDS, MAX_LOG)  # whose last line the proving thread may be writing
+        segments = parse_log(records[: records.rfind(b"\n") + 1].split(b"\n")[:-1]).segments
+        self._proved = {segment.index for segment in segments}
+        steps = {
+            t: event
+            for s in segments
+            for t, event in zip(range(s.first, s.last + 1), train_log.steps_of(header, s), strict=True)
+        }
+        journal = Journal(layout.segments, header, writer.header_digest, self._files)
+        for index in journal.segments():
+            for number in journal.steps(index):
+                if number not in steps:
+                    step = journal.step(index, number)
+                    rates = train_log.rates(header, number, step.lr)
+                    steps[number] = train_log.step(number, step.loss, rates, step.saturated, "")
+        path = layout.root / TRAIN_LOG
+        old = train_log.whole_events(read(path, train_log.MAX_BYTES)) if exists(path) else []
+        if not old or old[0]["event"] != "begin":
+            old.insert(0, train_log.begin(header))
+        return train_log.mended(old, steps, {s.index: s.last for s in segments})
+
+    def _write_inputs(self, layout: Layout, environment: bytes) -> None:
+        """What the run is made from, unless it is there: a run that was stopped early may lack it."""
+        if not exists(layout.root / ENVIRONMENT):
+            self._write(layout, ENVIRONMENT, environment)
+        if self._config is not None and not exists(layout.root / CONFIG):
+            self._write(layout, CONFIG, self._redactor.text(self._config).encode())
+
+    def _opened(self, layout: Layout) -> None:
+        self._layout = layout
+        for event in self._early:
+            self._add_proved(event)
+        self._early.clear()
+
+    def _add_proved(self, event: RecordWritten) -> None:
+        if event.segment not in self._proved:
+            self._proved.add(event.segment)
+            self._append(train_log.proved(event.segment, event.last_step, self._seconds()))
+
+    def _append(self, event: Mapping[str, Json]) -> None:
+        assert self._layout is not None
+        self._hasty.append(self._layout.root / TRAIN_LOG, self._redactor.data(train_log.line(event)))
+
+    def _write(self, layout: Layout, name: str, data: bytes) -> None:
+        self._files.write_atomic(layout.root / name, data)
+
+    def _seconds(self) -> str:
+        return f"{self._clock() - self._began:.3f}"
+
+
+def require_own_names(artefacts: Mapping[str, bytes]) -> None:
+    """UsageError if a caller's artefacts have the name of one that is written here."""
+    for name in artefacts:
+        if name in ARTEFACTS:
+            raise UsageError(f"{name} is written by the run itself: give your artefact another name")
+
+
+def read(path: Path, limit: int) -> bytes:
+    """The bytes of a run's own file. RunError if it can't be read."""
+    try:
+        return read_bounded(path, limit)
+    except VerificationError as error:
+        raise _altered(path, error) from error
+
+
+def _altered(path: Path, error: VerificationError) -> RunError:
+    return RunError(f"{path} is not what the trainer wrote: {error}; restore it from a copy")
