@@ -21,7 +21,7 @@ from zk_autograd.optim.header import NO_DATA
 from zk_autograd.optim.trajectory import CoarseEps
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.events import Listener, ignore
-from zk_autograd.workload import data, models
+from zk_autograd.workload import config, data, models
 from zk_autograd.workload.names import CsvFile
 from zk_autograd.workload.plan import EPS, EPS_RULES, Plan
 from zk_autograd.workload.sampler import Sampler
@@ -142,6 +142,7 @@ def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | N
             "preset": plan.preset or None,
             "key": recording.key,
             "publish": plan.publish,
+            "config": config.to_toml(plan),
             "on_event": recording.listener,
         }
     return ZKOptimizer(
