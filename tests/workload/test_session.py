@@ -1,5 +1,8 @@
 """A training that is recorded, and the same one made again from its plan."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from tests.workload.noisy_net import NOISY
 from tests.workload.test_plan import PLAN
 from zk_autograd.core.errors import RunError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Header
 from zk_autograd.optim import keyfile
+from zk_autograd.workload import models
 from zk_autograd.workload.names import DataName, ModelName
 from zk_autograd.workload.plan import ParameterGroup, Plan
 from zk_autograd.workload.session import Recording, Session, data_commitment, repeatable, retrain
@@ -97,3 +102,54 @@ def test_training_leaves_torch_as_it_was() -> None:
     retrain(replace(SMALL, steps=1), lambda step, steps: None)
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def whole(plan: Plan, run: Path, key: Path, *, resume: bool) -> tuple[IntArray, dict[str, torch.Tensor], float]:
+    """Weights, buffers and accuracy of a training to its end."""
+    with repeatable():
+        session = Session(plan, Recording(run, "none", key, resume=resume))
+        with session.optimizer:
+            assert session.train(lambda: True) == plan.steps
+        buffers = {name: buffer.clone() for name, buffer in session.loop.model.named_buffers()}
+        return session.optimizer.integers["W"], buffers, session.loop.accuracy()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[IntArray, dict[str, torch.Tensor], float]:
+    """How a training that draws and counts ends if nothing happens to it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    keyfile.create(folder / "key", "trainer")
+    return whole(NOISY, folder / "run", folder / "key", resume=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [1, 23])
+def test_killed_training_that_draws_and_counts_goes_on_bit_for_bit(
+    step: int, undisturbed: tuple[IntArray, dict[str, torch.Tensor], float], tmp_path: Path
+) -> None:
+    """Dropout draws from torch's generator and batch norm counts in buffers: both are put back."""
+    key = tmp_path / "key"
+    keyfile.create(key, "trainer")
+    words = [sys.executable, "-m", "tests.workload.noisy_net", str(tmp_path / "killed"), str(key), str(step)]
+    killed = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    weights, buffers, accuracy = whole(NOISY, tmp_path / "killed", key, resume=True)
+    np.testing.assert_array_equal(weights, undisturbed[0])
+    assert buffers.keys() == undisturbed[1].keys() == {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
+    for name, buffer in buffers.items():
+        assert torch.equal(buffer, undisturbed[1][name]), name
+    assert buffers["1.num_batches_tracked"] == NOISY.steps
+    assert accuracy == undisturbed[2] > 0.85
+
+
+def test_training_that_draws_and_counts_is_made_again(
+    undisturbed: tuple[IntArray, dict[str, torch.Tensor], float],
+) -> None:
+    np.testing.assert_array_equal(retrain(NOISY, lambda step, steps: None), undisturbed[0])
+
+
+def test_run_is_not_gone_on_with_by_other_code(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(SMALL, steps=7)
+    monkeypatch.setattr(models, "code_digest", lambda source: bytes(32))
+    with pytest.raises(RunError, match=r"the code of the model logistic is not that which .*run was begun with"):
+        record(SMALL, resume=True)

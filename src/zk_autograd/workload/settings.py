@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+from zk_autograd.core import schedules
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
@@ -90,7 +91,7 @@ def _boolean(value: object, where: str) -> bool:
 
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or has_control(value) or not _is_unicode(value):
-        raise UsageError(f"{where} is {_shown(value)}; it must be a text of 1 to {MAX_NAME} characters")
+        raise UsageError(f"{where} is {_shown(value)}; it must be a text of 1 to {MAX_NAME} printable characters")
     if looks_secret(value):
         raise UsageError(
             f"{where} looks like an access token, and would be recorded: give tokens by --hf-token or HF_TOKEN, never in {where}"
@@ -116,6 +117,14 @@ def _data(value: object, where: str) -> str:
     text = _text(value, where)
     data_called(text, where=where)
     return text
+
+
+def _schedule(value: object, where: str) -> str:
+    try:
+        schedule = schedules.parse(_text(value, where))
+    except VerificationError as error:
+        raise UsageError(f"{where}: {error}") from error
+    return schedules.RECORDED if schedule is None else schedule.text
 
 
 _GROUP_READERS: dict[str, Reader] = {
@@ -154,7 +163,7 @@ READERS: dict[str, Reader] = {
     "weight-decay": _decimal,
     "betas": _betas,
     "eps": _decimal,
-    "schedule": _text,
+    "schedule": _schedule,
     "grad-scale": _scale,
     "freeze": _texts,
     GROUPS: _groups,

@@ -1,0 +1,294 @@
+"""Whether a run's configuration, data and environment give its weights again: hashes first, then the training itself.
+
+A run names its own keys and SRS here, so this says nothing of who made it: that is zk-verify's business. Code that a run names is only
+run if it is the caller's own, which a private folder is taken for.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from zk_autograd.core.errors import (
+    GradientError,
+    ProverError,
+    RangeError,
+    RunError,
+    UsageError,
+    VerificationError,
+    ZkError,
+)
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.records import Log
+from zk_autograd.core.text import counted
+from zk_autograd.optim.proving import backend_of_run
+from zk_autograd.run import environment, train_log
+from zk_autograd.run.bundle import BundleReader
+from zk_autograd.run.files import Files, exists
+from zk_autograd.run.hashes import Hashes, weights_hash
+from zk_autograd.run.journal import Journal
+from zk_autograd.run.layout import CONFIG, ENVIRONMENT, HASHES, TRAIN_LOG, Layout
+from zk_autograd.run.marker import forgotten_on
+from zk_autograd.run.reader import RunReader
+from zk_autograd.verify.artefacts import LIMITS
+from zk_autograd.verify.evidence import ProofSystem, RunFiles
+from zk_autograd.verify.policy import Level, Policy
+from zk_autograd.verify.report import Report, Step
+from zk_autograd.verify.verifier import Verifier
+from zk_autograd.workload import config, models, session
+from zk_autograd.workload.names import CsvFile, Factory, data_called
+from zk_autograd.workload.plan import FILE, Plan
+from zk_autograd.workload.verdict import Reproduction, Verdict
+
+Progress = Callable[[str, int, int], None]
+
+
+def reproduce(
+    path: Path,
+    systems: Mapping[str, ProofSystem],
+    progress: Progress,
+    *,
+    hashes_alone: bool = False,
+    data: str | None = None,
+) -> Reproduction:
+    """Judges the finished run, or bundle, at `path`. `systems` are the provers that the verifier knows; `data` is csv:PATH, where the run's
+    table is now. UsageError if there is no run, RunError for one that is unfinished or has no hashes."""
+    with BundleReader(path) if path.is_file() else RunReader(path) as files:
+        inquiry = _Inquiry(path, files, systems, progress, data)
+        try:
+            verdict = inquiry.verdict(hashes_alone=hashes_alone)
+        except VerificationError as error:
+            inquiry.found("mismatch", str(error))
+            verdict = Verdict.MISMATCH
+    return Reproduction(verdict, tuple(inquiry.checks), tuple(inquiry.differences), hashes_alone)
+
+
+class _Untrainable(Exception):
+    """Why the training can't be made again here."""
+
+
+@dataclass
+class _Inquiry:
+    path: Path
+    files: RunFiles
+    systems: Mapping[str, ProofSystem]
+    progress: Progress
+    data: str | None
+    checks: list[tuple[str, str]] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+    def found(self, name: str, text: str) -> None:
+        self.checks.append((name, text))
+
+    def verdict(self, *, hashes_alone: bool) -> Verdict:
+        """VerificationError for whatever is not what the run says."""
+        log = self._evidence()
+        contents = {name: self.files.artefact(name, LIMITS[name]) for name in self.files.artefact_names()}
+        self._train_log(log, contents[TRAIN_LOG])
+        self._environment(contents[ENVIRONMENT])
+        hashes = Hashes.parse(contents[HASHES])
+        self.found("hashes", f"as recorded: {', '.join(hashes.named())}")
+        try:
+            plan = self._plan(log, contents.get(CONFIG))
+            self._data(log, plan)
+            if hashes_alone:
+                raise _Untrainable(
+                    "hashes alone were asked for: that this configuration leads to these weights was not tested"
+                )
+            self._weights(log, plan, hashes)
+        except _Untrainable as error:
+            self.found("weights", f"not trained again: {error}")
+            return Verdict.CONFIG_ONLY
+        return Verdict.PARTIAL if self.differences else Verdict.FULL
+
+    def _evidence(self) -> Log:
+        """The run's records, after the verifier's own steps found nothing wrong with them and all that they name."""
+        policy = Policy(keys=(), srs=frozenset(), require=frozenset({Level.L0}))
+        log: Log | None = None
+        try:
+            log = parse_log(self.files.leaves())
+            keys = tuple(PublicKey.parse(text) for text in log.header.keys)
+            policy = replace(policy, keys=keys, srs=frozenset({log.header.prover.srs_digest} - {b""}))
+        except VerificationError:
+            pass  # the verifier says what and where
+        report = Verifier(policy, self.systems).verify(self.files, self.progress)
+        if report.failure is not None or log is None:
+            raise _of_evidence(report)
+        if log.close is None:
+            raise RunError(
+                f"{self.path} is unfinished, so it has no hashes yet: `zk-train --resume {self.path}` ends it"
+            )
+        if HASHES not in dict(log.close.artefacts):
+            raise RunError(
+                f"{self.path} has no {HASHES}: it was made without, and there is nothing to compare a repetition with"
+            )
+        proofs = report.findings[Step.PROOFS].status.value
+        self.found("evidence", f"steps 1 to 10 of zk-verify, with the run's own keys: nothing false; proofs: {proofs}")
+        return log
+
+    def _train_log(self, log: Log, content: bytes) -> None:
+        """Its steps are those of the records. What changed when the run was resumed is a difference."""
+        expected = {
+            t: (loss, saturated)
+            for s in log.segments
+            for t, loss, saturated in zip(range(s.first, s.last + 1), s.loss, s.saturated, strict=False)
+        }
+        steps = {}
+        for event in train_log.events(content):
+            if event["event"] == "step":
+                steps[event["step"]] = (event["loss"], event["saturated"])
+            elif event["event"] == "resumed" and isinstance(changes := event["changes"], list):
+                self.differences += [f"environment when it was resumed: {change}" for change in changes]
+        if steps != expected:
+            raise VerificationError(f"{TRAIN_LOG} tells of other steps than the records")
+        self.found("log", f"{TRAIN_LOG} has the {counted(len(steps), 'step')} of the records")
+
+    def _environment(self, recorded: bytes) -> None:
+        with session.repeatable():
+            differing = environment.differences(recorded, environment.current())
+        self.differences += differing
+        self.found("environment", f"differs in {counted(len(differing), 'place')}" if differing else "equal")
+
+    def _plan(self, log: Log, text: bytes | None) -> Plan:
+        """The training's plan: the private one, which config.toml must be of, or config.toml's."""
+        layout = Layout(self.path)
+        if exists(layout.private / FILE) and forgotten_on(layout) is None:
+            try:
+                plan = Plan.read(self.path)
+            except RunError as error:
+                raise VerificationError(str(error)) from error
+            try:
+                published = None if text is None else _plan_of(text)
+            except UsageError:
+                published = None
+            if published != _public(plan):
+                raise VerificationError(f"{CONFIG} is not what private/{FILE} says")
+            self.found("config", f"{CONFIG} is as recorded, and what private/{FILE} says")
+        elif text is None:
+            raise _Untrainable("the run has no configuration: it was not made by zk-train")
+        else:
+            try:
+                plan = _plan_of(text)
+            except UsageError as error:
+                raise _Untrainable(f"{CONFIG} is not of zk-train: {error}") from error
+            self.found("config", f"{CONFIG} is as recorded")
+        if self.data is not None:
+            if not isinstance(plan.data, CsvFile):
+                raise UsageError(f"--data is for runs on a table of your own; this one is on {plan.data}")
+            source = data_called(self.data, plan.data.label)
+            if not isinstance(source, CsvFile):
+                raise UsageError(f"--data is {source}; it must be csv:PATH, where the table of the run is now")
+            plan = replace(plan, data=source)
+        assert log.close is not None
+        if not log.close.last_step:
+            raise _Untrainable("the run has no steps")
+        return replace(plan, steps=log.close.last_step)
+
+    def _data(self, log: Log, plan: Plan) -> None:
+        """The header's data again, from the rows."""
+        if not plan.secret:
+            if isinstance(plan.data, CsvFile) and self.data is None:
+                raise _Untrainable(
+                    f"its data are a table of the trainer's: if you have it, say where with --data {plan.data}"
+                )
+            if isinstance(plan.model, Factory):
+                raise _Untrainable(f"its model {plan.model} is code of the trainer's, and is not run")
+            self.differences.append("data: their salted root takes the trainer's secret, and was not recomputed")
+            return
+        try:
+            found = session.data_commitment(plan)
+        except UsageError as error:
+            raise _Untrainable(f"its data can't be read: {error}") from error
+        recorded = log.header.data
+        if found != recorded:
+            raise VerificationError(
+                f"the data {plan.data} are not those of the run", expected=recorded.root.hex(), found=found.root.hex()
+            )
+        self.found("data", f"root over {counted(recorded.count, 'row')}, and commitment to the seed: recomputed, equal")
+
+    def _weights(self, log: Log, plan: Plan, hashes: Hashes) -> None:
+        """Trains again, and compares."""
+        salts = None if hashes.weights is not None else self._salts(log)
+        try:
+            if log.header.model_code != models.code_digest(plan.model):
+                self.differences.append(f"the code of the model {plan.model}")
+            W = session.retrain(plan, lambda step, steps: self.progress("training", step, steps))
+        except UsageError as error:
+            raise _Untrainable(str(error)) from error
+        except (GradientError, RangeError) as error:
+            raise VerificationError(f"trained again, it stopped: {error}{self._perhaps()}") from error
+        if len(W) != log.header.size:
+            raise VerificationError(
+                "trained again, the model has another size", expected=str(log.header.size), found=str(len(W))
+            )
+        if salts is None:
+            equal, what = weights_hash(W) == hashes.weights, "the published integers"
+        else:
+            equal, what = self._opens(log, W, salts), "what the last commitment was made to"
+        if not equal:
+            raise VerificationError(f"trained again, the weights are not {what}{self._perhaps()}")
+        self.found("weights", f"{counted(plan.steps, 'step')} trained again: bit for bit {what}")
+
+    def _perhaps(self) -> str:
+        return f"; not as it was, which may be why: {'; '.join(self.differences)}" if self.differences else ""
+
+    def _salts(self, log: Log) -> tuple[bytes, ...]:
+        """Of the last commitments to W, whose weights are not published."""
+        layout = Layout(self.path)
+        if not exists(layout.header) or forgotten_on(layout) is not None:
+            raise _Untrainable(
+                "the weights are not published, and the trainer's private folder, which could tell them, is not here"
+            )
+        journal = Journal(layout.segments, log.header, log.header_digest, Files())
+        try:
+            return journal.start(len(log.segments)).salts.state_in["W"]
+        except RunError as error:
+            raise VerificationError(str(error)) from error
+
+    def _opens(self, log: Log, W: IntArray, salts: tuple[bytes, ...]) -> bool:
+        """Whether these weights are what the close record's commitments are to."""
+        header, close = log.header, log.close
+        assert close is not None
+        try:
+            backend = backend_of_run(header.prover, header.prover.backend, None, self.path)
+            try:
+                for block, salt, expected in zip(header.blocks, salts, close.state["W"], strict=True):
+                    padded = np.zeros(header.prover.block, np.int64)
+                    padded[: block.size] = W[block.offset : block.offset + block.size]
+                    if backend.commit(padded, salt) != expected:
+                        return False
+            finally:
+                backend.stop()
+        except (RunError, UsageError, ProverError) as error:
+            raise _Untrainable(f"the commitments can't be made here: {error}") from error
+        return True
+
+
+def _plan_of(text: bytes) -> Plan:
+    """The plan that config.toml says, without what is private. UsageError for a text that is none of zk-train's."""
+    try:
+        return config.from_toml(text.decode(), CONFIG).plan(key_file="", secret=b"")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{CONFIG} is no UTF-8 text") from error
+
+
+def _public(plan: Plan) -> Plan:
+    """The plan as config.toml says it."""
+    data = plan.data
+    if isinstance(data, CsvFile):
+        data = replace(data, path=PurePath(data.path).name)
+    return replace(plan, key_file="", secret=b"", data=data)
+
+
+_PLACES = {Step.PARSE: "log/", Step.SIGNATURES: "log/checkpoint", Step.LOG: "log/records.jsonl and log/checkpoint"}
+"""What a step of the verifier reads, where its message doesn't name it."""
+
+
+def _of_evidence(report: Report) -> ZkError:
+    assert report.failure is not None
+    step = Step(report.failure.step)
+    place = _PLACES.get(step, "proofs/" if step is Step.PROOFS else "log/records.jsonl" if step < Step.MODEL else "")
+    return VerificationError(f"{place + ': ' if place else ''}{report.failure}")
