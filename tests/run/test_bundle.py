@@ -230,6 +230,8 @@ HOSTILE: dict[str, bytes] = {
     "private": made(tarfile.TarInfo("private/header"), b"secret"),
     "traversal": made(tarfile.TarInfo("proofs/../private/header"), b"secret"),
     "absolute": made(tarfile.TarInfo("/etc/passwd"), b"x"),
+    "file of no run": made(tarfile.TarInfo("notes.txt"), b"x"),
+    "folder of no run": made(tarfile.TarInfo("logs/checkpoint"), b"x"),
     "hidden": made(tarfile.TarInfo("model/.hidden"), b"x"),
     "dot": made(tarfile.TarInfo("./log/checkpoint"), b"x"),
     "leading zero": made(tarfile.TarInfo("proofs/00-1"), b"x"),

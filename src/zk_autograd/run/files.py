@@ -158,6 +158,11 @@ def chunks_of(fd: int, path: Path | str) -> Iterator[bytes]:
             yield chunk
 
 
+def advice_for(error: OSError, otherwise: str) -> str:
+    """What to do about an error of the system, in a few words."""
+    return _ADVICE.get(error.errno or 0, otherwise)
+
+
 @contextmanager
 def open_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> Iterator[int]:
     """The descriptor of a regular file that has at most `limit` bytes now, for reading. As `read_bounded`."""
@@ -209,7 +214,7 @@ def _explained(action: str, path: Path) -> Iterator[None]:
 
 
 def _refused(action: str, path: Path, error: OSError) -> RunError:
-    advice = _ADVICE.get(error.errno or 0, "look at the disk and the path")
+    advice = advice_for(error, "look at the disk and the path")
     return RunError(f"{path} could not be {action}: {error.strerror}; {advice}, and try again")
 
 

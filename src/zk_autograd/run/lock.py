@@ -13,7 +13,7 @@ from typing import Self
 from weakref import WeakSet
 
 from zk_autograd.core.errors import RunError
-from zk_autograd.run.files import PRIVATE_FILE
+from zk_autograd.run.files import PRIVATE_FILE, advice_for
 
 _LOOK_SECONDS = 0.05
 
@@ -26,7 +26,8 @@ class RunLock:
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
         except OSError as error:
-            raise RunError(f"{path} can't be locked: {error.strerror}; make it writable") from error
+            advice = advice_for(error, "make it writable")
+            raise RunError(f"{path} can't be locked: {error.strerror}; {advice}") from error
         try:
             self._take()
             os.ftruncate(self._fd, 0)
@@ -39,7 +40,8 @@ class RunLock:
             ) from error
         except OSError as error:
             self.release()
-            raise RunError(f"{path} can't be locked: {error.strerror}; is it on a file system with locks?") from error
+            advice = advice_for(error, "is it on a file system with locks?")
+            raise RunError(f"{path} can't be locked: {error.strerror}; {advice}") from error
         _held.add(self)
 
     def __enter__(self) -> Self:
