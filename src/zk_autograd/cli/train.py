@@ -181,7 +181,7 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
 def _stopped(error: BaseException, optimizer: "ZKOptimizer", run: Path, output: Output) -> int:
     """Says what is left of a run that was broken off, and gives the exit status of an interrupt; raises any other error."""
     done, begun = optimizer.steps, optimizer.header is not None
-    if isinstance(error, GradientError | RangeError) and begun:
+    if isinstance(error, GradientError | RangeError | UsageError) and begun:
         output.note(
             f"{run} holds {done} steps and stays unfinished: no run can go on past this one; train again in another folder"
         )

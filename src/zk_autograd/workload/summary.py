@@ -99,7 +99,7 @@ class Summary:
     def lines(self) -> list[str]:
         """The summary for people."""
         plan, header = self.plan, self.header
-        effective = ", ".join(f"{name} {float(text):.6g}" for name, text in self.effective().items())
+        effective = ", ".join(f"{name.replace('_', ' ')} {float(text):.6g}" for name, text in self.effective().items())
         lr = dict(header.groups[0].hyper)["lr"]
         if self.proved:
             shown = (
