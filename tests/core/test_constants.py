@@ -24,6 +24,7 @@ from zk_autograd.core.constants import (
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
+from zk_autograd.core.schedules import parse
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "data" / "constants_vectors.json").read_text(encoding="utf-8")
@@ -331,10 +332,62 @@ def test_effective_hyper_parameters_are_exact_decimals() -> None:
         "beta1": "0.899993896484375",
         "beta2": "0.998992919921875",
         "eps": decimal_text(Fraction(687, 2**36)),
+        "eps_at_step_1": "0.0000000147",
     }
     assert decimal_text(SgdSequence(replace(SGD, momentum=Fraction(9, 10)), 0, 30).effective()["momentum"]) == (
         "0.899993896484375"
     )
+
+
+@pytest.mark.parametrize(("k", "eps"), [(0, "1e-8"), (8, "1e-8"), (8, "1.3e-8"), (-3, "0.00001"), (3, "0")])
+def test_eps_at_step_1_is_what_torchs_formula_would_need_there(k: int, eps: str) -> None:
+    sequence = AdamSequence(replace(ADAM, eps=parse_decimal(eps, "eps")), k)
+    first = Decimal(sequence.at(1).E) / (Decimal(33) / 2**15).sqrt() / Decimal(2) ** (k + 28)
+    found = Decimal(decimal_text(sequence.effective()["eps_at_step_1"]))
+    assert abs(found - first) <= first / 200
+    assert first > Decimal(eps)
+
+
+def test_eps_whose_floor_never_holds_is_one_for_all_steps() -> None:
+    assert "eps_at_step_1" not in AdamSequence(replace(ADAM, eps=Fraction(1, 10**4)), 8).effective()
+    assert "eps_at_step_1" not in AdamSequence(replace(ADAM, eps=Fraction(15, 10**9)), 8).effective()  # 33 units
+
+
+def test_an_lr_of_sgd_with_fewer_than_8_bits_is_coarse() -> None:
+    least = Fraction(2**8 * 2 - 1, 2) / 2**34  # rounds to 2^8 units at k = 0
+    assert not SgdSequence(SgdHyper(least), 0, 30).lr_is_coarse()
+    assert SgdSequence(SgdHyper(least - TINY), 0, 30).lr_is_coarse()
+    assert not SgdSequence(SgdHyper(Fraction(0)), 0, 30).lr_is_coarse()
+    sequence = SgdSequence(SgdHyper(Fraction(1, 1000)), 20, 30)
+    assert sequence.lr_is_coarse()
+    assert sequence.effective()["lr"] == Fraction(16, 2**14)
+    assert sequence.finest_scale() == 16
+    assert not SgdSequence(sequence.hyper, 16, 30).lr_is_coarse()
+    assert SgdSequence(sequence.hyper, 17, 30).lr_is_coarse()
+    assert "lr" not in SgdSequence(sequence.hyper, 16, 30).effective()
+    hopeless = SgdSequence(SgdHyper(Fraction(1, 10**30)), 0, 30)
+    assert (hopeless.finest_scale(), hopeless.effective()["lr"]) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["step:every=2,factor=0.3", "linear:steps=7,end=0.1", "cosine:steps=7,end=0,warm_up=3"]
+)
+def test_a_schedule_gives_each_step_its_rate(text: str) -> None:
+    schedule = parse(text)
+    assert schedule is not None
+    for rule, hyper, s in ((Rule.ADAMW, replace(ADAM, weight_decay=Fraction(1, 10)), None), (Rule.SGD, SGD, 30)):
+        scheduled, plain = constants_sequence(rule, hyper, 3, s, schedule), constants_sequence(rule, hyper, 3, s)
+        found = [scheduled.at(t) for t in range(1, 13)]
+        assert found == [plain.at(t, schedule.rate(hyper.lr, t)) for t in range(1, 13)]
+        assert len({c.LR for c in found}) > 4
+        assert scheduled.at(3, hyper.lr) == plain.at(3)
+
+
+def test_a_rate_of_a_schedule_that_is_too_large_is_told_in_a_few_digits() -> None:
+    schedule = parse("cosine:steps=7")
+    assert schedule is not None
+    with pytest.raises(VerificationError, match=r"lr = about 9\.50484 gives LR of step 2 out of range"):
+        AdamSequence(replace(ADAM, lr=Fraction(10)), 8, schedule).at(2)
 
 
 def test_eps_is_held_above_the_dead_band_of_v() -> None:

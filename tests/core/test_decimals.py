@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_autograd.core.decimals import MAX_TEXT, decimal_text, parse_decimal, round_half_up
+from zk_autograd.core.decimals import MAX_TEXT, decimal_text, parse_decimal, round_half_up, rounded
 from zk_autograd.core.errors import VerificationError
 
 DIGITS = st.text("0123456789", min_size=1, max_size=24)
@@ -95,3 +95,24 @@ def test_values_have_one_text(value: Fraction, text: str) -> None:
 )
 def test_halves_are_rounded_up(value: Fraction, rounded: int) -> None:
     assert round_half_up(value) == rounded
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (Fraction(1, 3), 3, "0.333"),
+        (Fraction(2, 3), 3, "0.667"),
+        (Fraction(1999, 2), 3, "1000"),
+        (Fraction(12345, 10), 3, "1230"),
+        (Fraction(9995, 10**9), 3, "0.00001"),
+        (Fraction(7, 10**90), 3, "7e-90"),
+        (Fraction(0), 3, "0"),
+    ],
+)
+def test_numbers_for_people_have_so_many_digits(value: Fraction, digits: int, text: str) -> None:
+    assert decimal_text(rounded(value, digits)) == text
+
+
+@given(st.fractions(Fraction(1, 10**20), 10**20), st.integers(1, 9))
+def test_rounding_for_people_is_by_half_a_unit_at_most(value: Fraction, digits: int) -> None:
+    assert abs(rounded(value, digits) - value) <= value / 10 ** (digits - 1) / 2

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -152,6 +153,14 @@ def edited(record: Record, path: str, value: object) -> bytes:
         ("grad_scale", 101),
         ("grad_scale", True),
         ("schedule", "cosine"),
+        ("schedule", ""),
+        ("schedule", "recorded,warm_up=1"),
+        ("schedule", "cosine:steps=0,end=0"),
+        ("schedule", "cosine:steps=1099511627777,end=0"),
+        ("schedule", "step:every=1,factor=1"),
+        ("schedule", "step:every=1,factor=0.12345678901"),
+        ("schedule", {"cosine": {"steps": 1}}),
+        ("schedule", "linear:steps=1,end=0." + "0" * 10**5),
         ("size", 0),
         ("size", 8),
         ("size", 10**12),
@@ -263,8 +272,29 @@ def test_another_record_that_no_writer_writes_is_refused(index: int, path: str, 
         parse(edited(run()[index], path, value), header())
 
 
-def test_a_constant_schedule_has_no_rates() -> None:
-    h = header(schedule="constant")
+@pytest.mark.parametrize(
+    "schedule", ["constant,warm_up=3", "step:every=30,factor=0.1", "cosine:steps=9,end=0,warm_up=2"]
+)
+def test_a_declared_schedule_comes_back_and_is_every_groups(schedule: str) -> None:
+    h = header(schedule=schedule)
+    assert parse(to_bytes(h), None) == h
+    assert h.declared is not None
+    assert h.declared.text == schedule
+    assert [h.sequence(g).schedule for g in range(2)] == [h.declared] * 2
+    assert h.sequence(0).at(2) == header(schedule="recorded").sequence(0).at(2, h.declared.rate(Fraction(1, 1000), 2))
+
+
+@pytest.mark.parametrize(
+    "schedule", ["cosine:end=0,steps=9", "cosine:steps=9", "linear:steps=9,end=0.0", "step:every=1,factor=5e-1"]
+)
+def test_a_schedule_has_one_text_in_a_header(schedule: str) -> None:
+    with pytest.raises(VerificationError, match="the schedule is not in its canonical form"):
+        parse(to_bytes(header(schedule=schedule)), None)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "constant,warm_up=3", "linear:steps=9,end=0"])
+def test_a_declared_schedule_has_no_rates(schedule: str) -> None:
+    h = header(schedule=schedule)
     with pytest.raises(VerificationError, match="lr"):
         parse(to_bytes(segment(h)), h)
     kept = replace(segment(h), lr=())

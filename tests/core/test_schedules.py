@@ -155,8 +155,8 @@ def test_canonical_text_gives_the_schedule_back(schedule: Schedule) -> None:
 @pytest.mark.parametrize(
     ("text", "canonical", "words"),
     [
-        ("constant", "constant", "constant"),
-        ("constant,warm_up=1", "constant,warm_up=1", "constant, after a linear warm-up of 1 step"),
+        ("constant", "constant", "the same at every step"),
+        ("constant,warm_up=1", "constant,warm_up=1", "the same at every step, after a linear warm-up of 1 step"),
         ("step:factor=1e-1,every=3", "step:every=3,factor=0.1", "times 0.1 after every 3 steps"),
         ("linear:steps=5", "linear:steps=5,end=0", "a line down to 0 of it over 5 steps"),
         (

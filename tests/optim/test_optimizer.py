@@ -16,7 +16,7 @@ from zk_autograd.core.errors import UsageError
 from zk_autograd.core.formats import dequantize_weight, quantize_gradient, quantize_weight
 from zk_autograd.core.hyper import Rule
 from zk_autograd.optim import ZKOptimizer
-from zk_autograd.optim.trajectory import CoarseEps
+from zk_autograd.optim.trajectory import CoarseEps, CoarseLr
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore::zk_autograd.optim.trajectory.CoarseEps")]
 
@@ -226,6 +226,33 @@ def test_eps_that_the_formats_make_coarse_is_warned_of_and_told() -> None:
         warnings.simplefilter("error")
         parameter = vector([1.0])
         stepped(ZKOptimizer([parameter], "adam", eps=1e-5, grad_scale=0), parameter)
+
+
+def test_eps_of_the_first_step_is_told_where_its_floor_weighs_more() -> None:
+    for eps, first in ((1e-8, "0.00000376"), (1e-5, None)):
+        parameter = vector([1.0])
+        optimizer = ZKOptimizer([parameter], "adam", eps=eps, grad_scale=0)
+        stepped(optimizer, parameter)
+        assert optimizer.effective()[0].get("eps_at_step_1") == first
+
+
+def test_lr_that_the_gradients_scale_leaves_no_precision_is_warned_of_with_the_scale_that_mends_it() -> None:
+    parameter = vector([1.0])
+    optimizer = ZKOptimizer([parameter], "sgd", 0.001, grad_scale=20)
+    with pytest.warns(
+        CoarseLr, match=r"lr of parameter group 0 is 0\.0009765625 in effect, not 0\.001: .* too large .*; 16 or less"
+    ):
+        stepped(optimizer, parameter, 2.0**-32)
+    assert optimizer.effective()[0]["lr"] == "0.0009765625"
+    parameter = vector([1.0])
+    with pytest.warns(CoarseLr, match=r"is 0 in effect, not .*; raise lr$"):
+        stepped(ZKOptimizer([parameter], "sgd", 1e-30, grad_scale=0), parameter)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parameter = vector([1.0])
+        stepped(ZKOptimizer([parameter], "sgd", 0.001, grad_scale=16), parameter, 2.0**-20)
+        parameter = vector([1.0])
+        stepped(ZKOptimizer([parameter], "sgd", 0, grad_scale=0), parameter)
 
 
 # ---- state ---------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -166,6 +167,92 @@ def test_step5_hyper_parameters_in_force_are_named(tmp_path: Path) -> None:
     assert "beta1 0.9, " in sentences(report)
     assert "in force: beta1 0.899993896484375, beta2 0.998992919921875" in sentences(report)
     assert "ten times what was asked for" in sentences(report)  # eps 1e-08 becomes 2^-23
+
+
+def test_step5_eps_of_the_first_step_and_an_lr_without_precision_are_named(tmp_path: Path) -> None:
+    assert "eps 0.00000011920928955078125, and 0.00000376 at step 1, where its floor weighs more" in sentences(
+        judge(honest(), tmp_path / "adam")
+    )
+    run = honest("none", rule=Rule.SGD)
+    run.edit_header(
+        grad_scale=20, groups=(replace(run.header.groups[0], hyper=(("lr", "0.001"), ("weight_decay", "0"))),)
+    )
+    told = sentences(judge(run, tmp_path / "sgd", replace(POLICY, require=frozenset({Level.L0}))))
+    assert "lr 0.0009765625 (lr is another than what was asked for: it has fewer than 8 bits)" in told
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        (
+            "constant",
+            "lr of each step recomputed from each group's lr by the schedule constant: the same at every step",
+        ),
+        (
+            "cosine:steps=6,end=0.1,warm_up=2",
+            "recomputed from each group's lr by the schedule cosine:steps=6,end=0.1,warm_up=2: a cosine down to 0.1 of it over "
+            "6 steps, after a linear warm-up of 2 steps",
+        ),
+        ("recorded", "lr of each step and group as recorded: the schedule was the trainer's"),
+    ],
+)
+def test_step5_schedule_is_named_in_words(tmp_path: Path, schedule: str, words: str) -> None:
+    report = judge(honest(schedule=schedule), tmp_path)
+    assert report.exit_status == 0
+    assert words in sentences(report)
+    assert any("learning rates" in limit for limit in report.limits) == (schedule == "recorded")
+
+
+def test_step5_schedule_that_leaves_the_range_is_refused_at_its_step(tmp_path: Path) -> None:
+    run = honest("none", schedule="constant,warm_up=9")
+    group = replace(run.header.groups[0], hyper=(("lr", "2.2"), *run.header.groups[0].hyper[1:]))
+    run.edit_header(groups=(group,))
+    refused(judge(run, tmp_path), 5, "gives LR of step 8 out of range", record=4)
+
+
+def test_step1_rates_beside_a_declared_schedule(tmp_path: Path) -> None:
+    run = honest("none", schedule="cosine:steps=6,end=0")
+    run.segments[1] = replace(run.segments[1], lr=(("0.01",),) * 3)
+    refused(judge(run, tmp_path), 1, "lr", record=3)
+
+
+def test_step1_schedule_that_is_none_or_has_another_text(tmp_path: Path) -> None:
+    for index, (schedule, message) in enumerate(
+        [
+            ("triangle:steps=6", "there is no such schedule"),
+            ("cosine:steps=6", "the schedule is not in its canonical form"),
+            ("cosine:steps=1099511627777,end=0", "steps of a schedule is out of range"),
+            ("step:every=1,factor=0.9999999999", "too many digits"),
+        ]
+    ):
+        run = honest("none", schedule="cosine:steps=6,end=0")
+        run.edit_header(schedule=schedule)
+        refused(judge(run, tmp_path / str(index)), 1, message, record=0)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "cosine:steps=7,end=0,warm_up=2",
+        "cosine:steps=6,end=0.1,warm_up=2",
+        "linear:steps=6,end=0,warm_up=2",
+        "constant",
+    ],
+)
+def test_step7_proofs_hold_under_their_own_schedule_alone(tmp_path: Path, schedule: str) -> None:
+    run = honest(schedule="cosine:steps=6,end=0,warm_up=2")
+    run.edit_header(schedule=schedule)
+    refused(judge(run, tmp_path), 7, "the proof does not verify", record=2)
+
+
+@pytest.mark.parametrize(
+    "curve", ["step:every=1,factor=0.999999999", "linear:steps=1099511627776,end=0", "cosine:steps=1099511627776,end=0"]
+)
+def test_step5_largest_counts_of_a_header_cost_no_more_than_others(tmp_path: Path, curve: str) -> None:
+    run = honest("none", schedule=curve + ",warm_up=1099511627776")
+    began = perf_counter()
+    assert judge(run, tmp_path, replace(POLICY, require=frozenset({Level.L0}))).exit_status == 0
+    assert perf_counter() - began < 5
 
 
 def test_step5_many_groups_are_counted(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from fractions import Fraction
 from math import isqrt
 from typing import TypeAlias
 
-from zk_autograd.core.decimals import decimal_text, round_half_up
+from zk_autograd.core.decimals import decimal_text, round_half_up, rounded
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import GRADIENT_BITS, K_RANGE, SHIFT, WEIGHT_BITS
 from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper, require_fit, require_not_negative
@@ -52,6 +52,8 @@ from zk_autograd.core.schedules import CONSTANT, Schedule
 COEFFICIENT_ONE = 2**SHIFT
 ADAM_LR_BOUND = 2**30
 SGD_LR_BOUND = 2**31
+COARSE_LR = 2**8
+"""An LR of SGD below this has lost precision."""
 EPS_BOUND = 2**29
 DECAY_BOUND = 2**28
 DECAY_BITS = 30
@@ -60,6 +62,7 @@ COARSE_S = 15
 """The two values of s, the shift after SGD's product LR * B."""
 
 _ONE = 2**256
+_SHOWN = 40  # characters of a hyper-parameter that a message repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +182,19 @@ class AdamSequence:
         """The beta1, beta2 and eps that the integers stand for; `decimals.decimal_text` spells them for a
         report.
 
-        eps is that of large t, where sqrt(1 - beta2^t) is 1: the largest E_t / 2^(k + 28) of the run.
+        eps at step t is E_t / (sqrt(1 - beta2^t) * 2^(k + 28)): what torch's formula would need there. "eps" is that of large t. Where E_min
+        holds at step 1 it weighs more there, and "eps_at_step_1" says how much, to three digits.
         """
-        return {
+        scale = Fraction(2) ** (self.k + GRADIENT_BITS)
+        found = {
             "beta1": 1 - Fraction(self._c1, COEFFICIENT_ONE),
             "beta2": 1 - Fraction(self._c2, COEFFICIENT_ONE),
-            "eps": self._eps_units(_ONE) / Fraction(2) ** (self.k + GRADIENT_BITS),
+            "eps": self._eps_units(_ONE) / scale,
         }
+        root = isqrt((_ONE - (_ONE * self._beta2 >> SHIFT)) * _ONE)
+        if self._eps_units(root) > self.hyper.eps * root * scale / _ONE + Fraction(1, 2):
+            found["eps_at_step_1"] = rounded(self._eps_units(root) * _ONE / (root * scale), 3)
+        return found
 
     def eps_is_coarse(self) -> bool:
         """Whether the effective eps is at least ten times what was asked for; a larger grad_scale mends
@@ -232,8 +241,20 @@ class SgdSequence:
         return SgdConstants.no_op(self.s)
 
     def effective(self) -> dict[str, Fraction]:
-        """The momentum that the integer stands for."""
-        return {"momentum": Fraction(self._mu, COEFFICIENT_ONE)}
+        """The momentum that the integer stands for; and lr, where LR has so few bits that it is another."""
+        found = {"momentum": Fraction(self._mu, COEFFICIENT_ONE)}
+        if self.lr_is_coarse():
+            units = _sgd_rate(self.hyper.lr, self.k, self.s)
+            found["lr"] = units / Fraction(2) ** (WEIGHT_BITS - GRADIENT_BITS - self.k + self.s)
+        return found
+
+    def lr_is_coarse(self) -> bool:
+        """Whether LR of the whole lr is below 2^8, so that lr is rounded by up to a part in 2^9 of it, or to 0."""
+        return self.hyper.lr > 0 and _sgd_rate(self.hyper.lr, self.k, self.s) < COARSE_LR
+
+    def finest_scale(self) -> int | None:
+        """The largest k with which LR has its bits; None if there is none."""
+        return next((k for k in reversed(K_RANGE) if _sgd_rate(self.hyper.lr, k, FINE_S) >= COARSE_LR), None)
 
 
 ConstantsSequence: TypeAlias = AdamSequence | SgdSequence
@@ -294,8 +315,11 @@ def _derive(symbol: str, value: int, low: int, high: int, name: str, given: Frac
     `low`..`high`."""
     if low <= value <= high:
         return value
+    text = decimal_text(given)
+    if "/" in text or len(text) > _SHOWN:  # a schedule's rate may have a hundred digits
+        text = "about " + decimal_text(rounded(given, 6))
     raise VerificationError(
-        f"{name} = {decimal_text(given)} gives {symbol} out of range; {advice}",
+        f"{name} = {text} gives {symbol} out of range; {advice}",
         expected=f"{low}..{high}",
         found=str(value),
     )

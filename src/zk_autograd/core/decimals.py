@@ -60,6 +60,16 @@ def decimal_text(value: Fraction) -> str:
     return f"{sign}{short}e{len(digits) - len(short) - places}"
 
 
+def rounded(value: Fraction, digits: int) -> Fraction:
+    """`value` >= 0 with that many significant digits, rounded half up: for a text that people read."""
+    if value == 0:
+        return value
+    unit = Fraction(10) ** (len(str(value.numerator)) - len(str(value.denominator)) - digits)
+    while value >= unit * 10**digits:
+        unit *= 10
+    return round_half_up(value / unit) * unit
+
+
 def round_half_up(value: Fraction) -> int:
     """floor(value + 1/2)."""
     return (2 * value.numerator + value.denominator) // (2 * value.denominator)

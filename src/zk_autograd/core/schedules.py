@@ -66,7 +66,7 @@ class Constant:
     """The whole rate at every step."""
 
     text = "constant"
-    words = "constant"
+    words = "the same at every step"
 
     def share(self, e: int) -> Fraction:
         """f_t, `e` >= 0 steps after the warm-up."""

@@ -18,7 +18,7 @@ NO_DATA = Data(root=b"", count=0, sampler="unspecified", batch_size=0, seed=b"")
 
 RUN_ID_BYTES = 16
 
-WALKED_STEPS = 100_000
+WALKED_STEPS = 10_000
 """Of a run whose lr comes close to the bounds, the steps that are looked at before the first one; later ones are refused when they come."""
 
 

@@ -27,14 +27,14 @@ from zk_autograd.optim.options import Number, check_names, choose_rule, exact, r
 from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 from zk_autograd.optim.proving import backend_for_new_run, require_provable
 from zk_autograd.optim.schedule import canonical, place
-from zk_autograd.optim.trajectory import CoarseEps, Trajectory
+from zk_autograd.optim.trajectory import CoarseEps, CoarseLr, Trajectory
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.names import DEFAULT_PROVER
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts, checked_config, require_own_names
 from zk_autograd.run.events import Listener, ignore
 
-__all__ = ["CoarseEps", "ZKOptimizer"]
+__all__ = ["CoarseEps", "CoarseLr", "ZKOptimizer"]
 
 
 class ZKOptimizer(torch.optim.Optimizer):

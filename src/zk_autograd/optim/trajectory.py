@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from zk_autograd.core.constants import AdamSequence
+from zk_autograd.core.constants import AdamSequence, SgdSequence
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import Signer
@@ -29,6 +29,10 @@ ParamGroups = Sequence[Mapping[str, object]]
 
 class CoarseEps(UserWarning):
     """The formats make eps at least ten times what was asked for; a larger grad_scale mends it."""
+
+
+class CoarseLr(UserWarning):
+    """The formats leave SGD's lr fewer than 8 bits; a smaller grad_scale mends it."""
 
 
 class Trajectory:
@@ -135,7 +139,7 @@ class Trajectory:
                 keeper.append(G, lr=rates(self._groups, param_groups, self._schedule, 1))
             keeper = self._writer = self._new_run.begin(header, self.state["W"])
         self._keeper = keeper
-        _warn_of_eps(header)
+        _warn(header)
         return keeper
 
     def advance(self, param_groups: ParamGroups, note: Note) -> None:
@@ -196,10 +200,16 @@ class Trajectory:
         return self._parts.complete(self._groups, shifts_of(self._parts.rule, largest, scale), scale)
 
 
-def _warn_of_eps(header: Header) -> None:
+def _warn(header: Header) -> None:
     for group in range(len(header.groups)):
         sequence = header.sequence(group)
         if isinstance(sequence, AdamSequence) and sequence.eps_is_coarse():
             found, asked = decimal_text(sequence.effective()["eps"]), decimal_text(sequence.hyper.eps)
             text = f"eps of {place(group)} is {found} in effect, not {asked}: grad_scale {header.grad_scale} is too small for it"
             warnings.warn(text, CoarseEps, stacklevel=6)
+        elif isinstance(sequence, SgdSequence) and sequence.lr_is_coarse():
+            found, asked = decimal_text(sequence.effective()["lr"]), decimal_text(sequence.hyper.lr)
+            fine = sequence.finest_scale()
+            advice = "raise lr" if fine is None else f"{fine} or less gives it 8 bits"
+            text = f"lr of {place(group)} is {found} in effect, not {asked}: grad_scale {header.grad_scale} is too large for it; {advice}"
+            warnings.warn(text, CoarseLr, stacklevel=6)

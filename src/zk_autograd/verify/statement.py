@@ -1,7 +1,7 @@
 """Step 5, Statement: what the proofs of this run must show, from the verifier's own code and the records alone.
 
-* The rule is one that the backend proves, and every constant of every step is recomputed from the header's decimals (and the recorded
-  learning rates) by core.constants; one that leaves its range is refused, and one that the circuit would not see.
+* The rule is one that the backend proves, and every constant of every step is recomputed from the header's decimals and its schedule (or the
+  recorded learning rates) by core.constants and core.schedules; one that leaves its range is refused, and one that the circuit would not see.
 * The circuit is the verifier's *own*, found by its name: its digest, shape and version must be what the header says.
 * The SRS, where the backend has one, is one that the policy allows by digest. Whoever made it can forge, so without an allowed one
   the proofs show nothing, and neither do commitments under it. A backend without says how many bits its proofs are worth.
@@ -13,7 +13,7 @@ the others), and each holds at most the steps of the verifier's own circuit.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from zk_autograd.core.constants import AdamSequence
+from zk_autograd.core.constants import AdamSequence, SgdSequence
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.records import Header, Log, Prover, Segment
@@ -54,7 +54,8 @@ def check_statement(
             )
         basis = _own(log.header, system, allowed, sentences)
     steps = _recompute(log, system, progress)
-    sentences[:0] = [f"rule {log.header.rule.value}: the constants of steps 1..{steps} recomputed", *_hyper(log.header)]
+    rule = f"rule {log.header.rule.value}: the constants of steps 1..{steps} recomputed"
+    sentences[:0] = [rule, _schedule(log.header), *_hyper(log.header)]
     if isinstance(basis.checker, Missing):
         return basis, Finding(Status.NOT_SHOWN, (*sentences, basis.checker.reason))
     return basis, Finding(Status.PASSED, tuple(sentences))
@@ -137,25 +138,37 @@ def _recompute(log: Log, system: ProofSystem | None, progress: Progress) -> int:
     return steps
 
 
+def _schedule(header: Header) -> str:
+    """Where the learning rates come from."""
+    declared = header.declared
+    if declared is None:
+        return "lr of each step and group as recorded: the schedule was the trainer's"
+    return f"lr of each step recomputed from each group's lr by the schedule {declared.text}: {declared.words}"
+
+
 def _hyper(header: Header) -> list[str]:
     """The hyper-parameters in force, which are the header's rounded to the rule's integers."""
     lines = []
     for index, group in enumerate(header.groups[:_GROUPS_SHOWN]):
         given = ", ".join(f"{name} {text}" for name, text in group.hyper)
         sequence = header.sequence(index)
-        effective = ", ".join(f"{name} {decimal_text(value)}" for name, value in sequence.effective().items())
-        coarse = isinstance(sequence, AdamSequence) and sequence.eps_is_coarse()
-        lines.append(
-            f"group {index}: {given}; in force: {effective}"
-            + (" (eps is ten times what was asked for, or more)" if coarse else "")
-        )
+        effective = {name: decimal_text(value) for name, value in sequence.effective().items()}
+        first = effective.pop("eps_at_step_1", None)
+        in_force = ", ".join(f"{name} {text}" for name, text in effective.items())
+        if first is not None:
+            in_force += f", and {first} at step 1, where its floor weighs more"
+        if isinstance(sequence, AdamSequence) and sequence.eps_is_coarse():
+            in_force += " (eps is ten times what was asked for, or more)"
+        if isinstance(sequence, SgdSequence) and sequence.lr_is_coarse():
+            in_force += " (lr is another than what was asked for: it has fewer than 8 bits)"
+        lines.append(f"group {index}: {given}; in force: {in_force}")
     if len(header.groups) > _GROUPS_SHOWN:
         lines.append(f"and {len(header.groups) - _GROUPS_SHOWN} more groups")
     return lines
 
 
 def rates(log: Log) -> str | None:
-    """The range of the learning rates that a recorded schedule used, as decimals; None if the schedule is constant."""
+    """The range of the learning rates that a recorded schedule used, as decimals; None if the header declares one."""
     recorded = [text for segment in log.segments for step in segment.lr for text in step]
     if not recorded:
         return None
