@@ -1,0 +1,60 @@
+"""`zk-train reproduce RUN`: whether a run's configuration leads to its weights, by hashes and by training again."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zk_autograd.cli.output import Output, run_command
+from zk_autograd.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from zk_autograd.verify.evidence import ProofSystem
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's flags."""
+    flags = argparse.ArgumentParser(
+        prog="zk-train reproduce",
+        description="Checks a finished run's files against its records and its hashes, trains again, and compares the weights bit for bit.",
+        epilog="Exit status: 0 FULL, everything is equal (with --verify-only: the hashes fit); 3 PARTIAL, the weights are equal and the listed "
+        "differences remain; 4 CONFIG ONLY, the hashes fit and nothing could be trained again; 1 MISMATCH, or the run can't be judged; "
+        "2 wrong usage; 130 interrupted.",
+    )
+    flags.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a bundle of it")
+    flags.add_argument("--verify-only", action="store_true", help="check hashes and records, and train nothing")
+    flags.add_argument("--data", metavar="csv:PATH", help="where the table of the run is now")
+    flags.add_argument("--json", action="store_true", help="print one JSON object")
+    return flags
+
+
+def reproduce(arguments: argparse.Namespace, output: Output) -> int:
+    """What `main` does with parsed flags."""
+    for module in ("torch", "sklearn"):
+        if find_spec(module) is None:
+            raise UsageError(f"zk-train needs {module}: pip install 'zk-autograd[train]'")
+    from zk_autograd.prove.ezkl.keys import Cache
+    from zk_autograd.verify.systems import EzklSystem, NativeSystem, installed_ezkl
+    from zk_autograd.workload import reproduction
+
+    systems: dict[str, ProofSystem] = {"ezkl": EzklSystem(Cache(), installed_ezkl()), "native": NativeSystem()}
+    with output.progress() as progress:
+        found = reproduction.reproduce(
+            arguments.run, systems, progress, hashes_alone=arguments.verify_only, data=arguments.data
+        )
+    for line in found.lines():
+        output.line(line)
+    output.result({"run": str(arguments.run), **found.to_json()})
+    return found.exit_status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command's exit status."""
+    arguments = parser().parse_args(argv)
+    return run_command(lambda output: reproduce(arguments, output), json_output=arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,342 @@
+"""`zk-train reproduce`: what each verdict needs, and that no byte of a run can be another."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from zk_autograd.cli import reproduce as command
+from zk_autograd.cli import run as run_command
+from zk_autograd.cli import train
+from zk_autograd.optim import keyfile
+from zk_autograd.run.layout import Layout
+from zk_autograd.workload import session
+
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.skipif(
+        find_spec("torch") is None or find_spec("sklearn") is None, reason="the [train] extra is not installed"
+    ),
+]
+
+SMALL = ("--model", "logistic", "--data", "breast-cancer", "--steps", "3", "--batch-size", "16")
+TABLE = "\n".join(["a,b,kind", *(f"{i % 7},{i * i % 5},{'x' if i % 3 else 'y'}" for i in range(40))]) + "\n"
+
+Reproduce = Callable[..., tuple[int, dict[str, Any]]]
+
+
+def _trained(folder: Path, *flags: str) -> Path:
+    """A run of a user with a key, in `folder`."""
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        patch.chdir(folder)
+        keyfile.create(keyfile.default_path(), "trainer")
+        assert train.main([*SMALL, *flags, "--out", "run"]) == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def hashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published run without proofs."""
+    return _trained(tmp_path_factory.mktemp("hashed") / "home", "--prover", "none")
+
+
+@pytest.fixture(scope="module")
+def proved(tmp_path_factory: pytest.TempPathFactory, native_prover: None) -> Path:
+    """A published run with native proofs."""
+    return _trained(tmp_path_factory.mktemp("proved") / "home", "--prover", "native")
+
+
+@pytest.fixture(scope="module")
+def withheld(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without proofs whose weights are not published."""
+    return _trained(tmp_path_factory.mktemp("withheld") / "home", "--prover", "none", "--no-publish")
+
+
+@pytest.fixture
+def reproduce(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Reproduce]:
+    """Runs the command with --json; gives exit status and object."""
+    monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(tmp_path / "cache"))
+
+    def run(path: Path, *flags: str) -> tuple[int, dict[str, Any]]:
+        capsys.readouterr()
+        status = command.main([str(path), "--json", *flags])
+        return status, json.loads(capsys.readouterr().out)
+
+    yield run
+
+
+@pytest.fixture
+def copied(hashed: Path, tmp_path: Path) -> Path:
+    """A copy of the published run, to be changed."""
+    return Path(shutil.copytree(hashed, tmp_path / "copy"))
+
+
+def public(run: Path) -> Path:
+    """The run as a stranger has it."""
+    shutil.rmtree(run / "private")
+    return run
+
+
+def finding(result: dict[str, Any], name: str) -> str:
+    return "; ".join(check["finding"] for check in result["checks"] if check["name"] == name)
+
+
+def test_the_trainer_gets_FULL(hashed: Path, reproduce: Reproduce) -> None:
+    status, result = reproduce(hashed)
+    assert (status, result["verdict"], result["exit_status"], result["differences"]) == (0, "FULL", 0, [])
+    names = [check["name"] for check in result["checks"]]
+    assert names == ["evidence", "log", "environment", "hashes", "config", "data", "weights"]
+    assert finding(result, "weights") == "3 steps trained again: bit for bit the published integers"
+    assert finding(result, "hashes") == "as recorded: config, data, environment, reproducibility, weights"
+
+
+def test_for_people_the_verdict_is_the_last_line(hashed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert command.main([str(hashed)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[-1] == "verdict: FULL"
+    assert out[0].startswith("evidence    steps 1 to 10 of zk-verify")
+
+
+def test_a_proved_run_gets_FULL_with_its_proofs(proved: Path, reproduce: Reproduce) -> None:
+    status, result = reproduce(proved)
+    assert (status, result["verdict"]) == (0, "FULL")
+    assert finding(result, "evidence").endswith("proofs: passed")
+
+
+def test_withheld_weights_are_compared_with_their_commitment(
+    withheld: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, result = reproduce(withheld)
+    assert (status, result["verdict"]) == (0, "FULL")
+    assert finding(result, "weights").endswith("bit for bit what the last commitment was made to")
+    original = session.retrain
+
+    def other(*arguments: Any) -> Any:
+        weights = original(*arguments)
+        weights[3] += 1
+        return weights
+
+    monkeypatch.setattr(session, "retrain", other)
+    status, result = reproduce(withheld)
+    assert (status, result["verdict"]) == (1, "MISMATCH")
+    assert "the weights are not what the last commitment was made to" in finding(result, "mismatch")
+
+
+def test_one_unit_in_one_weight_is_a_MISMATCH(
+    hashed: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = session.retrain
+
+    def other(*arguments: Any) -> Any:
+        weights = original(*arguments)
+        weights[-1] -= 1
+        return weights
+
+    monkeypatch.setattr(session, "retrain", other)
+    status, result = reproduce(hashed)
+    assert (status, result["verdict"]) == (1, "MISMATCH")
+    assert finding(result, "mismatch") == "trained again, the weights are not the published integers"
+
+
+def test_verify_only_says_no_more_than_CONFIG_ONLY(
+    hashed: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(session, "retrain")
+    status, result = reproduce(hashed, "--verify-only")
+    assert (status, result["verdict"], result["exit_status"]) == (0, "CONFIG ONLY", 0)
+    assert finding(result, "weights").endswith("that this configuration leads to these weights was not tested")
+
+
+def test_another_environment_is_PARTIAL_and_named(
+    hashed: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONHASHSEED", "77")
+    status, result = reproduce(hashed)
+    assert (status, result["verdict"], result["exit_status"]) == (3, "PARTIAL", 3)
+    assert result["differences"] == ["variables.PYTHONHASHSEED: nothing there, 77 here"]
+
+
+def test_a_stranger_gets_PARTIAL_from_what_is_public(copied: Path, reproduce: Reproduce) -> None:
+    status, result = reproduce(public(copied))
+    assert (status, result["verdict"]) == (3, "PARTIAL")
+    assert result["differences"] == ["data: their salted root takes the trainer's secret, and was not recomputed"]
+
+
+def test_a_bundle_is_judged_as_the_run(copied: Path, tmp_path: Path, reproduce: Reproduce) -> None:
+    assert run_command.main(["bundle", str(copied), "--out", str(tmp_path / "run.tar")]) == 0
+    status, result = reproduce(tmp_path / "run.tar")
+    assert (status, result["verdict"]) == (3, "PARTIAL")
+
+
+def test_a_forgotten_run_is_judged_by_what_is_public(
+    withheld: Path, tmp_path: Path, reproduce: Reproduce, copied: Path
+) -> None:
+    other = Path(shutil.copytree(withheld, tmp_path / "withheld"))
+    for run in (copied, other):
+        assert run_command.main(["forget", str(run), "--yes"]) == 0
+    assert reproduce(copied)[1]["verdict"] == "PARTIAL"
+    status, result = reproduce(other)
+    assert (status, result["verdict"], result["exit_status"]) == (4, "CONFIG ONLY", 4)
+    assert "the weights are not published, and the trainer's private folder" in finding(result, "weights")
+
+
+def _files(run: Path) -> list[Path]:
+    return sorted(p for p in run.rglob("*") if p.is_file() and "private" not in p.relative_to(run).parts)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_flipped_bit_in_any_public_file_is_a_MISMATCH_that_names_it(
+    data: st.DataObject, proved: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = _files(proved)
+    assert len(files) == 10  # records, checkpoint, a proof, three of the model, four artefacts
+    path = data.draw(st.sampled_from(files))
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    run = tmp_path_factory.mktemp("flipped") / "run"
+    shutil.copytree(proved, run)
+    content[place] ^= 1 << data.draw(st.integers(0, 7))
+    (run / path.relative_to(proved)).write_bytes(content)
+    capsys.readouterr()
+    assert command.main([str(run), "--verify-only"]) == 1
+    out = capsys.readouterr().out
+    shutil.rmtree(run)
+    assert out.endswith("verdict: MISMATCH\n")
+    assert path.name in out or path.parent.name + "/" in out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b'"seed":"0"', b'"seed":"1"', "config.toml is not what private/train.json says"),
+        (b'"lr":"0.01"', b'"lr":"0.02"', "config.toml is not what private/train.json says"),
+        (b'"secret":"', b'"secret":"0', "train.json is not of this version"),
+        (b'"format":"zk', b'"format":"zq', "train.json is not of this version"),
+    ],
+)
+def test_a_private_plan_that_is_not_the_published_one_is_a_MISMATCH(
+    old: bytes, new: bytes, message: str, copied: Path, reproduce: Reproduce
+) -> None:
+    path = Layout(copied).private / "train.json"
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+    status, result = reproduce(copied, "--verify-only")
+    assert (status, result["verdict"]) == (1, "MISMATCH")
+    assert message in finding(result, "mismatch")
+
+
+def test_another_secret_gives_another_root(copied: Path, reproduce: Reproduce) -> None:
+    path = Layout(copied).private / "train.json"
+    plan = json.loads(path.read_bytes())
+    path.write_bytes(path.read_bytes().replace(plan["secret"].encode(), b"00" * 32))
+    status, result = reproduce(copied, "--verify-only")
+    assert (status, result["verdict"]) == (1, "MISMATCH")
+    assert "the data breast-cancer are not those of the run" in finding(result, "mismatch")
+
+
+def test_altered_salts_of_withheld_weights_are_a_MISMATCH(withheld: Path, tmp_path: Path, reproduce: Reproduce) -> None:
+    run = Path(shutil.copytree(withheld, tmp_path / "copy"))
+    start = run / "private/segments/1/start"
+    content = bytearray(start.read_bytes())
+    content[-1] ^= 1
+    start.write_bytes(content)
+    status, result = reproduce(run)
+    assert (status, result["verdict"]) == (1, "MISMATCH")
+    assert "segments/1/start is missing, torn or altered" in finding(result, "mismatch")
+
+
+def test_a_table_is_read_where_it_is_now(tmp_path: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    (tmp_path / "table.csv").write_text(TABLE)
+    run = _trained(home, "--data", f"csv:{tmp_path / 'table.csv'}", "--prover", "none")
+    assert reproduce(run)[1]["verdict"] == "FULL"
+    assert str(tmp_path).encode() not in b"".join(path.read_bytes() for path in _files(run))
+    (tmp_path / "table.csv").rename(tmp_path / "moved.csv")
+    status, result = reproduce(run)
+    assert (status, result["verdict"]) == (4, "CONFIG ONLY")
+    assert "its data can't be read: " in finding(result, "weights")
+    moved = f"csv:{tmp_path / 'moved.csv'}"
+    assert reproduce(run, "--data", moved)[1]["verdict"] == "FULL"
+    changed = tmp_path / "changed.csv"
+    changed.write_text(TABLE.replace("\n6,1,", "\n6,0,"))  # the first of them is a row for tests
+    assert changed.read_text() != TABLE
+    status, result = reproduce(run, "--data", f"csv:{changed}")
+    assert (status, result["verdict"]) == (1, "MISMATCH")
+    assert "the data csv:changed.csv are not those of the run" in finding(result, "mismatch")
+    shutil.copytree(run, tmp_path / "copy")
+    stranger = public(tmp_path / "copy")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(tmp_path / "moved.csv", tmp_path / "table.csv")  # what lies there by chance is not taken for it
+    status, result = reproduce(stranger)
+    assert (status, result["verdict"]) == (4, "CONFIG ONLY")
+    assert "say where with --data csv:table.csv" in finding(result, "weights")
+    assert reproduce(stranger, "--data", moved)[1]["verdict"] == "PARTIAL"
+
+
+def test_code_that_a_strangers_run_names_is_not_run(
+    tmp_path: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "reproduced_net.py"
+    source.write_text("from torch import nn\n\n\ndef make(columns, classes):\n    return nn.Linear(columns, classes)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    run = _trained(tmp_path / "home", "--model", "reproduced_net:make", "--prover", "none")
+    assert reproduce(run)[1]["verdict"] == "FULL"
+    source.write_text(source.read_text() + "# another line\n")
+    status, result = reproduce(run)
+    assert (status, result["differences"]) == (3, ["the code of the model reproduced_net:make"])
+    status, result = reproduce(public(run))
+    assert (status, result["verdict"]) == (4, "CONFIG ONLY")
+    assert "is code of the trainer's, and is not run" in finding(result, "weights")
+
+
+def test_what_can_not_be_judged_is_refused_with_a_sentence(
+    copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert command.main([str(tmp_path / "nowhere")]) == 2
+    assert "is not a run" in capsys.readouterr().err
+    assert command.main([str(copied), "--data", "csv:x.csv"]) == 2
+    assert "--data is for runs on a table of your own; this one is on breast-cancer" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_is_refused_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zk_autograd.optim import ZKOptimizer
+
+    def close(self: ZKOptimizer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ZKOptimizer, "close", close)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    keyfile.create(keyfile.default_path(), "trainer")
+    run = tmp_path / "run"
+    assert train.main([*SMALL, "--prover", "none", "--out", str(run)]) == 130
+    capsys.readouterr()
+    assert command.main([str(run)]) == 1
+    assert f"is unfinished, so it has no hashes yet: `zk-train --resume {run}` ends it" in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_it_with_its_exit_status(
+    hashed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "retrain", interrupted)
+    assert command.main([str(hashed)]) == 130
+    assert "interrupted" in capsys.readouterr().err
