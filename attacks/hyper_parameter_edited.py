@@ -2,9 +2,11 @@
 
 Gain: a log that claims a learning rate, betas or a schedule with which the model was not trained, and with which nobody gets it again.
 
-Why it fails: each proof's context holds the header's digest, and the constants of each step, recomputed from the header and the recorded
-rates, are public values of its proof (step 7). For what the header alone says, as its lr under a recorded schedule, only the digest
-stands guard; for a recorded rate only the constants; for a beta or the gradient's scale both.
+Why it fails: each proof's context holds the header's digest, and the constants of each step, recomputed from the header with its schedule
+and the recorded rates, are public values of its proof (step 7). For what the header alone says, as its lr under a recorded schedule, or a
+schedule declared afterwards that gives the very rates that were recorded, only the digest stands guard; for a recorded rate only the
+constants; for a beta or the gradient's scale both. And a record whose header declares a schedule has no place for rates (step 1): nobody can
+claim one and use others.
 """
 
 from collections.abc import Callable
@@ -54,6 +56,21 @@ def schedule(scene: Scene) -> Submission:
     return scene.submit(run)
 
 
+def declared(scene: Scene) -> Submission:
+    """A schedule that gives the recorded rates, as if it had been fixed before the training: they are halved after three quarters of a segment."""
+    run = scene.victim.forgery()
+    run.header = replace(run.header, schedule=f"step:every={3 * scene.victim.prover.steps // 4},factor=0.5")
+    _without_rates(run)
+    return scene.submit(run)
+
+
+def rates_beside(scene: Scene) -> Submission:
+    """A constant schedule, and beside it the rates that were used."""
+    run = scene.victim.forgery()
+    run.header = replace(run.header, schedule="constant")
+    return scene.submit(run)
+
+
 def _without_rates(run: Forgery) -> None:
     for index in range(len(run.segments)):
         run.edit(index, lr=())
@@ -67,6 +84,8 @@ ATTEMPTS = (
     Attempt("gradient scale", Step.PROOFS, _WORDS, grad_scale),
     Attempt("recorded lr of one step", Step.PROOFS, _WORDS, recorded_lr),
     Attempt("schedule", Step.PROOFS, _WORDS, schedule),
+    Attempt("schedule declared afterwards", Step.PROOFS, _WORDS, declared),
+    Attempt("rates beside a declared schedule", Step.PARSE, "record.lr is not what it must be", rates_beside),
 )
 
 

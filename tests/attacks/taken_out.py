@@ -79,6 +79,8 @@ one_proof = _patching((proofs, "_check", _nothing))
 """All that is done with a proof: it is there, has the record's hash, verifies, speaks of the record's commitments."""
 spoken = _patching((proofs, "_compare", _nothing))
 """A proof speaks of the record's commitments."""
+rates_read = _patching((Header, "declared", None))
+"""A record has rates only where the header declares no schedule: here they are read in any case, and count."""
 model = _patching((verifier, "check_model", lambda *_: (_PASSED, None)))
 links = _patching((os, "O_NOFOLLOW", 0))
 

@@ -73,6 +73,8 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "gradient scale": statements(),
         "recorded lr of one step": statements(),
         "schedule": statements(),
+        "schedule declared afterwards": taken_out.context,
+        "rates beside a declared schedule": both(taken_out.rates_read, taken_out.context),
     },
     "log_resigned": {
         "with another key of the same name": taken_out.signatures,
