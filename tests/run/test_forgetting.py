@@ -1,6 +1,9 @@
 """Forgetting a run: the evidence stays, what is private goes, and a crash in between is completed by the next time."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from zk_autograd.run.files import Files
 from zk_autograd.run.forgetting import Forgetting, forget, plan
 from zk_autograd.run.inventory import Condition, Secrets, look_at
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW = "2026-02-03T04:05:06Z"
 LATER = "2026-03-04T05:06:07Z"
 
@@ -93,6 +97,35 @@ def test_whichever_write_fails_the_next_time_completes_it(tmp_path: Path, way: s
         assert done.remains == (write != traced.done[-1] or way == "lost")
         assert sorted(os.listdir(run / "private")) == ["forgotten", "lock"]
         assert look_at(run).forgotten == (begun or LATER)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from zk_autograd.run.files import Files
+from zk_autograd.run.forgetting import forget
+
+def advance(what, done, total):
+    if done == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+forget(Path(sys.argv[1]), Files(), now=sys.argv[3], unfinished=False, advance=advance)
+"""
+
+
+@pytest.mark.parametrize("done", [1, 3])
+def test_a_killed_forgetting_is_completed(tmp_path: Path, done: int) -> None:
+    run = finished(tmp_path / "run")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(run), str(done), NOW],
+        env={"PYTHONPATH": f"{ROOT}/src", "PATH": ""},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len(os.listdir(run / "private")) == 5 - done
+    completed = forgotten(run, now=LATER)
+    assert (completed.begun, completed.remains) == (NOW, done == 1)
+    assert sorted(os.listdir(run / "private")) == ["forgotten", "lock"]
 
 
 def test_a_half_forgotten_unfinished_run_is_completed_without_being_told_again(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from tests.run.test_packing import cut_last, edit, unsign
 from tests.run.test_recovery import begin, resume
 from tests.run.trainer import SIGNER, FailingFiles, first_weights, hashed_backend, make_header, train
 from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.core.merkle import leaf_hash, root
+from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.run.files import Files
 from zk_autograd.run.inventory import Condition, RunStatus, Secrets, find_runs, look_at
 from zk_autograd.run.writer import RunWriter
@@ -107,6 +109,22 @@ def test_a_close_record_that_is_not_signed_does_not_finish_a_run(tmp_path: Path)
     status = look_at(run)
     assert status.condition is Condition.UNFINISHED
     assert status.repairs[0] == "compare 1 record with the journal, and sign them"
+
+
+def test_a_segment_that_is_not_signed_is_not_recorded(tmp_path: Path) -> None:
+    run = abandoned(tmp_path / "run", 5, drain=4)
+    unsign(run)
+    status = look_at(run)
+    assert (status.condition, counts(status)) == (Condition.UNFINISHED, (5, 2, 2, 0))
+    assert status.repairs == ("compare 1 record with the journal, and sign them", "go on after step 5")
+
+
+def test_a_checkpoint_over_records_that_are_not_there_is_damage(tmp_path: Path) -> None:
+    run = abandoned(tmp_path / "run", 5, drain=4)
+    leaves = (run / "log" / "records.jsonl").read_bytes().split(b"\n")[:-1]
+    text = checkpoint_text(f"zk-autograd/{bytes(range(16)).hex()}", len(leaves) + 1, root([*map(leaf_hash, leaves)]))
+    (run / "log" / "checkpoint").write_bytes(sign(text, [SIGNER]))
+    assert look_at(run).condition is Condition.DAMAGED
 
 
 def test_the_trainer_is_named_while_it_is_at_work(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """One trainer at a time, whatever becomes of the other."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from zk_autograd.core.errors import RunError
-from zk_autograd.run.lock import RunLock
+from zk_autograd.run.lock import RunLock, holder
 
 HOLDER = """
 import os, sys, time
@@ -50,6 +52,31 @@ def test_the_lock_dies_with_its_process_even_if_that_had_forked(tmp_path: Path, 
             RunLock(path).release()
         finally:
             os.killpg(holder.pid, 9) if forks == "fork" else holder.kill()
+
+
+def test_the_holder_is_known_to_who_looks(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert holder(path) is None
+    with RunLock(path):
+        assert holder(path) == str(os.getpid())
+        assert holder(path) == str(os.getpid())
+    assert holder(path) is None
+    with pytest.raises(RunError, match="can't be looked at"):
+        path.rename(tmp_path / "moved")
+        path.symlink_to(tmp_path / "moved")
+        holder(path)
+
+
+def test_who_looks_does_not_keep_a_trainer_out(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    RunLock(path).release()
+    looking = os.open(path, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    timer = threading.Timer(0.01, os.close, (looking,))
+    timer.start()
+    with RunLock(path):
+        pass
+    timer.join()
 
 
 def test_a_lock_that_cannot_be_made_is_a_run_error(tmp_path: Path) -> None:
