@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from zk_autograd.cli.output import Output, run_command
+from zk_autograd.cli.output import Output, Parser, run_command
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="zk-circuit",
         description="The circuits of the backends, and the structured reference string (SRS) that EZKL's keys are made from.",
         epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage.",

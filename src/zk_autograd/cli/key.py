@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from zk_autograd.cli.output import Output, run_command
+from zk_autograd.cli.output import Output, Parser, run_command
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="zk-key",
         description="The key that signs the log of your runs. Give its public half to your auditor before a run: a key that an auditor "
         "first sees in the run itself shows nothing.",

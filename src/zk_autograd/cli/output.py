@@ -8,9 +8,13 @@ Colours and progress bars are rich's, for terminals only, and respect NO_COLOR; 
         arguments = parser().parse_args(argv)
         return run_command(lambda output: work(arguments, output), json_output=arguments.json)
 
+No access token is in any of it, nor in the tracebacks and logs of what a command calls (cli.streams): flags are read by a `Parser`, whose
+refusals repeat what was typed.
+
 Exit statuses: those of core.errors for a ZkError; 2 from argparse for flags that it refuses; 130 after an interrupt.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -18,7 +22,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from zk_autograd.cli.streams import redacted
 from zk_autograd.core.errors import ZkError
+from zk_autograd.run import tokens
+from zk_autograd.run.redaction import PROCESS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +34,14 @@ INTERRUPTED = 130
 
 Advance = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of flags that doesn't repeat a token that was typed in the wrong place."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        tokens.remember()
+        super()._print_message(PROCESS.text(message), file)
 
 
 class Output:
@@ -101,7 +116,12 @@ class Output:
 
 def run_command(command: Callable[[Output], int], *, json_output: bool) -> int:
     """The exit status of a command: what it returns, or that of the error it raises, which is printed."""
-    output = Output(json_output=json_output)
+    tokens.remember()
+    with redacted():
+        return _run(command, Output(json_output=json_output))
+
+
+def _run(command: Callable[[Output], int], output: Output) -> int:
     try:
         status = command(output)
         sys.stdout.flush()  # here, so that a closed pipe is met inside the try

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zk_autograd.cli.output import Output, run_command
+from zk_autograd.cli.output import Output, Parser, run_command
 from zk_autograd.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    flags = argparse.ArgumentParser(
+    flags = Parser(
         prog="zk-train reproduce",
         description="Checks a finished run's files against its records and its hashes, trains again, and compares the weights bit for bit.",
         epilog="Exit status: 0 FULL, everything is equal (with --verify-only: the hashes fit); 3 PARTIAL, the weights are equal and the listed "

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from zk_autograd.cli.output import Output, run_command
+from zk_autograd.cli.output import Output, Parser, run_command
 from zk_autograd.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="zk-run",
         description="Lists runs, says where one stands, packs its evidence for an auditor, and deletes what only its trainer has.",
         epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.",
@@ -110,7 +110,7 @@ def _status(arguments: argparse.Namespace, output: Output) -> int:
     lines += [("evidence", _sized(run.public_bytes)), ("private", private[run.secrets]), ("changed", _at(run.changed))]
     if run.trainer:
         lines.append(("in use", f"by process {run.trainer}"))
-    resumable = run.condition is Condition.UNFINISHED and run.secrets is Secrets.KEPT
+    resumable = run.condition is Condition.UNFINISHED and run.secrets is Secrets.KEPT and run.trainer is None
     if resumable:
         lines.append(("a resume would", ", then ".join(run.repairs)))
     lines.append(("next", command))

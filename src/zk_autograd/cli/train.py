@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zk_autograd.cli.output import INTERRUPTED, Output, run_command
+from zk_autograd.cli.output import INTERRUPTED, Output, Parser, run_command
 from zk_autograd.cli.train_watch import Watch
 from zk_autograd.core.errors import GradientError, RangeError, UsageError, ZkError
 from zk_autograd.core.hyper import Rule
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    flags = argparse.ArgumentParser(
+    flags = Parser(
         prog="zk-train",
         description="Trains a model on data that ship with scikit-learn. Every optimizer step is an exact integer function that is proved, "
         "chained to the one before it, and logged.",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zk_autograd.cli.output import Output, run_command
+from zk_autograd.cli.output import Output, Parser, run_command
 from zk_autograd.core.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _STYLES = {
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="zk-verify",
         description="Judges a training run by its evidence, in eleven numbered steps, and says which levels it reaches.",
         epilog="Exit status: 0 everything required was shown, 1 the evidence is false or malformed, 2 wrong usage or no such run, "

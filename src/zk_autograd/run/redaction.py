@@ -25,6 +25,10 @@ SHORTEST = 4
 """A known value with fewer characters is not looked for: half of any text would be redacted."""
 
 _TOKEN = re.compile(r"(?:hf|vfy)_(?:(?:oauth|jwt)_[A-Za-z0-9._~-]{8,}|[A-Za-z0-9]{8,})")
+_BEGUN = re.compile(r"(?:hf|vfy)_(?:(?:oauth|jwt)_[A-Za-z0-9._~-]*|[A-Za-z0-9]+)\Z")
+_OPEN = re.compile(r"(?:h|hf|hf_[A-Za-z0-9]{0,33}|v|vf|vfy|(?:vfy|hf_oauth|hf_jwt)_[A-Za-z0-9._~-]*)\Z")
+"""A text that may end within a token: one of Hugging Face has 34 characters after `hf_`, the others any number."""
+
 _IN_URL = re.compile(
     r"://[^/?#@\s:]*:(?P<password>[^/?#\s]+)@"
     r"|[?&;](?:[a-z]+[_-])?(?:token|key|secret|password)=(?P<value>[^&;#\s\"'<>]+)",
@@ -76,15 +80,36 @@ class Redactor:
 
     def spans(self, text: str) -> list[Span]:
         """Where secrets stand, in order; they neither overlap nor touch."""
-        found = list(self._found(text))
-        places = list(range(len(text) + 1)) if "%" in text or "\\" in text else []
-        for _ in range(LAYERS):
-            if not places or not _ESCAPE.search(text):
-                break
-            text, below = _unescaped(text)
-            places = [places[place] for place in below]
-            found += [Span(places[span.start], places[span.end]) for span in self._found(text)]
-        return _joined(found)
+        return joined(
+            [
+                Span(places[span.start], places[span.end]) if places else span
+                for plain, places in _layers(text)
+                for span in self._found(plain)
+            ]
+        )
+
+    def begun(self, text: str) -> int:
+        """Where a secret begins that may go on after the end of the text: `len(text)` if none does."""
+        starts = [len(text)]
+        for plain, places in _layers(text):
+            start = len(plain)
+            if match := _BEGUN.search(plain):
+                start = match.start()
+            for known in self._known:
+                ends = (
+                    n for n in range(min(len(known) - 1, len(plain)), SHORTEST - 1, -1) if plain.endswith(known[:n])
+                )
+                start = min(start, len(plain) - next(ends, 0))
+            if start < len(plain):
+                starts.append(places[start] if places else start)
+        return min(starts)
+
+    def goes_on(self, word: str) -> bool:
+        """Whether a secret may have been broken off at the end of the word, to go on in the next line or record."""
+        for plain, _ in _layers(word):
+            if _OPEN.search(plain) and not any(plain.endswith(known) for known in self._known):
+                return True
+        return any(word.endswith(known[:n]) for known in self._known for n in range(SHORTEST, len(known)))
 
     def _found(self, text: str) -> Iterator[Span]:
         for match in _TOKEN.finditer(text):
@@ -112,6 +137,21 @@ def _pieces(secret: str) -> list[str]:
     return [secret[i : i + PIECE] for i in range(len(secret) - PIECE + 1)]
 
 
+def _layers(text: str) -> Iterator[tuple[str, list[int]]]:
+    """The text as it is, and with its escapes resolved once, twice ...; with where each character, and the end, stands in `text`: nothing
+    for the text itself."""
+    yield text, []
+    if "%" not in text and "\\" not in text:
+        return
+    places = list(range(len(text) + 1))
+    for _ in range(LAYERS):
+        if not _ESCAPE.search(text):
+            return
+        text, below = _unescaped(text)
+        places = [places[place] for place in below]
+        yield text, places
+
+
 def _unescaped(text: str) -> tuple[str, list[int]]:
     """The text with its escapes resolved, and for each of its characters, and its end, the place in `text` where it begins."""
     parts: list[str] = []
@@ -128,11 +168,12 @@ def _unescaped(text: str) -> tuple[str, list[int]]:
     return "".join(parts), places
 
 
-def _joined(spans: list[Span]) -> list[Span]:
-    joined: list[Span] = []
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """The same places, in order, without overlaps and without neighbours that touch."""
+    found: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.start, span.end)):
-        if joined and span.start <= joined[-1].end:
-            joined[-1] = Span(joined[-1].start, max(joined[-1].end, span.end))
+        if found and span.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
         else:
-            joined.append(span)
-    return joined
+            found.append(span)
+    return found
