@@ -100,6 +100,13 @@ def test_power_is_the_definitions_and_near_the_real_one(factor: Fraction, j: int
         assert 0 <= real - found < 4 * j + 1 or (found == 0 and real < 2**128 + 4 * j)
 
 
+def test_power_below_2_to_the_minus_128_is_zero() -> None:
+    half = Fraction(1, 2)
+    assert [power(half, j) for j in (0, 1, 127, 128, 129, 200)] == [2**256, 2**255, 2**129, 2**128, 0, 0]
+    assert power(Fraction(1, 10**9), 4) == 2**256 // 10**36
+    assert power(Fraction(1, 10**9), 5) == 0
+
+
 @given(FACTORS, st.integers(0, 2**38))
 def test_power_falls_with_every_step_until_it_is_zero(factor: Fraction, j: int) -> None:
     now, then = power(factor, j), power(factor, j + 1)

@@ -12,7 +12,7 @@
 The formats are those of `formats`, the constants those of `constants` (Dt is its field D). Adam: Kingma and
 Ba, 2015; the decay: Loshchilov and Hutter, 2019. M' and V' need no check of their own: each is a mean of two
 numbers within the bound, weighted by c and 2^15 - c, and rounded. All products and sums are below 2^63
-(tests/core/test_rules.py has the table).
+(tests/core/rules/test_arithmetic.py has the table).
 """
 
 from dataclasses import dataclass

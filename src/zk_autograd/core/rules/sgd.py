@@ -10,7 +10,7 @@ The formats are those of `formats`, the constants those of `constants`. In a rea
 floor((mu*B + 2^14) / 2^15) + G, as in torch.optim without dampening; in a no-op cg = 0 and mu = 2^15, so that
 B' = B whatever G is. Plain SGD has mu = 0, so B' = G, and nothing of B is kept. Nesterov's A needs no check
 of its own: abs(B') and abs(G) below 2^30 and mu <= 2^15 keep it below 2^31. All products and sums are below
-2^63 (tests/core/test_rules.py has the table).
+2^63 (tests/core/rules/test_arithmetic.py has the table).
 """
 
 from dataclasses import dataclass
