@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.verify.run_builder import KEY, SECOND, honest
+from zk_autograd.cli import run as zk_run
 from zk_autograd.cli.verify import main
 from zk_autograd.verify.verifier import Verifier
 
@@ -68,6 +69,31 @@ def test_root_at_size_from_a_run(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert main([head, "--from", str(run), "--key", VKEY, "--require", "L0"]) == 0
     assert f"root {head}" in capsys.readouterr().out
     assert main([f"{whole.root(5).hex()}@4", "--from", str(run), "--key", VKEY, "--require", "L0"]) == 1
+
+
+def test_a_bundle_is_judged_as_the_run_is(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = tmp_path / "run.tar"
+    assert zk_run.main(["bundle", str(run), "--out", str(bundle)]) == 0
+    capsys.readouterr()
+    head = f"{honest('none').root().hex()}@6"
+    shown = []
+    for target in ([str(run)], [str(bundle)], [head, "--from", str(run)], [head, "--from", str(bundle)]):
+        assert main([*target, "--key", VKEY, "--require", "L0"]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+    assert shown[2] == shown[3]
+
+
+def test_a_malformed_bundle_fails_in_step_1(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = tmp_path / "run.tar"
+    assert zk_run.main(["bundle", str(run), "--out", str(bundle)]) == 0
+    whole = bundle.read_bytes()
+    for data in (b"", whole[:-1], whole + bytes(512)):
+        bundle.write_bytes(data)
+        capsys.readouterr()
+        assert main([str(bundle), "--key", VKEY, "--require", "L0", "--json"]) == 1
+        report = json.loads(capsys.readouterr().out)
+        assert (report["verdict"], report["failure"]["step"]) == ("FAILED", 1)
 
 
 def test_key_in_a_file(run: Path, tmp_path: Path) -> None:

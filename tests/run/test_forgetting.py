@@ -51,7 +51,9 @@ def test_a_forgotten_run_says_so_when_it_is_resumed(tmp_path: Path) -> None:
 
 def test_an_unfinished_run_is_not_forgotten_unless_told(tmp_path: Path) -> None:
     run = abandoned(tmp_path / "run", 5)
-    with pytest.raises(RunError, match="is unfinished, and could never be resumed: finish it first, or add --force"):
+    with pytest.raises(
+        RunError, match=r"is unfinished, and without .* never be resumed or repaired: finish it first, or add --force"
+    ):
         forgotten(run)
     resumed = resume(run)
     assert resumed.step == 5

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,6 +135,21 @@ def test_the_trainer_is_named_while_it_is_at_work(tmp_path: Path) -> None:
         assert look_at(tmp_path / "run").trainer == str(os.getpid())
     writer.abandon()
     assert look_at(tmp_path / "run").trainer is None
+
+
+@pytest.mark.slow
+def test_a_run_that_grows_meanwhile_is_not_taken_for_a_damaged_one(tmp_path: Path) -> None:
+    writer = begin(tmp_path / "run", Files(lambda _: None))
+    trainer = threading.Thread(target=train, args=(writer, 100))
+    trainer.start()
+    seen = [look_at(tmp_path / "run")]
+    while trainer.is_alive():
+        seen.append(look_at(tmp_path / "run"))
+    trainer.join()
+    writer.abandon()
+    assert {status.condition for status in seen} == {Condition.UNFINISHED}, [s.reason for s in seen if s.reason][:1]
+    assert [status.steps for status in seen] == sorted(status.steps for status in seen)
+    assert len({status.recorded for status in seen}) > 5
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -54,7 +54,8 @@ def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Adv
         if found.begun is None:
             if found.condition is not Condition.FINISHED and not unfinished:
                 raise RunError(
-                    f"{path} is {found.condition.value}, and could never be resumed: finish it first, or add --force to give it up"
+                    f"{path} is {found.condition.value}, and without its private folder it could never be resumed or repaired: finish it "
+                    "first, or add --force to give it up"
                 )
             mark_forgotten(layout, now, files)
         names = kept_names(layout)

@@ -154,10 +154,11 @@ def _read_log(layout: Layout, found: _Found) -> None:
     with RunReader(layout.root) as reader:
         if not exists(layout.log / CHECKPOINT) and exists(layout.header):
             return  # a crash before the first checkpoint
+        note = reader.checkpoint()  # before the log, which may grow meanwhile
         leaves, found.torn = _whole_leaves(reader, layout)
         log = parse_log(leaves)
         found.header = log.header
-        head = parse_checkpoint(open_note(reader.checkpoint(), [PublicKey.parse(key) for key in log.header.keys]).text)
+        head = parse_checkpoint(open_note(note, [PublicKey.parse(key) for key in log.header.keys]).text)
         if head.size > len(leaves) or head.root != root([leaf_hash(leaf) for leaf in leaves[: head.size]]):
             raise VerificationError(
                 f"{RECORDS} does not have the root of its checkpoint",
