@@ -1,9 +1,5 @@
-"""A run as its writer makes it: every rule, every refusal, and what the caller is told."""
+"""A run as its writer makes it: every rule, every record, and what the caller is told."""
 
-import json
-import os
-import shutil
-import stat
 import threading
 from dataclasses import fields, replace
 from hashlib import sha256
@@ -13,16 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.run.plain_run import block_of, create, expected_states, resume
 from tests.run.trainer import (
     BLOCK,
     SIGNER,
-    SIZE,
     STEPS,
-    FailingFiles,
     FaultyProver,
     TracedFiles,
     audit,
-    first_weights,
     gradients,
     hang,
     hashed_backend,
@@ -30,14 +24,10 @@ from tests.run.trainer import (
     train,
 )
 from zk_autograd.core.errors import RangeError, RunError, UsageError, ZkError
-from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.core.records import Group, Segment
-from zk_autograd.core.rules import State, step
-from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.core.records import Segment
 from zk_autograd.prove.hashed.commitment import commit
-from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.events import (
     Event,
     ProofDone,
@@ -47,44 +37,11 @@ from zk_autograd.run.events import (
     StepLogged,
     Waiting,
 )
-from zk_autograd.run.frame import encode, read
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.settle import batch_commitment
-from zk_autograd.run.writer import RunWriter
 
 OTHER = Ed25519Signer("other", bytes(32))
-
-
-def create(path: Path, backend: Backend | None = None, **options: Any) -> RunWriter:
-    backend = backend or hashed_backend()
-    header = options.pop("header", None) or make_header(backend)
-    options = {"files": TracedFiles(path)} | options
-    return RunWriter.create(path, header, backend, options.pop("signers", [SIGNER]), first_weights(), **options)
-
-
-def resume(path: Path, backend: Backend | None = None, **options: Any) -> RunWriter:
-    options = {"files": TracedFiles(path)} | options
-    return RunWriter.resume(path, lambda _: backend or hashed_backend(), options.pop("signers", [SIGNER]), **options)
-
-
-def expected_states(rule: Rule, steps: int) -> list[State]:
-    """The states of a run, by the rule itself on each group."""
-    header = make_header(hashed_backend(), rule)
-    states: list[State] = [{name: np.zeros(SIZE, np.int64) for name in header.states} | {"W": first_weights()}]
-    for t in range(1, steps + 1):
-        parts = []
-        for group, part in enumerate((slice(0, 7), slice(7, SIZE))):
-            old = {name: values[part] for name, values in states[-1].items()}
-            parts.append(step(rule, old, gradients(t)[part], header.sequence(group).at(t)))
-        states.append({name: np.concatenate([part[name] for part in parts]) for name in header.states})
-    return states
-
-
-def block_of(values: IntArray, block: int) -> IntArray:
-    """A block with its padding."""
-    start, end = ((0, 4), (4, 7), (7, 11))[block]
-    return np.pad(values[start:end], (0, BLOCK - (end - start)))
 
 
 @pytest.mark.parametrize("rule", Rule)
@@ -174,22 +131,6 @@ def test_batch_commitments_tell_apart_which_step_had_the_batch() -> None:
     assert batch_commitment(b"salt", [digest]) != batch_commitment(b"other", [digest])
 
 
-def test_private_files_are_closed_to_others_and_public_ones_are_not(tmp_path: Path) -> None:
-    before = os.umask(0o022)
-    try:
-        writer = create(tmp_path / "run", FaultyProver())
-        train(writer, 3)
-        writer.close({"weights": b"w"})
-    finally:
-        os.umask(before)
-    run = tmp_path / "run"
-    for path in (run / "private").rglob("*"):
-        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
-    assert stat.S_IMODE((run / "private").stat().st_mode) == 0o700
-    for name in ("log/records.jsonl", "log/checkpoint", "proofs/0-0", "model/weights"):
-        assert stat.S_IMODE((run / name).stat().st_mode) == 0o644
-
-
 def test_draining_seals_a_short_segment_and_the_run_goes_on(tmp_path: Path) -> None:
     writer = create(tmp_path / "run")
     train(writer, 1)
@@ -215,19 +156,6 @@ def test_the_salts_of_the_last_commitments_open_them(tmp_path: Path) -> None:
     for name, of_blocks in salts.items():
         for block, salt in enumerate(of_blocks):
             assert close.state[name][block] == commit(block_of(writer.state[name], block), salt)
-
-
-def test_resuming_a_run_that_is_in_order_writes_nothing(tmp_path: Path) -> None:
-    writer = create(tmp_path / "run")
-    train(writer, 2)
-    writer.drain()
-    train(writer, 3)
-    writer.abandon()
-    files = TracedFiles(tmp_path / "run")
-    writer = resume(tmp_path / "run", files=files)
-    assert writer.head.size == 3
-    writer.abandon()
-    assert files.done == ["make_private_dir private #0"]
 
 
 def test_the_caller_is_told_what_happens(tmp_path: Path) -> None:
@@ -305,47 +233,6 @@ def test_a_step_out_of_range_changes_nothing(tmp_path: Path) -> None:
     assert audit(tmp_path / "run", hashed_backend()).close
 
 
-@pytest.mark.parametrize("kind", ["folder", "empty", "file", "link"])
-def test_nothing_that_exists_is_touched(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "run"
-    if kind == "file":
-        path.write_bytes(b"precious")
-    elif kind == "link":
-        path.symlink_to("nowhere")
-    else:
-        path.mkdir()
-        if kind == "folder":
-            (path / "precious").touch()
-    with pytest.raises(RunError, match=r"run exists already; choose another place, or resume"):
-        create(path)
-    assert path.is_symlink() or path.is_file() or [p.name for p in path.iterdir()] == ["precious"] * (kind == "folder")
-
-
-def test_arguments_that_no_run_can_have_are_refused_before_anything_is_made(tmp_path: Path) -> None:
-    path = tmp_path / "run"
-    backend = hashed_backend()
-    header = make_header(backend)
-    bad_rate = Group((("lr", "1"), *header.groups[0].hyper[1:]), 0)
-    with pytest.raises(UsageError, match="is not one of this run's"):
-        create(path, signers=[OTHER])
-    with pytest.raises(UsageError, match="is missing: every checkpoint is signed with all"):
-        create(path, header=replace(header, keys=(*header.keys, OTHER.public_key.encode())))
-    with pytest.raises(RunError, match=r"this header can't be recorded: .*beta1"):
-        create(
-            path,
-            header=replace(header, groups=(Group((*bad_rate.hyper[:1], ("beta1", "1"), *bad_rate.hyper[2:]), 0),) * 2),
-        )
-    with pytest.raises(RunError, match="this header can't be recorded: the manifest"):
-        create(path, header=replace(header, size=SIZE + 1))
-    with pytest.raises(RunError, match="the run's prover is"):
-        create(path, HashedBackend(BLOCK + 1, STEPS), header=header)
-    with pytest.raises(UsageError, match="weights have shape"):
-        RunWriter.create(path, header, backend, [SIGNER], first_weights()[1:])
-    with pytest.raises(RangeError, match=r"weight of a.bias\[0\]"):
-        RunWriter.create(path, header, backend, [SIGNER], np.where(np.arange(SIZE) == 6, 2**45, 0))
-    assert not path.exists()
-
-
 @pytest.mark.parametrize("keys", [2, 1])
 def test_every_checkpoint_is_signed_with_all_keys_of_the_header_in_its_order(tmp_path: Path, keys: int) -> None:
     signers = [OTHER, SIGNER][:keys]
@@ -360,15 +247,6 @@ def test_every_checkpoint_is_signed_with_all_keys_of_the_header_in_its_order(tmp
     resume(tmp_path / "run", signers=signers).abandon()
 
 
-def test_a_second_trainer_is_refused(tmp_path: Path) -> None:
-    writer = create(tmp_path / "run")
-    with pytest.raises(RunError, match="is being written by another trainer"):
-        resume(tmp_path / "run")
-    train(writer, 1)
-    writer.abandon()
-    resume(tmp_path / "run").abandon()
-
-
 def test_a_closed_run_is_complete(tmp_path: Path) -> None:
     writer = create(tmp_path / "run")
     train(writer, 1)
@@ -381,108 +259,6 @@ def test_a_closed_run_is_complete(tmp_path: Path) -> None:
         resume(tmp_path / "run")
     writer.abandon()  # does nothing
     assert (tmp_path / "run" / "log" / "records.jsonl").read_bytes() == before
-
-
-def test_an_abandoned_run_goes_on_where_it_was(tmp_path: Path) -> None:
-    writer = create(tmp_path / "run", loop_state=bytes(4))
-    assert (writer.step, writer.loop_state) == (0, bytes(4))
-    for steps in (0, 1, 2, 3, 5):
-        train(writer, steps)
-        before = writer
-        writer.abandon()
-        writer.abandon()
-        with pytest.raises(RunError, match="was abandoned; resume it"):
-            writer.append(gradients(1))
-        writer = resume(tmp_path / "run")
-        assert (writer.step, writer.loop_state) == (steps, steps.to_bytes(4, "big"))
-        assert (writer.header, writer.header_digest) == (before.header, before.header_digest)
-        assert writer.path == tmp_path / "run"
-        for name, values in before.state.items():
-            np.testing.assert_array_equal(writer.state[name], values)
-            assert not writer.state[name].flags.writeable
-    writer.close()
-    assert [s.last for s in audit(tmp_path / "run", hashed_backend()).segments] == [2, 4, 5]
-    np.testing.assert_array_equal(writer.state["V"], expected_states(Rule.ADAM, 5)[5]["V"])
-
-
-def test_a_folder_that_is_no_run_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "missing", tmp_path / "file"):
-        (tmp_path / "file").touch()
-        with pytest.raises(RunError, match="can't be resumed: there is no run"):
-            resume(path)
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-@pytest.mark.parametrize("missing", ["header", "lock"])
-def test_a_run_whose_creation_was_interrupted_says_so(tmp_path: Path, missing: str) -> None:
-    create(tmp_path / "run").abandon()
-    (tmp_path / "run" / "private" / "header").unlink()
-    if missing == "lock":
-        (tmp_path / "run" / "private" / "lock").unlink()
-    with pytest.raises(RunError, match="its creation was interrupted before the first step; remove it"):
-        resume(tmp_path / "run")
-
-
-def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
-    writer = create(tmp_path / "run")
-    writer.abandon()
-    path = tmp_path / "run" / "private" / "header"
-    leaf = read(path, "header", None)[1]["leaf"]
-    later = json.loads(leaf) | {"format": "zk-autograd/run/v9"}
-    text = json.dumps(later, sort_keys=True, separators=(",", ":")).encode()
-    path.write_bytes(encode("header", bytes(32), {}, {"leaf": text}))
-    with pytest.raises(RunError, match=r"can't go on with: .*v9.*; use the version that began it"):
-        resume(tmp_path / "run")
-
-
-def test_another_prover_is_refused(tmp_path: Path) -> None:
-    create(tmp_path / "run").abandon()
-    with pytest.raises(RunError, match=r"the run's prover is .*; use the version, circuit and SRS that began the run"):
-        resume(tmp_path / "run", FaultyProver())
-    resume(tmp_path / "run").abandon()  # the lock was released
-    backend = FaultyProver()
-    with pytest.raises(RunError):
-        resume(tmp_path / "run", backend)
-    assert backend.stopped.is_set()
-
-
-def test_a_failed_creation_leaves_nothing_open(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    for write in ("write private/header #0", "append log/records.jsonl #1"):
-        with pytest.raises(RunError, match="was lost"):
-            create(tmp_path / "run", files=FailingFiles(tmp_path / "run", write, "lost"))
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_no_step_follows_a_failed_write(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    writer = create(run, files=FailingFiles(run, "write private/segments/0/step-2 #0", "lost"))
-    writer.append(gradients(1))
-    with pytest.raises(RunError, match="step-2 #0 failed"):
-        writer.append(gradients(2))
-    for use in (lambda: writer.append(gradients(2)), writer.drain, writer.close):
-        with pytest.raises(RunError, match=r"takes no more steps after a failed write .*; abandon it and resume it"):
-            use()
-    writer.abandon()
-    assert resumed_step(run) == 1
-
-
-def test_a_failed_sealing_while_resuming_leaves_no_thread(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    start = "write private/segments/1/start #0"
-    writer = create(run, files=FailingFiles(run, start, "lost"))
-    with pytest.raises(RunError, match="start #0 failed"):
-        train(writer, 2)
-    writer.abandon()
-    with pytest.raises(RunError, match="start #0 failed"):
-        resume(run, files=FailingFiles(run, start, "lost"))
-    assert [thread.name for thread in threading.enumerate() if thread.name == "proving"] == []
-
-
-def resumed_step(run: Path) -> int:
-    writer = resume(run)
-    writer.abandon()
-    return writer.step
 
 
 @pytest.mark.parametrize(
@@ -505,24 +281,6 @@ def test_files_that_cannot_be_published_are_refused_before_the_end(
     train(writer, 2)  # nothing was sealed
     writer.close()
     assert [s.last for s in audit(tmp_path / "run", hashed_backend()).segments] == [2]
-
-
-def test_a_copied_run_is_closed_to_others_again(tmp_path: Path) -> None:
-    create(tmp_path / "run").abandon()
-    (tmp_path / "run" / "private").chmod(0o755)
-    resume(tmp_path / "run").abandon()
-    assert stat.S_IMODE((tmp_path / "run" / "private").stat().st_mode) == 0o700
-
-
-def test_a_moved_run_goes_on(tmp_path: Path) -> None:
-    writer = create(tmp_path / "run")
-    train(writer, 3)
-    writer.abandon()
-    shutil.move(tmp_path / "run", tmp_path / "moved")
-    writer = resume(tmp_path / "moved")
-    train(writer, 4)
-    writer.close()
-    assert len(audit(tmp_path / "moved", hashed_backend()).segments) == 2
 
 
 def test_segments_are_recorded_with_all_of_their_fields(tmp_path: Path) -> None:
