@@ -185,8 +185,8 @@ def test_step5_eps_of_the_first_step_and_an_lr_without_precision_are_named(tmp_p
     ("schedule", "words"),
     [
         (
-            "constant",
-            "lr of each step recomputed from each group's lr by the schedule constant: the same at every step",
+            "constant,warm_up=3",
+            "lr of each step recomputed from each group's lr by the schedule constant,warm_up=3: the same at every step, after",
         ),
         (
             "cosine:steps=6,end=0.1,warm_up=2",
@@ -201,6 +201,10 @@ def test_step5_schedule_is_named_in_words(tmp_path: Path, schedule: str, words: 
     assert report.exit_status == 0
     assert words in sentences(report)
     assert any("learning rates" in limit for limit in report.limits) == (schedule == "recorded")
+
+
+def test_step5_constant_lr_needs_no_words(tmp_path: Path) -> None:
+    assert "schedule" not in sentences(judge(honest(), tmp_path))
 
 
 def test_step5_schedule_that_leaves_the_range_is_refused_at_its_step(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from zk_autograd.core.constants import AdamSequence, SgdSequence
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.records import Header, Log, Prover, Segment
+from zk_autograd.core.schedules import CONSTANT
 from zk_autograd.core.statement import StatementBuilder
 from zk_autograd.verify.evidence import Circuit, Missing, Progress, ProofChecker, ProofSystem, Trust
 from zk_autograd.verify.report import Finding, Status
@@ -55,7 +56,7 @@ def check_statement(
         basis = _own(log.header, system, allowed, sentences)
     steps = _recompute(log, system, progress)
     rule = f"rule {log.header.rule.value}: the constants of steps 1..{steps} recomputed"
-    sentences[:0] = [rule, _schedule(log.header), *_hyper(log.header)]
+    sentences[:0] = [rule, *_schedule(log.header), *_hyper(log.header)]
     if isinstance(basis.checker, Missing):
         return basis, Finding(Status.NOT_SHOWN, (*sentences, basis.checker.reason))
     return basis, Finding(Status.PASSED, tuple(sentences))
@@ -138,12 +139,14 @@ def _recompute(log: Log, system: ProofSystem | None, progress: Progress) -> int:
     return steps
 
 
-def _schedule(header: Header) -> str:
-    """Where the learning rates come from."""
+def _schedule(header: Header) -> list[str]:
+    """Where the learning rates come from, unless it is the groups' own lr at every step."""
     declared = header.declared
+    if declared == CONSTANT:
+        return []
     if declared is None:
-        return "lr of each step and group as recorded: the schedule was the trainer's"
-    return f"lr of each step recomputed from each group's lr by the schedule {declared.text}: {declared.words}"
+        return ["lr of each step and group as recorded: the schedule was the trainer's"]
+    return [f"lr of each step recomputed from each group's lr by the schedule {declared.text}: {declared.words}"]
 
 
 def _hyper(header: Header) -> list[str]:
