@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from zk_autograd.cli import verify
 from zk_autograd.cli.run import main
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.run.files import Files
+from zk_autograd.run.layout import Layout
+from zk_autograd.run.lock import RunLock
 
 ZkRun = Callable[..., tuple[int, str, str]]
 
@@ -187,19 +190,33 @@ def test_a_forgotten_run_says_so(zk_run: ZkRun, here: Path) -> None:
 
 @pytest.mark.torch
 @pytest.mark.slow
-def test_zk_train_does_not_go_on_with_a_forgotten_run(
+def test_zk_train_does_not_go_on_with_a_run_in_use_nor_with_a_forgotten_one(
     zk_run: ZkRun, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
+    from zk_autograd.cli import key as zk_key
     from zk_autograd.cli import train as zk_train
 
-    abandoned(here / "run", 5)
-    assert zk_run("forget", "run", "--yes", "--force")[0] == 0
-    assert zk_train.main(["--resume", "run"]) == 1
-    shown = capsys.readouterr()
-    assert shown.err.startswith("error: run was forgotten on 2")
-    assert shown.err.count("\n") == 1
+    def refused(message: str) -> None:
+        capsys.readouterr()
+        assert zk_train.main(["--resume", "run"]) == 1
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert shown.err.splitlines()[-1].startswith(f"error: run {message}"), shown.err
+
+    key = str(here / "key")
+    assert zk_key.main(["new", "--key-file", key]) == 0
+    flags = ("--prover", "none", "--steps", "2", "--model", "logistic", "--data", "breast-cancer", "--key-file", key)
+    assert zk_train.main([*flags, "--out", "run"]) == 0
+    with RunLock(Layout(here / "run").lock):
+        refused(f"is being written by another trainer (process {os.getpid()}); wait for it, or stop it")
+        assert zk_run("bundle", "run")[0] == 1
+        assert zk_run("forget", "run", "--yes")[0] == 1
+    refused("is complete")
+    assert zk_run("bundle", "run")[0] == 0
+    assert zk_run("forget", "run", "--yes")[0] == 0
+    refused("was forgotten on 2")
 
 
 def test_the_cache_is_listed_and_cleared_but_not_of_an_srs(zk_run: ZkRun, tmp_path: Path) -> None:
