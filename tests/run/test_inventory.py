@@ -100,8 +100,20 @@ def test_a_crash_before_the_first_checkpoint(tmp_path: Path) -> None:
     (run / "log" / "checkpoint").unlink()
     status = look_at(run)
     assert (status.condition, counts(status)) == (Condition.UNFINISHED, (1, 0, 0, 0))
+    assert status.repairs == ("compare 2 records with the journal, and sign them", "go on after step 1")
+    edit(run / "log" / "records.jsonl", lambda data: data[:-10])
+    assert look_at(run).repairs[:2] == (
+        "drop the record that a crash tore",
+        "compare 1 record with the journal, and sign them",
+    )
     edit(run / "log" / "records.jsonl", lambda data: data[:10])
     assert look_at(run).condition is Condition.UNFINISHED
+    (run / "log" / "records.jsonl").unlink()
+    assert look_at(run).repairs == ("go on after step 1",)
+    (run / "log" / "records.jsonl").write_bytes(b"x\n")
+    assert look_at(run).condition is Condition.DAMAGED
+    with pytest.raises(RunError, match="first record is not the header"):
+        resume(run)
 
 
 def test_a_close_record_that_is_not_signed_does_not_finish_a_run(tmp_path: Path) -> None:

@@ -152,8 +152,12 @@ class _Found:
 def _read_log(layout: Layout, found: _Found) -> None:
     """The records under the checkpoint. Raises VerificationError for what no crash leaves."""
     with RunReader(layout.root) as reader:
-        if not exists(layout.log / CHECKPOINT) and exists(layout.header):
-            return  # a crash before the first checkpoint
+        if not exists(layout.log / CHECKPOINT) and exists(layout.header):  # a crash before the first one
+            if exists(layout.log / RECORDS):
+                leaves, found.torn = _whole_leaves(reader, layout)
+                found.unsigned = len(leaves)
+                found.log = parse_log(leaves) if leaves else None
+            return
         note = reader.checkpoint()  # before the log, which may grow meanwhile
         leaves, found.torn = _whole_leaves(reader, layout)
         log = parse_log(leaves)

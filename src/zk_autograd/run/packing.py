@@ -50,11 +50,18 @@ class _Member:
 def pack(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
     """Makes the bundle `out` of the run at `run`, whole or not at all. Nobody writes to the run meanwhile.
 
-    RunError if `out` exists, a trainer is at work, or a crash left the log half-written; VerificationError for files that are
-    missing or are not those that the records name.
+    RunError if `out` exists, a trainer is at work, a crash left the log half-written, or files are missing or are not those that the
+    records name.
     """
     if exists(out):
         raise RunError(f"{out} exists already; choose another place for the bundle, or remove it")
+    try:
+        return _packed(run, out, files, advance)
+    except VerificationError as error:
+        raise RunError(f"{run} can't be packed: {error}; restore it from a copy") from error
+
+
+def _packed(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
     layout = Layout(run)
     with RunReader(run) as reader, RunLock(layout.lock) if exists(layout.lock) else nullcontext():
         note = reader.checkpoint()
