@@ -28,8 +28,8 @@ def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = Parser(
         prog="zk-train",
-        description="Trains a model on data that ship with scikit-learn. Every optimizer step is an exact integer function that is proved, "
-        "chained to the one before it, and logged.",
+        description="Trains a classifier on a table. Every optimizer step is an exact integer function that is proved, chained to the one "
+        "before it, and logged. `zk-train reproduce RUN` checks a run by making it again.",
         epilog="Ctrl-C once finishes the step, proves what is left and closes the run; twice stops at once, to be resumed. "
         "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted and resumable.",
     )
@@ -208,7 +208,12 @@ def _dry_run(plan: "Plan", srs: Path | None, output: Output) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command's exit status."""
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["reproduce"]:
+        from zk_autograd.cli import reproduce
+
+        return reproduce.main(words[1:])
+    arguments = parser().parse_args(words)
     return run_command(lambda output: train(arguments, output), json_output=arguments.json)
 
 

@@ -1,6 +1,7 @@
 """What a run of a plan would take: its proofs by the shapes that the provers choose, before anything is made."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from zk_autograd.core.hyper import Rule
@@ -39,7 +40,8 @@ def forecast(plan: Plan, srs: Path | None) -> Forecast:
     elif plan.prover == "ezkl":
         from zk_autograd.prove.ezkl import catalogue
 
-        circuit = catalogue.choose(rule.value, sizes, plan.steps)
+        decays = any(Decimal(str(g.get("weight_decay") or plan.weight_decay or 0)) for g in groups)
+        circuit = catalogue.choose(rule, sizes, plan.steps, decays=decays)
         found = estimate.proved_run(
             rule,
             sizes,

@@ -32,7 +32,8 @@ def restored(state: bytes, model: nn.Module, fresh: torch.Tensor) -> None:
         tensors = load(state) if state else {}
     except SafetensorError as error:
         raise RunError(f"the loop's state in the run's private folder can't be read: {error}") from error
-    torch.set_rng_state(tensors.pop(_GENERATOR, fresh))
+    # A copy has memory of its own: torch dies of a state that lies at an odd address, as one in the middle of a file may.
+    torch.set_rng_state(tensors.pop(_GENERATOR, fresh).clone())
     buffers = {_BUFFER + name: buffer for name, buffer in model.named_buffers()}
     if not state:
         return  # before the first step, or of a model without buffers
