@@ -331,6 +331,54 @@ def test_an_unfinished_run_is_refused_with_what_to_do(
     assert f"is unfinished, so it has no hashes yet: `zk-train --resume {run}` ends it" in capsys.readouterr().err
 
 
+def test_a_resumption_in_another_environment_is_a_difference(
+    tmp_path: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zk_autograd.optim import ZKOptimizer
+
+    def close(self: ZKOptimizer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    keyfile.create(keyfile.default_path(), "trainer")
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(ZKOptimizer, "close", close)
+        assert train.main([*SMALL, "--prover", "none", "--out", str(run)]) == 130
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONHASHSEED", "77")
+        assert train.main(["--resume", str(run)]) == 0
+    status, result = reproduce(run)
+    assert (status, result["verdict"]) == (3, "PARTIAL")
+    assert result["differences"] == [
+        "environment when it was resumed: variables.PYTHONHASHSEED: nothing there, 77 here"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [(None, "the run has no configuration"), ('name = "mine"\n', "config.toml is not of zk-train: ")],
+)
+def test_a_run_of_ones_own_loop_is_CONFIG_ONLY(
+    config: str | None, why: str, tmp_path: Path, reproduce: Reproduce
+) -> None:
+    import torch
+
+    from zk_autograd.core.keys import Ed25519Signer
+    from zk_autograd.optim import ZKOptimizer
+
+    weight = torch.nn.Parameter(torch.ones(3))
+    key = Ed25519Signer("trainer", bytes(32))
+    with ZKOptimizer(
+        [weight], "sgd", grad_scale=0, run=tmp_path / "run", prover="none", key=key, publish=True, config=config
+    ) as optimizer:
+        weight.grad = torch.ones(3)
+        optimizer.step()
+    status, result = reproduce(tmp_path / "run")
+    assert (status, result["verdict"], result["exit_status"]) == (4, "CONFIG ONLY", 4)
+    assert why in finding(result, "weights")
+
+
 def test_an_interrupt_ends_it_with_its_exit_status(
     hashed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
