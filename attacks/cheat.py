@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from attacks.outcome import Outcome
 from attacks.segment import Segment
-from attacks.weakening import PENALTY_LINE, exact, without_exactness, without_lookups
-from zk_autograd.prove.ezkl.rules import CIRCUITS, RuleCircuit
+from attacks.weakening import exact, without_exactness, without_lookups
+from zk_autograd.prove.ezkl.part import RuleCircuit
+from zk_autograd.prove.ezkl.rules import CIRCUITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,9 @@ class Cheat:
     @property
     def expected(self) -> set[str]:
         """The lines that its checks are in."""
-        penalised = self.exact or set(self.lookups).intersection(exact(CIRCUITS[self.segment.rule]))
-        return {*self.lookups, *([PENALTY_LINE[self.segment.rule]] if penalised else [])}
+        circuit = CIRCUITS[self.segment.rule]
+        penalised = self.exact or set(self.lookups).intersection(exact(circuit))
+        return {*self.lookups, *([circuit.last] if penalised else [])}
 
     @property
     def weakened(self) -> RuleCircuit:

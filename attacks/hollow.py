@@ -104,13 +104,13 @@ class HollowProver:
             },
         ):
             child.run(request, seconds=SECONDS)
-        hollow = HollowCircuit(own.rule, own.block, own.steps, graph.read_bytes(), keys.settings.read_bytes(), 0)
+        hollow = HollowCircuit(own.variant, own.block, own.steps, graph.read_bytes(), keys.settings.read_bytes(), 0)
         prover = cls(hollow, keys)
         zeros = {state: np.zeros(own.block, np.int64) for state in layout.relations.states}
         salts = {tensor: draw_salt() for tensor in layout.commitments}
         constants = (AdamConstants.no_op(),) * own.steps
         length = len(prover.prove(Statement(bytes(32), 0, 1, 0, own.block, constants), zeros, zeros, salts))
-        return cls(HollowCircuit(own.rule, own.block, own.steps, hollow.onnx, hollow.settings, length), keys)
+        return cls(HollowCircuit(own.variant, own.block, own.steps, hollow.onnx, hollow.settings, length), keys)
 
     @property
     def verifier(self) -> HollowVerifier:

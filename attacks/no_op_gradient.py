@@ -7,7 +7,7 @@ Gain: the momentum buffer is set to any value between two segments, and the next
 beside the recorded gradients.
 
 Why it fails: that coefficient, cg, is a public value of its own, and 0 in a no-op. The committed G may then be anything in its range (and
-nothing depends on it). Adam's no-ops have c1 = c2 = 0, which leaves M and V for any G.
+nothing depends on it: Nesterov's N + G and plain SGD's G are multiplied by LR, which is 0). Adam's no-ops have c1 = c2 = 0, which leaves M and V for any G.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,10 @@ from typing import Any
 
 from attacks.outcome import Outcome
 from attacks.segment import ONE, Segment
-from zk_autograd.core.constants import AdamConstants, SgdConstants
-from zk_autograd.prove.ezkl.rules import CIRCUITS, RuleCircuit
+from attacks.variants import ADAMS, BUFFERED, start, under
+from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.prove.ezkl.part import RuleCircuit
+from zk_autograd.prove.ezkl.rules import CIRCUITS
 
 GAIN = "the momentum buffer set to any value between two segments"
 
@@ -26,26 +28,34 @@ HIDDEN = 2**29 + 12345
 """The gradient that nobody sees."""
 
 
-def moved_buffer() -> Segment:
-    """A real step and two no-ops; in the last one B moves by the hidden gradient."""
-    constants = [REAL, *[SgdConstants.no_op(30)] * 2]
-    honest = Segment.honest("sgd-momentum", constants, [{"W": 12345, "B": 54321}], [[4000], [0], [0]])
-    return honest.with_gradient(2, 0, HIDDEN).with_state("B", 3, 0, honest.states["B"][2][0] + HIDDEN)
+def moved_buffers() -> list[Segment]:
+    """A real step and two no-ops for each rule with a buffer; in the last one B moves by the hidden gradient."""
+    found = []
+    for variant in BUFFERED:
+        constants = [under(variant, REAL), *[SgdConstants.no_op(30)] * 2]
+        honest = Segment.honest(variant, constants, [start(variant)], [[4000], [0], [0]])
+        moved = honest.with_gradient(2, 0, HIDDEN)
+        found.append(moved.with_state("B", 3, 0, honest.states["B"][2][0] + HIDDEN))
+    return found
 
 
 def unread_gradients() -> list[Segment]:
     """No-ops with a gradient that moves nothing, which may be there."""
-    sgd = Segment.honest("sgd-momentum", [REAL, SgdConstants.no_op(30)], [{"W": 12345, "B": 54321}], [[4000], [HIDDEN]])
     real = AdamConstants(c1=3277, c2=33, LR=2**22, E=700, D=0)
-    adam = Segment.honest(
-        "adam", [real, AdamConstants.no_op()], [{"W": 12345, "M": 987654321, "V": 10**6}], [[4000], [HIDDEN]]
-    )
-    return [sgd, adam]
+    found = []
+    for variant in CIRCUITS:
+        constants: list[StepConstants] = (
+            [under(variant, real), AdamConstants.no_op()]
+            if variant in ADAMS
+            else [under(variant, REAL), SgdConstants.no_op(30)]
+        )
+        found.append(Segment.honest(variant, constants, [start(variant)], [[4000], [HIDDEN]]))
+    return found
 
 
-def without_cg() -> RuleCircuit:
-    """SGD's circuit with 2^15 as the gradient's coefficient in every step."""
-    circuit = CIRCUITS["sgd-momentum"]
+def without_cg(variant: str) -> RuleCircuit:
+    """A circuit with 2^15 as the gradient's coefficient in every step."""
+    circuit = CIRCUITS[variant]
 
     def coefficients(constants: Sequence[Any]) -> dict[str, list[int]]:
         return {**circuit.coefficients(constants), "cg": [ONE] * len(constants)}
@@ -54,9 +64,10 @@ def without_cg() -> RuleCircuit:
 
 
 def run() -> Outcome:
-    """Tries it."""
-    refusals = moved_buffer().refusals()
-    return Outcome("a hidden gradient in a no-op", bool(refusals), f"the lookups of {', '.join(refusals)}", GAIN)
+    """Tries it on each."""
+    refusals = [segment.refusals() for segment in moved_buffers()]
+    lines = dict.fromkeys(line for found in refusals for line in found)
+    return Outcome("a hidden gradient in a no-op", all(refusals), f"the lookups of {', '.join(lines)}", GAIN)
 
 
 if __name__ == "__main__":

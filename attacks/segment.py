@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl.field import MODULUS, centred, inverse
 from zk_autograd.prove.ezkl.layout import CONTEXT, Layout
+from zk_autograd.prove.ezkl.part import RuleCircuit
 from zk_autograd.prove.ezkl.relations import (
     HALF,
     OFFSET_G,
@@ -27,7 +29,7 @@ from zk_autograd.prove.ezkl.relations import (
     SHIFT,
     TABLE_MAX,
 )
-from zk_autograd.prove.ezkl.rules import CIRCUITS, RuleCircuit
+from zk_autograd.prove.ezkl.rules import CIRCUITS
 from zk_autograd.prove.ezkl.witness import Tensors, public_values, violations
 
 ONE: int = 2**SHIFT
@@ -49,27 +51,39 @@ def element(value: int | Fraction) -> int:
     return value if isinstance(value, int) else value.numerator * inverse(value.denominator) % MODULUS
 
 
-def exact_step(state: Mapping[str, int], gradient: int | Fraction, constants: StepConstants) -> State:
-    """One element's next state by the rule, on unlimited integers and without its range checks (which the prover would leave out).
+def exact_step(variant: str, state: Mapping[str, int], gradient: int | Fraction, constants: StepConstants) -> State:
+    """One element's next state by the variant's rule, on unlimited integers and without its range checks (which the prover would leave out).
 
     A gradient that is no integer is taken as it is: every quotient is floored, so the next state is one of integers all the same.
     """
-    if isinstance(constants, AdamConstants):
-        c = constants
-        moment = state["M"] + (c.c1 * (ONE * gradient - state["M"]) + ONE // 2) // ONE
-        second = state["V"] + (c.c2 * (gradient * gradient - state["V"]) + ONE // 2) // ONE
+    c = constants
+    weight = state["W"] - _rounded(c.D * (state["W"] >> SHIFT))
+    if isinstance(c, AdamConstants):
+        moment = state["M"] + _rounded(c.c1 * (ONE * gradient - state["M"]))
+        second = state["V"] + _rounded(c.c2 * (gradient * gradient - state["V"]))
         divisor = isqrt(second) + c.E
-        update = (2 * c.LR * ((moment + ONE // 2) // ONE) + divisor) // (2 * divisor)
-        return {"W": state["W"] - update, "M": moment, "V": second}
-    assert isinstance(constants, SgdConstants)
-    buffer = (constants.mu * state["B"] + constants.cg * gradient + ONE // 2) // ONE
-    update = (constants.LR * buffer + (1 << (constants.s - 1))) >> constants.s
-    return {"W": state["W"] - update, "B": buffer}
+        update = (2 * c.LR * _rounded(moment) + divisor) // (2 * divisor)
+        return {"W": weight - update, "M": moment, "V": second}
+    assert isinstance(c, SgdConstants)
+    rule = CIRCUITS[variant].rule
+    if rule is Rule.SGD:
+        return {"W": weight - _sgd_quotient(c, gradient)}
+    buffer = _rounded(c.mu * state["B"] + c.cg * gradient)
+    moved_by = _rounded(c.mu * buffer) + gradient if rule is Rule.NESTEROV else buffer  # in a no-op LR is 0: no matter
+    return {"W": weight - _sgd_quotient(c, moved_by), "B": buffer}
+
+
+def _rounded(value: int | Fraction) -> int:
+    return int((value + ONE // 2) // ONE)
+
+
+def _sgd_quotient(constants: SgdConstants, moved_by: int | Fraction) -> int:
+    return int((constants.LR * moved_by + (1 << (constants.s - 1))) // (1 << constants.s))
 
 
 @dataclass(frozen=True)
 class Segment:
-    """What a prover claims: `states` and `gradients` as they choose, `constants` as the verifier fixes them.
+    """What a prover claims: `states` and `gradients` as they choose, `constants` as the verifier fixes them; `rule` is the circuit's variant.
 
     `spare` are the lookups to break where one must be broken; `hints` overrides single hints: {(name, step, index): element(value)}.
     """
@@ -92,7 +106,7 @@ class Segment:
         """The exact trajectory from `start` (one state an element) under `gradients` (T, n)."""
         rows = [list(start)]
         for step, row in zip(constants, gradients, strict=True):
-            rows.append([exact_step(s, g, step) for s, g in zip(rows[-1], row, strict=True)])
+            rows.append([exact_step(rule, s, g, step) for s, g in zip(rows[-1], row, strict=True)])
         states = {name: tuple(tuple(s[name] for s in row) for row in rows) for name in start[0]}
         return cls(rule, tuple(constants), states, tuple(tuple(map(element, row)) for row in gradients))
 
@@ -127,15 +141,40 @@ class Segment:
         return replace(self, spare=frozenset(names))
 
     def quotient(self, step: int, index: int) -> int:
-        """The U that the rule gives for the claim's own next M and V (or its Mh and S, if they are the prover's), or next B."""
+        """The U that the rule gives for the claim's own next M and V (or its Mh and S, if they are the prover's), next B, or N."""
         c, after = self.constants[step], {name: rows[step + 1][index] for name, rows in self.states.items()}
         if isinstance(c, SgdConstants):
-            return (c.LR * after["B"] + (1 << (c.s - 1))) >> c.s
+            return _sgd_quotient(c, self.moved_by(step, index))
         assert isinstance(c, AdamConstants)
         given = self.hints
         divisor = given.get(("S", step, index), isqrt(after["V"])) + c.E
         moment = given.get(("Mh", step, index), (after["M"] + ONE // 2) >> SHIFT)
         return (2 * c.LR * moment + divisor) // (2 * divisor)
+
+    def moved_by(self, step: int, index: int) -> int:
+        """The A of an SGD rule: G, the claim's next B, or its N and G."""
+        c = self.constants[step]
+        assert isinstance(c, SgdConstants)
+        gradient, rule = self.gradients[step][index], CIRCUITS[self.rule].rule
+        if rule is Rule.SGD:
+            return gradient
+        buffer = self.states["B"][step + 1][index]
+        if rule is Rule.SGD_MOMENTUM:
+            return buffer
+        return self.hints.get(("N", step, index), _rounded(c.mu * buffer) + OFFSET_G) - OFFSET_G + gradient
+
+    def decay(self, step: int, index: int) -> int:
+        """The Rd that the rule gives for the claim's own W, or its wq; or the prover's own."""
+        given = {name: v for (name, t, e), v in self.hints.items() if (t, e) == (step, index)}
+        return _decay_hints(self.constants[step], self.states["W"][step][index], frozenset(), given)["Rd"]
+
+    def moved(self, step: int) -> "Segment":
+        """The claim with the W' that follows from its other values at a step, and the exact rule from there."""
+        claim = self
+        for i in range(self.block):
+            weight = self.states["W"][step][i] - self.quotient(step, i) - self.decay(step, i)
+            claim = claim.with_state("W", step + 1, i, weight)
+        return claim.continued(step + 1)
 
     def with_hint(self, name: str, step: int, index: int, value: int | Fraction) -> "Segment":
         """The same claim with a hint of the prover's own choice; those that follow from it are solved for again."""
@@ -171,20 +210,19 @@ class Segment:
         return list(dict.fromkeys(v.line for v in found if not 0 <= v.value <= TABLE_MAX))
 
     def _hints(self) -> dict[str, list[list[int]]]:
-        solve = _adam_hints if self.rule == "adam" else _momentum_hints
         names = CIRCUITS[self.rule].relations.hints
         out: dict[str, list[list[int]]] = {name: [[0] * self.block for _ in range(self.steps)] for name in names}
         for step, constants in enumerate(self.constants):
             for i in range(self.block):
                 before, after = ({s: rows[t][i] for s, rows in self.states.items()} for t in (step, step + 1))
                 given = {name: v for (name, t, e), v in self.hints.items() if (t, e) == (step, i)}
-                found = solve(constants, before, after, self.gradients[step][i], self.spare, given)
+                found = _solved(self.rule, constants, before, after, self.gradients[step][i], self.spare, given)
                 for name in names:
                     out[name][step][i] = found[name]
         return out
 
     def _weight_limbs(self) -> dict[str, list[int]]:
-        out: dict[str, list[int]] = {}
+        out: dict[str, list[int]] = {}  # those before the segment are nobody's where there is decay
         for end, row in (("in", self.states["W"][0]), ("out", self.states["W"][-1])):
             limbs = [_three_limbs(w + OFFSET_W, [f"w{k}_{end}" for k in (0, 1, 2)], self.spare) for w in row]
             out[f"w1_{end}"], out[f"w2_{end}"] = [w1 for w1, _ in limbs], [w2 for _, w2 in limbs]
@@ -216,7 +254,8 @@ def _three_limbs(value: int, names: Sequence[str], spare: frozenset[str]) -> tup
     return two_limbs(value - top * square, names[1], spare)[1], top
 
 
-def _adam_hints(
+def _solved(
+    variant: str,
     constants: StepConstants,
     before: Mapping[str, int],
     after: Mapping[str, int],
@@ -224,55 +263,74 @@ def _adam_hints(
     spare: frozenset[str],
     given: Mapping[str, int],
 ) -> dict[str, int]:
-    c = constants
-    assert isinstance(c, AdamConstants)
-    moment = centred(after["M"])
-    # An M' that is no integer has no integer Mh: then the fraction that puts rm to 1.
-    rounded = (moment + ONE // 2) >> SHIFT if abs(moment) < 2**50 else (moment + HALF - 1) * inverse(ONE)
-    rounded = given.get("Mh", rounded)
+    """All hints of one element and step."""
+    circuit = CIRCUITS[variant]
+    update = before["W"] - after["W"]
+    hints = {"G1": two_limbs(gradient + OFFSET_G, "G1", spare)[1]}
+    if circuit.decays:
+        hints |= _decay_hints(constants, before["W"], spare, given)
+        update -= hints["Rd"]
+    hints["u1"] = two_limbs(update + OFFSET_U, "u1", spare)[1]
+    if isinstance(constants, AdamConstants):
+        return hints | _adam_hints(constants, after, update, spare, given)
+    assert isinstance(constants, SgdConstants)
+    moved_by = gradient
+    if circuit.rule is not Rule.SGD:
+        moved_by = after["B"]
+        hints["B1"] = two_limbs(after["B"] + OFFSET_G, "B1", spare)[1]
+    if circuit.rule is Rule.NESTEROV:
+        ahead = given.get("N", _quotient(constants.mu * after["B"]) + OFFSET_G)
+        hints |= {"N": ahead, "N1": two_limbs(ahead, "N1", spare)[1]}
+        moved_by = ahead - OFFSET_G + gradient
+    return hints | {"r1": given.get("r1", _upper_remainder(constants, moved_by, update, spare))}
+
+
+def _quotient(value: int) -> int:
+    """The rounded value / 2^15; of what is no integer the fraction that leaves the remainder 1."""
+    value = centred(value)
+    return _rounded(value) if abs(value) < FAR else (value + HALF - 1) * inverse(ONE) % MODULUS
+
+
+def _decay_hints(
+    constants: StepConstants, weight: int, spare: frozenset[str], given: Mapping[str, int]
+) -> dict[str, int]:
+    weight = centred(weight)
+    floor = weight >> SHIFT if abs(weight) < FAR else weight * inverse(ONE)
+    raised = given.get("wq", floor + OFFSET_G)
+    return {
+        "wq": raised,
+        "q1": two_limbs(raised, "q1", spare)[1],
+        "Rd": given.get("Rd", _quotient(constants.D * (raised - OFFSET_G))),
+    }
+
+
+def _adam_hints(
+    c: AdamConstants, after: Mapping[str, int], update: int, spare: frozenset[str], given: Mapping[str, int]
+) -> dict[str, int]:
+    rounded = given.get("Mh", _quotient(after["M"]))
     root = given.get("S", isqrt(after["V"] % MODULUS)) % MODULUS
     below = (root * root + 2 * root - after["V"]) % MODULUS  # t; and e is 2*S - t
     t0, t1 = two_limbs(below, "t1", spare)
     e0, e1 = two_limbs(2 * root - below, "e1", spare)
-    update = before["W"] - after["W"]
     divisor = root + c.E
     remainder = 2 * c.LR * rounded + divisor - 2 * divisor * update
     return {
-        "G1": two_limbs(gradient + OFFSET_G, "G1", spare)[1],
         "Mh": rounded,
         "m1": two_limbs(rounded + OFFSET_G, "m1", spare)[1],
         "h": (t0 + e0) * inverse(2) % MODULUS,
         "s1": t1 + e1,
         "e1": e1,
-        "u1": two_limbs(update + OFFSET_U, "u1", spare)[1],
         "a1": two_limbs(remainder, "a1", spare)[1],
         "b1": two_limbs(2 * divisor - 1 - remainder, "b1", spare)[1],
     }
 
 
-def _momentum_hints(
-    constants: StepConstants,
-    before: Mapping[str, int],
-    after: Mapping[str, int],
-    gradient: int,
-    spare: frozenset[str],
-    given: Mapping[str, int],
-) -> dict[str, int]:
-    c = constants
-    assert isinstance(c, SgdConstants)
-    update = before["W"] - after["W"]
-    remainder = centred(c.LR * after["B"] + (1 << (c.s - 1)) - (update << c.s))
+def _upper_remainder(c: SgdConstants, moved_by: int, update: int, spare: frozenset[str]) -> int:
+    """r1: the upper part of the remainder, plus one."""
+    remainder = centred(c.LR * moved_by + (1 << (c.s - 1)) - (update << c.s))
     if c.s == SHIFT:
-        high = 1
-    elif abs(remainder) >= 2**40:  # no integer: r0 = 1, if r1 may be a fraction
-        high = remainder * inverse(ONE) + 1 if "r1" in spare else 1
-    else:
-        high = (remainder >> SHIFT) + 1
-        if "r1" not in spare:
-            high = max(1, min(ONE, high))
-    return {
-        "G1": two_limbs(gradient + OFFSET_G, "G1", spare)[1],
-        "B1": two_limbs(after["B"] + OFFSET_G, "B1", spare)[1],
-        "u1": two_limbs(update + OFFSET_U, "u1", spare)[1],
-        "r1": given.get("r1", high),
-    }
+        return 1
+    if abs(remainder) >= 2**40:  # no integer: r0 = 1, if r1 may be a fraction
+        return remainder * inverse(ONE) + 1 if "r1" in spare else 1
+    high = (remainder >> SHIFT) + 1
+    return high if "r1" in spare else max(1, min(ONE, high))

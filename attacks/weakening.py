@@ -2,11 +2,8 @@
 
 from dataclasses import replace
 
+from zk_autograd.prove.ezkl.part import RuleCircuit
 from zk_autograd.prove.ezkl.relations import BIG, Dot, Line, Lookup
-from zk_autograd.prove.ezkl.rules import RuleCircuit
-
-PENALTY_LINE = {"adam": "b0", "sgd-momentum": "p"}
-"""The line that an output other than 1 makes leave the table."""
 
 
 def without_lookups(circuit: RuleCircuit, *names: str) -> RuleCircuit:
@@ -40,9 +37,11 @@ def without_exactness(circuit: RuleCircuit, name: str) -> RuleCircuit:
 def with_equal_penalties(circuit: RuleCircuit) -> RuleCircuit:
     """The circuit in which every penalty weighs BIG, and so may be paid by another one."""
     values = dict(circuit.relations.global_coefficients)
-    constant = "b constant" if "b constant" in values else "p constant"
-    values[constant] -= 4 * BIG  # 7 = 1 + 2 + 4 becomes 3
-    values["penalty 2"] = values["penalty 4"] = values["penalty 1"]
+    penalties = [name for name in values if name.startswith("penalty ")]
+    total = sum(values[name] for name in penalties)
+    constant = f"{circuit.last[0]} constant"
+    values[constant] += total + len(penalties) * BIG
+    values |= dict.fromkeys(penalties, -BIG)
     return replace(circuit, relations=replace(circuit.relations, global_coefficients=values))
 
 

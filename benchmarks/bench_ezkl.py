@@ -3,7 +3,7 @@
     python -m benchmarks.bench_ezkl [--json] [--repeat N] [--srs FILE]
 
 A param-step is one parameter going through one step. The wall time of proving is that of EZKL's process from start to end: it reads
-key and witness input, generates the witness and proves. Both circuits are full. The naive Adam is what an export gives (scales 2^7,
+key and witness input, generates the witness and proves. The circuits are full. The naive Adam is what an export gives (scales 2^7,
 `Div`, `Sqrt`, floating-point constants), as many parameters as its table holds; it proves no exact step (EZKL's division accepts
 two quotients), has no context, and its range is EZKL's default, so the ratio flatters it.
 """
@@ -22,13 +22,15 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.figures import Figure, conditions, emit
-from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.backend import PROVE_SECONDS, EzklBackend, draw_salt, prove_tensors
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.keys import SETUP_SECONDS, Cache, make_srs
 from zk_autograd.prove.ezkl.sample import sample
 from zk_autograd.prove.ezkl.verify import VERIFY_SECONDS, EzklVerifier
+
+ADAM = "adam-n64-t32"
+OTHERS = ("adamw-n64-t26", "sgd-momentum-n128-t32", "sgd-nesterov-n128-t23", "sgd-nesterov-decay-n128-t17")
 
 NAIVE_LOGROWS = 16
 NAIVE_ROWS = 2**NAIVE_LOGROWS - 9
@@ -40,7 +42,7 @@ def measure_circuit(name: str, srs: bytes, cache: Cache, repeat: int) -> tuple[l
     backend = EzklBackend(circuit, srs, cache)
     keys = cache.keys(circuit, srs, Child(), proving=True)
     verifier = EzklVerifier(backend.prover, cache)
-    statement, witness = sample(Rule(circuit.rule), circuit.block, circuit.steps, draw_salt)
+    statement, witness = sample(circuit.variant, circuit.block, circuit.steps, draw_salt)
     values = backend.witness(statement, witness)
     seconds, checks, proof = [], [], b""
     for _ in range(repeat):
@@ -51,7 +53,7 @@ def measure_circuit(name: str, srs: bytes, cache: Cache, repeat: int) -> tuple[l
         verifier.verify(statement, proof)
         checks.append(time.perf_counter() - start)
     speed = circuit.block * circuit.steps / statistics.median(seconds)
-    rule = circuit.rule.replace("-", "_")
+    rule = circuit.variant.replace("-", "_")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return [
         Figure(f"ezkl.{rule}.param_steps_per_s", round(speed, 1), "param-steps/s"),
@@ -158,10 +160,10 @@ def figures(repeat: int, srs_file: Path | None) -> Iterator[Figure]:
         with tempfile.TemporaryDirectory() as name:
             make_srs(Path(name) / "srs", Child())
             srs = cache.add_srs(Path(name) / "srs")
-    adam, speed = measure_circuit("adam-n64-t32", srs, cache, repeat)
+    adam, speed = measure_circuit(ADAM, srs, cache, repeat)
     yield from adam
-    momentum, _ = measure_circuit("sgd-momentum-n128-t32", srs, cache, repeat)
-    yield from momentum
+    for name in OTHERS:
+        yield from measure_circuit(name, srs, cache, repeat)[0]
     parameters, naive, proof_bytes = measure_naive(cache.require_srs(srs), repeat)
     yield Figure("naive.adam.param_steps_per_s", round(naive, 2), f"param-steps/s, {parameters} parameters, one step")
     yield Figure("naive.adam.proof_bytes", proof_bytes, "bytes")

@@ -1,6 +1,7 @@
 """Every attack on the circuits fails, and succeeds where the check that stops it is taken out."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from types import ModuleType
@@ -19,8 +20,10 @@ from attacks import (
 from attacks.cheat import Cheat, described, outcome
 from attacks.proving_key import ROWS, ProvingKey
 from attacks.segment import ONE, Segment
+from attacks.variants import ADAMS, start, under
 from attacks.weakening import exact, looked_up, with_equal_penalties, without_exactness, without_lookups
-from zk_autograd.core.constants import AdamConstants, SgdConstants
+from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.prove.ezkl import weights
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.ezkl.layout import Layout
 from zk_autograd.prove.ezkl.relations import SALTS
@@ -42,13 +45,13 @@ real_circuits = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def cheats() -> dict[ModuleType, list[Cheat]]:
+def cheats() -> dict[ModuleType, Sequence[Cheat]]:
     return {module: module.cheats() for module in DIRECTED}
 
 
 @MODULES
 def test_every_variant_is_refused_by_its_own_checks_and_no_others(
-    module: ModuleType, cheats: dict[ModuleType, list[Cheat]]
+    module: ModuleType, cheats: dict[ModuleType, Sequence[Cheat]]
 ) -> None:
     for cheat in cheats[module]:
         assert cheat.refusals, cheat.title
@@ -57,7 +60,7 @@ def test_every_variant_is_refused_by_its_own_checks_and_no_others(
 
 @MODULES
 def test_every_variant_passes_with_its_checks_taken_out(
-    module: ModuleType, cheats: dict[ModuleType, list[Cheat]]
+    module: ModuleType, cheats: dict[ModuleType, Sequence[Cheat]]
 ) -> None:
     for cheat in cheats[module]:
         assert cheat.segment.refusals(cheat.weakened) == [], cheat.title
@@ -80,12 +83,13 @@ def test_an_attack_that_nothing_refuses_is_reported() -> None:
     assert outcome("none", [cheat], "nothing").refused is False
 
 
-@pytest.mark.parametrize(("rule", "spare"), [("adam", {"h"}), ("sgd-momentum", set())], ids=["adam", "sgd-momentum"])
+@pytest.mark.parametrize("rule", CIRCUITS)
 def test_each_lookup_and_each_exact_output_alone_stops_some_cheat(
-    rule: str, spare: set[str], cheats: dict[ModuleType, list[Cheat]]
+    rule: str, cheats: dict[ModuleType, Sequence[Cheat]]
 ) -> None:
     # h is the one that nothing rests on: see attacks/fraction_for_each_variable.py. Weights before and after share one cheat of fractions,
     # and have one each that leaves the range.
+    spare = {"h"} if rule in ADAMS else set()
     single = [c for module in DIRECTED for c in cheats[module] if c.segment.rule == rule]
     lookups = {c.lookups[0] for c in single if len(c.lookups) == 1 and not c.exact}
     outputs = {c.exact[0] for c in single if len(c.exact) == 1 and not c.lookups}
@@ -94,14 +98,11 @@ def test_each_lookup_and_each_exact_output_alone_stops_some_cheat(
 
 
 def test_honest_segments_pass_in_every_weakened_circuit() -> None:
-    adam = Segment.honest(
-        "adam", [AdamConstants(3277, 33, 2**22, 700, 0)] * 2, [{"W": 1, "M": 987654321, "V": 10**6}], [[4000], [-4000]]
-    )
-    sgd = Segment.honest(
-        "sgd-momentum", [SgdConstants(29491, ONE, 2**28, 30, 0)] * 2, [{"W": 1, "B": 7}], [[4000], [-4000]]
-    )
-    for segment in (adam, sgd):
-        circuit = CIRCUITS[segment.rule]
+    for variant, circuit in CIRCUITS.items():
+        constants: StepConstants = AdamConstants(3277, 33, 2**22, 700, 0)
+        if variant not in ADAMS:
+            constants = SgdConstants(29491, ONE, 2**28, 30, 0)
+        segment = Segment.honest(variant, [under(variant, constants)] * 2, [start(variant)], [[4000], [-4000]])
         assert segment.refusals(with_equal_penalties(circuit)) == []
         for name in looked_up(circuit):
             assert segment.refusals(without_lookups(circuit, name)) == []
@@ -110,23 +111,30 @@ def test_honest_segments_pass_in_every_weakened_circuit() -> None:
 
 
 def test_equal_penalties_would_accept_the_cheat() -> None:
-    for cheat in cancelling_penalties.cheats():
+    cheats = cancelling_penalties.cheats()
+    assert {cheat.segment.rule for cheat in cheats} == set(CIRCUITS)
+    for cheat in cheats:
         assert cheat.refusals
         assert cheat.segment.refusals(with_equal_penalties(CIRCUITS[cheat.segment.rule])) == []
 
 
 def test_a_hidden_gradient_moves_the_buffer_where_cg_is_missing() -> None:
     assert no_op_gradient.run().refused
-    assert no_op_gradient.moved_buffer().refusals(no_op_gradient.without_cg()) == []
+    for segment in no_op_gradient.moved_buffers():
+        assert segment.refusals(no_op_gradient.without_cg(segment.rule)) == []
 
 
-def test_weight_decay_is_not_dropped() -> None:
+def test_weight_decay_is_not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     result = weight_decay_dropped.run()
     assert result.refused, result
+    assert len(weight_decay_dropped.cheats()) == 4
+    monkeypatch.setattr(weights, "require_no_decay", lambda constants: None)
+    for cheat in weight_decay_dropped.cheats():  # without the refusal they are steps like any others
+        assert cheat.refusals() == []
 
 
 def test_a_gradient_that_moves_nothing_is_no_attack() -> None:
-    assert [segment.refusals() for segment in no_op_gradient.unread_gradients()] == [[], []]
+    assert [segment.refusals() for segment in no_op_gradient.unread_gradients()] == [[]] * len(CIRCUITS)
 
 
 @pytest.mark.ezkl

@@ -1,6 +1,5 @@
 """What ZKOptimizer refuses: one sentence with what, where, and what to do, and nothing has changed."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -224,18 +223,3 @@ def test_step_after_close_is_refused() -> None:
         optimizer.step()
     with pytest.raises(UsageError, match="the run is closed"):
         optimizer.step()
-
-
-def test_weight_decay_that_no_circuit_shows_is_refused_before_anything_is_made(tmp_path: Path) -> None:
-    for groups in ([{"params": [("w", vector([0.5, 1.0]))], "weight_decay": 0.1}], [("w", vector([0.5, 1.0]))]):
-        with pytest.raises(
-            UsageError, match=r"weight_decay of .* is 0\.1, and the EZKL circuits prove steps without it"
-        ):
-            ZKOptimizer(groups, "sgd", momentum=0.9, weight_decay=0.1, run=tmp_path / "run", prover="ezkl")
-    assert not (tmp_path / "run").exists()
-
-
-def test_rule_without_a_circuit_is_refused_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no circuit for the rule adamw"):
-        ZKOptimizer([("w", vector([0.5, 1.0]))], "adamw", weight_decay=0.1, run=tmp_path / "run", prover="ezkl")
-    assert not (tmp_path / "run").exists()

@@ -2,15 +2,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.records import Prover
+from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.options import read_options
-from zk_autograd.optim.proving import backend_for_new_run, backend_of_run, require_provable, srs_digest
+from zk_autograd.optim.proving import backend_for_new_run, backend_of_run, decaying, require_provable, srs_digest
 from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.names import PROVERS
 from zk_autograd.prove.protocol import Backend
 
 NATIVE = Prover("native", "1", 2**13, 8, "native/adam-standard", bytes(32))
@@ -108,11 +112,68 @@ def test_native_prover_that_is_not_built_is_refused(without_native: None, tmp_pa
         native(tmp_path)
 
 
-def test_native_prover_takes_any_weight_decay() -> None:
+def test_every_prover_by_name_takes_any_weight_decay() -> None:
     options = read_options(Rule.ADAMW, {"lr": "0.01", "weight_decay": "0.1"}, "the group")
-    require_provable("native", [options])
-    with pytest.raises(UsageError):
-        require_provable("ezkl", [options])
+    for prover in PROVERS:
+        require_provable(prover, [options])
+
+
+@pytest.mark.parametrize(("decay", "name"), [(0.1, "sgd-momentum-decay"), (0, "sgd-momentum")])
+def test_circuit_has_lines_for_decay_if_any_group_decays(
+    decay: float, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ezkl", reason="the [ezkl] extra is not installed")
+    asked: list[str] = []
+
+    def load(circuit: str) -> catalogue.Circuit:
+        asked.append(circuit)
+        raise UsageError("no further")
+
+    monkeypatch.setattr(catalogue, "load", load)
+    one, other = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+    groups = [{"params": [("a", one)]}, {"params": [("b", other)], "weight_decay": decay}]
+    with pytest.raises(UsageError, match="no further"):
+        ZKOptimizer(
+            groups,
+            "sgd",
+            0.01,
+            momentum=0.9,
+            run=tmp_path / "run",
+            prover="ezkl",
+            key=Ed25519Signer("trainer", bytes(32)),
+        )
+    assert [circuit.split("-n")[0] for circuit in asked] == [name]
+
+
+class OfCircuit(HashedBackend):
+    """A backend that says that it proves with a circuit of EZKL's."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    @property
+    def prover(self) -> Prover:
+        circuit = catalogue.load(self._name)
+        return Prover(
+            "ezkl", catalogue.EZKL_VERSION, circuit.block, circuit.steps, self._name, circuit.digest, bytes(32)
+        )
+
+
+def test_ready_made_backend_of_another_rule_or_without_the_decay_is_refused() -> None:
+    still, decayed = (
+        read_options(Rule.SGD_MOMENTUM, {"lr": "0.01", "momentum": "0.9", "weight_decay": decay}, "the group")
+        for decay in ("0", "0.1")
+    )
+    assert decaying([still, decayed, still]) == [1]
+    require_provable(OfCircuit("sgd-momentum-n32-t128"), [still])
+    require_provable(OfCircuit("sgd-momentum-decay-n32-t88"), [still, decayed])
+    with pytest.raises(
+        UsageError, match=r"weight_decay of parameter group 1 is 0\.1, and the circuit sgd-momentum-n32-t128 proves"
+    ):
+        require_provable(OfCircuit("sgd-momentum-n32-t128"), [still, decayed])
+    with pytest.raises(UsageError, match="sgd-nesterov-n32-t94 proves steps of sgd-nesterov, not of sgd-momentum"):
+        require_provable(OfCircuit("sgd-nesterov-n32-t94"), [still])
 
 
 @pytest.mark.usefixtures("native_prover")

@@ -124,6 +124,9 @@ class FaultyProver:
         assert len(salt) == SALT_BYTES["ezkl"]
         return sha512(salt + np.ascontiguousarray(values, "<i8").tobytes()).digest()
 
+    def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
+        return [self.commit(values, salt) for values, salt in messages]
+
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         if self._faults:
             self._faults.pop(0)(self)

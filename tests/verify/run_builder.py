@@ -120,7 +120,7 @@ class StandInSystem:
             raise VerificationError("the circuit is not in the catalogue", expected="own", found=repr(prover.circuit))
         return self.own
 
-    def check_constants(self, constants: StepConstants) -> None:
+    def check_constants(self, prover: Prover, constants: StepConstants) -> None:
         if self.unseen is not None and self.unseen == constants.LR:
             raise VerificationError("the circuit does not see this")
 

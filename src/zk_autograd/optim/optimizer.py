@@ -25,7 +25,7 @@ from zk_autograd.optim.header import NO_DATA, HeaderParts
 from zk_autograd.optim.note import Note, batch_digest, loss_text
 from zk_autograd.optim.options import Number, check_names, choose_rule, exact, read_options
 from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
-from zk_autograd.optim.proving import backend_for_new_run, require_provable
+from zk_autograd.optim.proving import backend_for_new_run, decaying, require_provable
 from zk_autograd.optim.schedule import canonical, place
 from zk_autograd.optim.trajectory import CoarseEps, CoarseLr, Trajectory
 from zk_autograd.prove.hashed.backend import HashedBackend
@@ -154,7 +154,8 @@ class ZKOptimizer(torch.optim.Optimizer):
             require_provable(prover, options)
             signers = recording.signers_of(key)
             sizes = [manifest.group_size(i) for i in range(len(groups))]
-            backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps, Path(run), preset)
+            decays = bool(decaying(options))
+            backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps, Path(run), preset, decays=decays)
             self._trajectory.record(recording.NewRun(Path(run), backend, signers, artefacts))
         self._show_lr()
 
@@ -253,7 +254,7 @@ class ZKOptimizer(torch.optim.Optimizer):
         return {**state_dict, saved_state.KEY: saved_state.described(now, self._trajectory.manifest)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes over the integers, the count of steps and the hyper-parameters, and writes the weights to the model.
+        """Takes over the integers, the count of steps, the schedule and the hyper-parameters, and writes the weights to the model.
 
         Raises UsageError for the state of other parameters, another rule or another class; and where steps are recorded: a run begins
         with zero moments, so it can't begin in the middle of another. Go on with that one by resume=True instead.

@@ -27,13 +27,15 @@ def backend_for_new_run(
     expected_steps: int | None,
     run: Path,
     preset: str | None = None,
+    *,
+    decays: bool = False,
 ) -> Backend:
     """The backend called `prover` (one of `names.PROVERS`), or `prover` itself.
 
     `run` is the run's directory, whose private folder holds a witness while it is proved. `srs` is the SRS of "ezkl": a file, which is
     copied to the cache, the digest in hexadecimal of one in the cache, or None for the newest one there; "native" has none, and a `preset`
-    instead (None: standard). Raises UsageError for a rule that it can't prove, an SRS or an extra that is missing, an SRS or a preset of
-    another prover, ProverError if keys can't be made.
+    instead (None: standard). `decays` is whether a group has a weight decay. Raises UsageError for an SRS or an extra that is missing, an SRS or
+    a preset of another prover, ProverError if keys can't be made.
     """
     require_fitting(prover, srs, preset)
     if not isinstance(prover, str):
@@ -50,7 +52,7 @@ def backend_for_new_run(
     from zk_autograd.prove.ezkl import catalogue
     from zk_autograd.prove.ezkl.backend import EzklBackend
 
-    circuit = catalogue.choose(rule.value, group_sizes, expected_steps)
+    circuit = catalogue.choose(rule, group_sizes, expected_steps, decays=decays)
     return EzklBackend(circuit, srs_digest(srs), scratch=Layout(run).private)
 
 
@@ -62,20 +64,28 @@ def require_fitting(prover: str | Backend, srs: str | Path | None, preset: str |
         raise UsageError("the prover native needs no SRS: leave it out, or choose the prover ezkl")
 
 
+def decaying(options: Sequence[GroupOptions]) -> list[int]:
+    """The groups with a weight decay, by number."""
+    decays = [group.values.get("weight_decay") for group in options]
+    return [index for index, decay in enumerate(decays) if decay is not None and decay.fraction != 0]
+
+
 def require_provable(prover: str | Backend, options: Sequence[GroupOptions]) -> None:
-    """Raises UsageError for a rule without circuits, and for hyper-parameters that they have no line for: the steps would be refused later."""
-    if (prover if isinstance(prover, str) else prover.prover.backend) != "ezkl":
+    """Raises UsageError for a backend whose circuit is another rule's, or has no line for a weight decay: the steps would be refused later."""
+    if isinstance(prover, str) or prover.prover.backend != "ezkl":
         return
     from zk_autograd.prove.ezkl import catalogue
 
-    catalogue.require_rule(options[0].rule.value)
-    for index, group in enumerate(options):
-        decay = group.values.get("weight_decay")
-        if decay is not None and decay.fraction != 0:
-            raise UsageError(
-                f"weight_decay of {place(index)} is {decay.text}, and the EZKL circuits prove steps without it: set it to 0, or "
-                "choose the prover none"
-            )
+    circuit, rule = catalogue.load(prover.prover.circuit), options[0].rule.value
+    if circuit.rule != rule:
+        raise UsageError(
+            f'the circuit {circuit.name} proves steps of {circuit.rule}, not of {rule}: take one of that rule, or prover="ezkl"'
+        )
+    for index in () if circuit.code.decays else decaying(options):
+        raise UsageError(
+            f"weight_decay of {place(index)} is {options[index].values['weight_decay'].text}, and the circuit {circuit.name} proves steps "
+            'without it: set it to 0, or take a circuit with decay, or prover="ezkl"'
+        )
 
 
 def backend_of_run(recorded: Prover, prover: str | Backend, srs: str | Path | None, run: Path) -> Backend:

@@ -4,7 +4,7 @@ The trainer's side drives a `Backend`; the verifier has its own classes (prove/*
 values. Blocks shorter than the backend's capacity are padded with zero elements, segments with no-op steps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -68,6 +68,10 @@ class Backend(Protocol):
 
     def commit(self, values: Any, salt: bytes) -> bytes:
         """The commitment to a block of a state: int64 (block,), padding included."""
+        ...
+
+    def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
+        """The commitments to several blocks, each with its salt, as `commit` gives them one by one. Taken as they are needed."""
         ...
 
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:

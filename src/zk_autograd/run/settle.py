@@ -125,13 +125,14 @@ class Settlement:
         return self.header.prover.backend != "none"
 
     def _genesis(self, start: Start) -> Genesis:
-        state = {
-            name: tuple(
-                self.backend.commit(self._padded(start.state[name], block), start.salts.state_in[name][block])
-                for block in range(len(self.header.blocks))
-            )
-            for name in self.header.states
-        }
+        names, blocks = self.header.states, range(len(self.header.blocks))
+        messages = (
+            (self._padded(start.state[name], block), start.salts.state_in[name][block])
+            for name in names
+            for block in blocks
+        )
+        commitments = iter(self.backend.commit_all(messages))
+        state = {name: tuple(next(commitments) for _ in blocks) for name in names}
         return Genesis(state, {name: start.salts.state_in[name] for name in self.header.states[1:]})
 
     def _padded(self, values: NDArray[np.signedinteger[Any]], block: int) -> IntArray:
@@ -207,10 +208,8 @@ class Settlement:
                 raise ProverError(_STOPPED) from error
             return None
         # Valid, but perhaps of steps that this journal doesn't have (one of both was restored from a copy).
-        wanted = {
-            name: self.backend.commit(values[-1], witness.salts[f"{name}_out"])
-            for name, values in witness.states.items()
-        }
+        ends = ((values[-1], witness.salts[f"{name}_out"]) for name, values in witness.states.items())
+        wanted = dict(zip(witness.states, self.backend.commit_all(ends), strict=True))
         same_in = all(checked.state_in[name] == self.last[name][statement.block] for name in wanted)
         return checked if same_in and dict(checked.state_out) == wanted else None
 

@@ -119,8 +119,8 @@ class ProofSystem(Protocol):
         """The verifier's own circuit by the name that the header gives. VerificationError if there is none."""
         ...
 
-    def check_constants(self, constants: StepConstants) -> None:
-        """VerificationError for a step's constants that a proof of this backend would not show to be the ones used."""
+    def check_constants(self, prover: Prover, constants: StepConstants) -> None:
+        """VerificationError for a step's constants that a proof of this circuit would not show to be the ones used."""
         ...
 
     def trust(self, prover: Prover, allowed: frozenset[bytes]) -> Trust | Missing:

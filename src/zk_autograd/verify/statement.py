@@ -131,7 +131,7 @@ def _recompute(log: Log, system: ProofSystem | None, progress: Progress) -> int:
                 constants = builder.constants(group, segment.first, segment.last, segment.lr)
                 if system is not None:
                     for step in constants[: segment.last - segment.first + 1]:
-                        system.check_constants(step)
+                        system.check_constants(log.header.prover, step)
         except VerificationError as error:
             raise error.at(0, record) from error
         steps = segment.last

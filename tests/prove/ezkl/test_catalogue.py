@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from zk_autograd.core.errors import ProverError, UsageError, VerificationError
+from zk_autograd.core.errors import ProverError, VerificationError
+from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.catalogue import SHAPES, choose, circuit_digest, circuit_name, load, names, proofs_needed
 from zk_autograd.prove.ezkl.child import Child
@@ -34,7 +35,7 @@ def test_every_circuit_fits_its_table(rule: str, block: int, steps: int) -> None
 
 @pytest.mark.slow
 @pytest.mark.ezkl
-@pytest.mark.parametrize(("rule", "block", "steps"), SHAPE_LIST)
+@pytest.mark.parametrize(("rule", "block", "steps"), SHAPE_LIST[::3])
 def test_building_again_gives_the_published_digest(rule: str, block: int, steps: int) -> None:
     pytest.importorskip("onnx")
     from zk_autograd.prove.ezkl.build import build
@@ -82,12 +83,25 @@ def test_an_unknown_circuit_is_refused() -> None:
     ],
 )
 def test_a_run_takes_the_circuit_with_the_fewest_proofs(sizes: list[int], steps: int, name: str) -> None:
-    chosen = choose("adam", sizes, steps)
+    chosen = choose(Rule.ADAM, sizes, steps)
     assert chosen.name == name
     needed = [proofs_needed(n, t, sizes, steps) for n, t in SHAPES["adam"]]
     assert proofs_needed(chosen.block, chosen.steps, sizes, steps) == min(needed)
 
 
-def test_a_rule_without_a_circuit_is_refused() -> None:
-    with pytest.raises(UsageError, match="no circuit for the rule adamw"):
-        choose("adamw", [10], 10)
+@pytest.mark.parametrize("rule", Rule)
+def test_every_rule_has_circuits_with_lines_for_a_decay_where_it_may_have_one(rule: Rule) -> None:
+    without, decaying = (choose(rule, [31], 100, decays=decays) for decays in (False, rule is not Rule.ADAM))
+    assert without.rule == decaying.rule == rule.value
+    assert decaying.code.decays is (rule is not Rule.ADAM)
+    assert without.code.decays is (rule is Rule.ADAMW)
+
+
+@pytest.mark.parametrize(("rule", "block", "steps"), SHAPE_LIST)
+def test_the_graph_of_the_relations_is_the_published_one(rule: str, block: int, steps: int) -> None:
+    pytest.importorskip("onnx")
+    from zk_autograd.prove.ezkl.graph import model
+
+    published = load(circuit_name(rule, block, steps))
+    assert published.variant == rule
+    assert model(published.layout) == published.onnx

@@ -4,7 +4,8 @@ import json
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from zk_autograd.prove.ezkl.witness import Tensors, tensors, violations
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 
 PROVE_SECONDS = 900.0
+COMMITTED_AT_ONCE = 64
 _WITNESS = "zk-prove-"
 ATTEMPTS = 3
 """Proofs of one segment that may become known: each opens the salted columns at another point, and a state's column is in two
@@ -106,7 +108,14 @@ class EzklBackend:
         return draw_salt()
 
     def commit(self, values: Any, salt: bytes) -> bytes:
-        return commit_all(self._child, self._keys, [(values, salt)])[0]
+        return self.commit_all([(values, salt)])[0]
+
+    def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
+        """In one process for every COMMITTED_AT_ONCE of them: starting one takes longer than a commitment."""
+        rest, found = iter(messages), list[bytes]()
+        while some := list(islice(rest, COMMITTED_AT_ONCE)):
+            found += commit_all(self._child, self._keys, some)
+        return found
 
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         values = self.witness(statement, witness)

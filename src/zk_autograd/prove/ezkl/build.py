@@ -13,7 +13,6 @@ from typing import Any
 
 from zk_autograd.core.canonical import Json, encode
 from zk_autograd.core.errors import ProverError
-from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl.backend import PROVE_SECONDS, draw_salt, prove_tensors
 from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, Circuit, circuit_name
 from zk_autograd.prove.ezkl.child import Child
@@ -45,13 +44,13 @@ RUN_ARGUMENTS: dict[str, Any] = {
 }
 
 
-def build(rule: str, block: int, steps: int, child: Child, proof_bytes: int = 0) -> Circuit:
-    """The circuit of a rule for `steps` steps on `block` parameters. ProverError if it doesn't fit or EZKL refuses it."""
-    layout = Layout(CIRCUITS[rule].relations, block, steps)
+def build(variant: str, block: int, steps: int, child: Child, proof_bytes: int = 0) -> Circuit:
+    """The circuit of a variant for `steps` steps on `block` parameters. ProverError if it doesn't fit or EZKL refuses it."""
+    layout = Layout(CIRCUITS[variant].relations, block, steps)
     rows = table_rows(layout)
     if rows > TABLE_MAX:
         raise ProverError(
-            f"{circuit_name(rule, block, steps)} takes {rows} rows of {TABLE_MAX}: fewer parameters or steps"
+            f"{circuit_name(variant, block, steps)} takes {rows} rows of {TABLE_MAX}: fewer parameters or steps"
         )
     onnx = model(layout)
     with tempfile.TemporaryDirectory(prefix="zk-circuit-") as name:
@@ -67,7 +66,7 @@ def build(rule: str, block: int, steps: int, child: Child, proof_bytes: int = 0)
             seconds=SETTINGS_SECONDS,
         )
         settings = json.loads((folder / "settings.json").read_bytes())
-    return Circuit(rule, block, steps, onnx, canonical_settings(settings), proof_bytes)
+    return Circuit(variant, block, steps, onnx, canonical_settings(settings), proof_bytes)
 
 
 def canonical_settings(settings: dict[str, Any]) -> bytes:
@@ -98,7 +97,7 @@ def write(circuit: Circuit, folder: Path) -> None:
 def measured(circuit: Circuit, srs_digest: bytes, cache: Cache, child: Child) -> Circuit:
     """The circuit with the length of its proofs, read off a real proof of a sample under an SRS of the cache."""
     keys = cache.keys(circuit, srs_digest, child, proving=True)
-    statement, witness = sample(Rule(circuit.rule), circuit.block, circuit.steps, draw_salt)
+    statement, witness = sample(circuit.variant, circuit.block, circuit.steps, draw_salt)
     salts = {**witness.salts, "aux": draw_salt()}
     proof = prove_tensors(
         circuit,

@@ -1,6 +1,6 @@
 """The published circuits: graph, settings and digest of each, found in the package as data.
 
-A circuit is (rule, block n, steps T). The cost of a proof is set by the table's size, hardly by how full the circuit is, so each
+A circuit is (variant, block n, steps T); rules.py has the variants, a rule with or without weight decay. The cost of a proof is set by the table's size, hardly by how full the circuit is, so each
 holds about what 2^16 rows hold, and a run takes the one that needs the fewest proofs. The digest is a SHA-256 over the graph's
 bytes, the canonical settings and EZKL's version: `zk-circuit build` gives the same files and digests again.
 """
@@ -13,23 +13,31 @@ from hashlib import sha256
 from importlib.resources import files
 
 from zk_autograd.core.canonical import decode
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
+from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl.layout import Layout
-from zk_autograd.prove.ezkl.rules import CIRCUITS, RuleCircuit
+from zk_autograd.prove.ezkl.part import RuleCircuit
+from zk_autograd.prove.ezkl.rules import CIRCUITS, variant_of
 
 EZKL_VERSION = "23.0.5"
 MAX_FILE = 2**24
 
 SHAPES: dict[str, tuple[tuple[int, int], ...]] = {
     "adam": ((32, 64), (64, 32), (480, 4)),
+    "adamw": ((32, 52), (64, 26), (400, 4)),
+    "sgd": ((32, 192), (128, 47), (700, 8)),
+    "sgd-decay": ((32, 112), (128, 28), (440, 8)),
     "sgd-momentum": ((32, 128), (128, 32), (500, 8)),
+    "sgd-momentum-decay": ((32, 88), (128, 22), (344, 8)),
+    "sgd-nesterov": ((32, 94), (128, 23), (360, 8)),
+    "sgd-nesterov-decay": ((32, 70), (128, 17), (276, 8)),
 }
-"""(n, T) of the published circuits of each rule."""
+"""(n, T) of the published circuits of each variant: few parameters and many steps, the middle, many parameters and few steps."""
 
 
-def circuit_name(rule: str, block: int, steps: int) -> str:
-    return f"{rule}-n{block}-t{steps}"
+def circuit_name(variant: str, block: int, steps: int) -> str:
+    return f"{variant}-n{block}-t{steps}"
 
 
 def circuit_digest(onnx: bytes, settings: bytes) -> bytes:
@@ -44,7 +52,7 @@ def circuit_digest(onnx: bytes, settings: bytes) -> bytes:
 class Circuit:
     """A published circuit. `onnx` and `settings` are the files' bytes, `proof_bytes` the length of each of its proofs."""
 
-    rule: str
+    variant: str
     block: int
     steps: int
     onnx: bytes
@@ -53,7 +61,12 @@ class Circuit:
 
     @property
     def name(self) -> str:
-        return circuit_name(self.rule, self.block, self.steps)
+        return circuit_name(self.variant, self.block, self.steps)
+
+    @property
+    def rule(self) -> str:
+        """The rule that it proves steps of."""
+        return self.code.rule.value
 
     @cached_property
     def digest(self) -> bytes:
@@ -65,26 +78,26 @@ class Circuit:
 
     @property
     def code(self) -> RuleCircuit:
-        return CIRCUITS[self.rule]
+        return CIRCUITS[self.variant]
 
 
 def names() -> list[str]:
     """The names of all circuits of the catalogue."""
-    return [circuit_name(rule, *shape) for rule, shapes in SHAPES.items() for shape in shapes]
+    return [circuit_name(variant, *shape) for variant, shapes in SHAPES.items() for shape in shapes]
 
 
 @cache
 def load(name: str) -> Circuit:
     """A circuit by its name. VerificationError if the catalogue has none of that name or its files don't give its digest."""
-    for rule, shapes in SHAPES.items():
+    for variant, shapes in SHAPES.items():
         for block, steps in shapes:
-            if circuit_name(rule, block, steps) == name:
-                return _read(rule, block, steps)
+            if circuit_name(variant, block, steps) == name:
+                return _read(variant, block, steps)
     raise VerificationError("the circuit is not in the catalogue", expected=", ".join(names()), found=repr(name[:100]))
 
 
-def _read(rule: str, block: int, steps: int) -> Circuit:
-    name = circuit_name(rule, block, steps)
+def _read(variant: str, block: int, steps: int) -> Circuit:
+    name = circuit_name(variant, block, steps)
     folder = files("zk_autograd.prove.ezkl") / "circuits" / name
     try:
         packed, settings, card = (
@@ -100,7 +113,7 @@ def _read(rule: str, block: int, steps: int) -> Circuit:
     fields.text("ezkl", 40)
     fields.text("name", 100)
     fields.end()
-    circuit = Circuit(rule, block, steps, onnx, settings, proof_bytes)
+    circuit = Circuit(variant, block, steps, onnx, settings, proof_bytes)
     if circuit.digest != digest:
         raise VerificationError(
             f"the published circuit {name} is damaged; reinstall the package",
@@ -115,20 +128,11 @@ def proofs_needed(block: int, steps: int, group_sizes: Sequence[int], run_steps:
     return sum(-(-size // block) for size in group_sizes) * -(-run_steps // steps)
 
 
-def require_rule(rule: str) -> None:
-    """UsageError for a rule without circuits."""
-    if rule not in SHAPES:
-        raise UsageError(
-            f"the EZKL backend has no circuit for the rule {rule}: it proves {', '.join(SHAPES)}; use prover none"
-        )
-
-
-def choose(rule: str, group_sizes: Sequence[int], run_steps: int | None = None) -> Circuit:
+def choose(rule: Rule, group_sizes: Sequence[int], run_steps: int | None = None, *, decays: bool = False) -> Circuit:
     """The circuit that needs the fewest proofs for parameter groups of these sizes and a run of `run_steps` steps (None: a long one).
 
-    UsageError for a rule without circuits.
+    `decays` is whether a group has a weight decay.
     """
-    require_rule(rule)
-    wanted = run_steps or 2**20
-    block, steps = min(SHAPES[rule], key=lambda shape: proofs_needed(shape[0], shape[1], group_sizes, wanted))
-    return load(circuit_name(rule, block, steps))
+    name, wanted = variant_of(rule, decays=decays), run_steps or 2**20
+    block, steps = min(SHAPES[name], key=lambda shape: proofs_needed(shape[0], shape[1], group_sizes, wanted))
+    return load(circuit_name(name, block, steps))

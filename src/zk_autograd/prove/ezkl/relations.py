@@ -16,13 +16,9 @@ verifying key serves every hyper-parameter.
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any
-
-from zk_autograd.core.constants import AdamConstants, SgdConstants
-from zk_autograd.core.errors import VerificationError
 
 LOGROWS = 16
 TABLE_MAX = 2**LOGROWS - 9
@@ -107,12 +103,11 @@ Line = Dot | Pair | Lookup
 
 @dataclass(frozen=True, slots=True)
 class Relations:
-    """What a rule's circuit consists of, before its size (n, T) is known.
+    """What a circuit consists of, before its size (n, T) is known.
 
-    `states` are committed before and after (in `commitments` order); `hints` are per (step, element); `state_hints` per element and
-    end of the segment; `globals` are public coefficients that are the same at every step, `step_coefficients` those of a step.
-    `shifted` names states whose copies *between* steps are hints with a public offset added (see each rule).
-    `proves` says for the documentation what each line shows.
+    `states` are committed before and after (in `commitments` order); `hints` are per (step, element); `state_hints` per element;
+    `global_coefficients` are public and the same at every step, `step_coefficients` are those of a step. Copies of a state *between* steps
+    are hints with public offsets and factors (see each rule). `rule` is the circuit's variant, the first part of its name.
     """
 
     rule: str
@@ -122,43 +117,3 @@ class Relations:
     global_coefficients: Mapping[str, int]
     step_coefficients: tuple[str, ...]
     lines: tuple[Line, ...]
-    proves: Mapping[str, str] = field(default_factory=dict)
-
-
-def require_no_decay(constants: Sequence[AdamConstants] | Sequence[SgdConstants]) -> None:
-    """VerificationError for a step with weight decay: a circuit without a line for it would prove the step that leaves it out."""
-    for step in constants:
-        if step.D != 0:
-            raise VerificationError(
-                "this circuit has no line for weight decay", expected="D = 0", found=f"D = {step.D}"
-            )
-
-
-def weight_lines() -> tuple[Line, ...]:
-    """The weights before and after the segment, each an integer in -2^45 .. about 2^48 - 2^45, by three limbs."""
-    lines: list[Line] = []
-    for where, end in ((Where.FIRST_STATE, "in"), (Where.LAST_STATE, "out")):
-        lines.append(
-            Dot(
-                f"w0_{end}",
-                (("one", "W"), ("-R", f"w1_{end}"), ("-RR", f"w2_{end}"), ("offset W", "one")),
-                where,
-            )
-        )
-    return tuple(lines)
-
-
-WEIGHT_LIMBS = tuple(f"w{limb}_{end}" for end in ("in", "out") for limb in (0, 1, 2))
-WEIGHT_HINTS = tuple(f"w{limb}_{end}" for end in ("in", "out") for limb in (1, 2))
-
-WEIGHT_COEFFICIENTS = {"one": 1, "-R": -RADIX, "-RR": -RADIX * RADIX, "offset W": OFFSET_W}
-
-
-def weight_hints(weights_in: Any, weights_out: Any) -> dict[str, Any]:
-    """The limbs' hints of the first and the last weights: integer arrays of shape (n,) in, a mapping of the same out."""
-    out: dict[str, Any] = {}
-    for end, weights in (("in", weights_in), ("out", weights_out)):
-        raised = weights + OFFSET_W
-        out[f"w1_{end}"] = raised // RADIX % RADIX
-        out[f"w2_{end}"] = raised // RADIX // RADIX
-    return out

@@ -11,23 +11,32 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import hyper_of
 from zk_autograd.core.rules import initial_state, step
 from zk_autograd.core.statement import Statement
+from zk_autograd.prove.ezkl.rules import CIRCUITS
 from zk_autograd.prove.protocol import BlockWitness
 
+_ADAM = {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08"}
+_SGD = {"lr": "0.05", "momentum": "0.9", "weight_decay": "0"}
 _HYPER = {
-    Rule.ADAM: {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08"},
-    Rule.SGD_MOMENTUM: {"lr": "0.05", "momentum": "0.9", "weight_decay": "0"},
+    Rule.ADAM: _ADAM,
+    Rule.ADAMW: _ADAM | {"weight_decay": "0"},
+    Rule.SGD: {"lr": "0.05", "weight_decay": "0"},
+    Rule.SGD_MOMENTUM: _SGD,
+    Rule.NESTEROV: _SGD,
 }
+_DECAY = {"weight_decay": "0.1"}
 
 
 def sample(
-    rule: Rule, block: int, steps: int, draw_salt: Callable[[], bytes], *, seed: int = 0, no_ops: int = 0
+    variant: str, block: int, steps: int, draw_salt: Callable[[], bytes], *, seed: int = 0, no_ops: int = 0
 ) -> tuple[Statement, BlockWitness]:
-    """A statement and its witness: `steps` steps on `block` parameters, the last `no_ops` of them padding.
+    """A statement and its witness for a variant: `steps` steps on `block` parameters, the last `no_ops` of them padding.
 
     Weights are normal around 0 with standard deviation 0.1, gradients with 2^-6; `seed` fixes both.
     """
     rng = np.random.default_rng(seed)
-    sequence = constants_sequence(rule, hyper_of(rule, _HYPER[rule]), 0, 30 if rule is Rule.SGD_MOMENTUM else None)
+    rule, decays = CIRCUITS[variant].rule, CIRCUITS[variant].decays
+    hyper = hyper_of(rule, _HYPER[rule] | (_DECAY if decays else {}))
+    sequence = constants_sequence(rule, hyper, 0, None if rule in (Rule.ADAM, Rule.ADAMW) else 30)
     real = steps - no_ops
     constants: tuple[StepConstants, ...] = tuple(
         sequence.at(t + 1) if t < real else sequence.no_op() for t in range(steps)

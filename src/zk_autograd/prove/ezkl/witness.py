@@ -13,15 +13,9 @@ import numpy as np
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.prove.ezkl.field import MODULUS, centred
 from zk_autograd.prove.ezkl.layout import Layout
+from zk_autograd.prove.ezkl.part import RuleCircuit
 from zk_autograd.prove.ezkl.plan import DotRows, PairRows, Rows, rows_of
-from zk_autograd.prove.ezkl.relations import (
-    SALTS,
-    SHIFT,
-    TABLE_MAX,
-    Operation,
-    weight_hints,
-)
-from zk_autograd.prove.ezkl.rules import RuleCircuit
+from zk_autograd.prove.ezkl.relations import SALTS, SHIFT, TABLE_MAX, Operation
 
 Tensors = dict[str, list[int]]
 """Values of each committed tensor, in the layout's order, as field elements."""
@@ -68,10 +62,8 @@ def tensors(
     `states`: int64 arrays (T+1, n) of each state; `gradients`: int64 (T, n); `constants`: the T steps' constants;
     `context`: CONTEXT field elements; `salts`: SALTS field elements for each committed tensor, from the operating system.
     """
-    hints = circuit.hints(states, gradients, constants)
-    between = circuit.between(states, constants)
-    limbs = weight_hints(states["W"][0], states["W"][-1])
-    parts: dict[str, Any] = {**hints, **{f"{name}_between": v for name, v in between.items()}, **limbs}
+    parts = circuit.hints(states, gradients, constants)
+    parts |= {f"{name}_between": copies for name, copies in circuit.between(states, constants).items()}
     aux: list[int] = []
     for name in layout.aux:
         if name == "public":

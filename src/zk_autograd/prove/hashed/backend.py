@@ -1,7 +1,7 @@
 """`prover="none"`: each segment's states and gradients are committed to, and nothing is proved."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zk_autograd.core.records import SALT_BYTES, Prover
@@ -29,6 +29,9 @@ class HashedBackend:
 
     def commit(self, values: Any, salt: bytes) -> bytes:
         return commit(values, salt)
+
+    def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
+        return [commit(values, salt) for values, salt in messages]
 
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         def ends(end: str, index: int) -> Mapping[str, bytes]:

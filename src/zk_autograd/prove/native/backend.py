@@ -6,6 +6,7 @@ byte: it opens nothing at another point, and may be made as often as it takes.
 
 import os
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from zk_autograd.core.errors import ProverError, VerificationError
@@ -45,6 +46,9 @@ class NativeBackend:
 
     def commit(self, values: Any, salt: bytes) -> bytes:
         return self._verifier.commit(values, salt)
+
+    def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
+        return [self.commit(values, salt) for values, salt in messages]
 
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         place = f"segment {statement.segment}, block {statement.block}"
