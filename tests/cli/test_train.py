@@ -269,6 +269,26 @@ def test_settings_that_cant_be_followed_are_refused_in_a_sentence(
         assert sorted(p.name for p in Path().iterdir()) == before
 
 
+@pytest.mark.usefixtures("own")
+def test_own_model_finds_the_token_and_the_run_does_not(zk_train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "")  # so that it is put back afterwards
+    monkeypatch.setenv("HF_HOME", str(Path.cwd()))
+    token = "hf_ThisIsNoTokenOfAnybody42"
+    Path("net_of_a_user.py").write_text(
+        f"import os, sys\nfrom torch import nn\ndef net(columns, classes):\n    print(os.environ['HF_TOKEN'], file=sys.stderr)\n"
+        f"    assert os.environ['HF_TOKEN'] == 'hf_' + {token[3:]!r}\n    return nn.Linear(columns, classes)\n"
+    )
+    flags = ("--model", "net_of_a_user:net", "--prover", "none", "--steps", "3", "--out", "run")
+    status, out, err = zk_train(*flags)
+    assert status == 2
+    assert "net_of_a_user:net failed" in err
+    status, out, err = zk_train(*flags, "--hf-token", token)
+    assert status == 0, err
+    assert token not in out + err
+    for path in Path("run").rglob("*"):
+        assert not path.is_file() or token.encode() not in path.read_bytes()
+
+
 def test_reproduce_is_a_command_of_its_own(zk_train: Train) -> None:
     assert zk_train("--prover", "none", "--steps", "3", "--out", "run")[0] == 0
     status, out, _ = zk_train("reproduce", "run", "--json")

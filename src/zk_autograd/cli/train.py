@@ -15,7 +15,8 @@ from zk_autograd.core.errors import GradientError, RangeError, UsageError, ZkErr
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
 from zk_autograd.prove.names import DEFAULT_PRESET, DEFAULT_PROVER, PROVERS, Preset
-from zk_autograd.workload.names import DataName, ModelName
+from zk_autograd.run import tokens
+from zk_autograd.workload.names import DataName, Factory, ModelName
 
 if TYPE_CHECKING:
     from zk_autograd.optim import ZKOptimizer
@@ -77,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
         help="of the prover ezkl: the SRS that an auditor or a ceremony made (default: the cache's newest)",
     )
     add("--key-file", metavar="FILE", help="your log key (default: the one that `zk-key new` makes)")
+    add("--hf-token", metavar="TOKEN", help=tokens.HF_TOKEN_HELP)
     add("--dry-run", action="store_true", help="say how many proofs, how long and how much disk, and train nothing")
     add("--json", action="store_true", help="print one JSON object")
     return flags
@@ -125,6 +127,8 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     else:
         plan = settings.plan(key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
         run = settings.out or Path("runs") / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    if arguments.hf_token is not None or isinstance(plan.model, Factory):
+        tokens.provide(tokens.HUGGING_FACE, tokens.resolve(tokens.HUGGING_FACE, arguments.hf_token))
     if arguments.dry_run:
         if resumed:
             raise UsageError("--dry-run is for a run that is still to be begun; leave out --resume")
