@@ -70,17 +70,19 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "escaped slashes": lambda s: json.dumps(s).replace("/", "\\/"),
     "hexadecimal": lambda s: "".join(f"\\x{ord(c):02x}" for c in s),
     "repr": repr,
+    "json in json in json": lambda s: json.dumps(json.dumps(json.dumps(s))),
     "repr of bytes": lambda s: repr(s.encode()),
 }
 
 
-@pytest.mark.parametrize("secret", [TOKEN, "pass/w+rd=%41~x"])
+@pytest.mark.parametrize("secret", [TOKEN, "pass/w+rd=%41~x", "quo\"te'and\\back/slash"])
 @pytest.mark.parametrize("spelt", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_every_spelling_of_a_secret_is_hidden(secret: str, spelt: Callable[[str], str]) -> None:
     text = f"before {spelt(secret)} after"
     hidden = Redactor([secret]).text(text)
-    assert hidden.startswith("before ") and hidden.endswith(" after")
-    assert MARK in hidden and len(hidden) < len("before  after") + len(MARK) + 8
+    assert hidden.count(MARK) == 1
+    left = "".join(filter(str.isalnum, hidden.replace(MARK, "")))
+    assert left in ("beforeafter", "beforebafter"), hidden  # b of b'...'
 
 
 @given(st.text(st.characters(codec="ascii", exclude_categories=["Z", "C"]), min_size=4, max_size=60), st.data())

@@ -34,7 +34,9 @@ _IN_URL = re.compile(
     r"|[?&;](?:[a-z]+[_-])?(?:token|key|secret|password)=(?P<value>[^&;#\s\"'<>]+)",
     re.IGNORECASE,
 )
-_ESCAPE = re.compile(r"%(?P<percent>[0-9A-Fa-f]{2})|\\+(?:u(?P<long>[0-9A-Fa-f]{4})|x(?P<short>[0-9A-Fa-f]{2})|/)")
+_ESCAPE = re.compile(
+    r"%(?P<percent>[0-9A-Fa-f]{2})|\\+(?:u(?P<long>[0-9A-Fa-f]{4})|x(?P<short>[0-9A-Fa-f]{2}))|\\(?P<same>[\"'/\\])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ def _unescaped(text: str) -> tuple[str, list[int]]:
         parts.append(text[done : match.start()])
         places += range(done, match.start() + 1)
         digits = match["percent"] or match["long"] or match["short"]
-        parts.append(chr(int(digits, 16)) if digits else "/")
+        parts.append(chr(int(digits, 16)) if digits else match["same"])
         done = match.end()
     parts.append(text[done:])
     places += range(done, len(text) + 1)
