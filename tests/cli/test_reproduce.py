@@ -102,7 +102,7 @@ def test_the_trainer_gets_FULL(hashed: Path, reproduce: Reproduce) -> None:
 
 def test_for_people_the_verdict_is_the_last_line(hashed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    assert command.main([str(hashed)]) == 0
+    assert train.main(["reproduce", str(hashed)]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[-1] == "verdict: FULL"
     assert out[0].startswith("evidence    steps 1 to 10 of zk-verify")

@@ -71,15 +71,12 @@ class Artefacts:
         self._began = clock()
         self._changing = threading.Lock()
         self._layout: Layout | None = None
-        self._early: list[RecordWritten] = []
         self._proved: set[int] = set()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RecordWritten):
             with self._changing:
-                if self._layout is None:
-                    self._early.append(event)
-                else:
+                if self._layout is not None:  # else `resume` finds the record, which is in the log by now
                     self._add_proved(event)
         self._listener(event)
 
@@ -89,7 +86,7 @@ class Artefacts:
             layout = Layout(writer.path)
             self._write_inputs(layout, self._environment())
             self._write(layout, TRAIN_LOG, train_log.line(train_log.begin(writer.header)))
-            self._opened(layout)
+            self._layout = layout
 
     def resume(self, writer: RunWriter) -> None:
         """The files as an undisturbed run would have them, and a line that says that it was resumed. RunError."""
@@ -105,7 +102,7 @@ class Artefacts:
                 raise _altered(layout.root / ENVIRONMENT, error) from error
             events.append(train_log.resumed(writer.step, changes))
             self._write(layout, TRAIN_LOG, b"".join(map(train_log.line, events)))
-            self._opened(layout)
+            self._layout = layout
 
     def step(self, number: int, loss: str, lr: tuple[str, ...], saturated: int) -> None:
         """Step `number` was taken; `lr` are its rates (train_log.rates). RunError if the log can't be written."""
@@ -161,12 +158,6 @@ class Artefacts:
             self._write(layout, ENVIRONMENT, environment)
         if self._config is not None and not exists(layout.root / CONFIG):
             self._write(layout, CONFIG, self._redactor.text(self._config).encode())
-
-    def _opened(self, layout: Layout) -> None:
-        self._layout = layout
-        for event in self._early:
-            self._add_proved(event)
-        self._early.clear()
 
     def _add_proved(self, event: RecordWritten) -> None:
         if event.segment not in self._proved:
