@@ -9,8 +9,8 @@ import pytest
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.workload.names import DataName, ModelName
-from zk_autograd.workload.plan import Plan, default_lr
+from zk_autograd.workload.names import CsvFile, DataName, Factory, ModelName
+from zk_autograd.workload.plan import ParameterGroup, Plan, default_lr
 
 PLAN = Plan(
     model=ModelName.MLP,
@@ -46,6 +46,15 @@ def test_plan_is_read_back_and_only_its_owner_can(plan: Plan, run: Path) -> None
     assert stat.S_IMODE((run / "private" / "train.json").stat().st_mode) == 0o600
 
 
+def test_tables_path_is_kept_whole(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run)
+    plan = replace(PLAN, data=CsvFile("houses.csv", "sold"), model=Factory("my.models", "net"), schedule="recorded")
+    group = ParameterGroup(("a*", "b"), lr="0.1", momentum="0", weight_decay="0.5", betas=("0.8", "0.9"), eps="1")
+    plan = replace(plan, groups=(group,), freeze=("c", "d"), betas=("0.7", "0.8"), eps="0.5")
+    plan.write(run)
+    assert Plan.read(run) == replace(plan, data=CsvFile(str(run / "houses.csv"), "sold"))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -69,6 +78,12 @@ def test_number_that_no_training_can_have_is_refused(changes: dict[str, Any], me
         ("prover", "groth16"),
         ("preset", "lax"),
         ("seed", "-1"),
+        ("schedule", ""),
+        ("data", "csv:"),
+        ("label", "age"),
+        ("betas", ["0.9", "0.9", "0.9"]),
+        ("freeze", "a"),
+        ("groups", [{"parameters": ["a"]}]),
         ("secret", None),
         ("more", 1),
     ],

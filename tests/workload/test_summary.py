@@ -70,3 +70,17 @@ def test_run_that_was_stopped_early_says_so_and_saturation_is_told(summary: Summ
     early = replace(summary, steps=40, saturated=3)
     assert any("40 steps of 100 asked for" in line for line in early.lines())
     assert early.lines()[-1].strip().startswith("3 elements of gradients were too large")
+
+
+def test_classes_schedule_and_each_groups_rate_are_told(summary: Summary) -> None:
+    groups = (HEADER.groups[0], Group((("lr", "0.5"), *HEADER.groups[0].hyper[1:]), 0), HEADER.groups[0])
+    plan = replace(PLAN, schedule="cosine:steps=9")
+    told = replace(summary, plan=plan, header=replace(HEADER, groups=groups), classes=("no", "yes\n"))
+    assert any(
+        line.startswith("rule      adam, lr 0.01, 0.5 by cosine:steps=9; in effect beta1") for line in told.lines()
+    )
+    assert r"classes   0 = 'no', 1 = 'yes\n'" in told.lines()
+    assert told.to_json()["classes"] == ["no", "yes\n"]
+    many = replace(summary, classes=tuple(map(str, range(12))))
+    assert any(line.endswith("9 = '9' and 2 more") for line in many.lines())
+    assert not any(line.startswith("classes") for line in summary.lines())

@@ -90,10 +90,11 @@ class Plan:
                 raise UsageError(f"{what} is {value}; it must be at least {least} and below {bound}")
 
     def write(self, run: Path) -> None:
-        """Keeps the plan in the run directory `run`. Raises RunError."""
-        data, label = (
-            (CSV + self.data.path, self.data.label) if isinstance(self.data, CsvFile) else (self.data.value, "")
-        )
+        """Keeps the plan in the run directory `run`, a table's path made absolute. Raises RunError."""
+        if isinstance(self.data, CsvFile):  # absolute: the run may be gone on with from another folder
+            data, label = CSV + str(Path(self.data.path).absolute()), self.data.label
+        else:
+            data, label = self.data.value, ""
         content = encode(
             {
                 "format": FORMAT,

@@ -100,7 +100,8 @@ class Summary:
         """The summary for people."""
         plan, header = self.plan, self.header
         effective = ", ".join(f"{name.replace('_', ' ')} {float(text):.6g}" for name, text in self.effective().items())
-        lr = dict(header.groups[0].hyper)["lr"]
+        rates = ", ".join(dict.fromkeys(dict(group.hyper)["lr"] for group in header.groups))
+        lr = rates if plan.schedule == "constant" else f"{rates} by {plan.schedule}"
         if self.proved:
             shown = (
                 f"{counted(self.steps, 'step')} in {counted(self.proofs, 'proof')} of {self.proof_bytes:,} bytes in all"
