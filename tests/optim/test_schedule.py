@@ -117,6 +117,17 @@ def test_scheduler_beside_a_declared_schedule_is_refused(schedule: str, steps: i
             stepped(optimizer, parameter)
 
 
+def test_lr_set_by_hand_before_the_first_step_of_a_schedule_leaves_no_directory(
+    tmp_path: Path, signer: Ed25519Signer
+) -> None:
+    options: dict[str, Any] = {"run": tmp_path / "run", "key": signer, "prover": HashedBackend(20, 3), "grad_scale": 0}
+    optimizer = ZKOptimizer([vector([1.0])], "sgd", 0.125, schedule="linear:steps=10", **options)
+    optimizer.param_groups[0]["lr"] = 0.5
+    with pytest.raises(UsageError, match=r"lr of parameter group 0 was changed from 0\.125 to 0\.5"):
+        optimizer.start()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_canonical_text_stands_in_the_header() -> None:
     parameter = vector([1.0])
     optimizer = ZKOptimizer([parameter], "sgd", 0.125, schedule="linear:end=0.50,steps=4")

@@ -265,7 +265,6 @@ class ZKOptimizer(torch.optim.Optimizer):
         trajectory.restore(loaded)
         for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
             group.update({name: value for name, value in saved.items() if name not in ("params", "param_names")})
-        self._show_lr()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Takes the gradients away, or fills them with zeros in place."""
