@@ -1,0 +1,66 @@
+"""What docs/training.md says is so: its table, model and settings train as it shows, and its errors are those of the command."""
+
+import csv
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from zk_autograd.cli import train
+from zk_autograd.optim import keyfile
+
+pytestmark = pytest.mark.torch
+
+HANDBOOK = (Path(__file__).parents[2] / "docs/training.md").read_text()
+
+
+def block(language: str) -> str:
+    (found,) = re.findall(rf"```{language}\n(.*?)```", HANDBOOK, re.DOTALL)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user in a folder with the handbook's files."""
+    from sklearn.datasets import load_iris
+
+    iris = load_iris()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    keyfile.create(keyfile.default_path(), "trainer")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delitem(sys.modules, "flowers", raising=False)
+    with Path("iris.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow([*iris.feature_names, "species"])
+        rows.writerows(
+            [*features, iris.target_names[kind]] for features, kind in zip(iris.data.tolist(), iris.target, strict=True)
+        )
+    Path("typo.csv").write_text(Path("iris.csv").read_text().replace("\n5.0,3.6,", "\n5.0,tall,", 1))
+    Path("flowers.py").write_text(block("python"))
+    Path("train.toml").write_text(block("toml"))
+
+
+def test_handbooks_training_is_what_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main(["--config", "train.toml", "--prover", "none", "--out", "runs/iris"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    shown = [line.strip() for line in HANDBOOK.splitlines()]
+    for name in ("trained", "rule", "classes"):
+        (line,) = [line for line in out if line.startswith(name)]
+        assert line in shown
+
+
+@pytest.mark.parametrize("flags", [["--data", "csv:typo.csv"], ["--config", "train.toml"]])
+def test_handbooks_errors_are_the_commands(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("train.toml").write_text(block("toml").replace("steps =", "stepz ="))
+    assert train.main([*flags, "--prover", "none"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] in [line.strip() for line in HANDBOOK.splitlines()]
+
+
+def test_every_flag_of_the_handbook_is_one() -> None:
+    text = " ".join(train.parser().format_help().split())
+    flags = set(re.findall(r"--[a-z-]+", HANDBOOK))
+    assert len(flags) > 5
+    assert not [flag for flag in flags if flag not in text]
