@@ -212,7 +212,8 @@ def test_logged_exceptions_stacks_and_wrong_arguments_hold_no_token(handled: str
             except KeyError as error:
                 raise RuntimeError({"url": f"https://me:{TOKEN}@x"}) from error
         except RuntimeError:
-            logger.exception("failed with %s", TOKEN, stack_info=True)
+            logger.exception("failed with %s", TOKEN)
+        logger.warning("at hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567", stack_info=True)  # the stack shows this line
         logger.error("%d %d", TOKEN)  # noqa: PLE1206
         logger.error("%s")
     assert "RuntimeError" in below.getvalue()
@@ -228,6 +229,17 @@ def test_log_records_are_made_as_before_once_a_command_has_ended() -> None:
             pass
         assert logging.getLogRecordFactory() is not before
     assert logging.getLogRecordFactory() is before
+
+
+def test_half_a_line_is_not_lost_when_a_command_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        with redacted(Redactor()):
+            print("half a line", end="")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert capsys.readouterr().out == "half a line"
 
 
 def test_refused_flags_are_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
