@@ -311,6 +311,10 @@ def test_dry_run_counts_proofs_and_writes_nothing(zk_train: Train) -> None:
     status, out, _ = zk_train("--dry-run", "--prover", "ezkl", "--model", "softmax", "--steps", "20")
     assert "650 parameters, 20 steps of adam; 10 proofs with the circuit adam-n480-t4" in out
     assert "measured on two idle cores" in out
+    decayed = ("--rule", "sgd", "--weight-decay", "0.1", "--freeze", "linear.bias")
+    status, out, _ = zk_train("--dry-run", "--prover", "ezkl", "--model", "softmax", "--steps", "20", *decayed)
+    assert "640 parameters, 20 steps of sgd; " in out
+    assert "with the circuit sgd-decay-" in out
     status, out, _ = zk_train("--dry-run", "--prover", "none", "--rule", "sgd", "--momentum", "0.9")
     assert "sgd-momentum; no proofs" in out
     assert list(Path().iterdir()) == []

@@ -1,17 +1,17 @@
 """What a run of a plan would take: its proofs by the shapes that the provers choose, before anything is made."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
-from zk_autograd.optim.options import choose_rule
-from zk_autograd.optim.proving import HASHED_BLOCK, preset_called, require_fitting
+from zk_autograd.optim.options import choose_rule, read_options
+from zk_autograd.optim.proving import HASHED_BLOCK, decaying, preset_called, require_fitting
+from zk_autograd.optim.schedule import place
 from zk_autograd.workload import estimate, selection
 from zk_autograd.workload.estimate import Estimate
 from zk_autograd.workload.plan import Plan
-from zk_autograd.workload.session import loop_of, repeatable
+from zk_autograd.workload.session import loop_of, repeatable, shared_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ def forecast(plan: Plan, srs: Path | None) -> Forecast:
     with repeatable():
         groups = selection.parameter_groups(plan, loop_of(plan).model)
     sizes = selection.sizes(groups)
-    rule = choose_rule(plan.rule, [{"momentum": plan.momentum, **group} for group in groups])
+    given = [{**shared_options(plan), **group} for group in groups]
+    rule = choose_rule(plan.rule, given)
+    options = [read_options(rule, o, place(i)) for i, o in enumerate(given)]
     if plan.prover == "native":
         from zk_autograd.prove.native import shape
 
@@ -40,8 +42,7 @@ def forecast(plan: Plan, srs: Path | None) -> Forecast:
     elif plan.prover == "ezkl":
         from zk_autograd.prove.ezkl import catalogue
 
-        decays = any(Decimal(str(g.get("weight_decay") or plan.weight_decay or 0)) for g in groups)
-        circuit = catalogue.choose(rule, sizes, plan.steps, decays=decays)
+        circuit = catalogue.choose(rule, sizes, plan.steps, decays=bool(decaying(options)))
         found = estimate.proved_run(
             rule,
             sizes,

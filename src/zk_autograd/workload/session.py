@@ -76,6 +76,17 @@ def loop_of(plan: Plan) -> Loop:
     return Loop(model, rows, Sampler(len(rows.train), plan.batch_size, plan.seed))
 
 
+def shared_options(plan: Plan) -> dict[str, Any]:
+    """The hyper-parameters of all groups that have none of their own, in torch's names; None for the rule's default."""
+    return {
+        "lr": plan.lr,
+        "betas": plan.betas or None,
+        "eps": plan.eps or (EPS if plan.rule in EPS_RULES else None),
+        "momentum": plan.momentum or None,
+        "weight_decay": plan.weight_decay or None,
+    }
+
+
 @contextmanager
 def repeatable() -> Iterator[None]:
     """Inside, torch computes on one thread and draws from a generator that is the caller's again afterwards."""
@@ -148,11 +159,7 @@ def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | N
     return ZKOptimizer(
         parameter_groups(plan, loop.model),
         plan.rule,
-        plan.lr,
-        betas=(plan.betas[0], plan.betas[1]) if plan.betas else None,
-        eps=plan.eps or (EPS if plan.rule in EPS_RULES else None),
-        momentum=plan.momentum or None,
-        weight_decay=plan.weight_decay or None,
+        **shared_options(plan),
         grad_scale=plan.grad_scale,
         schedule=plan.schedule,
         expected_steps=plan.steps,
