@@ -97,6 +97,8 @@ def test_lines_lost_in_the_middle_come_back_in_their_place(lost: set[int]) -> No
     assert [event["step"] for event in again if event["event"] == "step"] == list(STEPS)
     assert {event["segment"] for event in again if event["event"] == "proved"} == set(SEGMENTS)
     assert [event for event in again if event in kept] == kept
+    places = {(event["event"], event.get("step", event.get("segment"))): i for i, event in enumerate(again)}
+    assert all(places["step", last] < places["proved", index] for index, last in SEGMENTS.items())
 
 
 def test_what_the_run_does_not_have_is_left_out(header: Header) -> None:
