@@ -1,6 +1,7 @@
 """`zk-verify`: judges a run, a bundle of it, or a root of it, as an auditor does."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -149,7 +150,7 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.verify.verifier import Verifier
 
     policy, run = _policy(arguments)
-    with BundleReader(run) if run.is_file() else RunReader(run) as files:
+    with BundleReader(run) if os.path.isfile(run) else RunReader(run) as files:
         cache = Cache()
         for path in arguments.srs:
             cache.add_srs(path)
