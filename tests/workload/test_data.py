@@ -1,5 +1,6 @@
 import hmac
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from sklearn.datasets import load_breast_cancer
 from zk_autograd.core import merkle
 from zk_autograd.core.merkle import verify_inclusion
 from zk_autograd.workload.data import DataSet, commitment, load
-from zk_autograd.workload.names import DataName
+from zk_autograd.workload.names import CsvFile, DataName
+from zk_autograd.workload.randomness import Purpose, permutation
 
 SECRET = bytes(range(32))
 
@@ -41,6 +43,23 @@ def test_column_that_never_changes_becomes_zero() -> None:
     features = load(DataName.DIGITS, 0).train.features
     assert (features[:, 0] == 0).all()
     assert np.isfinite(features).all()
+
+
+def test_table_is_split_and_scaled_as_the_built_in_data_are(tmp_path: Path) -> None:
+    """One test row lies far outside: it is scaled to the largest float, and not to infinity."""
+    order = permutation(3, Purpose.SPLIT, 0, 20)
+    rows = [[i, 7.0, "ab"[i % 2]] for i in range(20)]
+    rows[order[0]][1] = 1e99
+    path = tmp_path / "t.csv"
+    path.write_text("x,y,c\n" + "".join(f"{x},{y},{c}\n" for x, y, c in rows))
+    found = load(CsvFile(str(path)), 3)
+    assert (found.columns, found.classes, found.names, len(found.test), len(found.train)) == (2, 2, ("a", "b"), 4, 16)
+    trained = order[4:].astype(np.float64)
+    wanted = (trained - trained.mean()) / trained.std()
+    np.testing.assert_allclose(found.train.features[:, 0], wanted, rtol=1e-6)
+    np.testing.assert_array_equal(found.train.labels, order[4:] % 2)
+    assert (found.train.features[:, 1] == 0).all()
+    assert found.test.features[0, 1] == np.finfo(np.float32).max
 
 
 def test_every_row_is_there_once_with_its_label(cancer: DataSet) -> None:

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from zk_autograd.core.errors import UsageError
 from zk_autograd.workload.data import DataSet, Rows
 from zk_autograd.workload.models import build
 from zk_autograd.workload.names import DataName, ModelName
@@ -96,3 +99,32 @@ def test_accuracy_is_the_part_that_is_right() -> None:
         model.weight.copy_(torch.eye(2))
     rows = Rows(np.array([[1, 0], [0, 1], [0, 1], [3, 1]], np.float32), np.array([0, 1, 0, 0], np.int64))
     assert accuracy(model, rows) == 0.75
+
+
+def test_model_is_in_train_for_steps_and_in_eval_for_accuracy() -> None:
+    loop = two_clouds()
+    seen: list[bool] = []
+    loop.model.register_forward_pre_hook(lambda module, args: seen.append(module.training))
+    loop.accuracy()
+    loop.gradients(1, Recorder(loop.model))
+    loop.accuracy()
+    assert seen == [False, True, False]
+
+
+def test_who_waits_for_the_first_gradients_is_called_once_with_them() -> None:
+    loop = two_clouds()
+    optimizer = Recorder(loop.model)
+    called: list[tuple[int, bool]] = []
+
+    def first() -> None:
+        called.append((len(optimizer.losses), all(p.grad is not None for p in loop.model.parameters())))
+
+    loop.run(optimizer, 1, 3, lambda step, loss: True, first)
+    assert called == [(1, True)]
+    assert len(optimizer.losses) == 3  # the first gradients are those of the first step, not drawn twice
+
+
+def test_model_that_fails_is_told_with_step_and_rows() -> None:
+    loop = replace(two_clouds(), model=torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(3)))
+    with pytest.raises(UsageError, match=r"the model failed at step 3, on 8 rows: .*Error: "):
+        loop.gradients(3, Recorder(loop.model))
