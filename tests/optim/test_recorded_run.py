@@ -373,7 +373,6 @@ def test_prover_none_commits_to_a_group_at_a_time(tmp_path: Path, signer: Ed2551
         ({"prover": "ezkl", "preset": "strict"}, "a preset is chosen for the prover native alone"),
         ({"prover": "native", "preset": "lax"}, "no preset 'lax'; it is one of standard, strict"),
         ({"prover": "native", "srs": "00" * 32}, "the prover native needs no SRS: leave it out"),
-        ({"prover": "ezkl", "rule": "sgd"}, "no circuit for the rule sgd"),
         ({"prover": "ezkl"}, "no SRS in the cache: .*`zk-circuit srs --out FILE`"),
         ({"prover": "ezkl", "srs": "00" * 32}, "is not in .*srs: add it with --srs FILE"),
         ({"prover": "ezkl", "srs": "nowhere.srs"}, "SRS nowhere.srs can't be read"),
