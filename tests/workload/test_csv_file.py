@@ -81,6 +81,11 @@ def test_spellings_of_one_table_are_read_alike(content: str | bytes, table: Tabl
     np.testing.assert_array_equal(found.classes, wanted.classes)
 
 
+def test_byte_order_mark_is_no_part_of_a_name(table: Table) -> None:
+    source = table("\ufeffsold,age\n" + "".join(f"{i % 2},{i}\n" for i in range(12)), label="sold")
+    assert csv_file.read(source).classes.tolist() == [0, 1] * 6
+
+
 def test_name_with_a_comma_and_a_line_break_is_a_name(table: Table) -> None:
     source = table(GOOD.replace("height", '"height,\nin m"'), label="height,\nin m")
     with pytest.raises(UsageError, match="12 different labels in 12 rows, which are no classes"):

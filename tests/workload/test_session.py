@@ -145,7 +145,9 @@ def test_killed_training_that_draws_and_counts_goes_on_bit_for_bit(
 def test_training_that_draws_and_counts_is_made_again(
     undisturbed: tuple[IntArray, dict[str, torch.Tensor], float],
 ) -> None:
+    torch.manual_seed(99)  # whatever the process drew before
     np.testing.assert_array_equal(retrain(NOISY, lambda step, steps: None), undisturbed[0])
+    assert not np.array_equal(retrain(replace(NOISY, seed=1), lambda step, steps: None), undisturbed[0])
 
 
 def test_run_is_not_gone_on_with_by_other_code(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
