@@ -10,7 +10,8 @@ Why it fails: this program takes the circuit apart again. It reads a proving key
 columns) and looks for every row of the plan: an inner product as a chain of DotInit and Dot gates on copies of just those cells, a
 product, sum or difference as its gate, a lookup as an enabled lookup row, each public value as a copy of an instance cell. The columns
 and gates are EZKL's (src/circuit/ops/chip.rs, src/graph/vars.rs): committed tensors first, then two columns each for the left operands,
-the right ones and the results; selectors in the order in which they are made. Then nothing may be left over.
+the right ones and the results; the constant 0, where an inner product is padded with it; selectors in the order in which they are made. Then nothing
+may be left over.
 
     python -m attacks.unconstrained_cells SRS [CIRCUIT]        a circuit of the catalogue; default: a small one of each rule
 """
@@ -33,7 +34,6 @@ from zk_autograd.prove.ezkl.witness import table_output
 
 GAIN = "whatever a forgotten cell decides"
 
-_CONSTANT, _TABLE_IN, _TABLE_OUT, _SELECTORS = 0, 1, 2, 3
 _GATES = ("Add0", "Sub0", "Mul0", "Add1", "Sub1", "Mul1", "DotInit", "Dot")
 _UNUSED = ("CumProd", "CumProdInit", "Sum", "SumInit")
 _LOOKUPS = ("Lookup0", "Lookup1")
@@ -46,17 +46,23 @@ class Dismantled:
     def __init__(self, key: ProvingKey, tensors: int) -> None:
         self.key = key
         self.left, self.right, self.result = ((tensors + 2 * i, tensors + 2 * i + 1) for i in range(3))
-        self.constant, self.instance = tensors + 6, tensors + 7
         selectors = [*_GATES, *_UNUSED, *_LOOKUPS]
-        if len(key.fixed) != _SELECTORS + len(selectors):
+        constants, self.table, gates = (
+            key.fixed[: -len(selectors) - 2],
+            key.fixed[-len(selectors) - 2 :][:2],
+            key.fixed[-len(selectors) :],
+        )
+        if len(constants) > 1 or len(gates) != len(selectors) or len(self.table) != 2:
             raise AssertionError(f"{len(key.fixed)} fixed columns: EZKL's gates are not those that this program knows")
         self.on = {
-            name: {row for row, value in enumerate(key.fixed[_SELECTORS + i]) if value}
-            for i, name in enumerate(selectors)
+            name: {row for row, value in enumerate(column) if value}
+            for name, column in zip(selectors, gates, strict=True)
         }
         if any(self.on[name] for name in _UNUSED):
             raise AssertionError("a gate is used that no line of ours needs")
-        self.zero = key.cell(self.constant, 0)
+        self.instance = tensors + 6 + len(constants)
+        self.padding = constants[0][0] if constants else 0
+        self.zero = key.cell(tensors + 6, 0) if constants else -1
         self.dots, self.pairs, self.lookups = self._dots(), self._pairs(), self._lookups()
 
     def _dots(self) -> dict[tuple[tuple[int, int], ...], list[int]]:
@@ -103,9 +109,9 @@ def missing(key: ProvingKey, layout: Layout) -> list[str]:
     circuit = Dismantled(key, len(layout.commitments))
     for row in range(ROWS):
         entry = row if row <= TABLE_MAX else 0
-        if (key.fixed[_TABLE_IN][row], key.fixed[_TABLE_OUT][row]) != (entry, table_output(entry)):
+        if (circuit.table[0][row], circuit.table[1][row]) != (entry, table_output(entry)):
             return [f"the table's row {row} is not ({entry}, {table_output(entry)})"]
-    if key.fixed[_CONSTANT][0]:
+    if circuit.padding:
         return ["the constant of the padding is not 0"]
     pool = [key.cell(i, row) for i, length in enumerate(layout.lengths.values()) for row in range(length)]
     first_output = 0
