@@ -285,6 +285,10 @@ def test_own_model_finds_the_token_and_the_run_does_not(zk_train: Train, monkeyp
     status, out, err = zk_train(*flags, "--hf-token", token)
     assert status == 0, err
     assert token not in out + err
+    monkeypatch.setenv("HF_TOKEN", "")
+    Path("token").write_text(token + "\n")
+    Path("token").chmod(0o600)
+    assert zk_train(*flags[:-1], "from-the-cache")[0] == 0
     for path in Path("run").rglob("*"):
         assert not path.is_file() or token.encode() not in path.read_bytes()
 

@@ -1,1 +1,1 @@
-"""What zk-train trains: data that ship with scikit-learn, small models, and the loop over them. Nothing here knows of proofs."""
+"""What zk-train trains: tables and models, built in or of a user's own, and the loop over them, from settings to summary."""
