@@ -26,7 +26,7 @@ def test_every_flag_is_one_of_its_command(capsys: pytest.CaptureFixture[str]) ->
     for line in lines:
         program, *words = shlex.split(line, comments=True)
         main = import_module(f"zk_autograd.cli.{program.removeprefix('zk-')}").main
-        sub = [w for w in words[:1] if program in ("zk-circuit", "zk-key")]
+        sub = [w for w in words[:1] if program in ("zk-circuit", "zk-key", "zk-run") or w == "reproduce"]
         with pytest.raises(SystemExit):
             main([*sub, "--help"])
         text = capsys.readouterr().out
