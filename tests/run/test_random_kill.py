@@ -15,6 +15,7 @@ import pytest
 from tests.run.trainer import SIGNER, told
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
+from zk_autograd.run import train_log
 from zk_autograd.run.bundle import BundleReader
 from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal
@@ -98,6 +99,9 @@ def judged(run: Path, level: Level) -> None:
     with BundleReader(out) as bundle:
         report = Verifier(policy, systems).verify(bundle)
     assert (report.exit_status, report.levels >= {level}) == (0, True), report.text(100)
+    events = list(train_log.events((run / "train_log.jsonl").read_bytes()))
+    assert [event["step"] for event in events if event["event"] == "step"] == list(range(1, 19))
+    assert [event["segment"] for event in events if event["event"] == "proved"] == [0, 1]
     out.unlink()
 
 
