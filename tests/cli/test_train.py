@@ -626,10 +626,15 @@ def test_native_run_that_was_killed_is_resumed_to_one_log_and_one_proof(
         status, out, err = zk_train("--resume", run, "--json")
         assert status == 0, err
         found.append(json.loads(out))
-    assert found[0]["root"] == found[1]["root"]
-    for part in ("log/records.jsonl", "log/checkpoint", "proofs/0-0"):
-        assert (Path("run") / part).read_bytes() == (Path("twin") / part).read_bytes()
-    assert verify.main(shlex.split(found[0]["verify"])[1:]) == 0
+    assert Path("run/proofs/0-0").read_bytes() == Path("twin/proofs/0-0").read_bytes()
+    records = [(Path(run) / "log/records.jsonl").read_bytes().splitlines() for run in ("run", "twin")]
+    assert records[0][:-1] == records[1][:-1]
+    closes = [json.loads(lines[-1]) for lines in records]
+    for close in closes:
+        del close["artefacts"]["train_log.jsonl"]  # which tells how long things took
+    assert closes[0] == closes[1]
+    for each in found:
+        assert verify.main(shlex.split(each["verify"])[1:]) == 0
     assert zk_train("--prover", "none", *LONG, "--seed", "5", "--out", "whole")[0] == 0
     assert published("run") == published("whole")
     capsys.readouterr()
