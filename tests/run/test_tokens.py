@@ -51,12 +51,13 @@ def test_without_any_there_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
-def test_a_file_that_others_can_read_is_refused(mode: int, environ: dict[str, str]) -> None:
-    path = HUGGING_FACE.file(environ)
-    path.chmod(mode)
+def test_a_file_of_ours_that_others_can_read_is_refused(mode: int, environ: dict[str, str]) -> None:
+    for source in (SERVICE, HUGGING_FACE):
+        source.file(environ).chmod(mode)
     with pytest.raises(UsageError, match=rf"token can be read by others \(mode 0{mode:o}\): `chmod 600 .*`, and renew"):
-        resolve(HUGGING_FACE, None, environ, Redactor())
-    assert resolve(HUGGING_FACE, FLAG, environ, Redactor()) == FLAG
+        resolve(SERVICE, None, environ, Redactor())
+    assert resolve(SERVICE, FLAG, environ, Redactor()) == FLAG
+    assert resolve(HUGGING_FACE, None, environ, Redactor()) == FILE
 
 
 @pytest.mark.parametrize(

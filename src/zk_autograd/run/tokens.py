@@ -5,8 +5,9 @@ The first place that has one wins: the flag, the environment variable, the cache
     Hugging Face   --hf-token   HF_TOKEN            $HF_HOME/token                     (~/.cache/huggingface/token)
     service        --token      ZK_AUTOGRAD_TOKEN   token in the package's cache       (~/.cache/zk-autograd/token)
 
-A token is one word of printable ASCII. A cache file that others could read is refused, as a key is. Whatever is resolved is redacted
-from then on (run.redaction), and no message repeats a part of it.
+A token is one word of printable ASCII. Our own cache file is refused if others could read it, as a key is; Hugging Face's is as its own
+programs make it, readable by others or not, and they read it in any case. Whatever is resolved is redacted from then on
+(run.redaction), and no message repeats a part of it.
 """
 
 import os
@@ -38,16 +39,17 @@ def _service(environ: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A kind of token: its flag, its variable, and where its cache file lies."""
+    """A kind of token: its flag, its variable, where its cache file lies, and the mode bits that this file may not have."""
 
     what: str
     flag: str
     variable: str
     file: Callable[[Mapping[str, str]], Path]
+    forbidden: int
 
 
-HUGGING_FACE = Source("Hugging Face token", "--hf-token", "HF_TOKEN", _hugging_face)
-SERVICE = Source("service token", "--token", "ZK_AUTOGRAD_TOKEN", _service)
+HUGGING_FACE = Source("Hugging Face token", "--hf-token", "HF_TOKEN", _hugging_face, forbidden=0)
+SERVICE = Source("service token", "--token", "ZK_AUTOGRAD_TOKEN", _service, forbidden=0o077)
 
 HF_TOKEN_HELP = "a Hugging Face token for the code of your model, which finds it as HF_TOKEN; recorded nowhere (default: HF_TOKEN, then $HF_HOME/token)"
 """For the flag's parser. A flag can be seen in the system's list of processes: the variable or the file is the better place."""
@@ -97,7 +99,7 @@ def _read(path: Path, source: Source) -> str | None:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise UsageError(f"{path} is no file; give the {source.what} by {source.variable}")
-            if status.st_mode & 0o077:
+            if status.st_mode & source.forbidden:
                 mode = stat.S_IMODE(status.st_mode)
                 raise UsageError(
                     f"{path} can be read by others (mode {mode:04o}): `chmod 600 {path}`, and renew the token"
