@@ -25,7 +25,7 @@ def advance(
     """The state after step `t` = 1, 2, 3 ..., from the one before it. Nothing is changed in place.
 
     The arrays of `state` and `gradients` are int64 of shape (header.size,); `sequences` holds `header.sequence` of each group, and is
-    cheap to ask in the order of the steps; `lr` is a decimal for each group if the schedule is recorded, and empty if it is constant.
+    cheap to ask in the order of the steps; `lr` is a decimal for each group if the schedule is recorded, and empty if the header declares one.
     Raises UsageError for arguments that don't fit the header or an lr out of range, RangeError with tensor and index.
     """
     if gradients.dtype != np.int64 or gradients.shape != (header.size,):
