@@ -44,7 +44,7 @@ from zk_autograd.prove.ezkl.relations import (
     lookup_exponent,
 )
 from zk_autograd.prove.ezkl.rules import CIRCUITS, variant_of
-from zk_autograd.prove.ezkl.tables import table
+from zk_autograd.prove.ezkl.tables import overview, rows_a_step, table
 from zk_autograd.prove.ezkl.witness import table_output, tensors, violations
 
 SOUNDNESS = Path(__file__).parents[3] / "docs" / "soundness-ezkl.md"
@@ -404,6 +404,12 @@ def test_the_ranges_of_the_parts_and_of_the_docs_are_those_that_follow(rule: str
     assert shown == proved(rule)
     section = SOUNDNESS.read_text().split(f"\n### {rule}\n")[1].split("\n#")[0]
     assert table(CIRCUITS[rule]) in section
+
+
+def test_the_overview_of_the_docs_is_that_of_the_circuits() -> None:
+    assert overview() in SOUNDNESS.read_text()
+    assert rows_a_step(CIRCUITS["sgd"]) == 10.5
+    assert rows_a_step(CIRCUITS["adamw"]) - rows_a_step(CIRCUITS["adam"]) == 7.5
 
 
 def test_a_step_coefficient_is_within_the_bounds_that_its_part_names() -> None:

@@ -21,7 +21,8 @@ hints of one circuit alone, so a public offset may be added to them; that moves 
 circuit.
 
 An inner product costs half a row (of two columns) a term, rounded up to a row, and a sum or difference half a row: so a line of three
-terms is written as one of two and a sum, and t1 is had from s1 = e1 + t1. 31.5 rows a step and parameter in all, 39 with decay.
+terms is written as one of two and a sum, and t1 is had from s1 = e1 + t1. 31 rows a step and parameter in all, 38.5 with decay, and half a
+row more in the last step.
 """
 
 from collections.abc import Sequence

@@ -108,14 +108,19 @@ def rows_of(layout: Layout) -> list[Rows]:
 
 
 def table_rows(layout: Layout) -> int:
-    """Rows of the circuit's two columns that the operations take: an inner product ceil(terms / 2), any other value a half.
+    """Rows of the circuit's two columns: those of the operations, and half a row for each public value.
 
-    EZKL's own count before layout leaves out the padding of inner products with an odd number of terms.
+    EZKL's own count before layout leaves out the padding of inner products with an odd number of terms, and the public values' copies.
     """
+    return -(-(operation_halves(layout) + layout.public_length) // 2)
+
+
+def operation_halves(layout: Layout) -> int:
+    """Half rows that the operations take: an inner product ceil(terms / 2) rows, any other value a half."""
     halves = 0
     for rows in rows_of(layout):
         if isinstance(rows, DotRows):
             halves += len(rows.variables) * 2 * -(-rows.variables.shape[1] // 2)
         else:
             halves += len(rows.left) if isinstance(rows, PairRows) else len(rows.inputs)
-    return -(-halves // 2)
+    return halves

@@ -17,7 +17,7 @@ they hold; N does. `carry` is 2^15 for s = 30 and 0 for s = 15, where r0 alone i
 (mu is 2^15 in a no-op, so B' = B + G).
 
 Between steps B is kept as 2^15*(B + beta_t) with 2^15*beta_{t+1} = mu*beta_t - HALF in the field, which swallows rm's constant and the
-factor of B'; N is kept as N + 2^30. Rows a step and parameter: 10.5 plain, 15 with momentum, 21 Nesterov's; with decay 17.5, 22.5, 28.5.
+factor of B'; N is kept as N + 2^30. Rows a step and parameter: 10.5 plain, 15 with momentum, 21 Nesterov's; with decay 18, 22.5, 28.5.
 """
 
 from collections.abc import Sequence

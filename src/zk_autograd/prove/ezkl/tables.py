@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from zk_autograd.prove.ezkl.layout import Layout
 from zk_autograd.prove.ezkl.part import RuleCircuit
-from zk_autograd.prove.ezkl.plan import DotRows, PairRows, rows_of
+from zk_autograd.prove.ezkl.plan import operation_halves
 from zk_autograd.prove.ezkl.relations import Lookup
 from zk_autograd.prove.ezkl.rules import CIRCUITS
 
@@ -40,18 +40,8 @@ def overview() -> str:
 
 def rows_a_step(circuit: RuleCircuit) -> float:
     """Rows of two columns that an inner step takes for one parameter."""
-    more, fewer = (_halves(Layout(circuit.relations, _BLOCK, steps)) for steps in (_STEPS + 1, _STEPS))
+    more, fewer = (operation_halves(Layout(circuit.relations, _BLOCK, steps)) for steps in (_STEPS + 1, _STEPS))
     return (more - fewer) / (2 * _BLOCK)
-
-
-def _halves(layout: Layout) -> int:
-    halves = 0
-    for rows in rows_of(layout):
-        if isinstance(rows, DotRows):
-            halves += len(rows.variables) * 2 * -(-rows.variables.shape[1] // 2)
-        else:
-            halves += len(rows.left) if isinstance(rows, PairRows) else len(rows.inputs)
-    return halves
 
 
 def _lookups_a_step(circuit: RuleCircuit) -> int:
