@@ -390,7 +390,7 @@ def proved(rule: str) -> dict[str, Interval]:
         found |= {
             "wq": two,
             "W": (ONE * signed[0], ONE * signed[1] + ONE - 1),
-            "Rd": (min(ends) // ONE, max(ends) // ONE),
+            "Rd": (-(-min(ends) // ONE), max(ends) // ONE),
             "W' at the end": weight,
         }
     else:

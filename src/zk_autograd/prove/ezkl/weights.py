@@ -151,7 +151,8 @@ def _decay_hints(states: Values, gradients: Any, constants: Constants) -> Values
 
 
 _DECAYS = Interval(
-    (_LARGEST_DECAY * SIGNED.low + HALF - EXACT.high) // _ONE, (_LARGEST_DECAY * SIGNED.high + HALF - EXACT.low) // _ONE
+    -((EXACT.high - HALF - _LARGEST_DECAY * SIGNED.low) // _ONE),
+    (_LARGEST_DECAY * SIGNED.high + HALF - EXACT.low) // _ONE,
 )
 
 DECAY = Part(
