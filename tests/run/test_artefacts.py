@@ -247,7 +247,20 @@ def test_a_link_in_a_files_place_is_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere").read_bytes() == b"precious"
 
 
-@pytest.mark.parametrize("text", ["lr = ", "[[[", "a = 1\na = 2\n", f'a = "{"x" * 2**20}"\n', 'a = "\ud800"\n'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lr = ",
+        "[[[",
+        "a = 1\na = 2\n",
+        f'a = "{"x" * 2**16}"\n',
+        'a = "\ud800"\n',
+        "a." * 9 + "b = 1",
+        "a = " + "[" * 9999,
+        "a = 1e" + "9" * 30,
+        "a = 0x" + "f" * 5000,
+    ],
+)
 def test_a_config_that_is_no_toml_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="config is no TOML text that a run can keep"):
         checked_config(text)

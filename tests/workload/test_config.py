@@ -177,6 +177,16 @@ def test_what_is_set_wins_over_what_is_beneath_and_defaults_fill_the_rest() -> N
         ("steps = 3\nsteps = 4", "train.toml is no TOML: Cannot overwrite a value (at "),
         ("steps =", "train.toml is no TOML: Invalid value (at"),
         ("steps = " + "9" * 5000, "train.toml has a number that is too long"),
+        *((f"{key} = {value}", "train.toml has a number that is too long") for key in ("steps", "lr", "rule", "model", "grad-scale")
+          for value in ("0x" + "f" * 5000, "18446744073709551616", "-18446744073709551616", "[{x = [18446744073709551616]}]")),
+        ("betas = [0.9, 0x" + "f" * 5000 + "]", "train.toml has a number that is too long"),
+        ("lr = 1e99999999999999999999", "train.toml has a number that is too long: 1e99999999999999999999 has an exponent"),
+        ("lr = -1e99999999999999999999", "train.toml has a number that is too long: -1e999"),
+        ("lr = 1e-99999999999999999999", "train.toml has a number that is too long: 1e-999"),
+        ("\nlr.a.b.c.d = 1", "train.toml has a key of more than 4 parts in line 2"),
+        ("lr.a.b.c = 1", "train.toml: lr is a table"),
+        ("x" * 5000 + " = 1", f"train.toml: {'x' * 80} is no setting"),
+        ('"\\u0007" = 1', "train.toml: '\\x07' is no setting"),
         ('label = "hf_abcdefghijklmnopqrstuvwx"', "train.toml: label looks like an access token, and would be recorded: give tokens by --hf-token"),
         ('data = "csv:hf_abcdefghijklmnopqrstuvwx.csv"', "data looks like an access token"),
         ('freeze = ["vfy_abcdefghijklmnopqrstuvwx"]', "freeze looks like an access token"),
@@ -197,8 +207,9 @@ def test_config_that_cant_be_followed_is_refused_by_file_and_key(text: str, mess
 def test_file_that_cant_be_read_is_refused(tmp_path: Path) -> None:
     for name, content, message in (
         ("latin.toml", b'label = "\xe9"', "is no UTF-8 text"),
-        ("long.toml", b"#" * (2**20 + 1), "has more than 1048576 bytes"),
-        ("deep.toml", b"a = " + b"[" * 100_000, "is no TOML"),
+        ("long.toml", b"#" * (2**16 + 1), "has more than 65536 bytes"),
+        ("cut.toml", b"#" * 2**16 + "\u00e9".encode(), "has more than 65536 bytes"),
+        ("deep.toml", b"a = " + b"[" * 60_000, "is no TOML"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UsageError, match=f"{name} {message}"):
@@ -209,3 +220,11 @@ def test_file_that_cant_be_read_is_refused(tmp_path: Path) -> None:
 
 def test_every_setting_has_a_field() -> None:
     assert {name.replace("-", "_") for name in READERS} == set(Settings.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("value", [16**5000, -(16**5000)], ids=["above", "below"])
+@pytest.mark.parametrize("name", sorted(READERS))
+def test_a_number_too_long_to_be_written_is_refused_by_every_setting(name: str, value: int) -> None:
+    for given_value in (value, [value], [value, value]):
+        with pytest.raises(UsageError, match=name):
+            Settings.of({name: given_value}, str)

@@ -21,7 +21,7 @@ from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.run import environment as environments
-from zk_autograd.run import train_log
+from zk_autograd.run import toml_text, train_log
 from zk_autograd.run.events import Event, Listener, RecordWritten, ignore
 from zk_autograd.run.files import Files, exists, read_bounded
 from zk_autograd.run.hashes import Hashes, weights_hash
@@ -32,17 +32,14 @@ from zk_autograd.run.redaction import PROCESS, Redactor
 from zk_autograd.run.writer import RunWriter
 
 MAX_CONFIG = 2**20
+"""Bytes of config.toml: where a secret was hidden it may be longer than the text that was checked."""
 
 
 def checked_config(text: str) -> str:
-    """The text, if config.toml can hold it. UsageError unless it is TOML of at most `MAX_CONFIG` bytes."""
-    import tomllib
-
+    """The text, if config.toml can hold it. UsageError unless it is TOML within the bounds of run.toml_text."""
     try:
-        tomllib.loads(text)
-        if len(text.encode()) > MAX_CONFIG:
-            raise ValueError(f"it has more than {MAX_CONFIG} bytes")
-    except ValueError as error:  # also of the encoding
+        toml_text.parse(text, "it")
+    except UsageError as error:
         raise UsageError(f"config is no TOML text that a run can keep: {error}") from error
     return text
 

@@ -15,17 +15,14 @@ the training in one order, numbers of the optimizer as texts, and can be read ba
 secret, the key file, and the folder of a table. A path is from the current folder, as a flag's.
 """
 
-import tomllib
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
+from zk_autograd.run import toml_text
 from zk_autograd.workload.names import CsvFile
 from zk_autograd.workload.plan import ParameterGroup, Plan
 from zk_autograd.workload.settings import GROUPS, Settings
-
-MAX_BYTES = 2**20
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\"}
 
@@ -34,26 +31,20 @@ def read(path: Path) -> Settings:
     """The settings of a file. UsageError, which names file and key or line, for one that can't be followed."""
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(toml_text.MAX_BYTES + 1)
         text = data.decode("utf-8")
     except OSError as error:
         raise UsageError(f"the config {path} can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
+        if len(data) > toml_text.MAX_BYTES:  # a character may be cut
+            raise UsageError(f"the config {path} has more than {toml_text.MAX_BYTES} bytes") from error
         raise UsageError(f"the config {path} is no UTF-8 text") from error
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"the config {path} has more than {MAX_BYTES} bytes")
     return from_toml(text, str(path))
 
 
 def from_toml(text: str, where: str = "the config") -> Settings:
     """The settings of a TOML text; `where` says in messages whose they are. UsageError."""
-    try:
-        values = tomllib.loads(text, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{where} is no TOML: {error}") from error
-    except ValueError as error:  # an integer of more digits than Python converts
-        raise UsageError(f"{where} has a number that is too long: {error}") from error
-    return Settings.of(values, lambda key: f"{where}: {key}")
+    return Settings.of(toml_text.parse(text, where), lambda key: f"{where}: {key}")
 
 
 def to_toml(plan: Plan) -> str:

@@ -18,7 +18,7 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import has_control
 from zk_autograd.prove.names import DEFAULT_PROVER, PROVERS, Preset
 from zk_autograd.run.redaction import looks_secret
-from zk_autograd.workload.names import DataName, ModelName, ModelSource, data_called, model_called, nearest
+from zk_autograd.workload.names import DataName, ModelName, ModelSource, data_called, model_called, nearest, shown
 from zk_autograd.workload.plan import (
     MAX_GROUPS,
     MAX_NAME,
@@ -35,6 +35,7 @@ Reader = Callable[[object, str], Any]
 
 GROUPS = "groups"
 _PARAMETERS = "parameters"
+_INTEGER_BITS = 64
 
 
 def _integer(least: int, bound: int) -> Reader:
@@ -42,7 +43,7 @@ def _integer(least: int, bound: int) -> Reader:
         if isinstance(value, bool) or not isinstance(value, int):
             raise UsageError(f"{where} is {_shown(value)}; it must be an integer")
         if not least <= value < bound:
-            raise UsageError(f"{where} is {value}; it must be at least {least} and below {bound}")
+            raise UsageError(f"{where} is {_shown(value)}; it must be at least {least} and below {bound}")
         return value
 
     return read
@@ -51,9 +52,8 @@ def _integer(least: int, bound: int) -> Reader:
 def _choice(options: tuple[str, ...]) -> Reader:
     def read(value: object, where: str) -> str:
         if not isinstance(value, str) or value not in options:
-            raise UsageError(
-                f"{where} is {_shown(value)}; it must be one of {', '.join(options)}{nearest(str(value), options)}"
-            )
+            slip = nearest(value, options) if isinstance(value, str) else ""
+            raise UsageError(f"{where} is {_shown(value)}; it must be one of {', '.join(options)}{slip}")
         return value
 
     return read
@@ -64,7 +64,7 @@ def _decimal(value: object, where: str) -> str:
     if not isinstance(value, bool) and isinstance(value, str | int | Decimal):
         try:
             return decimal_text(parse_decimal(str(value), where))
-        except VerificationError:
+        except (VerificationError, ValueError):  # of an integer of more digits than Python writes
             pass
     raise UsageError(f"{where} is {_shown(value)}; it must be a finite number that isn't negative, such as 0.01")
 
@@ -78,7 +78,7 @@ def _betas(value: object, where: str) -> tuple[str, ...]:
 def _scale(value: object, where: str) -> int | str:
     if value == "auto":
         return "auto"
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or value.bit_length() > _INTEGER_BITS:
         raise UsageError(f"{where} is {_shown(value)}; it must be an integer or auto")
     return value
 
@@ -253,7 +253,7 @@ def read(values: Mapping[str, object], readers: Mapping[str, Reader], called: Ca
     for name, value in values.items():
         if name not in readers:
             raise UsageError(
-                f"{called(name)} is no setting{nearest(name, readers) or '; the settings are ' + ', '.join(readers)}"
+                f"{called(shown(name))} is no setting{nearest(name, readers) or '; the settings are ' + ', '.join(readers)}"
             )
         found[name.replace("-", "_")] = readers[name](value, called(name))
     return found
@@ -265,6 +265,8 @@ def _shown(value: object) -> str:
         return value[:40] if value.isprintable() and value else repr(value[:40])
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
+        return f"an integer of more than {_INTEGER_BITS} bits"
     if isinstance(value, int | Decimal):
         return str(value)[:40]
     return (
