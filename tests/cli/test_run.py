@@ -17,7 +17,7 @@ from tests.run.test_inventory import abandoned, finished
 from tests.run.test_recovery import begin
 from tests.run.trainer import SIGNER, train
 from zk_autograd.cli import verify
-from zk_autograd.cli.run import main
+from zk_autograd.cli.run import at, main
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
@@ -73,6 +73,56 @@ def test_runs_are_listed(zk_run: ZkRun, here: Path) -> None:
     assert [run["state"] for run in listed] == ["unfinished", "finished", "damaged"]
     assert listed[0]["steps_recorded"] == 4
     assert listed[1]["root"].endswith("@5")
+
+
+def test_one_strange_run_does_not_hide_the_others(zk_run: ZkRun, here: Path) -> None:
+    finished(here / "runs" / "good")
+    for name in ("marker", "pipe"):
+        finished(here / "runs" / name)
+    (here / "runs" / "marker" / "private" / "forgotten").write_bytes(b"\xff")
+    (here / "runs" / "pipe" / "private" / "lock").unlink()
+    os.mkfifo(here / "runs" / "pipe" / "private" / "lock")
+    status, out, _ = zk_run("list")
+    assert status == 0
+    assert [line.split()[2] for line in out.splitlines()[1:]] == ["finished", "damaged", "damaged"]
+    assert [run["state"] for run in as_json(zk_run, "list")["runs"]] == ["finished", "damaged", "damaged"]
+
+
+def test_names_are_not_obeyed_by_the_terminal(zk_run: ZkRun, here: Path) -> None:
+    name = "\x1b]0;owned\x07\x1b[31m\n\u202efake"
+    (here / "runs" / name / "log").mkdir(parents=True)
+    status, out, _ = zk_run("list")
+    assert status == 0
+    assert len(out.splitlines()) == 2
+    assert r"\x1b]0;owned\x07\x1b[31m\n\u202efake" in out
+    run = finished(here / "\x1b[2Jrun")
+    (run / "model" / "\x1b[2Jextra").touch()
+    for flags in (("status", run.name), ("bundle", run.name, "--out", "b\x1b[2J.tar"), ("forget", run.name, "--yes")):
+        status, out, err = zk_run(*flags)
+        assert status == 0
+        assert r"\x1b[2J" in out
+        assert "\x1b" not in out + err
+
+
+def test_a_time_that_no_calendar_has_is_none() -> None:
+    assert at(0.0) == "1970-01-01T00:00:00Z"
+    assert [at(seconds) for seconds in (1e30, -1e30, 2.0**62)] == ["-"] * 3
+
+
+def test_a_linked_private_folder_is_not_emptied(zk_run: ZkRun, here: Path) -> None:
+    run = finished(here / "place" / "run")
+    for entry in (run / "private").iterdir():
+        entry.rename(run.parent / entry.name)
+    (run / "private").rmdir()
+    (run / "private").symlink_to("..")
+    (run.parent / "thesis.txt").touch()
+    before = sorted(os.listdir(run.parent))
+    for flags in (("--yes",), ("--yes", "--force")):
+        status, out, err = zk_run("forget", "place/run", *flags)
+        assert (status, out) == (1, "")
+        assert "error: place/run/private is a link or no folder" in err
+    assert sorted(os.listdir(run.parent)) == before
+    assert line_of(zk_run("status", "place/run")[1], "state").startswith("damaged: place/run/private is a link")
 
 
 def test_a_folder_that_is_not_there_exits_2(zk_run: ZkRun) -> None:

@@ -1,6 +1,7 @@
 """Forgetting a run: the evidence stays, what is private goes, and a crash in between is completed by the next time."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -144,6 +145,53 @@ def test_a_half_forgotten_unfinished_run_is_completed_without_being_told_again(t
 def test_a_marker_that_cannot_be_read_is_no_marker(tmp_path: Path) -> None:
     run = finished(tmp_path / "run")
     (run / "private" / "forgotten").write_bytes(b'{"format":"zk-autograd/forgotten/v9","on":"today"}')
-    for use in (look_at, resume, forgotten):
+    for use in (resume, plan, forgotten, lambda run: forgotten(run, unfinished=True)):
         with pytest.raises(RunError, match="forgotten is not what forgetting a run leaves"):
             use(run)
+    status = look_at(run)
+    assert (status.condition, status.forgotten) == (Condition.DAMAGED, None)
+    assert "forgotten is not what forgetting a run leaves" in status.reason
+
+
+def snapshot(folder: Path) -> dict[str, bytes | str]:
+    """Everything in a folder, links as what they say."""
+    return {
+        str(p.relative_to(folder)): os.readlink(p) if p.is_symlink() else p.read_bytes() if p.is_file() else ""
+        for p in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("target", ["..", ".", "../other/private", "private2", "../missing", "log"])
+def test_a_linked_private_folder_is_left_alone(tmp_path: Path, target: str) -> None:
+    run = finished(tmp_path / "place" / "run")
+    for name in ("private2", "../other/private"):
+        shutil.copytree(run / "private", run / name)
+    for folder in (run.parent, run, run / "log"):  # as if each were a private folder
+        for name in ("header", "close", "lock"):
+            shutil.copy(run / "private" / name, folder)
+        shutil.copytree(run / "private" / "segments", folder / "segments")
+    (run.parent / "thesis.txt").write_text("ten years")
+    shutil.rmtree(run / "private")
+    (run / "private").symlink_to(target)
+    before = snapshot(tmp_path)
+    for use in (plan, forgotten, lambda run: forgotten(run, unfinished=True), resume):
+        with pytest.raises(RunError, match=r"private is a link or no folder|its creation was interrupted"):
+            use(run)
+    status = look_at(run)
+    assert (status.condition, status.secrets) == (Condition.DAMAGED, Secrets.ABSENT)
+    assert "private is a link or no folder" in status.reason
+    assert snapshot(tmp_path) == before
+
+
+def test_a_private_folder_exchanged_for_a_link_meanwhile_is_not_followed(tmp_path: Path) -> None:
+    run, other = finished(tmp_path / "run"), finished(tmp_path / "other")
+    before = snapshot(other)
+
+    def exchange(what: str, done: int, total: int) -> None:
+        if done == 1:
+            (run / "private").rename(run / "moved")
+            (run / "private").symlink_to(other / "private")
+
+    forget(run, Files(lambda _: None), now=NOW, unfinished=False, advance=exchange)
+    assert snapshot(other) == before
+    assert sorted(os.listdir(run / "moved")) == ["forgotten", "lock"]

@@ -194,6 +194,28 @@ def test_what_no_crash_leaves_is_damage(tmp_path: Path, case: str) -> None:
         resume(run)
 
 
+STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "pipe for a lock": (lambda private: os.mkfifo(private / "lock"), "lock is not what a trainer locks"),
+    "folder for a lock": (lambda private: (private / "lock").mkdir(), "lock is not what a trainer locks"),
+    "link for a lock": (lambda private: (private / "lock").symlink_to("header"), "lock can't be looked at"),
+    "marker": (lambda private: (private / "forgotten").write_bytes(b"{}"), "forgotten is not what forgetting"),
+    "pipe for a marker": (lambda private: os.mkfifo(private / "forgotten"), "forgotten is not what forgetting"),
+    "pipe for a header": (lambda private: os.mkfifo(private / "header"), "not a regular file"),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_whatever_a_stranger_put_into_a_private_folder_is_damage_of_that_run_alone(tmp_path: Path, case: str) -> None:
+    change, reason = STRANGE[case]
+    run = abandoned(tmp_path / "run", 2)
+    for name in ("lock", "header") if "header" in case else ("lock",):
+        (run / "private" / name).unlink()
+    change(run / "private")
+    status = look_at(run)
+    assert (status.condition, status.trainer, status.forgotten) == (Condition.DAMAGED, None, None)
+    assert reason in status.reason
+
+
 def test_sizes_and_times_are_of_the_files(tmp_path: Path) -> None:
     run = finished(tmp_path / "run")
     files = [path for path in run.rglob("*") if path.is_file()]

@@ -82,3 +82,42 @@ def test_who_looks_does_not_keep_a_trainer_out(tmp_path: Path) -> None:
 def test_a_lock_that_cannot_be_made_is_a_run_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="can't be locked: No such file"):
         RunLock(tmp_path / "missing" / "lock")
+
+
+@pytest.mark.parametrize("target", [".", "..", "beside"])
+def test_a_lock_behind_a_link_is_not_taken(tmp_path: Path, target: str) -> None:
+    (tmp_path / "run" / "beside").mkdir(parents=True)
+    (tmp_path / "run" / "private").symlink_to(target)
+    before = sorted(tmp_path.rglob("*"))
+    for use in (RunLock, holder):
+        with pytest.raises(RunError, match="private is a link or no folder"):
+            use(tmp_path / "run" / "private" / "lock")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_no_trainer_locks_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    os.mkfifo(path)
+    for use in (RunLock, holder):  # neither waits for the pipe's other end
+        with pytest.raises(RunError, match="not what a trainer locks"):
+            use(path)
+    path.unlink()
+    (tmp_path / "thesis.txt").write_text("ten years of work, and more of it")
+    os.link(tmp_path / "thesis.txt", path)
+    for use in (RunLock, holder):
+        with pytest.raises(RunError, match="not what a trainer locks"):
+            use(path)
+    assert path.read_text() == "ten years of work, and more of it"
+
+
+def test_a_refused_lock_leaves_nothing_open(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    before = os.listdir("/dev/fd")
+    with pytest.raises(RunError, match="not what a trainer locks"):
+        RunLock(tmp_path / "lock")
+    (tmp_path / "lock").unlink()
+    with RunLock(tmp_path / "lock") as lock:
+        assert os.path.samestat(os.fstat(lock.folder), os.stat(tmp_path))
+        with pytest.raises(RunError, match="another trainer"):
+            RunLock(tmp_path / "lock")
+    assert os.listdir("/dev/fd") == before

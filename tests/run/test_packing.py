@@ -42,6 +42,16 @@ def packed(run: Path, out: Path, files: Files | None = None) -> Packed:
     return pack(run, out, files or Files(lambda _: None), quiet)
 
 
+def test_a_linked_private_folder_is_not_locked(run: Path, tmp_path: Path) -> None:
+    shutil.rmtree(run / "private")
+    (run / "private").symlink_to(".")
+    (run / "lock").write_text("not ours")
+    with pytest.raises(RunError, match="private is a link or no folder"):
+        packed(run, tmp_path / "b.tar")
+    assert (run / "lock").read_text() == "not ours"
+    assert not (tmp_path / "b.tar").exists()
+
+
 PUBLIC = [
     *ARTEFACTS,
     "log/checkpoint",

@@ -202,11 +202,11 @@ class TracedFiles(Files):
     def truncate(self, path: Path, size: int) -> None:
         self._act("truncate", path, b"", lambda: Files.truncate(self, path, size))
 
-    def remove(self, path: Path) -> None:
-        self._act("remove", path, b"", lambda: Files.remove(self, path))
+    def remove(self, path: Path, parent: int | None = None) -> None:
+        self._act("remove", path, b"", lambda: Files.remove(self, path, parent))
 
-    def remove_folder(self, path: Path) -> None:
-        self._act("remove_folder", path, b"", lambda: Files.remove_folder(self, path))
+    def remove_folder(self, path: Path, parent: int | None = None) -> None:
+        self._act("remove_folder", path, b"", lambda: Files.remove_folder(self, path, parent))
 
     def _act(self, method: str, path: Path, data: bytes, write: Callable[[], None]) -> None:
         key = f"{method} {path.relative_to(self._root)}"

@@ -1,6 +1,9 @@
 """Tables: what is read from one, and that a bad one is refused by row and column."""
 
 import csv
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +55,8 @@ def test_another_column_can_hold_the_classes(table: Table) -> None:
         (["10", "9", "-1"], ("-1", "9", "10")),
         (["10", "9", "b"], ("10", "9", "b")),
         (["0.0", "1.0", "1.0"], ("0.0", "1.0")),
+        (["0", "-0", "2"], ("-0", "0", "2")),
+        (["00", "0", "-1"], ("-1", "0", "00")),
         (["Zürich", "Aarau", "a"], ("Aarau", "Zürich", "a")),
     ],
 )
@@ -173,3 +178,23 @@ def test_what_python_writes_is_read_back(rows: list[tuple[float, int, str]]) -> 
 
 def test_published_name_has_no_folder() -> None:
     assert str(CsvFile("/home/me/houses.csv", "sold")) == "csv:houses.csv"
+
+
+def test_numbers_of_classes_do_not_hang_on_how_texts_are_hashed(table: Table) -> None:
+    """Two labels of one value were numbered in the order of a set."""
+    source = table("x,c\n" + "".join(f"{i},{('0', '-0')[i % 2]}\n" for i in range(12)))
+    script = (
+        "import sys; from zk_autograd.workload import csv_file; from zk_autograd.workload.names import CsvFile; "
+        "print(csv_file.read(CsvFile(sys.argv[1])).names)"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", script, source.path],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "1234"
+    }
+    assert told == {"('-0', '0')\n"}

@@ -131,7 +131,8 @@ def _explain(arguments: argparse.Namespace, output: Output) -> int:
     _selected([arguments.name], shape.names())
     if arguments.witness is None:
         text, digest = shape.description(arguments.name), shape.circuit_digest(arguments.name).hex()
-        output.line(text.removesuffix("\n"))
+        for line in text.removesuffix("\n").split("\n"):
+            output.line(line)
         output.line(f"digest {digest}")
         output.result({"circuit": arguments.name, "digest": digest, "description": text})
         return 0

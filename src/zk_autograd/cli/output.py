@@ -54,9 +54,9 @@ class Output:
         self._err = sys.stderr if err is None else err
 
     def line(self, text: str = "") -> None:
-        """A line of the result."""
+        """A line of the result: one, whatever a name in it holds."""
         if not self._json:
-            _print(self._out, text)
+            _print(self._out, _one_line(text))
 
     def text(self, text: str, styles: Mapping[str, str]) -> None:
         """A text of several lines, on a terminal with the matches of regular expressions in rich styles."""
@@ -86,7 +86,7 @@ class Output:
 
     def note(self, text: str) -> None:
         """A word to whoever watches; it is no part of the result."""
-        _print(self._err, text)
+        _print(self._err, _one_line(text))
 
     def error(self, error: ZkError) -> None:
         """A sentence that says what was wrong; with --json also as the command's result."""

@@ -72,7 +72,7 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
                 f"{run.head.root.hex()[:8]}...@{run.head.size}" if run.head else "-",
                 _sized(run.public_bytes + run.private_bytes),
                 run.secrets.value,
-                _at(run.changed),
+                at(run.changed),
             )
         )
     for line in _table(rows) if runs else [f"no runs in {folder}"]:
@@ -107,7 +107,7 @@ def _status(arguments: argparse.Namespace, output: Output) -> int:
         Secrets.FORGOTTEN: f"was forgotten on {run.forgotten}",
         Secrets.ABSENT: "none: a copy without its private folder",
     }
-    lines += [("evidence", _sized(run.public_bytes)), ("private", private[run.secrets]), ("changed", _at(run.changed))]
+    lines += [("evidence", _sized(run.public_bytes)), ("private", private[run.secrets]), ("changed", at(run.changed))]
     if run.trainer:
         lines.append(("in use", f"by process {run.trainer}"))
     resumable = run.condition is Condition.UNFINISHED and run.secrets is Secrets.KEPT and run.trainer is None
@@ -219,12 +219,12 @@ def _cache(arguments: argparse.Namespace, output: Output) -> int:
         shown = [holding for holding in found if arguments.srs or holding.kind is not Kind.SRS]
         with output.progress() as advance:
             clear(shown, advance)
-    rows = [(h.kind.value, h.name, _sized(h.bytes), _at(h.changed)) for h in shown]
+    rows = [(h.kind.value, h.name, _sized(h.bytes), at(h.changed)) for h in shown]
     for line in _table([("kind", "name", "size", "last change"), *rows]) if rows else []:
         output.line(line)
     total = sum(holding.bytes for holding in shown)
     output.line(f"{cache.folder}: {_sized(total)}{' deleted' if arguments.action == 'clear' else ''}")
-    listed = [{"kind": h.kind.value, "name": h.name, "bytes": h.bytes, "changed": _at(h.changed)} for h in shown]
+    listed = [{"kind": h.kind.value, "name": h.name, "bytes": h.bytes, "changed": at(h.changed)} for h in shown]
     output.result(
         {"folder": str(cache.folder), "deleted": arguments.action == "clear", "bytes": total, "holdings": listed}
     )
@@ -249,7 +249,7 @@ def _to_json(run: "RunStatus") -> dict[str, Any]:
         "forgotten": run.forgotten,
         "public_bytes": run.public_bytes,
         "private_bytes": run.private_bytes,
-        "changed": _at(run.changed),
+        "changed": at(run.changed),
         "trainer": run.trainer,
     }
 
@@ -269,8 +269,12 @@ def _sized(size: int) -> str:
     return f"{value:.3g} {unit}"
 
 
-def _at(seconds: float) -> str:
-    return time.strftime(_TIME, time.gmtime(seconds))
+def at(seconds: float) -> str:
+    """As ISO 8601 in UTC; "-" for what no calendar has: a copy's times are whoever made it's."""
+    try:
+        return time.strftime(_TIME, time.gmtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        return "-"
 
 
 _COMMANDS = {"list": _list, "status": _status, "bundle": _bundle, "forget": _forget, "cache": _cache}

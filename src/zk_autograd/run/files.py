@@ -96,17 +96,26 @@ class Files:
             os.ftruncate(fd, size)
             self._fsync(fd)
 
-    def remove(self, path: Path) -> None:
-        """No file of this name any more."""
+    def remove(self, path: Path, parent: int | None = None) -> None:
+        """No file of this name any more. `parent` is the descriptor of its folder, where the path to that mustn't be followed again."""
         with _explained("removed", path):
-            path.unlink()
-            self._sync_folder(path.parent)
+            os.unlink(path if parent is None else path.name, dir_fd=parent)
+            self._sync_parent(path, parent)
 
-    def remove_folder(self, path: Path) -> None:
-        """No folder of this name any more, nor anything that was in it. Links are removed, not followed. After an error, some may be left."""
+    def remove_folder(self, path: Path, parent: int | None = None) -> None:
+        """No folder of this name any more, nor anything that was in it. Links are removed, not followed. After an error, some may be left.
+
+        `parent` as for `remove`.
+        """
         with _explained("removed", path):
-            shutil.rmtree(path)
+            shutil.rmtree(path if parent is None else path.name, dir_fd=parent)
+            self._sync_parent(path, parent)
+
+    def _sync_parent(self, path: Path, parent: int | None) -> None:
+        if parent is None:
             self._sync_folder(path.parent)
+        else:
+            self._fsync(parent)
 
     def _sync_folder(self, path: Path) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -125,6 +134,16 @@ def exists(path: Path) -> bool:
     except OSError as error:
         raise _refused("looked at", path, error) from error
     return True
+
+
+def is_own_folder(path: Path) -> bool:
+    """Whether `path` is a folder, and no link to one. RunError if the system doesn't tell."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _refused("looked at", path, error) from error
 
 
 def names_in(folder: Path) -> list[str]:

@@ -5,18 +5,24 @@ with it, prove another step, open one of its commitments (to publish its weights
 
 The marker is written first, and the lock is held. So a crash leaves a run that says it was forgotten, and forgetting it again deletes
 the rest. Files are unlinked, not overwritten: what a disk or a snapshot keeps of them is out of reach here.
+
+A folder `private` that is a link is refused, and what is deleted lies in the folder that the lock was taken in: whoever gave us the run
+chose its links, not what they lead to.
 """
 
+import os
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from zk_autograd.core.errors import RunError, UsageError
-from zk_autograd.run.files import Files, exists
+from zk_autograd.run.files import Files, exists, is_own_folder
 from zk_autograd.run.inventory import Condition, Secrets, kept_names, look_at
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lock import RunLock
-from zk_autograd.run.marker import mark_forgotten
+from zk_autograd.run.marker import forgotten_on, mark_forgotten
 
 Advance = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -33,11 +39,18 @@ class Forgetting:
 
 
 def plan(path: Path) -> Forgetting:
-    """What `forget` would do. UsageError if there is no run with a private folder at `path`."""
+    """What `forget` would do. UsageError if there is no run with a private folder at `path`, RunError if that is a link, or says what
+    no marker does."""
+    layout = Layout(path)
+    if exists(layout.private) and not is_own_folder(layout.private):
+        raise RunError(
+            f"{layout.private} is a link or no folder: what it leads to may be another's, and is left alone; remove it yourself"
+        )
+    forgotten_on(layout)  # raises
     status = look_at(path)
     if status.secrets is Secrets.ABSENT:
         raise UsageError(f"{path} has no private folder: there is nothing to forget")
-    return Forgetting(status.condition, status.private_bytes, status.forgotten, bool(kept_names(Layout(path))))
+    return Forgetting(status.condition, status.private_bytes, status.forgotten, bool(kept_names(layout)))
 
 
 def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Advance) -> Forgetting:
@@ -47,9 +60,9 @@ def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Adv
     `unfinished` doesn't say that it may be ended so: it can't be resumed then.
     """
     layout = Layout(path)
-    if not exists(layout.private):
+    if not is_own_folder(layout.private):
         return plan(path)  # raises
-    with RunLock(layout.lock):
+    with RunLock(layout.lock) as lock:
         found = plan(path)
         if found.begun is None:
             if found.condition is not Condition.FINISHED and not unfinished:
@@ -61,9 +74,13 @@ def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Adv
         names = kept_names(layout)
         for i, name in enumerate(names):
             entry = layout.private / name
-            if entry.is_dir() and not entry.is_symlink():
-                files.remove_folder(entry)
-            else:
-                files.remove(entry)
+            remove = files.remove_folder if _is_folder(name, lock.folder) else files.remove
+            remove(entry, lock.folder)
             advance("forget", i + 1, len(names))
         return found
+
+
+def _is_folder(name: str, parent: int) -> bool:
+    with suppress(OSError):  # whoever deletes it is told
+        return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    return False

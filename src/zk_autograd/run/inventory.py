@@ -17,7 +17,7 @@ from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Header, Log, header_digest
 from zk_autograd.core.text import counted
-from zk_autograd.run.files import Files, exists, names_in
+from zk_autograd.run.files import Files, exists, is_own_folder, names_in
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import CHECKPOINT, LOG, PRIVATE, RECORDS, Layout
 from zk_autograd.run.lock import holder
@@ -90,19 +90,24 @@ def look_at(path: Path) -> RunStatus:
     if not is_run(path):
         raise UsageError(f"there is no run at {path}: name a folder that a training made")
     layout = Layout(path)
-    trainer = holder(layout.lock)
-    forgotten = forgotten_on(layout)
-    secrets = Secrets.FORGOTTEN if forgotten is not None else Secrets.KEPT if exists(layout.private) else Secrets.ABSENT
     public, private, changed = _measured(path)
     found = _Found()
+    trainer = forgotten = None
+    secrets = Secrets.KEPT if is_own_folder(layout.private) else Secrets.ABSENT
     try:
+        if secrets is Secrets.KEPT:
+            trainer = holder(layout.lock)
+            if (forgotten := forgotten_on(layout)) is not None:
+                secrets = Secrets.FORGOTTEN
+        elif exists(layout.private):
+            raise RunError(f"{layout.private} is a link or no folder, and nothing is read behind it")
         _read_log(layout, found)
         if secrets is Secrets.KEPT:
             _read_journal(layout, found)
         elif found.log is None:
             raise RunError("it has no records")
         reason = ""
-    except (VerificationError, RunError) as error:
+    except (VerificationError, RunError, UsageError) as error:
         reason = str(error)
     finished = found.log is not None and found.log.close is not None and not found.unsigned
     condition = Condition.DAMAGED if reason else Condition.FINISHED if finished else Condition.UNFINISHED
@@ -211,7 +216,7 @@ def _measured(path: Path) -> tuple[int, int, float]:
         for name in names:
             try:
                 status = os.lstat(os.path.join(folder, name))
-            except FileNotFoundError:  # a trainer is at work
+            except OSError:  # a trainer is at work, or it is another's
                 continue
             sizes[private] += status.st_size
             changed = max(changed, status.st_mtime)

@@ -2,10 +2,15 @@
 
 The system releases it when its holder dies, however it dies. A forked child (a data loader's worker, say) would inherit it and hold
 it beyond its parent's death: it is closed in the child, which doesn't release the parent's.
+
+Its folder, the run's private one, is no link, nor is the lock: what those lead to would be another's, and whoever holds the lock writes
+and deletes there. Neither is anything opened that could make its opener wait (a pipe).
 """
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,19 +21,26 @@ from zk_autograd.core.errors import RunError
 from zk_autograd.run.files import PRIVATE_FILE, advice_for
 
 _LOOK_SECONDS = 0.05
+_MAX_BYTES = 32
+"""A lock holds the number of a process: a larger file is none."""
 
 
 class RunLock:
     """The lock, held from its making on."""
 
     def __init__(self, path: Path) -> None:
-        """Takes the lock of `path`, which is made if missing. RunError if another holds it."""
+        """Takes the lock of `path`, which is made if missing. RunError if another holds it, or it lies behind a link."""
+        self._folder = self._fd = -1
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
+            self._folder = _opened_folder(path.parent)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            self._fd = os.open(path.name, flags, PRIVATE_FILE, dir_fd=self._folder)
         except OSError as error:
+            self.release()
             advice = advice_for(error, "make it writable")
             raise RunError(f"{path} can't be locked: {error.strerror}; {advice}") from error
         try:
+            _require_lock(self._fd, path)
             self._take()
             os.ftruncate(self._fd, 0)
             os.write(self._fd, f"{os.getpid()}\n".encode())
@@ -42,7 +54,15 @@ class RunLock:
             self.release()
             advice = advice_for(error, "is it on a file system with locks?")
             raise RunError(f"{path} can't be locked: {error.strerror}; {advice}") from error
+        except BaseException:
+            self.release()
+            raise
         _held.add(self)
+
+    @property
+    def folder(self) -> int:
+        """The descriptor of the lock's folder: that one, whatever its path leads to by now. Valid while the lock is held."""
+        return self._folder
 
     def __enter__(self) -> Self:
         return self
@@ -63,9 +83,11 @@ class RunLock:
 
     def release(self) -> None:
         """Gives the lock back. Does nothing the second time."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        opened = (self._fd, self._folder)
+        self._fd = self._folder = -1
+        for fd in opened:
+            if fd >= 0:
+                os.close(fd)
 
 
 def holder(path: Path) -> str | None:
@@ -74,12 +96,17 @@ def holder(path: Path) -> str | None:
     It takes the lock for a moment, shared with others who look: the reason why RunLock tries for a moment.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        folder = _opened_folder(path.parent)
+        try:
+            fd = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        finally:
+            os.close(folder)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RunError(f"{path} can't be looked at: {error.strerror}; make it readable") from error
     try:
+        _require_lock(fd, path)
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _written(fd)
@@ -88,6 +115,24 @@ def holder(path: Path) -> str | None:
     finally:
         os.close(fd)
     return None
+
+
+def _opened_folder(path: Path) -> int:
+    """The descriptor of the lock's folder. RunError if it is a link, or no folder; OSError for whatever else is wrong with it."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise
+        raise RunError(
+            f"{path} is a link or no folder, and nothing is touched behind it: put the run's own folder there"
+        ) from error
+
+
+def _require_lock(fd: int, path: Path) -> None:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
+        raise RunError(f"{path} is not what a trainer locks: look at it, and remove it")
 
 
 def _written(fd: int) -> str:

@@ -29,7 +29,9 @@ _BOUND = 1e100
 """Beyond it, squares would leave the range of a float64."""
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+"""One text for each value: "-0" beside "0" would leave the order of the two to chance."""
+
 _SHOWN = 40
 
 
