@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +32,7 @@ TABLE = "\n".join(["a,b,kind", *(f"{i % 7},{i * i % 5},{'x' if i % 3 else 'y'}" 
 Reproduce = Callable[..., tuple[int, dict[str, Any]]]
 
 
-def _trained(folder: Path, *flags: str) -> Path:
+def trained(folder: Path, *flags: str) -> Path:
     """A run of a user with a key, in `folder`."""
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
@@ -45,19 +46,19 @@ def _trained(folder: Path, *flags: str) -> Path:
 @pytest.fixture(scope="module")
 def hashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A published run without proofs."""
-    return _trained(tmp_path_factory.mktemp("hashed") / "home", "--prover", "none")
+    return trained(tmp_path_factory.mktemp("hashed") / "home", "--prover", "none")
 
 
 @pytest.fixture(scope="module")
 def proved(tmp_path_factory: pytest.TempPathFactory, native_prover: None) -> Path:
     """A published run with native proofs."""
-    return _trained(tmp_path_factory.mktemp("proved") / "home", "--prover", "native")
+    return trained(tmp_path_factory.mktemp("proved") / "home", "--prover", "native")
 
 
 @pytest.fixture(scope="module")
 def withheld(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run without proofs whose weights are not published."""
-    return _trained(tmp_path_factory.mktemp("withheld") / "home", "--prover", "none", "--no-publish")
+    return trained(tmp_path_factory.mktemp("withheld") / "home", "--prover", "none", "--no-publish")
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_the_trainer_gets_FULL(hashed: Path, reproduce: Reproduce) -> None:
     status, result = reproduce(hashed)
     assert (status, result["verdict"], result["exit_status"], result["differences"]) == (0, "FULL", 0, [])
     names = [check["name"] for check in result["checks"]]
-    assert names == ["evidence", "log", "environment", "hashes", "config", "data", "weights"]
+    assert names == ["evidence", "log", "environment", "hashes", "config", "data", "weights", "records"]
     assert finding(result, "weights") == "3 steps trained again: bit for bit the published integers"
     assert finding(result, "hashes") == "as recorded: config, data, environment, reproducibility, weights"
 
@@ -170,7 +171,10 @@ def test_another_environment_is_PARTIAL_and_named(
 def test_a_stranger_gets_PARTIAL_from_what_is_public(copied: Path, reproduce: Reproduce) -> None:
     status, result = reproduce(public(copied))
     assert (status, result["verdict"]) == (3, "PARTIAL")
-    assert result["differences"] == ["data: their salted root takes the trainer's secret, and was not recomputed"]
+    assert result["differences"] == [
+        "data: their salted root takes the trainer's secret, and was not recomputed",
+        "batches and states: their commitments take the trainer's salts, and were not recomputed",
+    ]
 
 
 def test_a_bundle_is_judged_as_the_run(copied: Path, tmp_path: Path, reproduce: Reproduce) -> None:
@@ -262,7 +266,7 @@ def test_altered_salts_of_withheld_weights_are_a_MISMATCH(withheld: Path, tmp_pa
 def test_a_table_is_read_where_it_is_now(tmp_path: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     (tmp_path / "table.csv").write_text(TABLE)
-    run = _trained(home, "--data", f"csv:{tmp_path / 'table.csv'}", "--prover", "none")
+    run = trained(home, "--data", f"csv:{tmp_path / 'table.csv'}", "--prover", "none")
     assert reproduce(run)[1]["verdict"] == "FULL"
     assert str(tmp_path).encode() not in b"".join(path.read_bytes() for path in _files(run))
     (tmp_path / "table.csv").rename(tmp_path / "moved.csv")
@@ -293,14 +297,40 @@ def test_code_that_a_strangers_run_names_is_not_run(
     source = tmp_path / "reproduced_net.py"
     source.write_text("from torch import nn\n\n\ndef make(columns, classes):\n    return nn.Linear(columns, classes)\n")
     monkeypatch.syspath_prepend(tmp_path)
-    run = _trained(tmp_path / "home", "--model", "reproduced_net:make", "--prover", "none")
+    run = trained(tmp_path / "home", "--model", "reproduced_net:make", "--prover", "none")
     assert reproduce(run)[1]["verdict"] == "FULL"
     source.write_text(source.read_text() + "# another line\n")
     status, result = reproduce(run)
-    assert (status, result["differences"]) == (3, ["the code of the model reproduced_net:make"])
+    assert (status, result["verdict"], result["differences"]) == (4, "CONFIG ONLY", [])
+    assert f"{source} is not the code of the run (expected " in finding(result, "weights")
     status, result = reproduce(public(run))
     assert (status, result["verdict"]) == (4, "CONFIG ONLY")
     assert "is code of the trainer's, and is not run" in finding(result, "weights")
+
+
+def test_code_in_the_runs_own_folder_is_not_run(
+    tmp_path: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a stranger may ship it, private folder and all, to whoever starts the command there."""
+    source = "from torch import nn\n\n\ndef make(columns, classes):\n    return nn.Linear(columns, classes)\n"
+    home = tmp_path / "home"
+    with monkeypatch.context() as patch:
+        (tmp_path / "code").mkdir()
+        (tmp_path / "code/shipped_net.py").write_text(source)
+        patch.syspath_prepend(tmp_path / "code")
+        run = trained(home, "--model", "shipped_net:make", "--prover", "none")
+    del sys.modules["shipped_net"]
+    (run / "shipped_net.py").write_text(f"open({str(tmp_path / 'run-by-chance')!r}, 'w')\n" + source)
+    places = list(sys.path)
+    monkeypatch.chdir(run)
+    status, result = reproduce(Path("."))
+    assert (status, result["verdict"]) == (4, "CONFIG ONLY")
+    assert "which is in the run's own folder: start from another one" in finding(result, "weights")
+    (run / "shipped_net.py").write_text(source)  # nor the very code of the run
+    assert reproduce(Path("."))[1]["verdict"] == "CONFIG ONLY"
+    assert not (tmp_path / "run-by-chance").exists()
+    assert "shipped_net" not in sys.modules
+    assert sys.path == places
 
 
 def test_what_can_not_be_judged_is_refused_with_a_sentence(

@@ -127,3 +127,18 @@ def test_rates_are_those_of_the_record_or_of_the_header(header: Header) -> None:
     assert rates(replace(header, schedule="constant"), 5, ()) == base
     assert rates(falling, 1, ()) == base
     assert rates(falling, 3, ()) == tuple(repr(float(lr) / 2) for lr in base)
+
+
+def test_a_segment_that_was_proved_before_its_last_line_leaves_no_step_twice(header: Header) -> None:
+    """Another thread writes of segments."""
+    log = whole(header)
+    early = [*log[:3], log[4], log[3], *log[5:]]
+    assert [early[i]["event"] for i in (3, 4)] == ["proved", "step"]
+    assert mended(early, STEPS, SEGMENTS) == log
+
+
+def test_steps_that_were_lost_before_a_resumption_come_back_before_it(header: Header) -> None:
+    log = [*whole(header)[:7], resumed(5, []), *whole(header)[7:]]
+    assert [event["event"] for event in log[6:9]] == ["step", "resumed", "step"]
+    again = mended([event for event in log if event.get("step") != 5], STEPS, SEGMENTS)
+    assert [{**event, "seconds": ""} for event in again] == [{**event, "seconds": ""} for event in log]

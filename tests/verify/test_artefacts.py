@@ -179,8 +179,8 @@ def test_10_weights_hash_of_weights_that_are_not_published_fails(tmp_path: Path)
     refused(judged(run, contents, tmp_path / "run"), 10, "another hash weights than the run", CLOSE)
 
 
-@pytest.mark.parametrize("left_out", ["environment.json", "hashes.json"])
-def test_10_a_close_record_that_leaves_out_what_the_hashes_need_fails(left_out: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left_out", ["environment.json", "hashes.json", "train_log.jsonl"])
+def test_10_a_close_record_that_leaves_out_one_of_the_trainers_files_fails(left_out: str, tmp_path: Path) -> None:
     run = honest()
     contents = {n: d for n, d in contents_of(run).items() if n != left_out}
     name(run, contents)

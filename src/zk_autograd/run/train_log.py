@@ -16,8 +16,9 @@ from fractions import Fraction
 from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.records import Header, Segment
+from zk_autograd.core.records import Header, Log, Segment
 from zk_autograd.core.schedules import parse as parse_schedule
+from zk_autograd.run.layout import TRAIN_LOG
 
 MAX_BYTES = 4 * 2**30
 MAX_LINE = 2**20
@@ -87,6 +88,11 @@ def mended(
     What `old` has of them stays where it is, with its seconds; what it lacks comes in front of the next later thing, and what can't be
     is left out: other steps, a line twice, and the close of a run that goes on.
     """
+    taken: dict[int, Mapping[str, Json]] = {}  # the steps of `old` with their seconds
+    for event in old:
+        number = event.get("step")
+        if event["event"] == "step" and isinstance(number, int) and _timeless(event) == steps.get(number):
+            taken.setdefault(number, event)
     log: list[Mapping[str, Json]] = []
     done: set[tuple[object, object]] = set()
     left = iter(sorted(steps))
@@ -94,36 +100,84 @@ def mended(
 
     def up_to(number: int) -> None:
         nonlocal waiting
-        while waiting is not None and waiting < number:
-            if ("step", waiting) not in done:
-                log.append(steps[waiting])
+        while waiting is not None and waiting <= number:
+            log.append(taken.get(waiting, steps[waiting]))
             waiting = next(left, None)
 
     for event in old:
-        kind, key = event["event"], (event["event"], event.get("step", event.get("segment")))
-        if kind == "close" or (kind in ("begin", "step", "proved") and key in done):
-            continue
+        kind, key = event["event"], (event["event"], event.get("segment"))
         if kind == "step":
             number = event["step"]
-            assert isinstance(number, int)
-            if {**event, "seconds": ""} != {**steps.get(number, {}), "seconds": ""}:
-                continue
-            up_to(number)
+            if isinstance(number, int) and number in taken:
+                up_to(number)
+            continue
+        if kind == "close" or (kind in ("begin", "proved") and key in done):
+            continue
+        if kind == "resumed":
+            assert isinstance(event["steps"], int)
+            up_to(event["steps"])
         elif kind == "proved":
             index = event["segment"]
             assert isinstance(index, int)
             if segments.get(index) != event["last"]:
                 continue
-            up_to(segments[index] + 1)
+            up_to(segments[index])
         done.add(key)
         log.append(event)
     up_to(2**63)
     return [*log, *(proved(i, last, "") for i, last in sorted(segments.items()) if ("proved", i) not in done)]
 
 
+def changes(content: bytes, log: Log) -> list[str]:
+    """What the resumptions in a finished run's log say of their environments.
+
+    VerificationError, which names the line, unless it is what the records tell: it begins, has every step in order, every segment, and
+    closes, each of them once. Only `seconds`, where among the steps a segment was proved, and what a resumption says, are its own.
+    """
+    assert log.close is not None
+    header, done, ended = log.header, 0, False
+    steps = (event for segment in log.segments for event in steps_of(header, segment))
+    unproved = {segment.index: segment.last for segment in log.segments}
+    found: list[str] = []
+    for number, event in enumerate(events(content), 1):
+        kind = event["event"]
+        if ended:
+            right = False
+        elif number == 1 or kind == "begin":
+            right = number == 1 and event == begin(header)
+        elif kind == "step":
+            right = _timeless(event) == next(steps, None)
+            done += 1
+        elif kind == "proved":
+            index = event["segment"]
+            assert isinstance(index, int)
+            right = unproved.pop(index, None) == event["last"]
+        elif kind == "resumed":
+            texts = event["changes"]
+            assert isinstance(texts, list)
+            found += [text for text in texts if isinstance(text, str)]
+            right = event["steps"] == done and all(isinstance(text, str) for text in texts)
+        else:
+            right = (
+                event == close(log.close.last_step, log.close.segments) and done == log.close.last_step and not unproved
+            )
+            ended = True
+        if not right:
+            raise VerificationError(f"line {number} of {TRAIN_LOG}, {kind!r}, is not what the records tell")
+    if not ended:
+        raise VerificationError(f"{TRAIN_LOG} does not tell of the run's end")
+    return found
+
+
 def steps_of(header: Header, segment: Segment) -> Iterator[dict[str, Json]]:
-    """The events of a recorded segment's steps, as far as its record tells them."""
-    for i in range(segment.last - segment.first + 1):
+    """The events of a recorded segment's steps, as far as its record tells them. VerificationError if it leaves any out."""
+    count = segment.last - segment.first + 1
+    if not len(segment.loss) == len(segment.saturated) == count:
+        raise VerificationError(
+            f"the record of segment {segment.index} has {len(segment.loss)} losses and {len(segment.saturated)} counts of saturated "
+            f"elements for {count} steps"
+        )
+    for i in range(count):
         t = segment.first + i
         yield step(t, segment.loss[i], rates(header, t, segment.lr[i] if segment.lr else ()), segment.saturated[i], "")
 
@@ -141,6 +195,10 @@ def rates(header: Header, t: int, recorded: Sequence[str]) -> tuple[str, ...]:
 
 def _text(rate: Fraction) -> str:
     return repr(float(rate))
+
+
+def _timeless(event: Mapping[str, Json]) -> dict[str, Json]:
+    return {**event, "seconds": ""}
 
 
 def _event(text: bytes) -> dict[str, Json] | None:

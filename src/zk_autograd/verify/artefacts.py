@@ -53,10 +53,10 @@ def _check(
                 raise VerificationError(
                     f"{name} is not the one of the close record", expected=digests[name].hex(), found=found.hex()
                 )
-        if ENVIRONMENT not in contents or HASHES not in contents:
+        if not {ENVIRONMENT, TRAIN_LOG, HASHES} <= contents.keys():
             raise VerificationError(
                 "the close record leaves out a file of the trainer's",
-                expected=f"{ENVIRONMENT} and {HASHES}",
+                expected=f"{ENVIRONMENT}, {TRAIN_LOG} and {HASHES}",
                 found=_listed(named),
             )
         hashes = Hashes.of(contents.get(CONFIG), log.header.data, contents[ENVIRONMENT], weights)

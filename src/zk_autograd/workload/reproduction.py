@@ -1,10 +1,11 @@
 """Whether a run's configuration, data and environment give its weights again: hashes first, then the training itself.
 
 A run names its own keys and SRS here, so this says nothing of who made it: that is zk-verify's business. Code that a run names is only
-run if it is the caller's own, which a private folder is taken for.
+run if it is the caller's own, which a private folder is taken for, and only the code that the header has the digest of, from elsewhere
+than the run's folder.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -17,14 +18,12 @@ from zk_autograd.core.errors import (
     RunError,
     UsageError,
     VerificationError,
-    ZkError,
 )
 from zk_autograd.core.formats import IntArray
-from zk_autograd.core.keys import PublicKey
-from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.core.text import counted
 from zk_autograd.optim.proving import backend_of_run
+from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import environment, train_log
 from zk_autograd.run.bundle import BundleReader
 from zk_autograd.run.files import Files, exists
@@ -35,15 +34,13 @@ from zk_autograd.run.marker import forgotten_on
 from zk_autograd.run.reader import RunReader
 from zk_autograd.verify.artefacts import LIMITS
 from zk_autograd.verify.evidence import ProofSystem, RunFiles
-from zk_autograd.verify.policy import Level, Policy
-from zk_autograd.verify.report import Report, Step
-from zk_autograd.verify.verifier import Verifier
-from zk_autograd.workload import config, models, session
+from zk_autograd.verify.report import Status
+from zk_autograd.workload import config, evidence, models, own_code, session
+from zk_autograd.workload.evidence import Progress
 from zk_autograd.workload.names import CsvFile, Factory, data_called
 from zk_autograd.workload.plan import FILE, Plan
+from zk_autograd.workload.repetition import Repetition, check_settings
 from zk_autograd.workload.verdict import Reproduction, Verdict
-
-Progress = Callable[[str, int, int], None]
 
 
 def reproduce(
@@ -79,13 +76,18 @@ class _Inquiry:
     data: str | None
     checks: list[tuple[str, str]] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
+    excuses: list[str] = field(default_factory=list)
+    """Those of the differences that may change a float's last bit."""
 
     def found(self, name: str, text: str) -> None:
         self.checks.append((name, text))
 
     def verdict(self, *, hashes_alone: bool) -> Verdict:
         """VerificationError for whatever is not what the run says."""
-        log = self._evidence()
+        log, proofs = evidence.judged(self.path, self.files, self.systems, self.progress)
+        if log.header.prover.backend != "none" and proofs != Status.PASSED.value:
+            self.differences.append("proofs: they can't be looked at here")
+        self.found("evidence", f"steps 1 to 10 of zk-verify, with the run's own keys: nothing false; proofs: {proofs}")
         contents = {name: self.files.artefact(name, LIMITS[name]) for name in self.files.artefact_names()}
         self._train_log(log, contents[TRAIN_LOG])
         self._environment(contents[ENVIRONMENT])
@@ -93,6 +95,7 @@ class _Inquiry:
         self.found("hashes", f"as recorded: {', '.join(hashes.named())}")
         try:
             plan = self._plan(log, contents.get(CONFIG))
+            plan = self._as_made(log, plan, hashes)
             self._data(log, plan)
             if hashes_alone:
                 raise _Untrainable(
@@ -104,51 +107,18 @@ class _Inquiry:
             return Verdict.CONFIG_ONLY
         return Verdict.PARTIAL if self.differences else Verdict.FULL
 
-    def _evidence(self) -> Log:
-        """The run's records, after the verifier's own steps found nothing wrong with them and all that they name."""
-        policy = Policy(keys=(), srs=frozenset(), require=frozenset({Level.L0}))
-        log: Log | None = None
-        try:
-            log = parse_log(self.files.leaves())
-            keys = tuple(PublicKey.parse(text) for text in log.header.keys)
-            policy = replace(policy, keys=keys, srs=frozenset({log.header.prover.srs_digest} - {b""}))
-        except VerificationError:
-            pass  # the verifier says what and where
-        report = Verifier(policy, self.systems).verify(self.files, self.progress)
-        if report.failure is not None or log is None:
-            raise _of_evidence(report)
-        if log.close is None:
-            raise RunError(
-                f"{self.path} is unfinished, so it has no hashes yet: `zk-train --resume {self.path}` ends it"
-            )
-        if HASHES not in dict(log.close.artefacts):
-            raise RunError(
-                f"{self.path} has no {HASHES}: it was made without, and there is nothing to compare a repetition with"
-            )
-        proofs = report.findings[Step.PROOFS].status.value
-        self.found("evidence", f"steps 1 to 10 of zk-verify, with the run's own keys: nothing false; proofs: {proofs}")
-        return log
-
     def _train_log(self, log: Log, content: bytes) -> None:
-        """Its steps are those of the records. What changed when the run was resumed is a difference."""
-        expected = {
-            t: (loss, saturated)
-            for s in log.segments
-            for t, loss, saturated in zip(range(s.first, s.last + 1), s.loss, s.saturated, strict=False)
-        }
-        steps = {}
-        for event in train_log.events(content):
-            if event["event"] == "step":
-                steps[event["step"]] = (event["loss"], event["saturated"])
-            elif event["event"] == "resumed" and isinstance(changes := event["changes"], list):
-                self.differences += [f"environment when it was resumed: {change}" for change in changes]
-        if steps != expected:
-            raise VerificationError(f"{TRAIN_LOG} tells of other steps than the records")
-        self.found("log", f"{TRAIN_LOG} has the {counted(len(steps), 'step')} of the records")
+        """It tells what the records do. What changed when the run was resumed is a difference."""
+        changes = [f"environment when it was resumed: {change}" for change in train_log.changes(content, log)]
+        self.excuses += changes
+        self.differences += changes
+        steps = counted(sum(s.last - s.first + 1 for s in log.segments), "step")
+        self.found("log", f"{TRAIN_LOG} tells of the {steps} of the records, in order, and of nothing else")
 
     def _environment(self, recorded: bytes) -> None:
         with session.repeatable():
             differing = environment.differences(recorded, environment.current())
+        self.excuses += differing
         self.differences += differing
         self.found("environment", f"differs in {counted(len(differing), 'place')}" if differing else "equal")
 
@@ -182,10 +152,22 @@ class _Inquiry:
             if not isinstance(source, CsvFile):
                 raise UsageError(f"--data is {source}; it must be csv:PATH, where the table of the run is now")
             plan = replace(plan, data=source)
+        return plan
+
+    def _as_made(self, log: Log, plan: Plan, hashes: Hashes) -> Plan:
+        """The plan with the steps that the run has, after a look at what the records say of its other settings."""
         assert log.close is not None
-        if not log.close.last_step:
+        made = log.close.last_step
+        check_settings(plan, log.header, published=hashes.weights is not None)
+        if plan.steps < made:
+            raise VerificationError(
+                f"{CONFIG} has fewer steps than the records", expected=str(made), found=str(plan.steps)
+            )
+        if plan.steps > made:
+            self.differences.append(f"steps: {plan.steps} in {CONFIG}, and the run was closed after {made}")
+        if not made:
             raise _Untrainable("the run has no steps")
-        return replace(plan, steps=log.close.last_step)
+        return replace(plan, steps=made)
 
     def _data(self, log: Log, plan: Plan) -> None:
         """The header's data again, from the rows."""
@@ -211,19 +193,31 @@ class _Inquiry:
 
     def _weights(self, log: Log, plan: Plan, hashes: Hashes) -> None:
         """Trains again, and compares."""
-        salts = None if hashes.weights is not None else self._salts(log)
+        journal, backend = self._journal(log), None
+        salts = None if hashes.weights is not None else self._salts(log, journal)
+        if isinstance(plan.model, Factory):
+            why = own_code.refusal(plan.model, self.path, log.header.model_code)
+            if why is not None:
+                raise _Untrainable(f"the code of its model {plan.model} is not run: {why}")
         try:
             if log.header.model_code != models.code_digest(plan.model):
-                self.differences.append(f"the code of the model {plan.model}")
-            W = session.retrain(plan, lambda step, steps: self.progress("training", step, steps))
+                self.excuses.append(f"the code of the model {plan.model}")
+                self.differences.append(self.excuses[-1])
+            if journal is not None:
+                backend = self._backend(log)
+            repetition = Repetition(log, journal, backend, lenient=bool(self.excuses))
+            W = session.retrain(plan, lambda step, steps: self.progress("training", step, steps), repetition)
         except UsageError as error:
             raise _Untrainable(str(error)) from error
         except (GradientError, RangeError) as error:
             raise VerificationError(f"trained again, it stopped: {error}{self._perhaps()}") from error
-        if len(W) != log.header.size:
-            raise VerificationError(
-                "trained again, the model has another size", expected=str(log.header.size), found=str(len(W))
-            )
+        except VerificationError as error:
+            raise VerificationError(f"{error}{self._perhaps()}") from error
+        finally:
+            if backend is not None:
+                backend.stop()
+        repetition.end()
+        self.differences += repetition.differences
         if salts is None:
             equal, what = weights_hash(W) == hashes.weights, "the published integers"
         else:
@@ -231,22 +225,37 @@ class _Inquiry:
         if not equal:
             raise VerificationError(f"trained again, the weights are not {what}{self._perhaps()}")
         self.found("weights", f"{counted(plan.steps, 'step')} trained again: bit for bit {what}")
+        self.found("records", f"as trained again: {repetition.equal}")
 
     def _perhaps(self) -> str:
-        return f"; not as it was, which may be why: {'; '.join(self.differences)}" if self.differences else ""
+        return f"; not as it was, which may be why: {'; '.join(self.excuses)}" if self.excuses else ""
 
-    def _salts(self, log: Log) -> tuple[bytes, ...]:
-        """Of the last commitments to W, whose weights are not published."""
+    def _journal(self, log: Log) -> Journal | None:
+        """The trainer's private one, whose salts open the records; None if it is not here."""
         layout = Layout(self.path)
         if not exists(layout.header) or forgotten_on(layout) is not None:
+            return None
+        return Journal(layout.segments, log.header, log.header_digest, Files())
+
+    def _salts(self, log: Log, journal: Journal | None) -> tuple[bytes, ...]:
+        """Of the last commitments to W, whose weights are not published."""
+        if journal is None:
             raise _Untrainable(
                 "the weights are not published, and the trainer's private folder, which could tell them, is not here"
             )
-        journal = Journal(layout.segments, log.header, log.header_digest, Files())
         try:
             return journal.start(len(log.segments)).salts.state_in["W"]
         except RunError as error:
             raise VerificationError(str(error)) from error
+
+    def _backend(self, log: Log) -> Backend | None:
+        """What commits as the run did; a difference if there is none."""
+        prover = log.header.prover
+        try:
+            return backend_of_run(prover, prover.backend, None, self.path)
+        except (RunError, UsageError, ProverError) as error:
+            self.differences.append(f"states: their commitments can't be made here: {error}")
+            return None
 
     def _opens(self, log: Log, W: IntArray, salts: tuple[bytes, ...]) -> bool:
         """Whether these weights are what the close record's commitments are to."""
@@ -281,14 +290,3 @@ def _public(plan: Plan) -> Plan:
     if isinstance(data, CsvFile):
         data = replace(data, path=PurePath(data.path).name)
     return replace(plan, key_file="", secret=b"", data=data)
-
-
-_PLACES = {Step.PARSE: "log/", Step.SIGNATURES: "log/checkpoint", Step.LOG: "log/records.jsonl and log/checkpoint"}
-"""What a step of the verifier reads, where its message doesn't name it."""
-
-
-def _of_evidence(report: Report) -> ZkError:
-    assert report.failure is not None
-    step = Step(report.failure.step)
-    place = _PLACES.get(step, "proofs/" if step is Step.PROOFS else "log/records.jsonl" if step < Step.MODEL else "")
-    return VerificationError(f"{place + ': ' if place else ''}{report.failure}")

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.formats import IntArray
-from zk_autograd.core.records import Data
+from zk_autograd.core.records import Data, Header
+from zk_autograd.core.rules import State
 from zk_autograd.optim import ZKOptimizer
-from zk_autograd.optim.header import NO_DATA
+from zk_autograd.optim.note import batch_digest, loss_text
 from zk_autograd.optim.trajectory import CoarseEps
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.events import Listener, ignore
@@ -41,7 +42,32 @@ class Recording:
     listener: Listener = ignore
 
 
-def retrain(plan: Plan, on_step: Callable[[int, int], None]) -> IntArray:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A step that was made again. `header` is that of a run of it, whose `data` have neither root nor seed; `loss`, `saturated` and
+    `batch` are what would be recorded of the step; `state` gives the integers after it."""
+
+    number: int
+    header: Header
+    loss: str
+    saturated: int
+    batch: bytes
+    state: Callable[[], State]
+
+
+class Watch(Protocol):
+    """Who looks at a training that is made again. What it raises ends the training."""
+
+    def begun(self, weights: IntArray) -> None:
+        """Before the first step, with the first W."""
+        ...
+
+    def made(self, step: Made) -> None:
+        """After each step."""
+        ...
+
+
+def retrain(plan: Plan, on_step: Callable[[int, int], None], watch: Watch | None = None) -> IntArray:
     """The final integer weights W, int64 (elements,), of `plan.steps` steps that nothing is recorded of: those of a run of the plan,
     bit for bit. `on_step(step, steps)` is called after each. Of a run that was ended early, give the plan with the steps it made.
 
@@ -49,12 +75,21 @@ def retrain(plan: Plan, on_step: Callable[[int, int], None]) -> IntArray:
     """
     with repeatable():
         loop = loop_of(plan)
-        optimizer = _optimizer(plan, loop, NO_DATA, None)
+        rows = Data(b"", len(loop.data.train), data.SAMPLER, plan.batch_size, b"")
+        optimizer = _optimizer(plan, loop, rows, None)
+        before = 0
 
         def done(step: int, loss: float) -> bool:
+            nonlocal before
             on_step(step, plan.steps)
+            if watch is not None and optimizer.header is not None:
+                batch = batch_digest(loop.sampler.batch(step))
+                saturated, before = optimizer.saturated - before, optimizer.saturated
+                watch.made(Made(step, optimizer.header, loss_text(loss), saturated, batch, lambda: optimizer.integers))
             return True
 
+        if watch is not None:
+            watch.begun(optimizer.integers["W"])
         loop.run(optimizer, 1, plan.steps, done)
         return optimizer.integers["W"]
 

@@ -1,0 +1,52 @@
+"""The verifier's own steps over a run that names its own keys, before anything is trained again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from zk_autograd.core.errors import RunError, VerificationError, ZkError
+from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.records import Log
+from zk_autograd.run.layout import HASHES
+from zk_autograd.verify.evidence import ProofSystem, RunFiles
+from zk_autograd.verify.policy import Level, Policy
+from zk_autograd.verify.report import Report, Step
+from zk_autograd.verify.verifier import Verifier
+
+Progress = Callable[[str, int, int], None]
+
+
+def judged(path: Path, files: RunFiles, systems: Mapping[str, ProofSystem], progress: Progress) -> tuple[Log, str]:
+    """The records of the finished run at `path`, and what became of its proofs, after the verifier found nothing wrong with them and all
+    that they name. VerificationError if it did; RunError for a run that is unfinished, or has no hashes."""
+    policy = Policy(keys=(), srs=frozenset(), require=frozenset({Level.L0}))
+    log: Log | None = None
+    try:
+        log = parse_log(files.leaves())
+        keys = tuple(PublicKey.parse(text) for text in log.header.keys)
+        policy = replace(policy, keys=keys, srs=frozenset({log.header.prover.srs_digest} - {b""}))
+    except VerificationError:
+        pass  # the verifier says what and where
+    report = Verifier(policy, systems).verify(files, progress)
+    if report.failure is not None or log is None:
+        raise _of_evidence(report)
+    if log.close is None:
+        raise RunError(f"{path} is unfinished, so it has no hashes yet: `zk-train --resume {path}` ends it")
+    if HASHES not in dict(log.close.artefacts):
+        raise RunError(
+            f"{path} has no {HASHES}: it was made without, and there is nothing to compare a repetition with"
+        )
+    proofs = report.findings[Step.PROOFS].status.value
+    return log, proofs
+
+
+_PLACES = {Step.PARSE: "log/", Step.SIGNATURES: "log/checkpoint", Step.LOG: "log/records.jsonl and log/checkpoint"}
+"""What a step of the verifier reads, where its message doesn't name it."""
+
+
+def _of_evidence(report: Report) -> ZkError:
+    assert report.failure is not None
+    step = Step(report.failure.step)
+    place = _PLACES.get(step, "proofs/" if step is Step.PROOFS else "log/records.jsonl" if step < Step.MODEL else "")
+    return VerificationError(f"{place + ': ' if place else ''}{report.failure}")
