@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from zk_autograd.core.errors import UsageError
 from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 
 pytestmark = pytest.mark.torch
@@ -60,3 +61,43 @@ def test_unproved_tensors_of_any_type_have_a_digest_of_their_values() -> None:
     assert listed["empty"].digest == sha256(b"").digest()
     assert (listed["mine"].kind, listed["other"].kind, listed["flag"].kind) == ("frozen", "frozen", "buffer")
     assert listed["complex"].dtype == "complex64"
+
+
+def test_unproved_tensors_of_any_memory_have_a_digest_of_their_values() -> None:
+    model = torch.nn.Module()
+    for name, buffer in (
+        ("expanded", torch.ones(1).expand(3)),
+        ("one", torch.arange(4.0)[1::2][:1]),
+        ("conjugate", torch.tensor([1 + 2j]).conj()),
+        ("imaginary", torch.tensor([1 + 2j]).conj().imag),
+    ):
+        model.register_buffer(name, buffer)
+    digests = [u.digest for u in unproved_tensors(model, [], [])]
+    values = ([1, 1, 1], [1], [1, -2], [-2])
+    assert digests == [sha256(np.array(v, "<f4").tobytes()).digest() for v in values]
+
+
+def test_unproved_tensor_that_a_step_would_move_is_refused() -> None:
+    memory = torch.zeros(8)
+    trained = torch.nn.Parameter(memory[2:6])
+    around = [torch.nn.Parameter(torch.ones(100)) for _ in range(20)]
+    for beside in (memory[:2], memory[6:], memory[3:3], torch.zeros(4)):
+        model = torch.nn.Module()
+        model.register_buffer("beside", beside)
+        assert len(unproved_tensors(model, [trained], [])) == 1
+    for view in (memory[2:6], memory[:3], memory[5:], memory, memory[3:4], memory[5:6].expand(3)):
+        model = torch.nn.Module()
+        model.register_buffer("view", view)
+        with pytest.raises(UsageError, match="the buffer view shares memory with a trained parameter: clone it"):
+            unproved_tensors(model, [*around, trained], [])
+        frozen = torch.nn.Parameter(view, requires_grad=False)
+        with pytest.raises(UsageError, match="the frozen parameter mine shares memory with a trained parameter"):
+            unproved_tensors(None, [trained], [("mine", frozen)])
+
+
+@pytest.mark.parametrize("buffer", [torch.eye(2).to_sparse(), torch.zeros(2, device="meta")], ids=["sparse", "meta"])
+def test_unproved_tensor_without_dense_values_is_refused(buffer: torch.Tensor) -> None:
+    model = torch.nn.Module()
+    model.register_buffer("odd", buffer)
+    with pytest.raises(UsageError, match=r"the buffer odd holds no dense values \(layout"):
+        unproved_tensors(model, [], [])

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from tests.workload.test_plan import PLAN
@@ -20,6 +21,51 @@ from zk_autograd.workload.session import Recording, Session, repeatable
 def net(columns: int, classes: int) -> nn.Module:
     """A small classifier."""
     return nn.Sequential(nn.Linear(columns, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, classes))
+
+
+class Averaging(nn.Module):
+    """A classifier of what its inputs differ by from their moving average, which is a frozen parameter, and from a layer's, which the
+    plan freezes: a forward pass moves both."""
+
+    def __init__(self, columns: int, classes: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(columns, classes)
+        self.mean = nn.Parameter(torch.zeros(columns), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(columns))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.mean.data.mul_(0.9).add_(features.mean(0), alpha=0.1)
+            self.scale.data.mul_(1.01)
+        logits: torch.Tensor = self.out((features - self.mean) * self.scale)
+        return logits
+
+
+class Late(nn.Module):
+    """Counts in a buffer that its first step makes."""
+
+    def __init__(self, columns: int, classes: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(columns, classes)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if self.training and not hasattr(self, "count"):
+            self.register_buffer("count", torch.zeros(()))
+        logits: torch.Tensor = self.out(features)
+        return logits
+
+
+class Shared(nn.Module):
+    """Keeps a view of its weights as a buffer."""
+
+    def __init__(self, columns: int, classes: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(columns, classes)
+        self.register_buffer("last", self.out.weight.data[1:])
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.out(features)
+        return logits
 
 
 NOISY = replace(

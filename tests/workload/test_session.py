@@ -13,13 +13,13 @@ import torch
 
 from tests.workload.noisy_net import NOISY
 from tests.workload.test_plan import PLAN
-from zk_autograd.core.errors import RunError
+from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Header
 from zk_autograd.optim import keyfile
 from zk_autograd.workload import models
-from zk_autograd.workload.names import DataName, ModelName
+from zk_autograd.workload.names import DataName, Factory, ModelName
 from zk_autograd.workload.plan import ParameterGroup, Plan
 from zk_autograd.workload.session import Recording, Session, data_commitment, repeatable, retrain
 
@@ -87,6 +87,31 @@ def test_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(record: Recor
     assert Plan.read(tmp_path / "run") == SMALL
     _, weights = record(SMALL, resume=True)
     np.testing.assert_array_equal(weights, retrain(SMALL, lambda step, steps: None))
+
+
+def test_stopped_run_whose_forward_passes_move_frozen_parameters_ends_as_one_that_was_not(record: Record) -> None:
+    """One that its code made frozen and one that the plan froze: both are put back."""
+    plan = replace(SMALL, model=Factory("tests.workload.noisy_net", "Averaging"), freeze=("scale",))
+    record(plan, steps=7)
+    header, weights = record(plan, resume=True)
+    assert [u.name for u in header.unproved] == ["mean", "scale"]
+    np.testing.assert_array_equal(weights, retrain(plan, lambda step, steps: None))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Late", "the model's buffer count was made, dropped, or given another shape"),
+        ("Shared", "the buffer last shares memory with a trained parameter"),
+    ],
+)
+def test_model_whose_run_could_never_be_gone_on_with_begins_none(
+    name: str, reason: str, record: Record, tmp_path: Path
+) -> None:
+    plan = replace(SMALL, model=Factory("tests.workload.noisy_net", name))
+    with pytest.raises(UsageError, match=reason):
+        record(plan)
+    assert not (tmp_path / "run").exists()
 
 
 def test_run_is_not_gone_on_with_on_other_data(record: Record) -> None:

@@ -5,6 +5,7 @@ Only dense float32 tensors have an exact step, and no two of them, under whateve
 """
 
 import hashlib
+from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +22,18 @@ _RESERVED = "__metadata__"
 """The one name that a safetensors file keeps for itself."""
 
 _TO_FLOAT = "convert the model with model.float() before making the optimizer"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Span:
+    """Where a tensor's elements lie in a device's memory: addresses of bytes, without the last one. An empty tensor's is empty."""
+
+    device: str
+    start: int
+    end: int
+
+    def meets(self, other: "_Span") -> bool:
+        return self.device == other.device and max(self.start, other.start) < min(self.end, other.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +134,12 @@ def collect(params: object) -> tuple[list[GroupOfTensors], list[tuple[str, torch
 def unproved_tensors(
     model: torch.nn.Module | None, trained: Sequence[torch.Tensor], frozen: Iterable[tuple[str, torch.Tensor]]
 ) -> tuple[Unproved, ...]:
-    """What no proof speaks of: the model's buffers, its parameters outside the optimizer, and the frozen ones given to it."""
+    """What no proof speaks of: the model's buffers, its parameters outside the optimizer, and the frozen ones given to it.
+
+    UsageError, which names it, for one that shares memory with a trained tensor, or holds no dense values.
+    """
     known = {id(t) for t in trained}
+    spans = sorted(map(_span, trained))
     listed = []
     buffers = [] if model is None else model.named_buffers()
     others = [] if model is None else model.named_parameters()
@@ -130,6 +147,7 @@ def unproved_tensors(
         for name, tensor in pairs:
             if id(tensor) not in known:
                 known.add(id(tensor))
+                _check_unproved(name, kind, tensor, spans)
                 listed.append(
                     Unproved(name, kind, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), _digest(tensor))
                 )
@@ -184,14 +202,32 @@ def _check_memory(named: Sequence[tuple[str, torch.Tensor]]) -> None:
     """Refuses tensors that share elements: a step of one would change the other behind the proof's back."""
     spans = []
     for name, tensor in named:
-        reach = sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.stride(), strict=True))
-        if reach + 1 < tensor.numel():
+        span = _span(tensor)
+        if span.end - span.start < tensor.numel() * tensor.element_size():
             raise UsageError(f"elements of {name} share memory with each other (an expanded tensor): clone it")
-        start = tensor.data_ptr()
-        spans.append((str(tensor.device), start, start + (reach + 1) * tensor.element_size(), name))
-    for (device1, _, end, one), (device2, start, _, other) in pairwise(sorted(spans)):
-        if device1 == device2 and start < end:
-            raise UsageError(f"{one} and {other} share memory; give a shared parameter once, under one name")
+        spans.append((span, name))
+    for (one, name), (other, other_name) in pairwise(sorted(spans)):
+        if one.meets(other):
+            raise UsageError(f"{name} and {other_name} share memory; give a shared parameter once, under one name")
+
+
+def _check_unproved(name: str, kind: str, tensor: torch.Tensor, trained: Sequence[_Span]) -> None:
+    """Refuses what each step would move, though the run says that it is no part of a step. `trained` are apart, and in order."""
+    where = "the buffer" if kind == "buffer" else "the frozen parameter"
+    if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
+        raise UsageError(f"{where} {name} holds no dense values (layout {tensor.layout}, device {tensor.device})")
+    span = _span(tensor)
+    place = bisect(trained, span)
+    if any(span.meets(other) for other in trained[max(place - 1, 0) : place + 1]):
+        raise UsageError(f"{where} {name} shares memory with a trained parameter: clone it, or leave it out")
+
+
+def _span(tensor: torch.Tensor) -> _Span:
+    start = tensor.data_ptr()
+    if tensor.numel() == 0:
+        return _Span(str(tensor.device), start, start)
+    reach = sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return _Span(str(tensor.device), start, start + (reach + 1) * tensor.element_size())
 
 
 def _is_unicode(name: str) -> bool:
@@ -205,5 +241,8 @@ def _as_floats(tensor: torch.Tensor) -> FloatArray:
 
 def _digest(tensor: torch.Tensor) -> bytes:
     """SHA-256 of the values in C order, as they lie in memory."""
-    raw = tensor.detach().cpu().reshape(-1).view(torch.uint8)
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    raw = plain.as_strided((plain.numel(),), (1,)).view(
+        torch.uint8
+    )  # one element may keep the stride of what it was cut from
     return hashlib.sha256(raw.numpy().tobytes()).digest()

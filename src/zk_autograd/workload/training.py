@@ -12,6 +12,7 @@ from torch import nn
 from zk_autograd.core.errors import UsageError
 from zk_autograd.workload import loop_state
 from zk_autograd.workload.data import DataSet, Rows
+from zk_autograd.workload.loop_state import Fresh
 from zk_autograd.workload.sampler import Sampler
 
 
@@ -25,23 +26,26 @@ class NotingOptimizer(Protocol):
     def step(self, closure: None = None) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Loop:
     """Trains `model` on the data with cross-entropy; step t takes the sampler's batch t.
 
-    `generator` is the state of torch's when the loop is made: the same one again if the loop is made again.
+    `generator` is the state of torch's when the loop is made: the same one again if the loop is made again. What is trained of the model is
+    settled before its first step: the rest is looked at then.
     """
 
     model: nn.Module
     data: DataSet
     sampler: Sampler
     generator: torch.Tensor = field(default_factory=torch.get_rng_state)
+    _fresh: Fresh | None = field(init=False, default=None)
 
     def gradients(self, step: int, optimizer: NotingOptimizer) -> float:
         """Puts the gradients of step 1, 2, 3 ... on the model's parameters, notes loss, rows and the loop's state, and returns the loss.
 
-        A model that draws or counts does so here: once a step. UsageError if the model fails.
+        A model that draws or counts does so here: once a step. UsageError if the model fails, or makes buffers while it is trained.
         """
+        fresh = self._begun()
         rows = self.sampler.batch(step)
         optimizer.zero_grad()
         self.model.train()
@@ -54,7 +58,7 @@ class Loop:
                 f"the model failed at step {step}, on {len(rows)} rows: {type(error).__name__}: {error}"
             ) from error
         value = float(loss.detach())
-        optimizer.note(loss=value, batch=rows, loop_state=loop_state.taken(self.model, self.generator))
+        optimizer.note(loss=value, batch=rows, loop_state=loop_state.taken(self.model, fresh))
         return value
 
     def run(
@@ -82,7 +86,12 @@ class Loop:
 
     def restore(self, state: bytes) -> None:
         """Goes on from what was noted with the last step made. RunError if that was of another model."""
-        loop_state.restored(state, self.model, self.generator)
+        loop_state.restored(state, self.model, self._begun())
+
+    def _begun(self) -> Fresh:
+        if self._fresh is None:
+            self._fresh = Fresh.of(self.model, self.generator)
+        return self._fresh
 
     def accuracy(self) -> float:
         """The part of the test rows that the model classifies right."""
