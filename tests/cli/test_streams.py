@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from zk_autograd.cli.output import Output, Parser, run_command
 from zk_autograd.cli.streams import Flow, RedactedStream, redacted
-from zk_autograd.run.redaction import MARK, PIECE, Redactor
+from zk_autograd.run.redaction import MARK, PIECE, Redactor, Span
 
 TOKEN = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 SERVICE = "vfy_9a8b7c6d5e4f3g2h9a8b7c6d5e4f"
@@ -51,6 +52,20 @@ def cut(text: str, places: Sequence[int]) -> list[str]:
     """The text in pieces."""
     ends = [0, *sorted({place % (len(text) + 1) for place in places}), len(text)]
     return [text[a:b] for a, b in pairwise(ends)]
+
+
+@pytest.fixture(autouse=True)
+def unwrapped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is wrapped before a test, and after it everything is as it was: a command's own process stays wrapped."""
+    for name in ("__stdout__", "__stderr__"):
+        stream = getattr(sys, name)
+        monkeypatch.setattr(sys, name, stream.below if isinstance(stream, RedactedStream) else stream)
+    for name in ("stdout", "stderr", "excepthook"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    factory = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(logging.LogRecord)
+    yield
+    logging.setLogRecordFactory(factory)
 
 
 texts = st.builds(
@@ -138,6 +153,45 @@ def test_words_without_end_take_bounded_memory() -> None:
     assert below.getvalue() == "x" * 300_000 + MARK
 
 
+def test_a_secret_in_single_words_on_single_lines_takes_bounded_memory() -> None:
+    flow = Flow(Redactor())
+    shown = "".join(flow.feed("vfy_abcdefgh.\n") for _ in range(1000))
+    assert len(flow._word) <= 4096
+    assert "abcdefgh" not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * 500_000,
+        "x" * 1_000_000 + "\n",
+        "hf_oauth_" * 20_000 + "!\n",
+        "\\" * 200_000 + "\n",
+    ],
+    ids=["lines", "word", "beginnings", "backslashes"],
+)
+def test_the_time_of_a_stream_grows_with_the_text_and_not_with_its_square(text: str) -> None:
+    began = time.process_time()
+    stream = RedactedStream(io.StringIO(), Redactor([PASSWORD]))
+    stream.write(text)
+    stream.flush()
+    assert time.process_time() - began < 5
+
+
+def test_a_long_word_written_by_characters_is_not_looked_at_again_for_each() -> None:
+    looks = []
+
+    class Counting(Redactor):
+        def spans(self, text: str) -> list[Span]:
+            looks.append(len(text))
+            return super().spans(text)
+
+    stream = RedactedStream(io.StringIO(), Counting())
+    for _ in range(40_000):
+        stream.write("x")
+    assert len(looks) < 20
+
+
 def test_bytes_of_the_buffer_are_hidden_too() -> None:
     below = io.StringIO()
     stream = RedactedStream(below, Redactor())
@@ -221,14 +275,25 @@ def test_logged_exceptions_stacks_and_wrong_arguments_hold_no_token(handled: str
     assert not leaks(below.getvalue(), TOKEN)
 
 
-def test_log_records_are_made_as_before_once_a_command_has_ended() -> None:
-    before = logging.getLogRecordFactory()
+def test_everything_is_wrapped_once_and_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = io.StringIO(), io.StringIO()
+    for name, below in (("stdout", one), ("__stdout__", one), ("stderr", one), ("__stderr__", other)):
+        monkeypatch.setattr(sys, name, below)
     with redacted(Redactor()):
-        assert logging.getLogRecordFactory() is not before
+        first = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__, sys.excepthook, logging.getLogRecordFactory())
+        assert [stream.below for stream in first[:4]] == [one, one, one, other]  # type: ignore[union-attr]
+        assert len(set(first[:3])) == 1  # pieces of a secret may go to all three
         with redacted(Redactor()):
             pass
-        assert logging.getLogRecordFactory() is not before
-    assert logging.getLogRecordFactory() is before
+    again = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__, sys.excepthook, logging.getLogRecordFactory())
+    assert again == first
+
+
+def test_a_process_without_streams_can_run_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
+        monkeypatch.setattr(sys, name, None)
+    with redacted(Redactor()):
+        assert sys.stdout is None
 
 
 def test_half_a_line_is_not_lost_when_a_command_fails(capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,6 +333,34 @@ def command(output):
         fail()
     if sys.argv[1] == "exit":
         sys.exit("stopped by " + token)
+    if sys.argv[1] == "exit-error":
+        sys.exit(RuntimeError("stopped by " + token))
+    if sys.argv[1] == "exit-tuple":
+        sys.exit(("stopped by", token))
+    if sys.argv[1] == "exit-broken":
+        class Broken:
+            def __str__(self):
+                raise ValueError(token)
+        sys.exit(Broken())
+    if sys.argv[1] == "atexit":
+        import atexit, logging
+        atexit.register(lambda: print("at exit", token))
+        atexit.register(lambda: logging.getLogger().warning("log %s", token))
+        atexit.register(fail)
+        return 0
+    if sys.argv[1] == "alive":
+        import threading
+        def wait():
+            threading.main_thread().join()
+            print("alive", token, flush=True)
+            print("half " + token[:20], end="")
+        threading.Thread(target=wait).start()
+        return 0
+    if sys.argv[1] == "dunder":
+        print("under", token, file=sys.__stdout__)
+        sys.stdout.write(token[:12]), sys.__stdout__.write(token[12:])
+        print(token, file=sys.__stderr__)
+        return 0
     if sys.argv[1] == "warn":
         warnings.warn(token)
         return 0
@@ -293,6 +386,14 @@ sys.exit(run_command(command, json_output=False))
     [
         ("raise", 1, "RuntimeError: b'[redacted]'"),
         ("exit", 1, "stopped by [redacted]"),
+        ("exit-error", 1, "stopped by [redacted]\n"),
+        ("exit-tuple", 1, "('stopped by', '[redacted]')\n"),
+        ("exit-broken", 1, "an exit with a Broken whose text can't be had: ValueError\n"),
+        ("atexit", 0, "at exit [redacted]\n"),
+        ("alive", 0, "alive [redacted]\nhalf [redacted]"),
+        ("dunder", 0, "under [redacted]\n[redacted]"),
+        ("warn", 0, "UserWarning: [redacted]"),
+        ("thread", 0, "RuntimeError: b'[redacted]'"),
         ("half", 0, "half [redacted]"),
         ("variable", 0, MARK),
     ],
@@ -306,17 +407,23 @@ def test_a_process_that_ends_in_any_way_shows_no_token(way: str, status: int, wo
     assert words in ended.stdout + ended.stderr
     for secret in (TOKEN, PASSWORD):
         assert not leaks(ended.stdout + ended.stderr, secret)
+    assert way == "atexit" or "ignored" not in ended.stderr  # at the process's end the wrappers cause no trouble
 
 
-def test_a_command_leaves_the_streams_as_they_were(capsys: pytest.CaptureFixture[str]) -> None:
-    out, err = sys.stdout, sys.stderr
-
+def test_a_command_shows_no_token_and_holds_nothing_back(capsys: pytest.CaptureFixture[str]) -> None:
     def command(output: Output) -> int:
         assert isinstance(sys.stdout, RedactedStream)
         output.line(TOKEN)
-        output.note(f"see {TOKEN[:12]}")
+        output.note(f"see {TOKEN}")
+        print("half", end="")
+        print("under", end="", file=sys.__stdout__)
         return 0
 
-    assert run_command(command, json_output=False) == 0
-    assert (sys.stdout, sys.stderr) == (out, err)
-    assert capsys.readouterr() == (f"{MARK}\n", f"see {MARK}\n")
+    under = io.StringIO()
+    sys.__stdout__ = under  # type: ignore[misc]
+    for _ in range(2):
+        assert run_command(command, json_output=False) == 0
+    assert capsys.readouterr() == (f"{MARK}\nhalf" * 2, f"see {MARK}\n" * 2)
+    assert under.getvalue() == "underunder"
+    print(TOKEN)
+    assert capsys.readouterr().out == f"{MARK}\n"

@@ -1,6 +1,7 @@
 """What is taken for a secret, in which spellings, and what isn't."""
 
 import json
+import time
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -41,6 +42,12 @@ def test_a_token_is_hidden_and_what_stands_around_it_is_not(token: str, form: st
         "from hf_hub import x",
         "vfy_1234567",
         "HF_TOKEN=",
+        "HF_DATASETS_CACHE",
+        "# key=3\n#key=4",
+        "?monkey=1&mysecrets=2",
+        "https://a-user@example.org/x",
+        "mail someone.with.a.long.name@example.org",
+        "&#1114112; \\U99999999 \\u{110000} \\777",
         "the half_life",
         "a%20b\\n",
         "https://example.org:443/x",
@@ -64,6 +71,14 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "url": lambda s: quote(s, safe=""),
     "url twice": lambda s: quote(quote(s, safe=""), safe=""),
     "percent": _percent,
+    "upper case": str.upper,
+    "lower case": str.lower,
+    "octal": lambda s: "".join(f"\\{ord(c):03o}" for c in s),
+    "octal in json": lambda s: json.dumps("".join(f"\\{ord(c):03o}" for c in s)),
+    "eight digits": lambda s: "".join(f"\\U{ord(c):08x}" for c in s),
+    "braces": lambda s: "".join(f"\\u{{{ord(c):x}}}" for c in s),
+    "html": lambda s: "".join(f"&#{ord(c)};" for c in s),
+    "hexadecimal html": lambda s: "".join(f"&#x{ord(c):X};" for c in s),
     "PERCENT": lambda s: _percent(s).upper(),
     "json": _json_escapes,
     "json in json": lambda s: json.dumps(_json_escapes(s)),
@@ -115,3 +130,68 @@ def test_a_known_value_looks_secret() -> None:
     assert not looks_secret(value)
     PROCESS.add(value)
     assert looks_secret(f"csv:{value}.csv")
+
+
+@pytest.mark.parametrize(
+    ("form", "hidden"),
+    [
+        ("https://x.org/a?X-Amz-Security-Token={}&b=1", "https://x.org/a?X-Amz-Security-Token={}&b=1"),
+        ("https://x.org/a?a=1&X-Amz-Credential={}", "https://x.org/a?a=1&X-Amz-Credential={}"),
+        ("https://x.org/a?X-Amz-Signature={}", "https://x.org/a?X-Amz-Signature={}"),
+        ("https://x.org/#access_token={}&b=1", "https://x.org/#access_token={}&b=1"),
+        ("https://x.org/cb#state=1&accessToken={}", "https://x.org/cb#state=1&accessToken={}"),
+        ("?apikey={};sig={}", "?apikey={};sig={}"),
+        ("https://{}@example.org/repo.git", "https://{}@example.org/repo.git"),
+        ("https://{}:@example.org/repo.git", "https://{}:@example.org/repo.git"),
+        ("https://{}:x-oauth-basic@example.org/", "https://{}:{}@example.org/"),
+        ("https://x.org/?go=https%3A%2F%2F{}%40example.org", "https://x.org/?go=https%3A%2F%2F{}%40example.org"),
+    ],
+)
+def test_a_token_of_no_known_form_is_hidden_by_its_place_in_a_url(form: str, hidden: str) -> None:
+    token = "1/fFAGRNJru1FTz70BzhT3Zg".replace("/", "-")
+    assert Redactor().text(form.replace("{}", token)) == hidden.replace("{}", MARK)
+
+
+def test_a_secret_of_capitals_is_hidden_in_small_letters_and_followed() -> None:
+    redactor = Redactor(["S3CR3T-WITH-CAPITALS"])
+    assert redactor.text("a s3cr3t-with-capitals b 3cr3t-WI c") == f"a {MARK} b {MARK} c"
+    assert redactor.begun("a s3cr3t-w") == 2
+    assert redactor.goes_on("s3cr3t-w")
+    assert not redactor.goes_on("s3cr3t-with-capitals")
+
+
+N = 200_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\" * N,
+        "\\" * N + "u",
+        "\\x" * N,
+        "%" * N,
+        "%25" * N,
+        "&#" * N,
+        "hf_" * N,
+        "hf_oauth_" * N + "!",
+        "hf_oauth_" * N,
+        "vfy_" * N + "!",
+        "a" * N + "_h!",
+        "://" * N,
+        "://" + "a" * N,
+        "://" + "a:" * N,
+        "?" + "a" * N,
+        "?" + "a-" * N,
+        "?a_" * N,
+        "#" * N,
+        "?key=" * N,
+    ],
+    ids=lambda text: f"{text[:9]}...{text[-1]}",
+)
+def test_the_time_grows_with_the_text_and_not_with_its_square(text: str) -> None:
+    redactor = Redactor()
+    began = time.process_time()
+    redactor.text(text)
+    redactor.begun(text)
+    redactor.goes_on(text)
+    assert time.process_time() - began < 5

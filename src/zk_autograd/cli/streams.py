@@ -2,8 +2,9 @@
 
 A secret may come in pieces. What is written is held back from the last white space on, until more is written or somebody flushes; a piece
 that a flush shows is remembered, so that the rest of a secret is recognised by it. A secret that a line or a log record breaks off is
-followed into the next one. Out of reach are what does not pass through Python's streams (native code and child processes that
-write to the descriptors) and files that others open themselves.
+followed into the next one. A process whose streams were once wrapped stays so to its end: what threads, atexit handlers and Python itself
+say after a command is without secrets, too. Out of reach are what does not pass through Python's streams (native code and child processes
+that write to the descriptors) and files that others open themselves.
 """
 
 import io
@@ -21,6 +22,7 @@ from zk_autograd.run.redaction import MARK, PIECE, PROCESS, Redactor, Span, join
 _LONGEST = 4096
 """Characters without white space that are held back at most, and remembered."""
 
+_STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
 _SPACES = " \n\t\r\v\f"
 
 
@@ -35,11 +37,11 @@ class Flow:
 
     def feed(self, text: str) -> str:
         """What can be shown now that `text` has come, too."""
-        shown = []
-        while text:
-            end = _line_end(text)
-            shown.append(self._feed(text[:end]))
-            text = text[end:]
+        shown, place = [], 0
+        while place < len(text):
+            end = text.find("\n", place) + 1 or len(text)
+            shown.append(self._feed(text[place:end]))
+            place = end
         return "".join(shown)
 
     def flush(self) -> str:
@@ -55,14 +57,16 @@ class Flow:
 
     def _feed(self, text: str) -> str:
         """As `feed`, for a text with at most one end of a line in it, at its own end."""
+        if not self._word and text.isspace():
+            return text
         self._word += text
         cut = max(self._word.rfind(space) for space in _SPACES) + 1
         if not cut:
-            return self._show(max(self._shown, len(self._word) - _LONGEST)) if len(self._word) > 2 * _LONGEST else ""
+            return self._show(len(self._word) - _LONGEST) if len(self._word) - self._shown > 2 * _LONGEST else ""
         line, rest = self._word[:cut], self._word[cut:]
         last = line.rstrip("\r\n")
         shown = self._show(cut, self._broken(last) if line.endswith("\n") else [])
-        last = last[max(last.rfind(space) for space in _SPACES) + 1 :]
+        last = last[max(last.rfind(space) for space in _SPACES) + 1 :][-_LONGEST:]
         self._forget()
         if line.endswith("\n") and self._redactor.goes_on(last):
             self._word, self._shown = last, len(last)  # the line's end is no end of the secret
@@ -122,6 +126,11 @@ class RedactedStream(io.TextIOBase):
         """The bytes below, without secrets, too."""
         return RedactedBuffer(self)
 
+    @property
+    def below(self) -> TextIO:
+        """The stream that is written to."""
+        return self._stream
+
     def fileno(self) -> int:
         return self._stream.fileno()
 
@@ -179,26 +188,42 @@ class RedactedBuffer(io.RawIOBase):
 
 @contextmanager
 def redacted(redactor: Redactor = PROCESS) -> Iterator[None]:
-    """Inside, both standard streams and all log records are without secrets. Tracebacks of what leaves the program are from then on."""
-    out, err, factory = sys.stdout, sys.stderr, logging.getLogRecordFactory()
-    if isinstance(out, RedactedStream):
-        yield
-        return
-    sys.stdout, sys.stderr = RedactedStream(out, redactor), RedactedStream(err, redactor)
-    logging.setLogRecordFactory(_Records(factory, redactor))
-    sys.excepthook = _Excepthook(redactor)
+    """From now on the standard streams, all log records and the tracebacks of what leaves the program are without secrets; at the block's end
+    nothing of it is held back."""
+    _wrap(redactor)
     try:
         yield
     except SystemExit as end:  # whose text Python prints at the very end
-        if isinstance(end.code, str):
-            end.code = redactor.text(end.code)
+        if end.code is not None and not isinstance(end.code, int):
+            end.code = _said(end.code, redactor)
         raise
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, RedactedStream):
+        for name in _STREAMS:
+            if isinstance(stream := getattr(sys, name), RedactedStream):
                 stream.close()
-        sys.stdout, sys.stderr = out, err
-        logging.setLogRecordFactory(factory)
+
+
+def _wrap(redactor: Redactor) -> None:
+    """Wraps what isn't yet. Two names of one stream stay so: the pieces of a secret may go to both."""
+    wrapped: dict[int, RedactedStream] = {}
+    for name in _STREAMS:
+        stream = getattr(sys, name)
+        if isinstance(stream, RedactedStream):
+            wrapped[id(stream.below)] = stream
+        elif stream is not None:
+            setattr(sys, name, wrapped.setdefault(id(stream), RedactedStream(stream, redactor)))
+    if not isinstance(factory := logging.getLogRecordFactory(), _Records):
+        logging.setLogRecordFactory(_Records(factory, redactor))
+    if not isinstance(sys.excepthook, _Excepthook):
+        sys.excepthook = _Excepthook(redactor)
+
+
+def _said(code: object, redactor: Redactor) -> str:
+    """What Python would print of an exit's code."""
+    try:
+        return redactor.text(str(code))
+    except Exception as error:  # of the object's own __str__
+        return f"an exit with a {type(code).__name__} whose text can't be had: {type(error).__name__}"
 
 
 class _Records:
@@ -237,9 +262,3 @@ class _Excepthook:
         with suppress(Exception):
             sys.stderr.write(self._redactor.text(text))
             sys.stderr.flush()
-
-
-def _line_end(text: str) -> int:
-    """The length of the first line, its end included."""
-    found = text.find("\n") + 1
-    return found or len(text)

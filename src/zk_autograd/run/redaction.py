@@ -3,14 +3,19 @@
 What is taken for a secret:
 
 * a text of the form of a token: `hf_` (Hugging Face) or `vfy_` (the training service) and at least 8 letters or digits, as long as they go on;
-* the password in a URL (`https://user:PASSWORD@host`), and the value of a parameter called token, key, secret or password;
-* each value that a `Redactor` was told, whole, and each piece of it of at least 8 characters, wherever it stands.
+* the password in a URL (`https://user:PASSWORD@host`), a user name there of at least 16 characters (`https://TOKEN@host`), and the value of a
+  parameter, in the query or after `#`, whose name ends in token, key, secret, password, signature or credential (`X-Amz-Security-Token`);
+* each value that a `Redactor` was told, whole, and each piece of it of at least 8 characters, wherever it stands and in letters of either case.
 
-All of it is also found percent-encoded and in the escapes of JSON and of Python's repr, `LAYERS` times over. Not found: base64, compressed or
-encrypted copies, and pieces of an unknown token without its beginning.
+All of it is also found percent-encoded and in the escapes of JSON, HTML and Python, octal ones included, `LAYERS` times over. Not found: base64,
+compressed or encrypted copies, and pieces of an unknown token without its beginning.
+
+Rule: whatever the text is, the time grows with its length and not with the square of it.
 """
 
 import re
+import string
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -26,17 +31,28 @@ SHORTEST = 4
 
 _TOKEN = re.compile(r"(?:hf|vfy)_(?:(?:oauth|jwt)_[A-Za-z0-9._~-]{8,}|[A-Za-z0-9]{8,})")
 _BEGUN = re.compile(r"(?:hf|vfy)_(?:(?:oauth|jwt)_[A-Za-z0-9._~-]*|[A-Za-z0-9]+)\Z")
+"""Searched, as `_OPEN`, from `_tail` on: where every character may be one of a token, the first match takes all."""
+
 _OPEN = re.compile(r"(?:h|hf|hf_[A-Za-z0-9]{0,33}|v|vf|vfy|(?:vfy|hf_oauth|hf_jwt)_[A-Za-z0-9._~-]*)\Z")
 """A text that may end within a token: one of Hugging Face has 34 characters after `hf_`, the others any number."""
 
 _IN_URL = re.compile(
     r"://[^/?#@\s:]*:(?P<password>[^/?#\s]+)@"
-    r"|[?&;](?:[a-z]+[_-])?(?:token|key|secret|password)=(?P<value>[^&;#\s\"'<>]+)",
+    r"|(?:[?&;]|(?<=\S)\#)(?:[a-z0-9]++[_-])*+(?:api|access|auth)?(?:token|key|secret|password|passwd|signature|sig|credential)"
+    r"=(?P<value>[^&;#\s\"'<>]+)",
     re.IGNORECASE,
 )
+_USER = re.compile(r"://(?P<user>[^/?#@\s:]{16,})(?::[^/?#\s]*)?@")
 _ESCAPE = re.compile(
-    r"%(?P<percent>[0-9A-Fa-f]{2})|\\+(?:u(?P<long>[0-9A-Fa-f]{4})|x(?P<short>[0-9A-Fa-f]{2}))|\\(?P<same>[\"'/\\])"
+    r"%(?P<percent>[0-9A-Fa-f]{2})"
+    r"|(?<!\\)\\++(?:u(?P<long>[0-9A-Fa-f]{4})|u\{(?P<braced>[0-9A-Fa-f]{1,6})\}|U(?P<whole>[0-9A-Fa-f]{8})|x(?P<short>[0-9A-Fa-f]{2})"
+    r"|(?P<octal>[0-3][0-7]{2}))"
+    r"|\\(?P<same>[\"'/\\])"
+    r"|&\#(?:x(?P<html>[0-9A-Fa-f]{1,6})|(?P<decimal>[0-9]{1,7}));"
 )
+_BASES = {"percent": 16, "long": 16, "braced": 16, "whole": 16, "short": 16, "octal": 8, "html": 16, "decimal": 10}
+_IN_TOKENS = string.ascii_letters + string.digits + "._~-"
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +81,8 @@ class Redactor:
         """Hides this value from now on, too; one of less than `SHORTEST` characters is left out."""
         if len(secret) >= SHORTEST:
             self._known |= {secret}
-            pieces = sorted({piece for known in self._known for piece in _pieces(known)}, key=len, reverse=True)
+            lowered = {known.translate(_LOWER) for known in self._known}
+            pieces = sorted({piece for known in lowered for piece in _pieces(known)}, key=len, reverse=True)
             self._pieces = re.compile("|".join(map(re.escape, pieces)))
 
     def text(self, text: str) -> str:
@@ -95,13 +112,10 @@ class Redactor:
         starts = [len(text)]
         for plain, places in _layers(text):
             start = len(plain)
-            if match := _BEGUN.search(plain):
+            if match := _BEGUN.search(plain, _tail(plain)):
                 start = match.start()
             for known in self._known:
-                ends = (
-                    n for n in range(min(len(known) - 1, len(plain)), SHORTEST - 1, -1) if plain.endswith(known[:n])
-                )
-                start = min(start, len(plain) - next(ends, 0))
+                start = min(start, len(plain) - _broken_off(plain, known))
             if start < len(plain):
                 starts.append(places[start] if places else start)
         return min(starts)
@@ -109,17 +123,19 @@ class Redactor:
     def goes_on(self, word: str) -> bool:
         """Whether a secret may have been broken off at the end of the word, to go on in the next line or record."""
         for plain, _ in _layers(word):
-            if _OPEN.search(plain) and not any(plain.endswith(known) for known in self._known):
+            whole = any(plain[-len(known) :].translate(_LOWER) == known.translate(_LOWER) for known in self._known)
+            if not whole and _OPEN.search(plain, _tail(plain)):
                 return True
-        return any(word.endswith(known[:n]) for known in self._known for n in range(SHORTEST, len(known)))
+        return any(_broken_off(word, known) for known in self._known)
 
     def _found(self, text: str) -> Iterator[Span]:
         for match in _TOKEN.finditer(text):
             yield Span(*match.span())
-        for match in _IN_URL.finditer(text):
-            yield Span(*match.span(match.lastgroup or 0))
-        place = 0
-        while self._pieces and (piece := self._pieces.search(text, place)):
+        for pattern in (_IN_URL, _USER):
+            for match in pattern.finditer(text):
+                yield Span(*match.span(match.lastgroup or 0))
+        place, lowered = 0, text.translate(_LOWER) if self._pieces else ""
+        while self._pieces and (piece := self._pieces.search(lowered, place)):
             yield Span(*piece.span())
             place = piece.start() + 1  # pieces overlap
 
@@ -139,11 +155,22 @@ def _pieces(secret: str) -> list[str]:
     return [secret[i : i + PIECE] for i in range(len(secret) - PIECE + 1)]
 
 
+def _tail(text: str) -> int:
+    """Where the characters begin that may all be of a token that is broken off at the end."""
+    return len(text.rstrip(_IN_TOKENS + "_"))
+
+
+def _broken_off(text: str, known: str) -> int:
+    """How many characters of the known value's beginning, but not all of it, the text ends with; 0 for fewer than `SHORTEST`."""
+    end, known = text[-len(known) :].translate(_LOWER), known.translate(_LOWER)
+    return next((n for n in range(min(len(known) - 1, len(end)), SHORTEST - 1, -1) if end.endswith(known[:n])), 0)
+
+
 def _layers(text: str) -> Iterator[tuple[str, list[int]]]:
     """The text as it is, and with its escapes resolved once, twice ...; with where each character, and the end, stands in `text`: nothing
     for the text itself."""
     yield text, []
-    if "%" not in text and "\\" not in text:
+    if "%" not in text and "\\" not in text and "&#" not in text:
         return
     places = list(range(len(text) + 1))
     for _ in range(LAYERS):
@@ -162,8 +189,9 @@ def _unescaped(text: str) -> tuple[str, list[int]]:
     for match in _ESCAPE.finditer(text):
         parts.append(text[done : match.start()])
         places += range(done, match.start() + 1)
-        digits = match["percent"] or match["long"] or match["short"]
-        parts.append(chr(int(digits, 16)) if digits else match["same"])
+        kind = match.lastgroup or ""
+        code = int(match[kind], _BASES[kind]) if kind in _BASES else ord(match[kind])
+        parts.append(chr(code) if code <= sys.maxunicode else "\ufffd")
         done = match.end()
     parts.append(text[done:])
     places += range(done, len(text) + 1)
