@@ -195,3 +195,14 @@ def test_a_private_folder_exchanged_for_a_link_meanwhile_is_not_followed(tmp_pat
     forget(run, Files(lambda _: None), now=NOW, unfinished=False, advance=exchange)
     assert snapshot(other) == before
     assert sorted(os.listdir(run / "moved")) == ["forgotten", "lock"]
+
+
+def test_a_private_folder_that_is_no_runs_is_left_alone(tmp_path: Path) -> None:
+    """Somebody's home, say, named by mistake."""
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "letters.txt").write_text("dear")
+    for use in (plan, forgotten, lambda path: forgotten(path, unfinished=True)):
+        with pytest.raises(RunError, match="private holds nothing that a run has there, and is left alone"):
+            use(tmp_path)
+    assert (tmp_path / "private" / "letters.txt").exists()
+    assert not (tmp_path / "private" / "forgotten").exists()

@@ -368,3 +368,20 @@ def test_a_close_record_beyond_the_checkpoint_is_signed(run: Path) -> None:
     assert audit(run, FaultyProver()).close
     with pytest.raises(RunError, match="is complete: it has a close record"):
         resume(run)
+
+
+@pytest.mark.parametrize("name", ["log", "proofs", "model", "private/segments"])
+def test_run_with_a_linked_folder_is_not_gone_on_with(tmp_path: Path, name: str) -> None:
+    """The files that a resume removes as nobody's would be another run's."""
+    run, other = tmp_path / "run", tmp_path / "other"
+    for path in (run, other):
+        writer = begin(path, Files(lambda _: None))
+        train(writer, 3)
+        writer.abandon()
+    (other / "proofs" / "90-0").write_bytes(b"a proof of theirs")
+    before = {p: p.stat().st_mtime_ns for p in other.rglob("*")}
+    shutil.rmtree(run / name)
+    (run / name).symlink_to(other / name)
+    with pytest.raises(RunError, match=f"{name} is a link or no folder, and nothing is written behind it"):
+        resume(run)
+    assert {p: p.stat().st_mtime_ns for p in other.rglob("*")} == before

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.run.files import Files, exists, is_own_folder
-from zk_autograd.run.inventory import Condition, Secrets, kept_names, look_at
+from zk_autograd.run.inventory import Condition, kept_names, look_at
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lock import RunLock
 from zk_autograd.run.marker import forgotten_on, mark_forgotten
@@ -39,17 +39,22 @@ class Forgetting:
 
 
 def plan(path: Path) -> Forgetting:
-    """What `forget` would do. UsageError if there is no run with a private folder at `path`, RunError if that is a link, or says what
-    no marker does."""
+    """What `forget` would do.
+
+    UsageError if there is no run with a private folder at `path`. RunError if that is a link, isn't a run's, or has a marker that can't
+    be read.
+    """
     layout = Layout(path)
-    if exists(layout.private) and not is_own_folder(layout.private):
+    if not exists(layout.private):
+        look_at(path)  # raises if there is no run at all
+        raise UsageError(f"{path} has no private folder: there is nothing to forget")
+    if not is_own_folder(layout.private):
         raise RunError(
             f"{layout.private} is a link or no folder: what it leads to may be another's, and is left alone; remove it yourself"
         )
-    forgotten_on(layout)  # raises
+    if forgotten_on(layout) is None and kept_names(layout) and not (exists(layout.header) or exists(layout.segments)):
+        raise RunError(f"{layout.private} holds nothing that a run has there, and is left alone; remove it yourself")
     status = look_at(path)
-    if status.secrets is Secrets.ABSENT:
-        raise UsageError(f"{path} has no private folder: there is nothing to forget")
     return Forgetting(status.condition, status.private_bytes, status.forgotten, bool(kept_names(layout)))
 
 

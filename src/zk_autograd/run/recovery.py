@@ -15,7 +15,7 @@ from zk_autograd.core.records import Header, Segment, header_digest
 from zk_autograd.core.rules import State
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.events import Listener
-from zk_autograd.run.files import Files, exists, names_in
+from zk_autograd.run.files import Files, exists, is_own_folder, names_in
 from zk_autograd.run.frame import damaged, read
 from zk_autograd.run.journal import Journal, Salts, read_proof
 from zk_autograd.run.layout import Layout
@@ -53,6 +53,11 @@ def recover(
 
     The caller holds the lock. `signers` are in the order of the header's keys. Raises RunError as `RunWriter.resume` does.
     """
+    for folder in (layout.log, layout.proofs, layout.model, layout.segments):
+        if exists(folder) and not is_own_folder(folder):
+            raise RunError(
+                f"{folder} is a link or no folder, and nothing is written behind it: put the run's own there"
+            )
     log = RunLog(layout, header.origin, signers, files)
     found = parse_found(log.take_leaves(), leaf)
     complete = found is not None and found.close is not None
