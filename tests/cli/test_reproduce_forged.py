@@ -287,7 +287,7 @@ def test_batches_in_another_order_are_a_MISMATCH(
         def __getattr__(self, name: str) -> Any:
             return getattr(self._optimizer, name)
 
-        def note(self, *, loss: object, batch: Any, loop_state: bytes) -> None:
+        def note(self, *, loss: object = None, batch: Any = None, loop_state: bytes | None = None) -> None:
             self._optimizer.note(loss=loss, batch=batch[::-1].copy(), loop_state=loop_state)
 
     with monkeypatch.context() as patch:

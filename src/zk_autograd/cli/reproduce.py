@@ -18,8 +18,8 @@ def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = Parser(
         prog="zk-train reproduce",
-        description="Checks a finished run's files against its records and its hashes, trains again, and compares the weights bit for bit.",
-        epilog="Exit status: 0 FULL, everything is equal (with --verify-only: the hashes fit); 3 PARTIAL, the weights are equal and the listed "
+        description="Checks a finished run's files against its records and its hashes, trains again, and compares with the records, the weights bit for bit.",
+        epilog="Exit status: 0 FULL, all that it compares is equal (with --verify-only: the hashes fit); 3 PARTIAL, the weights are equal and the listed "
         "differences remain; 4 CONFIG ONLY, the hashes fit and nothing could be trained again; 1 MISMATCH, or the run can't be judged; "
         "2 wrong usage; 130 interrupted.",
     )

@@ -113,7 +113,7 @@ class _Inquiry:
         self.excuses += changes
         self.differences += changes
         steps = counted(sum(s.last - s.first + 1 for s in log.segments), "step")
-        self.found("log", f"{TRAIN_LOG} tells of the {steps} of the records, in order, and of nothing else")
+        self.found("log", f"{TRAIN_LOG} has the {steps} of the records in order, and its segments")
 
     def _environment(self, recorded: bytes) -> None:
         with session.repeatable():

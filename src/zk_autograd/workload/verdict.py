@@ -1,6 +1,6 @@
 """What a reproduction of a run came to.
 
-FULL         everything was recomputed and is equal: evidence, configuration, data, environment, and the weights, bit for bit
+FULL         all that docs/reproducing.md lists was compared and is equal: evidence, environment, log, configuration, data, header, steps, integers
 PARTIAL      trained again here, the weights are bit for bit the run's; the differences that are listed did not matter, or were not looked at
 CONFIG ONLY  the hashes fit; the training was not made again, so nothing says that this configuration leads to these weights
 MISMATCH     something is not what the run says it is
