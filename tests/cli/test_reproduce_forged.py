@@ -12,9 +12,14 @@ import pytest
 from tests.cli.forged import Objects, forge
 from tests.cli.test_reproduce import Reproduce, finding, public, reproduce, trained
 from zk_autograd.cli import reproduce as command
-from zk_autograd.core.records import Group, Header
+from zk_autograd.core.errors import ProverError
+from zk_autograd.core.records import Block, Group, Header
+from zk_autograd.optim import header as header_of
+from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.writer import RunWriter
+from zk_autograd.verify.evidence import Missing
+from zk_autograd.verify.systems import NativeSystem
 from zk_autograd.workload.training import Loop
 
 __all__ = ["reproduce"]
@@ -317,6 +322,56 @@ def test_a_configuration_that_is_not_of_the_records_is_a_MISMATCH(
     status, result = reproduce(public(forge(copied, key, config=config)))
     assert (status, result["verdict"]) == (1, "MISMATCH")
     assert message in finding(result, "mismatch")
+
+
+def test_a_recorded_rate_that_is_not_the_configurations_is_a_MISMATCH(tmp_path: Path, reproduce: Reproduce) -> None:
+    run = trained(tmp_path / "home", "--prover", "none", "--schedule", "recorded")
+    key = run.parent / "config/zk-autograd/log.key"
+    assert reproduce(run)[1]["verdict"] == "FULL"
+    forge(
+        run,
+        key,
+        records=lambda leaves: leaves[2]["lr"][1].__setitem__(0, "0.5"),
+        log=lambda events: steps(events)[1].update(lr=["0.5"]),
+    )
+    status, result = reproduce(run)
+    assert (status, result["verdict"]) == (1, "MISMATCH")
+    assert finding(result, "mismatch") == "trained again, step 2 has another lr (expected 0.5, found 0.01)"
+
+
+def test_what_the_verifier_can_not_look_at_is_a_difference(
+    tmp_path: Path, reproduce: Reproduce, native_prover: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(tmp_path / "home", "--prover", "native")
+    assert reproduce(run)[1]["verdict"] == "FULL"
+    monkeypatch.setattr(NativeSystem, "checker", lambda self, prover: Missing("it is not installed"))
+    status, result = reproduce(run)
+    assert (status, result["verdict"]) == (3, "PARTIAL")
+    assert [text.partition(":")[0] for text in result["differences"]] == ["statement", "chain", "proofs", "model"]
+
+
+def test_states_that_can_not_be_committed_to_here_are_a_difference(
+    copied: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> list[bytes]:
+        raise ProverError("no prover")
+
+    monkeypatch.setattr(HashedBackend, "commit_all", fail)
+    status, result = reproduce(copied)
+    assert (status, result["verdict"]) == (3, "PARTIAL")
+    assert result["differences"] == ["states: their commitments can't be made here: no prover"]
+    assert finding(result, "records").endswith("saturated elements of each step, batches")
+
+
+def test_blocks_that_are_cut_otherwise_are_a_MISMATCH(
+    tmp_path: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(header_of, "blocks_of", lambda parameters, capacity: (Block(0, 0, 10), Block(0, 10, 21)))
+        run = trained(tmp_path / "home", "--prover", "none")
+    status, result = reproduce(run)
+    assert (status, result["verdict"]) == (1, "MISMATCH")
+    assert "the header has other blocks" in finding(result, "mismatch")
 
 
 def test_another_preset_than_the_records_is_a_MISMATCH(

@@ -11,14 +11,16 @@ from zk_autograd.core.records import Log
 from zk_autograd.run.layout import HASHES
 from zk_autograd.verify.evidence import ProofSystem, RunFiles
 from zk_autograd.verify.policy import Level, Policy
-from zk_autograd.verify.report import Report, Step
+from zk_autograd.verify.report import Finding, Report, Status, Step
 from zk_autograd.verify.verifier import Verifier
 
 Progress = Callable[[str, int, int], None]
 
 
-def judged(path: Path, files: RunFiles, systems: Mapping[str, ProofSystem], progress: Progress) -> tuple[Log, str]:
-    """The records of the finished run at `path`, and what became of its proofs, after the verifier found nothing wrong with them and all
+def judged(
+    path: Path, files: RunFiles, systems: Mapping[str, ProofSystem], progress: Progress
+) -> tuple[Log, Mapping[Step, Finding]]:
+    """The records of the finished run at `path`, and what became of each step, after the verifier found nothing wrong with them and all
     that they name. VerificationError if it did; RunError for a run that is unfinished, or has no hashes."""
     policy = Policy(keys=(), srs=frozenset(), require=frozenset({Level.L0}))
     log: Log | None = None
@@ -37,8 +39,16 @@ def judged(path: Path, files: RunFiles, systems: Mapping[str, ProofSystem], prog
         raise RunError(
             f"{path} has no {HASHES}: it was made without, and there is nothing to compare a repetition with"
         )
-    proofs = report.findings[Step.PROOFS].status.value
-    return log, proofs
+    return log, report.findings
+
+
+def unseen(findings: Mapping[Step, Finding]) -> list[str]:
+    """What the verifier could not look at here, though there is something to look at."""
+    return [
+        f"{step.title.lower()}: {'; '.join(findings[step].sentences)}"
+        for step in (Step.STATEMENT, Step.CHAIN, Step.PROOFS, Step.MODEL)
+        if findings[step].status in (Status.NOT_SHOWN, Status.SKIPPED)
+    ]
 
 
 _PLACES = {Step.PARSE: "log/", Step.SIGNATURES: "log/checkpoint", Step.LOG: "log/records.jsonl and log/checkpoint"}

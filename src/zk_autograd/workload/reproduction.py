@@ -34,7 +34,7 @@ from zk_autograd.run.marker import forgotten_on
 from zk_autograd.run.reader import RunReader
 from zk_autograd.verify.artefacts import LIMITS
 from zk_autograd.verify.evidence import ProofSystem, RunFiles
-from zk_autograd.verify.report import Status
+from zk_autograd.verify.report import Step
 from zk_autograd.workload import config, evidence, models, own_code, session
 from zk_autograd.workload.evidence import Progress
 from zk_autograd.workload.names import CsvFile, Factory, data_called
@@ -84,10 +84,10 @@ class _Inquiry:
 
     def verdict(self, *, hashes_alone: bool) -> Verdict:
         """VerificationError for whatever is not what the run says."""
-        log, proofs = evidence.judged(self.path, self.files, self.systems, self.progress)
-        if log.header.prover.backend != "none" and proofs != Status.PASSED.value:
-            self.differences.append("proofs: they can't be looked at here")
+        log, findings = evidence.judged(self.path, self.files, self.systems, self.progress)
+        proofs = findings[Step.PROOFS].status.value
         self.found("evidence", f"steps 1 to 10 of zk-verify, with the run's own keys: nothing false; proofs: {proofs}")
+        self.differences += evidence.unseen(findings)
         contents = {name: self.files.artefact(name, LIMITS[name]) for name in self.files.artefact_names()}
         self._train_log(log, contents[TRAIN_LOG])
         self._environment(contents[ENVIRONMENT])
