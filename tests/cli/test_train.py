@@ -590,7 +590,7 @@ LONG = ("--model", "softmax", "--steps", "65")
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("native_prover")
-def test_second_interrupt_ends_a_native_proof_within_a_second(zk_train: Train, started: Start) -> None:
+def test_second_interrupt_ends_a_native_proof_long_before_its_end(zk_train: Train, started: Start) -> None:
     process = started("-m", "zk_autograd.cli.train", *LONG, "--out", "run", "--json")
     wait_for(Path("run/private/segments/0/step-65"), process)
     time.sleep(0.5)  # into the proof
@@ -606,7 +606,7 @@ def test_second_interrupt_ends_a_native_proof_within_a_second(zk_train: Train, s
     status, _, err = zk_train("--resume", "run")
     assert status == 0
     whole = float(re.findall(r"bytes in ([0-9.]+) s", err)[0])
-    assert taken < max(1, 0.2 * whole), f"{taken} s, of a proof that takes {whole} s on this machine now"
+    assert taken < max(2, 0.5 * whole), f"{taken} s, of a proof that takes {whole} s on this machine now"
 
 
 @pytest.mark.slow
