@@ -22,6 +22,7 @@ class Recorder:
         self._model = model
         self.losses: list[object] = []
         self.batches: list[list[int]] = []
+        self.states: list[bytes | None] = []
 
     def zero_grad(self) -> None:
         for p in self._model.parameters():
@@ -33,6 +34,7 @@ class Recorder:
         assert batch is not None
         self.losses.append(loss)
         self.batches.append(batch.tolist())
+        self.states.append(loop_state)
 
     def step(self, closure: None = None) -> None:
         with torch.no_grad():
@@ -128,3 +130,23 @@ def test_model_that_fails_is_told_with_step_and_rows() -> None:
     loop = replace(two_clouds(), model=torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(3)))
     with pytest.raises(UsageError, match=r"the model failed at step 3, on 8 rows: .*Error: "):
         loop.gradients(3, Recorder(loop.model))
+
+
+def test_frozen_parameter_that_moved_before_a_resumption_is_kept_after_it() -> None:
+    """What it is compared with is what it was when the model was made, not when the loop went on."""
+
+    def made() -> Loop:
+        torch.manual_seed(0)
+        loop = replace(two_clouds(), model=torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)))
+        loop.model[1].requires_grad_(False)  # type: ignore[index]
+        return loop
+
+    first, second, third = made(), made(), made()
+    first.restore(b"")
+    first.model[1].bias.data.add_(1)  # type: ignore[index]
+    for step, (loop, resumed) in enumerate(((first, second), (second, third)), 1):
+        optimizer = Recorder(loop.model)
+        loop.gradients(step, optimizer)
+        resumed.restore(optimizer.states[0] or b"")
+    assert torch.equal(third.model[1].bias, first.model[1].bias)  # type: ignore[index]
+    assert not torch.equal(third.model[1].bias, made().model[1].bias)  # type: ignore[index]
