@@ -68,7 +68,6 @@ def _float(text: str) -> Decimal:
 def _long_key(text: str) -> int:
     """The line, from 1, of the first key with too many parts; 0 if there is none before the place where the text stops being TOML."""
     place = parts = 0
-    text = text.replace("\r\n", "\n")  # as the parser does
     while token := _TOKEN.match(text, place):
         place = token.end()
         if token["dot"]:
