@@ -1,8 +1,10 @@
 """Models of a user's own: what a factory must be, and one sentence for each way in which it isn't."""
 
+import py_compile
 import sys
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,15 @@ def test_weights_are_what_the_factory_made_from_the_generator(module: Module) ->
 def test_model_code_is_the_digest_of_the_modules_file(module: Module, tmp_path: Path) -> None:
     source = module(GOOD)
     assert models.code_digest(source) == sha256((tmp_path / "mine.py").read_bytes()).digest()
+
+
+def test_what_is_run_is_the_text_and_not_what_was_compiled_before(module: Module, tmp_path: Path) -> None:
+    source = module(GOOD.replace("5", "7"))
+    planted = Path(cache_from_source(str(tmp_path / "mine.py")))
+    py_compile.compile("mine.py", str(planted), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    module(GOOD)
+    assert models.build(source, 4, 3, seed=9).get_parameter("0.weight").shape == (5, 4)
+    assert sys.pycache_prefix is None
 
 
 def test_trial_leaves_generator_and_buffers_as_they_were(module: Module) -> None:

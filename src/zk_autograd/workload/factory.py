@@ -7,7 +7,9 @@ rows of zeros before anything is begun.
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -61,7 +63,8 @@ def _module(source: Factory) -> ModuleType:
         sys.path.insert(0, here)
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(source.module)
+        with _from_source():
+            return importlib.import_module(source.module)
     except ModuleNotFoundError as error:
         if error.name is not None and (source.module == error.name or source.module.startswith(error.name + ".")):
             raise UsageError(
@@ -70,6 +73,18 @@ def _module(source: Factory) -> ModuleType:
         raise UsageError(f"--model {source}: {source.module} can't be imported: {_last_line(error)}") from error
     except (Exception, SystemExit) as error:
         raise UsageError(f"--model {source}: {source.module} can't be imported: {_last_line(error)}") from error
+
+
+@contextmanager
+def _from_source() -> Iterator[None]:
+    """Inside, modules are compiled from their text, whose digest is what a header names, and not loaded as somebody once compiled them."""
+    before = sys.pycache_prefix
+    with tempfile.TemporaryDirectory(prefix="zk-code-") as empty:
+        sys.pycache_prefix = empty
+        try:
+            yield
+        finally:
+            sys.pycache_prefix = before
 
 
 def _callable(source: Factory) -> Callable[[int, int], object]:
