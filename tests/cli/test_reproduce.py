@@ -16,6 +16,7 @@ from zk_autograd.cli import reproduce as command
 from zk_autograd.cli import run as run_command
 from zk_autograd.cli import train
 from zk_autograd.optim import keyfile
+from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.run.layout import Layout
 from zk_autograd.workload import session
 
@@ -112,7 +113,22 @@ def test_for_people_the_verdict_is_the_last_line(hashed: Path, capsys: pytest.Ca
 def test_a_proved_run_gets_FULL_with_its_proofs(proved: Path, reproduce: Reproduce) -> None:
     status, result = reproduce(proved)
     assert (status, result["verdict"]) == (0, "FULL")
-    assert finding(result, "evidence").endswith("proofs: passed")
+    assert finding(result, "evidence").endswith("with the run's own keys: nothing false; proofs: passed")
+
+
+@pytest.mark.slow
+@pytest.mark.ezkl
+def test_a_run_of_ezkls_gets_FULL_and_the_word_that_the_maker_of_its_srs_could_forge(
+    ezkl_cache: Cache, srs_digest: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reproduce: Reproduce
+) -> None:
+    monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(ezkl_cache.folder))
+    status, result = reproduce(trained(tmp_path / "home", "--prover", "ezkl", "--srs", srs_digest.hex()))
+    assert (status, result["verdict"]) == (0, "FULL")
+    evidence = finding(result, "evidence")
+    assert evidence.endswith(
+        "the run's own keys and SRS, whose maker could forge proofs: nothing false; proofs: passed"
+    )
+    assert "state after each segment" in finding(result, "records")
 
 
 def test_withheld_weights_are_compared_with_their_commitment(

@@ -86,7 +86,8 @@ class _Inquiry:
         """VerificationError for whatever is not what the run says."""
         log, findings = evidence.judged(self.path, self.files, self.systems, self.progress)
         proofs = findings[Step.PROOFS].status.value
-        self.found("evidence", f"steps 1 to 10 of zk-verify, with the run's own keys: nothing false; proofs: {proofs}")
+        own = "keys and SRS, whose maker could forge proofs" if log.header.prover.srs_digest else "keys"
+        self.found("evidence", f"steps 1 to 10 of zk-verify, with the run's own {own}: nothing false; proofs: {proofs}")
         self.differences += evidence.unseen(findings)
         contents = {name: self.files.artefact(name, LIMITS[name]) for name in self.files.artefact_names()}
         self._train_log(log, contents[TRAIN_LOG])
