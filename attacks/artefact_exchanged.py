@@ -61,17 +61,19 @@ def _edited(name: str, old: bytes, new: bytes) -> Callable[[Scene], Submission]:
     return forge
 
 
-def _hashed(**parts: object) -> Callable[[Scene], Submission]:
+def _hashed(
+    *, config: bytes = _TOLD[CONFIG], data: Data | None = None, weights: bytes | None = None
+) -> Callable[[Scene], Submission]:
     """The trainer signs hashes of something else than what lies there."""
 
     def forge(scene: Scene) -> Submission:
-        true = {
-            "config": _TOLD[CONFIG],
-            "data": scene.victim.forgery().header.data,
-            "environment": _TOLD[ENVIRONMENT],
-            "weights": weights_hash(scene.victim.weights),
-        }
-        files = {**honest(scene), HASHES: Hashes.of(**{**true, **parts}).encode()}  # type: ignore[arg-type]
+        hashes = Hashes.of(
+            config,
+            data or scene.victim.forgery().header.data,
+            _TOLD[ENVIRONMENT],
+            weights or weights_hash(scene.victim.weights),
+        )
+        files = {**honest(scene), HASHES: hashes.encode()}
         return submitted(scene, files, files)
 
     return forge

@@ -13,7 +13,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
@@ -28,6 +28,9 @@ from zk_autograd.run.reader import (
     check_plain_name,
     split_leaves,
 )
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -247,8 +250,8 @@ class _Part(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
         data = self._bundle.read_at(self._at, min(len(view), self._left))
         view[: len(data)] = data
         self._at, self._left = self._at + len(data), self._left - len(data)

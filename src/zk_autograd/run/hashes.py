@@ -64,7 +64,13 @@ class Hashes:
         fields.choice("format", (FORMAT,))
         found = {name: fields.hex(name, 32) for name in NAMES if name not in _OPTIONAL or name in fields}
         fields.end()
-        return cls(**{name: found.get(name) for name in NAMES})  # type: ignore[arg-type]
+        return cls(
+            config=found.get("config"),
+            data=found["data"],
+            environment=found["environment"],
+            reproducibility=found["reproducibility"],
+            weights=found.get("weights"),
+        )
 
     def named(self) -> dict[str, bytes]:
         """Those that there are, by name."""

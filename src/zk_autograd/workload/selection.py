@@ -6,6 +6,7 @@ mistake, as is a parameter in two groups, a group with nothing to train, and a m
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import cast
 
 from torch import nn
 
@@ -41,7 +42,7 @@ def parameter_groups(plan: Plan, model: nn.Module) -> list[dict[str, object]]:
 
 def sizes(groups: Sequence[dict[str, object]]) -> list[int]:
     """How many elements each group has."""
-    return [sum(p.numel() for _, p in g["params"]) for g in groups]  # type: ignore[attr-defined]
+    return [sum(p.numel() for _, p in cast("list[Named]", g["params"])) for g in groups]
 
 
 def _freeze(patterns: Sequence[str], model: nn.Module) -> None:
