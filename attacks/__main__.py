@@ -66,6 +66,7 @@ ON_RUNS = (
     "preset_weaker",
     "weight_decay_claimed",
     "foreign_srs",
+    "code_in_the_run",
 )
 """Programs whose `run` takes a `Scene`: attacks on a run and whoever judges it."""
 

@@ -7,10 +7,13 @@ were made for, as one would have who doesn't bind them to the header, the step o
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -21,7 +24,7 @@ from attacks.victim import CIRCUIT
 from attacks.weight_decay_claimed import HALF
 from zk_autograd.core.records import Header, Log, Prover, Segment
 from zk_autograd.core.statement import Statement, StatementBuilder
-from zk_autograd.prove.ezkl import catalogue
+from zk_autograd.prove.ezkl import catalogue, child
 from zk_autograd.prove.native import verify as native_verify
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.native.verify import Public
@@ -84,6 +87,18 @@ rates_read = _patching((Header, "declared", None))
 model = _patching((verifier, "check_model", lambda *_: (_PASSED, None)))
 artefacts = _patching((verifier, "check_artefacts", lambda *_: ()))
 links = _patching((os, "O_NOFOLLOW", 0))
+
+
+def own_place(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+    """A child process looks for modules in a folder of its own: here it looks where its caller stands."""
+    popen = subprocess.Popen
+
+    def where_the_caller_stands(*arguments: Any, cwd: object = None, **options: Any) -> "subprocess.Popen[bytes]":
+        return popen(*arguments, **options)
+
+    patch.setattr(child, "PYTHON", (sys.executable,))
+    patch.setattr(subprocess, "Popen", where_the_caller_stands)
+    return submission
 
 
 def context(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:

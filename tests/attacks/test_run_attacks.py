@@ -13,6 +13,7 @@ import attacks
 from attacks import (
     bad_proof_in_sample,
     beacon_known,
+    code_in_the_run,
     foreign_srs,
     length_bombs,
     merkle_forgeries,
@@ -182,6 +183,11 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "proved and not claimed": taken_out.decayed,
     },
     "foreign_srs": {"moments and weights exchanged": taken_out.srs},
+    "code_in_the_run": {
+        "the package, in the run": taken_out.own_place,
+        "a module, in the run": taken_out.own_place,
+        "the package, beside the run": taken_out.own_place,
+    },
 }
 """Without these checks an attempt is accepted, exit status 0. Where there are two, both stand in its way (the program says so)."""
 
@@ -247,9 +253,11 @@ def test_no_attempt_is_left_out_here() -> None:
 def test_every_attack_is_on_both_backends_or_says_why_not() -> None:
     alone = {name: backends_of(name) for name in ON_RUNS if attempts_of(name) and backends_of(name) != BACKENDS}
     native = ("chain_broken", "seal_forged", "preset_weaker", "weight_decay_claimed")
-    assert alone == {"foreign_srs": {"ezkl"}, **{name: {"native"} for name in native}}
-    assert foreign_srs.__doc__ is not None
-    assert "has no SRS" in " ".join(foreign_srs.__doc__.split())
+    of_ezkl = {"foreign_srs": (foreign_srs, "has no SRS"), "code_in_the_run": (code_in_the_run, "has no child")}
+    assert alone == {**{name: {"ezkl"} for name in of_ezkl}, **{name: {"native"} for name in native}}
+    for module, words in of_ezkl.values():
+        assert module.__doc__ is not None
+        assert words in " ".join(module.__doc__.split())
 
 
 def test_the_program_says_what_became_of_each(capsys: pytest.CaptureFixture[str]) -> None:
@@ -274,6 +282,19 @@ def test_the_victim_itself_is_accepted(scene: Scene) -> None:
     for part in ("log/records.jsonl", "proofs/1-1"):  # the forger's tools change nothing by themselves
         assert (again.path / part).read_bytes() == (scene.victim.path / part).read_bytes()
     assert again.judged(scene.systems).exit_status == 0
+
+
+@on_ezkl
+@pytest.mark.parametrize("attempt", code_in_the_run.ATTEMPTS, ids=lambda attempt: attempt.name)
+def test_the_code_of_a_run_is_not_executed(
+    ezkl_scene: Scene, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = attempt.forge(ezkl_scene)
+    submission.judged(ezkl_scene.systems)
+    assert not list(submission.path.parent.rglob(code_in_the_run.NOTE))
+    with monkeypatch.context() as patch:
+        taken_out.own_place(patch, ezkl_scene, submission).judged(ezkl_scene.systems)
+    assert list(submission.path.parent.rglob(code_in_the_run.NOTE))
 
 
 @on_ezkl

@@ -24,8 +24,9 @@ _NEW_KEY = "make one with `zk-key new`"
 
 
 def default_path() -> Path:
-    """Where the key lies unless another place is named: log.key in the user's configuration folder (XDG_CONFIG_HOME)."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "zk-autograd" / "log.key"
+    """Where the key lies unless another place is named: log.key in the user's configuration folder (XDG_CONFIG_HOME, if it is absolute)."""
+    named = os.environ.get("XDG_CONFIG_HOME", "")
+    return (Path(named) if os.path.isabs(named) else Path.home() / ".config") / "zk-autograd" / "log.key"
 
 
 def public_path(path: Path) -> Path:

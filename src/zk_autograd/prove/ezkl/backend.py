@@ -3,7 +3,6 @@
 import json
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,7 @@ from zk_autograd.prove.ezkl.keys import Cache, Keys
 from zk_autograd.prove.ezkl.relations import SALTS
 from zk_autograd.prove.ezkl.verify import EzklVerifier, commit_all, salt_elements
 from zk_autograd.prove.ezkl.witness import Tensors, tensors, violations
+from zk_autograd.prove.own_folders import temporary_folder
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 
 PROVE_SECONDS = 900.0
@@ -44,8 +44,7 @@ def prove_tensors(
     scratch: Path | None = None,
 ) -> bytes:
     """EZKL's proof for a circuit's tensors. ProverError if it dies, refuses or takes longer; on tensors that break a relation it hangs."""
-    with tempfile.TemporaryDirectory(prefix=_WITNESS, dir=scratch) as name:
-        folder = Path(name)
+    with temporary_folder(_WITNESS, scratch) as folder:
         rows = [[to_hex(v) for v in values[t]] for t in circuit.layout.lengths]
         (folder / "input.json").write_text(json.dumps({"input_data": rows}))
         answer = child.run(

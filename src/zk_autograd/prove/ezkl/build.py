@@ -6,7 +6,6 @@ changes: the rows of the committed tensors are subtracted (EZKL counts them as c
 
 import json
 import lzma
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from zk_autograd.prove.ezkl.rules import CIRCUITS
 from zk_autograd.prove.ezkl.sample import sample
 from zk_autograd.prove.ezkl.verify import salt_elements
 from zk_autograd.prove.ezkl.witness import tensors
+from zk_autograd.prove.own_folders import temporary_folder
 
 COLUMNS = 2
 SETTINGS_SECONDS = 300.0
@@ -53,8 +53,7 @@ def build(variant: str, block: int, steps: int, child: Child, proof_bytes: int =
             f"{circuit_name(variant, block, steps)} takes {rows} rows of {TABLE_MAX}: fewer parameters or steps"
         )
     onnx = model(layout)
-    with tempfile.TemporaryDirectory(prefix="zk-circuit-") as name:
-        folder = Path(name)
+    with temporary_folder("zk-circuit-") as folder:
         (folder / "network.onnx").write_bytes(onnx)
         child.run(
             {

@@ -1,7 +1,7 @@
 """EZKL in a process of its own: a panic, a hang or a gigabyte too many ends this process and nobody else.
 
 One request a process: a JSON object on standard input, an answer on standard output. `run` is the parent's side. Requests name
-files and nothing in an answer is trusted beyond its type. The child dies with its parent, so that a killed trainer leaves no
+files by absolute paths, and nothing in an answer is trusted beyond its type. The child dies with its parent, so that a killed trainer leaves no
 prover behind.
 """
 
@@ -12,13 +12,16 @@ import resource
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from zk_autograd.core.errors import ProverError
+from zk_autograd.prove.own_folders import temporary_folder
+
+PYTHON = (sys.executable, "-P")
+"""What a child is started by. Without -P, `python -m` looks for the package in the current folder before it looks anywhere else."""
 
 MEMORY_LIMIT = 12 * 2**30
 """Bytes of data a child may hold: ten times what k = 16 takes."""
@@ -44,17 +47,19 @@ class Child:
         if find_spec("ezkl") is None:
             raise ProverError("EZKL is not installed: pip install 'zk-autograd[ezkl]'")
         # EZKL keeps its lookup tables in a folder of its own, finds them by name and trusts what it finds: so that folder is new.
-        with tempfile.TemporaryDirectory(prefix="zk-ezkl-") as scratch:
+        # It is the child's current folder, too: where the caller stands, in a run or in a folder that others write to, nothing is looked for.
+        with temporary_folder("zk-ezkl-") as scratch:
             return self._run(request, seconds, scratch)
 
-    def _run(self, request: dict[str, Any], seconds: float, scratch: str) -> Any:
+    def _run(self, request: dict[str, Any], seconds: float, scratch: Path) -> Any:
         operation = request["do"]
         with self._lock:
             if self._stopped:
                 raise ChildStopped(f"{operation}: the prover was stopped")
             process = subprocess.Popen(
-                [sys.executable, "-m", "zk_autograd.prove.ezkl.child"],
-                env={**os.environ, "EZKL_REPO_PATH": scratch},
+                [*PYTHON, "-m", "zk_autograd.prove.ezkl.child"],
+                cwd=scratch,
+                env=_environment(scratch),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -89,6 +94,13 @@ class Child:
             self._stopped = True
             if self._process is not None:
                 _kill(self._process, wait=False)
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    """The caller's, without places in PYTHONPATH that depend on the current folder."""
+    found = {**os.environ, "EZKL_REPO_PATH": str(scratch)}
+    places = [place for place in found.pop("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(place)]
+    return {**found, "PYTHONPATH": os.pathsep.join(places)} if places else found
 
 
 def _kill(process: subprocess.Popen[bytes], *, wait: bool = True) -> None:

@@ -20,6 +20,7 @@ from zk_autograd.core.errors import ProverError, UsageError
 from zk_autograd.prove.ezkl.catalogue import Circuit
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.relations import LOGROWS
+from zk_autograd.prove.own_folders import temporary_folder
 
 SETUP_SECONDS = 900.0
 SRS_SECONDS = 3600.0
@@ -28,10 +29,14 @@ MAX_LOGROWS = 26
 
 
 def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
-    """The cache folder for these environment variables; it need not exist yet."""
+    """The cache folder for these environment variables; it need not exist yet. UsageError for one that depends on the current folder."""
     if chosen := environment.get("ZK_AUTOGRAD_CACHE"):
+        if not os.path.isabs(chosen):
+            raise UsageError(
+                f"ZK_AUTOGRAD_CACHE is {chosen[:100]!r}, which depends on the current folder: give it an absolute path"
+            )
         return Path(chosen)
-    if base := environment.get("XDG_CACHE_HOME"):
+    if os.path.isabs(base := environment.get("XDG_CACHE_HOME", "")):  # its specification ignores relative ones
         return Path(base) / "zk-autograd"
     return Path.home() / ".cache" / "zk-autograd"
 
@@ -89,7 +94,7 @@ class Cache:
     """The cache folder. Files appear in it whole or not at all."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = default_cache() if folder is None else folder
+        self.folder = default_cache() if folder is None else folder.absolute()
 
     def srs_path(self, digest: bytes) -> Path:
         """Where the SRS of a digest is, or would be."""
@@ -185,8 +190,8 @@ def make_srs(path: Path, child: Child, logrows: int = LOGROWS) -> bytes:
         raise UsageError(f"{path} exists: an SRS is never overwritten, choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as staging:
-            made = Path(staging) / "srs"
+        with temporary_folder(".new-", path.parent) as staging:
+            made = staging / "srs"
             child.run({"do": "srs", "srs": str(made), "logrows": logrows}, seconds=SRS_SECONDS)
             srs_logrows(made)
             os.replace(made, path)

@@ -5,9 +5,7 @@ bytes. The points in front are the committed tensors' (layout.commitments), whic
 """
 
 import json
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from zk_autograd.core.errors import ProverError, VerificationError
@@ -19,6 +17,7 @@ from zk_autograd.prove.ezkl.field import MODULUS, to_hex
 from zk_autograd.prove.ezkl.keys import Cache, Keys
 from zk_autograd.prove.ezkl.relations import SALTS
 from zk_autograd.prove.ezkl.witness import public_values
+from zk_autograd.prove.own_folders import temporary_folder
 from zk_autograd.prove.protocol import ProofCommitments
 
 VERIFY_SECONDS = 120.0
@@ -89,8 +88,8 @@ class EzklVerifier:
     def verify(self, statement: Statement, proof: bytes) -> ProofCommitments:
         """The commitments of a proof that is valid for the statement. VerificationError for any other, whatever EZKL does on it."""
         commitments = commitments_of(self.circuit, proof)
-        with tempfile.TemporaryDirectory(prefix="zk-verify-") as folder:
-            path = Path(folder) / "proof.json"
+        with temporary_folder("zk-verify-") as folder:
+            path = folder / "proof.json"
             path.write_bytes(proof_file(proof, instances(self.circuit, statement)))
             request = {
                 "do": "verify",
