@@ -1,5 +1,6 @@
 """Where words go, and how errors become exit statuses."""
 
+import errno
 import io
 import json
 
@@ -69,15 +70,39 @@ def test_interrupt_is_130(capsys: pytest.CaptureFixture[str]) -> None:
         raise KeyboardInterrupt
 
     assert run_command(interrupted, json_output=False) == 130
-    assert capsys.readouterr().err == "interrupted\n"
+    assert capsys.readouterr().err == "error: interrupted\n"
 
 
-def test_mistake_of_ours_is_not_hidden() -> None:
+def test_a_mistake_of_ours_is_not_hidden_and_says_nothing_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     def broken(_: Output) -> int:
         raise KeyError("x")
 
-    with pytest.raises(KeyError):
-        run_command(broken, json_output=False)
+    assert run_command(broken, json_output=True) == 70
+    shown = capsys.readouterr()
+    assert "in broken\n" in shown.err  # the traceback
+    assert shown.err.endswith(
+        "error: a fault of zk-autograd's own, which says nothing against what was looked at: KeyError: 'x'\n"
+    )
+    assert json.loads(shown.out)["error"] | {"message": ""} == {
+        "kind": "InternalError",
+        "message": "",
+        "exit_status": 70,
+    }
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), OSError(errno.ENOSPC, "No space left on device"), PermissionError(errno.EACCES, "denied", "x")],
+)
+def test_what_the_machine_lacks_is_no_verdict(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    def failing(_: Output) -> int:
+        raise error
+
+    assert run_command(failing, json_output=True) == 4
+    shown = capsys.readouterr()
+    assert "nothing was judged or done" in shown.err
+    assert "Traceback" not in shown.err
+    assert json.loads(shown.out)["error"]["exit_status"] == 4
 
 
 def test_message_that_repeats_a_file_can_not_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:

@@ -384,7 +384,7 @@ sys.exit(run_command(command, json_output=False))
 @pytest.mark.parametrize(
     ("way", "status", "words"),
     [
-        ("raise", 1, "RuntimeError: b'[redacted]'"),
+        ("raise", 70, "RuntimeError: b'[redacted]'"),
         ("exit", 1, "stopped by [redacted]"),
         ("exit-error", 1, "stopped by [redacted]\n"),
         ("exit-tuple", 1, "('stopped by', '[redacted]')\n"),

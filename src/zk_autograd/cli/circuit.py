@@ -13,7 +13,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-circuit",
         description="The circuits of the backends, and the structured reference string (SRS) that EZKL's keys are made from.",
-        epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

@@ -13,7 +13,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="zk-key",
         description="The key that signs the log of your runs. Give its public half to your auditor before a run: a key that an auditor "
         "first sees in the run itself shows nothing.",
-        epilog="Exit status: 0 done, 2 wrong usage.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     new = commands.add_parser("new", help="make a key; prints its public half")

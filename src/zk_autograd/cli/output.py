@@ -11,66 +11,116 @@ Colours and progress bars are rich's, for terminals only, and respect NO_COLOR; 
 No access token is in any of it, nor in the tracebacks and logs of what a command calls (cli.streams): flags are read by a `Parser`, whose
 refusals repeat what was typed.
 
-Exit statuses: those of core.errors for a ZkError; 2 from argparse for flags that it refuses; 130 after an interrupt.
+Exit statuses are core.errors.ExitStatus, one table for all commands: those of the errors for a ZkError; 2 from argparse for flags that it
+refuses; 4 where the output, memory or the disk fails; 70 for an error of our own, with its traceback; 130 after an interrupt. A word to
+standard error that can't be written is lost: it changes no status.
 """
 
 import argparse
+import errno
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from zk_autograd.cli.streams import redacted
-from zk_autograd.core.errors import ZkError
+from zk_autograd.core.errors import ExitStatus, ZkError
 from zk_autograd.run import tokens
 from zk_autograd.run.redaction import PROCESS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-INTERRUPTED = 130
+EXIT_STATUSES = (
+    "Exit status: 0 shown or done; 1 false, malformed or refused; 2 wrong usage, or not a run; 3 nothing false, but less shown than was asked "
+    "for; 4 could not be judged or done here (output, memory, disk, permission); 70 a fault of zk-autograd's own; 130 interrupted, "
+    "resumable."
+)
+"""The table of core.errors.ExitStatus, for every command's help."""
+
+_REFUSALS = frozenset(
+    {
+        *(
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EFBIG,
+            errno.EROFS,
+            errno.EACCES,
+            errno.EPERM,
+            errno.EIO,
+            errno.ENXIO,
+            errno.ENODEV,
+        ),
+        *(
+            errno.ENOMEM,
+            errno.EMFILE,
+            errno.ENFILE,
+            errno.EAGAIN,
+            errno.ESTALE,
+            errno.ETIMEDOUT,
+            errno.EREMOTEIO,
+            errno.EBADF,
+        ),
+    }
+)
+"""Errors by which a system refuses, whatever the program does right."""
 
 Advance = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of flags that doesn't repeat a token that was typed in the wrong place."""
+    """A parser of flags that doesn't repeat a token that was typed in the wrong place, and whose help ends in the table of exit statuses."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("epilog", EXIT_STATUSES)
+        super().__init__(**options)
 
     def _print_message(self, message: str, file: Any = None) -> None:
         tokens.remember()
-        super()._print_message(PROCESS.text(message), file)
+        if file is not None and file is not sys.stdout:
+            with suppress(OSError, ValueError):
+                print(PROCESS.text(message), end="", file=file)
+            return
+        try:
+            with _writing():
+                _required(file).write(PROCESS.text(message))
+                _required(file).flush()
+        except UnwritableOutput as error:
+            raise SystemExit(_unwritten(error)) from error
 
 
 class Output:
     """Where a command's words go. The text of `line` and `lines` is left out with --json, the object of `result` without it."""
 
     def __init__(self, *, json_output: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:
-        """`out` and `err` are standard output and standard error unless given."""
+        """`out` and `err` are standard output and standard error unless given. UnwritableOutput where there is no standard output."""
         self._json = json_output
-        self._out = sys.stdout if out is None else out
-        self._err = sys.stderr if err is None else err
+        self._out = _required(sys.stdout if out is None else out)
+        self._err = (sys.stderr if err is None else err) or open(os.devnull, "w")  # noqa: SIM115 - as long as the process
 
     def line(self, text: str = "") -> None:
         """A line of the result: one, whatever a name in it holds."""
         if not self._json:
-            _print(self._out, _one_line(text))
+            self._say(_one_line(text))
 
     def text(self, text: str, styles: Mapping[str, str]) -> None:
         """A text of several lines, on a terminal with the matches of regular expressions in rich styles."""
         if self._json:
             return
         if not self._out.isatty():
-            _print(self._out, text)
+            self._say(text)
             return
         from rich.text import Text
 
         styled = Text(_spelled(self._out, text))
         for pattern, style in styles.items():
             styled.highlight_regex(pattern, style)
-        _console(self._out).print(styled, soft_wrap=True)
+        with _writing():
+            _console(self._out).print(styled, soft_wrap=True)
 
     @property
     def width(self) -> int:
@@ -82,17 +132,28 @@ class Output:
     def result(self, value: Mapping[str, Any]) -> None:
         """The command's result as one JSON object: ASCII, keys in the order given. Call it once."""
         if self._json:
-            _print(self._out, json.dumps(value, ensure_ascii=True, allow_nan=False))
+            self._say(json.dumps(value, ensure_ascii=True, allow_nan=False))
 
     def note(self, text: str) -> None:
         """A word to whoever watches; it is no part of the result."""
-        _print(self._err, _one_line(text))
+        with suppress(OSError, ValueError):
+            _print(self._err, _one_line(text))
 
-    def error(self, error: ZkError) -> None:
-        """A sentence that says what was wrong; with --json also as the command's result."""
-        message = _one_line(str(error))
-        _print(self._err, f"error: {message}")
-        self.result({"error": {"kind": type(error).__name__, "message": message, "exit_status": error.exit_status}})
+    def error(self, kind: str, text: str, status: ExitStatus) -> int:
+        """A sentence that says what was wrong; with --json also as the command's result. Gives the status."""
+        message = _one_line(text)
+        self.note(f"error: {message}")
+        self.result({"error": {"kind": kind, "message": message, "exit_status": status}})
+        return status
+
+    def flush(self) -> None:
+        """All that was printed is with whoever reads it. UnwritableOutput if it can't be."""
+        with _writing():
+            self._out.flush()
+
+    def _say(self, text: str) -> None:
+        with _writing():
+            _print(self._out, text)
 
     @contextmanager
     def progress(self) -> Iterator[Advance]:
@@ -114,28 +175,68 @@ class Output:
             yield advance
 
 
+class UnwritableOutput(Exception):
+    """The result can't be printed: standard output is closed, full, or read by nobody any more."""
+
+
 def run_command(command: Callable[[Output], int], *, json_output: bool) -> int:
     """The exit status of a command: what it returns, or that of the error it raises, which is printed."""
     tokens.remember()
     with redacted():
-        return _run(command, Output(json_output=json_output))
+        try:
+            output = Output(json_output=json_output)
+            status = _status(command, output)
+            output.flush()
+            return status
+        except UnwritableOutput as error:
+            return _unwritten(error)
 
 
-def _run(command: Callable[[Output], int], output: Output) -> int:
+def _status(command: Callable[[Output], int], output: Output) -> int:
     try:
-        status = command(output)
-        sys.stdout.flush()  # here, so that a closed pipe is met inside the try
-        return status
+        return command(output)
     except ZkError as error:
-        output.error(error)
-        return error.exit_status
+        return output.error(type(error).__name__, str(error), error.exit_status)
+    except UnwritableOutput:
+        raise
     except KeyboardInterrupt:
-        output.note("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has gone; Python would complain once more when it flushes at exit.
+        return output.error("Interrupted", "interrupted", ExitStatus.INTERRUPTED)
+    except MemoryError:
+        text = "memory ran out, so nothing was judged or done: take a machine with more"
+        return output.error("MemoryError", text, ExitStatus.UNJUDGED)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            text = f"the system refuses, so nothing was judged or done: {error}"
+            return output.error("OSError", text, ExitStatus.UNJUDGED)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            output.note(line)
+        text = f"a fault of zk-autograd's own, which says nothing against what was looked at: {type(error).__name__}: {error}"
+        return output.error("InternalError", text, ExitStatus.INTERNAL)
+
+
+def _unwritten(error: UnwritableOutput) -> int:
+    """Says what became of standard output, if somebody may still read it. Python itself would complain once more when it flushes at exit."""
+    if not isinstance(error.__cause__, BrokenPipeError):  # whoever read the output has gone: as planned
+        with suppress(OSError, ValueError):
+            print(f"error: {error}", file=sys.stderr or open(os.devnull, "w"))  # noqa: SIM115
+    with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return ExitStatus.UNJUDGED
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Makes an UnwritableOutput of what standard output raises."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: of a stream that was closed
+        raise UnwritableOutput(f"the result can't be written to standard output: {error}") from error
+
+
+def _required(stream: TextIO | None) -> TextIO:
+    if stream is None:
+        raise UnwritableOutput("the result can't be written: standard output is closed")
+    return stream
 
 
 def _print(stream: TextIO, text: str) -> None:

@@ -22,7 +22,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-run",
         description="Lists runs, says where one stands, packs its evidence for an auditor, and deletes what only its trainer has.",
-        epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

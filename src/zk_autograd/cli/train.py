@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zk_autograd.cli.output import INTERRUPTED, Output, Parser, run_command
+from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
 from zk_autograd.cli.train_watch import Watch
-from zk_autograd.core.errors import GradientError, RangeError, UsageError, ZkError
+from zk_autograd.core.errors import ExitStatus, GradientError, RangeError, UsageError, ZkError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
 from zk_autograd.prove.names import DEFAULT_PRESET, DEFAULT_PROVER, PROVERS, Preset
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
         description="Trains a classifier on a table. Every optimizer step is an exact integer function that is proved, chained to the one "
         "before it, and logged. `zk-train reproduce RUN` checks a run by making it again.",
         epilog="Ctrl-C once finishes the step, proves what is left and closes the run; twice stops at once, to be resumed. "
-        "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted and resumable.",
+        + EXIT_STATUSES,
     )
     add = flags.add_argument
     add("--config", type=Path, metavar="FILE", help="a TOML file with flags' long names as keys; flags win over it")
@@ -194,7 +194,7 @@ def _stopped(error: BaseException, optimizer: "ZKOptimizer", run: Path, output: 
     if not isinstance(error, KeyboardInterrupt):
         raise error
     output.result({"interrupted": True, "run": str(run) if begun else None, "steps": done, "resumable": begun})
-    return INTERRUPTED
+    return ExitStatus.INTERRUPTED
 
 
 def _dry_run(plan: "Plan", srs: Path | None, output: Output) -> int:

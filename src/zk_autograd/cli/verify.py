@@ -31,8 +31,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-verify",
         description="Judges a training run by its evidence, in eleven numbered steps, and says which levels it reaches.",
-        epilog="Exit status: 0 everything required was shown, 1 the evidence is false or malformed, 2 wrong usage or no such run, "
-        "3 nothing false found but less shown than required, 130 interrupted.",
     )
     parser.add_argument(
         "target",

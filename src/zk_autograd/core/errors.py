@@ -1,23 +1,43 @@
 """The errors of the package: one tree, so that a caller catches one class and a third party's exception never leaks.
 
-Every message says what was wrong, where, and what to do. `exit_status` is what a command returns for it
-(0 done, 1 refused or failed, 2 wrong usage; 130 is an interrupt and has no class here).
+Every message says what was wrong, where, and what to do. `exit_status` is what a command returns for it. What is false and what could not
+be looked at never have the same one: a disk that fails is no evidence against a run.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import ClassVar
+
+
+class ExitStatus(IntEnum):
+    """What a command returns: the same table for all of them (docs/exit-statuses.md)."""
+
+    DONE = 0
+    """Everything that was asked for was shown, or done."""
+    REFUSED = 1
+    """Something is false, malformed or missing, or was refused."""
+    USAGE = 2
+    """Wrong flags, or what was named is not a run: nothing was done."""
+    LESS = 3
+    """Nothing false was found, and less was shown than was asked for."""
+    UNJUDGED = 4
+    """It could not be judged or done here: output, memory, disk, permission, network."""
+    INTERNAL = 70
+    """A fault of this package's own."""
+    INTERRUPTED = 130
+    """Interrupted, and resumable."""
 
 
 class ZkError(Exception):
     """Base of every error that leaves this package."""
 
-    exit_status: ClassVar[int] = 1
+    exit_status: ClassVar[ExitStatus] = ExitStatus.REFUSED
 
 
 class UsageError(ZkError):
     """An argument, flag, file or combination of them that can't be what the caller wants. Nothing was done."""
 
-    exit_status: ClassVar[int] = 2
+    exit_status: ClassVar[ExitStatus] = ExitStatus.USAGE
 
 
 class GradientError(ZkError):
@@ -25,7 +45,13 @@ class GradientError(ZkError):
 
 
 class RunError(ZkError):
-    """The run directory can't be used as asked: it exists, is of another version, is locked, or a write failed."""
+    """The run directory can't be used as asked: it exists, is of another version, or is locked."""
+
+
+class StorageError(RunError):
+    """The system refuses to read or write a run's files: no space, no permission, a disk that fails. The run itself may be whole."""
+
+    exit_status: ClassVar[ExitStatus] = ExitStatus.UNJUDGED
 
 
 class ProverError(ZkError):
@@ -55,7 +81,7 @@ class RangeError(ZkError):
 
 
 class VerificationError(ZkError):
-    """Evidence is false, malformed or unreadable.
+    """Evidence is false, malformed or missing.
 
     `step` is the number of the verification step (docs/verification.md), 0 where the raiser doesn't know it and the
     verifier fills it in; `record` the index of the record it concerns, or None; `expected` and `found` are short texts.
@@ -79,7 +105,7 @@ class VerificationError(ZkError):
 
     def at(self, step: int, record: int | None = None) -> "VerificationError":
         """The same failure with its place filled in where it has none yet."""
-        return VerificationError(
+        return type(self)(
             self.message,
             step=self.step or step,
             record=self.record if self.record is not None else record,
@@ -95,3 +121,9 @@ class VerificationError(ZkError):
         if self.expected is not None or self.found is not None:
             text += f" (expected {self.expected}, found {self.found})"
         return text
+
+
+class UnreadableError(VerificationError):
+    """Evidence could not be looked at on this machine, for want of permission, memory, or a disk that works: nothing is said against it."""
+
+    exit_status: ClassVar[ExitStatus] = ExitStatus.UNJUDGED

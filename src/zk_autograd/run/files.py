@@ -2,7 +2,8 @@
 
 A whole file is written to a temporary name in its own folder, fsynced and renamed, and the folder is fsynced: after a crash the
 file is the old one or the new one. An append is fsynced, and may leave a torn end after a crash: who appends must recognise one.
-Writing raises RunError, reading VerificationError; both say what, where, and why.
+Writing raises RunError, reading VerificationError; both say what, where, and why. Where it is the system that refuses (space, permission, a
+disk that fails), they are StorageError and UnreadableError: nothing is said against what lies there.
 
 All writes of a run go through one `Files`, so that a test can make any of them fail.
 """
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, VerificationError
+from zk_autograd.core.errors import RunError, StorageError, UnreadableError, VerificationError
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -30,6 +31,21 @@ _ADVICE = {
     errno.EROFS: "choose a folder that is not read-only",
     errno.ENAMETOOLONG: "choose a shorter path",
 }
+
+
+_OF_THE_FILE = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENXIO,
+        errno.ENODEV,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+    }
+)
+"""Errors of the system that tell what lies at a path, and not what the machine lacks."""
 
 
 class Files:
@@ -215,10 +231,16 @@ def _readable(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # open(2) says ELOOP for a file, ENOTDIR for a folder, when O_NOFOLLOW met a link
-        linked = error.errno == errno.ELOOP
-        reason = "it is a link, and links are not followed" if linked else error.strerror
-        raise VerificationError(f"{path} can't be read: {reason}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path | str, error: OSError) -> VerificationError:
+    """What the system's refusal to read `path` says: of the file, if it is missing or not what it must be; else of this machine."""
+    # open(2) says ELOOP for a file, ENOTDIR for a folder, when O_NOFOLLOW met a link
+    linked = error.errno == errno.ELOOP
+    reason = "it is a link, and links are not followed" if linked else error.strerror
+    kind = VerificationError if error.errno in _OF_THE_FILE else UnreadableError
+    return kind(f"{path} can't be read: {reason}")
 
 
 @contextmanager
@@ -232,9 +254,9 @@ def _explained(action: str, path: Path) -> Iterator[None]:
         raise _refused(action, path, error) from error
 
 
-def _refused(action: str, path: Path, error: OSError) -> RunError:
+def _refused(action: str, path: Path, error: OSError) -> StorageError:
     advice = advice_for(error, "look at the disk and the path")
-    return RunError(f"{path} could not be {action}: {error.strerror}; {advice}, and try again")
+    return StorageError(f"{path} could not be {action}: {error.strerror}; {advice}, and try again")
 
 
 @contextmanager
