@@ -67,14 +67,19 @@ ON_RUNS = (
     "weight_decay_claimed",
     "foreign_srs",
     "code_in_the_run",
+    "key_in_the_cache",
 )
 """Programs whose `run` takes a `Scene`: attacks on a run and whoever judges it."""
 
 
 def backends_of(name: str) -> frozenset[str]:
-    """The backends on whose runs a program of ON_RUNS has an attempt. One that has none is on no run: any victim will do."""
-    attempts = getattr(import_module(f"attacks.{name}"), "ATTEMPTS", None)
-    return frozenset({"native"}) if attempts is None else frozenset().union(*(a.backends for a in attempts))
+    """The backends on whose runs a program of ON_RUNS has an attempt. One that has none is on no run: any victim will do, unless it says
+    which (`BACKENDS`)."""
+    module = import_module(f"attacks.{name}")
+    attempts = getattr(module, "ATTEMPTS", None)
+    if attempts is None:
+        return frozenset(getattr(module, "BACKENDS", {"native"}))
+    return frozenset().union(*(a.backends for a in attempts))
 
 
 def scene_of(backend: str, folder: Path) -> Scene:

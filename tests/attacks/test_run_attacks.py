@@ -15,6 +15,7 @@ from attacks import (
     beacon_known,
     code_in_the_run,
     foreign_srs,
+    key_in_the_cache,
     length_bombs,
     merkle_forgeries,
     nan_gradient,
@@ -30,9 +31,11 @@ from tests.attacks import taken_out
 from tests.attacks.taken_out import TakenOut, both, statements
 from zk_autograd.cli.verify import main
 from zk_autograd.core import canonical, formats, merkle
-from zk_autograd.core.errors import GradientError, VerificationError
+from zk_autograd.core.errors import GradientError, UsageError, VerificationError
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import MAX_RECORD
+from zk_autograd.prove.ezkl import keys
+from zk_autograd.prove.ezkl.keys import Keys
 from zk_autograd.run import reader
 from zk_autograd.run.layout import LOG, RECORDS
 from zk_autograd.run.reader import MAX_LOG, RunReader
@@ -295,6 +298,24 @@ def test_the_code_of_a_run_is_not_executed(
     with monkeypatch.context() as patch:
         taken_out.own_place(patch, ezkl_scene, submission).judged(ezkl_scene.systems)
     assert list(submission.path.parent.rglob(code_in_the_run.NOTE))
+
+
+@on_ezkl
+@pytest.mark.parametrize("plant", ["exchanged", "in a folder that others write to"])
+def test_a_key_in_the_cache_is_not_used(ezkl_scene: Scene, plant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (srs,) = ezkl_scene.victim.srs
+    cache = key_in_the_cache.copied(ezkl_scene)
+    key_in_the_cache.PLANTS[plant](cache)
+    with monkeypatch.context() as patch:
+        patch.setattr(Keys, "are_as_made", lambda keys, circuit, proving: keys.vk.exists())
+        patch.setattr(keys, "require_own", lambda folder, advice: None)
+        assert key_in_the_cache.key_used(cache, srs) == key_in_the_cache.PLANTED
+    if plant == "exchanged":
+        made = key_in_the_cache.key_used(cache, srs)
+        assert made == key_in_the_cache.key_used(ezkl_scene.ezkl.cache, srs)
+    else:
+        with pytest.raises(UsageError, match=r"can be exchanged by others .* is open to everybody"):
+            key_in_the_cache.key_used(cache, srs)
 
 
 @on_ezkl

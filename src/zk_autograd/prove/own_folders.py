@@ -11,7 +11,7 @@ import pwd
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
@@ -21,6 +21,28 @@ _NAMED = ("TMPDIR", "TEMP", "TMP")
 """Where Python looks for a temporary folder, before it takes the current one."""
 
 _ADVICE = "set TMPDIR to a folder of your own"
+
+
+def require_own(folder: Path, advice: str) -> None:
+    """UsageError, which ends in `advice`, if anybody but the caller and root can exchange what is in the folder, or the folder itself.
+
+    It exists. Links on the way are followed: each folder that is really on it is looked at.
+    """
+    try:
+        real = folder.resolve(strict=True)
+        for place in (real, *real.parents):
+            if reason := _open_to(place, place.stat(), sticky=place != real):
+                raise UsageError(f"what lies in {folder} can be exchanged by others ({reason}): {advice}")
+    except OSError as error:
+        raise UsageError(f"{folder} can't be looked at ({error.strerror}): {advice}") from error
+
+
+def make_own(folder: Path) -> None:
+    """The folder, with those above it that are missing, each of mode 0700. OSError if it can't be made."""
+    for place in (*reversed(folder.parents), folder):
+        if not place.exists():
+            with suppress(FileExistsError):  # another process was first
+                place.mkdir(0o700)
 
 
 @contextmanager

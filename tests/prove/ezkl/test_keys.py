@@ -1,12 +1,17 @@
 """The cache takes an SRS only whole, of the right size, and under its own digest."""
 
+import json
+import os
+import stat
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from zk_autograd.core.errors import ProverError, UsageError
+from zk_autograd.prove.ezkl.catalogue import load
 from zk_autograd.prove.ezkl.child import Child
-from zk_autograd.prove.ezkl.keys import Cache, default_cache, make_srs, srs_logrows
+from zk_autograd.prove.ezkl.keys import DIGESTS, DIGESTS_FORMAT, Cache, Keys, default_cache, make_srs, srs_logrows
 
 
 def fake_srs(path: Path, logrows: int) -> Path:
@@ -89,3 +94,74 @@ def test_a_child_that_is_refused_or_stopped_says_so(tmp_path: Path) -> None:
     child.stop()
     with pytest.raises(ProverError, match="stopped"):
         child.run({"do": "srs", "srs": str(tmp_path / "srs"), "logrows": 5}, seconds=60)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Keys:
+    """Keys as they lie in a cache; what is in the large files doesn't matter here."""
+    circuit = load("adam-n32-t64")
+    contents = {
+        "settings.json": circuit.settings,
+        "network.onnx": circuit.onnx,
+        "network.compiled": b"compiled",
+        "vk.key": b"vk",
+        "pk.key": b"pk",
+    }
+    files = {}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        files[name] = sha256(content).hexdigest()
+    (tmp_path / DIGESTS).write_text(json.dumps({"format": DIGESTS_FORMAT, "files": files}))
+    return Keys(tmp_path, tmp_path / "srs")
+
+
+def test_keys_are_used_as_they_were_made(made: Keys) -> None:
+    circuit = load("adam-n32-t64")
+    assert made.are_as_made(circuit, proving=True)
+    assert not made.are_as_made(load("sgd-n32-t192"), proving=True)
+    made.pk.unlink()
+    assert not made.are_as_made(circuit, proving=True)
+    assert made.are_as_made(circuit, proving=False)
+
+
+@pytest.mark.parametrize("name", ["settings.json", "network.onnx", "network.compiled", "vk.key", "pk.key"])
+def test_a_key_with_another_byte_is_made_again(made: Keys, name: str) -> None:
+    (made.folder / name).write_bytes((made.folder / name).read_bytes() + b"x")
+    assert not made.are_as_made(load("adam-n32-t64"), proving=True)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "[]", "{}", '{"format": "zk-autograd/keys/v0", "files": {}}', "x" * 5000, "\xff"]
+)
+def test_keys_that_nothing_says_the_digests_of_are_made_again(made: Keys, text: str | None) -> None:
+    (made.folder / DIGESTS).unlink()
+    if text is not None:
+        (made.folder / DIGESTS).write_text(text, encoding="latin-1")
+    assert not made.are_as_made(load("adam-n32-t64"), proving=False)
+
+
+@pytest.mark.parametrize("part", [".", "srs", ".."])
+def test_a_cache_that_others_write_to_is_refused(tmp_path: Path, part: str) -> None:
+    cache = Cache(tmp_path / "here" / "cache")
+    digest = cache.add_srs(fake_srs(tmp_path / "srs", 16))
+    cache.require_srs(digest)
+    (cache.folder / part).chmod(0o777)
+    for use in (
+        lambda: cache.require_srs(digest),
+        cache.srs_digests,
+        lambda: cache.add_srs(fake_srs(tmp_path / "other", 17)),
+    ):
+        with pytest.raises(
+            UsageError, match=r"can be exchanged by others .* set ZK_AUTOGRAD_CACHE to a folder of your own"
+        ):
+            use()
+
+
+def test_a_cache_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Cache(tmp_path / "a" / "cache").add_srs(fake_srs(tmp_path / "srs", 16))
+    finally:
+        os.umask(before)
+    for folder in ("a", "a/cache", "a/cache/srs"):
+        assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o700

@@ -1,13 +1,16 @@
 """The SRS and the keys made from it, in the user's cache folder, found by digest.
 
     <cache>/srs/<SHA-256 of the file>
-    <cache>/keys/<circuit digest>-<SRS digest>/{settings.json, network.onnx, network.compiled, vk.key, pk.key}
+    <cache>/keys/<circuit digest>-<SRS digest>/{settings.json, network.onnx, network.compiled, vk.key, pk.key, digests.json}
 
 Whoever made an SRS can forge proofs under it, so nobody but the user puts one here, and a verifier takes one only by a digest that
 the auditor allowed. The verifying key depends on circuit and SRS alone; whoever verifies makes it here and takes none from a run.
-The folder is `$ZK_AUTOGRAD_CACHE`, else `$XDG_CACHE_HOME/zk-autograd`, else `~/.cache/zk-autograd`.
+The folder is `$ZK_AUTOGRAD_CACHE`, else `$XDG_CACHE_HOME/zk-autograd`, else `~/.cache/zk-autograd`. Nobody but the caller can write to it, or it
+is refused. Keys are used only as they were made: digests.json has the SHA-256 of each file, and where it is missing (an older version's
+keys) or a file is another by now, the keys are made again.
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -20,10 +23,14 @@ from zk_autograd.core.errors import ProverError, UsageError
 from zk_autograd.prove.ezkl.catalogue import Circuit
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.relations import LOGROWS
-from zk_autograd.prove.own_folders import temporary_folder
+from zk_autograd.prove.own_folders import make_own, require_own, temporary_folder
 
 SETUP_SECONDS = 900.0
 SRS_SECONDS = 3600.0
+DIGESTS_FORMAT = "zk-autograd/keys/v1"
+DIGESTS = "digests.json"
+_MAX_DIGESTS = 4096
+_OPEN_CACHE = "set ZK_AUTOGRAD_CACHE to a folder of your own"
 _POINT = 64  # an affine point of G1 in the file; one of G2 takes twice that
 MAX_LOGROWS = 26
 
@@ -64,6 +71,24 @@ class Keys:
     def pk(self) -> Path:
         return self.folder / "pk.key"
 
+    def are_as_made(self, circuit: Circuit, *, proving: bool) -> bool:
+        """Whether all that a verifier needs, or a prover, is there, byte for byte as it was made for this circuit."""
+        if not self.folder.exists():
+            return False
+        names = ["network.compiled", "vk.key", *(["pk.key"] if proving else [])]
+        try:
+            if (self.folder / DIGESTS).stat().st_size > _MAX_DIGESTS:
+                return False
+            made = json.loads((self.folder / DIGESTS).read_bytes())
+            return (
+                made["format"] == DIGESTS_FORMAT
+                and self.settings.read_bytes() == circuit.settings
+                and (self.folder / "network.onnx").read_bytes() == circuit.onnx
+                and all(file_digest(self.folder / name).hex() == made["files"][name] for name in names)
+            )
+        except (OSError, UsageError, ValueError, KeyError, TypeError):
+            return False
+
 
 def srs_logrows(path: Path) -> int:
     """The size of an SRS file, as the logarithm of its rows. UsageError if it isn't one."""
@@ -101,7 +126,8 @@ class Cache:
         return self.folder / "srs" / digest.hex()
 
     def srs_digests(self) -> list[bytes]:
-        """Digests of the SRS files that are here, the newest first."""
+        """Digests of the SRS files that are here, the newest first. UsageError if others can write to the cache."""
+        self._require_own()
         try:
             found = sorted((self.folder / "srs").iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
         except OSError:
@@ -128,6 +154,7 @@ class Cache:
 
     def require_srs(self, digest: bytes) -> Path:
         """The file of an SRS. UsageError if it isn't here, or isn't what its name says any more."""
+        self._require_own()
         path = self.srs_path(digest)
         if not path.exists():
             raise UsageError(
@@ -142,7 +169,7 @@ class Cache:
         srs = self.require_srs(srs_digest)
         target = self.folder / "keys" / f"{circuit.digest.hex()}-{srs_digest.hex()}"
         keys = Keys(target, srs)
-        if keys.vk.exists() and (keys.pk.exists() or not proving):
+        if keys.are_as_made(circuit, proving=proving):
             return keys
         with self._staging("keys") as staging:
             folder = Path(staging) / "made"
@@ -163,25 +190,34 @@ class Cache:
                 raise ProverError("setup: EZKL made no keys")
             if not proving:
                 (folder / "pk.key").unlink()  # 300 MB that a verifier has no use for
+            files = {path.name: file_digest(path).hex() for path in sorted(folder.iterdir())}
+            (folder / DIGESTS).write_text(json.dumps({"format": DIGESTS_FORMAT, "files": files}))
             old = Path(staging) / "old"
             if target.exists():
                 os.replace(target, old)
             try:
                 os.replace(folder, target)
             except OSError:
-                if not keys.vk.exists():  # another process was first, which is as good
+                if not keys.are_as_made(circuit, proving=proving):  # else another process was first, which is as good
                     raise
         return keys
 
     def _staging(self, part: str) -> "tempfile.TemporaryDirectory[str]":
         """A temporary folder on the cache's own file system, so that a rename into place is atomic."""
         try:
-            (self.folder / part).mkdir(parents=True, exist_ok=True)
+            make_own(self.folder / part)
+            self._require_own()
             return tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder / part)
         except OSError as error:
             raise UsageError(
                 f"the cache folder {self.folder} can't be written ({error.strerror}): set ZK_AUTOGRAD_CACHE to another"
             ) from error
+
+    def _require_own(self) -> None:
+        """UsageError if anybody else can exchange what lies in the cache."""
+        for folder in (self.folder, self.folder / "srs", self.folder / "keys"):
+            if os.path.lexists(folder):
+                require_own(folder, _OPEN_CACHE)
 
 
 def make_srs(path: Path, child: Child, logrows: int = LOGROWS) -> bytes:
