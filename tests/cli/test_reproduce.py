@@ -314,14 +314,28 @@ def test_code_that_a_strangers_run_names_is_not_run(
     source.write_text("from torch import nn\n\n\ndef make(columns, classes):\n    return nn.Linear(columns, classes)\n")
     monkeypatch.syspath_prepend(tmp_path)
     run = trained(tmp_path / "home", "--model", "reproduced_net:make", "--prover", "none")
-    assert reproduce(run)[1]["verdict"] == "FULL"
-    source.write_text(source.read_text() + "# another line\n")
-    status, result = reproduce(run)
+    del sys.modules["reproduced_net"]
+    status, result = reproduce(run)  # its private folder may be a stranger's, too
     assert (status, result["verdict"], result["differences"]) == (4, "CONFIG ONLY", [])
-    assert f"{source} is not the code of the run (expected " in finding(result, "weights")
-    status, result = reproduce(public(run))
-    assert (status, result["verdict"]) == (4, "CONFIG ONLY")
-    assert "is code of the trainer's, and is not run" in finding(result, "weights")
+    assert "look at it, and give --allow-code reproduced_net:make" in finding(result, "weights")
+    assert reproduce(run, "--allow-code", "other_net:make")[1]["verdict"] == "CONFIG ONLY"
+    assert "reproduced_net" not in sys.modules
+    named = ("--allow-code", "reproduced_net:make")
+    assert reproduce(run, *named)[1]["verdict"] == "FULL"
+    stranger = public(Path(shutil.copytree(run, tmp_path / "stranger")))
+    assert reproduce(stranger, *named)[1]["verdict"] == "PARTIAL"
+    source.write_text(source.read_text() + "# another line\n")
+    for place in (run, stranger):
+        status, result = reproduce(place, *named)
+        assert (status, result["verdict"]) == (4, "CONFIG ONLY")
+        assert f"{source} is not the code of the run (expected " in finding(result, "weights")
+
+
+@pytest.mark.parametrize("text", ["mlp", "net", "a b:c"])
+def test_allow_code_names_code(copied: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert command.main([str(copied), "--allow-code", text]) == 2
+    assert "error: --allow-code is " in capsys.readouterr().err
 
 
 def test_code_in_the_runs_own_folder_is_not_run(
@@ -339,11 +353,12 @@ def test_code_in_the_runs_own_folder_is_not_run(
     (run / "shipped_net.py").write_text(f"open({str(tmp_path / 'run-by-chance')!r}, 'w')\n" + source)
     places = list(sys.path)
     monkeypatch.chdir(run)
-    status, result = reproduce(Path("."))
+    named = ("--allow-code", "shipped_net:make")
+    status, result = reproduce(Path("."), *named)
     assert (status, result["verdict"]) == (4, "CONFIG ONLY")
     assert "which is in the run's own folder: start from another one" in finding(result, "weights")
     (run / "shipped_net.py").write_text(source)  # nor the very code of the run
-    assert reproduce(Path("."))[1]["verdict"] == "CONFIG ONLY"
+    assert reproduce(Path("."), *named)[1]["verdict"] == "CONFIG ONLY"
     assert not (tmp_path / "run-by-chance").exists()
     assert "shipped_net" not in sys.modules
     assert sys.path == places

@@ -12,7 +12,9 @@ from tests.cli.training import TRAINER, Broken, Train, published
 from zk_autograd.cli import train as command
 from zk_autograd.cli import verify
 from zk_autograd.cli.output import run_command
+from zk_autograd.core import canonical
 from zk_autograd.core.record_forms import parse_log
+from zk_autograd.optim import keyfile
 from zk_autograd.run.reader import RunReader
 
 pytestmark = TRAINER
@@ -93,7 +95,7 @@ def test_own_table_and_model_are_trained_as_a_config_says(zk_train: Train, capsy
         (lambda: Path("table.csv").unlink(), "table.csv can't be read: No such file"),
         (
             lambda: Path("net_of_a_user.py").write_text(NET + "# new"),
-            "the code of the model net_of_a_user:net is not that",
+            "net_of_a_user.py is not the code of the run (expected",
         ),
     ],
     ids=["data", "no data", "code"],
@@ -156,6 +158,97 @@ def test_settings_that_cant_be_followed_are_refused_in_a_sentence(
         assert out == ""
         assert err.splitlines()[-1].startswith("error: ")
         assert sorted(p.name for p in Path().iterdir()) == before
+
+
+@pytest.fixture
+def stopped(own: None, zk_train: Train, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An open run of the user's model, whose module is forgotten, and says so when it is imported again."""
+    arguments = command.parser().parse_args(["--config", "train.toml", "--out", "run"])
+    assert run_command(lambda output: command.train(arguments, output, Broken(31, 16)), json_output=False) == 1
+    capsys.readouterr()
+    monkeypatch.delitem(sys.modules, "net_of_a_user")
+    return Path("run")
+
+
+def rewritten(run: Path, **change: object) -> None:
+    """The private plan with other entries, as a stranger may write it."""
+    path = run / "private" / "train.json"
+    path.write_bytes(canonical.encode({**json.loads(path.read_bytes()), **change}))  # type: ignore[dict-item]
+
+
+def test_a_run_of_ones_own_is_resumed_with_its_code_without_more_ado(stopped: Path, zk_train: Train) -> None:
+    assert zk_train("--resume", str(stopped))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("forge", "flags", "status", "words"),
+    [
+        pytest.param(
+            lambda run: (run / "log" / "checkpoint").unlink(),
+            [],
+            1,
+            "look at it, and give --allow-code net_of_a_user:net",
+            id="without a checkpoint",
+        ),
+        pytest.param(
+            lambda run: keyfile.create(Path("another.key"), "another"),
+            ["--key-file", "another.key"],
+            1,
+            "look at it, and give --allow-code net_of_a_user:net",
+            id="signed by another key",
+        ),
+        pytest.param(
+            lambda run: rewritten(run, key_file=str(Path("another.key").absolute())),
+            [],
+            2,
+            "names code, net_of_a_user:net, and a key file of its own",
+            id="with a key file of its own",
+        ),
+        pytest.param(
+            lambda run: rewritten(run, rule="sgd"), [], 1, "its rule is adam, the plan's sgd", id="another rule"
+        ),
+        pytest.param(
+            lambda run: rewritten(run, secret="00" * 32), [], 1, "the data are not those", id="another secret"
+        ),
+        pytest.param(
+            lambda run: rewritten(run, model="webbrowser:open"),
+            [],
+            1,
+            "webbrowser.py is not the code of the run",
+            id="another module",
+        ),
+        pytest.param(
+            lambda run: rewritten(run, model="sys:exit"),
+            [],
+            1,
+            "sys has no file that can be read",
+            id="a module without a file",
+        ),
+    ],
+)
+def test_no_code_of_a_run_that_may_be_a_strangers_is_imported(
+    stopped: Path, zk_train: Train, forge: Callable[[Path], object], flags: list[str], status: int, words: str
+) -> None:
+    forge(stopped)
+    loaded = set(sys.modules)
+    found, out, err = zk_train("--resume", str(stopped), *flags)
+    assert (found, out) == (status, ""), err
+    assert words in err.splitlines()[-1]
+    assert "net_of_a_user" not in sys.modules
+    assert "webbrowser" in loaded or "webbrowser" not in sys.modules
+
+
+def test_code_that_is_named_is_run_for_a_run_without_a_checkpoint(stopped: Path, zk_train: Train) -> None:
+    (stopped / "log" / "checkpoint").unlink()
+    (stopped / "log" / "records.jsonl").unlink()  # a crash before the first one
+    assert zk_train("--resume", str(stopped))[0] == 1
+    assert zk_train("--resume", str(stopped), "--allow-code", "net_of_a_user:net")[0] == 0
+
+
+@pytest.mark.usefixtures("own")
+def test_allow_code_is_for_a_resumption(zk_train: Train) -> None:
+    status, _, err = zk_train("--steps", "1", "--allow-code", "net_of_a_user:net")
+    assert (status, err) == (2, "error: --allow-code is for --resume: a new run's code is what --model names\n")
 
 
 @pytest.mark.usefixtures("own")

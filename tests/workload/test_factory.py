@@ -61,6 +61,31 @@ def test_what_is_run_is_the_text_and_not_what_was_compiled_before(module: Module
     assert sys.pycache_prefix is None
 
 
+@pytest.mark.parametrize("name", ["colorsys", "queue"])
+def test_a_file_that_lies_there_by_chance_passes_for_no_other_module(
+    module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    (tmp_path / f"{name}.py").write_text("raise SystemError('imported by chance')\n")
+    (tmp_path / "beside.py").write_text("SIZE = 5\n")  # what is nowhere else is found there, as ever
+    monkeypatch.delitem(sys.modules, "beside", raising=False)
+    source = module(f"import {name}\nfrom beside import SIZE\n" + GOOD.replace("5", "SIZE"))
+    assert models.build(source, 4, 3, seed=9).get_parameter("0.weight").shape == (5, 4)
+    assert str(tmp_path) not in str(sys.modules[name].__file__)
+
+
+def test_the_module_that_is_named_is_the_one_in_the_current_folder(
+    module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module(GOOD)
+    (tmp_path / "mine.py").rename(tmp_path / "colorsys.py")
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    source = Factory("colorsys", "net")
+    assert models.build(source, 4, 3, seed=9).get_parameter("0.weight").shape == (5, 4)
+    assert models.code_digest(source) == sha256((tmp_path / "colorsys.py").read_bytes()).digest()
+    monkeypatch.delitem(sys.modules, "colorsys")
+
+
 def test_trial_leaves_generator_and_buffers_as_they_were(module: Module) -> None:
     source = module(
         "class Net(nn.Module):\n    def __init__(self, columns, classes):\n        super().__init__()\n"

@@ -1,13 +1,17 @@
-"""Whose code is run to reproduce a run: that of the header's digest, from elsewhere than the run's folder, and nothing before it is sure."""
+"""Whose code of a run is run: the caller's own or what they name, of the header's digest, from elsewhere than the run's folder; and nothing
+before that is sure."""
 
 import sys
+import webbrowser as antigravity_like  # a module that does something, once it is asked
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import sklearn.datasets
 
 from zk_autograd.workload.names import Factory
-from zk_autograd.workload.own_code import refusal
+from zk_autograd.workload.own_code import Consent, refusal
 
 TEXT = b"raise SystemError('imported')\n"
 DIGEST = sha256(TEXT).digest()
@@ -22,9 +26,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run"
 
 
-def refused(name: str, run: Path, digest: bytes = DIGEST) -> str:
+def refused(name: str, run: Path, digest: bytes = DIGEST, consent: Consent = Consent.OWN_RUN) -> str:
     before, loaded = list(sys.path), set(sys.modules)
-    found = refusal(Factory(name, "make"), run, digest)
+    found = refusal(Factory(name, "make"), run, digest, consent)
     assert (sys.path, set(sys.modules)) == (before, loaded)
     return found or ""
 
@@ -33,6 +37,27 @@ def test_the_code_of_the_run_in_the_current_folder_may_be_run(run: Path) -> None
     Path("own_net.py").write_bytes(TEXT)
     assert refused("own_net", run) == ""
     assert "is not the code of the run (expected 0000" in refused("own_net", run, bytes(32))
+
+
+def test_code_that_nobody_named_is_not_even_looked_for(run: Path) -> None:
+    Path("own_net.py").write_bytes(TEXT)
+    assert refused("own_net", run, consent=Consent.NOBODY).endswith("look at it, and give --allow-code own_net:make")
+    assert refused("no_such_net", run, consent=Consent.NOBODY).endswith("give --allow-code no_such_net:make")
+    assert refused("own_net", run, consent=Consent.NAMED) == ""
+
+
+@pytest.mark.parametrize("module", [antigravity_like, sklearn.datasets], ids=["the standard library", "a package"])
+def test_code_that_everybody_has_is_run_only_if_it_is_named(module: ModuleType, run: Path) -> None:
+    """Whoever made the run knows its digest."""
+    assert module.__file__ is not None
+    digest = sha256(Path(module.__file__).read_bytes()).digest()
+    assert "is a part of Python's installation" in refused(module.__name__, run, digest)
+    assert refused(module.__name__, run, digest, Consent.NAMED) == ""
+
+
+def test_the_current_folder_comes_first_for_the_module_that_is_named(run: Path) -> None:
+    Path("colorsys.py").write_bytes(TEXT)
+    assert refused("colorsys", run) == ""
 
 
 def test_a_packages_module_is_found_without_importing_the_package(run: Path) -> None:

@@ -26,6 +26,11 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a bundle of it")
     flags.add_argument("--verify-only", action="store_true", help="check hashes and records, and train nothing")
     flags.add_argument("--data", metavar="csv:PATH", help="where the table of the run is now")
+    flags.add_argument(
+        "--allow-code",
+        metavar="MODULE:FACTORY",
+        help="run this code, if it is the run's: without it no code that a run names is run, whoever made it",
+    )
     flags.add_argument("--json", action="store_true", help="print one JSON object")
     return flags
 
@@ -38,11 +43,13 @@ def reproduce(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.prove.ezkl.keys import Cache
     from zk_autograd.verify.systems import EzklSystem, NativeSystem, installed_ezkl
     from zk_autograd.workload import reproduction
+    from zk_autograd.workload.names import code_called
 
     systems: dict[str, ProofSystem] = {"ezkl": EzklSystem(Cache(), installed_ezkl()), "native": NativeSystem()}
+    allowed = None if arguments.allow_code is None else code_called(arguments.allow_code, "--allow-code")
     with output.progress() as progress:
         found = reproduction.reproduce(
-            arguments.run, systems, progress, hashes_alone=arguments.verify_only, data=arguments.data
+            arguments.run, systems, progress, hashes_alone=arguments.verify_only, data=arguments.data, allowed=allowed
         )
     for line in found.lines():
         output.line(line)

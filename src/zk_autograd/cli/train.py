@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
@@ -16,7 +17,7 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
 from zk_autograd.prove.names import DEFAULT_PRESET, DEFAULT_PROVER, PROVERS, Preset
 from zk_autograd.run import tokens
-from zk_autograd.workload.names import DataName, Factory, ModelName
+from zk_autograd.workload.names import DataName, Factory, ModelName, code_called
 
 if TYPE_CHECKING:
     from zk_autograd.optim import ZKOptimizer
@@ -78,6 +79,11 @@ def parser() -> argparse.ArgumentParser:
         help="of the prover ezkl: the SRS that an auditor or a ceremony made (default: the cache's newest)",
     )
     add("--key-file", metavar="FILE", help="your log key (default: the one that `zk-key new` makes)")
+    add(
+        "--allow-code",
+        metavar="MODULE:FACTORY",
+        help="with --resume: run this code of the run's, though your key didn't sign the run, or it is an installed package's",
+    )
     add("--hf-token", metavar="TOKEN", help=tokens.HF_TOKEN_HELP)
     add("--dry-run", action="store_true", help="say how many proofs, how long and how much disk, and train nothing")
     add("--json", action="store_true", help="print one JSON object")
@@ -120,10 +126,15 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     from zk_autograd.workload.plan import Plan
 
     settings, resumed = _settings(arguments), arguments.resume is not None
+    allowed = None if arguments.allow_code is None else code_called(arguments.allow_code, "--allow-code")
+    if allowed is not None and not resumed:
+        raise UsageError("--allow-code is for --resume: a new run's code is what --model names")
     key = settings.key_file or keyfile.default_path()
     if resumed:
         plan, run = Plan.read(arguments.resume), arguments.resume
         key = settings.key_file or Path(plan.key_file)
+        if settings.key_file is None and key != keyfile.default_path().absolute():
+            _require_code_without_key(plan, run, key, allowed)
     else:
         plan = settings.plan(key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
         run = settings.out or Path("runs") / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -143,7 +154,7 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     began = time.monotonic()
     with repeatable(), output.progress() as progress:
         watch = Watch(plan.steps, progress, output)
-        session = Session(plan, Recording(run, backend or plan.prover, key, settings.srs, resumed, watch))
+        session = Session(plan, Recording(run, backend or plan.prover, key, settings.srs, resumed, watch, allowed))
         optimizer, loop = session.optimizer, session.loop
         output.note(f"{run}: {plan.model} on {plan.data}, {plan.rule.value}, {plan.steps} steps, prover {plan.prover}")
 
@@ -157,7 +168,8 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
                 trained = time.monotonic()
                 optimizer.close()
         except (KeyboardInterrupt, ZkError) as error:
-            return _stopped(error, optimizer, run, output)
+            named = "" if key == keyfile.default_path() else f" --key-file {quote(str(key))}"
+            return _stopped(error, optimizer, run, f"zk-train --resume {quote(str(run))}{named}", output)
         accuracy = loop.accuracy()
     ended = time.monotonic()
     head, header = optimizer.head, optimizer.header
@@ -182,15 +194,25 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     return 0
 
 
-def _stopped(error: BaseException, optimizer: "ZKOptimizer", run: Path, output: Output) -> int:
-    """Says what is left of a run that was broken off, and gives the exit status of an interrupt; raises any other error."""
+def _require_code_without_key(plan: "Plan", run: Path, key: Path, allowed: Factory | None) -> None:
+    """UsageError for a run whose private folder, which may be a stranger's, names both the code and the key that is to vouch for it."""
+    if isinstance(plan.model, Factory) and plan.model != allowed:
+        raise UsageError(
+            f"{run} names code, {plan.model}, and a key file of its own, {key}: if that is your key, give --key-file {key}, which lets the "
+            f"code of a run that it signed be run; or look at the code, and give --allow-code {plan.model}"
+        )
+
+
+def _stopped(error: BaseException, optimizer: "ZKOptimizer", run: Path, resume: str, output: Output) -> int:
+    """Says what is left of a run that was broken off, and gives the exit status of an interrupt; raises any other error. `resume` is the
+    command that goes on."""
     done, begun = optimizer.steps, optimizer.header is not None
     if isinstance(error, GradientError | RangeError | UsageError) and begun:
         output.note(
             f"{run} holds {done} steps and stays unfinished: no run can go on past this one; train again in another folder"
         )
     elif begun:
-        output.note(f"stopped after step {done}; nothing is lost: `zk-train --resume {run}` goes on")
+        output.note(f"stopped after step {done}; nothing is lost: `{resume}` goes on")
     if not isinstance(error, KeyboardInterrupt):
         raise error
     output.result({"interrupted": True, "run": str(run) if begun else None, "steps": done, "resumable": begun})

@@ -5,9 +5,9 @@ rows of zeros before anything is begun.
 """
 
 import importlib
+import importlib.util
 import inspect
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -18,7 +18,9 @@ import torch
 from torch import nn
 
 from zk_autograd.core.errors import UsageError
+from zk_autograd.prove.own_folders import temporary_folder
 from zk_autograd.workload.names import Factory
+from zk_autograd.workload.own_code import top_level
 
 _CONTRACT = "it must take (columns, classes) and return a torch.nn.Module"
 
@@ -59,11 +61,13 @@ def code_digest(source: Factory) -> bytes:
 
 def _module(source: Factory) -> ModuleType:
     here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:  # a command's path begins with its own folder, not with the user's
-        sys.path.insert(0, here)
+    if here not in sys.path and "" not in sys.path:
+        # At the end: what the module imports beside it is found, and no file that lies there by chance passes for another module.
+        sys.path.append(here)
     importlib.invalidate_caches()
     try:
         with _from_source():
+            _import_top_level(source.module.partition(".")[0])
             return importlib.import_module(source.module)
     except ModuleNotFoundError as error:
         if error.name is not None and (source.module == error.name or source.module.startswith(error.name + ".")):
@@ -75,12 +79,25 @@ def _module(source: Factory) -> ModuleType:
         raise UsageError(f"--model {source}: {source.module} can't be imported: {_last_line(error)}") from error
 
 
+def _import_top_level(name: str) -> None:
+    """Imports the module or package that own_code looks at, if there is one."""
+    spec = None if name in sys.modules else top_level(name)
+    if spec is None or spec.loader is None:
+        return
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+
+
 @contextmanager
 def _from_source() -> Iterator[None]:
     """Inside, modules are compiled from their text, whose digest is what a header names, and not loaded as somebody once compiled them."""
     before = sys.pycache_prefix
-    with tempfile.TemporaryDirectory(prefix="zk-code-") as empty:
-        sys.pycache_prefix = empty
+    with temporary_folder("zk-code-") as empty:
+        sys.pycache_prefix = str(empty)
         try:
             yield
         finally:

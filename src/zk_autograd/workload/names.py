@@ -74,6 +74,16 @@ def model_called(text: str, where: str = "--model") -> ModelSource:
         raise UsageError(f"{where} is {shown(text)}; it must be one of {known}{nearest(text, ModelName)}") from None
 
 
+def code_called(text: str, where: str) -> Factory:
+    """The code that `text` names. UsageError, which begins with `where`, if it names none."""
+    source = model_called(text, where)
+    if not isinstance(source, Factory):
+        raise UsageError(
+            f"{where} is {source}, a model that is built in; it must be MODULE:FACTORY, as the run names it"
+        )
+    return source
+
+
 def data_called(text: str, label: str = "", where: str = "--data") -> DataSource:
     """The data set that `text` names. UsageError, which begins with `where`, if it names none."""
     if text.startswith(CSV):

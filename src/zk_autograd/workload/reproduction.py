@@ -1,8 +1,7 @@
 """Whether a run's configuration, data and environment give its weights again: hashes first, then the training itself.
 
 A run names its own keys and SRS here, so this says nothing of who made it: that is zk-verify's business. Code that a run names is only
-run if it is the caller's own, which a private folder is taken for, and only the code that the header has the digest of, from elsewhere
-than the run's folder.
+run if the caller names it, too, and only the code that the header has the digest of, from elsewhere than the run's folder.
 """
 
 from collections.abc import Mapping
@@ -38,6 +37,7 @@ from zk_autograd.verify.report import Step
 from zk_autograd.workload import config, evidence, models, own_code, session
 from zk_autograd.workload.evidence import Progress
 from zk_autograd.workload.names import CsvFile, Factory, data_called
+from zk_autograd.workload.own_code import Consent
 from zk_autograd.workload.plan import FILE, Plan
 from zk_autograd.workload.repetition import Repetition, check_settings
 from zk_autograd.workload.verdict import Reproduction, Verdict
@@ -50,11 +50,13 @@ def reproduce(
     *,
     hashes_alone: bool = False,
     data: str | None = None,
+    allowed: Factory | None = None,
 ) -> Reproduction:
     """Judges the finished run, or bundle, at `path`. `systems` are the provers that the verifier knows; `data` is csv:PATH, where the run's
-    table is now. UsageError if there is no run, RunError for one that is unfinished or has no hashes."""
+    table is now; `allowed` is the code that the caller named, and no other is run. UsageError if there is no run, RunError for one that is
+    unfinished or has no hashes."""
     with BundleReader(path) if path.is_file() else RunReader(path) as files:
-        inquiry = _Inquiry(path, files, systems, progress, data)
+        inquiry = _Inquiry(path, files, systems, progress, data, allowed)
         try:
             verdict = inquiry.verdict(hashes_alone=hashes_alone)
         except VerificationError as error:
@@ -74,6 +76,7 @@ class _Inquiry:
     systems: Mapping[str, ProofSystem]
     progress: Progress
     data: str | None
+    allowed: Factory | None
     checks: list[tuple[str, str]] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     excuses: list[str] = field(default_factory=list)
@@ -177,8 +180,6 @@ class _Inquiry:
                 raise _Untrainable(
                     f"its data are a table of the trainer's: if you have it, say where with --data {plan.data}"
                 )
-            if isinstance(plan.model, Factory):
-                raise _Untrainable(f"its model {plan.model} is code of the trainer's, and is not run")
             self.differences.append("data: their salted root takes the trainer's secret, and was not recomputed")
             return
         try:
@@ -197,7 +198,8 @@ class _Inquiry:
         journal, backend = self._journal(log), None
         salts = None if hashes.weights is not None else self._salts(log, journal)
         if isinstance(plan.model, Factory):
-            why = own_code.refusal(plan.model, self.path, log.header.model_code)
+            consent = Consent.NAMED if self.allowed == plan.model else Consent.NOBODY
+            why = own_code.refusal(plan.model, self.path, log.header.model_code, consent)
             if why is not None:
                 raise _Untrainable(f"the code of its model {plan.model} is not run: {why}")
         try:

@@ -22,8 +22,8 @@ from zk_autograd.optim.note import batch_digest, loss_text
 from zk_autograd.optim.trajectory import CoarseEps
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.events import Listener, ignore
-from zk_autograd.workload import config, data, models
-from zk_autograd.workload.names import CsvFile
+from zk_autograd.workload import config, data, models, own_run
+from zk_autograd.workload.names import CsvFile, Factory
 from zk_autograd.workload.plan import EPS, EPS_RULES, Plan
 from zk_autograd.workload.sampler import Sampler
 from zk_autograd.workload.selection import parameter_groups
@@ -32,7 +32,10 @@ from zk_autograd.workload.training import Loop
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Where a training is recorded, and by whom it is proved and signed. `resume` goes on with the run that is there."""
+    """Where a training is recorded, and by whom it is proved and signed. `resume` goes on with the run that is there.
+
+    `key` is the file of the caller's own key; `allowed` is the code that the caller named for a run that it didn't sign.
+    """
 
     run: Path
     prover: str | Backend
@@ -40,6 +43,7 @@ class Recording:
     srs: Path | None = None
     resume: bool = False
     listener: Listener = ignore
+    allowed: Factory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,10 @@ def data_commitment(plan: Plan) -> Data:
 
 def loop_of(plan: Plan) -> Loop:
     """The model with its data. UsageError for a batch larger than the data, or a model that they don't fit."""
-    rows = data.load(plan.data, plan.seed)
+    return _loop_on(plan, data.load(plan.data, plan.seed))
+
+
+def _loop_on(plan: Plan, rows: data.DataSet) -> Loop:
     if plan.batch_size > len(rows.train):
         raise UsageError(
             f"--batch-size {plan.batch_size} is more than the {len(rows.train)} training rows of {plan.data}"
@@ -134,16 +141,24 @@ class Session:
     """A training that is recorded. Use it in a `with`, inside `repeatable`; an exception that leaves the block stops the run where it is."""
 
     def __init__(self, plan: Plan, recording: Recording) -> None:
-        """Loads data and model and, with `resume`, the run. RunError if the run was begun with other data or code."""
+        """Loads data and model and, with `resume`, the run. RunError if the run was begun with other data or code: before any code of a
+        user's is imported."""
         self.plan = plan
-        self.loop = loop_of(plan)
         self._run = recording.run
-        committed = _committed(plan, self.loop.data)
+        rows = data.load(plan.data, plan.seed)
+        committed = _committed(plan, rows)
+        if recording.resume:
+            own_run.require_code(
+                plan,
+                self._run,
+                own_run.require_plan(plan, self._run, committed, _advice(plan)),
+                recording.key,
+                recording.allowed,
+            )
+        self.loop = _loop_on(plan, rows)
         self.optimizer = _optimizer(plan, self.loop, committed, recording)
         header = self.optimizer.header
         try:
-            if header is not None and header.data != committed:
-                raise RunError(f"the data are not those that {self._run} was begun with: {_advice(plan)}")
             if header is not None and header.model_code != models.code_digest(plan.model):
                 raise RunError(
                     f"the code of the model {plan.model} is not that which {self._run} was begun with: bring that back, or begin a new run"

@@ -1,0 +1,61 @@
+"""Whether a run is the caller's own, and is what its private plan says, told before any code that it names is imported."""
+
+from pathlib import Path
+
+from zk_autograd.core.errors import RunError, VerificationError
+from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.merkle import leaf_hash, root
+from zk_autograd.core.note import open_note, parse_checkpoint
+from zk_autograd.core.records import Data, Header
+from zk_autograd.optim import keyfile
+from zk_autograd.run.layout import LOG, RECORDS, Layout
+from zk_autograd.run.reader import MAX_LOG, RunReader
+from zk_autograd.run.recovery import read_header
+from zk_autograd.workload.names import Factory
+from zk_autograd.workload.own_code import Consent, refusal
+from zk_autograd.workload.plan import Plan
+
+
+def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
+    """The header of the run at `run`, if it is one of this plan on these data. RunError, which gives `advice` on other data."""
+    header, _ = read_header(Layout(run))
+    pairs: dict[str, tuple[object, object]] = {
+        "rule": (header.rule.value, plan.rule.value),
+        "schedule": (header.schedule, plan.schedule),
+        "prover": (header.prover.backend, plan.prover),
+        "grad_scale": (header.grad_scale, header.grad_scale if plan.grad_scale == "auto" else plan.grad_scale),
+    }
+    for what, (of_run, planned) in pairs.items():
+        if of_run != planned:
+            raise RunError(
+                f"{run} is not the run of its private plan: its {what} is {of_run}, the plan's {planned}; restore it from a copy"
+            )
+    if header.data != data:
+        raise RunError(f"the data are not those that {run} was begun with: {advice}")
+    return header
+
+
+def require_code(plan: Plan, run: Path, header: Header, key: Path, allowed: Factory | None) -> None:
+    """RunError if the model of the plan is code that may not be run to go on with the run at `run`.
+
+    `key` is the file of the caller's own key, `allowed` the code that the caller named.
+    """
+    if not isinstance(plan.model, Factory):
+        return
+    own = Consent.OWN_RUN if _signed_by(run, keyfile.load(key).public_key) else Consent.NOBODY
+    why = refusal(plan.model, run, header.model_code, Consent.NAMED if allowed == plan.model else own)
+    if why is not None:
+        raise RunError(f"the code of the model {plan.model}, with which {run} was begun, is not run: {why}")
+
+
+def _signed_by(run: Path, key: PublicKey) -> bool:
+    """Whether the run's checkpoint is signed by the key, and is over its records, the first of which is the private header."""
+    try:
+        _, leaf = read_header(Layout(run))
+        with RunReader(run) as reader:
+            head = parse_checkpoint(open_note(reader.checkpoint(), [key]).text)
+            with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as fd, open(fd, "rb", closefd=False) as file:
+                leaves = file.read(MAX_LOG).split(b"\n")[:-1][: head.size]  # a torn last one is no fault here
+        return len(leaves) == head.size > 0 and leaves[0] == leaf and root([leaf_hash(x) for x in leaves]) == head.root
+    except VerificationError:
+        return False
