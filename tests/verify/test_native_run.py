@@ -63,11 +63,11 @@ def test_report_says_how_many_bits_the_proofs_are_worth(run: Path, capsys: pytes
     text = " ".join(capsys.readouterr().out.split())
     assert "circuit native/sgd-momentum-standard is this verifier's own" in text
     assert "native STARK, preset standard: " in text
-    assert " proven bits (Johnson list decoding, random-oracle model), " in text
+    assert " proven bits (Johnson list decoding, random-oracle model)" in text
     assert main([str(run), "--key", KEY.encode(), "--json"]) == 0
     security = json.loads(capsys.readouterr().out)["security"]
     assert security["assumption"] == "Johnson list decoding, random-oracle model"
-    assert 100 <= security["proven_bits"] <= security["conjectured_bits"]
+    assert security["proven_bits"] >= 100
 
 
 @pytest.mark.parametrize(

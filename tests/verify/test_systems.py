@@ -191,17 +191,16 @@ def test_native_proofs_rest_on_no_srs_and_say_how_many_bits_they_are_worth() -> 
         trust = NativeSystem().trust(prover, frozenset())
         assert not isinstance(trust, Missing)
         assert trust.security is not None
-        proven, conjectured = native.Shape.of(prover).security()
-        assert (trust.security.proven_bits, trust.security.conjectured_bits) == (proven, conjectured)
+        proven = native.Shape.of(prover).security()
+        assert trust.security.proven_bits == proven
         assert f"{decoding}, random-oracle model" in trust.limit
         words = re.fullmatch(
-            rf"native STARK, preset (\w+): (\d+\.\d) proven bits \({decoding}, random-oracle model\), (\d+\.\d) conjectured",
+            rf"native STARK, preset (\w+): (\d+\.\d) proven bits \({decoding}, random-oracle model\)",
             trust.finding,
         )
         assert words is not None, trust.finding
         assert words[1] == name.rpartition("-")[2]
-        for shown, bits in ((words[2], proven), (words[3], conjectured)):
-            assert 0 <= bits - float(shown) < 0.1 + 1e-9  # never more than it is
+        assert 0 <= proven - float(words[2]) < 0.1 + 1e-9  # never more than it is
 
 
 @pytest.mark.usefixtures("native_prover")

@@ -54,14 +54,14 @@ mod _native {
         Ok(text)
     }
 
-    /// The bits of soundness of a segment of `2^log_steps` steps: proven, and under the conjecture.
+    /// The proven bits of soundness of a segment of `2^log_steps` steps.
     #[pyfunction]
-    fn security(rule: &str, s: u32, preset: &str, log_params: usize, log_steps: usize) -> PyResult<(f64, f64)> {
+    fn security(rule: &str, s: u32, preset: &str, log_params: usize, log_steps: usize) -> PyResult<f64> {
         let (rule, preset) = (Rule::parse(rule).map_err(invalid)?, crate::arguments::preset(preset)?);
         rule.check_shift(s).map_err(invalid)?;
         // The variant with the most columns and lookups has the fewest bits.
         let shape = Shape::new(&Air::generic(rule, s, true, true), preset, log_params, log_steps).map_err(invalid)?;
-        Ok((soundness::proven(&shape, preset).0, soundness::conjectured(&shape)))
+        Ok(soundness::proven(&shape, preset).0)
     }
 
     /// The names of a proof's commitments, in the order in which proofs hold them.

@@ -21,7 +21,7 @@ use p3_merkle_tree::MerkleTreeHidingMmcs;
 use p3_security::grinding::GrindingSites;
 use p3_security::logup;
 use p3_security::shape::{InstanceShape, StarkAirParams};
-use p3_security::stark::{conjectured_security_report, proven_security_report};
+use p3_security::stark::proven_security_report;
 use p3_symmetric::{CompressionFunctionFromHasher, SerializingHasher};
 use p3_uni_stark::{OpeningShape, StarkConfig};
 use rand::SeedableRng;
@@ -191,9 +191,9 @@ impl Batch {
             .map_err(|error| Refused(format!("{error:?}")))
     }
 
-    /// Proven and conjectured bits of soundness, by `p3-security`, for `2^log_rows` rows.
+    /// Proven bits of soundness, by `p3-security`, for `2^log_rows` rows.
     #[must_use]
-    pub fn security(&self, log_rows: usize) -> (f64, f64) {
+    pub fn security(&self, log_rows: usize) -> f64 {
         let gadget = LogUpGadget::new();
         let openings = OpeningShape::hiding(RANDOM_CODEWORDS);
         let (mut relations, mut degree, mut chunks, mut batched, mut looked_up) = (0, 0, 0, 0, 0);
@@ -234,10 +234,7 @@ impl Batch {
         let grinding = self.parameters.grinding();
         let lookups = logup::LogUpAir { num_interactions: looked_up, max_message_width: 1 };
         let extras: Vec<_> = logup::security_term(&lookups, &shape, &grinding).into_iter().collect();
-        (
-            proven_security_report(&regime, &air, &shape, &extras, &grinding).security_bits(),
-            conjectured_security_report(&regime, &air, &shape, &extras, &grinding).security_bits(),
-        )
+        proven_security_report(&regime, &air, &shape, &extras, &grinding).security_bits()
     }
 }
 

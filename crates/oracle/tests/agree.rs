@@ -159,9 +159,8 @@ fn the_measured_parameters_have_a_hundred_proven_bits() {
     for parameters in [Parameters::FASTEST, Parameters::SMALLER] {
         let steps = Steps::new(segment.clone(), None);
         let rows = matrix(&steps, &rows);
-        let (proven, conjectured) = Batch::new(steps, rows, parameters, 1).unwrap().security(20);
+        let proven = Batch::new(steps, rows, parameters, 1).unwrap().security(20);
         assert!((100.0..104.0).contains(&proven), "{parameters:?}: {proven}");
-        assert!(conjectured > proven, "{parameters:?}: {conjectured}");
     }
 }
 

@@ -5,7 +5,8 @@
 //! notions for interactive oracle proofs", and 2024/1553, section 2). The rate is the enforced one.
 //!
 //! Proximity: Dao, Kominers, Thaler, "Reed-Solomon codes beyond Johnson", theorem 5.12 (list decoding); Ben-Sasson, Carmon, Ishai,
-//! Kopparty, Saraf, "Proximity gaps for Reed-Solomon codes" (unique decoding); the conjecture is that of random words, 2025/2010.
+//! Kopparty, Saraf, "Proximity gaps for Reed-Solomon codes" (unique decoding). No bits are given beyond the Johnson bound: what used to
+//! be conjectured there fails near capacity over multiplicative subgroups of prime fields, the domain here (2025/2046; arXiv 2604.09724).
 
 use crate::parameters::{
     BATCH_BITS, FOLD_BITS, LOG_FINAL_DOMAIN, LOOKUP_BITS, MASK, POINT_BITS, Preset, QUERY_BITS, SEAL_BITS,
@@ -37,8 +38,6 @@ pub enum Regime {
     Unique,
     /// Up to the Johnson bound, with that multiplicity: a list.
     Johnson(u32),
-    /// Up to the code's distance, one codeword: a conjecture.
-    Conjectured,
 }
 
 /// The sizes that the terms depend on.
@@ -94,10 +93,6 @@ pub fn terms(sizes: &Sizes, regime: Regime) -> Vec<Term> {
             let line = 8.0 * sizes.domain * (m + 0.5).powi(3) / (3.0 * least);
             ((1.0 + 0.5 / m) * root, (m + 0.5) / root, line)
         }
-        Regime::Conjectured => {
-            let slack = (core::f64::consts::LOG2_E - sizes.rate.log2()) * sizes.rate / 128.0;
-            (sizes.rate + slack, 1.0, sizes.domain + 1.0)
-        }
     };
     let bits = |error: f64, work: usize| FIELD_BITS - error.log2() + work_bits(work);
     vec![
@@ -138,12 +133,6 @@ pub fn proven(shape: &Shape, preset: Preset) -> (f64, Regime) {
         .into_iter()
         .map(|regime| (bits(&terms(&sizes, regime)), regime))
         .fold((0.0, Regime::Unique), |best, next| if next.0 > best.0 { next } else { best })
-}
-
-/// The bits under the conjecture.
-#[must_use]
-pub fn conjectured(shape: &Shape) -> f64 {
-    bits(&terms(&Sizes::new(shape), Regime::Conjectured))
 }
 
 /// How often a state's polynomial is opened at most: at each query and one point of the extension in two proofs, and at its seal.

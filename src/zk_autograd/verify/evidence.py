@@ -91,10 +91,9 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """How hard a false proof is, in bits: as proven under `assumption`, and as conjectured."""
+    """How hard a false proof is, in bits: as proven under `assumption`."""
 
     proven_bits: float
-    conjectured_bits: float
     assumption: str
 
 

@@ -15,7 +15,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.verify.evidence import Security
 from zk_autograd.verify.policy import Level
 
-FORMAT = "zk-autograd/report/v0"
+FORMAT = "zk-autograd/report/v1"
 
 
 class Step(IntEnum):

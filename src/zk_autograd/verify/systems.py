@@ -170,18 +170,18 @@ class NativeSystem:
         """Every constant of a step, weight decay too, is a public value of its proof."""
 
     def trust(self, prover: Prover, allowed: frozenset[bytes]) -> Trust | Missing:
-        """A hash function, and for the conjectured bits more than is proven of the code."""
+        """A hash function, and the preset's assumption."""
         shape = native.Shape.of(prover)
         try:
-            proven, conjectured = shape.security()
+            proven = shape.security()
         except UsageError as error:
             return Missing(str(error))
         assumption = shape.preset.assumption
         return Trust(
-            f"native STARK, preset {shape.preset}: {_bits(proven)} proven bits ({assumption}), {_bits(conjectured)} conjectured",
+            f"native STARK, preset {shape.preset}: {_bits(proven)} proven bits ({assumption})",
             f"the proofs need no trusted set-up; that none of them is false rests on the preset's assumption ({assumption}): "
             f"to forge one takes work of {_bits(proven)} bits at least",
-            Security(proven, conjectured, assumption),
+            Security(proven, assumption),
         )
 
     def checker(self, prover: Prover) -> ProofChecker | Missing:

@@ -94,16 +94,15 @@ class Shape:
         states = state_names(self.rule)
         return (*(f"{s}_in" for s in states), *(f"{s}_out" for s in states), "G")
 
-    def security(self) -> tuple[float, float]:
-        """Proven and conjectured bits of a proof, the lower ones of the variants. UsageError if the compiled module is missing."""
+    def security(self) -> float:
+        """Proven bits of a proof, the lowest of the variants. UsageError if the compiled module is missing."""
         require_built()
         from zk_autograd import _native
 
-        bits = [
+        return min(
             _native.security(self.rule.value, s, self.preset.value, self.log_params, self.log_steps)
             for s in shifts(self.rule)
-        ]
-        return min(proven for proven, _ in bits), min(conjectured for _, conjectured in bits)
+        )
 
 
 def names() -> list[str]:
