@@ -76,18 +76,19 @@ def test_a_prover_that_dies_is_begun_again(tmp_path: Path) -> None:
     assert "signal 9" in failed[0].reason
 
 
-@pytest.mark.parametrize("attempts", [1, 2, 100])
-def test_a_prover_that_keeps_dying_stops_the_run_and_nothing_is_lost(tmp_path: Path, attempts: int) -> None:
-    backend = FaultyProver([die] * 1000, attempts)
+@pytest.mark.parametrize("most", [1, 2, 100])
+def test_a_prover_that_keeps_dying_stops_the_run_and_nothing_is_lost(tmp_path: Path, most: int) -> None:
+    backend = FaultyProver([die] * 1000, most)
     writer = create(tmp_path / "run", backend)
-    tries = min(attempts, MAX_TRIES)
-    with pytest.raises(ProverError, match=rf"block 0 of segment 0 .* in {tries} attempts: .*signal 9.*Nothing is lost"):
+    with pytest.raises(
+        ProverError, match=rf"block 0 of segment 0 .* in {MAX_TRIES} attempts: .*signal 9.*Nothing is lost"
+    ):
         train(writer, 3)
         writer.drain()
     for use in (writer.drain, writer.close, lambda: writer.append(gradients(4))):
         assert isinstance(failure_of(use), ProverError)
     writer.abandon()
-    finish(tmp_path / "run", FaultyProver(attempts=attempts))
+    finish(tmp_path / "run", FaultyProver(different_proofs=most))
 
 
 def test_no_step_follows_a_failure(tmp_path: Path) -> None:
@@ -416,29 +417,92 @@ def test_a_commitment_is_opened_only_so_often(tmp_path: Path) -> None:
     backend = interrupted(run, "append log/records.jsonl #2")
     for public in range(2, 5):
         (run / "proofs" / "0-1").write_bytes(b"torn")
-        backend._attempts = 4
+        backend._different_proofs = 4
         writer = resume(run, backend, files=FailingFiles(run, "append log/records.jsonl #0", "lost"))
         error = failure_of(writer.drain)
         writer.abandon()
         assert isinstance(error, RunError), public
     (run / "proofs" / "0-1").write_bytes(b"torn")
-    made = backend.proved
     writer = resume(run, backend)
-    with pytest.raises(ProverError, match=r"block 1 of segment 0 may be proved 4 times.*all are used up"):
+    with pytest.raises(ProverError, match=r"of block 1 of segment 0 no more than 4 different proofs may become known"):
         writer.drain()
-    assert backend.proved == made
     writer.abandon()
+    # The one too many was made, and is nowhere.
+    assert not (run / "proofs" / "0-1").exists()
+    assert not list((run / "private" / "segments" / "0").glob("proof-*"))
 
 
-def test_attempts_that_never_became_public_do_not_count(tmp_path: Path) -> None:
+def test_proofs_that_never_became_public_do_not_count(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    create(run, FaultyProver(attempts=1)).abandon()
+    create(run, FaultyProver(different_proofs=1)).abandon()
     for _ in range(3):
-        writer = resume(run, FaultyProver([die], attempts=1))
+        writer = resume(run, FaultyProver([die] * MAX_TRIES, different_proofs=1))
         train(writer, 2)
         assert isinstance(failure_of(writer.drain), ProverError)
         writer.abandon()
-    finish(run, FaultyProver(attempts=1))
+    finish(run, FaultyProver(different_proofs=1))
+
+
+class Repeating(FaultyProver):
+    """One whose proofs are the same when they are made again; that of another `version` makes others."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(different_proofs=1)
+        self._version = version
+        self.contexts: dict[int, bytes] = {}
+
+    def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
+        self.contexts[statement.block] = statement.context
+        said = canonical.decode(super().prove(statement, witness).proof[32:], max_bytes=10**6)
+        assert isinstance(said, dict)
+        content = canonical.encode({**said, "nonce": str(self._version)})
+        return self.check(statement, sha256(statement.context + content).digest() + content)
+
+
+def test_the_same_proof_is_made_again_as_often_as_it_takes_and_another_versions_is_not_published(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    writer = create(run, Repeating(1), files=FailingFiles(run, "append log/records.jsonl #2", "lost"))
+    train(writer, 2)
+    assert isinstance(failure_of(writer.drain), RunError)
+    writer.abandon()
+    proof = (run / "proofs" / "0-1").read_bytes()
+    for _ in range(3):
+        (run / "proofs" / "0-1").unlink()
+        writer = resume(run, Repeating(1), files=FailingFiles(run, "append log/records.jsonl #0", "lost"))
+        assert isinstance(failure_of(writer.drain), RunError)
+        writer.abandon()
+        assert (run / "proofs" / "0-1").read_bytes() == proof
+    (run / "proofs" / "0-1").unlink()
+    writer = resume(run, Repeating(2))
+    with pytest.raises(ProverError, match=r"of block 1 of segment 0 no more than 1 different proofs may become known"):
+        writer.drain()
+    writer.abandon()
+    assert not (run / "proofs" / "0-1").exists()
+    finish(run, Repeating(1))
+    assert (run / "proofs" / "0-1").read_bytes() == proof
+
+
+def test_a_staged_proof_beyond_the_limit_is_not_published(tmp_path: Path) -> None:
+    """What lies in the journal may have been put there by a version that counted otherwise."""
+    run, backend = tmp_path / "run", Repeating(1)
+    writer = create(run, backend, files=FailingFiles(run, "append log/records.jsonl #2", "lost"))
+    train(writer, 2)
+    assert isinstance(failure_of(writer.drain), RunError)
+    writer.abandon()
+    first = (run / "proofs" / "0-1").read_bytes()
+    said = canonical.decode(first[32:], max_bytes=10**6)
+    assert isinstance(said, dict)
+    content = canonical.encode({**said, "nonce": "another"})
+    context = backend.contexts[1]
+    (run / "proofs" / "0-1").unlink()
+    (run / "private" / "segments" / "0" / "proof-1").write_bytes(sha256(context + content).digest() + content)
+    writer = resume(run, Repeating(1))
+    with pytest.raises(ProverError, match="no more than 1 different proofs may become known"):
+        writer.drain()
+    writer.abandon()
+    assert not (run / "proofs" / "0-1").exists()
 
 
 def test_weights_are_those_of_an_undisturbed_run_whatever_the_prover_does(tmp_path: Path) -> None:

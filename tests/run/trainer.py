@@ -102,10 +102,10 @@ class FaultyProver:
     `faults` are called one after the other, one a proof; the first ones may raise or wait.
     """
 
-    def __init__(self, faults: Iterable[Callable[["FaultyProver"], None]] = (), attempts: int = 8) -> None:
+    def __init__(self, faults: Iterable[Callable[["FaultyProver"], None]] = (), different_proofs: int = 8) -> None:
         self._prover = Prover("ezkl", "test", BLOCK, STEPS, "test", bytes(32), bytes(32))
         self._faults = list(faults)
-        self._attempts = attempts
+        self._different_proofs = different_proofs
         self.stopped = threading.Event()
         self.proved = 0
 
@@ -114,8 +114,8 @@ class FaultyProver:
         return self._prover
 
     @property
-    def attempts(self) -> int:
-        return self._attempts
+    def different_proofs(self) -> int:
+        return self._different_proofs
 
     def draw_salt(self) -> bytes:
         return os.urandom(SALT_BYTES["ezkl"])

@@ -58,8 +58,9 @@ class Backend(Protocol):
         ...
 
     @property
-    def attempts(self) -> int:
-        """How many proofs of one segment may be made in all: each opens the commitments at another point."""
+    def different_proofs(self) -> int:
+        """How many different proofs of one block of a segment may become known: each opens its commitments at other points, and masks
+        and salts pay for so many. One that is made again, byte for byte, counts once."""
         ...
 
     def draw_salt(self) -> bytes:

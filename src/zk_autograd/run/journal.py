@@ -9,7 +9,7 @@ A segment is sealed, which means that no step is added and its proofs can be mad
 says where it ends and what it led to. The salts of its state-out are those of the next one's state-in: one commitment for both.
 
 `published` is written *before* a proof leaves this folder. Each further proof of the same statement opens its commitments at another
-point, and a salt hides only so many openings (Backend.attempts).
+point, and a salt hides only so many openings (Backend.different_proofs).
 """
 
 from collections.abc import Mapping

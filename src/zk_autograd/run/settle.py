@@ -31,7 +31,7 @@ from zk_autograd.run.layout import Layout
 from zk_autograd.run.log import RunLog
 
 MAX_TRIES = 3
-"""How often a proof is begun before the prover's failure is reported, if the backend permits so many."""
+"""How often a proof is begun before the prover's failure is reported."""
 
 _STOPPED = "proving was stopped; resume the run to go on"
 
@@ -180,6 +180,7 @@ class Settlement:
         segment, block = statement.segment, statement.block
         path = self.layout.proof(segment, block)
         if read_proof(path) != proof:
+            self._require_few(segment, block, proof)
             self.journal.publish(segment, block, proof)
             self.files.write_atomic(path, proof)
         if self.journal.staged(segment, block) is not None:
@@ -215,15 +216,8 @@ class Settlement:
 
     def _made(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         segment, block = statement.segment, statement.block
-        public = self.journal.published(segment).get(block, [])
-        if len(public) >= self.backend.attempts:
-            raise ProverError(
-                f"block {block} of segment {segment} may be proved {self.backend.attempts} times, since each proof opens its "
-                "commitments at another point, and all are used up: restore its proof file from a copy, or begin a new run"
-            )
-        tries = min(self.backend.attempts, MAX_TRIES)
         reason = ""
-        for attempt in range(1, tries + 1):
+        for attempt in range(1, MAX_TRIES + 1):
             if self.stopped():
                 raise ProverError(_STOPPED)
             try:
@@ -236,12 +230,22 @@ class Settlement:
                 continue
             self._check_chain(statement, proof)
             if self._has_proofs:
+                self._require_few(segment, block, proof.proof)
                 self.journal.stage(segment, block, proof.proof)
             return proof
         raise ProverError(
-            f"block {block} of segment {segment} could not be proved in {tries} attempts: {reason}. Nothing is lost: "
+            f"block {block} of segment {segment} could not be proved in {MAX_TRIES} attempts: {reason}. Nothing is lost: "
             "repair the cause and resume the run"
         )
+
+    def _require_few(self, segment: int, block: int, proof: bytes) -> None:
+        """ProverError for a proof that must not become known beside those that are."""
+        known, most = self.journal.published(segment).get(block, []), self.backend.different_proofs
+        if sha256(proof).digest() not in known and len(known) >= most:
+            raise ProverError(
+                f"of block {block} of segment {segment} no more than {most} different proofs may become known, since each opens its "
+                "commitments at other points, and that many are: restore its proof file from a copy, or begin a new run"
+            )
 
     def _check_chain(self, statement: Statement, proof: BlockProof) -> None:
         for name in self.header.states:

@@ -23,7 +23,7 @@ from zk_autograd.core.errors import RangeError, VerificationError
 from zk_autograd.core.formats import UPDATE_BOUND
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules import step
-from zk_autograd.prove.ezkl.backend import ATTEMPTS
+from zk_autograd.prove.ezkl.backend import DIFFERENT_PROOFS
 from zk_autograd.prove.ezkl.field import MODULUS, inverse
 from zk_autograd.prove.ezkl.layout import Layout
 from zk_autograd.prove.ezkl.plan import DotRows, rows_of
@@ -555,7 +555,7 @@ def test_the_inequalities_have_one_solution(rule: str) -> None:
 
 def test_a_column_has_more_salts_than_anybody_learns_values_of_it() -> None:
     proofs = 2  # a state's column is the end of one segment and the beginning of the next
-    learnt = 1 + proofs * ATTEMPTS  # the commitment, and one opening in each proof
+    learnt = 1 + proofs * DIFFERENT_PROOFS  # the commitment, and one opening in each proof
     assert learnt < SALTS
 
 

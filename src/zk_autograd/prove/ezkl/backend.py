@@ -24,7 +24,7 @@ from zk_autograd.prove.protocol import BlockProof, BlockWitness
 PROVE_SECONDS = 900.0
 COMMITTED_AT_ONCE = 64
 _WITNESS = "zk-prove-"
-ATTEMPTS = 3
+DIFFERENT_PROOFS = 3
 """Proofs of one segment that may become known: each opens the salted columns at another point, and a state's column is in two
 segments' proofs. 1 commitment + 2 * 3 openings is below the SALTS = 8 unknowns of a column."""
 
@@ -100,8 +100,8 @@ class EzklBackend:
         return self._prover
 
     @property
-    def attempts(self) -> int:
-        return ATTEMPTS
+    def different_proofs(self) -> int:
+        return DIFFERENT_PROOFS
 
     def draw_salt(self) -> bytes:
         return draw_salt()

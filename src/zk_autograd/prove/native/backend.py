@@ -1,7 +1,7 @@
 """The proving side: a witness in, a proof out that this side has verified itself.
 
 A proof's coins are derived from the salts, the statement and the witness, so that one made again after a crash is the same proof, byte for
-byte: it opens nothing at another point, and may be made as often as it takes.
+byte: it opens nothing at another point, and may be made as often as it takes. Whoever publishes one compares (run.settle).
 """
 
 import os
@@ -19,7 +19,9 @@ from zk_autograd.prove.protocol import BlockProof, BlockWitness
 if TYPE_CHECKING:
     from zk_autograd._native import Job
 
-ATTEMPTS = 2**31
+DIFFERENT_PROOFS = 1
+"""A state's mask pays for its opening in two different proofs, as the state after a segment and as the one before the next
+(docs/soundness.md, "What the caller owes"). Another version of the prover, which makes another proof, must not open it in a third."""
 
 
 class NativeBackend:
@@ -38,8 +40,8 @@ class NativeBackend:
         return self._prover
 
     @property
-    def attempts(self) -> int:
-        return ATTEMPTS
+    def different_proofs(self) -> int:
+        return DIFFERENT_PROOFS
 
     def draw_salt(self) -> bytes:
         return os.urandom(SALT_BYTES["native"])
