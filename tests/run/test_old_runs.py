@@ -77,7 +77,9 @@ def test_an_open_run_of_v0_of_an_own_loop_goes_on(tmp_path: Path, key: Path) -> 
         assert optimizer.steps == 18
         model(inputs).pow(2).sum().backward()
         # A scheduler had set lr, and no version of that time kept what it set for step 19.
-        with pytest.warns(ResumedLr, match="lr of parameter group 0 is 0.01 at step 19, .* step 18 had 0.00166.*an earlier version"):
+        with pytest.warns(
+            ResumedLr, match="lr of parameter group 0 is 0.01 at step 19, .* step 18 had 0.00166.*an earlier version"
+        ):
             optimizer.step()
     report = judged(run, Level.L0)
     assert (report.verdict, report.exit_status) == ("L0", 0)

@@ -100,6 +100,8 @@ def _kept(group: Mapping[str, object], without: Container[str]) -> list[list[obj
 
 def _item(value: object, depth: int = 0) -> list[object] | None:
     """A value with its type, as JSON has it; None for one that isn't kept."""
+    if type(value) is float:  # most are, and a step waits for this
+        return ["float", repr(value)]
     match value:
         case None:
             return ["none"]
