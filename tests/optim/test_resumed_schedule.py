@@ -266,6 +266,7 @@ def test_declared_schedule_is_resumed_with_its_own_lr(tmp_path: Path) -> None:
         gradients(module, step)
         o.step()
     due = o.param_groups[0]["lr"]
+    assert not (run / "private" / "settings").exists()  # lr follows from the step
     o.param_groups[0]["note"] = "x"
     o.abandon()
     module, o = optimizer(run, resume=True, **options)

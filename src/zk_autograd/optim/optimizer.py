@@ -48,6 +48,13 @@ class ZKOptimizer(torch.optim.Optimizer):
     recorded and, by the provers "native" and "ezkl", proved; leave the `with` block, or call `close`, to prove what is left and close the run. An
     exception that leaves the block stops the run where it is, to be gone on with by `resume=True`.
 
+    A resumption restores the weights, and what `param_groups` held when the run was left: lr, initial_lr, max_lr, and what else is a
+    number, a text, a boolean, None, or a list or tuple of these. It counts more than the `lr` given here. Schedulers, buffers and frozen
+    parameters are the caller's. Making a scheduler may overwrite lr: take `state_dict()` before, give it to `load_state_dict` afterwards, and
+    then load the scheduler's own state. ResumedLr warns if the first step has another lr than was due, or nobody knows which one was;
+    ResumedModel names buffers and frozen parameters that aren't as the run had them, among those that are small enough to be looked at with
+    each step: load them before the optimizer is made.
+
     Arguments, beside torch's own (`lr`, `betas`, `eps`, `weight_decay`, `momentum`, `nesterov`; `weight_decay` is always decoupled):
 
     * `params`: `model.named_parameters()`, or groups with such pairs under "params" and hyper-parameters of their own; frozen tensors are
@@ -264,8 +271,9 @@ class ZKOptimizer(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes over the integers, the count of steps, the schedule and the hyper-parameters, and writes the weights to the model.
 
-        Raises UsageError for the state of other parameters, another rule or another class; and where steps are recorded: a run begins
-        with zero moments, so it can't begin in the middle of another. Go on with that one by resume=True instead.
+        Raises UsageError for the state of other parameters, another rule or another class. Where steps are recorded, it takes the run's own
+        state at this very step alone, and sets `param_groups` from it: a run begins with zero moments, so it can't begin in the middle of
+        another. Go on with that one by resume=True instead.
         """
         trajectory = self._trajectory
         loaded = saved_state.restored(state_dict, trajectory.saved_state().rule, trajectory.manifest)

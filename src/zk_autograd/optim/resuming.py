@@ -68,8 +68,8 @@ class Resumed:
                     reason = f"step {step - 1} had {due!r}, and which one was due isn't known: it was recorded by an earlier version"
                 else:
                     reason = (
-                        f"{due!r} was due: if a scheduler that was made after the resumption set it, let the optimizer load its own state "
-                        "then (docs/training.md)"
+                        f"{due!r} was due: if a scheduler that was made after the resumption set it, take `state = optimizer.state_dict()` "
+                        "before it is made, and `optimizer.load_state_dict(state)` afterwards"
                     )
                 found = f"lr of {place(group)} is {text} at step {step}, the first one after the resumption"
                 warnings.warn(f"{found}, but {reason}", ResumedLr, stacklevel=stacklevel)

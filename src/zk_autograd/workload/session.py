@@ -128,7 +128,9 @@ def repeatable() -> Iterator[None]:
     """Inside, torch computes on one thread and draws from a generator that is the caller's again afterwards."""
     with models.one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", CoarseEps)  # who is asked for reports says what eps is in effect
-        warnings.simplefilter("ignore", ResumedModel)  # the loop puts buffers and frozen parameters back once there is an optimizer
+        warnings.simplefilter(
+            "ignore", ResumedModel
+        )  # the loop puts buffers and frozen parameters back once there is an optimizer
         yield
 
 
