@@ -303,6 +303,7 @@ def child(*arguments: str) -> int:
     ).returncode
 
 
+@pytest.mark.slow  # a process of its own loads torch
 @pytest.mark.parametrize("moment", ["after", "end"])
 @pytest.mark.parametrize("name", ["exponential", "by_hand"])
 def test_process_that_ends_between_two_steps_loses_no_lr(name: str, moment: str, tmp_path: Path) -> None:
@@ -320,6 +321,7 @@ def test_process_that_ends_between_two_steps_loses_no_lr(name: str, moment: str,
     require_same(run, o, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [3, 4])
 def test_process_killed_between_a_step_and_the_schedulers_is_resumed_with_the_steps_own_lr_and_a_warning(
     stop: int, tmp_path: Path
