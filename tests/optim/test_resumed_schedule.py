@@ -454,9 +454,9 @@ class FullDisk(Files):
         self.refuse(path)
         super().write_atomic(path, data, mode)
 
-    def write_lazily(self, path: Path, data: bytes, mode: int = 0o644) -> None:
+    def overwrite(self, path: Path, data: bytes, mode: int = 0o644) -> None:
         self.refuse(path)
-        super().write_lazily(path, data, mode)
+        super().overwrite(path, data, mode)
 
     def refuse(self, path: Path) -> None:
         if path.name == "settings":

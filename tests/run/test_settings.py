@@ -1,11 +1,12 @@
 """What is kept of the optimizer's settings after a step: of the newest step, of this run, whole and small, or nothing."""
 
+import stat
 from pathlib import Path
 
 import pytest
 
 from tests.run.trainer import SIGNER, FailingFiles, first_weights, hashed_backend, make_header, train
-from zk_autograd.core.errors import RunError
+from zk_autograd.core.errors import RunError, StorageError
 from zk_autograd.run.files import Files
 from zk_autograd.run.frame import encode
 from zk_autograd.run.layout import Layout
@@ -27,7 +28,7 @@ def test_what_was_kept_is_that_of_its_step_alone(durable: bool, layout: Layout) 
     synced: list[int] = []
     files = Files(fsync=synced.append)
     assert kept(layout, RUN, 3) is None
-    keep(layout, RUN, 3, b"first", files, durable=durable)
+    keep(layout, RUN, 3, b"longer ones", files, durable=durable)
     keep(layout, RUN, 3, b"settings", files, durable=durable)
     assert kept(layout, RUN, 3) == b"settings"
     assert kept(layout, RUN, 2) is None
@@ -92,3 +93,15 @@ def test_settings_that_can_not_be_written_leave_the_writer_going(tmp_path: Path)
         writer.keep_settings(b"x", durable=True)
     train(writer, 3)
     writer.close()
+
+
+def test_settings_are_the_owners_alone_and_no_link_is_followed(layout: Layout, tmp_path: Path) -> None:
+    keep(layout, RUN, 1, b"x", Files(), durable=False)
+    assert stat.S_IMODE(layout.settings.stat().st_mode) == 0o600
+    layout.settings.unlink()
+    target = tmp_path / "target"
+    target.write_bytes(b"another's")
+    layout.settings.symlink_to(target)
+    with pytest.raises(StorageError, match="settings could not be written"):
+        keep(layout, RUN, 1, b"x", Files(), durable=False)
+    assert target.read_bytes() == b"another's"

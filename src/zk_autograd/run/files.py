@@ -80,15 +80,20 @@ class Files:
         """The file with these bytes and no others, or unchanged. `mode` is cut by the umask."""
         self._replace(path, (data,), mode)
 
-    def write_lazily(self, path: Path, data: bytes, mode: int = 0o644) -> None:
-        """As `write_atomic`, but not waiting for the disk: it outlives the process, and a power cut may leave the old file or a torn one."""
-        self._replace(path, (data,), mode, durable=False)
+    def overwrite(self, path: Path, data: bytes, mode: int = 0o644) -> None:
+        """The bytes over those of the file, which is made if it isn't there, without waiting for the disk: some hundredths of a millisecond.
+
+        They outlive the process. A power cut, or a kill in the midst, may leave the old bytes or a mixture: who reads must recognise one.
+        """
+        with _explained("written", path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, mode) as fd:
+            _write_all(fd, data)
+            os.ftruncate(fd, len(data))
 
     def write_stream(self, path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> None:
         """As `write_atomic`, for what does not fit in memory. The file is unchanged if making the chunks raises, too."""
         self._replace(path, chunks, mode)
 
-    def _replace(self, path: Path, chunks: Iterable[bytes], mode: int, *, durable: bool = True) -> None:
+    def _replace(self, path: Path, chunks: Iterable[bytes], mode: int) -> None:
         temporary = path.with_name(f".{path.name}.tmp")
         with _explained("written", path):
             try:
@@ -96,15 +101,13 @@ class Files:
                 with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode) as fd:
                     for chunk in chunks:
                         _write_all(fd, chunk)
-                    if durable:
-                        self._fsync(fd)
+                    self._fsync(fd)
                 temporary.rename(path)
             except BaseException:
                 with suppress(OSError):
                     temporary.unlink()
                 raise
-            if durable:
-                self._sync_folder(path.parent)
+            self._sync_folder(path.parent)
 
     def append(self, path: Path, data: bytes) -> None:
         """`data` at the end of an existing file. After an error any part of it may be there."""

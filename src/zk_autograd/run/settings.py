@@ -2,7 +2,8 @@
 
 The settings that a step was made with lie in the step's own file. A scheduler writes the next ones after the step, and for that moment
 alone there is this file. It is written after its step and says which one that is, so an older one speaks of nothing. While a run is
-trained it isn't fsynced: it outlives the process, and not always a power cut; `RunWriter.abandon` comes after a durable one.
+trained it is overwritten in place and not fsynced, since a step with a scheduler would take noticeably longer otherwise: it outlives the
+process, and not always a power cut, and its digest tells a torn one. Who leaves a run on purpose writes it as every other file.
 """
 
 from zk_autograd.core.errors import RunError, VerificationError
@@ -16,8 +17,8 @@ _MAX_BYTES = 64 * 2**20
 
 
 def keep(layout: Layout, run: bytes, step: int, settings: bytes, files: Files, *, durable: bool) -> None:
-    """Writes the file, for the run whose header has the digest `run`. RunError if that fails: the file is the old one then."""
-    write = files.write_atomic if durable else files.write_lazily
+    """Writes the file, for the run whose header has the digest `run`. RunError if that fails."""
+    write = files.write_atomic if durable else files.overwrite
     write(layout.settings, encode(_KIND, run, {"step": step}, {_KIND: settings}), PRIVATE_FILE)
 
 
