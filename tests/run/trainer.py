@@ -193,6 +193,9 @@ class TracedFiles(Files):
     def write_atomic(self, path: Path, data: bytes, mode: int = 0o644) -> None:
         self._act("write", path, data, lambda: Files.write_atomic(self, path, data, mode))
 
+    def overwrite(self, path: Path, data: bytes, mode: int = 0o644) -> None:
+        self._act("overwrite", path, data, lambda: Files.overwrite(self, path, data, mode))
+
     def write_stream(self, path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> None:
         self._act("write_stream", path, b"", lambda: Files.write_stream(self, path, chunks, mode))
 

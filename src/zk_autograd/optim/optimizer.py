@@ -24,17 +24,20 @@ from zk_autograd.optim.gradients import checked_scale
 from zk_autograd.optim.header import NO_DATA, HeaderParts
 from zk_autograd.optim.note import Note, batch_digest, loss_text
 from zk_autograd.optim.options import Number, check_names, choose_rule, exact, read_options
+from zk_autograd.optim.param_groups import TENSORS, WatchedGroup
 from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 from zk_autograd.optim.proving import backend_for_new_run, decaying, require_provable
+from zk_autograd.optim.resuming import ResumedLr, ResumedModel
 from zk_autograd.optim.schedule import canonical, place
 from zk_autograd.optim.trajectory import CoarseEps, CoarseLr, Trajectory
+from zk_autograd.optim.unproved import BUDGET, UnprovedValues
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.names import DEFAULT_PROVER
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts, checked_config, require_own_names
 from zk_autograd.run.events import Listener, ignore
 
-__all__ = ["CoarseEps", "CoarseLr", "ZKOptimizer"]
+__all__ = ["CoarseEps", "CoarseLr", "ResumedLr", "ResumedModel", "ZKOptimizer"]
 
 
 class ZKOptimizer(torch.optim.Optimizer):
@@ -44,6 +47,13 @@ class ZKOptimizer(torch.optim.Optimizer):
     parameters are the float32 values of the integer weights. Nobody else may write to them in between. With `run`, each step is
     recorded and, by the provers "native" and "ezkl", proved; leave the `with` block, or call `close`, to prove what is left and close the run. An
     exception that leaves the block stops the run where it is, to be gone on with by `resume=True`.
+
+    A resumption restores the weights, and what `param_groups` held when the run was left: lr, initial_lr, max_lr, and what else is a
+    number, a text, a boolean, None, or a list or tuple of these. It counts more than the `lr` given here. Schedulers, buffers and frozen
+    parameters are the caller's. Making a scheduler may overwrite lr: take `state_dict()` before, give it to `load_state_dict` afterwards, and
+    then load the scheduler's own state. ResumedLr warns if the first step has another lr than was due, or nobody knows which one was;
+    ResumedModel names buffers and frozen parameters that aren't as the run had them, among those that are small enough to be looked at with
+    each step: load them before the optimizer is made.
 
     Arguments, beside torch's own (`lr`, `betas`, `eps`, `weight_decay`, `momentum`, `nesterov`; `weight_decay` is always decoupled):
 
@@ -71,6 +81,7 @@ class ZKOptimizer(torch.optim.Optimizer):
     """
 
     _sealed = False
+    _unkept = False
 
     def __init__(
         self,
@@ -143,12 +154,14 @@ class ZKOptimizer(torch.optim.Optimizer):
             parts,
             grad_scale=checked_scale(grad_scale),
             announced_lr=None if max_lr is None else exact(max_lr, "max_lr"),
+            unproved=UnprovedValues(unproved, frozen, parts.unproved, max(BUDGET, 4 * manifest.size)),
         )
         artefacts = Artefacts(on_event, config=None if config is None else checked_config(config))
         if resume:
             if run is None:
                 raise UsageError("resume=True needs run=, the directory of the run to go on with")
             self._trajectory.resume(Path(run), prover, srs, key, artefacts)
+            self._trajectory.restore_groups(self.param_groups)
         elif run is not None:
             recording.check_place(Path(run))
             require_provable(prover, options)
@@ -204,6 +217,7 @@ class ZKOptimizer(torch.optim.Optimizer):
     ) -> None:
         """Says something of the next step: its loss (a number), which rows its gradient is of (their indices, or bytes that name
         them), and what the loop needs to go on after it. Raises UsageError for what can't be recorded."""
+        self._keep()
         if loss is not None:
             self._note = replace(self._note, loss=loss_text(loss))
         if batch is not None:
@@ -245,6 +259,7 @@ class ZKOptimizer(torch.optim.Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with integers under "state" and one entry more: `load_state_dict` goes on from it bit for bit."""
+        self._keep()
         now = self._trajectory.saved_state()
         self.state.update(saved_state.tensors_of(now.state, self._trajectory.manifest))
         try:
@@ -256,18 +271,19 @@ class ZKOptimizer(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes over the integers, the count of steps, the schedule and the hyper-parameters, and writes the weights to the model.
 
-        Raises UsageError for the state of other parameters, another rule or another class; and where steps are recorded: a run begins
-        with zero moments, so it can't begin in the middle of another. Go on with that one by resume=True instead.
+        Raises UsageError for the state of other parameters, another rule or another class. Where steps are recorded, it takes the run's own
+        state at this very step alone, and sets `param_groups` from it: a run begins with zero moments, so it can't begin in the middle of
+        another. Go on with that one by resume=True instead.
         """
-        self._trajectory.require_unrecorded()
         trajectory = self._trajectory
         loaded = saved_state.restored(state_dict, trajectory.saved_state().rule, trajectory.manifest)
         trajectory.restore(loaded)
         for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
-            group.update({name: value for name, value in saved.items() if name not in ("params", "param_names")})
+            group.update({name: value for name, value in saved.items() if name not in TENSORS})
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Takes the gradients away, or fills them with zeros in place."""
+        self._keep()
         # Not the base class's, which loads torch's compiler: seconds, for nothing.
         for tensor in self._trajectory.manifest.tensors:
             if set_to_none or tensor.grad is None:
@@ -281,7 +297,19 @@ class ZKOptimizer(torch.optim.Optimizer):
             raise UsageError("parameter groups are fixed when ZKOptimizer is made: give it all of them then")
         # Not the base class's, as in zero_grad; what it would check was checked.
         names, tensors = zip(*param_group["params"], strict=True)
-        self.param_groups.append({**param_group, "params": list(tensors), "param_names": list(names)})
+        group = {**param_group, "params": list(tensors), "param_names": list(names)}
+        self.param_groups.append(WatchedGroup(group, self._group_written))
+
+    def _group_written(self, group: Mapping[str, Any]) -> None:
+        # A scheduler writes to one group after the other: with many of them, keeping all of that would take longer than a step.
+        self._unkept = True
+        if group is self.param_groups[-1]:
+            self._keep()
+
+    def _keep(self) -> None:
+        if self._unkept:
+            self._unkept = False
+            self._trajectory.keep(self.param_groups)
 
     def _show_lr(self) -> None:
         for group, lr in zip(self.param_groups, self._trajectory.next_lr or (), strict=False):
@@ -294,11 +322,12 @@ class ZKOptimizer(torch.optim.Optimizer):
         Does nothing the second time, or if no step was made. If it fails, or is interrupted, the run can be resumed.
         """
         require_own_names(artefacts or {})
+        self._trajectory.keep(self.param_groups)
         self._trajectory.close(artefacts or {}, publish=self._publish)
 
     def abandon(self) -> None:
         """Stops recording and proving at once. Every step that was made is safe, and resume=True goes on after it."""
-        self._trajectory.abandon()
+        self._trajectory.abandon(self.param_groups)
 
     def __enter__(self) -> Self:
         return self

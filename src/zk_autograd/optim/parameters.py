@@ -149,7 +149,7 @@ def unproved_tensors(
                 known.add(id(tensor))
                 _check_unproved(name, kind, tensor, spans)
                 listed.append(
-                    Unproved(name, kind, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), _digest(tensor))
+                    Unproved(name, kind, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), digest(tensor))
                 )
     return tuple(listed)
 
@@ -239,7 +239,7 @@ def _as_floats(tensor: torch.Tensor) -> FloatArray:
     return floats
 
 
-def _digest(tensor: torch.Tensor) -> bytes:
+def digest(tensor: torch.Tensor) -> bytes:
     """SHA-256 of the values in C order, as they lie in memory."""
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
     raw = plain.as_strided((plain.numel(),), (1,)).view(

@@ -44,6 +44,7 @@ class Keeper(Protocol):
         saturated: int = 0,
         batch: bytes = b"",
         loop_state: bytes = b"",
+        settings: bytes = b"",
     ) -> State:
         """Makes the next step and returns the state after it. Raises RangeError or UsageError; then nothing has changed."""
         ...
@@ -69,6 +70,7 @@ class InMemory:
         saturated: int = 0,
         batch: bytes = b"",
         loop_state: bytes = b"",
+        settings: bytes = b"",
     ) -> State:
         self.state = advance(self.header, self._sequences, self.state, self.step + 1, gradients, lr)
         self.step += 1
@@ -102,6 +104,24 @@ class Recorder:
         return self._writer.loop_state
 
     @property
+    def settings(self) -> bytes:
+        """The optimizer's, as the last step found them; b"" if nobody said."""
+        return self._writer.settings
+
+    @property
+    def last_lr(self) -> tuple[str, ...]:
+        """The lr of the last step where it is at hand (`RunWriter.last_lr`)."""
+        return self._writer.last_lr
+
+    def later_settings(self) -> bytes | None:
+        """What `keep_settings` kept after the last step; None if nothing. RunError if it can't be read."""
+        return self._writer.later_settings()
+
+    def keep_settings(self, settings: bytes, *, durable: bool) -> None:
+        """Keeps what the optimizer's settings became after the last step. RunError if that can't be written."""
+        self._writer.keep_settings(settings, durable=durable)
+
+    @property
     def head(self) -> Checkpoint:
         """The newest tree head that was signed."""
         return self._writer.head
@@ -115,10 +135,11 @@ class Recorder:
         saturated: int = 0,
         batch: bytes = b"",
         loop_state: bytes = b"",
+        settings: bytes = b"",
     ) -> State:
         self._begin()
         state = self._writer.append(
-            gradients, lr=lr, loss=loss, saturated=saturated, batch=batch, loop_state=loop_state
+            gradients, lr=lr, loss=loss, saturated=saturated, batch=batch, loop_state=loop_state, settings=settings
         )
         try:
             self._artefacts.step(self.step, loss, train_log.rates(self.header, self.step, lr), saturated)

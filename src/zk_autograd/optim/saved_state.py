@@ -62,6 +62,24 @@ def described(saved: SavedState, manifest: Manifest) -> dict[str, object]:
     }
 
 
+def deviation(saved: SavedState, now: SavedState) -> str | None:
+    """In what `saved`, over the same tensors, isn't the state `now`, to the last bit; None if it is."""
+    pairs = {
+        "schedule": (saved.schedule, now.schedule),
+        "step": (saved.step, now.step),
+        "hyper-parameters": ([g.texts() for g in saved.groups], [g.texts() for g in now.groups]),
+        "grad_scale": (saved.grad_scale, now.grad_scale),
+        "s": (saved.shifts, now.shifts),
+    }
+    for what, (found, wanted) in pairs.items():
+        if found != wanted:
+            return f"its {what} is {found!r:.200}, the run's {wanted!r:.200}"
+    for name, values in now.state.items():
+        if not np.array_equal(saved.state[name], values):
+            return f"its integers {name} are others than the run's"
+    return None
+
+
 def restored(state_dict: Mapping[str, object], rule: Rule, manifest: Manifest) -> SavedState:
     """The state in a `state_dict` that was made by an optimizer of the same rule over the same tensors. Raises UsageError."""
     try:

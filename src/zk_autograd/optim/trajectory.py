@@ -2,24 +2,26 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zk_autograd.core.constants import AdamSequence, SgdSequence
 from zk_autograd.core.decimals import decimal_text
-from zk_autograd.core.errors import UsageError
+from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.core.rules import State, initial_state
 from zk_autograd.core.schedules import parse
-from zk_autograd.optim import gradients, recording
+from zk_autograd.optim import gradients, recording, resuming
 from zk_autograd.optim.header import HeaderParts, shifts_of
 from zk_autograd.optim.note import Note
 from zk_autograd.optim.options import Exact, GroupOptions
+from zk_autograd.optim.param_groups import encoded
 from zk_autograd.optim.parameters import Manifest
-from zk_autograd.optim.saved_state import SavedState
+from zk_autograd.optim.saved_state import SavedState, deviation
 from zk_autograd.optim.schedule import largest_lr, place, rates, scheduled_lr, settled
+from zk_autograd.optim.unproved import UnprovedValues
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts
 
@@ -50,6 +52,7 @@ class Trajectory:
         *,
         grad_scale: int | None,
         announced_lr: Exact | None,
+        unproved: UnprovedValues,
     ) -> None:
         """Rounds the model's weights. UsageError or RangeError for weights or hyper-parameters that no step can begin with."""
         self.manifest = manifest
@@ -65,6 +68,9 @@ class Trajectory:
         self._writer: recording.Recorder | None = None
         self._new_run: recording.NewRun | None = None
         self._closed = False
+        self._unproved = unproved
+        self._resumed: resuming.Resumed | None = None
+        self._kept = _Kept()
         self._header(param_groups, grad_scale or 0)
         self._written = manifest.write(self.state["W"])
 
@@ -82,7 +88,7 @@ class Trajectory:
         key: str | Path | Signer | None,
         artefacts: Artefacts,
     ) -> None:
-        """Goes on with the run at `path`. UsageError if it is of another model or of other hyper-parameters."""
+        """Goes on with the run at `path`. UsageError if it is of another model or of other hyper-parameters. Warns of what can't be restored."""
         writer = recording.resume(path, prover, srs, key, artefacts)
         difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
         if difference is not None:
@@ -90,6 +96,13 @@ class Trajectory:
             raise UsageError(
                 f"{path} is not a run of this optimizer: {difference}; make the optimizer as it was made for the run"
             )
+        try:
+            fixed = [{*g.for_torch()} - ({"lr"} if self._schedule is None else set()) for g in self._groups]
+            self._resumed = resuming.resumed(writer, self._parts.unproved, fixed, recorded=self._schedule is None)
+            self._groups = resuming.groups_of(writer.header)
+        except BaseException:  # a warning may be one, too
+            writer.abandon()
+            raise
         self._writer = self._keeper = writer
         self.state, self.steps = writer.state, writer.step
         self._written = self.manifest.write(self.state["W"])
@@ -113,6 +126,13 @@ class Trajectory:
     def next_lr(self) -> list[float] | None:
         """Each group's lr of the next step, for `param_groups`; None if the schedule is recorded, so that it is set there."""
         return None if self._schedule is None else scheduled_lr(self._groups, self._schedule, self.steps + 1)
+
+    def restore_groups(self, param_groups: Sequence[dict[str, object]]) -> None:
+        """Puts into each entry of `param_groups` what it held when the run was left, as far as that is kept; lets a new run be."""
+        if self._resumed is not None:
+            for group, kept in zip(param_groups, self._resumed.groups, strict=False):
+                dict.update(group, kept)  # nobody is to be told
+            self._kept = _Kept(self._resumed.of_step, encoded(param_groups, self._left_out))
 
     def require_ours(self) -> None:
         """Raises UsageError if the run is closed, or a weight isn't what the last step made it."""
@@ -147,10 +167,20 @@ class Trajectory:
         keeper = self.start(param_groups)
         self.require_ours()
         lr = rates(self._groups, param_groups, self._schedule, self.steps + 1)
+        if self._resumed is not None:
+            self._resumed.warn(lr, self.steps + 1, stacklevel=5)
+        kept, settings = self._settings(param_groups)
         G, saturated = gradients.quantized(self.manifest, keeper.header.grad_scale)
         self.state = keeper.append(
-            G, lr=lr, loss=note.loss, saturated=saturated, batch=note.batch, loop_state=note.loop_state
+            G,
+            lr=lr,
+            loss=note.loss,
+            saturated=saturated,
+            batch=note.batch,
+            loop_state=note.loop_state,
+            settings=settings,
         )
+        self._kept, self._resumed = kept, None
         self.steps += 1
         self.saturated += saturated
         self._written = self.manifest.write(self.state["W"])
@@ -161,17 +191,20 @@ class Trajectory:
         scale, shifts = (None, None) if header is None else (header.grad_scale, tuple(g.s for g in header.groups))
         return SavedState(self._parts.rule, self._parts.schedule, self.steps, self._groups, self.state, scale, shifts)
 
-    def require_unrecorded(self) -> None:
-        """Raises UsageError if the steps are recorded, so that no other state can be taken over."""
-        if self._new_run is not None or self._writer is not None:
-            raise UsageError(
-                "an optimizer with run= proves its steps from the first one on, and can't begin in the middle of another's: load the "
-                "state into one without run=, or go on with the run it is from by resume=True"
-            )
-
     def restore(self, loaded: SavedState) -> None:
-        """Goes on from a state over the same manifest, and writes its weights to the model."""
-        self.require_unrecorded()
+        """Goes on from a state over the same manifest, and writes its weights to the model.
+
+        UsageError if the steps are recorded and it isn't, to the last bit, the state that the run is in.
+        """
+        if self._new_run is not None or self._writer is not None:
+            if (found := deviation(loaded, self.saved_state())) is not None:
+                raise UsageError(
+                    f"this state_dict is not of the step that the run is at ({found}): an optimizer with run= proves its steps from the first "
+                    "one on, and can't begin in the middle of another's; load the state into one without run=, or go on with the run it is "
+                    "from by resume=True"
+                )
+            self._written = self.manifest.write(self.state["W"])
+            return
         self._parts = replace(self._parts, schedule=loaded.schedule)
         self._schedule = parse(loaded.schedule)
         keeper = None
@@ -181,6 +214,26 @@ class Trajectory:
         self._written = self.manifest.write(loaded.state["W"])
         self._groups, self.state, self.steps, self._keeper = loaded.groups, loaded.state, loaded.step, keeper
 
+    def keep(self, param_groups: ParamGroups, *, durable: bool = False) -> None:
+        """Keeps what `param_groups` holds by now, where that is news, for a resumption. `durable`: also beyond a power cut.
+
+        Never raises for a file that can't be written: who writes to `param_groups` waits for nothing. `durable` warns of it.
+        """
+        if self._writer is None or self._closed:
+            return
+        groups = encoded(param_groups, self._left_out)
+        news = groups != self._kept.groups
+        if news or (durable and not self._kept.durable):
+            settings = resuming.Settings(groups, moved=False, unproved=b"")
+            try:
+                self._writer.keep_settings(settings.encode(), durable=durable)
+            except RunError as error:
+                if durable:
+                    text = f"what param_groups holds after step {self.steps} can't be kept for a resumption: {error}"
+                    warnings.warn(text, resuming.ResumedLr, stacklevel=4)
+            else:
+                self._kept = replace(self._kept, groups=groups, durable=durable)
+
     def close(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
         """Proves what is left and closes the run; does nothing the second time, or if there is none."""
         if not self._closed:
@@ -188,16 +241,47 @@ class Trajectory:
             if self._writer is not None:
                 self._writer.finish(artefacts, publish=publish)
 
-    def abandon(self) -> None:
+    def abandon(self, param_groups: ParamGroups) -> None:
         """Stops recording and proving at once; the run can be resumed."""
         if not self._closed:
-            self._closed = True
-            if self._writer is not None:
-                self._writer.abandon()
+            try:
+                self.keep(param_groups, durable=True)
+            finally:
+                self._closed = True
+                if self._writer is not None:
+                    self._writer.abandon()
+
+    @property
+    def _left_out(self) -> tuple[str, ...]:
+        """What `param_groups` shows and nobody else sets."""
+        return () if self._schedule is None else ("lr",)
+
+    def _settings(self, param_groups: ParamGroups) -> tuple["_Kept", bytes]:
+        """What the next step keeps of `param_groups` and the model, and its form for the run; nothing if there is none."""
+        if self._writer is None:
+            return self._kept, b""
+        groups = encoded(param_groups, self._left_out)
+        # Before the first step, what tells that lr will move is what a scheduler of torch leaves in the group.
+        first = any("initial_lr" in group for group in param_groups)
+        moved = groups != self._kept.of_step if self._kept.of_step else first
+        settings = resuming.Settings(groups, moved, self._unproved.digests(self._writer.header.unproved))
+        return _Kept(groups, groups, durable=not moved), settings.encode()
 
     def _header(self, param_groups: ParamGroups, scale: int) -> Header:
         largest = largest_lr(self._groups, param_groups, self._announced_lr)
         return self._parts.complete(self._groups, shifts_of(self._parts.rule, largest, scale), scale)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a resumption would find: `of_step` is what the last step kept of `param_groups`, `groups` the newest that was kept since.
+
+    `durable` says whether a power cut would leave that so known: if the step's are what was due, or the newest was written to the disk.
+    """
+
+    of_step: str = ""
+    groups: str = ""
+    durable: bool = True
 
 
 def _warn(header: Header) -> None:

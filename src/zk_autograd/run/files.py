@@ -80,6 +80,15 @@ class Files:
         """The file with these bytes and no others, or unchanged. `mode` is cut by the umask."""
         self._replace(path, (data,), mode)
 
+    def overwrite(self, path: Path, data: bytes, mode: int = 0o644) -> None:
+        """The bytes over those of the file, which is made if it isn't there, without waiting for the disk: some hundredths of a millisecond.
+
+        They outlive the process. A power cut, or a kill in the midst, may leave the old bytes or a mixture: who reads must recognise one.
+        """
+        with _explained("written", path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, mode) as fd:
+            _write_all(fd, data)
+            os.ftruncate(fd, len(data))
+
     def write_stream(self, path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> None:
         """As `write_atomic`, for what does not fit in memory. The file is unchanged if making the chunks raises, too."""
         self._replace(path, chunks, mode)

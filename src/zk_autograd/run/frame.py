@@ -31,13 +31,14 @@ def encode(kind: str, run: bytes, fields: Mapping[str, Json], parts: Mapping[str
     return body + sha256(body).digest()
 
 
-def read(path: Path, kind: str, run: bytes | None) -> tuple[Fields, dict[str, bytes]]:
-    """The fields still to be read (`end()` them) and the parts of the file. `run` is None where it isn't known yet.
+def read(path: Path, kind: str, run: bytes | None, limit: int = _MAX_FILE) -> tuple[Fields, dict[str, bytes]]:
+    """The fields still to be read (`end()` them) and the parts of the file. `run` is None where it isn't known yet;
+    a file of more than `limit` bytes is refused.
 
     Raises RunError for a file that is missing, torn, altered, of another version, another run or another kind.
     """
     try:
-        data = read_bounded(path, _MAX_FILE)
+        data = read_bounded(path, limit)
         if data.startswith(_FAMILY) and not data.startswith(MAGIC):
             found = repr(data[: data.find(b"\n", 0, 60)])
             raise RunError(f"{path} is of another version ({found}); go on with the version that began the run")

@@ -1,7 +1,7 @@
 """The journal: every step of a run, durable before it is acknowledged. A crash loses nothing that a caller was told of.
 
     segments/<i>/start      the state before the segment's first step, and the salts of all its commitments
-    segments/<i>/step-<t>   one step: gradients and what the record claims of them, and the caller's loop state after it
+    segments/<i>/step-<t>   one step: gradients and what the record claims of them, the caller's loop state after it, the optimizer's settings
     segments/<i>/proof-<b>  a proof that is not yet published
     segments/<i>/published  the hashes of the proofs that may be public
 
@@ -32,6 +32,7 @@ from zk_autograd.run.frame import damaged, encode, read
 
 _MAX_PROOF = 2**30
 _HASH_BYTES = 32
+_SETTINGS = "settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,15 @@ class Salts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """A segment before its step `first`: the state (int64 of shape (header.size,)), its salts, and the loop state."""
+    """A segment before its step `first`: the state (int64 of shape (header.size,)), its salts, and the loop state and settings of the step
+    before."""
 
     segment: int
     first: int
     state: State
     salts: Salts
     loop_state: bytes
+    settings: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +78,7 @@ class Step:
 
     `lr` holds a decimal for each group if the schedule is recorded, else nothing; `loss` is a decimal text or "", `saturated` a count,
     `batch` the 32-byte digest of the batch or b"". `loop_state` is the caller's own, to go on after this step: generator, sampler, schedule.
+    `settings` are the optimizer's own, as the step found them (run.settings): b"" if nobody said, as in runs of earlier versions.
     """
 
     number: int
@@ -84,6 +88,7 @@ class Step:
     saturated: int
     batch: bytes
     loop_state: bytes
+    settings: bytes = b""
 
 
 class Journal:
@@ -105,6 +110,7 @@ class Journal:
         for end, states in (("in", salts.state_in), ("out", salts.state_out)):
             parts |= {f"salt.{name}_{end}": b"".join(states[name]) for name in self._header.states}
         parts |= {"salt.G": b"".join(salts.gradients), "salt.batches": salts.batches, "loop": start.loop_state}
+        parts |= _settings(start.settings)
         self._write(folder / "start", "start", {"segment": start.segment, "first": start.first}, parts)
 
     def start(self, segment: int) -> Start:
@@ -139,6 +145,7 @@ class Journal:
                 batches=parts["salt.batches"],
             ),
             loop_state=parts["loop"],
+            settings=parts.get(_SETTINGS, b""),
         )
 
     def write_step(self, segment: int, step: Step) -> None:
@@ -152,6 +159,7 @@ class Journal:
             "saturated": step.saturated,
         }
         parts = {"G": step.gradients.astype("<i4").tobytes(), "batch": step.batch, "loop": step.loop_state}
+        parts |= _settings(step.settings)
         self._write(self._step(segment, step.number), "step", fields, parts)
 
     def step(self, segment: int, number: int) -> Step:
@@ -168,6 +176,7 @@ class Journal:
                 saturated=fields.integer("saturated", 0, MAX_PARAMETERS),
                 batch=parts["batch"],
                 loop_state=parts["loop"],
+                settings=parts.get(_SETTINGS, b""),
             )
             fields.end()
         except VerificationError as error:
@@ -240,6 +249,11 @@ class Journal:
 
     def _published(self, segment: int) -> Path:
         return self._segment(segment) / "published"
+
+
+def _settings(settings: bytes) -> dict[str, bytes]:
+    """The part that holds them. Earlier versions have none, and overlook it."""
+    return {_SETTINGS: settings} if settings else {}
 
 
 def read_proof(path: Path) -> bytes | None:

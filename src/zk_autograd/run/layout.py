@@ -9,6 +9,7 @@ private/                   the trainer's own: states, gradients, salts; mode 070
     lock                   held by the trainer
     header, close          those two records, before they enter the log
     segments/<segment>/    the journal
+    settings               what the optimizer's settings became after the newest step, if they did
     forgotten              says when the rest of the folder was deleted
 """
 
@@ -93,6 +94,10 @@ class Layout:
     @property
     def segments(self) -> Path:
         return self.private / "segments"
+
+    @property
+    def settings(self) -> Path:
+        return self.private / "settings"
 
     @property
     def forgotten(self) -> Path:

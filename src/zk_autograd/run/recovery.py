@@ -29,7 +29,9 @@ _PROOF_NAME = re.compile(r"([0-9]{1,15})-[0-9]{1,15}")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Position:
-    """Where a run stands: in the open segment, which begins with step `first`, after `step`, with `state` and the loop's own."""
+    """Where a run stands: in the open segment, which begins with step `first`, after `step`, with `state` and the loop's own.
+
+    `settings` are those of `step`; `last_lr` is what its file says of lr, () if the open segment has no step."""
 
     segment: int
     first: int
@@ -37,6 +39,8 @@ class Position:
     step: int
     state: State
     loop_state: bytes
+    settings: bytes
+    last_lr: tuple[str, ...]
 
 
 def recover(
@@ -166,15 +170,17 @@ def replay(header: Header, journal: Journal, settled: int, next_step: int) -> Po
     if numbers != list(range(start.first, start.first + len(numbers))) or len(numbers) > header.prover.steps:
         raise damaged(journal.path(newest), "its steps have a gap, or are too many")
     sequences = [header.sequence(group) for group in range(len(header.groups))]
-    state, loop_state = start.state, start.loop_state
+    state, loop_state, settings = start.state, start.loop_state, start.settings
+    last_lr: tuple[str, ...] = ()
     for number in numbers:
         step = journal.step(newest, number)
         try:
             state = advance(header, sequences, state, number, step.gradients.astype(np.int64), step.lr)
         except (RangeError, UsageError) as error:
             raise damaged(journal.path(newest), str(error)) from error
-        loop_state = step.loop_state
-    return Position(newest, start.first, start.salts, start.first + len(numbers) - 1, state, loop_state)
+        loop_state, settings, last_lr = step.loop_state, step.settings, step.lr
+    last = start.first + len(numbers) - 1
+    return Position(newest, start.first, start.salts, last, state, loop_state, settings, last_lr)
 
 
 def require_prover(backend: Backend, header: Header) -> None:

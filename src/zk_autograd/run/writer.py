@@ -11,6 +11,7 @@ After a RunError or a ProverError the writer takes no more steps: `abandon` it, 
 `append` failed may be there or not; `step` of the resumed writer says which was the last.
 """
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from zk_autograd.core.records import Close, Header, header_digest
 from zk_autograd.core.rules import State
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import frame
+from zk_autograd.run import settings as settings_file
 from zk_autograd.run.arguments import require_claims, require_digests, signers_in_order
 from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
@@ -63,6 +65,7 @@ class RunWriter:
         self._lock = lock
         self._sequences = [self._header.sequence(group) for group in range(len(self._header.groups))]
         self._ended = ""
+        self._process = os.getpid()
         self._position = replace(position, state=frozen(position.state))
         sealed = range(settlement.settled, position.segment)
         self._thread = ProvingThread(settlement.settle, sealed, backlog, stopping)
@@ -180,6 +183,16 @@ class RunWriter:
         return self._position.loop_state
 
     @property
+    def settings(self) -> bytes:
+        """What `append` gave with `step`; b"" before the first, and after one of an earlier version."""
+        return self._position.settings
+
+    @property
+    def last_lr(self) -> tuple[str, ...]:
+        """The lr of `step` as `append` took it; () too where a resumed run has the step in a segment that was sealed."""
+        return self._position.last_lr
+
+    @property
     def segments_done(self) -> int:
         """How many segments have proof, record and checkpoint."""
         return self._settlement.settled
@@ -211,11 +224,13 @@ class RunWriter:
         saturated: int = 0,
         batch: bytes = b"",
         loop_state: bytes = b"",
+        settings: bytes = b"",
     ) -> State:
         """Takes the next step with `gradients` (int64 of shape (header.size,)), and gives the state after it, as `state`.
 
         `lr`: a decimal for each group if the schedule is recorded, else nothing; `loss`: a decimal text or ""; `saturated`: how many
-        gradients were clamped; `batch`: a 32-byte digest or b""; `loop_state`: what the caller needs to go on after this step.
+        gradients were clamped; `batch`: a 32-byte digest or b""; `loop_state`: what the caller needs to go on after this step;
+        `settings`: the optimizer's, as the step finds them (`keep_settings` has what they become).
 
         When it returns, the step is on disk. If a segment is full and too many wait to be proved, it waits (event `Waiting`).
         Raises UsageError or RangeError, and nothing has changed; RunError or ProverError, and the writer is to be abandoned.
@@ -226,13 +241,28 @@ class RunWriter:
         require_claims(loss, saturated, batch)
         state = frozen(advance(self._header, self._sequences, position.state, t, gradients, lr))
         with self._writing():
-            step = Step(t, gradients, tuple(lr), loss, saturated, batch, loop_state)
+            step = Step(t, gradients, tuple(lr), loss, saturated, batch, loop_state, settings)
             self._journal.write_step(position.segment, step)
-            self._position = replace(position, step=t, state=state, loop_state=loop_state)
+            self._position = replace(
+                position, step=t, state=state, loop_state=loop_state, settings=settings, last_lr=tuple(lr)
+            )
             self._emit(StepLogged(t))
             if t - position.first + 1 == self._header.prover.steps:
                 self._seal()
         return dict(state)
+
+    def later_settings(self) -> bytes | None:
+        """What `keep_settings` kept after `step`; None if nothing. RunError if the file is torn or altered."""
+        return settings_file.kept(self._settlement.layout, self._settlement.digest, self.step)
+
+    def keep_settings(self, settings: bytes, *, durable: bool) -> None:
+        """Keeps what the optimizer's settings became after `step`. `durable`: it outlives a power cut, too, and not this process alone.
+
+        Does nothing once the run has ended, or is another process's. Raises RunError if the file can't be written: the run can go on.
+        """
+        if not self._ended and os.getpid() == self._process:
+            layout, files = self._settlement.layout, self._settlement.files
+            settings_file.keep(layout, self._settlement.digest, self.step, settings, files, durable=durable)
 
     def drain(self) -> None:
         """Seals the open segment, though it may be short, and waits until everything is proved and recorded."""
@@ -293,7 +323,7 @@ class RunWriter:
     def _seal(self) -> None:
         old = self._position
         salts = Salts.draw(self._backend, self._header, old.salts.state_out)
-        self._journal.begin(Start(old.segment + 1, old.step + 1, old.state, salts, old.loop_state))
+        self._journal.begin(Start(old.segment + 1, old.step + 1, old.state, salts, old.loop_state, old.settings))
         self._position = replace(old, segment=old.segment + 1, first=old.step + 1, salts=salts)
         self._emit(SegmentSealed(old.segment, old.first, old.step))
         self._thread.put(old.segment, lambda pending: self._emit(Waiting(pending)))
