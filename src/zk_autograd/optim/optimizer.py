@@ -308,5 +308,5 @@ class ZKOptimizer(torch.optim.Optimizer):
     ) -> None:
         if kind is None:
             self.close()
-        else:
+        elif not self._trajectory.is_anothers:  # a forked child passes on what it failed with
             self.abandon()

@@ -19,6 +19,7 @@ from zk_autograd.optim.publication import model_files
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import train_log
 from zk_autograd.run.artefacts import Artefacts
+from zk_autograd.run.ownership import Unique
 from zk_autograd.run.step import advance
 from zk_autograd.run.writer import RunWriter
 
@@ -76,8 +77,11 @@ class InMemory:
         return self.state
 
 
-class Recorder:
-    """The keeper of a recorded run: its writer, and beside it the trainer's own files, which are told of each step."""
+class Recorder(Unique):
+    """The keeper of a recorded run: its writer, and beside it the trainer's own files, which are told of each step.
+
+    As the writer's, its methods raise RunError in a forked child, before they touch anything.
+    """
 
     def __init__(self, writer: RunWriter, artefacts: Artefacts, *, begun: bool) -> None:
         """`begun` says whether the artefacts know the run; else they are mended before the first thing that is written."""
@@ -116,6 +120,7 @@ class Recorder:
         batch: bytes = b"",
         loop_state: bytes = b"",
     ) -> State:
+        self._writer.require_own_process(self._writer.path)
         self._begin()
         state = self._writer.append(
             gradients, lr=lr, loss=loss, saturated=saturated, batch=batch, loop_state=loop_state
@@ -131,6 +136,7 @@ class Recorder:
         """Proves what is left and closes the run, with its weights if they are to be published; the record also lists the caller's
         `artefacts`. If that fails the run stays, to be resumed."""
         writer = self._writer
+        writer.require_own_process(writer.path)
         try:
             self._begin()
             writer.drain()

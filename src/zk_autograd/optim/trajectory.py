@@ -22,6 +22,7 @@ from zk_autograd.optim.saved_state import SavedState
 from zk_autograd.optim.schedule import largest_lr, place, rates, scheduled_lr, settled
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts
+from zk_autograd.run.ownership import Owned, Unique
 
 ParamGroups = Sequence[Mapping[str, object]]
 """torch's `param_groups`, whose lr a scheduler changes."""
@@ -35,7 +36,7 @@ class CoarseLr(UserWarning):
     """The formats leave SGD's lr fewer than 8 bits; a smaller grad_scale mends it."""
 
 
-class Trajectory:
+class Trajectory(Owned, Unique):
     """Where the model stands: after `steps` steps, in `state` (int64 vectors of all elements, in the manifest's order).
 
     Before the first step hyper-parameters may still change; `start` fixes them. `grad_scale` None is chosen there.
@@ -52,6 +53,7 @@ class Trajectory:
         announced_lr: Exact | None,
     ) -> None:
         """Rounds the model's weights. UsageError or RangeError for weights or hyper-parameters that no step can begin with."""
+        super().__init__()
         self.manifest = manifest
         self.state: State = initial_state(parts.rule, manifest.weights())
         self.steps = 0
@@ -64,13 +66,14 @@ class Trajectory:
         self._keeper: recording.Keeper | None = None
         self._writer: recording.Recorder | None = None
         self._new_run: recording.NewRun | None = None
+        self._run: Path | None = None
         self._closed = False
         self._header(param_groups, grad_scale or 0)
         self._written = manifest.write(self.state["W"])
 
     def record(self, new_run: recording.NewRun) -> None:
         """From the first step on, steps go to a new run directory."""
-        self._new_run = new_run
+        self._new_run, self._run = new_run, new_run.path
         keys = tuple(s.public_key.encode() for s in new_run.signers)
         self._parts = replace(self._parts, prover=new_run.backend.prover, keys=keys)
 
@@ -90,9 +93,13 @@ class Trajectory:
             raise UsageError(
                 f"{path} is not a run of this optimizer: {difference}; make the optimizer as it was made for the run"
             )
-        self._writer = self._keeper = writer
+        try:
+            self._written = self.manifest.write(writer.state["W"])
+        except BaseException:
+            writer.abandon()
+            raise
+        self._writer, self._keeper, self._run = writer, writer, path
         self.state, self.steps = writer.state, writer.step
-        self._written = self.manifest.write(self.state["W"])
 
     @property
     def header(self) -> Header | None:
@@ -115,9 +122,10 @@ class Trajectory:
         return None if self._schedule is None else scheduled_lr(self._groups, self._schedule, self.steps + 1)
 
     def require_ours(self) -> None:
-        """Raises UsageError if the run is closed, or a weight isn't what the last step made it."""
+        """Raises UsageError if the run is closed, or a weight isn't what the last step made it; RunError in a forked child."""
         if self._closed:
             raise UsageError("the run is closed: make another optimizer for further steps")
+        self._require_own_run()
         if changed := self.manifest.changed(self._written):
             raise UsageError(
                 f"{changed} was changed by something else since the last step, so the steps would not describe the model: load "
@@ -184,6 +192,7 @@ class Trajectory:
     def close(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
         """Proves what is left and closes the run; does nothing the second time, or if there is none."""
         if not self._closed:
+            self._require_own_run()
             self._closed = True
             if self._writer is not None:
                 self._writer.finish(artefacts, publish=publish)
@@ -191,9 +200,19 @@ class Trajectory:
     def abandon(self) -> None:
         """Stops recording and proving at once; the run can be resumed."""
         if not self._closed:
+            self._require_own_run()
             self._closed = True
             if self._writer is not None:
                 self._writer.abandon()
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether the run is that of the process which this one was forked from."""
+        return self._run is not None and not self.in_own_process
+
+    def _require_own_run(self) -> None:
+        if self._run is not None:
+            self.require_own_process(self._run)
 
     def _header(self, param_groups: ParamGroups, scale: int) -> Header:
         largest = largest_lr(self._groups, param_groups, self._announced_lr)

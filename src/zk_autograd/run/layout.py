@@ -9,6 +9,7 @@ private/                   the trainer's own: states, gradients, salts; mode 070
     lock                   held by the trainer
     header, close          those two records, before they enter the log
     segments/<segment>/    the journal
+    train.json             what zk-train was asked for, if it began the run
     forgotten              says when the rest of the folder was deleted
 """
 
@@ -26,6 +27,7 @@ ENVIRONMENT = "environment.json"
 CONFIG = "config.toml"
 TRAIN_LOG = "train_log.jsonl"
 HASHES = "hashes.json"
+PLAN = "train.json"
 ARTEFACTS = (ENVIRONMENT, CONFIG, TRAIN_LOG, HASHES)
 """The trainer's own files at the run's top level. Each may be missing."""
 
@@ -93,6 +95,10 @@ class Layout:
     @property
     def segments(self) -> Path:
         return self.private / "segments"
+
+    @property
+    def plan(self) -> Path:
+        return self.private / PLAN
 
     @property
     def forgotten(self) -> Path:
