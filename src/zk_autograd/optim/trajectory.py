@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from zk_autograd.core.constants import AdamSequence, SgdSequence
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import UsageError
@@ -14,7 +16,7 @@ from zk_autograd.core.records import Header
 from zk_autograd.core.rules import State, initial_state
 from zk_autograd.core.schedules import parse
 from zk_autograd.optim import gradients, recording
-from zk_autograd.optim.header import HeaderParts, shifts_of
+from zk_autograd.optim.header import HeaderParts, require_format, shifts_of
 from zk_autograd.optim.note import Note
 from zk_autograd.optim.options import Exact, GroupOptions
 from zk_autograd.optim.parameters import Manifest
@@ -36,6 +38,16 @@ class CoarseLr(UserWarning):
     """The formats leave SGD's lr fewer than 8 bits; a smaller grad_scale mends it."""
 
 
+class ClampedGradients(UserWarning):
+    """Elements of gradients are beyond what grad_scale holds and are clamped, so the step isn't torch's; a smaller grad_scale mends it.
+
+    Told of the first step that clamps one element in `CLAMPED_SHARE` or more, and of the tenth, hundredth, thousandth ... that clamps any.
+    """
+
+
+CLAMPED_SHARE = 1000
+
+
 class Trajectory(Owned, Unique):
     """Where the model stands: after `steps` steps, in `state` (int64 vectors of all elements, in the manifest's order).
 
@@ -49,15 +61,22 @@ class Trajectory(Owned, Unique):
         param_groups: ParamGroups,
         parts: HeaderParts,
         *,
+        frozen: Sequence[tuple[str, torch.Tensor]] = (),
         grad_scale: int | None,
         announced_lr: Exact | None,
     ) -> None:
-        """Rounds the model's weights. UsageError or RangeError for weights or hyper-parameters that no step can begin with."""
+        """Rounds the model's weights. `frozen` tensors were given with the others, and are not trained.
+
+        UsageError or RangeError for weights or hyper-parameters that no step can begin with.
+        """
         super().__init__()
         self.manifest = manifest
+        self.frozen = tuple(frozen)
         self.state: State = initial_state(parts.rule, manifest.weights())
         self.steps = 0
         self.saturated = 0
+        self._clamping_steps = 0
+        self._told_of_clamping = False
         self._groups = groups
         self._parts = parts
         self._schedule = parse(parts.schedule)
@@ -122,7 +141,8 @@ class Trajectory(Owned, Unique):
         return None if self._schedule is None else scheduled_lr(self._groups, self._schedule, self.steps + 1)
 
     def require_ours(self) -> None:
-        """Raises UsageError if the run is closed, or a weight isn't what the last step made it; RunError in a forked child."""
+        """Raises UsageError if the run is closed, a weight isn't what the last step made it, or a tensor that was given frozen is trained by
+        now; RunError in a forked child."""
         if self._closed:
             raise UsageError("the run is closed: make another optimizer for further steps")
         self._require_own_run()
@@ -131,6 +151,12 @@ class Trajectory(Owned, Unique):
                 f"{changed} was changed by something else since the last step, so the steps would not describe the model: load "
                 "weights before the optimizer is made, and clip gradients, not weights"
             )
+        for name, tensor in self.frozen:
+            if tensor.requires_grad and tensor.grad is not None:
+                raise UsageError(
+                    f"{name} was frozen when the optimizer was made, so no step trains it, and it has a gradient now: freeze it again "
+                    "(requires_grad_(False)), or thaw it before the optimizer is made; a run trains the same tensors from first to last"
+                )
 
     def start(self, param_groups: ParamGroups) -> recording.Keeper:
         """Fixes the hyper-parameters and the gradients' scale, and makes the run directory; does so once."""
@@ -155,13 +181,37 @@ class Trajectory(Owned, Unique):
         keeper = self.start(param_groups)
         self.require_ours()
         lr = rates(self._groups, param_groups, self._schedule, self.steps + 1)
+        require_format(keeper.header, self.steps + 1, lr)
         G, saturated = gradients.quantized(self.manifest, keeper.header.grad_scale)
+        if saturated:
+            self._tell_of_clamping(saturated, keeper.header.grad_scale)
         self.state = keeper.append(
             G, lr=lr, loss=note.loss, saturated=saturated, batch=note.batch, loop_state=note.loop_state
         )
         self.steps += 1
         self.saturated += saturated
         self._written = self.manifest.write(self.state["W"])
+
+    def _tell_of_clamping(self, count: int, scale: int) -> None:
+        """Warns if it is time to, before anything is done: a warning that is made an error refuses the step."""
+        steps = self._clamping_steps + 1
+        severe = count * CLAMPED_SHARE >= self.manifest.size and not self._told_of_clamping
+        if severe or _is_power_of_ten(steps):
+            roomy = gradients.roomy_scale(self.manifest)
+            advice = (
+                "scale the loss or the targets down"
+                if roomy is None
+                else f"grad_scale={roomy} from the first step on holds those of this step"
+                + ("" if self._grad_scale is None else ', grad_scale="auto" chooses one from the first gradients')
+                + "; or scale the loss or the targets down"
+            )
+            text = (
+                f"step {self.steps + 1}: {count} of {self.manifest.size} elements of the gradients are beyond +-{gradients.limit(scale):.4g}, "
+                f"which grad_scale={scale} holds, and are clamped, so the step is another than torch's: {advice}"
+            )
+            warnings.warn(text, ClampedGradients, stacklevel=5)
+            self._told_of_clamping = True
+        self._clamping_steps = steps
 
     def saved_state(self) -> SavedState:
         """What `restore` goes on from."""
@@ -217,6 +267,11 @@ class Trajectory(Owned, Unique):
     def _header(self, param_groups: ParamGroups, scale: int) -> Header:
         largest = largest_lr(self._groups, param_groups, self._announced_lr)
         return self._parts.complete(self._groups, shifts_of(self._parts.rule, largest, scale), scale)
+
+
+def _is_power_of_ten(number: int) -> bool:
+    """10, 100, 1000 ..."""
+    return number > 1 and str(number).rstrip("0") == "1"
 
 
 def _warn(header: Header) -> None:

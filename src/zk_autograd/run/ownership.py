@@ -39,4 +39,8 @@ class Unique:
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Raises UsageError. Whoever copies or pickles begins here."""
-        raise UsageError(f"a {type(self).__name__} can't be copied or pickled: {self.INSTEAD}")
+        self.__getstate__()
+
+    def __getstate__(self) -> NoReturn:
+        """Raises UsageError."""
+        raise UsageError(f"{type(self).__name__} can't be copied or pickled: {self.INSTEAD}")

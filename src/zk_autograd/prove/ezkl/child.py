@@ -69,7 +69,7 @@ class Child:
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for the trainer, which drains
             )
-            self._process = process
+            self._process, self._owner = process, os.getpid()
         try:
             out, err = process.communicate(json.dumps(request).encode(), timeout=seconds)
         except subprocess.TimeoutExpired:
