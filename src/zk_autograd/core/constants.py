@@ -231,7 +231,7 @@ class SgdSequence:
         _require("the number of a step", t, 1, None)
         lr = self.schedule.rate(self.hyper.lr, t) if lr is None else lr
         decay = _decay(lr, self.hyper.weight_decay)
-        coarser = self.s != COARSE_S and _sgd_rate(lr, self.k, COARSE_S) < SGD_LR_BOUND
+        coarser = _sgd_rate(lr, self.k, COARSE_S) < SGD_LR_BOUND
         advice = "lower lr, or raise grad_scale" + (
             f", or use s = {COARSE_S} from the run's first step" if coarser else ""
         )

@@ -126,11 +126,9 @@ def shared_options(plan: Plan) -> dict[str, Any]:
 def repeatable() -> Iterator[None]:
     """Inside, torch computes on one thread and draws from a generator that is the caller's again afterwards."""
     with models.one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        for told in (
-            CoarseEps,
-            ClampedGradients,
-        ):  # the report at the end says what eps is in effect, and how many elements saturated
-            warnings.simplefilter("ignore", told)
+        # The report at the end says what eps is in effect, and how many elements saturated.
+        warnings.simplefilter("ignore", CoarseEps)
+        warnings.simplefilter("ignore", ClampedGradients)
         yield
 
 
