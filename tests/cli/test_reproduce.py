@@ -389,7 +389,9 @@ def test_an_unfinished_run_is_refused_with_what_to_do(
     assert train.main([*SMALL, "--prover", "none", "--out", str(run)]) == 130
     capsys.readouterr()
     assert command.main([str(run)]) == 1
-    assert f"is unfinished, so it has no hashes yet: `zk-train --resume {run}` ends it" in capsys.readouterr().err
+    assert (
+        f"is unfinished, so it has no hashes yet: `zk-train --resume {run}` goes on with it" in capsys.readouterr().err
+    )
 
 
 def test_a_resumption_in_another_environment_is_a_difference(

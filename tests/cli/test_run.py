@@ -260,7 +260,7 @@ def test_zk_train_does_not_go_on_with_a_run_in_use_nor_with_a_forgotten_one(
     flags = ("--prover", "none", "--steps", "2", "--model", "logistic", "--data", "breast-cancer", "--key-file", key)
     assert zk_train.main([*flags, "--out", "run"]) == 0
     with RunLock(Layout(here / "run").lock):
-        refused(f"is being written by another trainer (process {os.getpid()}); wait for it, or stop it")
+        refused(f"is being written by this very process ({os.getpid()}): call close() or abandon()")
         assert zk_run("bundle", "run")[0] == 1
         assert zk_run("forget", "run", "--yes")[0] == 1
     refused("is complete")

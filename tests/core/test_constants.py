@@ -192,6 +192,12 @@ def test_a_learning_rate_beyond_sgds_width_is_refused() -> None:
         sequence.at(7, largest + TINY)
 
 
+@pytest.mark.parametrize("s", [30, 15])
+def test_the_coarser_format_is_advised_only_where_it_helps(s: int) -> None:
+    with pytest.raises(VerificationError, match=r"lower lr, or raise grad_scale \(expected"):
+        SgdSequence(SGD, 2, s).at(7, Fraction(2**14))
+
+
 @pytest.mark.parametrize("rule", [Rule.ADAMW, Rule.SGD])
 def test_a_decay_beyond_its_width_is_refused(rule: Rule) -> None:
     lr = Fraction(1, 8)

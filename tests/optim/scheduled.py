@@ -42,7 +42,7 @@ def gradients(module: torch.nn.Module, step: int) -> float:
     """Puts the gradients of the step on the model, and returns the loss."""
     inputs = torch.randn(8, 3, generator=torch.Generator().manual_seed(step))
     module.zero_grad()
-    loss = module(inputs).square().mean()
+    loss = module(inputs).square().mean() / 64  # small enough for the scale
     loss.backward()
     return float(loss.detach())
 

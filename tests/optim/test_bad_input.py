@@ -117,6 +117,26 @@ def test_nesterov_for_some_groups_only_is_refused() -> None:
         ZKOptimizer(groups, "sgd", momentum=0.9)
 
 
+def test_a_number_in_the_place_of_the_rule_is_taken_for_the_lr_that_it_is() -> None:
+    with pytest.raises(UsageError, match=r"the second argument is the rule, and 0\.001 is a number: .* as lr=0\.001"):
+        ZKOptimizer([vector([1.0])], 1e-3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rule", ["sgd-momentum", "adam"])
+def test_a_scheduler_that_would_cycle_the_momentum_is_refused_before_the_first_step(rule: str) -> None:
+    for cycle in (True, False):
+        parameter = vector([1.0])
+        optimizer = ZKOptimizer([parameter], rule)
+        torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=9, cycle_momentum=cycle)
+        parameter.grad = torch.full_like(parameter, 0.01)
+        if cycle:
+            with pytest.raises(UsageError, match=r"the momentum of parameter group 0, .* with cycle_momentum=False"):
+                optimizer.step()
+        else:
+            optimizer.step()
+        assert optimizer.steps == (0 if cycle else 1)
+
+
 def test_parameter_groups_are_fixed_when_the_optimizer_is_made() -> None:
     optimizer = ZKOptimizer([vector([1.0])], "sgd")
     with pytest.raises(UsageError, match="give it all of them then"):

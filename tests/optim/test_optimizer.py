@@ -16,7 +16,7 @@ from zk_autograd.core.errors import UsageError
 from zk_autograd.core.formats import dequantize_weight, quantize_gradient, quantize_weight
 from zk_autograd.core.hyper import Rule
 from zk_autograd.optim import ZKOptimizer
-from zk_autograd.optim.trajectory import CoarseEps, CoarseLr
+from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps, CoarseLr
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore::zk_autograd.optim.trajectory.CoarseEps")]
 
@@ -187,10 +187,28 @@ def test_lr_that_outgrows_the_number_format_is_refused_and_nothing_has_changed()
     stepped(optimizer, parameter)
     before = optimizer.integers["W"]
     optimizer.param_groups[0]["lr"] = 8.0
-    with pytest.raises(UsageError, match="lr = 8 gives LR of step 2 out of range"):
+    with pytest.raises(
+        UsageError, match=r"lr of .* 0 is 8 at step 2, .* holds an lr below 0\.125: .* max_lr=8 or more"
+    ):
         stepped(optimizer, parameter)
     np.testing.assert_array_equal(optimizer.integers["W"], before)
     assert optimizer.steps == 1
+    optimizer.param_groups[0]["lr"] = 1e6  # which no format holds
+    with pytest.raises(UsageError, match=r"lr = 1000000 gives LR out of range; lower lr or raise grad_scale"):
+        stepped(optimizer, parameter)
+    optimizer.param_groups[0]["lr"] = 0.1249
+    stepped(optimizer, parameter, 0.01)
+    assert optimizer.steps == 2
+
+
+def test_lr_beyond_the_coarser_format_gets_no_advice_that_does_not_help() -> None:
+    parameter = vector([1.0])
+    optimizer = ZKOptimizer([parameter], "sgd", 0.001, max_lr=8, grad_scale=0)
+    stepped(optimizer, parameter, 0.01)
+    optimizer.param_groups[0]["lr"] = 5000.0
+    with pytest.raises(UsageError, match="lower lr, or raise grad_scale") as caught:
+        stepped(optimizer, parameter)
+    assert "use s" not in str(caught.value) and "max_lr" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "value"), [("momentum", 0.8), ("weight_decay", 0.1), ("nesterov", True)])
@@ -210,7 +228,9 @@ def test_automatic_grad_scale_is_chosen_at_the_first_step_and_kept() -> None:
     parameter = vector([1.0, 1.0])
     optimizer = ZKOptimizer([parameter], "sgd", 0.125, grad_scale="auto")
     stepped(optimizer, parameter, 2.0**-20)
-    stepped(optimizer, parameter, 2.0**-3)
+    with pytest.warns(ClampedGradients, match="2 of 2 elements") as told:
+        stepped(optimizer, parameter, 2.0**-3)
+    assert '"auto"' not in str(told[0].message)
     assert optimizer.header is not None
     assert optimizer.header.grad_scale == 8  # 2^-20 * 2^(28 + 8) = 2^16
 

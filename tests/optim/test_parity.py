@@ -22,7 +22,7 @@ from zk_autograd.core.hyper import AdamHyper, Rule, SgdHyper
 from zk_autograd.core.records import Header
 from zk_autograd.core.rules import AdamTrace, initial_state, step, trace
 from zk_autograd.optim import ZKOptimizer
-from zk_autograd.optim.trajectory import CoarseEps
+from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps
 
 pytestmark = pytest.mark.torch
 
@@ -220,6 +220,7 @@ def test_momentum_that_goes_away_stands_still_within_its_dead_band() -> None:
 def test_saturated_gradients_are_counted_and_count_as_the_bound() -> None:
     parameter = vector([0.0, 0.0, 0.0])
     optimizer = ZKOptimizer([parameter], "sgd", "0.0625", grad_scale=0)
-    run(optimizer, parameter, [[100.0, -100.0, 3.0]])
+    with pytest.warns(ClampedGradients):
+        run(optimizer, parameter, [[100.0, -100.0, 3.0]])
     assert optimizer.saturated == 2
     np.testing.assert_array_equal(optimizer.integers["W"], np.array([1 - 2**30, 2**30 - 1, -3 * 2**28]))

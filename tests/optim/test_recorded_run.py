@@ -17,6 +17,7 @@ from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.optim import ZKOptimizer, keyfile
+from zk_autograd.optim.trajectory import ClampedGradients
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.hashed.commitment import commit
 from zk_autograd.run.reader import RunReader
@@ -283,7 +284,7 @@ def test_later_step_that_is_refused_records_nothing_and_the_run_goes_on(tmp_path
             parameter.weight.grad = torch.full((1, 1), gradient)
             optimizer.note(loss=gradient)
             if gradient > 1:
-                with pytest.raises(RangeError, match=r"update of weight\[0\]"):
+                with pytest.raises(RangeError, match=r"update of weight\[0\]"), pytest.warns(ClampedGradients):
                     optimizer.step()
             else:
                 optimizer.step()

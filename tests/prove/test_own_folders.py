@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -87,3 +89,32 @@ def test_a_folder_of_another_users_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("TMPDIR", str(theirs))
     with pytest.raises(UsageError, match="belongs to user 4242"), temporary_folder("zk-"):
         pass
+
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+from zk_autograd.prove.own_folders import temporary_folder
+folder = temporary_folder("zk-")
+path = folder.__enter__()
+(path / "witness").touch()
+if (child := os.fork()) == 0:
+    sys.exit()
+assert os.waitpid(child, 0) == (child, 0)
+assert (path / "witness").exists()
+print(path)
+"""
+
+
+def test_a_folder_is_removed_at_the_end_of_the_process_that_made_it_and_not_of_its_forked_child(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SCRIPT],
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Path(done.stdout.strip()).parent == tmp_path
+    assert list(tmp_path.iterdir()) == []

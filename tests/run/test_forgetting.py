@@ -63,7 +63,7 @@ def test_an_unfinished_run_is_not_forgotten_unless_told(tmp_path: Path) -> None:
 
 def test_a_run_in_use_is_not_forgotten(tmp_path: Path) -> None:
     writer = begin(tmp_path / "run", Files(lambda _: None))
-    with pytest.raises(RunError, match="is being written by another trainer"):
+    with pytest.raises(RunError, match="is being written by this very process"):
         forgotten(tmp_path / "run", unfinished=True)
     train(writer, 3)
     writer.close()

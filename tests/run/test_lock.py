@@ -28,7 +28,9 @@ def test_the_second_is_refused_until_the_first_releases(tmp_path: Path) -> None:
     path = tmp_path / "private" / "lock"
     path.parent.mkdir()
     first = RunLock(path)
-    with pytest.raises(RunError, match=rf"{tmp_path} is being written by another trainer \(process {os.getpid()}\)"):
+    with pytest.raises(
+        RunError, match=rf"{tmp_path} is being written by this very process \({os.getpid()}\): call close\(\)"
+    ):
         RunLock(path)
     first.release()
     first.release()
@@ -118,6 +120,6 @@ def test_a_refused_lock_leaves_nothing_open(tmp_path: Path) -> None:
     (tmp_path / "lock").unlink()
     with RunLock(tmp_path / "lock") as lock:
         assert os.path.samestat(os.fstat(lock.folder), os.stat(tmp_path))
-        with pytest.raises(RunError, match="another trainer"):
+        with pytest.raises(RunError, match="this very process"):
             RunLock(tmp_path / "lock")
     assert os.listdir("/dev/fd") == before

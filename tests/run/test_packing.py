@@ -174,7 +174,7 @@ def test_a_bundle_is_never_overwritten(run: Path, tmp_path: Path) -> None:
 def test_a_run_is_not_packed_while_a_trainer_writes_it(tmp_path: Path) -> None:
     writer = begin(tmp_path / "run", Files(lambda _: None))
     train(writer, 3)
-    with pytest.raises(RunError, match="is being written by another trainer"):
+    with pytest.raises(RunError, match="is being written by this very process"):
         packed(tmp_path / "run", tmp_path / "b.tar")
     writer.close()
     packed(tmp_path / "run", tmp_path / "b.tar")

@@ -39,7 +39,7 @@ def test_resuming_a_run_that_is_in_order_writes_nothing(tmp_path: Path) -> None:
 
 def test_a_second_trainer_is_refused(tmp_path: Path) -> None:
     writer = create(tmp_path / "run")
-    with pytest.raises(RunError, match="is being written by another trainer"):
+    with pytest.raises(RunError, match="is being written by this very process"):
         resume(tmp_path / "run")
     train(writer, 1)
     writer.abandon()

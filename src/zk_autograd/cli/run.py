@@ -125,6 +125,7 @@ def _status(arguments: argparse.Namespace, output: Output) -> int:
 def _next(run: "RunStatus") -> str:
     """The command to type next, or what to wait for."""
     from zk_autograd.run.inventory import Condition, Secrets
+    from zk_autograd.run.resumption import way_to_resume
 
     place = quote(str(run.path))
     if run.trainer:
@@ -133,9 +134,7 @@ def _next(run: "RunStatus") -> str:
         return f"restore {place} from a copy"
     if run.condition is Condition.FINISHED or run.secrets is not Secrets.KEPT:
         return f"zk-run bundle {place}"
-    if (run.path / "private" / "train.json").exists():
-        return f"zk-train --resume {place}"
-    return f"ZKOptimizer(..., run={str(run.path)!r}, resume=True)"
+    return way_to_resume(run.path)
 
 
 def _bundle(arguments: argparse.Namespace, output: Output) -> int:

@@ -231,7 +231,10 @@ class SgdSequence:
         _require("the number of a step", t, 1, None)
         lr = self.schedule.rate(self.hyper.lr, t) if lr is None else lr
         decay = _decay(lr, self.hyper.weight_decay)
-        advice = f"lower lr, raise grad_scale, or use s = {COARSE_S} from the run's first step"
+        coarser = _sgd_rate(lr, self.k, COARSE_S) < SGD_LR_BOUND
+        advice = "lower lr, or raise grad_scale" + (
+            f", or use s = {COARSE_S} from the run's first step" if coarser else ""
+        )
         rate = _sgd_rate(lr, self.k, self.s)
         _derive(f"LR of step {t}", rate, 0, SGD_LR_BOUND - 1, "lr", lr, advice)
         return SgdConstants(self._mu, COEFFICIENT_ONE, rate, self.s, decay)

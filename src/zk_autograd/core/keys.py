@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NoReturn, Protocol, SupportsIndex
 
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.text import decode_base64, encode_base64, encode_utf8, has_control
 
 KEY_ID_BYTES = 4
@@ -96,7 +96,10 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ed25519Signer:
-    """A key made from a 32-byte secret seed (RFC 8032 section 5.1.5); ValueError for another length."""
+    """A key made from a 32-byte secret seed (RFC 8032 section 5.1.5); ValueError for another length.
+
+    It can't be pickled: a checkpoint that holds it among a trainer's settings would hand the secret on.
+    """
 
     name: str
     seed: bytes = field(repr=False)
@@ -105,6 +108,18 @@ class Ed25519Signer:
         check_name(self.name)
         if len(self.seed) != 32:
             raise ValueError(f"an Ed25519 seed has 32 bytes, not {len(self.seed)}")
+
+    def __copy__(self) -> "Ed25519Signer":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Ed25519Signer":
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Raises UsageError, which names no secret."""
+        raise UsageError(
+            f"the key {self.name} can't be pickled, since its secret would be in the pickle: give the path of the key's file instead"
+        )
 
     @property
     def public_key(self) -> PublicKey:

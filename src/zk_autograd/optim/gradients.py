@@ -6,7 +6,15 @@ import numpy as np
 import torch
 
 from zk_autograd.core.errors import GradientError, UsageError
-from zk_autograd.core.formats import K_RANGE, FloatArray, IntArray, auto_grad_scale, quantize_gradient
+from zk_autograd.core.formats import (
+    GRADIENT_BITS,
+    GRADIENT_BOUND,
+    K_RANGE,
+    FloatArray,
+    IntArray,
+    auto_grad_scale,
+    quantize_gradient,
+)
 from zk_autograd.optim.parameters import Manifest
 
 
@@ -38,6 +46,17 @@ def suitable_scale(manifest: Manifest) -> int:
     return auto_grad_scale(np.concatenate([gradient for _, gradient in _gradients(manifest)]))
 
 
+def limit(k: int) -> float:
+    """The size up to which the scale 2^k holds a gradient's element; beyond it saturates."""
+    return (GRADIENT_BOUND - 1) * 2.0 ** -(GRADIENT_BITS + k)
+
+
+def roomy_scale(manifest: Manifest) -> int | None:
+    """The largest k under which no element of the present gradients saturates; None if there is none. Raises GradientError as `quantized` does."""
+    largest = max(float(np.abs(gradient).max()) for _, gradient in _gradients(manifest))
+    return next((k for k in reversed(K_RANGE) if largest <= limit(k)), None)
+
+
 def present(manifest: Manifest) -> bool:
     """Whether any tensor has a gradient."""
     return any(tensor.grad is not None for tensor in manifest.tensors)
@@ -48,9 +67,20 @@ def _gradients(manifest: Manifest) -> Iterator[tuple[str, FloatArray]]:
     for p, tensor in zip(manifest.parameters, manifest.tensors, strict=True):
         gradient = tensor.grad
         if gradient is None:
+            if not tensor.requires_grad:
+                raise GradientError(
+                    f"{p.name} was frozen after the optimizer was made, and a run trains the same tensors from its first step to its last: "
+                    "thaw it (requires_grad_(True)), or close the run and begin another with it frozen"
+                )
             raise GradientError(
                 f"{p.name} has no gradient: call backward() on a loss that depends on it before step(), or freeze it "
-                "(requires_grad_(False)) before the optimizer is made"
+                "(requires_grad_(False)) before the optimizer is made; if the model has another tensor in its place by now, make another "
+                "optimizer"
+            )
+        if tuple(gradient.shape) != p.shape or gradient.is_meta:
+            raise GradientError(
+                f"the gradient of {p.name} has the shape {tuple(gradient.shape)} on {gradient.device}, and the tensor {p.shape} on "
+                f"{tensor.device}: call zero_grad() and backward() again"
             )
         if gradient.layout is not torch.strided:
             raise GradientError(

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from zk_autograd import __version__
-from zk_autograd.core.constants import ConstantsSequence, choose_s
+from zk_autograd.core.constants import FINE_S, SGD_LR_BOUND, ConstantsSequence, choose_s
+from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.formats import GRADIENT_BITS, WEIGHT_BITS
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved
 from zk_autograd.core.schedules import CONSTANT, RECORDED
 from zk_autograd.optim.options import SGD_RULES, GroupOptions
+from zk_autograd.optim.schedule import place
 
 NO_DATA = Data(root=b"", count=0, sampler="unspecified", batch_size=0, seed=b"")
 """What a run says of its data if its trainer says nothing."""
@@ -100,6 +103,21 @@ def shifts_of(rule: Rule, largest_lr: Sequence[Fraction], grad_scale: int) -> tu
         return tuple(choose_s(lr, grad_scale) if rule in SGD_RULES else 0 for lr in largest_lr)
     except VerificationError as error:
         raise UsageError(str(error)) from error
+
+
+def require_format(header: Header, t: int, lr: Sequence[str]) -> None:
+    """UsageError if a recorded lr of step `t`, a decimal for each group, is larger than the number format that the header's s stands for holds."""
+    fits = Fraction(SGD_LR_BOUND, 2 ** (WEIGHT_BITS - GRADIENT_BITS + FINE_S)) * Fraction(2) ** header.grad_scale
+    for index, (group, text) in enumerate(zip(header.groups, lr, strict=False)):
+        if group.s != FINE_S:
+            continue
+        (wanted,) = shifts_of(header.rule, [parse_decimal(text, "lr")], header.grad_scale)
+        if wanted != group.s:
+            raise UsageError(
+                f"lr of {place(index)} is {text} at step {t}, and the number format that the first step chose holds an lr below "
+                f"{float(fits):g}: lower lr, or begin again with max_lr={text} or more, the largest lr that will be set, among the optimizer's "
+                "arguments"
+            )
 
 
 def _require_all(sequence: ConstantsSequence, last: int) -> None:

@@ -29,24 +29,28 @@ from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 from zk_autograd.optim.proving import backend_for_new_run, decaying, require_provable
 from zk_autograd.optim.resuming import ResumedLr, ResumedModel
 from zk_autograd.optim.schedule import canonical, place
-from zk_autograd.optim.trajectory import CoarseEps, CoarseLr, Trajectory
+from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps, CoarseLr, Trajectory
 from zk_autograd.optim.unproved import BUDGET, UnprovedValues
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.names import DEFAULT_PROVER
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts, checked_config, require_own_names
 from zk_autograd.run.events import Listener, ignore
+from zk_autograd.run.ownership import Unique
+from zk_autograd.run.unclosed import UnclosedRun
 
-__all__ = ["CoarseEps", "CoarseLr", "ResumedLr", "ResumedModel", "ZKOptimizer"]
+__all__ = ["ClampedGradients", "CoarseEps", "CoarseLr", "ResumedLr", "ResumedModel", "UnclosedRun", "ZKOptimizer"]
 
 
-class ZKOptimizer(torch.optim.Optimizer):
+class ZKOptimizer(Unique, torch.optim.Optimizer):
     """SGD, momentum SGD, Nesterov's, Adam or AdamW on integers, in place of torch.optim's.
 
     The integers are the model: weights are rounded to multiples of 2^-32 when the optimizer is made, and after each step the model's
     parameters are the float32 values of the integer weights. Nobody else may write to them in between. With `run`, each step is
     recorded and, by the provers "native" and "ezkl", proved; leave the `with` block, or call `close`, to prove what is left and close the run. An
-    exception that leaves the block stops the run where it is, to be gone on with by `resume=True`.
+    exception that leaves the block stops the run where it is, to be gone on with by `resume=True`. So does dropping the optimizer, with a warning
+    `UnclosedRun`; and the end of a script tells of a run that is open. The run belongs to the process that made the optimizer: forked
+    children can't use it, and copies and pickles are refused.
 
     A resumption restores the weights, and what `param_groups` held when the run was left: lr, initial_lr, max_lr, and what else is a
     number, a text, a boolean, None, or a list or tuple of these. It counts more than the `lr` given here. Schedulers, buffers and frozen
@@ -60,8 +64,8 @@ class ZKOptimizer(torch.optim.Optimizer):
     * `params`: `model.named_parameters()`, or groups with such pairs under "params" and hyper-parameters of their own; frozen tensors are
       left out;
     * `rule`: "sgd" (with a momentum "sgd-momentum", with nesterov "sgd-nesterov"), "adam" or "adamw";
-    * `grad_scale`: gradients are multiplied by 2^`grad_scale` before they are rounded to multiples of 2^-28, and saturate beyond +-4; "auto" chooses it at
-      the first step from the gradients there;
+    * `grad_scale`: gradients are multiplied by 2^`grad_scale` before they are rounded to multiples of 2^-28, and saturate beyond +-4, of which a
+      `ClampedGradients` warns; "auto" chooses it at the first step from the gradients there;
     * `schedule`: "recorded" lets a scheduler of torch change lr and records what it was; "constant", "step:every=30,factor=0.1",
       "linear:steps=100,end=0" or "cosine:steps=100,end=0", each with ",warm_up=10" if wanted, is declared in the header, so that an auditor
       recomputes it: `param_groups` then shows the lr of the next step, and a change of it is refused (`core.schedules` has the formulas);
@@ -79,6 +83,8 @@ class ZKOptimizer(torch.optim.Optimizer):
 
     Raises UsageError, RunError, ProverError; at a step GradientError or RangeError, after which nothing has changed.
     """
+
+    INSTEAD = "make another optimizer, without run=, and load state_dict() into it"
 
     _sealed = False
     _unkept = False
@@ -152,6 +158,7 @@ class ZKOptimizer(torch.optim.Optimizer):
             options,
             self.param_groups,
             parts,
+            frozen=frozen,
             grad_scale=checked_scale(grad_scale),
             announced_lr=None if max_lr is None else exact(max_lr, "max_lr"),
             unproved=UnprovedValues(unproved, frozen, parts.unproved, max(BUDGET, 4 * manifest.size)),
@@ -242,8 +249,8 @@ class ZKOptimizer(torch.optim.Optimizer):
         """One exact step from the parameters' gradients, recorded before it returns. `closure` computes them and returns the loss.
 
         Raises GradientError for a gradient that is missing, sparse, not float32 or not finite, RangeError for a result that leaves its
-        range, UsageError for a hyper-parameter or a weight that was changed: then nothing has changed, and nothing was recorded.
-        RunError and ProverError if the run can't be written, or an earlier step can't be proved.
+        range, UsageError for a hyper-parameter or a tensor that was changed, and for one that was given frozen and has a gradient: then nothing
+        has changed, and nothing was recorded. RunError in a forked child, RunError and ProverError if the run can't be written, or an earlier step can't be proved.
         """
         self._trajectory.require_ours()
         loss = None
@@ -285,7 +292,8 @@ class ZKOptimizer(torch.optim.Optimizer):
         """Takes the gradients away, or fills them with zeros in place."""
         self._keep()
         # Not the base class's, which loads torch's compiler: seconds, for nothing.
-        for tensor in self._trajectory.manifest.tensors:
+        frozen = [tensor for _, tensor in self._trajectory.frozen]  # torch's param_groups would have them, too
+        for tensor in (*self._trajectory.manifest.tensors, *frozen):
             if set_to_none or tensor.grad is None:
                 tensor.grad = None
             else:
@@ -337,5 +345,5 @@ class ZKOptimizer(torch.optim.Optimizer):
     ) -> None:
         if kind is None:
             self.close()
-        else:
+        elif not self._trajectory.is_anothers:  # a forked child passes on what it failed with
             self.abandon()

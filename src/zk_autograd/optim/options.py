@@ -93,6 +93,10 @@ def exact(value: object, name: str) -> Exact:
 def choose_rule(name: object, options: Iterable[Mapping[str, object]]) -> Rule:
     """The rule called `name`, made more special by the momentum and Nesterov options of the groups. Raises UsageError."""
     options = list(options)
+    if isinstance(name, Real):
+        raise UsageError(
+            f"the second argument is the rule, and {name} is a number: give the learning rate as lr={name}"
+        )
     try:
         rule = Rule(name)
     except ValueError:

@@ -21,6 +21,8 @@ _MAX_NAME = 1000
 _RESERVED = "__metadata__"
 """The one name that a safetensors file keeps for itself."""
 
+_FIXED = "a run trains the same float32 values from its first step to its last: convert or reshape a copy of the model (copy.deepcopy(model).half())"
+
 _TO_FLOAT = "convert the model with model.float() before making the optimizer"
 
 
@@ -46,11 +48,13 @@ class GroupOfTensors:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Trained tensors in the run's order: `parameters[i]` says where `tensors[i]` lies; `size` elements in all."""
+    """Trained tensors in the run's order: `parameters[i]` says where `tensors[i]` lies; `size` elements in all. `addresses` are those of the
+    tensors' memory when the optimizer was made."""
 
     parameters: tuple[Parameter, ...]
     tensors: tuple[torch.Tensor, ...]
     size: int
+    addresses: tuple[int, ...]
 
     @classmethod
     def of(cls, groups: Sequence[GroupOfTensors]) -> "Manifest":
@@ -61,7 +65,8 @@ class Manifest:
             for name, tensor in group.tensors:
                 parameters.append(Parameter(name, tuple(tensor.shape), offset, tensor.numel(), index))
                 offset += tensor.numel()
-        return cls(tuple(parameters), tuple(t for g in groups for _, t in g.tensors), offset)
+        tensors = tuple(t for g in groups for _, t in g.tensors)
+        return cls(tuple(parameters), tensors, offset, tuple(t.data_ptr() for t in tensors))
 
     def group_size(self, group: int) -> int:
         """How many elements a group has."""
@@ -78,8 +83,27 @@ class Manifest:
         ]
         return np.concatenate(parts)
 
+    def require_as_made(self) -> None:
+        """UsageError, which names it, for a tensor that can't be read or written as what it was when the optimizer was made: one of another
+        type or shape, without dense values, or in memory that it shares by now. Moving it to another device is permitted."""
+        moved = False
+        for p, tensor, address in zip(self.parameters, self.tensors, self.addresses, strict=True):
+            if tensor.dtype != torch.float32:
+                raise UsageError(f"{p.name} is {tensor.dtype} by now, and {_FIXED}")
+            if tuple(tensor.shape) != p.shape:
+                raise UsageError(f"{p.name} has the shape {tuple(tensor.shape)} by now, not {p.shape}, and {_FIXED}")
+            dense = tensor.layout is torch.strided and not tensor.is_meta
+            now = tensor.data_ptr() if dense else 0
+            if not now:
+                where = f"layout {tensor.layout}, device {tensor.device}"
+                raise UsageError(f"{p.name} holds no dense values any more ({where}), and {_FIXED}")
+            moved = moved or now != address
+        if moved:
+            _check_memory([(p.name, tensor) for p, tensor in zip(self.parameters, self.tensors, strict=True)])
+
     def write(self, weights: IntArray) -> FloatArray:
-        """Writes the float32 values of W, int64 (size,), to the tensors, and returns them, (size,)."""
+        """Writes the float32 values of W, int64 (size,), to the tensors, and returns them, (size,). UsageError as `require_as_made`."""
+        self.require_as_made()
         floats = dequantize_weight(weights)
         with torch.no_grad():
             for p, tensor in zip(self.parameters, self.tensors, strict=True):
@@ -87,7 +111,8 @@ class Manifest:
         return floats
 
     def changed(self, written: FloatArray) -> str | None:
-        """The name of the first tensor that isn't bit for bit what was written to it, or None."""
+        """The name of the first tensor that isn't bit for bit what was written to it, or None. UsageError as `require_as_made`."""
+        self.require_as_made()
         for p, tensor in zip(self.parameters, self.tensors, strict=True):
             before = written[p.offset : p.offset + p.size].view(np.int32)
             if not np.array_equal(_as_floats(tensor).reshape(-1).view(np.int32), before):

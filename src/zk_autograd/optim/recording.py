@@ -19,6 +19,7 @@ from zk_autograd.optim.publication import model_files
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import train_log
 from zk_autograd.run.artefacts import Artefacts
+from zk_autograd.run.ownership import Unique
 from zk_autograd.run.step import advance
 from zk_autograd.run.writer import RunWriter
 
@@ -78,8 +79,11 @@ class InMemory:
         return self.state
 
 
-class Recorder:
-    """The keeper of a recorded run: its writer, and beside it the trainer's own files, which are told of each step."""
+class Recorder(Unique):
+    """The keeper of a recorded run: its writer, and beside it the trainer's own files, which are told of each step.
+
+    As the writer's, its methods raise RunError in a forked child, before they touch anything.
+    """
 
     def __init__(self, writer: RunWriter, artefacts: Artefacts, *, begun: bool) -> None:
         """`begun` says whether the artefacts know the run; else they are mended before the first thing that is written."""
@@ -137,6 +141,7 @@ class Recorder:
         loop_state: bytes = b"",
         settings: bytes = b"",
     ) -> State:
+        self._writer.require_own_process(self._writer.path)
         self._begin()
         state = self._writer.append(
             gradients, lr=lr, loss=loss, saturated=saturated, batch=batch, loop_state=loop_state, settings=settings
@@ -152,6 +157,7 @@ class Recorder:
         """Proves what is left and closes the run, with its weights if they are to be published; the record also lists the caller's
         `artefacts`. If that fails the run stays, to be resumed."""
         writer = self._writer
+        writer.require_own_process(writer.path)
         try:
             self._begin()
             writer.drain()

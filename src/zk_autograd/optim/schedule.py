@@ -60,6 +60,11 @@ def settled(
     begun = []
     for index, (options, group) in enumerate(zip(groups, param_groups, strict=True)):
         seen = dict(group)
+        if group.get("base_momentum") != group.get("max_momentum"):
+            raise UsageError(
+                f"the scheduler would change the momentum of {place(index)}, and a run has one from its first step to its last; only lr may "
+                "change: make torch's OneCycleLR or CyclicLR with cycle_momentum=False"
+            )
         if schedule is not None and schedule != CONSTANT:
             _require_scheduled(options, group, schedule, 1, index)
             seen["lr"] = options.values["lr"].value

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from zk_autograd.core.constants import AdamSequence, SgdSequence
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import RunError, UsageError
@@ -14,7 +16,7 @@ from zk_autograd.core.records import Header
 from zk_autograd.core.rules import State, initial_state
 from zk_autograd.core.schedules import parse
 from zk_autograd.optim import gradients, recording, resuming
-from zk_autograd.optim.header import HeaderParts, shifts_of
+from zk_autograd.optim.header import HeaderParts, require_format, shifts_of
 from zk_autograd.optim.note import Note
 from zk_autograd.optim.options import Exact, GroupOptions
 from zk_autograd.optim.param_groups import encoded
@@ -24,6 +26,7 @@ from zk_autograd.optim.schedule import largest_lr, place, rates, scheduled_lr, s
 from zk_autograd.optim.unproved import UnprovedValues
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts
+from zk_autograd.run.ownership import Owned, Unique
 
 ParamGroups = Sequence[Mapping[str, object]]
 """torch's `param_groups`, whose lr a scheduler changes."""
@@ -37,7 +40,17 @@ class CoarseLr(UserWarning):
     """The formats leave SGD's lr fewer than 8 bits; a smaller grad_scale mends it."""
 
 
-class Trajectory:
+class ClampedGradients(UserWarning):
+    """Elements of gradients are beyond what grad_scale holds and are clamped, so the step isn't torch's; a smaller grad_scale mends it.
+
+    Told of the first step that clamps one element in `CLAMPED_SHARE` or more, and of the tenth, hundredth, thousandth ... that clamps any.
+    """
+
+
+CLAMPED_SHARE = 1000
+
+
+class Trajectory(Owned, Unique):
     """Where the model stands: after `steps` steps, in `state` (int64 vectors of all elements, in the manifest's order).
 
     Before the first step hyper-parameters may still change; `start` fixes them. `grad_scale` None is chosen there.
@@ -50,15 +63,23 @@ class Trajectory:
         param_groups: ParamGroups,
         parts: HeaderParts,
         *,
+        frozen: Sequence[tuple[str, torch.Tensor]] = (),
         grad_scale: int | None,
         announced_lr: Exact | None,
         unproved: UnprovedValues,
     ) -> None:
-        """Rounds the model's weights. UsageError or RangeError for weights or hyper-parameters that no step can begin with."""
+        """Rounds the model's weights. `frozen` tensors were given with the others, and are not trained.
+
+        UsageError or RangeError for weights or hyper-parameters that no step can begin with.
+        """
+        super().__init__()
         self.manifest = manifest
+        self.frozen = tuple(frozen)
         self.state: State = initial_state(parts.rule, manifest.weights())
         self.steps = 0
         self.saturated = 0
+        self._clamping_steps = 0
+        self._told_of_clamping = False
         self._groups = groups
         self._parts = parts
         self._schedule = parse(parts.schedule)
@@ -67,6 +88,7 @@ class Trajectory:
         self._keeper: recording.Keeper | None = None
         self._writer: recording.Recorder | None = None
         self._new_run: recording.NewRun | None = None
+        self._run: Path | None = None
         self._closed = False
         self._unproved = unproved
         self._resumed: resuming.Resumed | None = None
@@ -76,7 +98,7 @@ class Trajectory:
 
     def record(self, new_run: recording.NewRun) -> None:
         """From the first step on, steps go to a new run directory."""
-        self._new_run = new_run
+        self._new_run, self._run = new_run, new_run.path
         keys = tuple(s.public_key.encode() for s in new_run.signers)
         self._parts = replace(self._parts, prover=new_run.backend.prover, keys=keys)
 
@@ -100,12 +122,12 @@ class Trajectory:
             fixed = [{*g.for_torch()} - ({"lr"} if self._schedule is None else set()) for g in self._groups]
             self._resumed = resuming.resumed(writer, self._parts.unproved, fixed, recorded=self._schedule is None)
             self._groups = resuming.groups_of(writer.header)
+            self._written = self.manifest.write(writer.state["W"])
         except BaseException:  # a warning may be one, too
             writer.abandon()
             raise
-        self._writer = self._keeper = writer
+        self._writer, self._keeper, self._run = writer, writer, path
         self.state, self.steps = writer.state, writer.step
-        self._written = self.manifest.write(self.state["W"])
 
     @property
     def header(self) -> Header | None:
@@ -135,14 +157,22 @@ class Trajectory:
             self._kept = _Kept(self._resumed.of_step, encoded(param_groups, self._left_out))
 
     def require_ours(self) -> None:
-        """Raises UsageError if the run is closed, or a weight isn't what the last step made it."""
+        """Raises UsageError if the run is closed, a weight isn't what the last step made it, or a tensor that was given frozen is trained by
+        now; RunError in a forked child."""
         if self._closed:
             raise UsageError("the run is closed: make another optimizer for further steps")
+        self._require_own_run()
         if changed := self.manifest.changed(self._written):
             raise UsageError(
                 f"{changed} was changed by something else since the last step, so the steps would not describe the model: load "
                 "weights before the optimizer is made, and clip gradients, not weights"
             )
+        for name, tensor in self.frozen:
+            if tensor.requires_grad and tensor.grad is not None:
+                raise UsageError(
+                    f"{name} was frozen when the optimizer was made, so no step trains it, and it has a gradient now: freeze it again "
+                    "(requires_grad_(False)), or thaw it before the optimizer is made; a run trains the same tensors from first to last"
+                )
 
     def start(self, param_groups: ParamGroups) -> recording.Keeper:
         """Fixes the hyper-parameters and the gradients' scale, and makes the run directory; does so once."""
@@ -167,10 +197,13 @@ class Trajectory:
         keeper = self.start(param_groups)
         self.require_ours()
         lr = rates(self._groups, param_groups, self._schedule, self.steps + 1)
+        require_format(keeper.header, self.steps + 1, lr)
         if self._resumed is not None:
             self._resumed.warn(lr, self.steps + 1, stacklevel=5)
         kept, settings = self._settings(param_groups)
         G, saturated = gradients.quantized(self.manifest, keeper.header.grad_scale)
+        if saturated:
+            self._tell_of_clamping(saturated, keeper.header.grad_scale)
         self.state = keeper.append(
             G,
             lr=lr,
@@ -184,6 +217,27 @@ class Trajectory:
         self.steps += 1
         self.saturated += saturated
         self._written = self.manifest.write(self.state["W"])
+
+    def _tell_of_clamping(self, count: int, scale: int) -> None:
+        """Warns if it is time to, before anything is done: a warning that is made an error refuses the step."""
+        steps = self._clamping_steps + 1
+        severe = count * CLAMPED_SHARE >= self.manifest.size and not self._told_of_clamping
+        if severe or _is_power_of_ten(steps):
+            roomy = gradients.roomy_scale(self.manifest)
+            advice = (
+                "scale the loss or the targets down"
+                if roomy is None
+                else f"grad_scale={roomy} from the first step on holds those of this step"
+                + ("" if self._grad_scale is None else ', grad_scale="auto" chooses one from the first gradients')
+                + "; or scale the loss or the targets down"
+            )
+            text = (
+                f"step {self.steps + 1}: {count} of {self.manifest.size} elements of the gradients are beyond +-{gradients.limit(scale):.4g}, "
+                f"which grad_scale={scale} holds, and are clamped, so the step is another than torch's: {advice}"
+            )
+            warnings.warn(text, ClampedGradients, stacklevel=5)
+            self._told_of_clamping = True
+        self._clamping_steps = steps
 
     def saved_state(self) -> SavedState:
         """What `restore` goes on from."""
@@ -237,6 +291,7 @@ class Trajectory:
     def close(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
         """Proves what is left and closes the run; does nothing the second time, or if there is none."""
         if not self._closed:
+            self._require_own_run()
             self._closed = True
             if self._writer is not None:
                 self._writer.finish(artefacts, publish=publish)
@@ -244,6 +299,7 @@ class Trajectory:
     def abandon(self, param_groups: ParamGroups) -> None:
         """Stops recording and proving at once; the run can be resumed."""
         if not self._closed:
+            self._require_own_run()
             try:
                 self.keep(param_groups, durable=True)
             finally:
@@ -267,6 +323,15 @@ class Trajectory:
         settings = resuming.Settings(groups, moved, self._unproved.digests(self._writer.header.unproved))
         return _Kept(groups, groups, durable=not moved), settings.encode()
 
+    @property
+    def is_anothers(self) -> bool:
+        """Whether the run is that of the process which this one was forked from."""
+        return self._run is not None and not self.in_own_process
+
+    def _require_own_run(self) -> None:
+        if self._run is not None:
+            self.require_own_process(self._run)
+
     def _header(self, param_groups: ParamGroups, scale: int) -> Header:
         largest = largest_lr(self._groups, param_groups, self._announced_lr)
         return self._parts.complete(self._groups, shifts_of(self._parts.rule, largest, scale), scale)
@@ -282,6 +347,11 @@ class _Kept:
     of_step: str = ""
     groups: str = ""
     durable: bool = True
+
+
+def _is_power_of_ten(number: int) -> bool:
+    """10, 100, 1000 ..."""
+    return number > 1 and str(number).rstrip("0") == "1"
 
 
 def _warn(header: Header) -> None:

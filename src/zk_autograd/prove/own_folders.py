@@ -5,9 +5,11 @@ what is put there can be exchanged before it is read again. A sticky folder such
 what is another's. A folder that only the caller's private group (that of the caller's name) writes to is the caller's alone, too.
 """
 
+import atexit
 import grp
 import os
 import pwd
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -54,11 +56,32 @@ def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
     """
     parent = _shared_place() if place is None else place.absolute()
     try:
-        made = tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
+        path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     except OSError as error:
         raise UsageError(f"no temporary folder can be made in {parent} ({error.strerror}): {_ADVICE}") from error
-    with made as path:
-        yield Path(path)
+    _made[path] = os.getpid()
+    try:
+        yield path
+    finally:
+        _remove(path)
+
+
+_made: dict[Path, int] = {}
+"""The temporary folders that there are, each with the process that made it and may remove it: a forked child knows of its parent's, too."""
+
+
+def _remove(path: Path) -> None:
+    if _made.pop(path, None) == os.getpid():
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
+
+
+@atexit.register
+def _remove_all() -> None:
+    """What daemon threads leave behind at the end of the process."""
+    for path in list(_made):
+        with suppress(OSError):
+            _remove(path)
 
 
 def _shared_place() -> Path:

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zk_autograd.core.errors import RunError, StorageError, UnreadableError, VerificationError
+from zk_autograd.run.ownership import Owned
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -48,19 +49,20 @@ _OF_THE_FILE = frozenset(
 """Errors of the system that tell what lies at a path, and not what the machine lacks."""
 
 
-class Files:
-    """Durable writes. Every method raises RunError where the system refuses.
+class Files(Owned):
+    """Durable writes. Every method raises RunError where the system refuses, and in another process than the one that made the object.
 
     One writer at a time: the temporary name of a file is always the same, so that a crash leaves at most one behind.
     """
 
     def __init__(self, fsync: Callable[[int], None] = os.fsync) -> None:
         """`fsync` makes a descriptor's file durable."""
+        super().__init__()
         self._fsync = fsync
 
     def make_dir(self, path: Path) -> None:
         """A new folder, its missing parents included. RunError if the path exists, whatever it is."""
-        with _explained("made", path):
+        with self._explained("made", path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
             try:
@@ -71,7 +73,7 @@ class Files:
 
     def make_private_dir(self, path: Path) -> None:
         """A folder that only its owner enters. One that exists is kept, and closed to others."""
-        with _explained("made", path):
+        with self._explained("made", path):
             path.mkdir(PRIVATE_FOLDER, exist_ok=True)
             path.chmod(PRIVATE_FOLDER)  # mkdir's mode is cut by the umask, and says nothing of an older folder
             self._sync_folder(path.parent)
@@ -95,7 +97,7 @@ class Files:
 
     def _replace(self, path: Path, chunks: Iterable[bytes], mode: int) -> None:
         temporary = path.with_name(f".{path.name}.tmp")
-        with _explained("written", path):
+        with self._explained("written", path):
             try:
                 temporary.unlink(missing_ok=True)  # a crash left it: its mode may be another
                 with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode) as fd:
@@ -111,19 +113,19 @@ class Files:
 
     def append(self, path: Path, data: bytes) -> None:
         """`data` at the end of an existing file. After an error any part of it may be there."""
-        with _explained("appended to", path), _opened(path, os.O_WRONLY | os.O_APPEND) as fd:
+        with self._explained("appended to", path), _opened(path, os.O_WRONLY | os.O_APPEND) as fd:
             _write_all(fd, data)
             self._fsync(fd)
 
     def truncate(self, path: Path, size: int) -> None:
         """The first `size` bytes of an existing file."""
-        with _explained("shortened", path), _opened(path, os.O_WRONLY) as fd:
+        with self._explained("shortened", path), _opened(path, os.O_WRONLY) as fd:
             os.ftruncate(fd, size)
             self._fsync(fd)
 
     def remove(self, path: Path, parent: int | None = None) -> None:
         """No file of this name any more. `parent` is the descriptor of its folder, where the path to that mustn't be followed again."""
-        with _explained("removed", path):
+        with self._explained("removed", path):
             os.unlink(path if parent is None else path.name, dir_fd=parent)
             self._sync_parent(path, parent)
 
@@ -132,9 +134,15 @@ class Files:
 
         `parent` as for `remove`.
         """
-        with _explained("removed", path):
+        with self._explained("removed", path):
             shutil.rmtree(path if parent is None else path.name, dir_fd=parent)
             self._sync_parent(path, parent)
+
+    @contextmanager
+    def _explained(self, action: str, path: Path) -> Iterator[None]:
+        self.require_own_process(path)
+        with _explained(action, path):
+            yield
 
     def _sync_parent(self, path: Path, parent: int | None) -> None:
         if parent is None:

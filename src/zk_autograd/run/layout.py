@@ -10,6 +10,7 @@ private/                   the trainer's own: states, gradients, salts; mode 070
     header, close          those two records, before they enter the log
     segments/<segment>/    the journal
     settings               what the optimizer's settings became after the newest step, if they did
+    train.json             what zk-train was asked for, if it began the run
     forgotten              says when the rest of the folder was deleted
 """
 
@@ -27,6 +28,7 @@ ENVIRONMENT = "environment.json"
 CONFIG = "config.toml"
 TRAIN_LOG = "train_log.jsonl"
 HASHES = "hashes.json"
+PLAN = "train.json"
 ARTEFACTS = (ENVIRONMENT, CONFIG, TRAIN_LOG, HASHES)
 """The trainer's own files at the run's top level. Each may be missing."""
 
@@ -98,6 +100,10 @@ class Layout:
     @property
     def settings(self) -> Path:
         return self.private / "settings"
+
+    @property
+    def plan(self) -> Path:
+        return self.private / PLAN
 
     @property
     def forgotten(self) -> Path:

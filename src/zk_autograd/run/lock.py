@@ -9,6 +9,7 @@ and deletes there. Neither is anything opened that could make its opener wait (a
 
 import errno
 import fcntl
+import gc
 import os
 import stat
 import time
@@ -19,13 +20,14 @@ from weakref import WeakSet
 
 from zk_autograd.core.errors import RunError
 from zk_autograd.run.files import PRIVATE_FILE, advice_for
+from zk_autograd.run.ownership import Unique
 
 _LOOK_SECONDS = 0.05
 _MAX_BYTES = 32
 """A lock holds the number of a process: a larger file is none."""
 
 
-class RunLock:
+class RunLock(Unique):
     """The lock, held from its making on."""
 
     def __init__(self, path: Path) -> None:
@@ -41,14 +43,19 @@ class RunLock:
             raise RunError(f"{path} can't be locked: {error.strerror}; {advice}") from error
         try:
             _require_lock(self._fd, path)
+            if self._is_held_here():
+                gc.collect()  # an optimizer that nobody can reach any more gives it back
             self._take()
             os.ftruncate(self._fd, 0)
             os.write(self._fd, f"{os.getpid()}\n".encode())
         except BlockingIOError as error:
-            holder = _written(self._fd)
+            holder, here = _written(self._fd), self._is_held_here()
             self.release()
             raise RunError(
-                f"{path.parent.parent} is being written by another trainer (process {holder}); wait for it, or stop it"
+                f"{path.parent.parent} is being written by this very process ({os.getpid()}): call close() or abandon() on the optimizer "
+                "that holds it (in a notebook, the one that the cell made before), and try again"
+                if here
+                else f"{path.parent.parent} is being written by another trainer (process {holder}); wait for it, or stop it"
             ) from error
         except OSError as error:
             self.release()
@@ -69,6 +76,11 @@ class RunLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+    def _is_held_here(self) -> bool:
+        """Whether another lock of this process holds the same file."""
+        mine = os.fstat(self._fd)
+        return any(os.path.samestat(mine, os.fstat(lock._fd)) for lock in list(_held) if lock._fd >= 0)
 
     def _take(self) -> None:
         patience = time.monotonic() + _LOOK_SECONDS

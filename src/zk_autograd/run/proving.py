@@ -72,6 +72,15 @@ class ProvingThread:
             self._thread.join(_STOP_AGAIN)
         return not self._thread.is_alive()
 
+    def leave(self, stop_backend: Callable[[], None], ended: Callable[[], object]) -> None:
+        """As `stop`, for the garbage collector, which may run in any thread; `ended` is called if the thread has ended."""
+        if threading.current_thread() is self._thread:
+            # It can't wait for its own end, and may hold any lock just now.
+            threading.Thread(target=self.leave, args=(stop_backend, ended), daemon=True).start()
+        elif self.stop(stop_backend):
+            stop_backend()
+            ended()
+
     def _work(self) -> None:
         try:
             while (segment := self._next()) is not None:

@@ -125,7 +125,8 @@ def confirm(settlement: Settlement, found: records.Log | None, header_leaf: byte
     segments = found.segments if found else ()
     settlement.settled = min(max(log.size - 2, 0), len(segments))  # a checkpoint covers these
     if settlement.settled:
-        settlement.last = segments[settlement.settled - 1].state_out
+        newest = segments[settlement.settled - 1]
+        settlement.last, settlement.recorded = newest.state_out, newest.last
     settlement.begin(header_leaf)
     while settlement.settled < len(segments):
         settlement.settle(settlement.settled)

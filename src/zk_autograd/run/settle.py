@@ -40,8 +40,8 @@ _STOPPED = "proving was stopped; resume the run to go on"
 class Settlement:
     """Settles a run's records in their order; one thread at a time.
 
-    `settled` segments are in the log, under a checkpoint; `last` is the newest one's state-out (the genesis state at first). `stopped`
-    says whether the work was given up.
+    `settled` segments are in the log, under a checkpoint, and so are the steps up to `recorded`; `last` is the newest one's state-out (the
+    genesis state at first). `stopped` says whether the work was given up.
     """
 
     layout: Layout
@@ -55,6 +55,7 @@ class Settlement:
     stopped: Callable[[], bool]
     last: StateCommitments = field(default_factory=dict)
     settled: int = 0
+    recorded: int = 0
     _statements: StatementBuilder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,7 +105,7 @@ class Settlement:
         self.log.put(leaf_of(segment, self.header))
         self.log.sign()
         self.last = segment.state_out
-        self.settled = index + 1
+        self.settled, self.recorded = index + 1, segment.last
         self.emit(RecordWritten(index, segment.last, self.log.size))
 
     def close(self, record: Close) -> None:

@@ -36,17 +36,23 @@ from zk_autograd.run.files import PRIVATE_FILE, Files, exists
 from zk_autograd.run.journal import Journal, Salts, Start, Step
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lock import RunLock
+from zk_autograd.run.ownership import Owned, Unique
 from zk_autograd.run.proving import ProvingThread
 from zk_autograd.run.recovery import Position, read_header, recover
 from zk_autograd.run.settle import Settlement, leaf_of
 from zk_autograd.run.step import advance, first_state, frozen
+from zk_autograd.run.unclosed import Unclosed
 
 BACKLOG = 2
 """How many sealed segments may wait for the proving thread before training waits."""
 
 
-class RunWriter:
-    """A run that is being written. Its methods are called by one thread; proofs are made in another."""
+class RunWriter(Owned, Unique):
+    """A run that is being written. Its methods are called by one thread; proofs are made in another.
+
+    It belongs to the process that made it: in a forked child `append`, `drain`, `close` and `abandon` raise RunError, and touch nothing. If it
+    is dropped without `close` or `abandon`, the run is abandoned, with a warning (run.unclosed).
+    """
 
     def __init__(
         self,
@@ -57,6 +63,7 @@ class RunWriter:
         backlog: int,
     ) -> None:
         """Use `create` or `resume`."""
+        super().__init__()
         self._settlement = settlement
         self._header = settlement.header
         self._backend = settlement.backend
@@ -75,6 +82,8 @@ class RunWriter:
         except BaseException:
             self._thread.stop(self._backend.stop)
             raise
+        self._unclosed = Unclosed(settlement, self._thread, lock, position.step)
+        self._unclosed.watch(self)
 
     @classmethod
     def create(
@@ -199,7 +208,8 @@ class RunWriter:
 
     @property
     def pending(self) -> int:
-        """How many sealed segments are still to be proved or recorded."""
+        """How many sealed segments are still to be proved or recorded. RunError in a forked child, which doesn't hear of them."""
+        self.require_own_process(self.path)
         return self._thread.pending
 
     @property
@@ -246,6 +256,7 @@ class RunWriter:
             self._position = replace(
                 position, step=t, state=state, loop_state=loop_state, settings=settings, last_lr=tuple(lr)
             )
+            self._unclosed.step = t
             self._emit(StepLogged(t))
             if t - position.first + 1 == self._header.prover.steps:
                 self._seal()
@@ -279,6 +290,7 @@ class RunWriter:
 
         `model_files` are contents by name, `artefacts` SHA-256 digests by name. UsageError for a bad name or digest, before anything.
         """
+        self.require_own_process(self.path)
         model, others = dict(model_files or {}), dict(artefacts or {})
         require_digests(model, others)
         self.drain()
@@ -298,15 +310,18 @@ class RunWriter:
 
     def abandon(self) -> None:
         """Gives up at once, even a proof in progress. Nothing acknowledged is lost; `resume` goes on. May be called twice."""
+        self.require_own_process(self.path)
         self._end(f"{self.path} was abandoned; resume it")
 
     def _end(self, reason: str) -> None:
         self._ended = self._ended or reason
+        self._unclosed.end()
         if self._thread.stop(self._backend.stop):  # else it may still write: the lock stays until the process ends
             self._backend.stop()
             self._lock.release()
 
     def _check_open(self) -> None:
+        self.require_own_process(self.path)
         if self._ended:
             raise RunError(self._ended)
         self._thread.check()

@@ -8,7 +8,10 @@ from zk_autograd.core.errors import RunError, VerificationError, ZkError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
-from zk_autograd.run.layout import HASHES
+from zk_autograd.run.files import is_own_folder
+from zk_autograd.run.layout import HASHES, Layout
+from zk_autograd.run.marker import forgotten_on
+from zk_autograd.run.resumption import way_to_resume
 from zk_autograd.verify.evidence import ProofSystem, RunFiles
 from zk_autograd.verify.policy import Level, Policy
 from zk_autograd.verify.report import Finding, Report, Status, Step
@@ -34,7 +37,7 @@ def judged(
     if report.failure is not None or log is None:
         raise _of_evidence(report)
     if log.close is None:
-        raise RunError(f"{path} is unfinished, so it has no hashes yet: `zk-train --resume {path}` ends it")
+        raise RunError(f"{path} is unfinished, so it has no hashes yet: {_end_of(path)}")
     if HASHES not in dict(log.close.artefacts):
         raise RunError(
             f"{path} has no {HASHES}: it was made without, and there is nothing to compare a repetition with"
@@ -49,6 +52,13 @@ def unseen(findings: Mapping[Step, Finding]) -> list[str]:
         for step in (Step.STATEMENT, Step.CHAIN, Step.PROOFS, Step.MODEL)
         if findings[step].status in (Status.NOT_SHOWN, Status.SKIPPED)
     ]
+
+
+def _end_of(path: Path) -> str:
+    """What ends the run, which may be a bundle or a copy without what the trainer keeps."""
+    if is_own_folder(Layout(path).private) and forgotten_on(Layout(path)) is None:
+        return f"`{way_to_resume(path)}` goes on with it, to its end"
+    return "its trainer must go on with it, and close it"
 
 
 _PLACES = {Step.PARSE: "log/", Step.SIGNATURES: "log/checkpoint", Step.LOG: "log/records.jsonl and log/checkpoint"}

@@ -10,14 +10,15 @@ from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.names import PROVERS, Preset
 from zk_autograd.run.files import PRIVATE_FILE, Files, read_bounded
-from zk_autograd.run.layout import Layout
+from zk_autograd.run.layout import PLAN, Layout
 from zk_autograd.run.marker import require_kept
+from zk_autograd.run.resumption import way_to_resume
 from zk_autograd.workload.data import SECRET_BYTES
 from zk_autograd.workload.names import CSV, CsvFile, DataSource, ModelSource, data_called, model_called
 from zk_autograd.workload.randomness import SEED_BOUND
 
 FORMAT = "zk-autograd/train/v1"
-FILE = "train.json"
+FILE = PLAN
 
 MAX_STEPS = 2**40
 EPS = "0.000001"
@@ -121,7 +122,7 @@ class Plan:
                 "secret": self.secret.hex(),
             }
         )
-        Files().write_atomic(Layout(run).private / FILE, content, PRIVATE_FILE)
+        Files().write_atomic(Layout(run).plan, content, PRIVATE_FILE)
 
     @classmethod
     def read(cls, run: Path) -> "Plan":
@@ -129,11 +130,11 @@ class Plan:
         if not run.is_dir():
             raise UsageError(f"there is no run at {run}; name the folder that --out named")
         require_kept(Layout(run))
-        path = Layout(run).private / FILE
+        path = Layout(run).plan
         if not path.exists():
             raise RunError(
-                f"{run} can't be resumed: it has no private/{FILE}, so zk-train didn't begin it, or was stopped before its first step; "
-                "begin a new run"
+                f"zk-train can't go on with {run}: it has no private/{FILE}, so zk-train didn't begin it, or was stopped before its first step; "
+                f"begin a new run, or if a loop of your own began this one, use `{way_to_resume(run)}` there"
             )
         try:
             return _parsed(read_bounded(path, _MAX_BYTES))

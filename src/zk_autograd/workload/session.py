@@ -20,7 +20,7 @@ from zk_autograd.core.rules import State
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.note import batch_digest, loss_text
 from zk_autograd.optim.resuming import ResumedModel
-from zk_autograd.optim.trajectory import CoarseEps
+from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.events import Listener, ignore
 from zk_autograd.workload import config, data, models, own_run
@@ -134,10 +134,10 @@ def shared_options(plan: Plan) -> dict[str, Any]:
 def repeatable() -> Iterator[None]:
     """Inside, torch computes on one thread and draws from a generator that is the caller's again afterwards."""
     with models.one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", CoarseEps)  # who is asked for reports says what eps is in effect
-        warnings.simplefilter(
-            "ignore", ResumedModel
-        )  # the loop puts buffers and frozen parameters back once there is an optimizer
+        # The report at the end says what eps is in effect, and how many elements saturated; the loop puts buffers and frozen parameters back
+        # once there is an optimizer.
+        for kind in (CoarseEps, ClampedGradients, ResumedModel):
+            warnings.simplefilter("ignore", kind)
         yield
 
 

@@ -35,9 +35,13 @@ class ChildStopped(ProverError):
 
 
 class Child:
-    """Runs one request at a time; `stop` ends the one in progress from another thread, and refuses those that follow."""
+    """Runs one request at a time; `stop` ends the one in progress from another thread, and refuses those that follow.
+
+    In a forked child `stop` does nothing: the request in progress is the parent's.
+    """
 
     def __init__(self) -> None:
+        self._owner = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._stopped = False
@@ -65,7 +69,7 @@ class Child:
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for the trainer, which drains
             )
-            self._process = process
+            self._process, self._owner = process, os.getpid()
         try:
             out, err = process.communicate(json.dumps(request).encode(), timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -90,6 +94,8 @@ class Child:
 
     def stop(self) -> None:
         """Ends the request in progress, if any, and refuses every later one."""
+        if os.getpid() != self._owner:
+            return  # the lock may be held for ever, too
         with self._lock:
             self._stopped = True
             if self._process is not None:

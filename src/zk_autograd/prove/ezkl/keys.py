@@ -158,7 +158,7 @@ class Cache:
         path = self.srs_path(digest)
         if not path.exists():
             raise UsageError(
-                f"the SRS {digest.hex()} is not in {path.parent}: add it with --srs FILE or `zk-circuit srs --add FILE`"
+                f"the SRS {digest.hex()} is not in {path.parent}: add it with --srs FILE (srs=) or `zk-circuit srs --add FILE`"
             )
         if file_digest(path) != digest:
             raise UsageError(f"the SRS {path} is damaged: delete it and add it again")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zk_autograd.core.errors import ProverError, VerificationError
 from zk_autograd.core.records import SALT_BYTES, Prover
 from zk_autograd.core.statement import Statement
+from zk_autograd.prove.native.extension import require_threads
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.native.verify import NativeVerifier, Public, little_endian
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
@@ -76,6 +77,7 @@ class NativeBackend:
     def _made(self, place: str, statement: Statement, witness: BlockWitness) -> bytes:
         from zk_autograd import _native
 
+        require_threads()
         try:
             job = _native.Job(
                 *Public.of(self._shape, statement),

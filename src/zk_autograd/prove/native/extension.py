@@ -1,6 +1,11 @@
 """Whether the compiled part is here. It is imported where it is used, so that what needs none of it starts without it."""
 
-from zk_autograd.core.errors import UsageError
+import os
+
+from zk_autograd.core.errors import ProverError, UsageError
+
+_process: int | None = None
+"""Where the compiled module's threads are, once it has any."""
 
 
 def require_built() -> None:
@@ -14,3 +19,15 @@ def require_built() -> None:
         ) from error
     if not hasattr(_native, "Job"):
         raise UsageError("the compiled module zk_autograd._native is of older sources: run `make install` again")
+
+
+def require_threads() -> None:
+    """ProverError in a forked child of a process that has proved, verified or committed: a fork leaves the compiled module's threads behind, and
+    whoever hands them work waits for ever. Called before each of the three."""
+    global _process  # noqa: PLW0603 - as global as the threads are
+    _process = _process or os.getpid()
+    if _process != os.getpid():
+        raise ProverError(
+            f"the native prover was at work in process {_process} before this one was forked from it, and its threads stayed there: start "
+            'this process another way (multiprocessing\'s "spawn"), or fork before the first step'
+        )

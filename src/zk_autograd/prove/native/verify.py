@@ -18,7 +18,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.records import COMMITMENT_BYTES, SALT_BYTES
 from zk_autograd.core.rules import state_names
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.native.extension import require_built
+from zk_autograd.prove.native.extension import require_built, require_threads
 from zk_autograd.prove.native.shape import Shape, shifts
 from zk_autograd.prove.protocol import ProofCommitments
 
@@ -88,6 +88,7 @@ class NativeVerifier:
         """The commitments of a proof that is valid for the statement. VerificationError for any other bytes."""
         from zk_autograd import _native
 
+        require_threads()
         public = Public.of(self.shape, statement)
         commitments, body = split(self.shape, proof)
         with _refusals("the proof does not verify"):
@@ -106,6 +107,7 @@ class NativeVerifier:
             raise VerificationError(
                 "a salt has the wrong length", expected=str(SALT_BYTES["native"]), found=str(len(salt))
             )
+        require_threads()
         with _refusals("a commitment can't be computed"):
             return _native.commit(little_endian(values), self.shape.log_params, salt)
 

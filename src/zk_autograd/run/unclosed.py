@@ -1,0 +1,86 @@
+"""A run whose writer goes away without `close` or `abandon`: it is abandoned in the writer's place, and somebody is told.
+
+When the garbage collector takes the writer, its proving thread is stopped, its lock is given back, and a warning `UnclosedRun` says what was
+left. At the end of the process, which ends thread and lock anyway, a line on standard error says so. Forked children say nothing: the run
+isn't theirs.
+"""
+
+import atexit
+import sys
+import warnings
+import weakref
+from contextlib import suppress
+
+from zk_autograd.core.errors import RunError
+from zk_autograd.core.text import counted
+from zk_autograd.run.files import exists
+from zk_autograd.run.lock import RunLock
+from zk_autograd.run.ownership import Owned
+from zk_autograd.run.proving import ProvingThread
+from zk_autograd.run.resumption import way_to_resume
+from zk_autograd.run.settle import Settlement
+
+
+class UnclosedRun(UserWarning):
+    """A recorded run was dropped without close() or abandon(). No step is lost, but what was left is neither proved nor recorded."""
+
+
+class Unclosed(Owned):
+    """Where an open run stands, and what ends it without its writer; nothing here leads back to that. `step` is the last one taken."""
+
+    def __init__(self, settlement: Settlement, thread: ProvingThread, lock: RunLock, step: int) -> None:
+        super().__init__()
+        self.step = step
+        self._settlement = settlement
+        self._thread = thread
+        self._lock = lock
+        self._finalizer: weakref.finalize[..., object] | None = None
+
+    def watch(self, writer: object) -> None:
+        """From now on, until `end`, the writer is missed when it is gone."""
+        self._finalizer = weakref.finalize(writer, self._dropped)
+        self._finalizer.atexit = False  # `_tell_at_exit` does that
+        _watched.add(self)
+
+    def end(self) -> None:
+        """The writer was closed or abandoned."""
+        _watched.discard(self)
+        if self._finalizer is not None:
+            self._finalizer.detach()
+
+    def text(self, what: str) -> str | None:
+        """What became of the run (`what`), what is left of it and how it is gone on with; None if its folder is gone, too."""
+        run, backend = self._settlement.layout.root, self._settlement.header.prover.backend
+        left = self.step - self._settlement.recorded
+        done = "recorded" if backend == "none" else "proved and recorded"
+        if left:
+            state = f"of its {counted(self.step, 'step')}, {left} {'is' if left == 1 else 'are'} not {done}"
+        else:
+            state = (
+                f"its {counted(self.step, 'step')} are {done}, and it has no end" if self.step else "it has no step yet"
+            )
+        try:
+            if not exists(self._settlement.layout.private):
+                return None
+            return f"the run {run} {what}: {state}. Nothing is lost: `{way_to_resume(run)}` goes on with it"
+        except RunError:
+            return f"the run {run} {what}: {state}"
+
+    def _dropped(self) -> None:
+        _watched.discard(self)
+        if not self.in_own_process:
+            return
+        self._thread.leave(self._settlement.backend.stop, self._lock.release)
+        if text := self.text("was dropped without close() or abandon()"):
+            warnings.warn(text, UnclosedRun, stacklevel=2)
+
+
+_watched: set[Unclosed] = set()
+
+
+@atexit.register
+def _tell_at_exit() -> None:
+    for run in list(_watched):
+        if run.in_own_process and (text := run.text("was not closed")) and sys.stderr is not None:
+            with suppress(OSError, ValueError):  # nobody reads it any more
+                print(f"warning: {text}", file=sys.stderr)
