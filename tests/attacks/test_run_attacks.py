@@ -19,6 +19,7 @@ from attacks import (
     merkle_forgeries,
     nan_gradient,
     other_circuit,
+    planted_beside,
     proof_replayed,
 )
 from attacks.__main__ import ON_CIRCUITS, ON_RUNS, backends_of
@@ -86,7 +87,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     "log_cut": {
         "under the newest checkpoint": taken_out.log,
         "under an old checkpoint": taken_out.log,
-        "prefix with the end of the whole": taken_out.end,
+        "prefix with the end of the whole": both(taken_out.end, taken_out.uncovered),
         "last step edited": taken_out.end,
         "number of segments edited": taken_out.end,
         "final state edited": taken_out.end,
@@ -100,16 +101,17 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "an extra tensor": taken_out.model,
         "a tensor twice": taken_out.model,
         "a buffer in a file of its own": taken_out.model,
-        "a file that no record names": taken_out.model,
+        "a file that no record names": taken_out.uncovered,
         "a buffer's digest": taken_out.context,
         "another type": taken_out.model,
         "a file missing": taken_out.model,
     },
     "model_planted": {
-        "beside a close record": taken_out.model,
-        "beside an unfinished run": taken_out.model,
-        "beside a prefix": taken_out.model,
+        "beside a close record": taken_out.uncovered,
+        "beside an unfinished run": taken_out.uncovered,
+        "beside a prefix": taken_out.uncovered,
     },
+    "planted_beside": {attempt.name: taken_out.uncovered for attempt in planted_beside.ATTEMPTS},
     "artefact_exchanged": {
         "another seed": taken_out.artefacts,
         "another machine": taken_out.artefacts,
@@ -119,8 +121,8 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "the hash of other data": taken_out.artefacts,
         "the hash of another configuration": taken_out.artefacts,
         "a log left out": taken_out.artefacts,
-        "files planted": taken_out.artefacts,
-        "a configuration planted": taken_out.artefacts,
+        "files planted": taken_out.uncovered,
+        "a configuration planted": taken_out.uncovered,
         "a link": taken_out.links,
     },
     "proof_bytes": {
@@ -157,7 +159,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     },
     "other_circuit": {
         "the circuit brought along": taken_out.own_circuit,
-        "its verifying key brought along": taken_out.own_key,
+        "its verifying key brought along": both(taken_out.own_key, taken_out.uncovered),
         "another rule's": taken_out.adamw,
         "another rule's digest": taken_out.own_digest,
     },
@@ -184,8 +186,8 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     },
     "foreign_srs": {"moments and weights exchanged": taken_out.srs},
     "code_in_the_run": {
-        "the package, in the run": taken_out.own_place,
-        "a module, in the run": taken_out.own_place,
+        "the package, in the run": both(taken_out.own_place, taken_out.uncovered),
+        "a module, in the run": both(taken_out.own_place, taken_out.uncovered),
         "the package, beside the run": taken_out.own_place,
     },
 }

@@ -96,6 +96,31 @@ def test_a_malformed_bundle_fails_in_step_1(run: Path, tmp_path: Path, capsys: p
         assert (report["verdict"], report["failure"]["step"]) == ("FAILED", 1)
 
 
+def test_what_no_record_names_exits_3_until_it_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("model.safetensors", "model/extra.bin", "model/.DS_Store", "README.md"):
+        (run / name).write_bytes(b"x")
+    flags = [str(run), "--key", VKEY, "--require", "L0"]
+    assert main(flags) == 3
+    shown = capsys.readouterr().out
+    assert "no record in this view names 'model.safetensors', 'model/extra.bin': nothing covers" in shown
+    assert "verdict: L0\n" in shown
+    named = [*flags, "--accept-uncovered", "model/extra.bin"]
+    assert main(named) == 3
+    named += ["--accept-uncovered", "model.safetensors"]
+    capsys.readouterr()
+    assert main(named) == 0
+    assert "\nverdict: L0 (uncovered files accepted: 2)\n" in capsys.readouterr().out
+    assert main([*named, "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert (value["verdict"], value["exit_status"], value["uncovered_more"]) == ("L0", 0, False)
+    assert [(f["name"], f["harmless"], f["accepted"]) for f in value["uncovered"]] == [
+        ("README.md", True, False),
+        ("model.safetensors", False, True),
+        ("model/.DS_Store", True, False),
+        ("model/extra.bin", False, True),
+    ]
+
+
 def test_key_in_a_file(run: Path, tmp_path: Path) -> None:
     path = tmp_path / "key.pub"
     path.write_text(VKEY + "\n")
@@ -131,6 +156,7 @@ def test_sample_flags_reach_the_policy(tmp_path: Path, capsys: pytest.CaptureFix
         (["--beacon", "x"], "--sample K"),
         (["--accept-sample"], "--sample K"),
         (["--from", "elsewhere"], "no ROOT@SIZE"),
+        (["--accept-uncovered", "model/"], "no path in a run"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
@@ -180,7 +206,7 @@ def test_interrupt_exits_130(run: Path, monkeypatch: pytest.MonkeyPatch, capsys:
 
     monkeypatch.setattr(Verifier, "verify", interrupted)
     assert main([str(run), "--key", VKEY]) == 130
-    assert capsys.readouterr().err == "interrupted\n"
+    assert capsys.readouterr().err == "error: interrupted\n"
 
 
 # ---- as a process
@@ -238,5 +264,5 @@ def test_reader_that_goes_away_is_no_traceback(run: Path) -> None:
     assert process.stderr is not None
     errors = process.stderr.read()
     process.stderr.close()
-    assert process.wait(60) == 1
+    assert process.wait(60) == 4
     assert errors == b""

@@ -16,6 +16,7 @@ from zk_autograd.verify.report import (
     Status,
     Step,
     Summary,
+    UncoveredFile,
     printable,
     quoted,
 )
@@ -70,6 +71,7 @@ def test_json_form_is_stable() -> None:
         limits=("limit",),
         missing=("why",),
         security=Security(100.25, 128.0, "a hash"),
+        uncovered=(UncoveredFile("model/x", False, True, None),),
     ).to_json()
     steps = value.pop("steps")
     assert value == {
@@ -102,6 +104,8 @@ def test_json_form_is_stable() -> None:
         },
         "security": {"proven_bits": 100.25, "conjectured_bits": 128.0, "assumption": "a hash"},
         "limits": ["limit"],
+        "uncovered": [{"name": "model/x", "harmless": False, "accepted": True, "resembles": None}],
+        "uncovered_more": False,
     }
     assert [step["number"] for step in steps] == list(range(1, 12))
     assert steps[5] == {"number": 6, "name": "Chain", "status": "failed", "findings": ["false"]}
@@ -111,7 +115,15 @@ def test_json_form_is_stable() -> None:
 
 def test_json_form_of_nothing_to_say() -> None:
     value = report(summary=None).to_json()
-    assert (value["failure"], value["run"], value["sample"]) == (None, None, None)
+    assert (value["failure"], value["run"], value["sample"], value["uncovered"]) == (None, None, None, None)
+
+
+def test_verdict_says_how_many_uncovered_files_were_accepted() -> None:
+    files = tuple(UncoveredFile(f"x{i}", i == 0, i > 0, None) for i in range(3))
+    given = report(uncovered=files)
+    assert given.text().endswith("\nverdict: L0, L1 (uncovered files accepted: 2)")
+    assert given.to_json()["verdict"] == "L0, L1"
+    assert report(uncovered=files[:1]).text().endswith("\nverdict: L0, L1")
 
 
 def test_text_has_every_step_and_what_is_not_shown() -> None:

@@ -74,6 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--accept-sample", action="store_true", help="let a sample be enough where L1 is required")
     parser.add_argument(
+        "--accept-uncovered",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a file or folder of the run that no record names and that you know, by its path in the run (model/extra.bin); may be given again",
+    )
+    parser.add_argument(
         "--require", default="L1", metavar="LEVELS", help="what must be shown: L0, L1, or L0,L1 (default: L1)"
     )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
@@ -99,6 +106,7 @@ def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
         sample=arguments.sample,
         beacon=arguments.beacon,
         accept_sample=arguments.accept_sample,
+        accept_uncovered=frozenset(arguments.accept_uncovered),
     )
     return policy, run
 

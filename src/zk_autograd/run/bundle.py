@@ -11,6 +11,7 @@ The bytes depend on the files' contents alone. A file of more than 8 GiB - 1 byt
 import io
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
+from zk_autograd.run.beside import Entry, EntryKind
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, is_public, proof_name
 from zk_autograd.run.reader import (
     MAX_ARTEFACT,
@@ -132,12 +134,12 @@ class BundleReader:
         check_plain_name(name)
         return self._bytes(f"{MODEL}/{name}", limit)
 
-    def model_names(self, limit: int = 1000) -> list[str]:
+    def entries(self, folder: str) -> Iterator[Entry]:
         """As RunReader's."""
-        names = [name.partition("/")[2] for name in self._index() if name.startswith(f"{MODEL}/")]
-        if len(names) > limit:
-            raise VerificationError(f"{MODEL} holds too many files", expected=f"at most {limit}", found=str(len(names)))
-        return sorted(names)
+        for path in self._index():
+            parent, _, name = path.rpartition("/")
+            if parent == folder:
+                yield Entry(name, EntryKind.FILE)
 
     def artefact(self, name: str, limit: int = MAX_ARTEFACT) -> bytes:
         """As RunReader's."""

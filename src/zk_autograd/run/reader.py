@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
-from zk_autograd.run.files import open_bounded, open_folder, read_bounded
+from zk_autograd.run.beside import FOLDERS, Entry, EntryKind
+from zk_autograd.run.files import open_bounded, open_folder, read_bounded, unreadable
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PLAIN_NAME, PROOFS, RECORDS, is_public, proof_name
 
 MAX_LOG = 4 * 2**30
@@ -79,21 +80,13 @@ class RunReader:
         with self._inside(MODEL) as folder:
             return read_bounded(name, limit, dir_fd=folder)
 
-    def model_names(self, limit: int = 1000) -> list[str]:
-        """The names in the folder of the published model, in order; none if there is no such folder. At most `limit` of them."""
-        try:
-            os.stat(MODEL, dir_fd=self._root, follow_symlinks=False)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise VerificationError(f"{MODEL} can't be read: {error.strerror}") from error
-        names: list[str] = []
-        with self._inside(MODEL) as folder, os.scandir(folder) as entries:
-            for entry in entries:
-                if len(names) == limit:
-                    raise VerificationError(f"{MODEL} holds too many files", expected=f"at most {limit}", found="more")
-                names.append(entry.name)
-        return sorted(names)
+    def entries(self, folder: str) -> Iterator[Entry]:
+        """The names in a folder of `beside.FOLDERS`, or at the top level (""), in no order; none if there is no such folder, or a link to one."""
+        if not folder:
+            yield from self._listed(self._root, "the run's folder")
+        elif self._is_folder(folder):
+            with self._inside(folder) as fd:
+                yield from self._listed(fd, folder)
 
     def artefact(self, name: str, limit: int = MAX_ARTEFACT) -> bytes:
         """One of the trainer's own files, by a name of `layout.ARTEFACTS`."""
@@ -105,7 +98,7 @@ class RunReader:
         try:
             return [name for name in ARTEFACTS if self._is_there(name)]
         except OSError as error:
-            raise VerificationError(f"the run can't be read: {error.strerror}") from error
+            raise unreadable("the run's folder", error) from error
 
     @contextmanager
     def opened(self, path: str, limit: int) -> Iterator[int]:
@@ -133,7 +126,32 @@ class RunReader:
         try:
             yield self._folders[name]
         except OSError as error:
-            raise VerificationError(f"{name} can't be read: {error.strerror}") from error
+            raise unreadable(name, error) from error
+
+    def _is_folder(self, name: str) -> bool:
+        """Whether it can be opened as one. UnreadableError if this machine doesn't tell."""
+        try:
+            with self._inside(name):
+                return True
+        except UnreadableError:
+            raise
+        except VerificationError:
+            return False
+
+    def _listed(self, fd: int, what: str) -> Iterator[Entry]:
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    yield Entry(entry.name, self._kind(entry, top=fd == self._root))
+        except OSError as error:
+            raise unreadable(what, error) from error
+
+    def _kind(self, entry: "os.DirEntry[str]", *, top: bool) -> EntryKind:
+        if top and entry.name in FOLDERS:
+            return EntryKind.FOLDER if self._is_folder(entry.name) else EntryKind.OTHER
+        if entry.is_dir(follow_symlinks=False):
+            return EntryKind.FOLDER
+        return EntryKind.FILE if entry.is_file(follow_symlinks=False) else EntryKind.OTHER
 
 
 def split_leaves(file: BinaryIO, limit: int, record_limit: int) -> list[bytes]:

@@ -15,7 +15,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.verify.evidence import Security
 from zk_autograd.verify.policy import Level
 
-FORMAT = "zk-autograd/report/v0"
+FORMAT = "zk-autograd/report/v1"
 
 
 class Step(IntEnum):
@@ -89,11 +89,28 @@ class SampleTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class UncoveredFile:
+    """A name in the run that no record names: its path, with "/". `harmless` ones weigh nothing, nor those that the auditor `accepted`;
+    `resembles` is the name of the run's own that it may be taken for."""
+
+    name: str
+    harmless: bool
+    accepted: bool
+    resembles: str | None
+
+    @property
+    def weighs(self) -> bool:
+        """Whether the verdict is less for it."""
+        return not (self.harmless or self.accepted)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result of a verification.
 
     `levels` were reached; it is empty if something failed or no key is pinned. `missing` says, for each required level that was not
     reached, why. `limits` says what the levels that were reached do not mean, `security` how hard a false proof is, where that is known.
+    `uncovered` are the names that no record names, None if step 10 was not passed through; `uncovered_more`: there are others.
     """
 
     findings: Mapping[Step, Finding]
@@ -106,6 +123,8 @@ class Report:
     summary: Summary | None = None
     sample: SampleTaken | None = None
     security: Security | None = None
+    uncovered: tuple[UncoveredFile, ...] | None = None
+    uncovered_more: bool = False
 
     @property
     def verdict(self) -> str:
@@ -113,6 +132,12 @@ class Report:
         if self.failure is not None:
             return "FAILED"
         return ", ".join(sorted(level.value for level in self.levels)) if self.pinned else "UNPINNED"
+
+    @property
+    def verdict_line(self) -> str:
+        """The verdict, and with it how many uncovered files the auditor accepted, if there are any."""
+        accepted = sum(file.accepted for file in self.uncovered or ())
+        return f"verdict: {self.verdict}" + (f" (uncovered files accepted: {accepted})" if accepted else "")
 
     @property
     def exit_status(self) -> int:
@@ -144,6 +169,8 @@ class Report:
             "sample": None if self.sample is None else _sample(self.sample),
             "security": None if self.security is None else asdict(self.security),
             "limits": list(self.limits),
+            "uncovered": None if self.uncovered is None else [asdict(file) for file in self.uncovered],
+            "uncovered_more": self.uncovered_more,
         }
 
     def text(self, width: int = 100) -> str:
@@ -167,7 +194,7 @@ class Report:
         if self.missing:
             lines += ["", "Why this is less than was asked for"]
             lines += _wrapped(self.missing, width, "  - ")
-        lines += ["", f"verdict: {self.verdict}"]
+        lines += ["", self.verdict_line]
         return "\n".join(printable(line) for line in lines)
 
 

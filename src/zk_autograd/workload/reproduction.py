@@ -85,11 +85,13 @@ class _Inquiry:
     def verdict(self, *, hashes_alone: bool) -> Verdict:
         """VerificationError for whatever is not what the run says."""
         log, findings = evidence.judged(self.path, self.files, self.systems, self.progress)
+        recorded = dict(log.close.artefacts) if log.close else {}
         proofs = findings[Step.PROOFS].status.value
         own = "keys and SRS, whose maker could forge proofs" if log.header.prover.srs_digest else "keys"
         self.found("evidence", f"steps 1 to 10 of zk-verify, with the run's own {own}: nothing false; proofs: {proofs}")
         self.differences += evidence.unseen(findings)
-        contents = {name: self.files.artefact(name, LIMITS[name]) for name in self.files.artefact_names()}
+        # A file of such a name that the close record doesn't name is not the run's, whatever it says.
+        contents = {name: self.files.artefact(name, limit) for name, limit in LIMITS.items() if name in recorded}
         self._train_log(log, contents[TRAIN_LOG])
         self._environment(contents[ENVIRONMENT])
         hashes = Hashes.parse(contents[HASHES])
