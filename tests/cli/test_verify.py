@@ -1,5 +1,6 @@
 """`zk-verify` as a process and as a function: flags, output, exit status."""
 
+import gzip
 import json
 import os
 import shutil
@@ -88,7 +89,7 @@ def test_a_malformed_bundle_fails_in_step_1(run: Path, tmp_path: Path, capsys: p
     bundle = tmp_path / "run.tar"
     assert zk_run.main(["bundle", str(run), "--out", str(bundle)]) == 0
     whole = bundle.read_bytes()
-    for data in (b"", whole[:-1], whole + bytes(512)):
+    for data in (whole[:-1], whole + bytes(512), whole[:600]):
         bundle.write_bytes(data)
         capsys.readouterr()
         assert main([str(bundle), "--key", VKEY, "--require", "L0", "--json"]) == 1
@@ -182,6 +183,36 @@ def test_no_such_run_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "is not a run" in capsys.readouterr().err
     os.mkfifo(tmp_path / "pipe")
     assert main([str(tmp_path / "pipe")]) == 2
+
+
+def test_what_is_no_run_is_not_judged(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert zk_run.main(["bundle", str(run), "--out", str(tmp_path / "run.tar")]) == 0
+    (tmp_path / "run.tar.gz").write_bytes(gzip.compress((tmp_path / "run.tar").read_bytes()))
+    (tmp_path / "table.csv").write_bytes(b"a,b\n" + b"1,2\n" * 999)
+    (tmp_path / "project" / "log").mkdir(parents=True)
+    (tmp_path / "project" / "log" / "notes.txt").write_bytes(b"x")
+    for target, words in {
+        "run.tar.gz": "it is gzip-compressed: unpack it with gunzip",
+        "table.csv": "it is no tar archive",
+        "project": "it has no log/",
+        ".": "it has no log/",
+    }.items():
+        capsys.readouterr()
+        assert main([str(tmp_path / target), "--key", VKEY]) == 2
+        shown = capsys.readouterr()
+        assert (shown.out, words in shown.err) == ("", True)
+        assert shown.err.count("\n") == 1
+        assert main([str(tmp_path / target), "--key", VKEY, "--json"]) == 2
+        error = json.loads(capsys.readouterr().out)["error"]
+        assert (error["kind"], error["exit_status"], words in error["message"]) == ("UsageError", 2, True)
+
+
+def test_a_run_without_a_part_of_its_log_is_judged(run: Path, tmp_path: Path) -> None:
+    (run / "log" / "records.jsonl").rename(tmp_path / "records")
+    assert main([str(run), "--key", VKEY]) == 1
+    (run / "log").rename(tmp_path / "elsewhere")
+    (run / "log").symlink_to(tmp_path / "elsewhere")
+    assert main([str(run), "--key", VKEY]) == 1
 
 
 def test_root_without_a_run_exits_2(capsys: pytest.CaptureFixture[str]) -> None:

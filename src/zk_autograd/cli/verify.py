@@ -1,7 +1,6 @@
 """`zk-verify`: judges a run, a bundle of it, or a root of it, as an auditor does."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -150,13 +149,12 @@ def _level(text: str) -> "Level":
 
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.prove.ezkl.keys import Cache
-    from zk_autograd.run.bundle import BundleReader
-    from zk_autograd.run.reader import RunReader
+    from zk_autograd.run.opening import open_run
     from zk_autograd.verify.systems import EzklSystem, NativeSystem, installed_ezkl
     from zk_autograd.verify.verifier import Verifier
 
     policy, run = _policy(arguments)
-    with BundleReader(run) if os.path.isfile(run) else RunReader(run) as files:
+    with open_run(run) as files:
         cache = Cache()
         for path in arguments.srs:
             cache.add_srs(path)

@@ -5,8 +5,10 @@ way to a file, is not met. Only the path of the run itself, which the auditor ga
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -24,6 +26,7 @@ MAX_LEAVES = 2**22
 MAX_PROOF = 64 * 2**20
 MAX_MODEL_FILE = 64 * 2**30
 MAX_ARTEFACT = 2**30
+_LOOKED_AT = 1000
 
 
 class RunReader:
@@ -33,11 +36,11 @@ class RunReader:
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens the run at `path`. UsageError if there is no folder there."""
+        """Opens the run at `path`. UsageError if there is no folder there, UnreadableError if this machine doesn't let it be opened."""
         try:
             self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise UsageError(f"{path} is not a run: {error.strerror}") from error
+            raise not_opened(path, error, "is not a run") from error
         self._folders: dict[str, int] = {}
 
     def close(self) -> None:
@@ -54,6 +57,18 @@ class RunReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def has_log(self) -> bool:
+        """Whether there is anything under the name of a log's file: without, the folder is no run, and there is nothing to judge."""
+        names = {entry.name for entry in islice(self.entries(LOG), _LOOKED_AT)}
+        if names:
+            return not names.isdisjoint({RECORDS, CHECKPOINT})
+        try:  # a link, or something else, in the folder's place is to be judged, and refused
+            return not stat.S_ISDIR(os.stat(LOG, dir_fd=self._root, follow_symlinks=False).st_mode)
+        except OSError as error:
+            if isinstance(found := unreadable(LOG, error), UnreadableError):
+                raise found from error
+            return False
 
     def leaves(self, limit: int = MAX_LOG, record_limit: int = MAX_RECORD) -> list[bytes]:
         """The lines of the log, without their newlines: the leaves of its tree. At most `limit` bytes in all are read."""
@@ -152,6 +167,12 @@ class RunReader:
         if entry.is_dir(follow_symlinks=False):
             return EntryKind.FOLDER
         return EntryKind.FILE if entry.is_file(follow_symlinks=False) else EntryKind.OTHER
+
+
+def not_opened(path: Path, error: OSError, otherwise: str) -> UnreadableError | UsageError:
+    """What to say of a run that can't be opened: of this machine, if it refuses; else that what was named is none."""
+    found = unreadable(path, error)
+    return found if isinstance(found, UnreadableError) else UsageError(f"{path} {otherwise}: {error.strerror}")
 
 
 def split_leaves(file: BinaryIO, limit: int, record_limit: int) -> list[bytes]:

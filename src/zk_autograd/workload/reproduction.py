@@ -25,13 +25,12 @@ from zk_autograd.core.text import counted
 from zk_autograd.optim.proving import backend_of_run
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import environment, train_log
-from zk_autograd.run.bundle import BundleReader
 from zk_autograd.run.files import Files, exists
 from zk_autograd.run.hashes import Hashes, weights_hash
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import CONFIG, ENVIRONMENT, HASHES, TRAIN_LOG, Layout
 from zk_autograd.run.marker import forgotten_on
-from zk_autograd.run.reader import RunReader
+from zk_autograd.run.opening import open_run
 from zk_autograd.verify.artefacts import LIMITS
 from zk_autograd.verify.evidence import ProofSystem, RunFiles
 from zk_autograd.verify.report import Step
@@ -53,7 +52,7 @@ def reproduce(
 ) -> Reproduction:
     """Judges the finished run, or bundle, at `path`. `systems` are the provers that the verifier knows; `data` is csv:PATH, where the run's
     table is now. UsageError if there is no run, RunError for one that is unfinished or has no hashes."""
-    with BundleReader(path) if path.is_file() else RunReader(path) as files:
+    with open_run(path) as files:
         inquiry = _Inquiry(path, files, systems, progress, data)
         try:
             verdict = inquiry.verdict(hashes_alone=hashes_alone)
