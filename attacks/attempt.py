@@ -131,7 +131,7 @@ def refusing_step(report: Report) -> Step | None:
         return None
     if report.failure is not None:
         return Step(report.failure.step)
-    less = (Status.NOT_SHOWN, Status.SKIPPED)
+    less = (Status.NOT_SHOWN, Status.SKIPPED, Status.UNREADABLE)
     return next(s for s in Step if s is not Step.ANCHORS and report.findings[s].status in less)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.verify.evidence import Security
 from zk_autograd.verify.policy import Level
 from zk_autograd.verify.report import (
@@ -52,8 +52,20 @@ def test_steps_are_numbered_from_1_to_11() -> None:
         ({"pinned": False, "levels": frozenset[Level]()}, "UNPINNED", 3),
         ({"failure": VerificationError("false"), "levels": frozenset[Level]()}, "FAILED", 1),
         ({"failure": VerificationError("false"), "pinned": False, "levels": frozenset[Level]()}, "FAILED", 1),
+        ({"unreadable": UnreadableError("no"), "levels": frozenset[Level]()}, "NOT JUDGED", 4),
+        ({"unreadable": UnreadableError("no"), "pinned": False, "levels": frozenset[Level]()}, "NOT JUDGED", 4),
     ],
-    ids=["shown", "less", "sampled", "unpinned", "unpinned, nothing missing", "failed", "failed and unpinned"],
+    ids=[
+        "shown",
+        "less",
+        "sampled",
+        "unpinned",
+        "unpinned, nothing missing",
+        "failed",
+        "failed and unpinned",
+        "unreadable",
+        "unreadable and unpinned",
+    ],
 )
 def test_step11_verdict_and_exit_status(changes: dict[str, object], verdict: str, status: int) -> None:
     assert (report(**changes).verdict, report(**changes).exit_status) == (verdict, status)
@@ -81,6 +93,7 @@ def test_json_form_is_stable() -> None:
         "levels": [],
         "required": ["L1"],
         "missing": ["why"],
+        "unreadable": None,
         "failure": {"step": 6, "record": 3, "message": "false", "expected": "a", "found": "b"},
         "run": {
             "id": "ab" * 16,
@@ -115,7 +128,7 @@ def test_json_form_is_stable() -> None:
 
 def test_json_form_of_nothing_to_say() -> None:
     value = report(summary=None).to_json()
-    assert (value["failure"], value["run"], value["sample"], value["uncovered"]) == (None, None, None, None)
+    assert (value["failure"], value["unreadable"], value["run"], value["sample"], value["uncovered"]) == (None,) * 5
 
 
 def test_verdict_says_how_many_uncovered_files_were_accepted() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import Output, Parser, run_command
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 
 if TYPE_CHECKING:
     from zk_autograd.core.keys import PublicKey
@@ -18,9 +18,9 @@ MAX_KEY_FILE = 64 * 1024
 
 _STYLES = {
     r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<ok>passed)$": "green",
-    r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<bad>failed)$": "bold red",
+    r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<bad>failed|unreadable)$": "bold red",
     r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<less>not shown|skipped|absent|not reached)$": "yellow",
-    r"(?m)^verdict: (?P<bad>FAILED)$": "bold red",
+    r"(?m)^verdict: (?P<bad>FAILED|NOT JUDGED)$": "bold red",
     r"(?m)^verdict: (?P<less>UNPINNED)$": "bold yellow",
     r"(?m)^verdict: (?P<ok>L0.*)$": "bold green",
 }
@@ -125,6 +125,8 @@ def _key(text: str) -> "PublicKey":
         if len(lines) != 1:  # what the file holds is not repeated: it may be a secret key
             raise UsageError(f"--key {text}: the file does not hold a public key on one line; `zk-key show` prints it")
         return PublicKey.parse(lines[0])
+    except UnreadableError:
+        raise
     except (VerificationError, UnicodeDecodeError) as error:
         raise UsageError(f"--key {text}: the file holds no public key: {type(error).__name__}") from error
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, VerificationError
+from zk_autograd.core.errors import RunError, StorageError, UnreadableError, VerificationError
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import parse_checkpoint, parse_unverified
 from zk_autograd.core.record_forms import parse_log
@@ -55,12 +55,14 @@ def pack(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
     """Makes the bundle `out` of the run at `run`, whole or not at all. Nobody writes to the run meanwhile.
 
     RunError if `out` exists, a trainer is at work, a crash left the log half-written, or files are missing or are not those that the
-    records name.
+    records name; StorageError if this machine can't read them.
     """
     if exists(out):
         raise RunError(f"{out} exists already; choose another place for the bundle, or remove it")
     try:
         return _packed(run, out, files, advance)
+    except UnreadableError as error:
+        raise StorageError(f"{run} can't be packed: {error}") from error
     except VerificationError as error:
         raise RunError(f"{run} can't be packed: {error}; restore it from a copy") from error
 

@@ -2,7 +2,7 @@
 
 Rules: a report says no more than was shown. A step is *passed* if all of it was; *not shown* if part of it could not be looked at and
 nothing was found wrong; *skipped* if none of it was looked at; *absent* if the run has nothing that it could look at; *failed*, and
-those after it *not reached*. Texts that come from a run are quoted, and in the text form nothing is printed that a terminal obeys.
+those after it *not reached*; *unreadable* if this machine could not read or compute what it needs, which is nothing against the run. Texts that come from a run are quoted, and in the text form nothing is printed that a terminal obeys.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from textwrap import wrap
 from typing import Any
 
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import ExitStatus, UnreadableError, VerificationError
 from zk_autograd.verify.evidence import Security
 from zk_autograd.verify.policy import Level
 
@@ -47,6 +47,7 @@ class Status(Enum):
     SKIPPED = "skipped"
     ABSENT = "absent"
     NOT_REACHED = "not reached"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Report:
 
     `levels` were reached; it is empty if something failed or no key is pinned. `missing` says, for each required level that was not
     reached, why. `limits` says what the levels that were reached do not mean, `security` how hard a false proof is, where that is known.
+    `unreadable` says what could not be looked at on this machine, so that nothing was judged; a report has it or `failure`, never both.
     `uncovered` are the names that no record names, None if step 10 was not passed through; `uncovered_more`: there are others.
     """
 
@@ -120,6 +122,7 @@ class Report:
     missing: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     failure: VerificationError | None = None
+    unreadable: UnreadableError | None = None
     summary: Summary | None = None
     sample: SampleTaken | None = None
     security: Security | None = None
@@ -128,9 +131,11 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """FAILED, UNPINNED, or the levels that were reached, as `L0, L1`."""
+        """FAILED, NOT JUDGED, UNPINNED, or the levels that were reached, as `L0, L1`."""
         if self.failure is not None:
             return "FAILED"
+        if self.unreadable is not None:
+            return "NOT JUDGED"
         return ", ".join(sorted(level.value for level in self.levels)) if self.pinned else "UNPINNED"
 
     @property
@@ -141,10 +146,12 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """0 everything required was shown, 1 failed, 3 nothing false found but less shown than required."""
+        """0 everything required was shown, 1 failed, 3 nothing false found but less shown than required, 4 it could not be judged here."""
         if self.failure is not None:
-            return 1
-        return 0 if self.pinned and not self.missing else 3
+            return ExitStatus.REFUSED
+        if self.unreadable is not None:
+            return ExitStatus.UNJUDGED
+        return ExitStatus.DONE if self.pinned and not self.missing else ExitStatus.LESS
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values; docs/verification.md lists the fields."""
@@ -156,6 +163,7 @@ class Report:
             "required": sorted(level.value for level in self.required),
             "missing": list(self.missing),
             "failure": None if self.failure is None else _failure(self.failure),
+            "unreadable": None if self.unreadable is None else _unreadable(self.unreadable),
             "run": None if self.summary is None else _summary(self.summary),
             "steps": [
                 {
@@ -225,6 +233,10 @@ def _failure(error: VerificationError) -> dict[str, Any]:
         "expected": error.expected,
         "found": error.found,
     }
+
+
+def _unreadable(error: UnreadableError) -> dict[str, Any]:
+    return {"step": error.step, "record": error.record, "message": error.message}
 
 
 def _summary(run: Summary) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from itertools import islice
 from math import floor
 
 from zk_autograd.core.constants import StepConstants
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
@@ -42,7 +42,7 @@ class HashedChecker:
 
 
 class EzklChecker:
-    """EzklVerifier as a ProofChecker: what the machine lacks while it works is a refusal too, never another exception."""
+    """EzklVerifier as a ProofChecker: what the machine lacks while it works is an UnreadableError, never another exception."""
 
     def __init__(self, verifier: EzklVerifier) -> None:
         self._verifier = verifier
@@ -51,7 +51,7 @@ class EzklChecker:
         try:
             return self._verifier.verify(statement, proof)
         except OSError as error:
-            raise VerificationError(f"a proof could not be verified on this machine: {error}") from error
+            raise UnreadableError(f"a proof could not be verified on this machine: {error}") from error
 
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
         rest = iter(messages)
@@ -59,7 +59,7 @@ class EzklChecker:
             try:
                 yield from self._verifier.commit_all(some)
             except OSError as error:
-                raise VerificationError(f"a commitment could not be recomputed on this machine: {error}") from error
+                raise UnreadableError(f"a commitment could not be recomputed on this machine: {error}") from error
 
 
 def installed_ezkl() -> str | None:

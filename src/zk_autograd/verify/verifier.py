@@ -22,7 +22,7 @@ Left to the caller: to have the keys, the SRS digests and the root from somewher
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.verify.artefacts import check_artefacts
 from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.evidence import Missing, ProofSystem, RunFiles, Trust
@@ -48,7 +48,8 @@ class Verifier:
         self._systems = systems
 
     def verify(self, files: RunFiles, progress: Callable[[str, int, int], None] = _silent) -> Report:
-        """The report on a run. What is false, malformed or unreadable in it is `report.failure`; nothing is raised for it."""
+        """The report on a run. What is false, malformed or missing in it is `report.failure`, what this machine could
+        not read or compute is `report.unreadable`; nothing is raised for either. MemoryError passes."""
         policy, findings = self._policy, dict.fromkeys(Step, NOT_REACHED)
         view: LogView | None = None
         try:
@@ -93,14 +94,18 @@ class Verifier:
                     (*found.sentences, *own, *uncovered.sentences()),
                 )
         except VerificationError as error:
-            findings[Step(error.step)] = Finding(Status.FAILED, (str(error),))
-            findings[Step.VERDICT] = Finding(Status.FAILED, (f"step {error.step} failed",))
+            unreadable = error if isinstance(error, UnreadableError) else None
+            status = Status.FAILED if unreadable is None else Status.UNREADABLE
+            what = "failed" if unreadable is None else "could not be taken on this machine"
+            findings[Step(error.step)] = Finding(status, (str(error),))
+            findings[Step.VERDICT] = Finding(status, (f"step {error.step} {what}",))
             known = view is not None and findings[Step.LOG].status is Status.PASSED
             return Report(
                 findings,
                 policy.require,
                 bool(policy.keys),
-                failure=error,
+                failure=error if unreadable is None else None,
+                unreadable=unreadable,
                 summary=_summary(view) if view and known else None,
             )
 

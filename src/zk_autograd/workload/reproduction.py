@@ -16,6 +16,7 @@ from zk_autograd.core.errors import (
     ProverError,
     RangeError,
     RunError,
+    UnreadableError,
     UsageError,
     VerificationError,
 )
@@ -56,6 +57,8 @@ def reproduce(
         inquiry = _Inquiry(path, files, systems, progress, data)
         try:
             verdict = inquiry.verdict(hashes_alone=hashes_alone)
+        except UnreadableError:
+            raise
         except VerificationError as error:
             inquiry.found("mismatch", str(error))
             verdict = Verdict.MISMATCH
@@ -213,6 +216,8 @@ class _Inquiry:
             raise _Untrainable(str(error)) from error
         except (GradientError, RangeError) as error:
             raise VerificationError(f"trained again, it stopped: {error}{self._perhaps()}") from error
+        except UnreadableError:
+            raise
         except VerificationError as error:
             raise VerificationError(f"{error}{self._perhaps()}") from error
         finally:
