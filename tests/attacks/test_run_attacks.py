@@ -38,7 +38,7 @@ from zk_autograd.run import reader
 from zk_autograd.run.layout import LOG, RECORDS
 from zk_autograd.run.reader import MAX_LOG, RunReader
 from zk_autograd.verify import proofs
-from zk_autograd.verify.report import Status, Step
+from zk_autograd.verify.report import Report, Status, Step
 from zk_autograd.verify.sampling import draw
 from zk_autograd.verify.verifier import Verifier
 
@@ -232,6 +232,25 @@ def test_an_attack_is_refused_by_the_step_that_is_meant_to(scene: Scene, name: s
     report = attempt.forge(scene).judged(scene.systems)
     assert refusing_step(report) is attempt.step, refusal(report)
     assert attempt.words in refusal(report)
+    agree(report)
+
+
+def agree(report: Report) -> None:
+    """Exit status, verdict line and JSON say the same, and none that the run passed."""
+    text, value = report.text(), report.to_json()
+    assert report.exit_status in (1, 3)
+    assert (value["exit_status"], value["verdict"]) == (report.exit_status, report.verdict)
+    assert text.rpartition("\n")[2] == f"verdict: {report.verdict}"
+    verdict = value["steps"][-1]
+    assert (verdict["name"], verdict["status"]) == ("Verdict", "failed" if report.exit_status == 1 else "not shown")
+    assert (value["failure"] is not None) == (report.exit_status == 1) == (report.verdict == "FAILED")
+    assert bool(value["missing"]) == (report.exit_status == 3)
+    assert "passed" not in " ".join((*verdict["findings"], *value["missing"]))
+    if report.exit_status == 1:
+        assert value["levels"] == []
+        assert [step["status"] for step in value["steps"]].count("failed") == 2
+        failed = value["failure"]["step"]
+        assert all(step["status"] == "not reached" for step in value["steps"][failed:-1])
 
 
 @cases([case for case in CASES if (case[1], case[2].name) not in ELSEWHERE])

@@ -240,6 +240,45 @@ def test_step10_no_safetensors_file(run: Run, tmp_path: Path, name: str, data: b
     refused(judge(run, tmp_path), 10, f"{name} is no safetensors file", record=RECORD)
 
 
+def with_header(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    change(header)
+    text = json.dumps(header, separators=(",", ":"))
+    return safetensors(text + " " * (-len(text) % 8), data[8 + length :])
+
+
+EXTRAS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "metadata": lambda h: h.update(__metadata__={"format": "pt", "auto_map": "evil"}),
+    "empty metadata": lambda h: h.update(__metadata__={}),
+    "a field of an entry": lambda h: h["layer.bias"].update(loader="evil"),
+}
+
+
+@pytest.mark.parametrize("name", [I64, F32])
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_step10_what_is_no_tensor_in_published_weights_is_refused(
+    run: Run, tmp_path: Path, name: str, extra: str
+) -> None:
+    run.model[name] = with_header(run.model[name], EXTRAS[extra])
+    assert load(run.model[name]).keys() == {"layer.weight", "layer.bias"}  # the library takes it
+    run.name_model()
+    words = "has metadata" if "metadata" in extra else "has an entry of another form, 'layer.bias'"
+    refused(judge(run, tmp_path), 10, f"{name} {words}", record=RECORD)
+
+
+@pytest.mark.parametrize("name", [I64, F32])
+def test_step10_order_of_tensors_and_fields_is_free(run: Run, tmp_path: Path, name: str) -> None:
+    def reorder(header: dict[str, Any]) -> None:
+        items = [(key, dict(reversed(list(value.items())))) for key, value in reversed(list(header.items()))]
+        header.clear()
+        header.update(items)
+
+    run.model[name] = with_header(run.model[name], reorder)
+    run.name_model()
+    assert judge(run, tmp_path).findings[Step.MODEL].status is Status.PASSED
+
+
 def opening(run: Run, **changes: Any) -> dict[str, Any]:
     return {"format": "zk-autograd/opening/v0", "W": [salt.hex() for salt in run.salts], **changes}
 

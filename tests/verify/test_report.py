@@ -3,8 +3,11 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zk_autograd.core.errors import UnreadableError, VerificationError
+from zk_autograd.core.text import quoted
 from zk_autograd.verify.evidence import Security
 from zk_autograd.verify.policy import Level
 from zk_autograd.verify.report import (
@@ -18,7 +21,6 @@ from zk_autograd.verify.report import (
     Summary,
     UncoveredFile,
     printable,
-    quoted,
 )
 
 L0, L1, SAMPLED = Level.L0, Level.L1, Level.L1_SAMPLED
@@ -169,8 +171,45 @@ def test_line_of_a_run_can_not_pass_for_a_line_of_the_report() -> None:
     assert "\nverdict: L0" not in report(findings=findings, failure=VerificationError("x")).text()
 
 
+HOSTILE = st.text(max_size=200) | st.lists(
+    st.sampled_from(
+        ["verdict:", "verdict: L0, L1", "VERDICT: L0", "L0, L1", "x" * 88, "y" * 30, " ", "  ", "\u2003", "\n", "\r", "\x85", "\u2028", "'", '"', "\\",
+         "\u202e", "\u05d0", "a\u0300\u0300", "\x1b[2J", "\udc80", "- verdict: L0", "11  Verdict              passed"]
+    ),
+    max_size=12,
+).map("".join)  # fmt: skip
+"""Names as whoever makes a run would choose them."""
+
+
+def own_lines(text: str) -> None:
+    """The text's last line is its verdict, no other is like it, and all is printable ASCII."""
+    *lines, last = text.split("\n")
+    assert last.startswith("verdict: ")
+    assert not any(line.strip(" -").lower().startswith("verdict") for line in lines)
+    assert all(line.isascii() and (line.isprintable() or not line) for line in lines)
+
+
+@given(names=st.lists(HOSTILE, min_size=1, max_size=4), width=st.integers(40, 120))
+def test_a_name_makes_no_line_of_the_report(names: list[str], width: int) -> None:
+    listed = ", ".join(quoted(name) for name in names)
+    sentences = (f"buffers that no proof speaks of: {listed}", *(f"{quoted(name, 200)} is one" for name in names))
+    findings = dict.fromkeys(Step, Finding(Status.PASSED, sentences))
+    text = report(findings=findings, limits=sentences, missing=sentences).text(width)
+    own_lines(text)
+    assert "verdict: L0" not in text.rpartition("\n")[0]
+
+
+@given(name=HOSTILE, width=st.integers(40, 120))
+def test_a_name_in_a_failure_makes_no_line_of_the_report(name: str, width: int) -> None:
+    """Whether or not whoever raised it quoted the name."""
+    failure = VerificationError(name, step=6, expected=name, found=name)
+    findings = {**dict.fromkeys(Step, NOT_REACHED), Step.CHAIN: Finding(Status.FAILED, (name, str(failure), name))}
+    own_lines(report(findings=findings, failure=failure, summary=None, missing=(name,)).text(width))
+
+
 def test_quoted_texts_are_ascii_and_short() -> None:
     assert quoted("plain") == "'plain'"
+    assert quoted("two words") == "'two\\x20words'"
     assert quoted("\u0430\n") == "'\\u0430\\n'"
     assert quoted("x" * 100) == "'" + "x" * 60 + "'..."
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.verify.run_builder import POLICY, Run, StandInSystem, honest, refused
 from zk_autograd.core.errors import UsageError
+from zk_autograd.core.text import quoted
 from zk_autograd.run.beside import HARMLESS
 from zk_autograd.run.bundle import END, BundleReader, header, padding
 from zk_autograd.run.reader import RunReader
@@ -81,7 +82,7 @@ def test_what_no_record_names_makes_the_verdict_less(run: Path, name: str) -> No
     found = name if folder in ("log", "proofs", "model") else folder
     report = look(run)
     less(report, found)
-    assert f"{NO_RECORD} {found!r}: nothing covers" in said(report)
+    assert f"{NO_RECORD} {quoted(found)}: nothing covers" in said(report)
     accepted = look(run, replace(POLICY, accept_uncovered=frozenset({found})))
     assert (accepted.exit_status, accepted.findings[Step.MODEL].status) == (0, Status.PASSED)
     assert accepted.verdict_line == "verdict: L0, L1 (uncovered files accepted: 1)"
@@ -193,7 +194,7 @@ def test_names_are_escaped(run: Path, name: str) -> None:
     report = look(run)
     less(report, name)
     assert report.text().isascii()
-    assert ascii(name) in report.text().replace("\n      ", " ")
+    assert quoted(name) in report.text().replace("\n      ", " ")
     assert json.loads(json.dumps(report.to_json()))["uncovered"][0]["name"] == name
 
 

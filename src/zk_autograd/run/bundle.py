@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
+from zk_autograd.core.text import quoted
 from zk_autograd.run.beside import Entry, EntryKind
 from zk_autograd.run.files import unreadable
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, is_public, proof_name
@@ -282,7 +283,7 @@ def _named(block: bytes, at: int) -> tuple[str, int]:
     raise VerificationError(
         f"the header at byte {at} is not one of a bundle",
         expected="a public file of a run, in the one form that a bundle has",
-        found=ascii(name[:100]),
+        found=quoted(name),
     )
 
 

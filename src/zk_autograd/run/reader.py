@@ -15,6 +15,7 @@ from typing import BinaryIO, Self
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
+from zk_autograd.core.text import quoted
 from zk_autograd.run.beside import FOLDERS, Entry, EntryKind
 from zk_autograd.run.files import open_bounded, open_folder, read_bounded, unreadable
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PLAIN_NAME, PROOFS, RECORDS, is_public, proof_name
@@ -119,7 +120,7 @@ class RunReader:
     def opened(self, path: str, limit: int) -> Iterator[int]:
         """The descriptor of a public file of at most `limit` bytes, for reading. `path` is one that `layout.is_public` knows."""
         if not is_public(path):
-            raise VerificationError(f"{path[:200]!r} is not the name of a public file of a run")
+            raise VerificationError(f"{quoted(path)} is not the name of a public file of a run")
         folder, _, name = path.rpartition("/")
         if not folder:
             with open_bounded(name, limit, dir_fd=self._root) as fd:
@@ -201,11 +202,11 @@ def check_plain_name(name: str) -> None:
     """Raises VerificationError unless `name` is of letters, digits, "_", "-" and "." (not the first), and at most 100 characters."""
     if not PLAIN_NAME.fullmatch(name):
         raise VerificationError(
-            f"{name[:100]!r} is not the name of a published file", expected="letters, digits, _ - ."
+            f"{quoted(name)} is not the name of a published file", expected="letters, digits, _ - ."
         )
 
 
 def check_artefact_name(name: str) -> None:
     """Raises VerificationError unless `name` is one of `layout.ARTEFACTS`."""
     if name not in ARTEFACTS:
-        raise VerificationError(f"{name[:100]!r} is not a file of a run's top level", expected=", ".join(ARTEFACTS))
+        raise VerificationError(f"{quoted(name)} is not a file of a run's top level", expected=", ".join(ARTEFACTS))

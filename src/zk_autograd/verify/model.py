@@ -9,7 +9,7 @@ The close record names exactly three files by their SHA-256, or none:
 What else lies in model/ is no part of this: verify.uncovered.
 
 Both have the tensors of the header's manifest, by name, shape and type, and no others: unproved tensors (buffers, frozen parameters)
-are not in them. The safetensors library accepts a header with one name twice, and readers differ in which they take: it is refused.
+are not in them, nor metadata, nor fields of an entry that the format doesn't have. The safetensors library accepts a header with one name twice, and readers differ in which they take: it is refused.
 """
 
 import json
@@ -27,6 +27,7 @@ from zk_autograd.core.errors import RangeError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.formats import IntArray, dequantize_weight
 from zk_autograd.core.records import SALT_BYTES, Close, Header, Log
+from zk_autograd.core.text import quoted
 from zk_autograd.run.hashes import weights_hash
 from zk_autograd.run.layout import OPENING, PUBLISHED, WEIGHTS_FLOATS, WEIGHTS_INTEGERS
 from zk_autograd.verify.evidence import Missing, Progress, RunFiles
@@ -39,6 +40,8 @@ MAX_PARAMETERS = 2**28
 """The largest model that is opened. Step 10 takes about 40 bytes of memory for a parameter: 10 GiB here."""
 
 _TYPES = {INTEGERS: np.dtype("<i8"), FLOATS: np.dtype("<f4")}
+_METADATA = "__metadata__"
+_ENTRY = frozenset({"dtype", "shape", "data_offsets"})
 _TENSOR_HEADER = 1000
 """Bytes of a safetensors header for a tensor besides its name: type, offsets and at most 32 lengths."""
 
@@ -122,9 +125,10 @@ def _tensors(data: bytes, name: str, header: Header) -> dict[str, NDArray[Any]]:
     try:
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")  # load() has checked it against the file's length
-        json.loads(data[8 : 8 + length], object_pairs_hook=_distinct)
+        entries = json.loads(data[8 : 8 + length], object_pairs_hook=_distinct)
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise VerificationError(f"{name} is no safetensors file: {type(error).__name__}: {str(error)[:200]}") from error
+    _require_bare(entries, name)
     manifest = {p.name: p for p in header.parameters}
     if tensors.keys() != manifest.keys():
         raise VerificationError(
@@ -136,11 +140,25 @@ def _tensors(data: bytes, name: str, header: Header) -> dict[str, NDArray[Any]]:
         want, have = (_TYPES[name], parameter.shape), (tensors[tensor].dtype, tensors[tensor].shape)
         if want != have:
             raise VerificationError(
-                f"{name} has another type or shape of {tensor[:100]!r}",
+                f"{name} has another type or shape of {quoted(tensor)}",
                 expected=f"{want[0]} {want[1]}",
                 found=f"{have[0]} {have[1]}",
             )
     return tensors
+
+
+def _require_bare(entries: Mapping[str, Any], name: str) -> None:
+    """Nothing but tensors: loaders read metadata, and take what they know of an entry."""
+    if _METADATA in entries:
+        raise VerificationError(f"{name} has metadata, which nothing shows", expected="tensors alone", found=_METADATA)
+    for tensor, entry in entries.items():
+        if not isinstance(entry, dict) or entry.keys() != _ENTRY:
+            found = _listed(entry) if isinstance(entry, dict) else type(entry).__name__
+            raise VerificationError(
+                f"{name} has an entry of another form, {quoted(tensor)}",
+                expected=", ".join(sorted(_ENTRY)),
+                found=found,
+            )
 
 
 def _flat(header: Header, tensors: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
@@ -165,7 +183,7 @@ def _padded(values: IntArray, block: int) -> IntArray:
 
 def _name(header: Header, place: int) -> str:
     parameter = next(p for p in header.parameters if p.offset <= place < p.offset + p.size)
-    return f"{parameter.name[:100]!r}, element {place - parameter.offset}"
+    return f"{quoted(parameter.name)}, element {place - parameter.offset}"
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -175,5 +193,5 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _listed(names: Any) -> str:
-    shown = [ascii(name[:60]) for name in sorted(names)]
+    shown = [quoted(name) for name in sorted(names)]
     return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "") if shown else "nothing more"

@@ -182,7 +182,9 @@ class Report:
         }
 
     def text(self, width: int = 100) -> str:
-        """The report for a reader, in lines of at most `width` columns, without control characters."""
+        """The report for a reader, in printable ASCII and lines of at most `width` columns, but for words that are longer. The last line is the
+        verdict, and no other begins like it, whatever a run brings along.
+        """
         lines = []
         if self.summary is not None:
             run = self.summary
@@ -203,12 +205,7 @@ class Report:
             lines += ["", "Why this is less than was asked for"]
             lines += _wrapped(self.missing, width, "  - ")
         lines += ["", self.verdict_line]
-        return "\n".join(printable(line) for line in lines)
-
-
-def quoted(text: str, length: int = 60) -> str:
-    """A text of the run's for a sentence: in quotes, ASCII, cut to `length` characters."""
-    return ascii(text[:length]) + ("..." if len(text) > length else "")
+        return "\n".join(line.encode("ascii", "backslashreplace").decode() for line in map(printable, lines))
 
 
 def printable(line: str) -> str:
@@ -218,11 +215,22 @@ def printable(line: str) -> str:
 
 def _wrapped(sentences: tuple[str, ...], width: int, indent: str) -> list[str]:
     rest = " " * len(indent)
-    return [
-        line
-        for s in sentences
-        for line in wrap(s, width, initial_indent=indent, subsequent_indent=rest, break_on_hyphens=False)
-    ]
+    found: list[str] = []
+    for sentence in sentences:
+        # What stands in quotes has no blanks (core.text.quoted). A word of a run's that is longer than a line stays whole, for the same reason.
+        lines = wrap(sentence, width - len(indent), break_on_hyphens=False, break_long_words=False)
+        for i, line in enumerate(lines):
+            if not _like_a_verdict(line):
+                found.append((rest if i else indent) + line)
+            elif i:
+                found[-1] += f" {line}"
+            else:
+                found.append(f"{indent}| {line}")
+    return found
+
+
+def _like_a_verdict(line: str) -> bool:
+    return line.lstrip(" -|").lower().startswith("verdict")
 
 
 def _failure(error: VerificationError) -> dict[str, Any]:

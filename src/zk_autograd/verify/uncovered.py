@@ -7,9 +7,9 @@ other one keeps the verdict from being complete (exit status 3), unless the audi
 from dataclasses import dataclass
 
 from zk_autograd.core.records import Log
-from zk_autograd.core.text import counted
+from zk_autograd.core.text import counted, quoted
 from zk_autograd.run.beside import Kind, Listing, beside
-from zk_autograd.verify.report import UncoveredFile, quoted
+from zk_autograd.verify.report import UncoveredFile
 
 MAX_UNCOVERED = 1000
 """Names that are kept. Where there are more, the auditor can't have named them all."""
