@@ -77,6 +77,8 @@ order = _patching((chain, "_check_segments", _last_step))
 """Segments are numbered, their steps follow on, each begins where the one before ended."""
 states = _patching((chain, "_compare", _nothing))
 """Each segment begins where the one before ended."""
+salts = _patching((chain, "_check_salts", _nothing))
+"""No salt of the first state stands there twice."""
 zeros = _patching((chain, "_check_zero", _nothing))
 end = _patching((chain, "_check_close", _nothing))
 one_proof = _patching((proofs, "_check", _nothing))

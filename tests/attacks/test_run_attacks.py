@@ -55,7 +55,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     "gradient_swapped": {"between blocks": taken_out.spoken, "between segments": taken_out.spoken},
     "proof_replayed": {
         "at another step": both(taken_out.states, statements({(1, 0): (0, 0), (1, 1): (0, 1)})),
-        "in another block": statements({(0, 1): (0, 0), (1, 1): (1, 0)}),
+        "in another block": both(taken_out.salts, statements({(0, 1): (0, 0), (1, 1): (1, 0)})),
         "in another run": taken_out.context,
         "under another key": taken_out.signatures,
     },
@@ -324,6 +324,15 @@ def test_a_key_brought_along_is_refused_by_two_steps(ezkl_scene: Scene, monkeypa
     with monkeypatch.context() as patch:
         report = taken_out.zeros(patch, ezkl_scene, submission).judged(ezkl_scene.systems)
     assert refusing_step(report) is Step.PROOFS
+
+
+@on_each_backend
+def test_a_proof_in_another_block_is_refused_by_two_steps(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    submission = proof_replayed.another_block(scene)
+    with monkeypatch.context() as patch:
+        report = taken_out.salts(patch, scene, submission).judged(scene.systems)
+    assert refusing_step(report) is Step.PROOFS
+    assert "proof 0-1: the proof does not verify" in refusal(report)
 
 
 @pytest.mark.parametrize("name", NAMES)
