@@ -48,6 +48,7 @@ ON_RUNS = (
     "no_op_padding",
     "published_weights_exchanged",
     "model_planted",
+    "planted_beside",
     "artefact_exchanged",
     "proof_bytes",
     "bad_proof_in_sample",

@@ -4,8 +4,9 @@ Gain: a configuration, an environment or a log that the run never had, beside th
 log without the resumptions, hashes that another team's run seems to repeat. Some of it by the trainer, who signs what they like; some by
 whoever hands the run on.
 
-Why it fails: the close record names each of these files by its SHA-256, all that are there and no others, and what stands in hashes.json is
-computed again from the files, the header and the published weights (step 10). What the trainer wrote into the files before the record was
+Why it fails: the close record names each of these files by its SHA-256, and what stands in hashes.json is computed again from the files, the
+header and the published weights (step 10). One that is there and that it doesn't name is no part of the run: the verdict is less than was asked for
+(exit status 3), and a repetition doesn't read it. What the trainer wrote into the files before the record was
 signed is their word; no step shows that it is true, and the report says so.
 """
 
@@ -16,7 +17,7 @@ from hashlib import sha256
 import numpy as np
 
 from attacks.attempt import Attempt, Scene, Submission, outcome
-from attacks.links_and_pipes import ELSEWHERE
+from attacks.links_and_pipes import elsewhere_of
 from attacks.outcome import Outcome
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.records import Data
@@ -102,13 +103,14 @@ def linked(scene: Scene) -> Submission:
     """The configuration is a link, which leads elsewhere tomorrow."""
     files = honest(scene)
     submission = submitted(scene, files, files)
-    (submission.path / CONFIG).rename(submission.path / ELSEWHERE)
-    (submission.path / CONFIG).symlink_to(submission.path / ELSEWHERE)
+    (submission.path / CONFIG).rename(elsewhere_of(submission.path))
+    (submission.path / CONFIG).symlink_to(elsewhere_of(submission.path))
     return submission
 
 
 _OTHER = "is not the one of the close record"
-_NAMED = "not those that the close record names"
+_MISSING = f"{TRAIN_LOG} can't be read"
+_BESIDE = "no record in this view names"
 _HASH = "has another hash"
 
 ATTEMPTS = (
@@ -119,9 +121,9 @@ ATTEMPTS = (
     Attempt("the hash of other weights", Step.MODEL, _HASH, _hashed(weights=weights_hash(np.zeros(3, np.int64)))),
     Attempt("the hash of other data", Step.MODEL, _HASH, _hashed(data=Data(bytes(32), 7, "sequential", 1, bytes(32)))),
     Attempt("the hash of another configuration", Step.MODEL, _HASH, _hashed(config=b"seed = 1\n")),
-    Attempt("a log left out", Step.MODEL, _NAMED, left_out),
-    Attempt("files planted", Step.MODEL, _NAMED, planted),
-    Attempt("a configuration planted", Step.MODEL, _NAMED, beside),
+    Attempt("a log left out", Step.MODEL, _MISSING, left_out),
+    Attempt("files planted", Step.MODEL, _BESIDE, planted),
+    Attempt("a configuration planted", Step.MODEL, _BESIDE, beside),
     Attempt("a link", Step.MODEL, "can't be read", linked),
 )
 

@@ -20,6 +20,7 @@ from attacks.victim import CIRCUIT, Victim
 from zk_autograd.core.formats import IntArray
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.bundle import BundleReader
 from zk_autograd.run.reader import RunReader
 from zk_autograd.verify.evidence import ProofSystem
 from zk_autograd.verify.policy import Policy
@@ -100,11 +101,11 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What the auditor gets, and their policy. `reader` opens the run's folder; `systems` are the auditor's, None for the scene's."""
+    """What the auditor gets, and their policy. `reader` opens the run's folder, or the bundle; `systems` are the auditor's, None for the scene's."""
 
     path: Path
     policy: Policy
-    reader: Callable[[Path], RunReader] = RunReader
+    reader: Callable[[Path], RunReader | BundleReader] = RunReader
     systems: Mapping[str, ProofSystem] | None = None
 
     def judged(self, systems: Mapping[str, ProofSystem]) -> Report:
@@ -130,7 +131,7 @@ def refusing_step(report: Report) -> Step | None:
         return None
     if report.failure is not None:
         return Step(report.failure.step)
-    less = (Status.NOT_SHOWN, Status.SKIPPED)
+    less = (Status.NOT_SHOWN, Status.SKIPPED, Status.UNREADABLE)
     return next(s for s in Step if s is not Step.ANCHORS and report.findings[s].status in less)
 
 

@@ -5,7 +5,8 @@ folder first, `cd RUN && zk-verify .` runs what lies there, and it answers for E
 does as well, wherever the run lies. Here one proof is not valid, and a note is left in the folder that the run's code was executed.
 
 Why it fails: the child never looks where its caller stands (`python -P`, a new and empty folder of its own as the current one, no places in
-PYTHONPATH that depend on it), so EZKL itself says that the proof does not verify (step 7). The native prover has no child.
+PYTHONPATH that depend on it), so EZKL itself says that the proof does not verify (step 7). The native prover has no child. What lies in the run
+and is named by no record is not covered, besides (step 10).
 """
 
 import os

@@ -19,6 +19,11 @@ GAIN = "a log that holds the hash of something else than its proofs"
 GARBAGE = b"not a proof at all"
 
 
+def _waiting(run: Path) -> Path:
+    """A folder beside the run's."""
+    return run.with_name(f"{run.name}-waiting")
+
+
 class Racing(RunReader):
     """A reader beside whom the attacker works: after the first read of a proof another file is in its place."""
 
@@ -29,7 +34,7 @@ class Racing(RunReader):
     def proof(self, segment: int, block: int, limit: int = MAX_PROOF) -> bytes:
         data = super().proof(segment, block, limit)
         name = proof_name(segment, block)
-        waiting = self._path / "waiting" / name
+        waiting = _waiting(self._path) / name
         if waiting.exists():
             waiting.replace(self._path / PROOFS / name)
         return data
@@ -43,8 +48,8 @@ class Linking(RunReader):
         self._path = path
 
     def checkpoint(self) -> bytes:
-        shutil.move(self._path / PROOFS, self._path / "waiting")
-        (self._path / PROOFS).symlink_to(self._path / "waiting")
+        shutil.move(self._path / PROOFS, _waiting(self._path))
+        (self._path / PROOFS).symlink_to(_waiting(self._path))
         return super().checkpoint()
 
 
@@ -54,8 +59,8 @@ def file(scene: Scene) -> Submission:
     valid = run.proofs[0, 0]
     run.put_proof((0, 0), GARBAGE)
     path = run.write(scene.place())
-    (path / "waiting").mkdir()
-    (path / "waiting" / proof_name(0, 0)).write_bytes(valid)
+    _waiting(path).mkdir()
+    (_waiting(path) / proof_name(0, 0)).write_bytes(valid)
     return Submission(path, scene.policy, reader=Racing)
 
 

@@ -22,9 +22,9 @@ from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.record_forms import parse_log, to_bytes
 from zk_autograd.core.records import Close, Genesis, Header, Record, Segment, StateCommitments, header_digest
-from zk_autograd.run.layout import CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, proof_name
+from zk_autograd.run.layout import CHECKPOINT, LOG, MODEL, OPENING, PROOFS, RECORDS, proof_name
 from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.model import FLOATS, INTEGERS, OPENING, OPENING_FORMAT
+from zk_autograd.verify.model import FLOATS, INTEGERS, OPENING_FORMAT
 from zk_autograd.verify.policy import TreeHead
 
 Place = tuple[int, int]
@@ -51,7 +51,7 @@ class Forgery:
             assert log.genesis is not None
             blocks = range(len(log.header.blocks))
             proofs = {(s.index, b): files.proof(s.index, b) for s in log.segments for b in blocks}
-            model = {name: files.model_file(name) for name in files.model_names()}
+            model = {name: files.model_file(name) for name, _ in log.close.model} if log.close else {}
         return cls(log.header, log.genesis, list(log.segments), log.close, proofs, model, signer)
 
     @property

@@ -19,8 +19,12 @@ from zk_autograd.verify.model import FLOATS
 from zk_autograd.verify.report import Step
 
 GAIN = "the auditor reads another file, or waits for ever"
-ELSEWHERE = "elsewhere"
-"""A copy of the file or folder, in the run's folder, that a link may lead to."""
+
+
+def elsewhere_of(run: Path) -> Path:
+    """Where a copy of the file or folder lies, beside the run's folder, that a link may lead to."""
+    return run.with_name(f"{run.name}-elsewhere")
+
 
 _Plant = Callable[[Path, Path], None]
 
@@ -59,7 +63,7 @@ def socket_file(path: Path, elsewhere: Path) -> None:
 def _planted(plant: _Plant, *path: str) -> Callable[[Scene], Submission]:
     def forge(scene: Scene) -> Submission:
         submission = scene.submit(scene.victim.forgery())
-        plant(submission.path.joinpath(*path), submission.path / ELSEWHERE)
+        plant(submission.path.joinpath(*path), elsewhere_of(submission.path))
         return submission
 
     return forge

@@ -3,8 +3,8 @@
 Gain: a backdoor beside the verdict `L0, L1`. The trainer closes a run without publishing a model and adds files later; or anybody else
 takes an older checkpoint, which the trainer signed, and the records under it: an unfinished run, in whose folder they put a model.
 
-Why it fails: files in model/ that a close record doesn't name are refused (step 10); where the view has no close record, nothing covers them, and
-the verdict is less than was asked for (exit status 3).
+Why it fails: files in model/ that no record in the view names are not covered, and the verdict is less than was asked for (step 10, exit status 3)
+until the auditor names each of them.
 """
 
 from dataclasses import replace
@@ -50,7 +50,7 @@ def _plant(scene: Scene, run: Forgery) -> None:
 
 
 ATTEMPTS = (
-    Attempt("beside a close record", Step.MODEL, "nothing covers them", beside_a_close_record),
+    Attempt("beside a close record", Step.MODEL, "no record in this view names", beside_a_close_record),
     Attempt("beside an unfinished run", Step.MODEL, "no record in this view names", beside_an_unfinished_run),
     Attempt("beside a prefix", Step.MODEL, "no record in this view names", beside_a_prefix),
 )

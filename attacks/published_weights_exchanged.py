@@ -4,7 +4,7 @@ Gain: a backdoor under a verdict that was earned by another model. Users load th
 manifest doesn't name, or a buffer, is loaded just as well.
 
 Why it fails: the close record holds the files' hashes; the integers open the last commitment; the floats are their rounding; tensors, names,
-types and shapes are the manifest's and no others; the folder holds these files and no others (step 10). A header that names another
+types and shapes are the manifest's and no others; another file in the folder makes the verdict less than was asked for (step 10). A header that names another
 digest of a buffer is another header (step 7). What is *in* an unproved buffer no proof covers: the report lists them.
 """
 
@@ -109,10 +109,10 @@ ATTEMPTS = (
     Attempt(
         "a buffer in a file of its own", Step.MODEL, "the close record names other files", _changed(buffer_in_a_file)
     ),
-    Attempt("a file that no record names", Step.MODEL, "the folder model/ holds other files", _changed(file_beside)),
+    Attempt("a file that no record names", Step.MODEL, "no record in this view names", _changed(file_beside)),
     Attempt("a buffer's digest", Step.PROOFS, "proof 0-0: the proof does not verify", _changed(buffer_digest)),
     Attempt("another type", Step.MODEL, "has another type or shape", _changed(other_type)),
-    Attempt("a file missing", Step.MODEL, "the folder model/ holds other files", _changed(file_missing)),
+    Attempt("a file missing", Step.MODEL, "can't be read", _changed(file_missing)),
 )
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from attacks.attempt import Scene, Submission
 from attacks.hollow import HollowSystem
-from attacks.links_and_pipes import ELSEWHERE
+from attacks.links_and_pipes import elsewhere_of
 from attacks.victim import CIRCUIT
 from attacks.weight_decay_claimed import HALF
 from zk_autograd.core.records import Header, Log, Prover, Segment
@@ -35,6 +35,7 @@ from zk_autograd.verify import chain, proofs, verifier
 from zk_autograd.verify.evidence import Missing, ProofChecker
 from zk_autograd.verify.report import Finding, Status
 from zk_autograd.verify.systems import EzklSystem, NativeCircuit, NativeSystem, installed_ezkl
+from zk_autograd.verify.uncovered import Uncovered
 
 TakenOut = Callable[[pytest.MonkeyPatch, Scene, Submission], Submission]
 Place = tuple[int, int]
@@ -76,6 +77,8 @@ order = _patching((chain, "_check_segments", _last_step))
 """Segments are numbered, their steps follow on, each begins where the one before ended."""
 states = _patching((chain, "_compare", _nothing))
 """Each segment begins where the one before ended."""
+salts = _patching((chain, "_check_salts", _nothing))
+"""No salt of the first state stands there twice."""
 zeros = _patching((chain, "_check_zero", _nothing))
 end = _patching((chain, "_check_close", _nothing))
 one_proof = _patching((proofs, "_check", _nothing))
@@ -86,6 +89,8 @@ rates_read = _patching((Header, "declared", None))
 """A record has rates only where the header declares no schedule: here they are read in any case, and count."""
 model = _patching((verifier, "check_model", lambda *_: (_PASSED, None)))
 artefacts = _patching((verifier, "check_artefacts", lambda *_: ()))
+uncovered = _patching((verifier, "check_uncovered", lambda *_: Uncovered((), False, 0)))
+"""Names that no record names are looked for."""
 links = _patching((os, "O_NOFOLLOW", 0))
 
 
@@ -267,7 +272,7 @@ def regular(name: str) -> TakenOut:
     def take_out(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
         patch.setattr(stat, "S_ISREG", lambda mode: True)
         patch.setattr(os, "O_NONBLOCK", 0)
-        path, data = submission.path / name, (submission.path / ELSEWHERE).read_bytes()
+        path, data = submission.path / name, elsewhere_of(submission.path).read_bytes()
         threading.Thread(target=path.write_bytes, args=(data,), daemon=True).start()
         return submission
 

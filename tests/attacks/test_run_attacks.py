@@ -20,6 +20,7 @@ from attacks import (
     merkle_forgeries,
     nan_gradient,
     other_circuit,
+    planted_beside,
     proof_replayed,
 )
 from attacks.__main__ import ON_CIRCUITS, ON_RUNS, backends_of
@@ -40,7 +41,7 @@ from zk_autograd.run import reader
 from zk_autograd.run.layout import LOG, RECORDS
 from zk_autograd.run.reader import MAX_LOG, RunReader
 from zk_autograd.verify import proofs
-from zk_autograd.verify.report import Status, Step
+from zk_autograd.verify.report import Report, Status, Step
 from zk_autograd.verify.sampling import draw
 from zk_autograd.verify.verifier import Verifier
 
@@ -57,7 +58,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     "gradient_swapped": {"between blocks": taken_out.spoken, "between segments": taken_out.spoken},
     "proof_replayed": {
         "at another step": both(taken_out.states, statements({(1, 0): (0, 0), (1, 1): (0, 1)})),
-        "in another block": statements({(0, 1): (0, 0), (1, 1): (1, 0)}),
+        "in another block": both(taken_out.salts, statements({(0, 1): (0, 0), (1, 1): (1, 0)})),
         "in another run": taken_out.context,
         "under another key": taken_out.signatures,
     },
@@ -89,7 +90,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     "log_cut": {
         "under the newest checkpoint": taken_out.log,
         "under an old checkpoint": taken_out.log,
-        "prefix with the end of the whole": taken_out.end,
+        "prefix with the end of the whole": both(taken_out.end, taken_out.uncovered),
         "last step edited": taken_out.end,
         "number of segments edited": taken_out.end,
         "final state edited": taken_out.end,
@@ -103,16 +104,17 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "an extra tensor": taken_out.model,
         "a tensor twice": taken_out.model,
         "a buffer in a file of its own": taken_out.model,
-        "a file that no record names": taken_out.model,
+        "a file that no record names": taken_out.uncovered,
         "a buffer's digest": taken_out.context,
         "another type": taken_out.model,
         "a file missing": taken_out.model,
     },
     "model_planted": {
-        "beside a close record": taken_out.model,
-        "beside an unfinished run": taken_out.model,
-        "beside a prefix": taken_out.model,
+        "beside a close record": taken_out.uncovered,
+        "beside an unfinished run": taken_out.uncovered,
+        "beside a prefix": taken_out.uncovered,
     },
+    "planted_beside": {attempt.name: taken_out.uncovered for attempt in planted_beside.ATTEMPTS},
     "artefact_exchanged": {
         "another seed": taken_out.artefacts,
         "another machine": taken_out.artefacts,
@@ -122,8 +124,8 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "the hash of other data": taken_out.artefacts,
         "the hash of another configuration": taken_out.artefacts,
         "a log left out": taken_out.artefacts,
-        "files planted": taken_out.artefacts,
-        "a configuration planted": taken_out.artefacts,
+        "files planted": taken_out.uncovered,
+        "a configuration planted": taken_out.uncovered,
         "a link": taken_out.links,
     },
     "proof_bytes": {
@@ -160,7 +162,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     },
     "other_circuit": {
         "the circuit brought along": taken_out.own_circuit,
-        "its verifying key brought along": taken_out.own_key,
+        "its verifying key brought along": both(taken_out.own_key, taken_out.uncovered),
         "another rule's": taken_out.adamw,
         "another rule's digest": taken_out.own_digest,
     },
@@ -187,8 +189,8 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     },
     "foreign_srs": {"moments and weights exchanged": taken_out.srs},
     "code_in_the_run": {
-        "the package, in the run": taken_out.own_place,
-        "a module, in the run": taken_out.own_place,
+        "the package, in the run": both(taken_out.own_place, taken_out.uncovered),
+        "a module, in the run": both(taken_out.own_place, taken_out.uncovered),
         "the package, beside the run": taken_out.own_place,
     },
 }
@@ -233,6 +235,25 @@ def test_an_attack_is_refused_by_the_step_that_is_meant_to(scene: Scene, name: s
     report = attempt.forge(scene).judged(scene.systems)
     assert refusing_step(report) is attempt.step, refusal(report)
     assert attempt.words in refusal(report)
+    agree(report)
+
+
+def agree(report: Report) -> None:
+    """Exit status, verdict line and JSON say the same, and none that the run passed."""
+    text, value = report.text(), report.to_json()
+    assert report.exit_status in (1, 3)
+    assert (value["exit_status"], value["verdict"]) == (report.exit_status, report.verdict)
+    assert text.rpartition("\n")[2] == f"verdict: {report.verdict}"
+    verdict = value["steps"][-1]
+    assert (verdict["name"], verdict["status"]) == ("Verdict", "failed" if report.exit_status == 1 else "not shown")
+    assert (value["failure"] is not None) == (report.exit_status == 1) == (report.verdict == "FAILED")
+    assert bool(value["missing"]) == (report.exit_status == 3)
+    assert "passed" not in " ".join((*verdict["findings"], *value["missing"]))
+    if report.exit_status == 1:
+        assert value["levels"] == []
+        assert [step["status"] for step in value["steps"]].count("failed") == 2
+        failed = value["failure"]["step"]
+        assert all(step["status"] == "not reached" for step in value["steps"][failed:-1])
 
 
 @cases([case for case in CASES if (case[1], case[2].name) not in ELSEWHERE])
@@ -324,6 +345,15 @@ def test_a_key_brought_along_is_refused_by_two_steps(ezkl_scene: Scene, monkeypa
     with monkeypatch.context() as patch:
         report = taken_out.zeros(patch, ezkl_scene, submission).judged(ezkl_scene.systems)
     assert refusing_step(report) is Step.PROOFS
+
+
+@on_each_backend
+def test_a_proof_in_another_block_is_refused_by_two_steps(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    submission = proof_replayed.another_block(scene)
+    with monkeypatch.context() as patch:
+        report = taken_out.salts(patch, scene, submission).judged(scene.systems)
+    assert refusing_step(report) is Step.PROOFS
+    assert "proof 0-1: the proof does not verify" in refusal(report)
 
 
 @pytest.mark.parametrize("name", NAMES)

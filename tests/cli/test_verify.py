@@ -1,5 +1,6 @@
 """`zk-verify` as a process and as a function: flags, output, exit status."""
 
+import gzip
 import json
 import os
 import shutil
@@ -88,12 +89,37 @@ def test_a_malformed_bundle_fails_in_step_1(run: Path, tmp_path: Path, capsys: p
     bundle = tmp_path / "run.tar"
     assert zk_run.main(["bundle", str(run), "--out", str(bundle)]) == 0
     whole = bundle.read_bytes()
-    for data in (b"", whole[:-1], whole + bytes(512)):
+    for data in (whole[:-1], whole + bytes(512), whole[:600]):
         bundle.write_bytes(data)
         capsys.readouterr()
         assert main([str(bundle), "--key", VKEY, "--require", "L0", "--json"]) == 1
         report = json.loads(capsys.readouterr().out)
         assert (report["verdict"], report["failure"]["step"]) == ("FAILED", 1)
+
+
+def test_what_no_record_names_exits_3_until_it_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("model.safetensors", "model/extra.bin", "model/.DS_Store", "README.md"):
+        (run / name).write_bytes(b"x")
+    flags = [str(run), "--key", VKEY, "--require", "L0"]
+    assert main(flags) == 3
+    shown = capsys.readouterr().out
+    assert "no record in this view names 'model.safetensors', 'model/extra.bin': nothing covers" in shown
+    assert "verdict: L0\n" in shown
+    named = [*flags, "--accept-uncovered", "model/extra.bin"]
+    assert main(named) == 3
+    named += ["--accept-uncovered", "model.safetensors"]
+    capsys.readouterr()
+    assert main(named) == 0
+    assert "\nverdict: L0 (uncovered files accepted: 2)\n" in capsys.readouterr().out
+    assert main([*named, "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert (value["verdict"], value["exit_status"], value["uncovered_more"]) == ("L0", 0, False)
+    assert [(f["name"], f["harmless"], f["accepted"]) for f in value["uncovered"]] == [
+        ("README.md", True, False),
+        ("model.safetensors", False, True),
+        ("model/.DS_Store", True, False),
+        ("model/extra.bin", False, True),
+    ]
 
 
 def test_key_in_a_file(run: Path, tmp_path: Path) -> None:
@@ -131,6 +157,7 @@ def test_sample_flags_reach_the_policy(tmp_path: Path, capsys: pytest.CaptureFix
         (["--beacon", "x"], "--sample K"),
         (["--accept-sample"], "--sample K"),
         (["--from", "elsewhere"], "no ROOT@SIZE"),
+        (["--accept-uncovered", "model/"], "no path in a run"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
@@ -158,6 +185,36 @@ def test_no_such_run_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main([str(tmp_path / "pipe")]) == 2
 
 
+def test_what_is_no_run_is_not_judged(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert zk_run.main(["bundle", str(run), "--out", str(tmp_path / "run.tar")]) == 0
+    (tmp_path / "run.tar.gz").write_bytes(gzip.compress((tmp_path / "run.tar").read_bytes()))
+    (tmp_path / "table.csv").write_bytes(b"a,b\n" + b"1,2\n" * 999)
+    (tmp_path / "project" / "log").mkdir(parents=True)
+    (tmp_path / "project" / "log" / "notes.txt").write_bytes(b"x")
+    for target, words in {
+        "run.tar.gz": "it is gzip-compressed: unpack it with gunzip",
+        "table.csv": "it is no tar archive",
+        "project": "it has no log/",
+        ".": "it has no log/",
+    }.items():
+        capsys.readouterr()
+        assert main([str(tmp_path / target), "--key", VKEY]) == 2
+        shown = capsys.readouterr()
+        assert (shown.out, words in shown.err) == ("", True)
+        assert shown.err.count("\n") == 1
+        assert main([str(tmp_path / target), "--key", VKEY, "--json"]) == 2
+        error = json.loads(capsys.readouterr().out)["error"]
+        assert (error["kind"], error["exit_status"], words in error["message"]) == ("UsageError", 2, True)
+
+
+def test_a_run_without_a_part_of_its_log_is_judged(run: Path, tmp_path: Path) -> None:
+    (run / "log" / "records.jsonl").rename(tmp_path / "records")
+    assert main([str(run), "--key", VKEY]) == 1
+    (run / "log").rename(tmp_path / "elsewhere")
+    (run / "log").symlink_to(tmp_path / "elsewhere")
+    assert main([str(run), "--key", VKEY]) == 1
+
+
 def test_root_without_a_run_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([f"{'00' * 32}@5"]) == 2
     assert "--from RUN" in capsys.readouterr().err
@@ -180,7 +237,7 @@ def test_interrupt_exits_130(run: Path, monkeypatch: pytest.MonkeyPatch, capsys:
 
     monkeypatch.setattr(Verifier, "verify", interrupted)
     assert main([str(run), "--key", VKEY]) == 130
-    assert capsys.readouterr().err == "interrupted\n"
+    assert capsys.readouterr().err == "error: interrupted\n"
 
 
 # ---- as a process
@@ -238,5 +295,5 @@ def test_reader_that_goes_away_is_no_traceback(run: Path) -> None:
     assert process.stderr is not None
     errors = process.stderr.read()
     process.stderr.close()
-    assert process.wait(60) == 1
+    assert process.wait(60) == 4
     assert errors == b""

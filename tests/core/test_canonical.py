@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zk_autograd.core import canonical
 from zk_autograd.core.canonical import MAX_DEPTH, MAX_INTEGER, Json, decode, encode
 from zk_autograd.core.errors import VerificationError
 
@@ -224,6 +225,29 @@ def test_memory_is_bounded_by_the_size(item: bytes) -> None:
     try:
         decode(data, max_bytes=LIMIT)
         assert tracemalloc.get_traced_memory()[1] < 100 * len(data)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("item", [b"[]", b"0", b'""', b'{"":0}', b'"[,:]"'])
+def test_marks_are_counted_before_anything_is_parsed(item: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = sum(item.count(mark) for mark in (b"[", b"]", b"{", b"}", b",", b":"))
+    most = (1000 - 1) // (marks + 1)
+    fits, more = (b"[" + b",".join([item] * n) + b"]" for n in (most, most + 1))
+    monkeypatch.setattr(canonical, "MAX_MARKS", 1000)
+    decode(fits, max_bytes=LIMIT)
+    monkeypatch.setattr(canonical, "_DECODER", None)
+    with pytest.raises(VerificationError, match="too many brackets, commas and colons"):
+        decode(more, max_bytes=LIMIT)
+
+
+def test_a_record_of_brackets_is_refused_at_once() -> None:
+    data = b'{"a":[' + b",".join([b"[]"] * 5_000_000) + b"]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(VerificationError, match="too many brackets"):
+            decode(data, max_bytes=1 << 26)
+        assert tracemalloc.get_traced_memory()[1] < len(data) // 10
     finally:
         tracemalloc.stop()
 

@@ -3,6 +3,7 @@
 import base64
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -322,6 +323,41 @@ def test_any_bytes_are_parsed_or_refused(data: bytes) -> None:
         return
     lines = "".join(line(entry.name, entry.key_id + entry.signature) for entry in parsed.lines)
     assert f"{parsed.text}\n{lines}".encode() == data
+
+
+SIZES = st.sampled_from(
+    ["01", "-1", "+1", " 1", "1e3", "0x1", str(2**63), str(2**64), "\u0661", "", "1" * 400, "1", "0"]
+)
+BASE64 = st.binary(max_size=80).map(lambda b: base64.b64encode(b).decode()) | st.sampled_from(
+    ["", "=", "====", "A", "AAA=", "\u00e9", "AA AA", "-_-_"]
+)
+NAMES = st.sampled_from(["trainer", "", "a+b", "a b", "\u2014", "\x7f", "x" * 300]) | st.text(max_size=20)
+
+
+@given(
+    origin=NAMES,
+    size=SIZES,
+    root=BASE64,
+    dash=st.sampled_from(["\u2014 ", "-- ", ""]),
+    name=NAMES,
+    signature=BASE64,
+    end=st.sampled_from(["", "\n", "\n\n"]),
+)
+def test_a_malformed_checkpoint_raises_nothing_else(
+    origin: str, size: str, root: str, dash: str, name: str, signature: str, end: str
+) -> None:
+    """Nothing of the parsers of numbers, base64 and keys underneath comes through."""
+    text = f"{origin}\n{size}\n{root}\n"
+    data = f"{text}\n{dash}{name} {signature}{end}".encode(errors="surrogatepass")
+    for read in (
+        lambda: note.parse_checkpoint(text),
+        lambda: note.open_note(data, [ALICE.public_key]),
+        lambda: note.parse_checkpoint(note.parse_unverified(data).text),
+        lambda: PublicKey.parse(f"{name}+{signature}"),
+        lambda: PublicKey.parse(f"{name}+00000000+{signature}"),
+    ):
+        with suppress(VerificationError):
+            read()
 
 
 def test_import_does_not_load_cryptography() -> None:

@@ -10,6 +10,7 @@ import pytest
 from zk_autograd.core import records
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.record_forms import parse, parse_log, to_bytes
 from zk_autograd.core.records import (
     Block,
@@ -36,6 +37,48 @@ HYPER = {
     "weight_decay": "0.01",
     "momentum": "0.9",
 }
+
+
+def key_text(name: str, raw: bytes) -> str:
+    return Ed25519Signer(name, raw).public_key.encode()
+
+
+def test_a_header_of_very_many_tensors_is_read() -> None:
+    """10^5 parameters, 10^5 unproved tensors and 10^5 blocks, with long names: the bounds on a record's bytes and marks are above it."""
+    many = 10**5
+    parameters = tuple(
+        Parameter(f"model.layers.{i}.attention.projection.weight", (4, 8), 32 * i, 32, 0) for i in range(many)
+    )
+    unproved = tuple(
+        Unproved(f"model.layers.{i}.norm.mean", "buffer", (4, 8), "float32", bytes(32)) for i in range(many)
+    )
+    whole = header(
+        parameters=parameters,
+        unproved=unproved,
+        blocks=tuple(Block(0, 32 * i, 32) for i in range(many)),
+        size=32 * many,
+        groups=header().groups[:1],
+        prover=replace(header().prover, block=32),
+    )
+    assert parse(to_bytes(whole), None) == whole
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        (key_text("a", bytes(32)), key_text("a", bytes(32))),
+        (key_text("a", bytes(32)), key_text("b", bytes(32))),
+        (key_text("a", bytes(32)), "another+01020304+BAAA", "another+01020304+BAAA"),
+    ],
+)
+def test_one_key_is_named_once(keys: tuple[str, ...]) -> None:
+    with pytest.raises(VerificationError, match="names one key twice"):
+        parse(to_bytes(header(keys=keys)), None)
+
+
+def test_keys_that_are_distinct_may_be_of_algorithms_that_are_not_known() -> None:
+    keys = (key_text("a", bytes(32)), key_text("a", bytes(31) + b"x"), "another+01020304+BAAA")
+    assert parse(to_bytes(header(keys=keys)), None) == header(keys=keys)
 
 
 def header(rule: Rule = Rule.ADAM, **changes: Any) -> Header:

@@ -1,6 +1,9 @@
 """A stranger's bundle: one form is taken, whatever else an archive can hold is refused by step 1, and no length that lies costs anything."""
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import tarfile
 from pathlib import Path
@@ -11,10 +14,11 @@ from hypothesis import strategies as st
 
 from tests.run.bundles import SMALL, contents, judged, opened, packed
 from tests.verify.run_builder import Run, honest
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.run import bundle
 from zk_autograd.run.bundle import BLOCK, END, BundleReader, header, padding
 from zk_autograd.run.files import Files
+from zk_autograd.run.opening import open_run
 from zk_autograd.run.packing import pack
 from zk_autograd.verify.report import Step
 
@@ -58,11 +62,50 @@ def altered(place: slice, value: bytes, name: str = "log/checkpoint") -> bytes:
     return data[:start] + signed(bytes(block)) + data[start + BLOCK :]
 
 
+NO_BUNDLE: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "it is empty"),
+    "short": (packed(SMALL)[:511], "it is too short"),
+    "text": (b"root:x:0:0\n" * 200, "it is no tar archive"),
+    "table": (b"a,b\n" + b"1,2\n" * 200, "it is no tar archive"),
+    "zip": (b"PK\3\4" + bytes(2000), "it is a zip archive: unpack it with unzip"),
+    "gzip": (gzip.compress(packed(SMALL)), "it is gzip-compressed: unpack it with gunzip"),
+    "bzip2": (bz2.compress(packed(SMALL)), "it is bzip2-compressed"),
+    "xz": (lzma.compress(packed(SMALL)), "it is xz-compressed"),
+    "private": (made(tarfile.TarInfo("private/header"), b"secret"), "begins with a file that no bundle has"),
+    "traversal": (
+        made(tarfile.TarInfo("proofs/../private/header"), b"secret"),
+        "begins with a file that no bundle has",
+    ),
+    "absolute": (made(tarfile.TarInfo("/etc/passwd"), b"x"), "begins with a file that no bundle has"),
+    "file of no run": (made(tarfile.TarInfo("notes.txt"), b"x"), "begins with a file that no bundle has"),
+    "dot": (made(tarfile.TarInfo("./log/checkpoint"), b"x"), "begins with a file that no bundle has"),
+    "hidden": (made(tarfile.TarInfo("model/.hidden"), b"x"), "begins with a file that no bundle has"),
+    "leading zero": (made(tarfile.TarInfo("proofs/00-1"), b"x"), "begins with a file that no bundle has"),
+    "name of bytes": (made(tarfile.TarInfo("a\x1b[2Jb"), b"x"), "begins with a file that no bundle has"),
+    "pax path": (
+        made(tarfile.TarInfo("m" * 200), b"x", form=tarfile.PAX_FORMAT),
+        "begins with a file that no bundle has",
+    ),
+}
+"""Files that don't begin as a bundle does: nothing is judged."""
+
+
+@pytest.mark.parametrize("kind", NO_BUNDLE)
+def test_what_does_not_begin_as_a_bundle_is_none_and_is_not_judged(tmp_path: Path, kind: str) -> None:
+    data, words = NO_BUNDLE[kind]
+    (tmp_path / "b.tar").write_bytes(data)
+    with pytest.raises(UsageError, match="is neither a run nor a bundle") as caught:
+        open_run(tmp_path / "b.tar")
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def second(archive: bytes) -> bytes:
+    """The archive's files after one that a bundle may begin with."""
+    return packed({"config.toml": b"x"})[: -len(END)] + archive
+
+
 HOSTILE: dict[str, bytes] = {
-    "empty": b"",
-    "text": b"root:x:0:0\n" * 200,
-    "zip": b"PK\3\4" + bytes(2000),
-    "gzip": b"\x1f\x8b" + bytes(2000),
     "zeros that don't end": packed({}) + bytes(8192),
     "one block of zeros": packed(SMALL)[:-BLOCK],
     "no end": packed(SMALL)[: -2 * BLOCK],
@@ -74,27 +117,27 @@ HOSTILE: dict[str, bytes] = {
     "duplicate": packed({"log/checkpoint": b"a"})[: -len(END)] + packed({"log/checkpoint": b"b"}),
     "out of order": packed(dict(reversed(SMALL.items()))),
     "something in the padding": packed(SMALL)[: 2 * BLOCK - 1] + b"x" + packed(SMALL)[2 * BLOCK :],
-    "private": made(tarfile.TarInfo("private/header"), b"secret"),
-    "traversal": made(tarfile.TarInfo("proofs/../private/header"), b"secret"),
-    "absolute": made(tarfile.TarInfo("/etc/passwd"), b"x"),
-    "file of no run": made(tarfile.TarInfo("notes.txt"), b"x"),
-    "folder of no run": made(tarfile.TarInfo("logs/checkpoint"), b"x"),
-    "hidden": made(tarfile.TarInfo("model/.hidden"), b"x"),
-    "dot": made(tarfile.TarInfo("./log/checkpoint"), b"x"),
-    "leading zero": made(tarfile.TarInfo("proofs/00-1"), b"x"),
+    "private": second(made(tarfile.TarInfo("private/header"), b"secret")),
+    "traversal": second(made(tarfile.TarInfo("proofs/../private/header"), b"secret")),
+    "absolute": second(made(tarfile.TarInfo("/etc/passwd"), b"x")),
+    "file of no run": second(made(tarfile.TarInfo("notes.txt"), b"x")),
+    "folder of no run": second(made(tarfile.TarInfo("logs/checkpoint"), b"x")),
+    "hidden": second(made(tarfile.TarInfo("model/.hidden"), b"x")),
+    "dot": second(made(tarfile.TarInfo("./log/checkpoint"), b"x")),
+    "leading zero": second(made(tarfile.TarInfo("proofs/00-1"), b"x")),
     "name of bytes": altered(slice(0, 14), b"log/checkpoin\xff"),
     "symbolic link": made(special("log/checkpoint", tarfile.SYMTYPE, "/etc/passwd"), b""),
     "hard link": made(special("proofs/0-1", tarfile.LNKTYPE, "proofs/0-0"), b""),
     "device": made(special("log/checkpoint", tarfile.CHRTYPE), b""),
     "pipe": made(special("log/checkpoint", tarfile.FIFOTYPE), b""),
-    "folder": made(special("log", tarfile.DIRTYPE), b""),
+    "folder": second(made(special("log", tarfile.DIRTYPE), b"")),
     "old regular file": altered(slice(156, 157), b"\0"),
     "contiguous file": altered(slice(156, 157), b"7"),
     "sparse": altered(slice(156, 157), b"S"),
     "GNU long name": altered(slice(156, 157), b"L"),
     "pax header": altered(slice(156, 157), b"x"),
     "pax global header": altered(slice(156, 157), b"g"),
-    "pax path": made(tarfile.TarInfo("m" * 200), b"x", form=tarfile.PAX_FORMAT),
+    "pax path": second(made(tarfile.TarInfo("m" * 200), b"x", form=tarfile.PAX_FORMAT)),
     "GNU magic": altered(slice(257, 265), b"ustar  \0"),
     "no magic": altered(slice(257, 265), bytes(8)),
     "mode": altered(slice(100, 108), b"0000777\0"),
@@ -184,13 +227,13 @@ def test_what_is_taken_is_in_the_one_form(
     fd = os.memfd_create("bundle")
     try:
         os.write(fd, data)
-        with BundleReader(Path(f"/proc/self/fd/{fd}")) as reader:
-            try:
+        try:
+            with BundleReader(Path(f"/proc/self/fd/{fd}")) as reader:
                 found = contents(reader)
-            except VerificationError:
-                assert bytes(data) != packed(files)
-            else:
-                assert packed(found) == bytes(data)
+        except (VerificationError, UsageError):
+            assert bytes(data) != packed(files)
+        else:
+            assert packed(found) == bytes(data)
     finally:
         os.close(fd)
 
@@ -202,4 +245,7 @@ def test_one_byte_of_a_bundle_is_not_overlooked(tmp_path: Path, run: Run) -> Non
     for place in range(0, len(data), 211):
         changed = bytearray(data)
         changed[place] ^= 1
-        assert judged(tmp_path / "changed.tar", bytes(changed)).failure is not None, place
+        try:
+            assert judged(tmp_path / "changed.tar", bytes(changed)).failure is not None, place
+        except UsageError:
+            assert place < BLOCK

@@ -53,7 +53,7 @@ def test_a_linked_private_folder_is_not_locked(run: Path, tmp_path: Path) -> Non
 
 
 PUBLIC = [
-    *ARTEFACTS,
+    "config.toml",
     "log/checkpoint",
     "log/records.jsonl",
     "model/weights",
@@ -69,7 +69,12 @@ def test_it_holds_the_public_files_and_says_what_it_holds(run: Path, tmp_path: P
         for name in PUBLIC:
             with reader.opened(name, 2**20) as file:
                 assert file.read() == (run / name).read_bytes()
-    assert (done.files, done.size, done.finished, done.left_out) == (len(PUBLIC), out.stat().st_size, True, ())
+    assert (done.files, done.size, done.finished, done.left_out) == (
+        len(PUBLIC),
+        out.stat().st_size,
+        True,
+        ("hashes.json",),
+    )
     assert done.digest == sha256(out.read_bytes()).digest()
     assert done.records == 5
 
@@ -90,7 +95,9 @@ def test_the_bytes_depend_on_the_contents_alone(run: Path, tmp_path: Path) -> No
 def test_what_no_record_names_is_left_out(run: Path, tmp_path: Path) -> None:
     for name in ("proofs/7-0", "proofs/.0-0.tmp", "model/backdoor", "notes.txt", "log/old"):
         (run / name).write_bytes(b"other")
-    assert packed(run, tmp_path / "b.tar").left_out == ("model/backdoor",)
+    (run / "Model").mkdir()
+    left = ("Model", "hashes.json", "log/old", "model/backdoor", "notes.txt", "proofs/.0-0.tmp", "proofs/7-0")
+    assert packed(run, tmp_path / "b.tar").left_out == left
     with BundleReader(tmp_path / "b.tar") as reader:
         assert reader.names() == PUBLIC
 

@@ -72,9 +72,9 @@ def story(run: Path) -> tuple[list[object], list[bytes], dict[str, bytes]]:
     layout = Layout(run)
     with RunReader(run) as reader:
         log = parse_log(reader.leaves())
-        weights = {name: reader.model_file(name) for name in reader.model_names() if name.startswith("weights")}
-    close = log.close
-    assert close is not None
+        close = log.close
+        assert close is not None
+        weights = {name: reader.model_file(name) for name, _ in close.model if name.startswith("weights")}
     unnamed = replace(log.header, run=bytes(16))
     named = tuple((name, digest if name.startswith("weights") else b"") for name, digest in close.model)
     artefacts = tuple((name, b"") for name, _ in close.artefacts)

@@ -88,20 +88,28 @@ def test_10_a_flipped_bit_anywhere_fails(file: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["environment.json", "config.toml", "train_log.jsonl", "hashes.json"])
-def test_10_a_missing_file_and_one_more_fail(file: str, tmp_path: Path) -> None:
+def test_10_a_missing_file_fails_and_one_more_is_not_covered(file: str, tmp_path: Path) -> None:
     run = honest()
     contents = contents_of(run)
     less = {n: d for n, d in contents.items() if n != file}
     name(run, contents)
-    refused(judged(run, less, tmp_path / "less"), 10, "not those that the close record names", CLOSE)
-    name(run, less)
-    refused(judged(run, contents, tmp_path / "more"), 10, "not those that the close record names", CLOSE)
+    refused(judged(run, less, tmp_path / "less"), 10, f"{file} can't be read: No such file", CLOSE)
+    if file != "config.toml":  # without one of the others the record itself is refused
+        return
+    contents = contents_of(run, None)
+    name(run, contents)
+    report = judged(run, {**contents, file: CONFIG}, tmp_path / "more")
+    assert (report.exit_status, report.findings[Step.MODEL].status) == (3, Status.NOT_SHOWN)
+    assert "no record in this view names 'config.toml'" in said(report)
+    assert "config.toml, environment.json" not in said(report)
 
 
-def test_10_files_beside_a_close_record_that_names_none_fail(tmp_path: Path) -> None:
+def test_10_files_beside_a_close_record_that_names_none_are_not_covered(tmp_path: Path) -> None:
     run = honest()
     report = judged(run, contents_of(run), tmp_path / "run")
-    refused(report, 10, "not those that the close record names", CLOSE)
+    assert (report.failure, report.exit_status) == (None, 3)
+    assert report.uncovered is not None
+    assert [file.name for file in report.uncovered] == sorted(contents_of(run))
 
 
 def test_10_nothing_covers_the_files_of_an_unfinished_run(tmp_path: Path) -> None:

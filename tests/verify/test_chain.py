@@ -1,14 +1,28 @@
 """Step 6: segments, genesis and close fit together."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
-from tests.verify.run_builder import LOG_POLICY, POLICY, Run, commitment, honest, judge, refused
+from tests.verify.run_builder import (
+    LOG_POLICY,
+    POLICY,
+    Run,
+    StandInChecker,
+    StandInSystem,
+    commitment,
+    honest,
+    judge,
+    refused,
+)
+from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.records import Genesis, StateCommitments
+from zk_autograd.core.records import Block, Genesis, Prover, StateCommitments
 from zk_autograd.verify import chain
+from zk_autograd.verify.evidence import Missing, ProofChecker
 from zk_autograd.verify.report import Report, Status, Step
 
 
@@ -117,8 +131,54 @@ def test_step6_rule_without_zero_states(tmp_path: Path) -> None:
 
 
 def test_step6_work_on_the_first_state_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain, "MAX_COMMITTED", 7)
+    monkeypatch.setitem(chain.MAX_COMMITTED, "ezkl", 7)
     refused(judge(honest(), tmp_path), 6, "too large for their number", record=0)
+
+
+class _Untouched(StandInChecker):
+    """Nothing is to be recomputed."""
+
+    def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
+        raise AssertionError("work before it was bounded")
+
+
+class _UntouchedSystem(StandInSystem):
+    def checker(self, prover: Prover) -> ProofChecker | Missing:
+        return _Untouched(("W", "M", "V"))
+
+
+@pytest.mark.parametrize(("one", "other"), [(("M", 0), ("M", 1)), (("M", 1), ("V", 1)), (("V", 0), ("M", 1))])
+def test_step6_one_salt_twice_is_refused_before_anything_is_recomputed(
+    tmp_path: Path, one: tuple[str, int], other: tuple[str, int]
+) -> None:
+    run = honest()
+    assert run.genesis is not None
+    salts = with_block(run.genesis.zero_salts, *other, run.genesis.zero_salts[one[0]][one[1]])
+    run.genesis = replace(run.genesis, zero_salts=salts)
+    report = judge(run, tmp_path, system=_UntouchedSystem())
+    refused(report, 6, "a trainer draws each one anew", record=1)
+    places = sorted((one, other))
+    assert report.failure is not None
+    assert all(f"{name} of block {block}" in report.failure.message for name, block in places)
+
+
+@pytest.mark.parametrize("sizes", [(1, 4, 1), (3, 3), (2, 4), (4, 1, 1)])
+def test_step6_a_block_that_is_not_full_is_the_last_of_its_group(tmp_path: Path, sizes: tuple[int, ...]) -> None:
+    run = honest()
+    assert run.genesis is not None
+    starts = accumulate((0, *sizes[:-1]))
+    run.edit_header(blocks=tuple(Block(0, start, size) for start, size in zip(starts, sizes, strict=True)))
+    salts = iter(range(100))
+
+    def state(name: str) -> tuple[bytes, ...]:
+        return tuple(commitment() for _ in sizes)
+
+    run.genesis = Genesis(
+        {name: state(name) for name in "WMV"},
+        {name: tuple(bytes([next(salts)]) * 256 for _ in sizes) for name in "MV"},
+    )
+    run.segments, run.close, run.model, run.proofs = [], None, {}, {}
+    refused(judge(run, tmp_path, system=_UntouchedSystem()), 6, "is not full, and not the last of its group", record=0)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,11 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import UnreadableError, VerificationError
+from zk_autograd.core.text import quoted
 from zk_autograd.verify.evidence import Security
 from zk_autograd.verify.policy import Level
 from zk_autograd.verify.report import (
@@ -16,8 +19,8 @@ from zk_autograd.verify.report import (
     Status,
     Step,
     Summary,
+    UncoveredFile,
     printable,
-    quoted,
 )
 
 L0, L1, SAMPLED = Level.L0, Level.L1, Level.L1_SAMPLED
@@ -51,8 +54,20 @@ def test_steps_are_numbered_from_1_to_11() -> None:
         ({"pinned": False, "levels": frozenset[Level]()}, "UNPINNED", 3),
         ({"failure": VerificationError("false"), "levels": frozenset[Level]()}, "FAILED", 1),
         ({"failure": VerificationError("false"), "pinned": False, "levels": frozenset[Level]()}, "FAILED", 1),
+        ({"unreadable": UnreadableError("no"), "levels": frozenset[Level]()}, "NOT JUDGED", 4),
+        ({"unreadable": UnreadableError("no"), "pinned": False, "levels": frozenset[Level]()}, "NOT JUDGED", 4),
     ],
-    ids=["shown", "less", "sampled", "unpinned", "unpinned, nothing missing", "failed", "failed and unpinned"],
+    ids=[
+        "shown",
+        "less",
+        "sampled",
+        "unpinned",
+        "unpinned, nothing missing",
+        "failed",
+        "failed and unpinned",
+        "unreadable",
+        "unreadable and unpinned",
+    ],
 )
 def test_step11_verdict_and_exit_status(changes: dict[str, object], verdict: str, status: int) -> None:
     assert (report(**changes).verdict, report(**changes).exit_status) == (verdict, status)
@@ -70,6 +85,7 @@ def test_json_form_is_stable() -> None:
         limits=("limit",),
         missing=("why",),
         security=Security(100.25, "a hash"),
+        uncovered=(UncoveredFile("model/x", False, True, None),),
     ).to_json()
     steps = value.pop("steps")
     assert value == {
@@ -79,6 +95,7 @@ def test_json_form_is_stable() -> None:
         "levels": [],
         "required": ["L1"],
         "missing": ["why"],
+        "unreadable": None,
         "failure": {"step": 6, "record": 3, "message": "false", "expected": "a", "found": "b"},
         "run": {
             "id": "ab" * 16,
@@ -102,6 +119,8 @@ def test_json_form_is_stable() -> None:
         },
         "security": {"proven_bits": 100.25, "assumption": "a hash"},
         "limits": ["limit"],
+        "uncovered": [{"name": "model/x", "harmless": False, "accepted": True, "resembles": None}],
+        "uncovered_more": False,
     }
     assert [step["number"] for step in steps] == list(range(1, 12))
     assert steps[5] == {"number": 6, "name": "Chain", "status": "failed", "findings": ["false"]}
@@ -111,7 +130,15 @@ def test_json_form_is_stable() -> None:
 
 def test_json_form_of_nothing_to_say() -> None:
     value = report(summary=None).to_json()
-    assert (value["failure"], value["run"], value["sample"]) == (None, None, None)
+    assert (value["failure"], value["unreadable"], value["run"], value["sample"], value["uncovered"]) == (None,) * 5
+
+
+def test_verdict_says_how_many_uncovered_files_were_accepted() -> None:
+    files = tuple(UncoveredFile(f"x{i}", i == 0, i > 0, None) for i in range(3))
+    given = report(uncovered=files)
+    assert given.text().endswith("\nverdict: L0, L1 (uncovered files accepted: 2)")
+    assert given.to_json()["verdict"] == "L0, L1"
+    assert report(uncovered=files[:1]).text().endswith("\nverdict: L0, L1")
 
 
 def test_text_has_every_step_and_what_is_not_shown() -> None:
@@ -144,8 +171,45 @@ def test_line_of_a_run_can_not_pass_for_a_line_of_the_report() -> None:
     assert "\nverdict: L0" not in report(findings=findings, failure=VerificationError("x")).text()
 
 
+HOSTILE = st.text(max_size=200) | st.lists(
+    st.sampled_from(
+        ["verdict:", "verdict: L0, L1", "VERDICT: L0", "L0, L1", "x" * 88, "y" * 30, " ", "  ", "\u2003", "\n", "\r", "\x85", "\u2028", "'", '"', "\\",
+         "\u202e", "\u05d0", "a\u0300\u0300", "\x1b[2J", "\udc80", "- verdict: L0", "11  Verdict              passed"]
+    ),
+    max_size=12,
+).map("".join)  # fmt: skip
+"""Names as whoever makes a run would choose them."""
+
+
+def own_lines(text: str) -> None:
+    """The text's last line is its verdict, no other is like it, and all is printable ASCII."""
+    *lines, last = text.split("\n")
+    assert last.startswith("verdict: ")
+    assert not any(line.strip(" -").lower().startswith("verdict") for line in lines)
+    assert all(line.isascii() and (line.isprintable() or not line) for line in lines)
+
+
+@given(names=st.lists(HOSTILE, min_size=1, max_size=4), width=st.integers(40, 120))
+def test_a_name_makes_no_line_of_the_report(names: list[str], width: int) -> None:
+    listed = ", ".join(quoted(name) for name in names)
+    sentences = (f"buffers that no proof speaks of: {listed}", *(f"{quoted(name, 200)} is one" for name in names))
+    findings = dict.fromkeys(Step, Finding(Status.PASSED, sentences))
+    text = report(findings=findings, limits=sentences, missing=sentences).text(width)
+    own_lines(text)
+    assert "verdict: L0" not in text.rpartition("\n")[0]
+
+
+@given(name=HOSTILE, width=st.integers(40, 120))
+def test_a_name_in_a_failure_makes_no_line_of_the_report(name: str, width: int) -> None:
+    """Whether or not whoever raised it quoted the name."""
+    failure = VerificationError(name, step=6, expected=name, found=name)
+    findings = {**dict.fromkeys(Step, NOT_REACHED), Step.CHAIN: Finding(Status.FAILED, (name, str(failure), name))}
+    own_lines(report(findings=findings, failure=failure, summary=None, missing=(name,)).text(width))
+
+
 def test_quoted_texts_are_ascii_and_short() -> None:
     assert quoted("plain") == "'plain'"
+    assert quoted("two words") == "'two\\x20words'"
     assert quoted("\u0430\n") == "'\\u0430\\n'"
     assert quoted("x" * 100) == "'" + "x" * 60 + "'..."
 

@@ -11,7 +11,7 @@ from tests.verify.run_builder import POLICY, SRS, StandInCircuit, StandInSystem,
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.record_forms import parse_log
-from zk_autograd.core.records import Genesis, Prover, StateCommitments
+from zk_autograd.core.records import Genesis, Group, Prover, StateCommitments
 from zk_autograd.core.statement import StatementBuilder
 from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, load
 from zk_autograd.prove.ezkl.keys import Cache
@@ -261,11 +261,29 @@ def test_step5_largest_counts_of_a_header_cost_no_more_than_others(tmp_path: Pat
 
 def test_step5_many_groups_are_counted(tmp_path: Path) -> None:
     run = honest("none", rule=Rule.SGD)
-    run.edit_header(groups=run.header.groups * 20)
+    rates = [f"0.{i + 1:03}" for i in range(30)]
+    run.edit_header(
+        groups=tuple(Group((("lr", lr), ("weight_decay", "0")), 30) for lr in [*rates, "0"]),
+        parameters=(replace(run.header.parameters[0], group=1), replace(run.header.parameters[1], group=30)),
+        blocks=(replace(run.header.blocks[0], group=1), replace(run.header.blocks[1], group=30)),
+    )
     report = judge(run, tmp_path, replace(POLICY, require=frozenset({Level.L0})))
     assert report.exit_status == 0
-    assert "and 15 more groups" in sentences(report)
-    assert sentences(report).count("in force") == 5
+    assert "group 1 (4 parameters): lr 0.002, weight_decay 0; in force" in sentences(report)
+    assert "group 19 (0 parameters): lr 0.020" in sentences(report)
+    assert "and 11 more groups (2 parameters): lr 0 to 0.030" in sentences(report)
+    assert sentences(report).count("in force") == 20
+
+
+def test_step5_a_group_that_does_not_move_is_shown_with_its_parameters(tmp_path: Path) -> None:
+    run = honest("none", rule=Rule.SGD)
+    run.edit_header(
+        groups=(*run.header.groups * 5, replace(run.header.groups[0], hyper=(("lr", "0"), ("weight_decay", "0")))),
+        parameters=(replace(run.header.parameters[0], group=0), replace(run.header.parameters[1], group=5)),
+        blocks=(run.header.blocks[0], replace(run.header.blocks[1], group=5)),
+    )
+    report = judge(run, tmp_path, replace(POLICY, require=frozenset({Level.L0})))
+    assert "group 5 (2 parameters): lr 0, weight_decay 0; in force" in sentences(report)
 
 
 def test_step5_recorded_schedule_is_the_trainers(tmp_path: Path) -> None:
@@ -289,11 +307,10 @@ def test_step5_weight_decay_that_no_circuit_shows(tmp_path: Path) -> None:
     run = honest("none", rule=Rule.SGD_MOMENTUM)
     circuit = load("sgd-momentum-n32-t128")
     prover = Prover("ezkl", EZKL_VERSION, circuit.block, circuit.steps, circuit.name, circuit.digest, SRS)
-    state: StateCommitments = {name: (bytes(64), bytes(64)) for name in ("W", "B")}
-    genesis = Genesis(state, {"B": (bytes(256), bytes(256))})
-    segment = replace(
-        run.segments[0], state_in=state, state_out=state, gradients=(bytes(64),) * 2, proofs=(bytes(32),) * 2
-    )
+    state: StateCommitments = {name: (bytes(64),) for name in ("W", "B")}
+    genesis = Genesis(state, {"B": (bytes(256),)})
+    segment = replace(run.segments[0], state_in=state, state_out=state, gradients=(bytes(64),), proofs=(bytes(32),))
+    run.edit_header(blocks=(replace(run.header.blocks[0], size=6),))
     for weight_decay, step in (("0.01", 5), ("0", 7)):
         group = replace(
             run.header.groups[0], hyper=(("lr", "0.01"), ("momentum", "0.9"), ("weight_decay", weight_decay))

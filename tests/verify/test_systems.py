@@ -214,3 +214,16 @@ def test_native_commitments_are_the_trainers() -> None:
     assert list(checker.commitments([(values, salt)])) == [backend.commit(values, salt)]
     with pytest.raises(VerificationError, match="wrong length"):
         list(checker.commitments([(values, b"")]))
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_a_fork_in_which_the_compiled_module_can_not_work_says_nothing_of_a_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checker = NativeSystem().checker(NATIVE)
+    assert not isinstance(checker, Missing)
+    monkeypatch.setattr(extension, "_process", 1)  # as in a fork of a process that verified before
+    with pytest.raises(UnreadableError, match="was at work in process 1 before this one was forked from it"):
+        list(checker.commitments([(np.arange(2**13), bytes(32))]))
+    with pytest.raises(UnreadableError, match="was at work in process 1"):
+        checker.verify(Statement(bytes(32), 0, 1, 0, 2**13, ()), b"")

@@ -12,7 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, SIGNER, Run, StandInSystem, honest, judge, refused
+from tests.run.bundles import packed
+from tests.verify.run_builder import (
+    KEY,
+    LOG_POLICY,
+    POLICY,
+    SIGNER,
+    Run,
+    StandInSystem,
+    files_of,
+    honest,
+    judge,
+    refused,
+)
 from zk_autograd.cli.verify import main
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.errors import VerificationError
@@ -21,8 +33,9 @@ from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.run.opening import open_run
 from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.policy import Level, Policy
+from zk_autograd.verify.policy import Level, Policy, TreeHead
 from zk_autograd.verify.report import Report, Status, Step
 from zk_autograd.verify.systems import EzklSystem, installed_ezkl
 from zk_autograd.verify.verifier import Verifier
@@ -175,6 +188,88 @@ def test_step11_levels_and_exit_status(
     report = judge(honest(backend), tmp_path, policy)
     assert (report.levels, report.exit_status, len(report.missing)) == (levels, status, missing)
     assert report.findings[Step.VERDICT].status is (Status.NOT_SHOWN if missing else PASSED)
+
+
+# ---- whatever the names
+
+NAMES = st.lists(
+    st.sampled_from(["verdict: L0, L1", "verdict:", "x" * 50, " " * 3, "\u05d0\u05d1", "e\u0301\u0301", "\u202e", "layer.0.bias", "'", '"'])
+    | st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30),
+    min_size=1,
+    max_size=8,
+).map("".join)  # fmt: skip
+
+
+@given(unproved=st.lists(NAMES, min_size=1, max_size=5, unique=True), parameter=NAMES, file=NAMES, broken=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_names_of_a_run_make_no_line_of_the_report(
+    tmp_path_factory: pytest.TempPathFactory, unproved: list[str], parameter: str, file: str, broken: bool
+) -> None:
+    run = honest("none")
+    (buffer,) = run.header.unproved
+    run.edit_header(
+        unproved=tuple(replace(buffer, name=f"u{i}{name}") for i, name in enumerate(unproved)),
+        parameters=(replace(run.header.parameters[0], name=parameter), run.header.parameters[1]),
+    )
+    run.model = files_of(run.header, run.weights, run.salts)
+    if broken:
+        run.model["weights.f32.safetensors"] = run.model["weights.i64.safetensors"]
+    run.name_model()
+    folder = run.write(tmp_path_factory.mktemp("names") / "run")
+    (folder / file.replace("/", "_")[:60]).mkdir()
+    report = look(folder)
+    assert report.exit_status == (1 if broken else 3), report.text()
+    for width in (40, 77, 100):
+        *lines, last = report.text(width).split("\n")
+        assert last == f"verdict: {report.verdict}"
+        assert not any(line.strip(" -").lower().startswith("verdict") for line in lines)
+        assert all(line.isascii() and (line.isprintable() or not line) for line in lines)
+        assert not any("verdict: L0, L1" in line for line in lines)
+
+
+# ---- one rule, whichever way the evidence comes
+
+
+def _exchange(run: Run, what: str) -> None:
+    """The trainer signs one log and shows another, or other files than it names."""
+    signed = run.root(), len(run.leaves())
+    match what:
+        case "a segment's record":
+            run.segments[1] = replace(run.segments[1], gradients=run.segments[0].gradients)
+        case "the close record":
+            assert run.close is not None
+            run.close = replace(run.close, model=())
+        case "a proof":
+            run.proofs[1, 0] = run.proofs[0, 0]
+        case _:
+            run.model["weights.f32.safetensors"] = run.model["weights.i64.safetensors"]
+    run.head_root, run.signed = signed
+
+
+@pytest.mark.parametrize(
+    ("what", "step"), [("a segment's record", 3), ("the close record", 3), ("a proof", 7), ("the weights", 10)]
+)
+def test_what_is_exchanged_is_found_in_a_folder_a_bundle_and_under_a_root(tmp_path: Path, what: str, step: int) -> None:
+    run = honest()
+    head = TreeHead(run.root(), len(run.leaves()))
+    whole = run.write(tmp_path / "whole")
+    _exchange(run, what)
+    folder = run.write(tmp_path / "run")
+    found = []
+    for source, failing in ((whole, False), (folder, True)):
+        members = {str(p.relative_to(source)): p.read_bytes() for p in source.rglob("*") if p.is_file()}
+        bundle = tmp_path / f"{source.name}.tar"
+        bundle.write_bytes(packed(dict(sorted(members.items()))))
+        for path in (source, bundle):
+            for policy in (POLICY, replace(POLICY, head=head)):
+                with open_run(path) as files:
+                    report = Verifier(policy, {"ezkl": StandInSystem()}).verify(files)
+                assert (report.exit_status, report.verdict) == ((1, "FAILED") if failing else (0, "L0, L1"))
+                if failing:
+                    assert report.failure is not None
+                    assert report.failure.step == step
+                    found.append(str(report.failure))
+    assert len(set(found)) == 1
 
 
 # ---- whatever the bytes

@@ -1,14 +1,13 @@
 """`zk-verify`: judges a run, a bundle of it, or a root of it, as an auditor does."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import Output, Parser, run_command
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 
 if TYPE_CHECKING:
     from zk_autograd.core.keys import PublicKey
@@ -19,9 +18,9 @@ MAX_KEY_FILE = 64 * 1024
 
 _STYLES = {
     r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<ok>passed)$": "green",
-    r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<bad>failed)$": "bold red",
+    r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<bad>failed|unreadable)$": "bold red",
     r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<less>not shown|skipped|absent|not reached)$": "yellow",
-    r"(?m)^verdict: (?P<bad>FAILED)$": "bold red",
+    r"(?m)^verdict: (?P<bad>FAILED|NOT JUDGED)$": "bold red",
     r"(?m)^verdict: (?P<less>UNPINNED)$": "bold yellow",
     r"(?m)^verdict: (?P<ok>L0.*)$": "bold green",
 }
@@ -74,6 +73,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--accept-sample", action="store_true", help="let a sample be enough where L1 is required")
     parser.add_argument(
+        "--accept-uncovered",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a file or folder of the run that no record names and that you know, by its path in the run (model/extra.bin); may be given again",
+    )
+    parser.add_argument(
         "--require", default="L1", metavar="LEVELS", help="what must be shown: L0, L1, or L0,L1 (default: L1)"
     )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
@@ -99,6 +105,7 @@ def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
         sample=arguments.sample,
         beacon=arguments.beacon,
         accept_sample=arguments.accept_sample,
+        accept_uncovered=frozenset(arguments.accept_uncovered),
     )
     return policy, run
 
@@ -118,6 +125,8 @@ def _key(text: str) -> "PublicKey":
         if len(lines) != 1:  # what the file holds is not repeated: it may be a secret key
             raise UsageError(f"--key {text}: the file does not hold a public key on one line; `zk-key show` prints it")
         return PublicKey.parse(lines[0])
+    except UnreadableError:
+        raise
     except (VerificationError, UnicodeDecodeError) as error:
         raise UsageError(f"--key {text}: the file holds no public key: {type(error).__name__}") from error
 
@@ -142,13 +151,12 @@ def _level(text: str) -> "Level":
 
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.prove.ezkl.keys import Cache
-    from zk_autograd.run.bundle import BundleReader
-    from zk_autograd.run.reader import RunReader
+    from zk_autograd.run.opening import open_run
     from zk_autograd.verify.systems import EzklSystem, NativeSystem, installed_ezkl
     from zk_autograd.verify.verifier import Verifier
 
     policy, run = _policy(arguments)
-    with BundleReader(run) if os.path.isfile(run) else RunReader(run) as files:
+    with open_run(run) as files:
         cache = Cache()
         for path in arguments.srs:
             cache.add_srs(path)

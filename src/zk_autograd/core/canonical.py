@@ -11,8 +11,9 @@ Rules (RFC 8785, JSON Canonicalization Scheme, restricted):
   byte order mark.
 
 A reader decides by encoding again what it has parsed and comparing bytes, so that whatever the parser is
-lenient about is refused. What has to be bounded is looked at before the parser runs: size and depth; integer
-literals are measured before they are converted. Memory stays below 100 bytes for each byte of input.
+lenient about is refused. What has to be bounded is looked at before the parser runs: size, depth, and the
+number of marks, since each array and object, and each item of one, takes memory of its own; integer literals are
+measured before they are converted. Memory stays below 20 bytes for each byte of input and 100 for each mark.
 """
 
 import json
@@ -27,7 +28,11 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | bool"
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
+MAX_MARKS = 2**22
+"""Brackets, commas and colons of a text, those in strings too. A header of 10^5 parameters, as many unproved tensors and 10^5 blocks has
+3.5 million."""
 
+_MARKS = (b"[", b"]", b"{", b"}", b",", b":")
 _LONGEST_INTEGER = len(str(-MAX_INTEGER))
 
 # A string or a bracket. Linear time: nothing backtracks, and a string that never ends matches up to the end.
@@ -49,11 +54,16 @@ def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
 
     `max_depth` counts nested arrays and objects: a number has depth 0, `[]` has depth 1. It is the caller's
     constant and must stay well below Python's recursion limit. Raises VerificationError for anything that is
-    longer, deeper or not canonical.
+    longer, deeper, of more than `MAX_MARKS` marks, or not canonical.
     """
     if len(data) > max_bytes:
         raise VerificationError(
             "JSON text is too long", expected=f"at most {max_bytes} bytes", found=f"{len(data)} bytes"
+        )
+    marks = sum(map(data.count, _MARKS))
+    if marks > MAX_MARKS:
+        raise VerificationError(
+            "JSON text has too many brackets, commas and colons", expected=f"at most {MAX_MARKS}", found=str(marks)
         )
     try:
         text = data.decode("utf-8")
@@ -93,7 +103,7 @@ def _ordered(value: object, depth_left: int, where: str) -> Json:
         if any(type(key) is not str for key in value):
             raise ValueError(f"{where} has a key that is not a string")
         keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
-        return {key: _ordered(value[key], depth_left - 1, f"{where}.{key[:40]!r}") for key in keys}
+        return {key: _ordered(value[key], depth_left - 1, f"{where}.{key[:40]!a}") for key in keys}
     return [_ordered(item, depth_left - 1, f"{where}[{index}]") for index, item in enumerate(value)]
 
 
@@ -115,7 +125,7 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     result: dict[str, Json] = {}
     for key, value in pairs:
         if key in result:
-            raise ValueError(f"duplicate key {key[:40]!r}")
+            raise ValueError(f"duplicate key {key[:40]!a}")
         result[key] = value
     return result
 
@@ -127,7 +137,7 @@ def _integer(literal: str) -> int:
 
 
 def _refuse_number(literal: str) -> NoReturn:
-    raise ValueError(f"{literal[:40]!r} is not an integer")
+    raise ValueError(f"{literal[:40]!a} is not an integer")
 
 
 def _first_difference(one: bytes, other: bytes) -> int:

@@ -33,7 +33,7 @@ def parse_decimal(text: str, name: str) -> Fraction:
     raise VerificationError(
         f"{name} is no decimal",
         expected=f'such as "0.001" or "1e-08", of at most {MAX_TEXT} characters, within 10^+-{MAX_EXPONENT}',
-        found=repr(text[:_SHOWN]) + ("..." if len(text) > _SHOWN else ""),
+        found=ascii(text[:_SHOWN]) + ("..." if len(text) > _SHOWN else ""),
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.text import has_control
+from zk_autograd.core.text import has_control, quoted
 
 _SHOWN = 40  # characters of a foreign text that a message repeats
 
@@ -147,14 +147,14 @@ class Fields:
 
 
 def _listed(names: Iterable[str]) -> str:
-    shown = [repr(name[:_SHOWN]) for name in names]
+    shown = [quoted(name, _SHOWN) for name in names]
     return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
 
 
 def _shown(raw: Json) -> str:
     """A short text for a message; repr, so that nothing in it reaches a terminal as a control sequence."""
     if isinstance(raw, str):
-        return repr(raw) if len(raw) <= _SHOWN else f"{raw[:_SHOWN]!r}... of {len(raw)} characters"
+        return quoted(raw, _SHOWN) + (f" of {len(raw)} characters" if len(raw) > _SHOWN else "")
     if isinstance(raw, bool):
         return "true" if raw else "false"
     if isinstance(raw, int):

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import NamedTuple, NoReturn, Protocol, SupportsIndex
 
 from zk_autograd.core.errors import UsageError, VerificationError
-from zk_autograd.core.text import decode_base64, encode_base64, encode_utf8, has_control
+from zk_autograd.core.text import decode_base64, encode_base64, encode_utf8, has_control, quoted
 
 KEY_ID_BYTES = 4
 MAX_NAME_BYTES = 255  # a cosigner's name and a log's origin in C2SP tlog-cosignature
@@ -46,7 +46,7 @@ class PublicKey:
     def parse(cls, text: str) -> "PublicKey":
         """The key of a `name+ID+base64` text. Raises VerificationError unless `encode` gives it back."""
         name, *rest = text.split("+", 2)
-        what = f"key {name[:80]!r}"
+        what = f"key {quoted(name)}"
         if len(rest) != 2:
             raise VerificationError(f"{what} is not of the form name+ID+base64")
         material = decode_base64(rest[1], what)
@@ -61,7 +61,7 @@ class PublicKey:
             raise VerificationError(
                 f"{what} has an ID that is not the hash of its name and key",
                 expected=key.key_id.hex(),
-                found=repr(rest[0][:16]),
+                found=quoted(rest[0], 16),
             )
         return key
 
@@ -141,10 +141,10 @@ def check_name(name: str) -> None:
     """
     if not 0 < len(encode_utf8(name, "key name")) <= MAX_NAME_BYTES:
         raise VerificationError(
-            "key name is empty or too long", expected=f"1 to {MAX_NAME_BYTES} bytes", found=repr(name[:80])
+            "key name is empty or too long", expected=f"1 to {MAX_NAME_BYTES} bytes", found=quoted(name)
         )
     if "+" in name or has_control(name) or any(character.isspace() for character in name):
-        raise VerificationError(f"key name {name[:80]!r} has white space, a plus sign or a control character")
+        raise VerificationError(f"key name {quoted(name)} has white space, a plus sign or a control character")
 
 
 _P = 2**255 - 19  # the field of Curve25519

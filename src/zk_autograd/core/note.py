@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import KEY_ID_BYTES, MAX_NAME_BYTES, PublicKey, Signer, check_name
 from zk_autograd.core.merkle import HASH_BYTES, MAX_SIZE
-from zk_autograd.core.text import decode_base64, encode_base64, encode_utf8, has_control
+from zk_autograd.core.text import decode_base64, encode_base64, encode_utf8, has_control, quoted
 
 MAX_NOTE_BYTES = 64 * 1024  # room for the 16 signatures that a reader must accept, of ML-DSA-44's size
 MAX_SIGNATURES = 32
@@ -127,7 +127,7 @@ def checkpoint_text(origin: str, size: int, root: bytes) -> str:
         raise VerificationError(
             "checkpoint has no usable origin",
             expected=f"1 to {MAX_NAME_BYTES} bytes without control characters",
-            found=repr(origin[:80]),
+            found=quoted(origin),
         )
     if not 0 <= size <= MAX_SIZE:
         raise VerificationError("checkpoint has an impossible size", expected=f"0 to {MAX_SIZE}", found=str(size))
@@ -150,7 +150,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
         )
     if not _SIZE.fullmatch(lines[1]):
         raise VerificationError(
-            "checkpoint has no decimal size", expected=f"0 to {MAX_SIZE}", found=repr(lines[1][:40])
+            "checkpoint has no decimal size", expected=f"0 to {MAX_SIZE}", found=quoted(lines[1], 40)
         )
     origin, size, root = lines[0], int(lines[1]), decode_base64(lines[2], "checkpoint root")
     checkpoint_text(origin, size, root)  # its checks are those of this function
@@ -160,11 +160,11 @@ def parse_checkpoint(text: str) -> Checkpoint:
 def _signature_line(row: str) -> SignatureLine:
     name, space, encoded = row.removeprefix(_DASH).partition(" ")
     if not row.startswith(_DASH) or not space:
-        raise VerificationError(f"note has a malformed signature line, {row[:80]!r}")
+        raise VerificationError(f"note has a malformed signature line, {quoted(row)}")
     check_name(name)
-    value = decode_base64(encoded, f"signature of {name[:80]!r}")
+    value = decode_base64(encoded, f"signature of {quoted(name)}")
     if len(value) <= KEY_ID_BYTES:
-        raise VerificationError(f"signature of {name[:80]!r} is empty")
+        raise VerificationError(f"signature of {quoted(name)} is empty")
     return SignatureLine(name, value[:KEY_ID_BYTES], value[KEY_ID_BYTES:])
 
 

@@ -10,6 +10,7 @@ from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields, Value
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.records import (
     COMMITMENT_BYTES,
     FORMAT,
@@ -40,6 +41,7 @@ from zk_autograd.core.records import (
 )
 from zk_autograd.core.schedules import MAX_TEXT
 from zk_autograd.core.schedules import parse as parse_schedule
+from zk_autograd.core.text import quoted
 
 
 def to_bytes(record: Record) -> bytes:
@@ -171,7 +173,7 @@ def _schedule(text: str) -> str:
     schedule = parse_schedule(text)
     if schedule is not None and schedule.text != text:
         raise VerificationError(
-            "the schedule is not in its canonical form", expected=repr(schedule.text), found=repr(text)
+            "the schedule is not in its canonical form", expected=repr(schedule.text), found=quoted(text)
         )
     return text
 
@@ -244,9 +246,24 @@ def _read_header(f: Fields) -> Header:
         keys=tuple(f.texts("keys", max_items=8, max_len=8000, min_items=1)),
     )
     check_layout(header)
+    _check_keys(header.keys)
     for index in range(len(groups)):
         header.sequence(index)  # refuses hyper-parameters that the rule can't use
     return header
+
+
+def _check_keys(keys: Sequence[str]) -> None:
+    """No key twice, be it under two names. One of an algorithm that isn't known here is compared as a text."""
+    raw: set[bytes] = set()
+    for i, text in enumerate(keys):
+        try:
+            key = PublicKey.parse(text).raw
+        except VerificationError:
+            key = None
+        if text in keys[:i] or key in raw:
+            raise VerificationError("the header names one key twice", found=quoted(text))
+        if key is not None:
+            raw.add(key)
 
 
 def _read_prover(p: Fields) -> Prover:

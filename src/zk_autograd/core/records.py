@@ -18,6 +18,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
 from zk_autograd.core.rules import state_names
 from zk_autograd.core.schedules import CONSTANT, Schedule, parse
+from zk_autograd.core.text import quoted
 
 FORMAT = "zk-autograd/run/v0"
 MAX_RECORD = 64 * 2**20
@@ -227,7 +228,7 @@ def check_layout(header: Header) -> None:
             if count > MAX_PARAMETERS:
                 break
         if p.offset != end or p.size != count:
-            raise VerificationError(f"the manifest has a gap, an overlap or a wrong size at {p.name!r}")
+            raise VerificationError(f"the manifest has a gap, an overlap or a wrong size at {quoted(p.name)}")
         end += p.size
     if end != header.size:
         raise VerificationError("the manifest's tensors don't add up", expected=str(header.size), found=str(end))

@@ -208,7 +208,7 @@ def parse(text: str) -> Schedule | None:
         _require_count("warm_up", warm_up := options.count("warm_up"))
     if options.given:
         raise VerificationError(
-            f"a schedule {name} has no option {next(iter(options.given))!r:.40}", expected=_FORMS, found=repr(text)
+            f"a schedule {name} has no option {next(iter(options.given))!a:.40}", expected=_FORMS, found=ascii(text)
         )
     return Schedule(curve, warm_up)
 
@@ -229,7 +229,7 @@ class _Options:
         value = self._take(name, None)
         if not (value.isascii() and value.isdigit()) or (value[0] == "0" and value != "0"):
             raise VerificationError(
-                f"{name} of a schedule is no number", expected="a count such as 100", found=repr(value[:_SHOWN])
+                f"{name} of a schedule is no number", expected="a count such as 100", found=ascii(value[:_SHOWN])
             )
         return int(value)
 
@@ -239,7 +239,7 @@ class _Options:
     def _take(self, name: str, default: str | None) -> str:
         value = self.given.pop(name, default)
         if value is None:
-            raise VerificationError(f"a schedule needs {name}=", expected=_FORMS, found=repr(self._text))
+            raise VerificationError(f"a schedule needs {name}=", expected=_FORMS, found=ascii(self._text))
         return value
 
 
@@ -328,4 +328,4 @@ def _steps(count: int) -> str:
 
 
 def _unknown(text: str) -> VerificationError:
-    return VerificationError("there is no such schedule", expected=_FORMS, found=repr(text))
+    return VerificationError("there is no such schedule", expected=_FORMS, found=ascii(text))

@@ -18,6 +18,11 @@ def has_control(text: str) -> bool:
     return _CONTROL.search(text) is not None
 
 
+def quoted(text: str, length: int = 60) -> str:
+    """A foreign text for a sentence: in quotes, ASCII, cut to `length` characters, and one word, so that no line begins with a part of it."""
+    return ascii(text[:length]).replace(" ", "\\x20") + ("..." if len(text) > length else "")
+
+
 def counted(number: int, noun: str) -> str:
     """ "1 proof", "2 proofs": for nouns whose plural ends in s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,6 +11,7 @@ The bytes depend on the files' contents alone. A file of more than 8 GiB - 1 byt
 import io
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -18,6 +19,9 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
+from zk_autograd.core.text import quoted
+from zk_autograd.run.beside import Entry, EntryKind
+from zk_autograd.run.files import unreadable
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, is_public, proof_name
 from zk_autograd.run.reader import (
     MAX_ARTEFACT,
@@ -26,6 +30,7 @@ from zk_autograd.run.reader import (
     MAX_PROOF,
     check_artefact_name,
     check_plain_name,
+    not_opened,
     split_leaves,
 )
 
@@ -43,6 +48,16 @@ _NAME = slice(0, 100)
 _SIZE = slice(124, 135)
 _CHECKSUM = slice(148, 156)
 _PREFIX = slice(345, 500)
+_MAGIC = slice(257, 262)
+_COMPRESSED = {
+    b"\x1f\x8b": "it is gzip-compressed: unpack it with gunzip",
+    b"PK\3\4": "it is a zip archive: unpack it with unzip",
+    b"PK\5\6": "it is a zip archive, and an empty one",
+    b"BZh": "it is bzip2-compressed: unpack it with bunzip2",
+    b"\xfd7zXZ\0": "it is xz-compressed: unpack it with unxz",
+    b"\x28\xb5\x2f\xfd": "it is zstd-compressed: unpack it with unzstd",
+    b"7z\xbc\xaf\x27\x1c": "it is a 7-Zip archive: unpack it with 7z x",
+}
 _OCTAL = frozenset(b"01234567")
 
 
@@ -89,18 +104,27 @@ class BundleReader:
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens the bundle at `path`. UsageError if there is no file there."""
+        """Opens the bundle at `path`. UsageError if there is no file there, or another one than a bundle; UnreadableError if this machine doesn't
+        let it be opened."""
         try:
             # Without O_NONBLOCK, opening a pipe would wait for a writer.
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise UsageError(f"{path} is neither a run nor a bundle: {error.strerror}") from error
+            raise not_opened(path, error, "is neither a run nor a bundle") from error
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             self.close()
             raise UsageError(f"{path} is neither a run nor a bundle: it is no folder, and no regular file")
         self._size = status.st_size
         self._members: dict[str, _Place] | None = None
+        try:
+            other = _other_than_a_bundle(self.read_at(0, min(self._size, BLOCK)))
+        except VerificationError:
+            self.close()
+            raise
+        if other is not None:
+            self.close()
+            raise UsageError(f"{path} is neither a run nor a bundle: {other}")
 
     def close(self) -> None:
         """Closes the file. Nothing can be read any more."""
@@ -132,12 +156,12 @@ class BundleReader:
         check_plain_name(name)
         return self._bytes(f"{MODEL}/{name}", limit)
 
-    def model_names(self, limit: int = 1000) -> list[str]:
+    def entries(self, folder: str) -> Iterator[Entry]:
         """As RunReader's."""
-        names = [name.partition("/")[2] for name in self._index() if name.startswith(f"{MODEL}/")]
-        if len(names) > limit:
-            raise VerificationError(f"{MODEL} holds too many files", expected=f"at most {limit}", found=str(len(names)))
-        return sorted(names)
+        for path in self._index():
+            parent, _, name = path.rpartition("/")
+            if parent == folder:
+                yield Entry(name, EntryKind.FILE)
 
     def artefact(self, name: str, limit: int = MAX_ARTEFACT) -> bytes:
         """As RunReader's."""
@@ -163,7 +187,7 @@ class BundleReader:
             try:
                 part = os.pread(self._fd, size, start)
             except OSError as error:
-                raise VerificationError(f"the bundle can't be read: {error.strerror}") from error
+                raise unreadable("the bundle", error) from error
             if not part:
                 raise VerificationError("the bundle ends early", expected=f"{size} bytes more", found="its end")
             parts.append(part)
@@ -223,11 +247,35 @@ class BundleReader:
         return members
 
 
+def _other_than_a_bundle(start: bytes) -> str | None:
+    """What a file that begins with these bytes is, and what to do about it; None if it begins as a bundle does, whatever follows."""
+    if not start:
+        return "it is empty"
+    for magic, what in _COMPRESSED.items():
+        if start.startswith(magic):
+            return what
+    if len(start) < BLOCK:
+        return "it is too short"
+    if start == END[:BLOCK]:
+        return None
+    if start[_MAGIC] != b"ustar":
+        return "it is no tar archive; `zk-run bundle RUN` makes a bundle, and a run is a folder that a training made"
+    if not is_public(_name(start)):
+        return (
+            "it is a tar archive, and begins with a file that no bundle has; if a run is in it, unpack it and name the run's folder, or pack it "
+            "with `zk-run bundle RUN`"
+        )
+    return None
+
+
+def _name(block: bytes) -> str:
+    prefix, last = (block[part].rstrip(b"\0") for part in (_PREFIX, _NAME))
+    return (prefix + b"/" * bool(prefix) + last).decode("latin-1")
+
+
 def _named(block: bytes, at: int) -> tuple[str, int]:
     """Name and size of a file from the block before it, which is at `at`."""
-    prefix, last = (block[part].rstrip(b"\0") for part in (_PREFIX, _NAME))
-    digits = block[_SIZE]
-    name = (prefix + b"/" * bool(prefix) + last).decode("latin-1")
+    name, digits = _name(block), block[_SIZE]
     if set(digits) <= _OCTAL and is_public(name):
         size = int(digits, 8)
         if header(name, size) == block:
@@ -235,7 +283,7 @@ def _named(block: bytes, at: int) -> tuple[str, int]:
     raise VerificationError(
         f"the header at byte {at} is not one of a bundle",
         expected="a public file of a run, in the one form that a bundle has",
-        found=repr(name[:100]),
+        found=quoted(name),
     )
 
 

@@ -32,6 +32,12 @@ PLAN = "train.json"
 ARTEFACTS = (ENVIRONMENT, CONFIG, TRAIN_LOG, HASHES)
 """The trainer's own files at the run's top level. Each may be missing."""
 
+WEIGHTS_INTEGERS = "weights.i64.safetensors"
+WEIGHTS_FLOATS = "weights.f32.safetensors"
+OPENING = "opening.json"
+PUBLISHED = (WEIGHTS_INTEGERS, WEIGHTS_FLOATS, OPENING)
+"""The files of a published model: all of them, or none."""
+
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """The name of a published file: it is no path, is not hidden, and has no character that anything could take for something else."""
 
@@ -43,6 +49,12 @@ def proof_name(segment: int, block: int) -> str:
     return f"{segment}-{block}"
 
 
+def proof_place(name: str) -> tuple[int, int] | None:
+    """Segment and block of a proof's file, by its name; None if no proof has such a name."""
+    match = _PROOF_NAME.fullmatch(name)
+    return None if match is None else (int(match[1]), int(match[2]))
+
+
 def is_public(path: str) -> bool:
     """Whether `path`, with "/" between folder and name, is that of a file which a run shows to strangers."""
     folder, _, name = path.rpartition("/")
@@ -52,7 +64,7 @@ def is_public(path: str) -> bool:
         case "log":
             return name in (RECORDS, CHECKPOINT)
         case "proofs":
-            return _PROOF_NAME.fullmatch(name) is not None
+            return proof_place(name) is not None
         case "model":
             return PLAIN_NAME.fullmatch(name) is not None
         case _:

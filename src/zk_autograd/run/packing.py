@@ -5,18 +5,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, VerificationError
+from zk_autograd.core.errors import RunError, StorageError, UnreadableError, VerificationError
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import parse_checkpoint, parse_unverified
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
+from zk_autograd.run.beside import beside
 from zk_autograd.run.bundle import END, MAX_MEMBER, MAX_MEMBERS, header, padding
 from zk_autograd.run.files import Files, chunks_of, exists
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, Layout, proof_name
 from zk_autograd.run.lock import RunLock
 from zk_autograd.run.reader import RunReader
+
+_LEFT_OUT = 1000
 
 Advance = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -26,7 +30,7 @@ Advance = Callable[[str, int, int], None]
 class Packed:
     """What a bundle holds: its size, the SHA-256 of its bytes, the root and size of its log, and whether the run has its close record.
 
-    `left_out` are files beside the public ones that no record names.
+    `left_out` are the names in the run that no record names, a thousand of them if there are more; they are in no bundle.
     """
 
     files: int
@@ -51,12 +55,14 @@ def pack(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
     """Makes the bundle `out` of the run at `run`, whole or not at all. Nobody writes to the run meanwhile.
 
     RunError if `out` exists, a trainer is at work, a crash left the log half-written, or files are missing or are not those that the
-    records name.
+    records name; StorageError if this machine can't read them.
     """
     if exists(out):
         raise RunError(f"{out} exists already; choose another place for the bundle, or remove it")
     try:
         return _packed(run, out, files, advance)
+    except UnreadableError as error:
+        raise StorageError(f"{run} can't be packed: {error}") from error
     except VerificationError as error:
         raise RunError(f"{run} can't be packed: {error}; restore it from a copy") from error
 
@@ -82,8 +88,8 @@ def _packed(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
             raise RunError(f"{run} has {len(members)} public files, and a bundle holds at most {MAX_MEMBERS}")
         archive = _Archive(reader, sorted(members, key=lambda member: member.name), advance)
         files.write_stream(out, archive.chunks())
-        named = {member.name for member in members}
-        present = [f"{MODEL}/{name}" for name in reader.model_names()]
+        packed = {member.name for member in members}
+        left = (found.path for found in beside(reader, log) if found.path not in packed)
         return Packed(
             files=len(members),
             size=archive.size,
@@ -91,7 +97,7 @@ def _packed(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
             root=head.root,
             records=head.size,
             finished=log.close is not None,
-            left_out=tuple(name for name in present if name not in named),
+            left_out=tuple(sorted(islice(left, _LEFT_OUT))),
         )
 
 
@@ -107,7 +113,8 @@ def _whole_leaves(reader: RunReader, run: Path) -> list[bytes]:
 
 
 def _named(log: Log, reader: RunReader) -> Iterator[_Member]:
-    """The proofs and model files that the records name, and the trainer's own files that are there."""
+    """The proofs and model files that the records name, and the trainer's own files: those that the close record names, or without one those
+    that are there."""
     for segment in log.segments:
         for block, digest in enumerate(segment.proofs):
             yield _Member(f"{PROOFS}/{proof_name(segment.index, block)}", digest=digest)
@@ -116,7 +123,8 @@ def _named(log: Log, reader: RunReader) -> Iterator[_Member]:
         yield _Member(f"{MODEL}/{name}", digest=digest)
     digests = dict(close.artefacts) if close else {}
     for name in reader.artefact_names():
-        yield _Member(name, digest=digests.pop(name, None))
+        if close is None or name in digests:
+            yield _Member(name, digest=digests.pop(name, None))
     if missing := sorted(set(digests) & set(ARTEFACTS)):
         raise VerificationError(f"{missing[0]} is named by the close record, and is missing")
 

@@ -5,15 +5,19 @@ way to a file, is not met. Only the path of the run itself, which the auditor ga
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
-from zk_autograd.run.files import open_bounded, open_folder, read_bounded
+from zk_autograd.core.text import quoted
+from zk_autograd.run.beside import FOLDERS, Entry, EntryKind
+from zk_autograd.run.files import open_bounded, open_folder, read_bounded, unreadable
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PLAIN_NAME, PROOFS, RECORDS, is_public, proof_name
 
 MAX_LOG = 4 * 2**30
@@ -23,6 +27,7 @@ MAX_LEAVES = 2**22
 MAX_PROOF = 64 * 2**20
 MAX_MODEL_FILE = 64 * 2**30
 MAX_ARTEFACT = 2**30
+_LOOKED_AT = 1000
 
 
 class RunReader:
@@ -32,11 +37,11 @@ class RunReader:
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens the run at `path`. UsageError if there is no folder there."""
+        """Opens the run at `path`. UsageError if there is no folder there, UnreadableError if this machine doesn't let it be opened."""
         try:
             self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise UsageError(f"{path} is not a run: {error.strerror}") from error
+            raise not_opened(path, error, "is not a run") from error
         self._folders: dict[str, int] = {}
 
     def close(self) -> None:
@@ -53,6 +58,18 @@ class RunReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def has_log(self) -> bool:
+        """Whether there is anything under the name of a log's file: without, the folder is no run, and there is nothing to judge."""
+        names = {entry.name for entry in islice(self.entries(LOG), _LOOKED_AT)}
+        if names:
+            return not names.isdisjoint({RECORDS, CHECKPOINT})
+        try:  # a link, or something else, in the folder's place is to be judged, and refused
+            return not stat.S_ISDIR(os.stat(LOG, dir_fd=self._root, follow_symlinks=False).st_mode)
+        except OSError as error:
+            if isinstance(found := unreadable(LOG, error), UnreadableError):
+                raise found from error
+            return False
 
     def leaves(self, limit: int = MAX_LOG, record_limit: int = MAX_RECORD) -> list[bytes]:
         """The lines of the log, without their newlines: the leaves of its tree. At most `limit` bytes in all are read."""
@@ -79,21 +96,13 @@ class RunReader:
         with self._inside(MODEL) as folder:
             return read_bounded(name, limit, dir_fd=folder)
 
-    def model_names(self, limit: int = 1000) -> list[str]:
-        """The names in the folder of the published model, in order; none if there is no such folder. At most `limit` of them."""
-        try:
-            os.stat(MODEL, dir_fd=self._root, follow_symlinks=False)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise VerificationError(f"{MODEL} can't be read: {error.strerror}") from error
-        names: list[str] = []
-        with self._inside(MODEL) as folder, os.scandir(folder) as entries:
-            for entry in entries:
-                if len(names) == limit:
-                    raise VerificationError(f"{MODEL} holds too many files", expected=f"at most {limit}", found="more")
-                names.append(entry.name)
-        return sorted(names)
+    def entries(self, folder: str) -> Iterator[Entry]:
+        """The names in a folder of `beside.FOLDERS`, or at the top level (""), in no order; none if there is no such folder, or a link to one."""
+        if not folder:
+            yield from self._listed(self._root, "the run's folder")
+        elif self._is_folder(folder):
+            with self._inside(folder) as fd:
+                yield from self._listed(fd, folder)
 
     def artefact(self, name: str, limit: int = MAX_ARTEFACT) -> bytes:
         """One of the trainer's own files, by a name of `layout.ARTEFACTS`."""
@@ -105,13 +114,13 @@ class RunReader:
         try:
             return [name for name in ARTEFACTS if self._is_there(name)]
         except OSError as error:
-            raise VerificationError(f"the run can't be read: {error.strerror}") from error
+            raise unreadable("the run's folder", error) from error
 
     @contextmanager
     def opened(self, path: str, limit: int) -> Iterator[int]:
         """The descriptor of a public file of at most `limit` bytes, for reading. `path` is one that `layout.is_public` knows."""
         if not is_public(path):
-            raise VerificationError(f"{path[:200]!r} is not the name of a public file of a run")
+            raise VerificationError(f"{quoted(path)} is not the name of a public file of a run")
         folder, _, name = path.rpartition("/")
         if not folder:
             with open_bounded(name, limit, dir_fd=self._root) as fd:
@@ -133,7 +142,38 @@ class RunReader:
         try:
             yield self._folders[name]
         except OSError as error:
-            raise VerificationError(f"{name} can't be read: {error.strerror}") from error
+            raise unreadable(name, error) from error
+
+    def _is_folder(self, name: str) -> bool:
+        """Whether it can be opened as one. UnreadableError if this machine doesn't tell."""
+        try:
+            with self._inside(name):
+                return True
+        except UnreadableError:
+            raise
+        except VerificationError:
+            return False
+
+    def _listed(self, fd: int, what: str) -> Iterator[Entry]:
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    yield Entry(entry.name, self._kind(entry, top=fd == self._root))
+        except OSError as error:
+            raise unreadable(what, error) from error
+
+    def _kind(self, entry: "os.DirEntry[str]", *, top: bool) -> EntryKind:
+        if top and entry.name in FOLDERS:
+            return EntryKind.FOLDER if self._is_folder(entry.name) else EntryKind.OTHER
+        if entry.is_dir(follow_symlinks=False):
+            return EntryKind.FOLDER
+        return EntryKind.FILE if entry.is_file(follow_symlinks=False) else EntryKind.OTHER
+
+
+def not_opened(path: Path, error: OSError, otherwise: str) -> UnreadableError | UsageError:
+    """What to say of a run that can't be opened: of this machine, if it refuses; else that what was named is none."""
+    found = unreadable(path, error)
+    return found if isinstance(found, UnreadableError) else UsageError(f"{path} {otherwise}: {error.strerror}")
 
 
 def split_leaves(file: BinaryIO, limit: int, record_limit: int) -> list[bytes]:
@@ -162,11 +202,11 @@ def check_plain_name(name: str) -> None:
     """Raises VerificationError unless `name` is of letters, digits, "_", "-" and "." (not the first), and at most 100 characters."""
     if not PLAIN_NAME.fullmatch(name):
         raise VerificationError(
-            f"{name[:100]!r} is not the name of a published file", expected="letters, digits, _ - ."
+            f"{quoted(name)} is not the name of a published file", expected="letters, digits, _ - ."
         )
 
 
 def check_artefact_name(name: str) -> None:
     """Raises VerificationError unless `name` is one of `layout.ARTEFACTS`."""
     if name not in ARTEFACTS:
-        raise VerificationError(f"{name[:100]!r} is not a file of a run's top level", expected=", ".join(ARTEFACTS))
+        raise VerificationError(f"{quoted(name)} is not a file of a run's top level", expected=", ".join(ARTEFACTS))

@@ -1,7 +1,9 @@
 """Step 6, Chain: the records fit together, from the first state to the last.
 
 * Segments are numbered 0, 1, 2 ... and hold the steps 1 .. T without gap, overlap or repeat.
-* The genesis commits to zeros in every state but W: those commitments are recomputed from the published salts.
+* The genesis commits to zeros in every state but W: those commitments are recomputed from the published salts. That is work for each block, so
+  before it, no salt stands there twice (a trainer who made one commitment could have it recomputed a thousand times), and every block is full but the
+  last of a group (so could one who has a thousand parameters, in blocks of a million).
 * Each state-in is the state-out before it, for each state and block; the first one is the genesis.
 * The close record, where there is one, has the same last step, number of segments and final state. Without it the run is *unfinished*:
   nothing says that its trainer didn't go on.
@@ -14,6 +16,7 @@ That a record has one commitment and one proof hash for each block, and gradient
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,8 +28,9 @@ from zk_autograd.verify.report import Finding, Status
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
 GENESIS_RECORD = 1
-MAX_COMMITTED = 2**33
-"""Elements, padding included, of one state that are committed again: 64 GiB to hash. Not a limit on memory, which holds one block."""
+MAX_COMMITTED = {"none": 2**33, "native": 2**29, "ezkl": 2**29}
+"""Elements, padding included, of one state that are committed again, by backend: 64 GiB to hash for `none`, some ten minutes for the native
+prover (0.7 to 1 s of processor time for 2^20). Not a limit on memory, which holds one block."""
 
 
 def check_chain(log: Log, basis: Basis, progress: Progress) -> Finding:
@@ -34,6 +38,8 @@ def check_chain(log: Log, basis: Basis, progress: Progress) -> Finding:
     header, genesis = log.header, log.genesis
     if genesis is None:
         return Finding(Status.PASSED, ("the log holds a header and nothing else: the run has not begun",))
+    _check_blocks(header)
+    _check_salts(header, genesis)
     steps = _check_segments(log, genesis.state)
     last_state = log.segments[-1].state_out if log.segments else genesis.state
     sentences = [
@@ -93,15 +99,42 @@ def _check_close(log: Log, state: StateCommitments, record: int) -> None:
     _compare("the final state of the close record is not the last state of the chain", state, close.state, record)
 
 
-def _check_zero(header: Header, genesis: Genesis, basis: Basis, progress: Progress) -> None:
-    names, block, count = header.states[1:], header.prover.block, len(header.blocks)
-    if block * count > MAX_COMMITTED:
+def _check_blocks(header: Header) -> None:
+    block, most = header.prover.block, MAX_COMMITTED[header.prover.backend]
+    if header.states[1:] and block * len(header.blocks) > most:
         raise VerificationError(
             "the blocks of the run are too large for their number",
             record=0,
-            expected=f"at most {MAX_COMMITTED}",
-            found=str(block * count),
+            expected=f"at most {most} elements",
+            found=str(block * len(header.blocks)),
         )
+    for i, (one, after) in enumerate(pairwise(header.blocks)):
+        if one.size < block and one.group == after.group:
+            raise VerificationError(
+                f"block {i} is not full, and not the last of its group",
+                record=0,
+                expected=f"{block} elements",
+                found=str(one.size),
+            )
+
+
+def _check_salts(header: Header, genesis: Genesis) -> None:
+    seen: dict[bytes, str] = {}
+    for name in header.states[1:]:
+        for i, salt in enumerate(genesis.zero_salts[name]):
+            place = f"{name} of block {i}"
+            if salt in seen:
+                raise VerificationError(
+                    f"{place} has the salt of {seen[salt]}: a trainer draws each one anew",
+                    record=GENESIS_RECORD,
+                    expected="distinct salts",
+                    found=salt[:32].hex(),
+                )
+            seen[salt] = place
+
+
+def _check_zero(header: Header, genesis: Genesis, basis: Basis, progress: Progress) -> None:
+    names, block, count = header.states[1:], header.prover.block, len(header.blocks)
     assert not isinstance(basis.checker, Missing)
     zeros = np.zeros(block, dtype=np.int64)
 

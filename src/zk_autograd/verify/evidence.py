@@ -12,6 +12,7 @@ from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
+from zk_autograd.run.beside import Entry
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -28,11 +29,11 @@ class RunFiles(Protocol):
 
     def proof(self, segment: int, block: int, limit: int = ...) -> bytes: ...
 
-    def model_names(self) -> list[str]:
-        """The names in the folder of the published model; none if there is no such folder."""
-        ...
-
     def model_file(self, name: str, limit: int = ...) -> bytes: ...
+
+    def entries(self, folder: str) -> Iterator[Entry]:
+        """The names in a folder of the run (run.beside)."""
+        ...
 
     def artefact_names(self) -> list[str]:
         """Which of the trainer's own files (layout.ARTEFACTS) are there, in that order."""

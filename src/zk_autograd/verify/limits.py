@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from zk_autograd.core.records import Log, Unproved
+from zk_autograd.core.text import quoted
 from zk_autograd.verify.evidence import Missing, Trust
 from zk_autograd.verify.proofs import Proved
-from zk_autograd.verify.report import SampleTaken, quoted
+from zk_autograd.verify.report import SampleTaken
 from zk_autograd.verify.statement import rates
 
 _NAMES_SHOWN = 10

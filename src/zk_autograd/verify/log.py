@@ -17,6 +17,7 @@ from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint, parse_unverified
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import FORMAT, Log
+from zk_autograd.core.text import quoted
 from zk_autograd.verify.evidence import RunFiles
 from zk_autograd.verify.policy import TreeHead
 from zk_autograd.verify.report import Finding, Status
@@ -75,7 +76,7 @@ def check_log(view: LogView, given: TreeHead | None) -> Finding:
     checkpoint, count = view.checkpoint, len(view.leaves)
     if checkpoint.origin != view.log.header.origin:
         raise VerificationError(
-            "the checkpoint is of another log", expected=view.log.header.origin, found=repr(checkpoint.origin[:100])
+            "the checkpoint is of another log", expected=view.log.header.origin, found=quoted(checkpoint.origin)
         )
     if count < checkpoint.size:
         raise VerificationError(

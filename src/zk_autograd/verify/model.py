@@ -1,16 +1,15 @@
 """Step 10, Model: the published weights are those of the last commitment.
 
-The close record names exactly three files by their SHA-256, and the folder holds no others:
+The close record names exactly three files by their SHA-256, or none:
 
     weights.i64.safetensors   the integers W, which open close.state["W"], block by block, with the salts of
     opening.json              {"format": "zk-autograd/opening/v0", "W": [a salt for each block]}, canonical JSON
     weights.f32.safetensors   W * 2^-32, rounded to nearest, ties to even, once
 
-Files that nothing covers are a failure where the run is closed without a model. Where the view has no close record (an unfinished run,
-or a root from before its end), they keep the verdict from being complete: who asked for a level gets exit status 3, and why.
+What else lies in model/ is no part of this: verify.uncovered.
 
 Both have the tensors of the header's manifest, by name, shape and type, and no others: unproved tensors (buffers, frozen parameters)
-are not in them. The safetensors library accepts a header with one name twice, and readers differ in which they take: it is refused.
+are not in them, nor metadata, nor fields of an entry that the format doesn't have. The safetensors library accepts a header with one name twice, and readers differ in which they take: it is refused.
 """
 
 import json
@@ -28,20 +27,21 @@ from zk_autograd.core.errors import RangeError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.formats import IntArray, dequantize_weight
 from zk_autograd.core.records import SALT_BYTES, Close, Header, Log
+from zk_autograd.core.text import quoted
 from zk_autograd.run.hashes import weights_hash
+from zk_autograd.run.layout import OPENING, PUBLISHED, WEIGHTS_FLOATS, WEIGHTS_INTEGERS
 from zk_autograd.verify.evidence import Missing, Progress, RunFiles
 from zk_autograd.verify.report import Finding, Status
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
-UNCOVERED = "model/ holds files that no record in this view names"
 OPENING_FORMAT = "zk-autograd/opening/v0"
-INTEGERS = "weights.i64.safetensors"
-FLOATS = "weights.f32.safetensors"
-OPENING = "opening.json"
+INTEGERS, FLOATS = WEIGHTS_INTEGERS, WEIGHTS_FLOATS
 MAX_PARAMETERS = 2**28
 """The largest model that is opened. Step 10 takes about 40 bytes of memory for a parameter: 10 GiB here."""
 
 _TYPES = {INTEGERS: np.dtype("<i8"), FLOATS: np.dtype("<f4")}
+_METADATA = "__metadata__"
+_ENTRY = frozenset({"dtype", "shape", "data_offsets"})
 _TENSOR_HEADER = 1000
 """Bytes of a safetensors header for a tensor besides its name: type, offsets and at most 32 lengths."""
 
@@ -51,18 +51,7 @@ def check_model(log: Log, files: RunFiles, basis: Basis, progress: Progress) -> 
     close = log.close
     if close is None or not close.model:
         why = "no close record" if close is None else "the close record names no model"
-        left = files.model_names()
-        if not left:
-            return Finding(Status.ABSENT, (f"not published: {why}",)), None
-        # Whoever reads a verdict takes what lies beside it for what was judged.
-        if close is not None:
-            raise VerificationError(
-                f"model/ holds files, and {why}: nothing covers them",
-                record=SEGMENT_RECORD + len(log.segments),
-                expected="no files",
-                found=_listed(left),
-            )
-        return Finding(Status.NOT_SHOWN, (f"{UNCOVERED}: {why}, so nothing covers {_listed(left)}",)), None
+        return Finding(Status.ABSENT, (f"not published: {why}",)), None
     try:
         return _check(log.header, close, files, basis, progress)
     except VerificationError as error:
@@ -73,11 +62,10 @@ def _check(
     header: Header, close: Close, files: RunFiles, basis: Basis, progress: Progress
 ) -> tuple[Finding, bytes | None]:
     named = dict(close.model)
-    for what, names in (("the close record names", set(named)), ("the folder model/ holds", set(files.model_names()))):
-        if names != {INTEGERS, FLOATS, OPENING}:
-            raise VerificationError(
-                f"{what} other files than a model's", expected=f"{FLOATS}, {INTEGERS}, {OPENING}", found=_listed(names)
-            )
+    if named.keys() != set(PUBLISHED):
+        raise VerificationError(
+            "the close record names other files than a model's", expected=", ".join(PUBLISHED), found=_listed(named)
+        )
     if header.size > MAX_PARAMETERS:
         raise VerificationError(
             "the model is too large to be opened", expected=f"at most {MAX_PARAMETERS}", found=str(header.size)
@@ -137,9 +125,10 @@ def _tensors(data: bytes, name: str, header: Header) -> dict[str, NDArray[Any]]:
     try:
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")  # load() has checked it against the file's length
-        json.loads(data[8 : 8 + length], object_pairs_hook=_distinct)
+        entries = json.loads(data[8 : 8 + length], object_pairs_hook=_distinct)
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise VerificationError(f"{name} is no safetensors file: {type(error).__name__}: {str(error)[:200]}") from error
+    _require_bare(entries, name)
     manifest = {p.name: p for p in header.parameters}
     if tensors.keys() != manifest.keys():
         raise VerificationError(
@@ -151,11 +140,25 @@ def _tensors(data: bytes, name: str, header: Header) -> dict[str, NDArray[Any]]:
         want, have = (_TYPES[name], parameter.shape), (tensors[tensor].dtype, tensors[tensor].shape)
         if want != have:
             raise VerificationError(
-                f"{name} has another type or shape of {tensor[:100]!r}",
+                f"{name} has another type or shape of {quoted(tensor)}",
                 expected=f"{want[0]} {want[1]}",
                 found=f"{have[0]} {have[1]}",
             )
     return tensors
+
+
+def _require_bare(entries: Mapping[str, Any], name: str) -> None:
+    """Nothing but tensors: loaders read metadata, and take what they know of an entry."""
+    if _METADATA in entries:
+        raise VerificationError(f"{name} has metadata, which nothing shows", expected="tensors alone", found=_METADATA)
+    for tensor, entry in entries.items():
+        if not isinstance(entry, dict) or entry.keys() != _ENTRY:
+            found = _listed(entry) if isinstance(entry, dict) else type(entry).__name__
+            raise VerificationError(
+                f"{name} has an entry of another form, {quoted(tensor)}",
+                expected=", ".join(sorted(_ENTRY)),
+                found=found,
+            )
 
 
 def _flat(header: Header, tensors: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
@@ -180,7 +183,7 @@ def _padded(values: IntArray, block: int) -> IntArray:
 
 def _name(header: Header, place: int) -> str:
     parameter = next(p for p in header.parameters if p.offset <= place < p.offset + p.size)
-    return f"{parameter.name[:100]!r}, element {place - parameter.offset}"
+    return f"{quoted(parameter.name)}, element {place - parameter.offset}"
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -190,5 +193,5 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _listed(names: Any) -> str:
-    shown = [ascii(name[:60]) for name in sorted(names)]
+    shown = [quoted(name) for name in sorted(names)]
     return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "") if shown else "nothing more"

@@ -52,6 +52,7 @@ class Policy:
 
     `head`: see `TreeHead`. `sample`: how many proofs are verified, None for all of them; `beacon`: the text that the sample is drawn
     from, None for fresh randomness; `accept_sample`: whether a sample is enough where L1 is required.
+    `accept_uncovered`: paths in the run, with "/", that no record names and that the auditor knows: they don't count against the run.
     UsageError for a policy that contradicts itself.
     """
 
@@ -62,6 +63,7 @@ class Policy:
     sample: int | None = None
     beacon: str | None = None
     accept_sample: bool = False
+    accept_uncovered: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if len({key.raw for key in self.keys}) < len(self.keys):
@@ -78,3 +80,8 @@ class Policy:
             raise UsageError("a sample has at least 2 proofs: the first and the last are always in it")
         if self.beacon is not None and not (0 < len(self.beacon) <= MAX_BEACON and self.beacon.isprintable()):
             raise UsageError(f"a beacon is a text of 1 to {MAX_BEACON} characters, all of them printable")
+        for path in self.accept_uncovered:
+            if not path or {"", ".", ".."} & set(path.split("/")):
+                raise UsageError(
+                    f"{path[:100]!a} is no path in a run: give it as the report has it, from the run's folder on, as model/extra.bin"
+                )

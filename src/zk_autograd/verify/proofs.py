@@ -76,7 +76,7 @@ def _check(segment: Segment, block: int, statement: Statement, files: RunFiles, 
     try:
         shown = checker.verify(statement, proof)
     except VerificationError as error:
-        raise VerificationError(f"{what}: {error.message}", expected=error.expected, found=error.found) from error
+        raise type(error)(f"{what}: {error.message}", expected=error.expected, found=error.found) from error
     _compare(what, segment, block, shown)
 
 

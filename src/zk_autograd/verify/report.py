@@ -2,7 +2,7 @@
 
 Rules: a report says no more than was shown. A step is *passed* if all of it was; *not shown* if part of it could not be looked at and
 nothing was found wrong; *skipped* if none of it was looked at; *absent* if the run has nothing that it could look at; *failed*, and
-those after it *not reached*. Texts that come from a run are quoted, and in the text form nothing is printed that a terminal obeys.
+those after it *not reached*; *unreadable* if this machine could not read or compute what it needs, which is nothing against the run. Texts that come from a run are quoted, and in the text form nothing is printed that a terminal obeys.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from textwrap import wrap
 from typing import Any
 
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import ExitStatus, UnreadableError, VerificationError
 from zk_autograd.verify.evidence import Security
 from zk_autograd.verify.policy import Level
 
@@ -47,6 +47,7 @@ class Status(Enum):
     SKIPPED = "skipped"
     ABSENT = "absent"
     NOT_REACHED = "not reached"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,29 @@ class SampleTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class UncoveredFile:
+    """A name in the run that no record names: its path, with "/". `harmless` ones weigh nothing, nor those that the auditor `accepted`;
+    `resembles` is the name of the run's own that it may be taken for."""
+
+    name: str
+    harmless: bool
+    accepted: bool
+    resembles: str | None
+
+    @property
+    def weighs(self) -> bool:
+        """Whether the verdict is less for it."""
+        return not (self.harmless or self.accepted)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result of a verification.
 
     `levels` were reached; it is empty if something failed or no key is pinned. `missing` says, for each required level that was not
     reached, why. `limits` says what the levels that were reached do not mean, `security` how hard a false proof is, where that is known.
+    `unreadable` says what could not be looked at on this machine, so that nothing was judged; a report has it or `failure`, never both.
+    `uncovered` are the names that no record names, None if step 10 was not passed through; `uncovered_more`: there are others.
     """
 
     findings: Mapping[Step, Finding]
@@ -103,23 +122,36 @@ class Report:
     missing: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     failure: VerificationError | None = None
+    unreadable: UnreadableError | None = None
     summary: Summary | None = None
     sample: SampleTaken | None = None
     security: Security | None = None
+    uncovered: tuple[UncoveredFile, ...] | None = None
+    uncovered_more: bool = False
 
     @property
     def verdict(self) -> str:
-        """FAILED, UNPINNED, or the levels that were reached, as `L0, L1`."""
+        """FAILED, NOT JUDGED, UNPINNED, or the levels that were reached, as `L0, L1`."""
         if self.failure is not None:
             return "FAILED"
+        if self.unreadable is not None:
+            return "NOT JUDGED"
         return ", ".join(sorted(level.value for level in self.levels)) if self.pinned else "UNPINNED"
 
     @property
+    def verdict_line(self) -> str:
+        """The verdict, and with it how many uncovered files the auditor accepted, if there are any."""
+        accepted = sum(file.accepted for file in self.uncovered or ())
+        return f"verdict: {self.verdict}" + (f" (uncovered files accepted: {accepted})" if accepted else "")
+
+    @property
     def exit_status(self) -> int:
-        """0 everything required was shown, 1 failed, 3 nothing false found but less shown than required."""
+        """0 everything required was shown, 1 failed, 3 nothing false found but less shown than required, 4 it could not be judged here."""
         if self.failure is not None:
-            return 1
-        return 0 if self.pinned and not self.missing else 3
+            return ExitStatus.REFUSED
+        if self.unreadable is not None:
+            return ExitStatus.UNJUDGED
+        return ExitStatus.DONE if self.pinned and not self.missing else ExitStatus.LESS
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values; docs/verification.md lists the fields."""
@@ -131,6 +163,7 @@ class Report:
             "required": sorted(level.value for level in self.required),
             "missing": list(self.missing),
             "failure": None if self.failure is None else _failure(self.failure),
+            "unreadable": None if self.unreadable is None else _unreadable(self.unreadable),
             "run": None if self.summary is None else _summary(self.summary),
             "steps": [
                 {
@@ -144,10 +177,14 @@ class Report:
             "sample": None if self.sample is None else _sample(self.sample),
             "security": None if self.security is None else asdict(self.security),
             "limits": list(self.limits),
+            "uncovered": None if self.uncovered is None else [asdict(file) for file in self.uncovered],
+            "uncovered_more": self.uncovered_more,
         }
 
     def text(self, width: int = 100) -> str:
-        """The report for a reader, in lines of at most `width` columns, without control characters."""
+        """The report for a reader, in printable ASCII and lines of at most `width` columns, but for words that are longer. The last line is the
+        verdict, and no other begins like it, whatever a run brings along.
+        """
         lines = []
         if self.summary is not None:
             run = self.summary
@@ -167,13 +204,8 @@ class Report:
         if self.missing:
             lines += ["", "Why this is less than was asked for"]
             lines += _wrapped(self.missing, width, "  - ")
-        lines += ["", f"verdict: {self.verdict}"]
-        return "\n".join(printable(line) for line in lines)
-
-
-def quoted(text: str, length: int = 60) -> str:
-    """A text of the run's for a sentence: in quotes, ASCII, cut to `length` characters."""
-    return ascii(text[:length]) + ("..." if len(text) > length else "")
+        lines += ["", self.verdict_line]
+        return "\n".join(line.encode("ascii", "backslashreplace").decode() for line in map(printable, lines))
 
 
 def printable(line: str) -> str:
@@ -183,11 +215,22 @@ def printable(line: str) -> str:
 
 def _wrapped(sentences: tuple[str, ...], width: int, indent: str) -> list[str]:
     rest = " " * len(indent)
-    return [
-        line
-        for s in sentences
-        for line in wrap(s, width, initial_indent=indent, subsequent_indent=rest, break_on_hyphens=False)
-    ]
+    found: list[str] = []
+    for sentence in sentences:
+        # What stands in quotes has no blanks (core.text.quoted). A word of a run's that is longer than a line stays whole, for the same reason.
+        lines = wrap(sentence, width - len(indent), break_on_hyphens=False, break_long_words=False)
+        for i, line in enumerate(lines):
+            if not _like_a_verdict(line):
+                found.append((rest if i else indent) + line)
+            elif i:
+                found[-1] += f" {line}"
+            else:
+                found.append(f"{indent}| {line}")
+    return found
+
+
+def _like_a_verdict(line: str) -> bool:
+    return line.lstrip(" -|").lower().startswith("verdict")
 
 
 def _failure(error: VerificationError) -> dict[str, Any]:
@@ -198,6 +241,10 @@ def _failure(error: VerificationError) -> dict[str, Any]:
         "expected": error.expected,
         "found": error.found,
     }
+
+
+def _unreadable(error: UnreadableError) -> dict[str, Any]:
+    return {"step": error.step, "record": error.record, "message": error.message}
 
 
 def _summary(run: Summary) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.records import Header, Log, Prover, Segment
 from zk_autograd.core.schedules import CONSTANT
 from zk_autograd.core.statement import StatementBuilder
+from zk_autograd.core.text import counted, quoted
 from zk_autograd.verify.evidence import Circuit, Missing, Progress, ProofChecker, ProofSystem, Trust
 from zk_autograd.verify.report import Finding, Status
 from zk_autograd.verify.systems import HASHED_MAX_BLOCK, HASHED_MAX_STEPS, HASHED_VERSION, HashedChecker
@@ -26,7 +27,7 @@ from zk_autograd.verify.systems import HASHED_MAX_BLOCK, HASHED_MAX_STEPS, HASHE
 SEGMENT_RECORD = 2
 """Index of the first segment's record: the header and the genesis come before it."""
 
-_GROUPS_SHOWN = 5
+_GROUPS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def in_order(segments: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
 def _require_hashed(prover: Prover) -> None:
     if prover.version != HASHED_VERSION:
         raise VerificationError(
-            "the backend's version is not known", record=0, expected=HASHED_VERSION, found=repr(prover.version)
+            "the backend's version is not known", record=0, expected=HASHED_VERSION, found=quoted(prover.version)
         )
     for what, found, most in (("block", prover.block, HASHED_MAX_BLOCK), ("steps", prover.steps, HASHED_MAX_STEPS)):
         if found > most:
@@ -116,7 +117,7 @@ def _require_circuit(header: Header, own: Circuit, version: str) -> None:
                 f"the run's circuit {prover.circuit} is not this verifier's own: its {what} differs",
                 record=0,
                 expected=expected,
-                found=found,
+                found=quoted(found) if what == "version" else found,
             )
 
 
@@ -152,6 +153,9 @@ def _schedule(header: Header) -> list[str]:
 def _hyper(header: Header) -> list[str]:
     """The hyper-parameters in force, which are the header's rounded to the rule's integers."""
     lines = []
+    sizes = [0] * len(header.groups)
+    for parameter in header.parameters:
+        sizes[parameter.group] += parameter.size
     for index, group in enumerate(header.groups[:_GROUPS_SHOWN]):
         given = ", ".join(f"{name} {text}" for name, text in group.hyper)
         sequence = header.sequence(index)
@@ -164,9 +168,12 @@ def _hyper(header: Header) -> list[str]:
             in_force += " (eps is ten times what was asked for, or more)"
         if isinstance(sequence, SgdSequence) and sequence.lr_is_coarse():
             in_force += " (lr is another than what was asked for: it has fewer than 8 bits)"
-        lines.append(f"group {index}: {given}; in force: {in_force}")
-    if len(header.groups) > _GROUPS_SHOWN:
-        lines.append(f"and {len(header.groups) - _GROUPS_SHOWN} more groups")
+        lines.append(f"group {index} ({counted(sizes[index], 'parameter')}): {given}; in force: {in_force}")
+    if rest := header.groups[_GROUPS_SHOWN:]:
+        lr = sorted((dict(group.hyper)["lr"] for group in rest), key=lambda text: parse_decimal(text, "lr"))
+        lines.append(
+            f"and {counted(len(rest), 'more group')} ({counted(sum(sizes[_GROUPS_SHOWN:]), 'parameter')}): lr {lr[0]} to {lr[-1]}"
+        )
     return lines
 
 

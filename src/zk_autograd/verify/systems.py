@@ -5,12 +5,13 @@ verifier runs in this process: it is the package's own compiled module, which an
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from math import floor
 
 from zk_autograd.core.constants import StepConstants
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import ProverError, UnreadableError, UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
@@ -42,7 +43,7 @@ class HashedChecker:
 
 
 class EzklChecker:
-    """EzklVerifier as a ProofChecker: what the machine lacks while it works is a refusal too, never another exception."""
+    """EzklVerifier as a ProofChecker: what the machine lacks while it works is an UnreadableError, never another exception."""
 
     def __init__(self, verifier: EzklVerifier) -> None:
         self._verifier = verifier
@@ -50,16 +51,16 @@ class EzklChecker:
     def verify(self, statement: Statement, proof: bytes) -> Commitments:
         try:
             return self._verifier.verify(statement, proof)
-        except OSError as error:
-            raise VerificationError(f"a proof could not be verified on this machine: {error}") from error
+        except (OSError, UsageError) as error:  # UsageError: no folder for temporary files that is the caller's alone
+            raise UnreadableError(f"a proof could not be verified on this machine: {error}") from error
 
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
         rest = iter(messages)
         while some := list(islice(rest, _COMMITTED_AT_ONCE)):
             try:
                 yield from self._verifier.commit_all(some)
-            except OSError as error:
-                raise VerificationError(f"a commitment could not be recomputed on this machine: {error}") from error
+            except (OSError, UsageError) as error:
+                raise UnreadableError(f"a commitment could not be recomputed on this machine: {error}") from error
 
 
 def installed_ezkl() -> str | None:
@@ -146,10 +147,23 @@ class NativeChecker:
         self._verifier = verifier
 
     def verify(self, statement: Statement, proof: bytes) -> Commitments:
-        return self._verifier.verify(statement, proof)
+        with _in_own_process():
+            return self._verifier.verify(statement, proof)
 
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
-        return (self._verifier.commit(values, salt) for values, salt in messages)
+        for values, salt in messages:
+            with _in_own_process():
+                commitment = self._verifier.commit(values, salt)
+            yield commitment
+
+
+@contextmanager
+def _in_own_process() -> Iterator[None]:
+    """The compiled module refuses to work in a fork of a process where it was at work: that says nothing of a run."""
+    try:
+        yield
+    except ProverError as error:
+        raise UnreadableError(str(error)) from error
 
 
 class NativeSystem:

@@ -12,6 +12,7 @@
     9       Data                   -            not built yet: absent
     10      Model                  model        the published weights are the proved ones
                                    artefacts    the trainer's own files are those of the close record
+                                   uncovered    what lies beside all that, and that no record names
     11      Verdict                here         what was shown, against what was asked for
 
 The numbers are those of the code below, of the report, of VerificationError.step, of docs/verification.md and of the tests' names.
@@ -20,19 +21,19 @@ Left to the caller: to have the keys, the SRS digests and the root from somewher
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.verify.artefacts import check_artefacts
 from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.evidence import Missing, ProofSystem, RunFiles, Trust
 from zk_autograd.verify.limits import limits
 from zk_autograd.verify.log import LogView, check_log, check_signatures, parse
-from zk_autograd.verify.model import UNCOVERED, check_model
+from zk_autograd.verify.model import check_model
 from zk_autograd.verify.policy import Level, Policy
 from zk_autograd.verify.proofs import Proved, check_proofs
 from zk_autograd.verify.report import NOT_REACHED, Finding, Report, Status, Step, Summary
 from zk_autograd.verify.statement import check_statement
+from zk_autograd.verify.uncovered import Uncovered, check_uncovered
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -47,7 +48,8 @@ class Verifier:
         self._systems = systems
 
     def verify(self, files: RunFiles, progress: Callable[[str, int, int], None] = _silent) -> Report:
-        """The report on a run. What is false, malformed or unreadable in it is `report.failure`; nothing is raised for it."""
+        """The report on a run. What is false, malformed or missing in it is `report.failure`, what this machine could
+        not read or compute is `report.unreadable`; nothing is raised for either. MemoryError passes."""
         policy, findings = self._policy, dict.fromkeys(Step, NOT_REACHED)
         view: LogView | None = None
         try:
@@ -86,23 +88,33 @@ class Verifier:
             with _at(Step.MODEL):
                 found, weights = check_model(view.log, files, basis, progress)
                 own = check_artefacts(view.log, files, weights)
-                findings[Step.MODEL] = replace(found, sentences=(*found.sentences, *own))
+                uncovered = check_uncovered(view.log, files, policy.accept_uncovered)
+                findings[Step.MODEL] = Finding(
+                    Status.NOT_SHOWN if uncovered.weighs else found.status,
+                    (*found.sentences, *own, *uncovered.sentences()),
+                )
         except VerificationError as error:
-            findings[Step(error.step)] = Finding(Status.FAILED, (str(error),))
-            findings[Step.VERDICT] = Finding(Status.FAILED, (f"step {error.step} failed",))
+            unreadable = error if isinstance(error, UnreadableError) else None
+            status = Status.FAILED if unreadable is None else Status.UNREADABLE
+            what = "failed" if unreadable is None else "could not be taken on this machine"
+            findings[Step(error.step)] = Finding(status, (str(error),))
+            findings[Step.VERDICT] = Finding(status, (f"step {error.step} {what}",))
             known = view is not None and findings[Step.LOG].status is Status.PASSED
             return Report(
                 findings,
                 policy.require,
                 bool(policy.keys),
-                failure=error,
+                failure=error if unreadable is None else None,
+                unreadable=unreadable,
                 summary=_summary(view) if view and known else None,
             )
 
         # (11) Verdict: the levels reached, against the levels required.
-        return self._verdict(view, findings, proved, basis.trust)
+        return self._verdict(view, findings, proved, basis.trust, uncovered)
 
-    def _verdict(self, view: LogView, findings: dict[Step, Finding], proved: Proved, trust: Trust | None) -> Report:
+    def _verdict(
+        self, view: LogView, findings: dict[Step, Finding], proved: Proved, trust: Trust | None, uncovered: Uncovered
+    ) -> Report:
         policy = self._policy
         levels = frozenset[Level]()
         missing = []
@@ -117,8 +129,11 @@ class Verifier:
                 missing.append(
                     "L1 was not reached: a sample reaches L1-sampled; verify all proofs, or give --accept-sample"
                 )
-        if any(sentence.startswith(UNCOVERED) for sentence in findings[Step.MODEL].sentences):
-            missing.append(f"{UNCOVERED}: don't take them for what was judged, and judge a copy without them")
+        if uncovered.weighs:
+            missing.append(
+                "there are files that no record in this view names: don't take them for what was judged. Judge a copy without them, or name "
+                "each one that you know with --accept-uncovered NAME"
+            )
         asked = " and ".join(sorted(level.value for level in policy.require))
         findings[Step.VERDICT] = (
             Finding(Status.NOT_SHOWN, (f"asked for {asked}: not all of it was shown",))
@@ -135,6 +150,8 @@ class Verifier:
             security=None if trust is None else trust.security,
             summary=_summary(view),
             sample=proved.sample,
+            uncovered=uncovered.files,
+            uncovered_more=uncovered.more,
         )
 
 

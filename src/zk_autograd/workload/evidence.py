@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, VerificationError, ZkError
+from zk_autograd.core.errors import RunError, UnreadableError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
@@ -14,7 +14,7 @@ from zk_autograd.run.marker import forgotten_on
 from zk_autograd.run.resumption import way_to_resume
 from zk_autograd.verify.evidence import ProofSystem, RunFiles
 from zk_autograd.verify.policy import Level, Policy
-from zk_autograd.verify.report import Finding, Report, Status, Step
+from zk_autograd.verify.report import Finding, Status, Step
 from zk_autograd.verify.verifier import Verifier
 
 Progress = Callable[[str, int, int], None]
@@ -34,8 +34,11 @@ def judged(
     except VerificationError:
         pass  # the verifier says what and where
     report = Verifier(policy, systems).verify(files, progress)
-    if report.failure is not None or log is None:
-        raise _of_evidence(report)
+    wrong = report.failure or report.unreadable
+    if wrong is not None:
+        raise _of_evidence(wrong)
+    if log is None:
+        raise UnreadableError("log/records.jsonl changed while it was read")
     if log.close is None:
         raise RunError(f"{path} is unfinished, so it has no hashes yet: {_end_of(path)}")
     if HASHES not in dict(log.close.artefacts):
@@ -65,8 +68,8 @@ _PLACES = {Step.PARSE: "log/", Step.SIGNATURES: "log/checkpoint", Step.LOG: "log
 """What a step of the verifier reads, where its message doesn't name it."""
 
 
-def _of_evidence(report: Report) -> ZkError:
-    assert report.failure is not None
-    step = Step(report.failure.step)
+def _of_evidence(wrong: VerificationError) -> VerificationError:
+    """The same, with the place that the step reads; what this machine could not read stays that."""
+    step = Step(wrong.step)
     place = _PLACES.get(step, "proofs/" if step is Step.PROOFS else "log/records.jsonl" if step < Step.MODEL else "")
-    return VerificationError(f"{place + ': ' if place else ''}{report.failure}")
+    return type(wrong)(f"{place + ': ' if place else ''}{wrong}")

@@ -15,6 +15,7 @@ from zk_autograd.core.errors import (
     ProverError,
     RangeError,
     RunError,
+    UnreadableError,
     UsageError,
     VerificationError,
 )
@@ -24,13 +25,12 @@ from zk_autograd.core.text import counted
 from zk_autograd.optim.proving import backend_of_run
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import environment, train_log
-from zk_autograd.run.bundle import BundleReader
 from zk_autograd.run.files import Files, exists
 from zk_autograd.run.hashes import Hashes, weights_hash
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import CONFIG, ENVIRONMENT, HASHES, TRAIN_LOG, Layout
 from zk_autograd.run.marker import forgotten_on
-from zk_autograd.run.reader import RunReader
+from zk_autograd.run.opening import open_run
 from zk_autograd.verify.artefacts import LIMITS
 from zk_autograd.verify.evidence import ProofSystem, RunFiles
 from zk_autograd.verify.report import Step
@@ -55,10 +55,12 @@ def reproduce(
     """Judges the finished run, or bundle, at `path`. `systems` are the provers that the verifier knows; `data` is csv:PATH, where the run's
     table is now; `allowed` is the code that the caller named, and no other is run. UsageError if there is no run, RunError for one that is
     unfinished or has no hashes."""
-    with BundleReader(path) if path.is_file() else RunReader(path) as files:
+    with open_run(path) as files:
         inquiry = _Inquiry(path, files, systems, progress, data, allowed)
         try:
             verdict = inquiry.verdict(hashes_alone=hashes_alone)
+        except UnreadableError:
+            raise
         except VerificationError as error:
             inquiry.found("mismatch", str(error))
             verdict = Verdict.MISMATCH
@@ -88,11 +90,13 @@ class _Inquiry:
     def verdict(self, *, hashes_alone: bool) -> Verdict:
         """VerificationError for whatever is not what the run says."""
         log, findings = evidence.judged(self.path, self.files, self.systems, self.progress)
+        recorded = dict(log.close.artefacts) if log.close else {}
         proofs = findings[Step.PROOFS].status.value
         own = "keys and SRS, whose maker could forge proofs" if log.header.prover.srs_digest else "keys"
         self.found("evidence", f"steps 1 to 10 of zk-verify, with the run's own {own}: nothing false; proofs: {proofs}")
         self.differences += evidence.unseen(findings)
-        contents = {name: self.files.artefact(name, LIMITS[name]) for name in self.files.artefact_names()}
+        # A file of such a name that the close record doesn't name is not the run's, whatever it says.
+        contents = {name: self.files.artefact(name, limit) for name, limit in LIMITS.items() if name in recorded}
         self._train_log(log, contents[TRAIN_LOG])
         self._environment(contents[ENVIRONMENT])
         hashes = Hashes.parse(contents[HASHES])
@@ -214,6 +218,8 @@ class _Inquiry:
             raise _Untrainable(str(error)) from error
         except (GradientError, RangeError) as error:
             raise VerificationError(f"trained again, it stopped: {error}{self._perhaps()}") from error
+        except UnreadableError:
+            raise
         except VerificationError as error:
             raise VerificationError(f"{error}{self._perhaps()}") from error
         finally:

@@ -16,6 +16,7 @@ from zk_autograd.core.canonical import decode
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.text import quoted
 from zk_autograd.prove.ezkl.layout import Layout
 from zk_autograd.prove.ezkl.part import RuleCircuit
 from zk_autograd.prove.ezkl.rules import CIRCUITS, variant_of
@@ -93,7 +94,7 @@ def load(name: str) -> Circuit:
         for block, steps in shapes:
             if circuit_name(variant, block, steps) == name:
                 return _read(variant, block, steps)
-    raise VerificationError("the circuit is not in the catalogue", expected=", ".join(names()), found=repr(name[:100]))
+    raise VerificationError("the circuit is not in the catalogue", expected=", ".join(names()), found=quoted(name))
 
 
 def _read(variant: str, block: int, steps: int) -> Circuit:

@@ -34,6 +34,10 @@ class ChildStopped(ProverError):
     """The child was stopped on request."""
 
 
+class ChildDied(ProverError):
+    """The child gave no answer: it ran out of time or memory, or was killed. Nothing is said of what it was asked."""
+
+
 class Child:
     """Runs one request at a time; `stop` ends the one in progress from another thread, and refuses those that follow.
 
@@ -47,7 +51,8 @@ class Child:
         self._stopped = False
 
     def run(self, request: dict[str, Any], *, seconds: float) -> Any:
-        """The child's answer. Raises ProverError if it refuses, dies, answers nonsense or takes longer than `seconds`."""
+        """The child's answer. Raises ProverError if it refuses, ChildDied if it dies, answers nonsense or takes longer than
+        `seconds`."""
         if find_spec("ezkl") is None:
             raise ProverError("EZKL is not installed: pip install 'zk-autograd[ezkl]'")
         # EZKL keeps its lookup tables in a folder of its own, finds them by name and trusts what it finds: so that folder is new.
@@ -74,7 +79,7 @@ class Child:
             out, err = process.communicate(json.dumps(request).encode(), timeout=seconds)
         except subprocess.TimeoutExpired:
             _kill(process)
-            raise ProverError(f"{operation}: EZKL took longer than {seconds:.0f} s and was ended") from None
+            raise ChildDied(f"{operation}: EZKL took longer than {seconds:.0f} s and was ended") from None
         except BaseException:
             _kill(process)
             raise
@@ -90,7 +95,7 @@ class Child:
             return answer["result"]
         except (ValueError, IndexError, KeyError, TypeError):
             tail = err.decode("utf-8", "replace").strip()[-_STDERR_TAIL:]
-            raise ProverError(f"{operation}: EZKL's process ended with status {process.returncode}: {tail}") from None
+            raise ChildDied(f"{operation}: EZKL's process ended with status {process.returncode}: {tail}") from None
 
     def stop(self) -> None:
         """Ends the request in progress, if any, and refuses every later one."""
@@ -203,6 +208,8 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.read())
     try:
         answer = {"result": _OPERATIONS[request["do"]](request)}
+    except (MemoryError, OSError):  # of this machine: no answer
+        raise
     except BaseException as error:  # a Rust panic arrives as a BaseException
         answer = {"error": " ".join(str(error).split())[:_STDERR_TAIL]}
     os.write(answer_to, json.dumps(answer).encode() + b"\n")

@@ -8,11 +8,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from zk_autograd.core.errors import ProverError, VerificationError
+from zk_autograd.core.errors import ProverError, UnreadableError, VerificationError
 from zk_autograd.core.records import SALT_BYTES, Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, Circuit, load
-from zk_autograd.prove.ezkl.child import Child
+from zk_autograd.prove.ezkl.child import Child, ChildDied
 from zk_autograd.prove.ezkl.field import MODULUS, to_hex
 from zk_autograd.prove.ezkl.keys import Cache, Keys
 from zk_autograd.prove.ezkl.relations import SALTS
@@ -86,7 +86,8 @@ class EzklVerifier:
             raise VerificationError(f"the verifying key can't be made: {error}") from error
 
     def verify(self, statement: Statement, proof: bytes) -> ProofCommitments:
-        """The commitments of a proof that is valid for the statement. VerificationError for any other, whatever EZKL does on it."""
+        """The commitments of a proof that is valid for the statement. VerificationError for any other that EZKL refuses; UnreadableError if it gives
+        no answer."""
         commitments = commitments_of(self.circuit, proof)
         with temporary_folder("zk-verify-") as folder:
             path = folder / "proof.json"
@@ -100,6 +101,8 @@ class EzklVerifier:
             }
             try:
                 accepted = self._child.run(request, seconds=VERIFY_SECONDS)
+            except ChildDied as error:
+                raise UnreadableError(f"the proof could not be verified on this machine: {error}") from error
             except ProverError as error:
                 raise VerificationError(
                     "the proof does not verify", expected="a proof of the rebuilt statement", found=str(error)
@@ -116,6 +119,8 @@ class EzklVerifier:
         """The commitments of several blocks, in one child process."""
         try:
             return commit_all(self._child, self._keys, messages)
+        except ChildDied as error:
+            raise UnreadableError(f"a commitment could not be recomputed on this machine: {error}") from error
         except ProverError as error:
             raise VerificationError(f"a commitment can't be recomputed: {error}") from error
 
@@ -133,7 +138,7 @@ def require_circuit(circuit: Circuit, prover: Prover) -> None:
 
 
 def commit_all(child: Child, keys: Keys, messages: Sequence[tuple[Any, bytes]]) -> list[bytes]:
-    """KZG commitments as a proof writes them: x and y, 32 bytes each, big-endian. ProverError if EZKL gives none."""
+    """KZG commitments as a proof writes them: x and y, 32 bytes each, big-endian. ProverError if EZKL refuses, ChildDied if it gives none."""
     if not messages:
         return []
     answer = child.run(
@@ -150,5 +155,5 @@ def commit_all(child: Child, keys: Keys, messages: Sequence[tuple[Any, bytes]]) 
     )
     points = [bytes.fromhex(x)[::-1] + bytes.fromhex(y)[::-1] for x, y in answer]
     if len(points) != len(messages) or any(len(p) != POINT_BYTES for p in points):
-        raise ProverError("commit: EZKL's answer is malformed")
+        raise ChildDied("commit: EZKL's answer is malformed")
     return points

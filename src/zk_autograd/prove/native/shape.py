@@ -19,6 +19,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import state_names
+from zk_autograd.core.text import quoted
 from zk_autograd.prove.names import DEFAULT_PRESET, Preset
 from zk_autograd.prove.native.extension import require_built
 
@@ -114,7 +115,7 @@ def circuit(name: str) -> tuple[Rule, Preset]:
     """The circuit of this name. VerificationError if there is none."""
     if name not in _CIRCUITS:
         raise VerificationError(
-            "the native prover has no such circuit", expected=", ".join(_CIRCUITS), found=repr(name[:100])
+            "the native prover has no such circuit", expected=", ".join(_CIRCUITS), found=quoted(name)
         )
     return _CIRCUITS[name]
 

@@ -1,0 +1,78 @@
+"""Step 10, what lies beside: names in the run that no record in this view names.
+
+Which names those are, and what to think of each, is run.beside. Harmless ones, and what an unfinished run leaves, are listed and weigh nothing. Each
+other one keeps the verdict from being complete (exit status 3), unless the auditor named it. Nothing of them is opened.
+"""
+
+from dataclasses import dataclass
+
+from zk_autograd.core.records import Log
+from zk_autograd.core.text import counted, quoted
+from zk_autograd.run.beside import Kind, Listing, beside
+from zk_autograd.verify.report import UncoveredFile
+
+MAX_UNCOVERED = 1000
+"""Names that are kept. Where there are more, the auditor can't have named them all."""
+
+_SHOWN = 5
+_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Uncovered:
+    """The names, in order; `more`: there are others, which were not looked at; `left`: how many an unfinished run has left, besides."""
+
+    files: tuple[UncoveredFile, ...]
+    more: bool
+    left: int
+
+    @property
+    def weighs(self) -> bool:
+        """Whether the verdict is less for it."""
+        return self.more or any(file.weighs for file in self.files)
+
+    def sentences(self) -> tuple[str, ...]:
+        """What step 10 says of them."""
+        foreign = [f for f in self.files if not f.harmless]
+        known = [f for f in foreign if f.accepted]
+        alike = [f for f in foreign if f.weighs and f.resembles]
+        other = [f for f in foreign if f.weighs and not f.resembles]
+        sentences = []
+        if harmless := [quoted(f.name, _CHARACTERS) for f in self.files if f.harmless]:
+            sentences.append(f"not covered, and of harmless names: {_listed(harmless)}")
+        if self.left:
+            sentences.append(
+                f"not covered, as an unfinished run leaves them (proofs of later segments, files half-written): {counted(self.left, 'file')}"
+            )
+        if known:
+            sentences.append(
+                f"not covered, and accepted by the auditor: {_listed([quoted(f.name, _CHARACTERS) for f in known])}"
+            )
+        if other:
+            names = _listed([quoted(f.name, _CHARACTERS) for f in other])
+            sentences.append(f"no record in this view names {names}: nothing covers what stands there")
+        if alike:
+            pairs = _listed([f"{quoted(f.name, _CHARACTERS)} (for {f.resembles})" for f in alike])
+            sentences.append(f"no record in this view names what may be taken for the run's own: {pairs}")
+        if self.more:
+            sentences.append(f"there are more than {MAX_UNCOVERED} such names; the rest was not looked at")
+        return tuple(sentences)
+
+
+def check_uncovered(log: Log, files: Listing, accepted: frozenset[str]) -> Uncovered:
+    """All of them, up to MAX_UNCOVERED. VerificationError if a folder can't be listed."""
+    found: list[UncoveredFile] = []
+    left = 0
+    for name in beside(files, log):
+        if name.kind is Kind.UNFINISHED:
+            left += 1
+            continue
+        if len(found) == MAX_UNCOVERED:
+            return Uncovered(tuple(sorted(found, key=lambda f: f.name)), True, left)
+        harmless = name.kind is Kind.HARMLESS
+        found.append(UncoveredFile(name.path, harmless, not harmless and name.path in accepted, name.resembles))
+    return Uncovered(tuple(sorted(found, key=lambda f: f.name)), False, left)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
