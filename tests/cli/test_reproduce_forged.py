@@ -371,7 +371,7 @@ def test_blocks_that_are_cut_otherwise_are_a_MISMATCH(
         run = trained(tmp_path / "home", "--prover", "none")
     status, result = reproduce(run)
     assert (status, result["verdict"]) == (1, "MISMATCH")
-    assert "the header has other blocks" in finding(result, "mismatch")
+    assert "block 0 is not full, and not the last of its group" in finding(result, "mismatch")
 
 
 def test_another_preset_than_the_records_is_a_MISMATCH(
