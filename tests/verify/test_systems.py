@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.records import SALT_BYTES, Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, load
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.ezkl.verify import EzklVerifier
 from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.native import extension
 from zk_autograd.prove.native import shape as native
 from zk_autograd.verify.evidence import Missing
 from zk_autograd.verify.systems import (

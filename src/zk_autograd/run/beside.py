@@ -11,7 +11,8 @@ are not entered: their name is enough. private/, if it is a folder, is the train
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -57,8 +58,9 @@ class Entry:
 class Listing(Protocol):
     """A run's names (`run.reader.RunReader`, `run.bundle.BundleReader`)."""
 
-    def entries(self, folder: str) -> Iterator[Entry]:
-        """The names in a folder of `FOLDERS`, or at the top level (""), in no order; none if there is no such folder."""
+    def entries(self, folder: str) -> Generator[Entry, None, None]:
+        """The names in a folder of `FOLDERS`, or at the top level (""), in no order; none if there is no such folder. The folder is open until the
+        last one: who stops before closes it."""
         ...
 
 
@@ -79,13 +81,14 @@ class Beside:
     resembles: str | None = None
 
 
-def beside(files: Listing, log: Log) -> Iterator[Beside]:
-    """What lies beside the records of this view, as it is found. The caller counts, and stops; what is named is passed over."""
+def beside(files: Listing, log: Log) -> Generator[Beside, None, None]:
+    """What lies beside the records of this view, as it is found; what is named is passed over. The caller counts, stops, and closes it."""
     for folder in ("", *FOLDERS):
-        for entry in files.entries(folder):
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            if not _named(log, folder, entry):
-                yield Beside(path, *_judged(log, folder, entry, path))
+        with closing(files.entries(folder)) as entries:
+            for entry in entries:
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if not _named(log, folder, entry):
+                    yield Beside(path, *_judged(log, folder, entry, path))
 
 
 def _named(log: Log, folder: str, entry: Entry) -> bool:

@@ -11,7 +11,7 @@ The bytes depend on the files' contents alone. A file of more than 8 GiB - 1 byt
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -156,7 +156,7 @@ class BundleReader:
         check_plain_name(name)
         return self._bytes(f"{MODEL}/{name}", limit)
 
-    def entries(self, folder: str) -> Iterator[Entry]:
+    def entries(self, folder: str) -> Generator[Entry, None, None]:
         """As RunReader's."""
         for path in self._index():
             parent, _, name = path.rpartition("/")

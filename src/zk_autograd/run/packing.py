@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
@@ -89,7 +89,8 @@ def _packed(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
         archive = _Archive(reader, sorted(members, key=lambda member: member.name), advance)
         files.write_stream(out, archive.chunks())
         packed = {member.name for member in members}
-        left = (found.path for found in beside(reader, log) if found.path not in packed)
+        with closing(beside(reader, log)) as names:
+            left = sorted(islice((found.path for found in names if found.path not in packed), _LEFT_OUT))
         return Packed(
             files=len(members),
             size=archive.size,
@@ -97,7 +98,7 @@ def _packed(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
             root=head.root,
             records=head.size,
             finished=log.close is not None,
-            left_out=tuple(sorted(islice(left, _LEFT_OUT))),
+            left_out=tuple(left),
         )
 
 

@@ -6,8 +6,8 @@ way to a file, is not met. Only the path of the run itself, which the auditor ga
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -61,7 +61,8 @@ class RunReader:
 
     def has_log(self) -> bool:
         """Whether there is anything under the name of a log's file: without, the folder is no run, and there is nothing to judge."""
-        names = {entry.name for entry in islice(self.entries(LOG), _LOOKED_AT)}
+        with closing(self.entries(LOG)) as entries:
+            names = {entry.name for entry in islice(entries, _LOOKED_AT)}
         if names:
             return not names.isdisjoint({RECORDS, CHECKPOINT})
         try:  # a link, or something else, in the folder's place is to be judged, and refused
@@ -96,7 +97,7 @@ class RunReader:
         with self._inside(MODEL) as folder:
             return read_bounded(name, limit, dir_fd=folder)
 
-    def entries(self, folder: str) -> Iterator[Entry]:
+    def entries(self, folder: str) -> Generator[Entry, None, None]:
         """The names in a folder of `beside.FOLDERS`, or at the top level (""), in no order; none if there is no such folder, or a link to one."""
         if not folder:
             yield from self._listed(self._root, "the run's folder")
@@ -154,7 +155,7 @@ class RunReader:
         except VerificationError:
             return False
 
-    def _listed(self, fd: int, what: str) -> Iterator[Entry]:
+    def _listed(self, fd: int, what: str) -> Generator[Entry, None, None]:
         try:
             with os.scandir(fd) as entries:
                 for entry in entries:

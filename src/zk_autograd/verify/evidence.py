@@ -4,7 +4,7 @@ Both are passed in. The files are read through `run.reader`, each once; the prov
 nothing that comes with a run is executed or used as a key.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -31,7 +31,7 @@ class RunFiles(Protocol):
 
     def model_file(self, name: str, limit: int = ...) -> bytes: ...
 
-    def entries(self, folder: str) -> Iterator[Entry]:
+    def entries(self, folder: str) -> Generator[Entry, None, None]:
         """The names in a folder of the run (run.beside)."""
         ...
 

@@ -4,6 +4,7 @@ Which names those are, and what to think of each, is run.beside. Harmless ones, 
 other one keeps the verdict from being complete (exit status 3), unless the auditor named it. Nothing of them is opened.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 
 from zk_autograd.core.records import Log
@@ -63,15 +64,17 @@ def check_uncovered(log: Log, files: Listing, accepted: frozenset[str]) -> Uncov
     """All of them, up to MAX_UNCOVERED. VerificationError if a folder can't be listed."""
     found: list[UncoveredFile] = []
     left = 0
-    for name in beside(files, log):
-        if name.kind is Kind.UNFINISHED:
-            left += 1
-            continue
-        if len(found) == MAX_UNCOVERED:
-            return Uncovered(tuple(sorted(found, key=lambda f: f.name)), True, left)
-        harmless = name.kind is Kind.HARMLESS
-        found.append(UncoveredFile(name.path, harmless, not harmless and name.path in accepted, name.resembles))
-    return Uncovered(tuple(sorted(found, key=lambda f: f.name)), False, left)
+    more = False
+    with closing(beside(files, log)) as names:
+        for name in names:
+            if name.kind is Kind.UNFINISHED:
+                left += 1
+                continue
+            if more := len(found) == MAX_UNCOVERED:
+                break
+            harmless = name.kind is Kind.HARMLESS
+            found.append(UncoveredFile(name.path, harmless, not harmless and name.path in accepted, name.resembles))
+    return Uncovered(tuple(sorted(found, key=lambda f: f.name)), more, left)
 
 
 def _listed(names: list[str]) -> str:
