@@ -120,11 +120,11 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     from zk_autograd.workload.plan import Plan
 
     settings, resumed = _settings(arguments), arguments.resume is not None
-    key = settings.key_file or keyfile.default_path()
     if resumed:
         plan, run = Plan.read(arguments.resume), arguments.resume
         key = settings.key_file or Path(plan.key_file)
     else:
+        key = settings.key_file or keyfile.default_path()
         plan = settings.plan(key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
         run = settings.out or Path("runs") / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     if arguments.hf_token is not None or isinstance(plan.model, Factory):

@@ -15,6 +15,7 @@ from pathlib import Path
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import Ed25519Signer, check_name
 from zk_autograd.core.text import decode_base64, encode_base64
+from zk_autograd.prove.own_folders import home
 
 FORMAT = "zk-autograd/log-key/v0"
 DEFAULT_NAME = "zk-autograd-trainer"
@@ -24,9 +25,15 @@ _NEW_KEY = "make one with `zk-key new`"
 
 
 def default_path() -> Path:
-    """Where the key lies unless another place is named: log.key in the user's configuration folder (XDG_CONFIG_HOME, if it is absolute)."""
+    """Where the key lies unless another place is named: log.key in the user's configuration folder (XDG_CONFIG_HOME, if it is absolute).
+
+    UsageError if there is neither that nor a home folder.
+    """
     named = os.environ.get("XDG_CONFIG_HOME", "")
-    return (Path(named) if os.path.isabs(named) else Path.home() / ".config") / "zk-autograd" / "log.key"
+    folder = (
+        Path(named) if os.path.isabs(named) else home("say where the log key lies, with --key-file or key=") / ".config"
+    )
+    return folder / "zk-autograd" / "log.key"
 
 
 def public_path(path: Path) -> Path:

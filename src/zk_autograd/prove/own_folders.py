@@ -23,6 +23,21 @@ _NAMED = ("TMPDIR", "TEMP", "TMP")
 _ADVICE = "set TMPDIR to a folder of your own"
 
 
+class NoHomeError(UsageError):
+    """The caller has no home folder, as one without a name."""
+
+
+def home(otherwise: str) -> Path:
+    """The caller's home folder. NoHomeError, which ends with what to do `otherwise`, if there is none."""
+    try:
+        found = Path.home()
+    except RuntimeError:
+        raise NoHomeError(f"there is no home folder: {otherwise}") from None
+    if not found.is_absolute():
+        raise UsageError(f"HOME is {str(found)[:100]!r}, which depends on the current folder: {otherwise}")
+    return found
+
+
 @contextmanager
 def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
     """A new, empty folder of mode 0700 that is gone afterwards, by its absolute path.

@@ -26,9 +26,13 @@ _TOKEN = re.compile(rf"[!-~]{{{SHORTEST},{MAX_BYTES}}}")
 
 
 def _hugging_face(environ: Mapping[str, str]) -> Path:
-    home = environ.get("HF_HOME")
-    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (Path(home) if home else cache / "huggingface") / "token"
+    if own := environ.get("HF_HOME"):
+        return Path(own) / "token"
+    from zk_autograd.prove.own_folders import home
+
+    named = environ.get("XDG_CACHE_HOME")
+    cache = Path(named) if named else home("set HF_HOME") / ".cache"
+    return cache / "huggingface" / "token"
 
 
 def _service(environ: Mapping[str, str]) -> Path:
@@ -39,7 +43,10 @@ def _service(environ: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A kind of token: its flag, its variable, where its cache file lies, and the mode bits that this file may not have."""
+    """A kind of token: its flag, its variable, where its cache file lies, and the mode bits that this file may not have.
+
+    `file` raises NoHomeError where there is no folder in which a cache file could lie.
+    """
 
     what: str
     flag: str
@@ -63,7 +70,12 @@ def resolve(
         return _checked(flag, source.flag, redactor)
     if value := environ.get(source.variable):
         return _checked(value, source.variable, redactor)
-    path = source.file(environ)
+    from zk_autograd.prove.own_folders import NoHomeError
+
+    try:
+        path = source.file(environ)
+    except NoHomeError:
+        return None
     content = _read(path, source)
     return None if content is None else _checked(content, str(path), redactor)
 

@@ -20,7 +20,7 @@ from zk_autograd.core.errors import ProverError, UsageError
 from zk_autograd.prove.ezkl.catalogue import Circuit
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.relations import LOGROWS
-from zk_autograd.prove.own_folders import temporary_folder
+from zk_autograd.prove.own_folders import home, temporary_folder
 
 SETUP_SECONDS = 900.0
 SRS_SECONDS = 3600.0
@@ -29,7 +29,8 @@ MAX_LOGROWS = 26
 
 
 def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
-    """The cache folder for these environment variables; it need not exist yet. UsageError for one that depends on the current folder."""
+    """The cache folder for these environment variables; it need not exist yet. UsageError for one that depends on the current folder, and
+    where there is no home folder that it could lie in."""
     if chosen := environment.get("ZK_AUTOGRAD_CACHE"):
         if not os.path.isabs(chosen):
             raise UsageError(
@@ -38,7 +39,7 @@ def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
         return Path(chosen)
     if os.path.isabs(base := environment.get("XDG_CACHE_HOME", "")):  # its specification ignores relative ones
         return Path(base) / "zk-autograd"
-    return Path.home() / ".cache" / "zk-autograd"
+    return home("set ZK_AUTOGRAD_CACHE to a folder of your own") / ".cache" / "zk-autograd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,15 @@ class Cache:
     """The cache folder. Files appear in it whole or not at all."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = default_cache() if folder is None else folder.absolute()
+        """`folder` None is the default one, which is looked for when it is needed: who judges a native run needs none."""
+        self._folder = None if folder is None else folder.absolute()
+
+    @property
+    def folder(self) -> Path:
+        """UsageError as `default_cache`."""
+        if self._folder is None:
+            self._folder = default_cache()
+        return self._folder
 
     def srs_path(self, digest: bytes) -> Path:
         """Where the SRS of a digest is, or would be."""
