@@ -23,7 +23,7 @@ from zk_autograd.core.record_forms import parse_log
 from zk_autograd.run import environment as environments
 from zk_autograd.run import toml_text, train_log
 from zk_autograd.run.events import Event, Listener, RecordWritten, ignore
-from zk_autograd.run.files import Files, exists, read_bounded
+from zk_autograd.run.files import Files, exists, of_the_run, read_bounded
 from zk_autograd.run.hashes import Hashes, weights_hash
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import ARTEFACTS, CONFIG, ENVIRONMENT, HASHES, RECORDS, TRAIN_LOG, Layout
@@ -188,4 +188,4 @@ def read(path: Path, limit: int) -> bytes:
 
 
 def _altered(path: Path, error: VerificationError) -> RunError:
-    return RunError(f"{path} is not what the trainer wrote: {error}; restore it from a copy")
+    return of_the_run(error, f"{path} is not what the trainer wrote: {error}; restore it from a copy")

@@ -33,6 +33,8 @@ _ADVICE = {
 }
 
 
+_READABLE = "look as its owner, or at the disk"
+
 _OF_THE_FILE = frozenset(
     {
         errno.ENOENT,
@@ -148,7 +150,7 @@ def exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise _refused("looked at", path, error) from error
+        raise _unseen("looked at", path, error) from error
     return True
 
 
@@ -159,7 +161,26 @@ def is_own_folder(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise _refused("looked at", path, error) from error
+        raise _unseen("looked at", path, error) from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether `path` is a folder, be it behind a link. StorageError if the system doesn't tell."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        if tells_of_the_file(error):
+            return False
+        raise _unseen("looked at", path, error) from error
+
+
+def require_listable(folder: Path) -> None:
+    """StorageError if the names in a folder can't be had; nothing for what is no folder."""
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        if not tells_of_the_file(error):
+            raise _unseen("listed", folder, error) from error
 
 
 def names_in(folder: Path) -> list[str]:
@@ -167,7 +188,7 @@ def names_in(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)
     except OSError as error:
-        raise _refused("listed", folder, error) from error
+        raise _unseen("listed", folder, error) from error
 
 
 def read_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> bytes:
@@ -239,8 +260,20 @@ def unreadable(path: Path | str, error: OSError) -> VerificationError:
     # open(2) says ELOOP for a file, ENOTDIR for a folder, when O_NOFOLLOW met a link
     linked = error.errno == errno.ELOOP
     reason = "it is a link, and links are not followed" if linked else error.strerror
-    kind = VerificationError if error.errno in _OF_THE_FILE else UnreadableError
+    kind = VerificationError if tells_of_the_file(error) else UnreadableError
     return kind(f"{path} can't be read: {reason}")
+
+
+def tells_of_the_file(error: OSError) -> bool:
+    """Whether the system's error says what lies at a path, and not what this machine or its user lacks."""
+    return error.errno in _OF_THE_FILE
+
+
+def of_the_run(error: VerificationError, otherwise: str) -> RunError:
+    """The error of a run, one of whose files raised `error`: RunError(`otherwise`), or StorageError where it is the system that refuses."""
+    if isinstance(error, UnreadableError):
+        return StorageError(f"{error}; that says nothing against the run: {_READABLE}, and try again")
+    return RunError(otherwise)
 
 
 @contextmanager
@@ -252,6 +285,10 @@ def _explained(action: str, path: Path) -> Iterator[None]:
         raise RunError(f"{place} exists already; choose another place, or resume the run that is there") from error
     except OSError as error:
         raise _refused(action, path, error) from error
+
+
+def _unseen(action: str, path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path} could not be {action}: {error.strerror}; {_READABLE}, and try again")
 
 
 def _refused(action: str, path: Path, error: OSError) -> StorageError:

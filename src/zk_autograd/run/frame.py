@@ -14,7 +14,7 @@ from zk_autograd.core import canonical
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.fields import Fields
-from zk_autograd.run.files import read_bounded
+from zk_autograd.run.files import of_the_run, read_bounded
 
 MAGIC = b"zk-autograd/private/v0\n"
 _FAMILY = b"zk-autograd/private/"
@@ -34,7 +34,8 @@ def encode(kind: str, run: bytes, fields: Mapping[str, Json], parts: Mapping[str
 def read(path: Path, kind: str, run: bytes | None) -> tuple[Fields, dict[str, bytes]]:
     """The fields still to be read (`end()` them) and the parts of the file. `run` is None where it isn't known yet.
 
-    Raises RunError for a file that is missing, torn, altered, of another version, another run or another kind.
+    Raises RunError for a file that is missing, torn, altered, of another version, another run or another kind, StorageError for one that
+    the system doesn't let be read.
     """
     try:
         data = read_bounded(path, _MAX_FILE)
@@ -59,7 +60,7 @@ def read(path: Path, kind: str, run: bytes | None) -> tuple[Fields, dict[str, by
         if end != len(body):
             raise VerificationError("its parts don't add up")
     except VerificationError as error:
-        raise damaged(path, str(error)) from error
+        raise of_the_run(error, str(damaged(path, str(error)))) from error
     return fields, parts
 
 

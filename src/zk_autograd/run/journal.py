@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zk_autograd.core.canonical import Json
-from zk_autograd.core.errors import RunError, VerificationError
+from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import GRADIENT_BOUND, IntArray
 from zk_autograd.core.records import MAX_PARAMETERS, MAX_STEP, Header
 from zk_autograd.core.rules import State
 from zk_autograd.prove.protocol import Backend
-from zk_autograd.run.files import PRIVATE_FILE, Files, exists, names_in, read_bounded
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists, names_in, of_the_run, read_bounded
 from zk_autograd.run.frame import damaged, encode, read
 
 _MAX_PROOF = 2**30
@@ -249,4 +249,4 @@ def read_proof(path: Path) -> bytes | None:
     try:
         return read_bounded(path, _MAX_PROOF)
     except VerificationError as error:
-        raise RunError(f"{error}; restore it from a copy, or remove it") from error
+        raise of_the_run(error, f"{error}; restore it from a copy, or remove it") from error

@@ -11,7 +11,7 @@ from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.merkle import Frontier, leaf_hash
 from zk_autograd.core.note import MAX_NOTE_BYTES, Checkpoint, checkpoint_text, open_note, parse_checkpoint, sign
-from zk_autograd.run.files import Files, exists, read_bounded
+from zk_autograd.run.files import Files, exists, of_the_run, read_bounded
 from zk_autograd.run.layout import CHECKPOINT, RECORDS, Layout
 from zk_autograd.run.reader import MAX_LOG
 
@@ -100,7 +100,7 @@ class RunLog:
         try:
             return read_bounded(self._records, MAX_LOG)
         except VerificationError as error:
-            raise RunError(f"{error}; restore it from a copy") from error
+            raise of_the_run(error, f"{error}; restore it from a copy") from error
 
     def _read_checkpoint(self) -> Checkpoint | None:
         if not exists(self._checkpoint):
@@ -111,5 +111,6 @@ class RunLog:
             if head.origin != self._origin:
                 raise VerificationError("it is of another log", expected=self._origin, found=head.origin)
         except VerificationError as error:
-            raise RunError(f"{self._checkpoint} is not this run's: {error}; restore it from a copy") from error
+            text = f"{self._checkpoint} is not this run's: {error}; restore it from a copy"
+            raise of_the_run(error, text) from error
         return head

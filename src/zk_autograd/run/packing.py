@@ -2,20 +2,20 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, VerificationError
+from zk_autograd.core.errors import RunError, StorageError, VerificationError
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import parse_checkpoint, parse_unverified
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.run.bundle import END, MAX_MEMBER, MAX_MEMBERS, header, padding
-from zk_autograd.run.files import Files, chunks_of, exists
+from zk_autograd.run.files import Files, chunks_of, exists, of_the_run, require_listable
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, Layout, proof_name
-from zk_autograd.run.lock import RunLock
+from zk_autograd.run.lock import RunLock, holder
 from zk_autograd.run.reader import RunReader
 
 Advance = Callable[[str, int, int], None]
@@ -48,22 +48,24 @@ class _Member:
 
 
 def pack(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
-    """Makes the bundle `out` of the run at `run`, whole or not at all. Nobody writes to the run meanwhile.
+    """Makes the bundle `out` of the run at `run`, whole or not at all. Nobody writes to the run meanwhile, as far as whoever packs it can
+    see to that: a bundle has nothing of the private folder, in which the lock is, and of another's run that may be closed.
 
     RunError if `out` exists, a trainer is at work, a crash left the log half-written, or files are missing or are not those that the
-    records name.
+    records name; StorageError if they can't be read, or the bundle can't be written.
     """
+    require_listable(run)
     if exists(out):
         raise RunError(f"{out} exists already; choose another place for the bundle, or remove it")
     try:
         return _packed(run, out, files, advance)
     except VerificationError as error:
-        raise RunError(f"{run} can't be packed: {error}; restore it from a copy") from error
+        raise of_the_run(error, f"{run} can't be packed: {error}; restore it from a copy") from error
 
 
 def _packed(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
     layout = Layout(run)
-    with RunReader(run) as reader, RunLock(layout.lock) if exists(layout.lock) else nullcontext():
+    with RunReader(run) as reader, _locked(layout):
         note = reader.checkpoint()
         leaves = _whole_leaves(reader, run)
         head = parse_checkpoint(parse_unverified(note).text)
@@ -93,6 +95,21 @@ def _packed(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
             finished=log.close is not None,
             left_out=tuple(name for name in present if name not in named),
         )
+
+
+def _locked(layout: Layout) -> AbstractContextManager[object]:
+    """Keeps trainers out, where whoever packs the run may. RunError if one is at work."""
+    try:
+        return RunLock(layout.lock) if exists(layout.lock) else nullcontext()
+    except StorageError:
+        pass
+    try:
+        at_work = holder(layout.lock)  # who may not write to it may still see it
+    except StorageError:  # it is another's: the log alone says whether it is whole
+        return nullcontext()
+    if at_work is not None:
+        raise RunError(f"{layout.root} is being written by another trainer (process {at_work}); wait for it")
+    return nullcontext()
 
 
 def _whole_leaves(reader: RunReader, run: Path) -> list[bytes]:

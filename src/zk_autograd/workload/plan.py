@@ -9,7 +9,7 @@ from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.names import PROVERS, Preset
-from zk_autograd.run.files import PRIVATE_FILE, Files, read_bounded
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists, is_folder, of_the_run, read_bounded
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.marker import require_kept
 from zk_autograd.workload.data import SECRET_BYTES
@@ -126,21 +126,22 @@ class Plan:
     @classmethod
     def read(cls, run: Path) -> "Plan":
         """The plan of the run at `run`. Raises UsageError if there is no run, RunError if zk-train can't go on with it."""
-        if not run.is_dir():
+        if not is_folder(run):
             raise UsageError(f"there is no run at {run}; name the folder that --out named")
         require_kept(Layout(run))
         path = Layout(run).private / FILE
-        if not path.exists():
+        if not exists(path):
             raise RunError(
                 f"{run} can't be resumed: it has no private/{FILE}, so zk-train didn't begin it, or was stopped before its first step; "
                 "begin a new run"
             )
+        other = "is not of this version ({}); go on with the version that began the run"
         try:
             return _parsed(read_bounded(path, _MAX_BYTES))
-        except (VerificationError, UsageError, ValueError) as error:
-            raise RunError(
-                f"{path} is not of this version ({error}); go on with the version that began the run"
-            ) from error
+        except VerificationError as error:
+            raise of_the_run(error, f"{path} {other.format(error)}") from error
+        except (UsageError, ValueError) as error:
+            raise RunError(f"{path} {other.format(error)}") from error
 
 
 def default_lr(rule: Rule) -> str:
