@@ -10,7 +10,6 @@ All writes of a run go through one `Files`, so that a test can make any of them 
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -126,7 +125,8 @@ class Files:
         `parent` as for `remove`.
         """
         with _explained("removed", path):
-            shutil.rmtree(path if parent is None else path.name, dir_fd=parent)
+            _empty(path if parent is None else path.name, parent)
+            os.rmdir(path if parent is None else path.name, dir_fd=parent)
             self._sync_parent(path, parent)
 
     def _sync_parent(self, path: Path, parent: int | None) -> None:
@@ -141,6 +141,44 @@ class Files:
             self._fsync(fd)
         finally:
             os.close(fd)
+
+
+def _empty(path: Path | str, parent: int | None) -> None:
+    """Removes what is in a folder, however deep it is: what lies in a folder of it is brought up before that is removed."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    top = os.open(path, flags, dir_fd=parent)
+    try:
+        moved = 0
+        while names := os.listdir(top):
+            for name in names:
+                if not _is_folder_in(name, top):
+                    os.unlink(name, dir_fd=top)
+                    continue
+                inner = os.open(name, flags, dir_fd=top)
+                try:
+                    for deeper in os.listdir(inner):
+                        if not _is_folder_in(deeper, inner):
+                            os.unlink(deeper, dir_fd=inner)
+                            continue
+                        while _exists_in(f".removed-{moved}", top):
+                            moved += 1
+                        os.rename(deeper, f".removed-{moved}", src_dir_fd=inner, dst_dir_fd=top)
+                finally:
+                    os.close(inner)
+                os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+
+
+def _is_folder_in(name: str, parent: int) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+
+
+def _exists_in(name: str, parent: int) -> bool:
+    with suppress(FileNotFoundError):
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+        return True
+    return False
 
 
 def exists(path: Path) -> bool:
@@ -288,7 +326,8 @@ def _explained(action: str, path: Path) -> Iterator[None]:
 
 
 def _unseen(action: str, path: Path, error: OSError) -> StorageError:
-    return StorageError(f"{path} could not be {action}: {error.strerror}; {_READABLE}, and try again")
+    advice = _ADVICE[errno.ENAMETOOLONG] if error.errno == errno.ENAMETOOLONG else _READABLE
+    return StorageError(f"{path} could not be {action}: {error.strerror}; {advice}, and try again")
 
 
 def _refused(action: str, path: Path, error: OSError) -> StorageError:

@@ -19,7 +19,7 @@ from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint
 from zk_autograd.core.record_forms import parse_log
-from zk_autograd.core.records import MAX_RECORD, Header, Log, header_digest
+from zk_autograd.core.records import Header, Log, header_digest
 from zk_autograd.core.text import counted
 from zk_autograd.run.files import (
     Files,
@@ -33,8 +33,9 @@ from zk_autograd.run.files import (
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import CHECKPOINT, LOG, PRIVATE, RECORDS, Layout
 from zk_autograd.run.lock import holder
+from zk_autograd.run.log import whole_leaves
 from zk_autograd.run.marker import forgotten_on
-from zk_autograd.run.reader import MAX_LEAVES, MAX_LOG, RunReader
+from zk_autograd.run.reader import MAX_LOG, RunReader
 from zk_autograd.run.recovery import read_header
 
 MAX_DEPTH = 8
@@ -247,18 +248,12 @@ def _read_log(layout: Layout, found: _Found) -> None:
 
 def _whole_leaves(reader: RunReader, layout: Layout, found: _Found) -> tuple[list[bytes], bool]:
     """The log's leaves, and whether a torn one follows them."""
-    try:
-        return reader.leaves(), False
-    except VerificationError as error:
-        if error.found != "the end of the file" or not _resumable(layout, found):
-            raise
-    leaves: list[bytes] = []
-    with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as fd, open(fd, "rb", closefd=False) as file:
-        while (line := file.readline(MAX_RECORD + 1)).endswith(b"\n"):
-            leaves.append(line[:-1])
-            if len(leaves) > MAX_LEAVES:
-                raise VerificationError(f"{RECORDS} has more than {MAX_LEAVES} records")
-    return leaves, True
+    with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as fd:
+        leaves, size = whole_leaves(fd)
+        torn = size < os.fstat(fd).st_size
+    if torn and not _resumable(layout, found):
+        raise VerificationError(f"{RECORDS} has a torn record at its end", record=len(leaves))
+    return leaves, torn
 
 
 def _read_journal(layout: Layout, found: _Found) -> None:

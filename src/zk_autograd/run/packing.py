@@ -16,7 +16,8 @@ from zk_autograd.run.bundle import END, MAX_MEMBER, MAX_MEMBERS, header, padding
 from zk_autograd.run.files import Files, chunks_of, exists, of_the_run, require_listable
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, Layout, proof_name
 from zk_autograd.run.lock import RunLock, holder
-from zk_autograd.run.reader import RunReader
+from zk_autograd.run.log import whole_leaves
+from zk_autograd.run.reader import MAX_ARTEFACT, MAX_LOG, MAX_PROOF, RunReader
 
 Advance = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -113,14 +114,11 @@ def _locked(layout: Layout) -> AbstractContextManager[object]:
 
 
 def _whole_leaves(reader: RunReader, run: Path) -> list[bytes]:
-    try:
-        return reader.leaves()
-    except VerificationError as error:
-        if error.found == "the end of the file":
-            raise RunError(
-                f"{run} is half-written: a crash tore its last record; resume the run, which repairs that"
-            ) from error
-        raise
+    with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as fd:
+        leaves, size = whole_leaves(fd)
+        if size < os.fstat(fd).st_size:
+            raise RunError(f"{run} is half-written: a crash tore its last record; resume the run, which repairs that")
+    return leaves
 
 
 def _named(log: Log, reader: RunReader) -> Iterator[_Member]:
@@ -159,10 +157,16 @@ class _Archive:
             if member.content is not None:
                 yield from _framed(member, sum(map(len, member.content)), member.content)
             else:
-                with self._reader.opened(member.name, MAX_MEMBER) as fd:
+                with self._reader.opened(member.name, _limit(member.name)) as fd:
                     yield from _framed(member, os.fstat(fd).st_size, chunks_of(fd, member.name))
             self._advance("bundle", i + 1, len(self._members))
         yield END
+
+
+def _limit(name: str) -> int:
+    """Bytes of a public file, where no record vouches for them: what takes no space on this disk would take it in a bundle."""
+    folder = name.rpartition("/")[0]
+    return {"": MAX_ARTEFACT, PROOFS: MAX_PROOF}.get(folder, MAX_MEMBER)
 
 
 def _framed(member: _Member, size: int, content: Iterable[bytes]) -> Iterator[bytes]:
