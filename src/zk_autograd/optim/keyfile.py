@@ -15,6 +15,7 @@ from pathlib import Path
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import Ed25519Signer, check_name
 from zk_autograd.core.text import decode_base64, encode_base64
+from zk_autograd.prove.named_files import refusal
 from zk_autograd.prove.own_folders import home
 
 FORMAT = "zk-autograd/log-key/v0"
@@ -44,7 +45,8 @@ def public_path(path: Path) -> Path:
 def create(path: Path, name: str) -> Ed25519Signer:
     """Writes a new key to `path` (mode 0600) and its public half beside it; folders that are missing are made (mode 0700).
 
-    Raises UsageError if either file exists, the name can't name a key, or the place isn't writable; then nothing is left behind.
+    Raises UsageError if either file exists, the name can't name a key, or there is no such place, StorageError if the system refuses; then
+    nothing is left behind.
     """
     try:
         check_name(name)
@@ -66,9 +68,7 @@ def create(path: Path, name: str) -> Ed25519Signer:
             path.unlink()
             raise
     except OSError as error:
-        raise UsageError(
-            f"can't write the key to {path}: {error.strerror or error}; choose another --key-file"
-        ) from error
+        raise refusal(error, f"can't write the key to {path}", "choose another --key-file") from error
     return signer
 
 
@@ -87,7 +87,7 @@ def load(path: Path) -> Ed25519Signer:
     except FileNotFoundError:
         raise UsageError(f"there is no log key at {path}: {_NEW_KEY} --key-file {path}") from None
     except OSError as error:
-        raise UsageError(f"can't read the log key {path}: {error.strerror or error}") from error
+        raise refusal(error, f"can't read the log key {path}") from error
     try:
         return _parse(data)
     except (VerificationError, ValueError) as error:

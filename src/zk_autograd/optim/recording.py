@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from zk_autograd.core.errors import RunError
+from zk_autograd.core.errors import RunError, StorageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
@@ -192,11 +192,13 @@ def signers_of(key: str | Path | Signer | None) -> list[Signer]:
 
 
 def check_place(path: Path) -> None:
-    """Raises RunError if no new run can be made at `path`: it exists, or its folder can't be written."""
+    """Raises RunError if no new run can be made at `path`: it exists, or lies in no folder. StorageError if that can't be written."""
     if os.path.lexists(path):
         raise RunError(f"{path} exists already; choose another place for the run, or resume the one that is there")
     parent = next(p for p in path.absolute().parents if os.path.lexists(p))
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise RunError(
+    if not parent.is_dir():
+        raise RunError(f"the run can't be made at {path}: {parent} is no folder; choose another place")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise StorageError(
             f"the run can't be made at {path}: {parent} is no folder that you can write; choose another place"
         )

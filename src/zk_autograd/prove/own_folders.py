@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
+from zk_autograd.prove.named_files import refusal
 
 _SHARED = (Path("/tmp"), Path("/var/tmp"), Path("/usr/tmp"))
 _NAMED = ("TMPDIR", "TEMP", "TMP")
@@ -49,7 +50,7 @@ def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
     try:
         made = tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
     except OSError as error:
-        raise UsageError(f"no temporary folder can be made in {parent} ({error.strerror}): {_ADVICE}") from error
+        raise refusal(error, f"no temporary folder can be made in {parent}", _ADVICE) from error
     with made as path:
         yield Path(path)
 
@@ -71,7 +72,7 @@ def _shared_place() -> Path:
                     f"temporary files would lie in {parent}, where others can exchange them ({reason}): {_ADVICE}"
                 )
     except OSError as error:
-        raise UsageError(f"the folder for temporary files can't be looked at ({error.strerror}): {_ADVICE}") from error
+        raise refusal(error, "the folder for temporary files can't be looked at", _ADVICE) from error
     return parent
 
 

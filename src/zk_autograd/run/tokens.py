@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
+from zk_autograd.prove.named_files import refusal
 from zk_autograd.run.redaction import PROCESS, SHORTEST, Redactor
 
 MAX_BYTES = 4096
@@ -120,4 +121,4 @@ def _read(path: Path, source: Source) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise UsageError(f"can't read the {source.what} in {path}: {error.strerror or error}") from error
+        raise refusal(error, f"can't read the {source.what} in {path}") from error

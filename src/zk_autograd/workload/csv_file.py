@@ -12,11 +12,13 @@ import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zk_autograd.core.errors import UsageError
+from zk_autograd.prove.named_files import read_named
 from zk_autograd.workload.names import CsvFile, nearest
 
 MAX_BYTES = 2**30
@@ -45,7 +47,7 @@ class Table:
 
 
 def read(source: CsvFile) -> Table:
-    """The table. UsageError, which names row and column, for a file that isn't one."""
+    """The table. UsageError, which names row and column, for a file that isn't one; StorageError if the system doesn't let it be read."""
     rows = _rows(source)
     try:
         _, names = next(rows)
@@ -98,13 +100,7 @@ def _rows(source: CsvFile) -> Iterator[tuple[int, list[str]]]:
 
 
 def _text(source: CsvFile) -> str:
-    try:
-        with open(source.path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"the table {source.path} can't be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"{source.path} has more than {MAX_BYTES} bytes; train on a part of it")
+    data = read_named(Path(source.path), "the table", MAX_BYTES)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -20,12 +20,14 @@ from zk_autograd.core.errors import ProverError, UsageError
 from zk_autograd.prove.ezkl.catalogue import Circuit
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.relations import LOGROWS
+from zk_autograd.prove.named_files import open_named, refusal
 from zk_autograd.prove.own_folders import home, temporary_folder
 
 SETUP_SECONDS = 900.0
 SRS_SECONDS = 3600.0
 _POINT = 64  # an affine point of G1 in the file; one of G2 takes twice that
 MAX_LOGROWS = 26
+_MAX_FILE = 2**40
 
 
 def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
@@ -67,27 +69,21 @@ class Keys:
 
 
 def srs_logrows(path: Path) -> int:
-    """The size of an SRS file, as the logarithm of its rows. UsageError if it isn't one."""
-    try:
-        with path.open("rb") as file:
-            logrows = int.from_bytes(file.read(4), "little")
-            length = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise UsageError(f"the SRS {path} can't be read: {error.strerror}") from error
+    """The size of an SRS file, as the logarithm of its rows. UsageError if it isn't one, StorageError if it can't be read."""
+    with open_named(path, "the SRS", _MAX_FILE) as fd:
+        logrows = int.from_bytes(os.pread(fd, 4, 0), "little")
+        length = os.fstat(fd).st_size
     if not 1 <= logrows <= MAX_LOGROWS or length != 4 + 2 * _POINT * 2**logrows + 4 * _POINT:
         raise UsageError(f"{path} is no SRS file: its size doesn't agree with its first bytes")
     return logrows
 
 
 def file_digest(path: Path) -> bytes:
-    """SHA-256 of a file. UsageError if it can't be read."""
+    """SHA-256 of a file. UsageError if it isn't one, StorageError if it can't be read."""
     digest = sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(2**20):
-                digest.update(chunk)
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+    with open_named(path, "the file", _MAX_FILE) as fd:
+        while chunk := os.read(fd, 2**20):
+            digest.update(chunk)
     return digest.digest()
 
 
@@ -188,9 +184,8 @@ class Cache:
             (self.folder / part).mkdir(parents=True, exist_ok=True)
             return tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder / part)
         except OSError as error:
-            raise UsageError(
-                f"the cache folder {self.folder} can't be written ({error.strerror}): set ZK_AUTOGRAD_CACHE to another"
-            ) from error
+            advice = "set ZK_AUTOGRAD_CACHE to another"
+            raise refusal(error, f"the cache folder {self.folder} can't be written", advice) from error
 
 
 def make_srs(path: Path, child: Child, logrows: int = LOGROWS) -> bytes:
@@ -205,5 +200,5 @@ def make_srs(path: Path, child: Child, logrows: int = LOGROWS) -> bytes:
             srs_logrows(made)
             os.replace(made, path)
     except OSError as error:
-        raise UsageError(f"the SRS can't be written to {path}: {error.strerror}") from error
+        raise refusal(error, f"the SRS can't be written to {path}") from error
     return file_digest(path)
