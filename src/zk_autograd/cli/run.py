@@ -186,7 +186,7 @@ def _forget(arguments: argparse.Namespace, output: Output) -> int:
     run: Path = arguments.run
     found = plan(run)
     if found.begun is None and not arguments.yes:
-        if arguments.json or not sys.stdin.isatty():
+        if arguments.json or sys.stdin is None or not sys.stdin.isatty():
             raise UsageError(f"forgetting {run} can't be undone: say so with --yes")
         output.note(
             f"{run} ({found.condition.value}): {_sized(found.bytes)} of gradients, states and salts will be deleted. The run can be "
