@@ -183,7 +183,7 @@ def test_folders_in_folders_are_neither_walked_nor_in_the_way_of_forgetting(tmp_
         assert status.public_bytes == before.public_bytes
         done = zk_run("forget", str(run), "--yes")
         assert done.returncode == 0, done.stderr
-        assert sorted(os.listdir(run / "private")) == ["forgotten", "lock"]
+        assert sorted(os.listdir(run / "private")) == [".gitignore", "forgotten", "lock"]
     finally:  # rm goes as deep as a path is long, pytest not even that
         subprocess.run(["find", str(run), "-depth", "-delete"], check=True)
 

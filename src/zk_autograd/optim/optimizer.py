@@ -26,6 +26,7 @@ from zk_autograd.optim.note import Note, batch_digest, loss_text
 from zk_autograd.optim.options import Number, check_names, choose_rule, exact, read_options
 from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 from zk_autograd.optim.proving import backend_for_new_run, decaying, require_provable
+from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.schedule import canonical, place
 from zk_autograd.optim.trajectory import CoarseEps, CoarseLr, Trajectory
 from zk_autograd.prove.hashed.backend import HashedBackend
@@ -34,7 +35,7 @@ from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts, checked_config, require_own_names
 from zk_autograd.run.events import Listener, ignore
 
-__all__ = ["CoarseEps", "CoarseLr", "ZKOptimizer"]
+__all__ = ["CoarseEps", "CoarseLr", "NewLogKey", "ZKOptimizer"]
 
 
 class ZKOptimizer(torch.optim.Optimizer):
@@ -60,7 +61,8 @@ class ZKOptimizer(torch.optim.Optimizer):
     * `prover`: "native" (the default), "ezkl", "none" (salted hashes, nothing proved), or a backend; `srs`: file or digest of EZKL's SRS (default: the
       cache's newest); `preset`: "standard" or "strict", what the native prover's soundness may assume (default: standard);
       `expected_steps` helps to choose a circuit, and to refuse an lr that would leave its range later;
-    * `key`: the file of the log key, or a signer (default: the key that `zk-key new` makes);
+    * `key`: the file of the log key, or a signer (default: the one that `zk-key new` makes; a new run makes it, and warns (NewLogKey), if there
+      is none);
     * `publish`: write the final weights into the run, opened;
     * `unproved`: the model, whose buffers and other parameters the header then lists as unproved, with their first values' digests;
     * `data`, `model_code`: what the header says of the data, and a SHA-256 of the model's code;
@@ -152,11 +154,12 @@ class ZKOptimizer(torch.optim.Optimizer):
         elif run is not None:
             recording.check_place(Path(run))
             require_provable(prover, options)
-            signers = recording.signers_of(key)
+            new_key = recording.key_to_make(key)
+            signers = recording.signers_of(key) if new_key is None else []
             sizes = [manifest.group_size(i) for i in range(len(groups))]
             decays = bool(decaying(options))
             backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps, Path(run), preset, decays=decays)
-            self._trajectory.record(recording.NewRun(Path(run), backend, signers, artefacts))
+            self._trajectory.record(recording.NewRun(Path(run), backend, signers, artefacts, new_key))
         self._show_lr()
 
     @property

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, StorageError, UnreadableError, VerificationError
+from zk_autograd.core.errors import PlaceTakenError, RunError, StorageError, UnreadableError, VerificationError
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -320,7 +320,8 @@ def _explained(action: str, path: Path) -> Iterator[None]:
         yield
     except FileExistsError as error:
         place = error.filename or path
-        raise RunError(f"{place} exists already; choose another place, or resume the run that is there") from error
+        text = f"{place} exists already; choose another place, or resume the run that is there"
+        raise PlaceTakenError(text) from error
     except OSError as error:
         raise _refused(action, path, error) from error
 

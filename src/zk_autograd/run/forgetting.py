@@ -61,7 +61,7 @@ def plan(path: Path) -> Forgetting:
 
 
 def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Advance) -> Forgetting:
-    """Deletes the private folder's contents, but for the lock and the marker; gives what it did.
+    """Deletes the private folder's contents, but for the lock, the marker and .gitignore; gives what it did.
 
     `now` is the time in UTC, ISO 8601. RunError if a trainer is at work, something can't be deleted, or the run isn't finished and
     `unfinished` doesn't say that it may be ended so: it can't be resumed then.

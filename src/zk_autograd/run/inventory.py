@@ -311,6 +311,5 @@ class _Measure:
 
 def kept_names(layout: Layout) -> list[str]:
     """What is left in the private folder of a run that forgetting would delete."""
-    return sorted(
-        name for name in names_in(layout.private) if layout.private / name not in (layout.lock, layout.forgotten)
-    )
+    left = (layout.lock, layout.forgotten, layout.ignore)
+    return sorted(name for name in names_in(layout.private) if layout.private / name not in left)

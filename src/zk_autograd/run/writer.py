@@ -104,6 +104,7 @@ class RunWriter:
             for folder in (layout.log, layout.proofs, layout.model):
                 files.make_dir(folder)
             files.make_private_dir(layout.private)
+            files.write_atomic(layout.ignore, b"*\n", PRIVATE_FILE)
             files.make_private_dir(layout.segments)
             lock = RunLock(layout.lock)
             digest = header_digest(leaf)

@@ -1,6 +1,6 @@
 """What zk-train was asked to do, kept in the run's private folder so that it can be gone on with."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -56,6 +56,8 @@ class Plan:
     prover's; `grad_scale` is an exponent or "auto"; `freeze` holds patterns of names. Parameters in none of `groups` have the plan's
     own hyper-parameters.
 
+    Where nobody set `batch_size` (`batch_size_set`), it is lowered to the number of training rows.
+
     `secret` is what salts of the data are derived from. Raises UsageError for numbers that no training can have.
     """
 
@@ -79,6 +81,7 @@ class Plan:
     schedule: str = "constant"
     freeze: tuple[str, ...] = ()
     groups: tuple[ParameterGroup, ...] = ()
+    batch_size_set: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         for what, value, least, bound in (

@@ -7,7 +7,7 @@ weights are functions of the seed, and torch's generator begins from it.
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from zk_autograd.core.records import Data, Header
 from zk_autograd.core.rules import State
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.note import batch_digest, loss_text
+from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.trajectory import CoarseEps
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.events import Listener, ignore
@@ -32,11 +33,12 @@ from zk_autograd.workload.training import Loop
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Where a training is recorded, and by whom it is proved and signed. `resume` goes on with the run that is there."""
+    """Where a training is recorded, and by whom it is proved and signed (`key` None: the default one, which is made if there is none).
+    `resume` goes on with the run that is there."""
 
     run: Path
     prover: str | Backend
-    key: Path
+    key: Path | None
     srs: Path | None = None
     resume: bool = False
     listener: Listener = ignore
@@ -102,13 +104,13 @@ def data_commitment(plan: Plan) -> Data:
 def loop_of(plan: Plan) -> Loop:
     """The model with its data. UsageError for a batch larger than the data, or a model that they don't fit."""
     rows = data.load(plan.data, plan.seed)
-    if plan.batch_size > len(rows.train):
+    if plan.batch_size > len(rows.train) and plan.batch_size_set:
         raise UsageError(
             f"--batch-size {plan.batch_size} is more than the {len(rows.train)} training rows of {plan.data}"
         )
     torch.manual_seed(plan.seed)
     model = models.build(plan.model, rows.columns, rows.classes, plan.seed)
-    return Loop(model, rows, Sampler(len(rows.train), plan.batch_size, plan.seed))
+    return Loop(model, rows, Sampler(len(rows.train), min(plan.batch_size, len(rows.train)), plan.seed))
 
 
 def shared_options(plan: Plan) -> dict[str, Any]:
@@ -127,6 +129,7 @@ def repeatable() -> Iterator[None]:
     """Inside, torch computes on one thread and draws from a generator that is the caller's again afterwards."""
     with models.one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", CoarseEps)  # who is asked for reports says what eps is in effect
+        warnings.simplefilter("ignore", NewLogKey)  # and what key was made
         yield
 
 
@@ -135,8 +138,8 @@ class Session:
 
     def __init__(self, plan: Plan, recording: Recording) -> None:
         """Loads data and model and, with `resume`, the run. RunError if the run was begun with other data or code."""
-        self.plan = plan
         self.loop = loop_of(plan)
+        self.plan = plan = replace(plan, batch_size=self.loop.sampler.batch_size)
         self._run = recording.run
         committed = _committed(plan, self.loop.data)
         self.optimizer = _optimizer(plan, self.loop, committed, recording)
