@@ -152,6 +152,7 @@ def test_what_is_private_brings_its_own_gitignore() -> None:
     subprocess.run(["git", "init", "-q", "."], check=True)
     subprocess.run(["git", "add", "run"], check=True)
     added = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout
+    assert Path("run/private/table.json").exists()
     assert "run/log/records.jsonl" in added
     assert "private" not in added
     assert ended(start("forget", "run", "--yes", command="run"))[0] == 0

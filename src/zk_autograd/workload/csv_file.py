@@ -39,11 +39,14 @@ _SHOWN = 40
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """`features` are float64 (rows, columns), `classes` int64 (rows,), the places of the labels in `names`."""
+    """`features` are float64 (rows, columns), `columns` what they are called; `classes` int64 (rows,), the places of the labels in `names`,
+    which are of the column `label`."""
 
     features: NDArray[np.float64]
     classes: NDArray[np.int64]
     names: tuple[str, ...]
+    columns: tuple[str, ...]
+    label: str
 
 
 def read(source: CsvFile) -> Table:
@@ -76,7 +79,8 @@ def read(source: CsvFile) -> Table:
     found = _classes(labels, source, names[label])
     number = {name: i for i, name in enumerate(found)}
     features = np.frombuffer(values, np.float64).reshape(len(labels), len(names) - 1)
-    return Table(features, np.array([number[text] for text in labels], np.int64), found)
+    columns = tuple(name for i, name in enumerate(names) if i != label)
+    return Table(features, np.array([number[text] for text in labels], np.int64), found, columns, names[label])
 
 
 def _rows(source: CsvFile) -> Iterator[tuple[int, list[str]]]:

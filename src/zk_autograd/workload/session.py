@@ -163,6 +163,8 @@ class Session:
         def begin() -> None:
             if self.optimizer.header is None:
                 self.optimizer.start()
+                if self.loop.data.scaling is not None:
+                    self.loop.data.scaling.write(self._run)
                 self.plan.write(self._run)
                 begun()
 
