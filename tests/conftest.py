@@ -4,7 +4,9 @@ The cache lies in the checkout (`.cache/tests`), so that a second run of the tes
 know its secret in principle: it is good for tests alone.
 """
 
+import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -66,3 +68,17 @@ def without_native(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     description.cache_clear()
     yield
     description.cache_clear()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB. It is named by a descriptor alone, so that it goes with the process, however that ends."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+    yield Path(f"/proc/self/fd/{fd}")
+    os.close(fd)

@@ -207,7 +207,7 @@ def test_a_forgotten_run_is_judged_by_what_is_public(
         assert run_command.main(["forget", str(run), "--yes"]) == 0
     assert reproduce(copied)[1]["verdict"] == "PARTIAL"
     status, result = reproduce(other)
-    assert (status, result["verdict"], result["exit_status"]) == (4, "CONFIG ONLY", 4)
+    assert (status, result["verdict"], result["exit_status"]) == (3, "CONFIG ONLY", 3)
     assert "the weights are not published, and the trainer's private folder" in finding(result, "weights")
 
 
@@ -287,7 +287,7 @@ def test_a_table_is_read_where_it_is_now(tmp_path: Path, reproduce: Reproduce, m
     assert str(tmp_path).encode() not in b"".join(path.read_bytes() for path in _files(run))
     (tmp_path / "table.csv").rename(tmp_path / "moved.csv")
     status, result = reproduce(run)
-    assert (status, result["verdict"]) == (4, "CONFIG ONLY")
+    assert (status, result["verdict"]) == (3, "CONFIG ONLY")
     assert "its data can't be read: " in finding(result, "weights")
     moved = f"csv:{tmp_path / 'moved.csv'}"
     assert reproduce(run, "--data", moved)[1]["verdict"] == "FULL"
@@ -302,7 +302,7 @@ def test_a_table_is_read_where_it_is_now(tmp_path: Path, reproduce: Reproduce, m
     monkeypatch.chdir(tmp_path)
     shutil.copy(tmp_path / "moved.csv", tmp_path / "table.csv")  # what lies there by chance is not taken for it
     status, result = reproduce(stranger)
-    assert (status, result["verdict"]) == (4, "CONFIG ONLY")
+    assert (status, result["verdict"]) == (3, "CONFIG ONLY")
     assert "say where with --data csv:table.csv" in finding(result, "weights")
     assert reproduce(stranger, "--data", moved)[1]["verdict"] == "PARTIAL"
 
@@ -316,7 +316,7 @@ def test_code_that_a_strangers_run_names_is_not_run(
     run = trained(tmp_path / "home", "--model", "reproduced_net:make", "--prover", "none")
     del sys.modules["reproduced_net"]
     status, result = reproduce(run)  # its private folder may be a stranger's, too
-    assert (status, result["verdict"], result["differences"]) == (4, "CONFIG ONLY", [])
+    assert (status, result["verdict"], result["differences"]) == (3, "CONFIG ONLY", [])
     assert "look at it, and give --allow-code reproduced_net:make" in finding(result, "weights")
     assert reproduce(run, "--allow-code", "other_net:make")[1]["verdict"] == "CONFIG ONLY"
     assert "reproduced_net" not in sys.modules
@@ -327,7 +327,7 @@ def test_code_that_a_strangers_run_names_is_not_run(
     source.write_text(source.read_text() + "# another line\n")
     for place in (run, stranger):
         status, result = reproduce(place, *named)
-        assert (status, result["verdict"]) == (4, "CONFIG ONLY")
+        assert (status, result["verdict"]) == (3, "CONFIG ONLY")
         assert f"{source} is not the code of the run (expected " in finding(result, "weights")
 
 
@@ -355,7 +355,7 @@ def test_code_in_the_runs_own_folder_is_not_run(
     monkeypatch.chdir(run)
     named = ("--allow-code", "shipped_net:make")
     status, result = reproduce(Path("."), *named)
-    assert (status, result["verdict"]) == (4, "CONFIG ONLY")
+    assert (status, result["verdict"]) == (3, "CONFIG ONLY")
     assert "which is in the run's own folder: start from another one" in finding(result, "weights")
     (run / "shipped_net.py").write_text(source)  # nor the very code of the run
     assert reproduce(Path("."), *named)[1]["verdict"] == "CONFIG ONLY"
@@ -438,7 +438,7 @@ def test_a_run_of_ones_own_loop_is_CONFIG_ONLY(
         weight.grad = torch.ones(3)
         optimizer.step()
     status, result = reproduce(tmp_path / "run")
-    assert (status, result["verdict"], result["exit_status"]) == (4, "CONFIG ONLY", 4)
+    assert (status, result["verdict"], result["exit_status"]) == (3, "CONFIG ONLY", 3)
     assert why in finding(result, "weights")
 
 

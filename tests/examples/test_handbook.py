@@ -4,11 +4,13 @@ import csv
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from zk_autograd.cli import train
 from zk_autograd.optim import keyfile
+from zk_autograd.workload.randomness import Purpose, permutation
 
 pytestmark = pytest.mark.torch
 
@@ -16,10 +18,15 @@ HANDBOOK = (Path(__file__).parents[2] / "docs/training.md").read_text()
 
 
 def block(language: str) -> str:
-    """The one block of code in a language."""
+    """The one block of code in a language; of Python, the one that makes a model."""
     found: str
-    (found,) = re.findall(rf"```{language}\n(.*?)```", HANDBOOK, re.DOTALL)
+    (found,) = (text for text in blocks(language) if language != "python" or "def net" in text)
     return found
+
+
+def blocks(language: str) -> list[str]:
+    """All blocks of code in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", HANDBOOK, re.DOTALL)
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +59,22 @@ def test_handbooks_training_is_what_it_shows(capsys: pytest.CaptureFixture[str])
     for name in ("trained", "rule", "classes"):
         (line,) = [line for line in out if line.startswith(name)]
         assert line in shown
+
+
+def test_handbooks_lines_predict_what_was_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--data", "csv:iris.csv", "--label", "species", "--prover", "none", "--out", "runs/iris")
+    assert train.main(flags) == 0
+    said = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("accuracy"))
+    (lines,) = (text for text in blocks("python") if "table.json" in text)
+    scope: dict[str, Any] = {}
+    exec(lines, scope)
+    with Path("iris.csv").open(newline="") as file:
+        species = [row["species"] for row in csv.DictReader(file)]
+    right = [one == other for one, other in zip(scope["predicted"], species, strict=True)]
+    tested = permutation(0, Purpose.SPLIT, 0, len(right))[: len(right) // 5]
+    accuracy = sum(right[row] for row in tested) / len(tested)
+    assert said == f"accuracy  {100 * accuracy:.1f} % of {len(tested)} test rows"
+    assert accuracy > 0.9
 
 
 @pytest.mark.parametrize("flags", [["--data", "csv:typo.csv"], ["--config", "train.toml"]])

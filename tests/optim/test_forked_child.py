@@ -1,5 +1,6 @@
 """A recorded optimizer in a forked child of its process: refused, in a sentence, and the run goes on as if nothing had been."""
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,7 +74,7 @@ def test_a_child_can_not_use_it(
     assert (tmp_path / "run").exists() == begun
     train(model, optimizer, range(int(begun), 3))
     optimizer.close()
-    events = whole_events(Layout(tmp_path / "run").train_log.read_bytes())
+    events = whole_events(io.BytesIO(Layout(tmp_path / "run").train_log.read_bytes()))
     assert [event["step"] for event in events if event["event"] == "step"] == [1, 2, 3]
 
 

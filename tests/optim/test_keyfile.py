@@ -1,11 +1,13 @@
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from zk_autograd.core.errors import UsageError
-from zk_autograd.optim.keyfile import create, default_path, load, public_path
+from zk_autograd.optim.keyfile import create, default_path, load, load_or_make, public_path
 
 SEED = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 TEXT = f"zk-autograd/log-key/v0\nname: me\ned25519: {SEED}\n"
@@ -121,3 +123,58 @@ def test_default_is_in_the_configuration_folder(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.setenv("HOME", "/somewhere")
     assert default_path() == Path("/somewhere/.config/zk-autograd/log.key")
+
+
+TOGETHER = """
+import sys
+from pathlib import Path
+from zk_autograd.optim.keyfile import load_or_make, public_path
+sys.stdin.readline()
+signer = load_or_make(Path(sys.argv[1]))
+assert public_path(Path(sys.argv[1])).read_text() == signer.public_key.encode() + "\\n"
+print(signer.seed.hex())
+"""
+
+
+def test_processes_that_make_a_key_at_once_get_the_same_one(tmp_path: Path) -> None:
+    for attempt in range(3):
+        path = tmp_path / str(attempt) / "config" / "log.key"
+        words = [sys.executable, "-c", TOGETHER, str(path)]
+        pipe = subprocess.PIPE
+        makers = [subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) for _ in range(6)]
+        try:
+            for maker in makers:
+                assert maker.stdin is not None
+                maker.stdin.write("go\n")
+                maker.stdin.flush()
+            seeds = {maker.communicate(timeout=300)[0] for maker in makers}
+            assert [maker.returncode for maker in makers] == [0] * 6
+        finally:
+            for maker in makers:
+                maker.kill()
+                maker.wait()
+        assert seeds == {load(path).seed.hex() + "\n"}
+        assert sorted(os.listdir(path.parent)) == ["log.key", "log.key.pub"]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_key_that_is_there_is_taken_and_its_public_half_completed(tmp_path: Path) -> None:
+    signer = create(tmp_path / "key", "me")
+    public_path(tmp_path / "key").unlink()
+    assert load_or_make(tmp_path / "key") == signer
+    assert public_path(tmp_path / "key").read_text() == signer.public_key.encode() + "\n"
+    (tmp_path / "key").unlink()
+    with pytest.raises(UsageError, match=r"key\.pub is there without its key"):
+        load_or_make(tmp_path / "key")
+    assert os.listdir(tmp_path) == ["key.pub"]
+
+
+def test_a_file_system_without_hard_links_gets_a_key_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    signer = load_or_make(tmp_path / "key")
+    assert load_or_make(tmp_path / "key") == signer
+    assert sorted(os.listdir(tmp_path)) == ["key", "key.pub"]

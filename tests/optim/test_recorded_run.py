@@ -17,6 +17,7 @@ from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.optim import ZKOptimizer, keyfile
+from zk_autograd.optim.optimizer import NewLogKey
 from zk_autograd.optim.trajectory import ClampedGradients
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.hashed.commitment import commit
@@ -353,15 +354,67 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_key_is_the_users_own_unless_one_is_named(home: Path) -> None:
     parameter = vector([1.0])
-    options: dict[str, Any] = {"rule": "sgd", "run": home / "run", "prover": "none"}
-    with pytest.raises(UsageError, match=r"no log key at .*config/zk-autograd/log.key: make one with `zk-key new`"):
-        ZKOptimizer([parameter], **options)
     signer = keyfile.create(keyfile.default_path(), "me")
-    with ZKOptimizer([parameter], **options) as optimizer:
+    with ZKOptimizer([parameter], rule="sgd", run=home / "run", prover="none") as optimizer:
         parameter.grad = torch.zeros(1)
         optimizer.step()
     assert optimizer.header is not None
     assert optimizer.header.keys == (signer.public_key.encode(),)
+
+
+def test_a_new_run_of_a_user_without_a_key_makes_one_and_says_so_once(home: Path) -> None:
+    path, parameter = keyfile.default_path(), vector([1.0])
+    optimizer = ZKOptimizer([parameter], rule="sgd", run=home / "run", prover="none")
+    assert not path.parent.exists()  # nothing is made before there is a run
+    parameter.grad = torch.zeros(1)
+    with pytest.warns(NewLogKey, match=rf"a log key was made in {path}: .*copy this file, since another key") as told:
+        optimizer.step()
+    assert (len(told), told[0].filename) == (1, __file__)
+    public = keyfile.load(path).public_key.encode()
+    assert public in str(told[0].message)
+    assert keyfile.public_path(path).read_text() == public + "\n"
+    optimizer.step()
+    optimizer.close()
+    assert optimizer.header is not None
+    assert optimizer.header.keys == (public,)
+    with ZKOptimizer([parameter], rule="sgd", run=home / "second", prover="none") as optimizer:
+        optimizer.step()
+    assert optimizer.header is not None
+    assert optimizer.header.keys == (public,)
+
+
+@pytest.mark.parametrize("refused", ["place", "option", "gradient", "explicit", "resumed"])
+def test_no_key_is_made_for_a_run_that_is_refused(home: Path, refused: str) -> None:
+    parameter = vector([1.0])
+    options: dict[str, Any] = {"rule": "sgd", "run": home / "run", "prover": "none"}
+    if refused == "place":
+        (home / "run").mkdir()
+    elif refused == "option":
+        options["prover"] = "nobody"
+    elif refused == "gradient":
+        parameter.grad = torch.tensor([float("nan")])
+    elif refused == "explicit":
+        options["key"] = home / "my.key"
+    elif refused == "resumed":
+        options["resume"] = True
+        signer = keyfile.create(home / "another", "me")
+        optimizer = ZKOptimizer([parameter], **{**options, "resume": False}, key=signer)
+        optimizer.start()
+        optimizer.abandon()
+    with pytest.raises((UsageError, RunError, GradientError)):
+        ZKOptimizer([parameter], **options).step()
+    assert not keyfile.default_path().parent.exists()
+    assert not (home / "my.key").exists()
+
+
+def test_a_place_that_was_taken_meanwhile_makes_no_key(home: Path) -> None:
+    parameter = vector([1.0])
+    optimizer = ZKOptimizer([parameter], rule="sgd", run=home / "run", prover="none")
+    (home / "run").mkdir()
+    parameter.grad = torch.zeros(1)
+    with pytest.raises(RunError, match="exists already"):
+        optimizer.step()
+    assert not keyfile.default_path().parent.exists()
 
 
 def test_prover_none_commits_to_a_group_at_a_time(tmp_path: Path, signer: Ed25519Signer) -> None:

@@ -393,7 +393,7 @@ def test_kept_settings_are_the_owners_alone_and_go_with_the_rest(tmp_path: Path)
     private = sum(f.stat().st_size for f in (run / "private").rglob("*") if f.is_file())
     assert look_at(run).private_bytes == private
     forget(run, Files(), now="2026-01-01T00:00:00Z", unfinished=True, advance=lambda *_: None)
-    assert {f.name for f in (run / "private").iterdir()} == {"lock", "forgotten"}
+    assert {f.name for f in (run / "private").iterdir()} == {".gitignore", "lock", "forgotten"}
 
 
 @pytest.mark.parametrize("damage", ["torn", "altered", "empty", "of another run", "a folder"])

@@ -34,7 +34,7 @@ def test_the_evidence_stays_and_nothing_private_does(tmp_path: Path) -> None:
     (tmp_path / "kept").touch()
     done = forgotten(run)
     assert (done.condition, done.begun, done.remains) == (Condition.FINISHED, None, True)
-    assert sorted(os.listdir(run / "private")) == ["forgotten", "lock"]
+    assert sorted(os.listdir(run / "private")) == [".gitignore", "forgotten", "lock"]
     assert {path: path.read_bytes() for path in before} == before
     assert (tmp_path / "kept").exists()  # a link was removed, not followed
     assert audit(run, FaultyProver()).close is not None
@@ -98,7 +98,7 @@ def test_whichever_write_fails_the_next_time_completes_it(tmp_path: Path, way: s
         done = forgotten(run, now=LATER)
         assert done.begun == begun
         assert done.remains == (write != traced.done[-1] or way == "lost")
-        assert sorted(os.listdir(run / "private")) == ["forgotten", "lock"]
+        assert sorted(os.listdir(run / "private")) == [".gitignore", "forgotten", "lock"]
         assert look_at(run).forgotten == (begun or LATER)
 
 
@@ -125,10 +125,10 @@ def test_a_killed_forgetting_is_completed(tmp_path: Path, done: int) -> None:
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    assert len(os.listdir(run / "private")) == 5 - done
+    assert len(os.listdir(run / "private")) == 6 - done
     completed = forgotten(run, now=LATER)
     assert (completed.begun, completed.remains) == (NOW, done == 1)
-    assert sorted(os.listdir(run / "private")) == ["forgotten", "lock"]
+    assert sorted(os.listdir(run / "private")) == [".gitignore", "forgotten", "lock"]
 
 
 def test_a_half_forgotten_unfinished_run_is_completed_without_being_told_again(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_private_folder_exchanged_for_a_link_meanwhile_is_not_followed(tmp_pat
 
     forget(run, Files(lambda _: None), now=NOW, unfinished=False, advance=exchange)
     assert snapshot(other) == before
-    assert sorted(os.listdir(run / "moved")) == ["forgotten", "lock"]
+    assert sorted(os.listdir(run / "moved")) == [".gitignore", "forgotten", "lock"]
 
 
 def test_a_private_folder_that_is_no_runs_is_left_alone(tmp_path: Path) -> None:

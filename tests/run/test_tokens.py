@@ -109,3 +109,13 @@ def test_variables_are_redacted_though_nobody_asked_for_them() -> None:
     redactor = Redactor()
     tokens.remember({"HF_TOKEN": VARIABLE, "ZK_AUTOGRAD_TOKEN": f"{FLAG} {FILE}", "PATH": "/usr/bin"}, redactor)
     assert redactor.known == {VARIABLE, FLAG, FILE}
+
+
+def test_without_a_home_folder_there_is_no_cached_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("Could not determine home directory."))
+    )
+    for source in (HUGGING_FACE, SERVICE):
+        assert resolve(source, None, {}) is None
+    with pytest.raises(UsageError, match="ZK_AUTOGRAD_CACHE is 'here'"):
+        resolve(SERVICE, None, {"ZK_AUTOGRAD_CACHE": "here"})

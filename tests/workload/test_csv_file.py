@@ -154,7 +154,7 @@ def test_file_that_is_missing_too_long_or_no_file_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=r"nothing\.csv can't be read: No such file"):
         csv_file.read(CsvFile(str(tmp_path / "nothing.csv")))
-    with pytest.raises(UsageError, match="can't be read: Is a directory"):
+    with pytest.raises(UsageError, match="can't be read: it is a folder, and must be a regular file"):
         csv_file.read(CsvFile(str(tmp_path)))
     monkeypatch.setattr(csv_file, "MAX_BYTES", len(GOOD))
     csv_file.read(table(GOOD))

@@ -24,7 +24,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from zk_autograd.cli.streams import redacted
 from zk_autograd.core.errors import ExitStatus, ZkError
@@ -78,6 +78,16 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         options.setdefault("epilog", EXIT_STATUSES)
         super().__init__(**options)
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with 2. argparse's own prints the usage to standard output where there is no standard error."""
+        self.exit(ExitStatus.USAGE, f"{self.format_usage()}{self.prog}: error: {message}\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """As argparse's, where there may be no standard error."""
+        if message and sys.stderr is not None:
+            self._print_message(message, sys.stderr)
+        raise SystemExit(int(status))
 
     def _print_message(self, message: str, file: Any = None) -> None:
         tokens.remember()
@@ -181,6 +191,7 @@ class UnwritableOutput(Exception):
 
 def run_command(command: Callable[[Output], int], *, json_output: bool) -> int:
     """The exit status of a command: what it returns, or that of the error it raises, which is printed."""
+    _occupy()
     tokens.remember()
     with redacted():
         try:
@@ -190,6 +201,15 @@ def run_command(command: Callable[[Output], int], *, json_output: bool) -> int:
             return status
         except UnwritableOutput as error:
             return _unwritten(error)
+
+
+def _occupy() -> None:
+    """No file that is opened from now on gets the number of a standard stream that is closed: native code and child processes would read it,
+    or write to it."""
+    with suppress(OSError):
+        while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(fd, True)
+        os.close(fd)
 
 
 def _status(command: Callable[[Output], int], output: Output) -> int:

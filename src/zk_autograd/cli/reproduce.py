@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zk_autograd.cli.output import Output, Parser, run_command
+from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
 from zk_autograd.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ def parser() -> argparse.ArgumentParser:
     flags = Parser(
         prog="zk-train reproduce",
         description="Checks a finished run's files against its records and its hashes, trains again, and compares with the records, the weights bit for bit.",
-        epilog="Exit status: 0 FULL, all that it compares is equal (with --verify-only: the hashes fit); 3 PARTIAL, the weights are equal and the listed "
-        "differences remain; 4 CONFIG ONLY, the hashes fit and nothing could be trained again; 1 MISMATCH, or the run can't be judged; "
-        "2 wrong usage; 130 interrupted.",
+        epilog="FULL, all that it compares is equal, is 0 (as is CONFIG ONLY with --verify-only: the hashes fit); PARTIAL, the weights are equal "
+        "and the listed differences remain, and CONFIG ONLY, nothing could be trained again, are 3; MISMATCH is 1. "
+        + EXIT_STATUSES,
     )
     flags.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a bundle of it")
     flags.add_argument("--verify-only", action="store_true", help="check hashes and records, and train nothing")

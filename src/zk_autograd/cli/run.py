@@ -9,7 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from zk_autograd.cli.output import Output, Parser, run_command
-from zk_autograd.core.errors import UsageError
+from zk_autograd.core.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from zk_autograd.run.inventory import RunStatus
@@ -48,10 +48,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.run.inventory import find_runs, look_at
+    from zk_autograd.run.files import exists
+    from zk_autograd.run.inventory import Condition, find_runs, look_at
 
     folder = arguments.folder or RUNS
-    paths = [] if arguments.folder is None and not folder.exists() else find_runs(folder)
+    paths = [] if arguments.folder is None and not exists(folder) else find_runs(folder)
     runs = []
     with output.progress() as advance:
         for i, path in enumerate(paths):
@@ -76,8 +77,11 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
         )
     for line in _table(rows) if runs else [f"no runs in {folder}"]:
         output.line(line)
+    closed = [run for run in runs if run.condition is Condition.UNREADABLE]
+    for run in closed:
+        output.note(f"{run.path} can't be read here: {run.reason}")
     output.result({"folder": str(folder), "runs": [_to_json(run) for run in runs]})
-    return 0
+    return ExitStatus.UNJUDGED if closed else ExitStatus.DONE
 
 
 def _status(arguments: argparse.Namespace, output: Output) -> int:
@@ -105,6 +109,7 @@ def _status(arguments: argparse.Namespace, output: Output) -> int:
         Secrets.KEPT: f"{_sized(run.private_bytes)} of gradients, states and salts are kept",
         Secrets.FORGOTTEN: f"was forgotten on {run.forgotten}",
         Secrets.ABSENT: "none: a copy without its private folder",
+        Secrets.UNREADABLE: f"not readable: {run.closed}",
     }
     lines += [("evidence", _sized(run.public_bytes)), ("private", private[run.secrets]), ("changed", at(run.changed))]
     if run.trainer:
@@ -119,7 +124,7 @@ def _status(arguments: argparse.Namespace, output: Output) -> int:
         _to_json(run)
         | {"resumable": resumable, "resume_would": list(run.repairs) if resumable else [], "next": command}
     )
-    return 0
+    return ExitStatus.UNJUDGED if run.condition is Condition.UNREADABLE else ExitStatus.DONE
 
 
 def _next(run: "RunStatus") -> str:
@@ -132,6 +137,8 @@ def _next(run: "RunStatus") -> str:
         return f"wait for process {run.trainer}"
     if run.condition is Condition.DAMAGED:
         return f"restore {place} from a copy"
+    if run.condition is Condition.UNREADABLE:
+        return f"zk-run status {place}, as its owner"
     if run.condition is Condition.FINISHED or run.secrets is not Secrets.KEPT:
         return f"zk-run bundle {place}"
     return way_to_resume(run.path)
@@ -178,7 +185,7 @@ def _forget(arguments: argparse.Namespace, output: Output) -> int:
     run: Path = arguments.run
     found = plan(run)
     if found.begun is None and not arguments.yes:
-        if arguments.json or not sys.stdin.isatty():
+        if arguments.json or sys.stdin is None or not sys.stdin.isatty():
             raise UsageError(f"forgetting {run} can't be undone: say so with --yes")
         output.note(
             f"{run} ({found.condition.value}): {_sized(found.bytes)} of gradients, states and salts will be deleted. The run can be "
@@ -244,6 +251,7 @@ def _to_json(run: "RunStatus") -> dict[str, Any]:
         "steps_proved": run.proved,
         "segments_waiting": run.waiting,
         "private": run.secrets.value,
+        "private_closed": run.closed or None,
         "forgotten": run.forgotten,
         "public_bytes": run.public_bytes,
         "private_bytes": run.private_bytes,

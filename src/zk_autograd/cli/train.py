@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
 from zk_autograd.cli.train_watch import Watch
-from zk_autograd.core.errors import ExitStatus, GradientError, RangeError, UsageError, ZkError
+from zk_autograd.core.errors import (
+    ExitStatus,
+    GradientError,
+    PlaceTakenError,
+    RangeError,
+    RunError,
+    UsageError,
+    ZkError,
+)
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
 from zk_autograd.prove.names import DEFAULT_PRESET, DEFAULT_PROVER, PROVERS, Preset
@@ -57,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
         help="gradients are scaled by 2^K before rounding; or auto (default: 0)",
     )
     add("--freeze", action="append", metavar="PATTERN", help="don't train parameters of such names; may be repeated")
-    add("--batch-size", type=int, metavar="N", help="rows of a step (default: 64)")
+    add("--batch-size", type=int, metavar="N", help="rows of a step (default: 64, or all if there are fewer)")
     add("--seed", type=int, metavar="N", help="of split, first weights and order of the rows (default: 0)")
     add(
         "--prover",
@@ -78,7 +86,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="of the prover ezkl: the SRS that an auditor or a ceremony made (default: the cache's newest)",
     )
-    add("--key-file", metavar="FILE", help="your log key (default: the one that `zk-key new` makes)")
+    add(
+        "--key-file",
+        metavar="FILE",
+        help="your log key (default: the one that `zk-key new` makes; a new run makes it if there is none)",
+    )
     add(
         "--allow-code",
         metavar="MODULE:FACTORY",
@@ -121,7 +133,7 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     for module in ("torch", "sklearn"):
         if find_spec(module) is None:
             raise UsageError(f"zk-train needs {module}: pip install 'zk-autograd[train]'")
-    from zk_autograd.optim import keyfile, recording
+    from zk_autograd.optim import keyfile
     from zk_autograd.workload.data import SECRET_BYTES
     from zk_autograd.workload.plan import Plan
 
@@ -129,46 +141,85 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     allowed = None if arguments.allow_code is None else code_called(arguments.allow_code, "--allow-code")
     if allowed is not None and not resumed:
         raise UsageError("--allow-code is for --resume: a new run's code is what --model names")
-    key = settings.key_file or keyfile.default_path()
+    run: Path | None
     if resumed:
         plan, run = Plan.read(arguments.resume), arguments.resume
         key = settings.key_file or Path(plan.key_file)
         if settings.key_file is None and key != keyfile.default_path().absolute():
             _require_code_without_key(plan, run, key, allowed)
     else:
+        key = settings.key_file or keyfile.default_path()
         plan = settings.plan(key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
-        run = settings.out or Path("runs") / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        run = settings.out
     if arguments.hf_token is not None or isinstance(plan.model, Factory):
         tokens.provide(tokens.HUGGING_FACE, tokens.resolve(tokens.HUGGING_FACE, arguments.hf_token))
     if arguments.dry_run:
         if resumed:
             raise UsageError("--dry-run is for a run that is still to be begun; leave out --resume")
         return _dry_run(plan, settings.srs, output)
+    for place in _default_places() if run is None else (run,):
+        try:
+            return _record(plan, place, key, settings, output, backend, resumed=resumed, allowed=allowed)
+        except PlaceTakenError:  # by a training that was begun in the same second: nothing was made here
+            if run is not None:
+                raise
+    raise RunError("runs/ has a thousand runs of this second: name another place with --out")
+
+
+def _default_places() -> Iterator[Path]:
+    """Names for a run that nobody named, by the time in UTC: 20261130T120000Z, and if that is taken 20261130T120000Z-2 ..."""
+    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    yield Path("runs") / name
+    for number in range(2, 1000):
+        yield Path("runs") / f"{name}-{number}"
+
+
+def _record(
+    plan: "Plan",
+    run: Path,
+    key: Path,
+    settings: "Settings",
+    output: Output,
+    backend: "Backend | None",
+    *,
+    resumed: bool,
+    allowed: Factory | None,
+) -> int:
+    """Trains, and records it in `run`. PlaceTakenError if that was taken before the first step."""
+    from zk_autograd.optim import recording
     from zk_autograd.workload.interruption import Interruption
     from zk_autograd.workload.session import Recording, Session, repeatable
     from zk_autograd.workload.summary import Summary
 
+    new_key = None
     if not resumed:
         recording.check_place(run)  # and the key, before the seconds that torch and keys take
-        recording.signers_of(key)
+        new_key = recording.key_to_make(settings.key_file)
+        if new_key is None:
+            recording.signers_of(key)
     began = time.monotonic()
     with repeatable(), output.progress() as progress:
         watch = Watch(plan.steps, progress, output)
-        session = Session(plan, Recording(run, backend or plan.prover, key, settings.srs, resumed, watch, allowed))
-        optimizer, loop = session.optimizer, session.loop
+        signer = key if new_key is None else None
+        session = Session(plan, Recording(run, backend or plan.prover, signer, settings.srs, resumed, watch, allowed))
+        optimizer, loop, asked, plan = session.optimizer, session.loop, plan.batch_size, session.plan
         output.note(f"{run}: {plan.model} on {plan.data}, {plan.rule.value}, {plan.steps} steps, prover {plan.prover}")
+        if plan.batch_size != asked:
+            output.note(f"each step takes all {plan.batch_size} training rows: there are fewer than {asked}")
 
         def begun() -> None:
             watch.header = optimizer.header
+            if new_key is not None and optimizer.header is not None:
+                output.note(recording.made_key(new_key, optimizer.header.keys[0]))
 
-        begun()
+        watch.header = optimizer.header
         try:
             with Interruption(watch.interrupted) as ctrl_c, optimizer:
                 last = session.train(lambda: not ctrl_c.asked, begun)
                 trained = time.monotonic()
                 optimizer.close()
         except (KeyboardInterrupt, ZkError) as error:
-            named = "" if key == keyfile.default_path() else f" --key-file {quote(str(key))}"
+            named = "" if settings.key_file is None else f" --key-file {quote(str(key))}"
             return _stopped(error, optimizer, run, f"zk-train --resume {quote(str(run))}{named}", output)
         accuracy = loop.accuracy()
     ended = time.monotonic()

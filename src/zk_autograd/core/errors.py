@@ -54,6 +54,10 @@ class StorageError(RunError):
     exit_status: ClassVar[ExitStatus] = ExitStatus.UNJUDGED
 
 
+class PlaceTakenError(RunError):
+    """Where a run was to be made, there is something already."""
+
+
 class ProverError(ZkError):
     """A proof could not be made: the witness breaks the rule, a key is missing, the prover died or ran out of time."""
 

@@ -27,6 +27,7 @@ from zk_autograd.optim.options import Number, check_names, choose_rule, exact, r
 from zk_autograd.optim.param_groups import TENSORS, WatchedGroup
 from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 from zk_autograd.optim.proving import backend_for_new_run, decaying, require_provable
+from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.resuming import ResumedLr, ResumedModel
 from zk_autograd.optim.schedule import canonical, place
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps, CoarseLr, Trajectory
@@ -39,7 +40,16 @@ from zk_autograd.run.events import Listener, ignore
 from zk_autograd.run.ownership import Unique
 from zk_autograd.run.unclosed import UnclosedRun
 
-__all__ = ["ClampedGradients", "CoarseEps", "CoarseLr", "ResumedLr", "ResumedModel", "UnclosedRun", "ZKOptimizer"]
+__all__ = [
+    "ClampedGradients",
+    "CoarseEps",
+    "CoarseLr",
+    "NewLogKey",
+    "ResumedLr",
+    "ResumedModel",
+    "UnclosedRun",
+    "ZKOptimizer",
+]
 
 
 class ZKOptimizer(Unique, torch.optim.Optimizer):
@@ -74,7 +84,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     * `prover`: "native" (the default), "ezkl", "none" (salted hashes, nothing proved), or a backend; `srs`: file or digest of EZKL's SRS (default: the
       cache's newest); `preset`: "standard" or "strict", what the native prover's soundness may assume (default: standard);
       `expected_steps` helps to choose a circuit, and to refuse an lr that would leave its range later;
-    * `key`: the file of the log key, or a signer (default: the key that `zk-key new` makes);
+    * `key`: the file of the log key, or a signer (default: the one that `zk-key new` makes; a new run makes it, and warns (NewLogKey), if there
+      is none);
     * `publish`: write the final weights into the run, opened;
     * `unproved`: the model, whose buffers and other parameters the header then lists as unproved, with their first values' digests;
     * `data`, `model_code`: what the header says of the data, and a SHA-256 of the model's code;
@@ -172,11 +183,12 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         elif run is not None:
             recording.check_place(Path(run))
             require_provable(prover, options)
-            signers = recording.signers_of(key)
+            new_key = recording.key_to_make(key)
+            signers = recording.signers_of(key) if new_key is None else []
             sizes = [manifest.group_size(i) for i in range(len(groups))]
             decays = bool(decaying(options))
             backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps, Path(run), preset, decays=decays)
-            self._trajectory.record(recording.NewRun(Path(run), backend, signers, artefacts))
+            self._trajectory.record(recording.NewRun(Path(run), backend, signers, artefacts, new_key))
         self._show_lr()
 
     @property

@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from zk_autograd.core.errors import RunError
+from zk_autograd.core.errors import PlaceTakenError, RunError, StorageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
@@ -22,6 +23,10 @@ from zk_autograd.run.artefacts import Artefacts
 from zk_autograd.run.ownership import Unique
 from zk_autograd.run.step import advance
 from zk_autograd.run.writer import RunWriter
+
+
+class NewLogKey(UserWarning):
+    """A log key was made: its file is to be copied, and its public half given to the auditor."""
 
 
 class Keeper(Protocol):
@@ -188,10 +193,20 @@ class NewRun:
     backend: Backend
     signers: Sequence[Signer]
     artefacts: Artefacts
+    new_key: Path | None = None
 
     def begin(self, header: Header, weights: IntArray) -> Recorder:
-        """Makes the directory, with the header, the first state and the trainer's own files. Raises RunError; then nothing is left."""
-        writer = RunWriter.create(self.path, header, self.backend, self.signers, weights, on_event=self.artefacts)
+        """Makes the directory, with the header, the first state and the trainer's own files. Raises RunError; then nothing is left.
+
+        A log key that is still to be made, `new_key`, is made now, when there is nothing else to refuse the run for, and stays.
+        """
+        signers = self.signers
+        if self.new_key is not None:
+            check_place(self.path)
+            signers = [keyfile.load_or_make(self.new_key)]
+            header = replace(header, keys=(signers[0].public_key.encode(),))
+            warnings.warn(made_key(self.new_key, header.keys[0]), NewLogKey, stacklevel=6)
+        writer = RunWriter.create(self.path, header, self.backend, signers, weights, on_event=self.artefacts)
         try:
             self.artefacts.begin(writer)
         except BaseException:
@@ -218,12 +233,32 @@ def signers_of(key: str | Path | Signer | None) -> list[Signer]:
     return [key]
 
 
+def key_to_make(key: str | Path | Signer | None) -> Path | None:
+    """Where a log key is made for a new run: at the default place, if no key was named and none is there. Raises UsageError."""
+    if key is not None or os.path.lexists(path := keyfile.default_path()):
+        return None
+    return path
+
+
+def made_key(path: Path, public: str) -> str:
+    """What the trainer is told of a key that was made; `public` is its half for the auditor."""
+    return (
+        f"a log key was made in {path}: keep it to yourself, and copy this file, since another key is another trainer; "
+        f"your auditor pins its public half, {public}"
+    )
+
+
 def check_place(path: Path) -> None:
-    """Raises RunError if no new run can be made at `path`: it exists, or its folder can't be written."""
+    """Raises RunError if no new run can be made at `path`: it exists, or lies in no folder. StorageError if that can't be written."""
     if os.path.lexists(path):
-        raise RunError(f"{path} exists already; choose another place for the run, or resume the one that is there")
+        text = f"{path} exists already; choose another place for the run, or resume the one that is there"
+        raise PlaceTakenError(text)
     parent = next(p for p in path.absolute().parents if os.path.lexists(p))
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    if not parent.is_dir():
         raise RunError(
+            f"the run can't be made at {path}: {parent} is no folder that you can write; choose another place"
+        )
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise StorageError(
             f"the run can't be made at {path}: {parent} is no folder that you can write; choose another place"
         )

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
+from zk_autograd.prove.named_files import refusal
 
 _SHARED = (Path("/tmp"), Path("/var/tmp"), Path("/usr/tmp"))
 _NAMED = ("TMPDIR", "TEMP", "TMP")
@@ -47,6 +48,21 @@ def make_own(folder: Path) -> None:
                 place.mkdir(0o700)
 
 
+class NoHomeError(UsageError):
+    """The caller has no home folder, as one without a name."""
+
+
+def home(otherwise: str) -> Path:
+    """The caller's home folder. NoHomeError, which ends with what to do `otherwise`, if there is none."""
+    try:
+        found = Path.home()
+    except RuntimeError:
+        raise NoHomeError(f"there is no home folder: {otherwise}") from None
+    if not found.is_absolute():
+        raise UsageError(f"HOME is {str(found)[:100]!r}, which depends on the current folder: {otherwise}")
+    return found
+
+
 @contextmanager
 def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
     """A new, empty folder of mode 0700 that is gone afterwards, by its absolute path.
@@ -58,7 +74,7 @@ def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
     try:
         path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     except OSError as error:
-        raise UsageError(f"no temporary folder can be made in {parent} ({error.strerror}): {_ADVICE}") from error
+        raise refusal(error, f"no temporary folder can be made in {parent}", _ADVICE) from error
     _made[path] = os.getpid()
     try:
         yield path
@@ -101,7 +117,7 @@ def _shared_place() -> Path:
                     f"temporary files would lie in {parent}, where others can exchange them ({reason}): {_ADVICE}"
                 )
     except OSError as error:
-        raise UsageError(f"the folder for temporary files can't be looked at ({error.strerror}): {_ADVICE}") from error
+        raise refusal(error, "the folder for temporary files can't be looked at", _ADVICE) from error
     return parent
 
 

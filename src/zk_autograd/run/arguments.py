@@ -6,6 +6,7 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.records import Header
 from zk_autograd.core.text import has_control
+from zk_autograd.run.journal import MAX_LOOP_STATE
 from zk_autograd.run.reader import check_plain_name
 
 _MAX_LOSS = 60
@@ -22,6 +23,15 @@ def signers_in_order(signers: Sequence[Signer], header: Header) -> list[Signer]:
         if text not in by_key:
             raise UsageError(f"the run's key {text} is missing: every checkpoint is signed with all of its keys")
     return [by_key[text] for text in header.keys]
+
+
+def require_loop_state(loop_state: bytes) -> None:
+    """What a caller keeps with a step, as the journal can hold it."""
+    if len(loop_state) > MAX_LOOP_STATE:
+        raise UsageError(
+            f"the loop's state has {len(loop_state)} bytes, and at most {MAX_LOOP_STATE} are kept with a step: keep what is large elsewhere, "
+            "and here what finds it"
+        )
 
 
 def require_claims(loss: str, saturated: int, batch: bytes) -> None:

@@ -11,7 +11,8 @@ and durably, before it.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
@@ -23,10 +24,11 @@ from zk_autograd.core.record_forms import parse_log
 from zk_autograd.run import environment as environments
 from zk_autograd.run import toml_text, train_log
 from zk_autograd.run.events import Event, Listener, RecordWritten, ignore
-from zk_autograd.run.files import Files, exists, read_bounded
+from zk_autograd.run.files import Files, exists, of_the_run, open_bounded, read_bounded
 from zk_autograd.run.hashes import Hashes, weights_hash
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import ARTEFACTS, CONFIG, ENVIRONMENT, HASHES, RECORDS, TRAIN_LOG, Layout
+from zk_autograd.run.log import whole_leaves
 from zk_autograd.run.reader import MAX_LOG
 from zk_autograd.run.redaction import PROCESS, Redactor
 from zk_autograd.run.writer import RunWriter
@@ -128,8 +130,9 @@ class Artefacts:
     def _mended(self, layout: Layout, writer: RunWriter) -> list[Mapping[str, Json]]:
         """The events of the log that is there, with what it lacks."""
         header = writer.header
-        records = read(layout.log / RECORDS, MAX_LOG)  # whose last line the proving thread may be writing
-        segments = parse_log(records[: records.rfind(b"\n") + 1].split(b"\n")[:-1]).segments
+        with _opened(layout.log / RECORDS, MAX_LOG) as fd:
+            leaves, _ = whole_leaves(fd)  # the proving thread may be writing another
+        segments = parse_log(leaves).segments
         self._proved = {segment.index for segment in segments}
         steps = {
             t: event
@@ -144,7 +147,10 @@ class Artefacts:
                     rates = train_log.rates(header, number, step.lr)
                     steps[number] = train_log.step(number, step.loss, rates, step.saturated, "")
         path = layout.root / TRAIN_LOG
-        old = train_log.whole_events(read(path, train_log.MAX_BYTES)) if exists(path) else []
+        old: list[dict[str, Json]] = []
+        if exists(path):
+            with _opened(path, train_log.MAX_BYTES) as fd, open(fd, "rb", closefd=False) as file:
+                old = train_log.whole_events(file)
         if not old or old[0]["event"] != "begin":
             old.insert(0, train_log.begin(header))
         return train_log.mended(old, steps, {s.index: s.last for s in segments})
@@ -187,5 +193,14 @@ def read(path: Path, limit: int) -> bytes:
         raise _altered(path, error) from error
 
 
+@contextmanager
+def _opened(path: Path, limit: int) -> Iterator[int]:
+    try:
+        with open_bounded(path, limit) as fd:
+            yield fd
+    except VerificationError as error:
+        raise _altered(path, error) from error
+
+
 def _altered(path: Path, error: VerificationError) -> RunError:
-    return RunError(f"{path} is not what the trainer wrote: {error}; restore it from a copy")
+    return of_the_run(error, f"{path} is not what the trainer wrote: {error}; restore it from a copy")

@@ -10,13 +10,12 @@ All writes of a run go through one `Files`, so that a test can make any of them 
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, StorageError, UnreadableError, VerificationError
+from zk_autograd.core.errors import PlaceTakenError, RunError, StorageError, UnreadableError, VerificationError
 from zk_autograd.run.ownership import Owned
 
 PRIVATE_FILE = 0o600
@@ -33,6 +32,8 @@ _ADVICE = {
     errno.ENAMETOOLONG: "choose a shorter path",
 }
 
+
+_READABLE = "look as its owner, or at the disk"
 
 _OF_THE_FILE = frozenset(
     {
@@ -135,7 +136,8 @@ class Files(Owned):
         `parent` as for `remove`.
         """
         with self._explained("removed", path):
-            shutil.rmtree(path if parent is None else path.name, dir_fd=parent)
+            _empty(path if parent is None else path.name, parent)
+            os.rmdir(path if parent is None else path.name, dir_fd=parent)
             self._sync_parent(path, parent)
 
     @contextmanager
@@ -158,6 +160,44 @@ class Files(Owned):
             os.close(fd)
 
 
+def _empty(path: Path | str, parent: int | None) -> None:
+    """Removes what is in a folder, however deep it is: what lies in a folder of it is brought up before that is removed."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    top = os.open(path, flags, dir_fd=parent)
+    try:
+        moved = 0
+        while names := os.listdir(top):
+            for name in names:
+                if not _is_folder_in(name, top):
+                    os.unlink(name, dir_fd=top)
+                    continue
+                inner = os.open(name, flags, dir_fd=top)
+                try:
+                    for deeper in os.listdir(inner):
+                        if not _is_folder_in(deeper, inner):
+                            os.unlink(deeper, dir_fd=inner)
+                            continue
+                        while _exists_in(f".removed-{moved}", top):
+                            moved += 1
+                        os.rename(deeper, f".removed-{moved}", src_dir_fd=inner, dst_dir_fd=top)
+                finally:
+                    os.close(inner)
+                os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+
+
+def _is_folder_in(name: str, parent: int) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+
+
+def _exists_in(name: str, parent: int) -> bool:
+    with suppress(FileNotFoundError):
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+        return True
+    return False
+
+
 def exists(path: Path) -> bool:
     """Whether something is there, be it a link to nothing. RunError if the system doesn't tell."""
     try:
@@ -165,7 +205,7 @@ def exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise _refused("looked at", path, error) from error
+        raise _unseen("looked at", path, error) from error
     return True
 
 
@@ -176,7 +216,26 @@ def is_own_folder(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise _refused("looked at", path, error) from error
+        raise _unseen("looked at", path, error) from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether `path` is a folder, be it behind a link. StorageError if the system doesn't tell."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        if tells_of_the_file(error):
+            return False
+        raise _unseen("looked at", path, error) from error
+
+
+def require_listable(folder: Path) -> None:
+    """StorageError if the names in a folder can't be had; nothing for what is no folder."""
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        if not tells_of_the_file(error):
+            raise _unseen("listed", folder, error) from error
 
 
 def names_in(folder: Path) -> list[str]:
@@ -184,7 +243,7 @@ def names_in(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)
     except OSError as error:
-        raise _refused("listed", folder, error) from error
+        raise _unseen("listed", folder, error) from error
 
 
 def read_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> bytes:
@@ -256,8 +315,20 @@ def unreadable(path: Path | str, error: OSError) -> VerificationError:
     # open(2) says ELOOP for a file, ENOTDIR for a folder, when O_NOFOLLOW met a link
     linked = error.errno == errno.ELOOP
     reason = "it is a link, and links are not followed" if linked else error.strerror
-    kind = VerificationError if error.errno in _OF_THE_FILE else UnreadableError
+    kind = VerificationError if tells_of_the_file(error) else UnreadableError
     return kind(f"{path} can't be read: {reason}")
+
+
+def tells_of_the_file(error: OSError) -> bool:
+    """Whether the system's error says what lies at a path, and not what this machine or its user lacks."""
+    return error.errno in _OF_THE_FILE
+
+
+def of_the_run(error: VerificationError, otherwise: str) -> RunError:
+    """The error of a run, one of whose files raised `error`: RunError(`otherwise`), or StorageError where it is the system that refuses."""
+    if isinstance(error, UnreadableError):
+        return StorageError(f"{error}; that says nothing against the run: {_READABLE}, and try again")
+    return RunError(otherwise)
 
 
 @contextmanager
@@ -266,9 +337,15 @@ def _explained(action: str, path: Path) -> Iterator[None]:
         yield
     except FileExistsError as error:
         place = error.filename or path
-        raise RunError(f"{place} exists already; choose another place, or resume the run that is there") from error
+        text = f"{place} exists already; choose another place, or resume the run that is there"
+        raise PlaceTakenError(text) from error
     except OSError as error:
         raise _refused(action, path, error) from error
+
+
+def _unseen(action: str, path: Path, error: OSError) -> StorageError:
+    advice = _ADVICE[errno.ENAMETOOLONG] if error.errno == errno.ENAMETOOLONG else _READABLE
+    return StorageError(f"{path} could not be {action}: {error.strerror}; {advice}, and try again")
 
 
 def _refused(action: str, path: Path, error: OSError) -> StorageError:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.core.errors import RunError, StorageError, UsageError
 from zk_autograd.run.files import Files, exists, is_own_folder
 from zk_autograd.run.inventory import Condition, kept_names, look_at
 from zk_autograd.run.layout import Layout
@@ -30,9 +30,11 @@ Advance = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """What forgetting would do. `begun` is when it was done or begun before, `remains` whether something is left to delete."""
+    """What forgetting would do. `reason` is why the run is damaged or can't be read, `begun` when it was done or begun before, `remains`
+    whether something is left to delete."""
 
     condition: Condition
+    reason: str
     bytes: int
     begun: str | None
     remains: bool
@@ -55,11 +57,11 @@ def plan(path: Path) -> Forgetting:
     if forgotten_on(layout) is None and kept_names(layout) and not (exists(layout.header) or exists(layout.segments)):
         raise RunError(f"{layout.private} holds nothing that a run has there, and is left alone; remove it yourself")
     status = look_at(path)
-    return Forgetting(status.condition, status.private_bytes, status.forgotten, bool(kept_names(layout)))
+    return Forgetting(status.condition, status.reason, status.private_bytes, status.forgotten, bool(kept_names(layout)))
 
 
 def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Advance) -> Forgetting:
-    """Deletes the private folder's contents, but for the lock and the marker; gives what it did.
+    """Deletes the private folder's contents, but for the lock, the marker and .gitignore; gives what it did.
 
     `now` is the time in UTC, ISO 8601. RunError if a trainer is at work, something can't be deleted, or the run isn't finished and
     `unfinished` doesn't say that it may be ended so: it can't be resumed then.
@@ -70,6 +72,8 @@ def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Adv
     with RunLock(layout.lock) as lock:
         found = plan(path)
         if found.begun is None:
+            if found.condition is Condition.UNREADABLE:
+                raise StorageError(f"{path} can't be read, so it is not known what would be lost: {found.reason}")
             if found.condition is not Condition.FINISHED and not unfinished:
                 raise RunError(
                     f"{path} is {found.condition.value}, and without its private folder it could never be resumed or repaired: finish it "

@@ -1,29 +1,47 @@
 """What lies in a run's directory, looked at from outside: nothing is changed, and nothing is judged (that is zk-verify's).
 
 A run is *finished* if its log has a close record under its checkpoint, *damaged* if no resume could go on with it and no verifier would
-take it, else *unfinished*. What a crash leaves is no damage: the next resume repairs it.
+take it, else *unfinished*. What a crash leaves is no damage: the next resume repairs it. Nor is what this user, or this machine, can't
+read: of a run whose private folder is closed to whoever looks, the log says how it stands, and one whose log is closed *can't be read*.
+
+Whoever made the run may be a stranger: nothing here takes memory that its files don't take on the disk.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, UsageError, VerificationError
+from zk_autograd.core.errors import RunError, StorageError, UnreadableError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Header, Log, header_digest
 from zk_autograd.core.text import counted
-from zk_autograd.run.files import Files, exists, is_own_folder, names_in
+from zk_autograd.run.files import (
+    Files,
+    exists,
+    is_folder,
+    is_own_folder,
+    names_in,
+    require_listable,
+    tells_of_the_file,
+)
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import CHECKPOINT, LOG, PRIVATE, RECORDS, Layout
 from zk_autograd.run.lock import holder
+from zk_autograd.run.log import whole_leaves
 from zk_autograd.run.marker import forgotten_on
-from zk_autograd.run.reader import RunReader
+from zk_autograd.run.reader import MAX_LOG, RunReader
 from zk_autograd.run.recovery import read_header
+
+MAX_DEPTH = 8
+"""A run's own folders are four deep."""
+
+MAX_ENTRIES = 2**22
 
 
 class Condition(StrEnum):
@@ -32,21 +50,25 @@ class Condition(StrEnum):
     UNFINISHED = "unfinished"
     FINISHED = "finished"
     DAMAGED = "damaged"
+    UNREADABLE = "can't be read"
+    """By this user, or on this machine."""
 
 
 class Secrets(StrEnum):
-    """What became of a run's private folder. ABSENT: this is a copy without it, as a stranger has it."""
+    """What became of a run's private folder. ABSENT: this is a copy without it, as a stranger has it. UNREADABLE: it is another's."""
 
     KEPT = "kept"
     FORGOTTEN = "forgotten"
     ABSENT = "absent"
+    UNREADABLE = "not readable"
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
     """A run. Steps: `steps` are in the journal, `recorded` of them in the log under its checkpoint. `waiting` segments are sealed and
-    not yet recorded. `reason` says what is damaged, `repairs` what the next resume does first. Sizes are in bytes, `changed` is a
-    POSIX time; `trainer` the process that holds the lock.
+    not yet recorded. `reason` says what is damaged or can't be read, `closed` why the private folder isn't readable, `repairs` what the
+    next resume does first. Sizes are in bytes, of the files that can be seen; `changed` is a POSIX time, `trainer` the process that holds
+    the lock.
     """
 
     path: Path
@@ -59,6 +81,7 @@ class RunStatus:
     waiting: int
     repairs: tuple[str, ...]
     secrets: Secrets
+    closed: str
     forgotten: str | None
     public_bytes: int
     private_bytes: int
@@ -72,61 +95,66 @@ class RunStatus:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """The runs directly in a folder, in order of their names. UsageError if there is no such folder."""
+    """The runs directly in a folder, in order of their names, and folders that can't be looked into. UsageError if there is no such
+    folder, StorageError if it can't be listed."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
-        raise UsageError(f"{folder} holds no runs: {error.strerror}") from error
-    return [folder / name for name in names if is_run(folder / name)]
+        kind = UsageError if tells_of_the_file(error) else StorageError
+        raise kind(f"{folder} holds no runs: {error.strerror}") from error
+    return [folder / name for name in names if _may_be_run(folder / name)]
+
+
+def _may_be_run(path: Path) -> bool:
+    try:
+        return is_run(path)
+    except StorageError:
+        return True
 
 
 def is_run(path: Path) -> bool:
-    """Whether something at `path` looks like a run, be it a broken one."""
-    return any(os.path.isdir(path / part) for part in (LOG, PRIVATE))
+    """Whether something at `path` looks like a run, be it a broken one. StorageError if the system doesn't tell."""
+    return any(is_folder(path / part) for part in (LOG, PRIVATE))
 
 
 def look_at(path: Path) -> RunStatus:
-    """The run at `path`. UsageError if there is none."""
-    if not is_run(path):
-        raise UsageError(f"there is no run at {path}: name a folder that a training made")
+    """The run at `path`, as far as it can be read here. UsageError if there is none."""
+    found = _Found()
+    condition = reason = None
     layout = Layout(path)
     public, private, changed = _measured(path)
-    found = _Found()
-    trainer = forgotten = None
-    secrets = Secrets.KEPT if is_own_folder(layout.private) else Secrets.ABSENT
+    there = True
     try:
-        if secrets is Secrets.KEPT:
-            trainer = holder(layout.lock)
-            if (forgotten := forgotten_on(layout)) is not None:
-                secrets = Secrets.FORGOTTEN
-        elif exists(layout.private):
-            raise RunError(f"{layout.private} is a link or no folder, and nothing is read behind it")
-        _read_log(layout, found)
-        if secrets is Secrets.KEPT:
-            _read_journal(layout, found)
-        elif found.log is None:
-            raise RunError("it has no records")
-        reason = ""
+        if there := is_run(path):
+            require_listable(path)
+            _read(layout, found)
+    except (StorageError, UnreadableError) as error:
+        condition, reason = Condition.UNREADABLE, str(error)
+    except MemoryError:
+        condition, reason = Condition.UNREADABLE, "memory ran out while it was read"
     except (VerificationError, RunError, UsageError) as error:
-        reason = str(error)
+        condition, reason = Condition.DAMAGED, str(error)
+    if not there:
+        raise UsageError(f"there is no run at {path}: name a folder that a training made")
     finished = found.log is not None and found.log.close is not None and not found.unsigned
-    condition = Condition.DAMAGED if reason else Condition.FINISHED if finished else Condition.UNFINISHED
+    condition = condition or (Condition.FINISHED if finished else Condition.UNFINISHED)
     return RunStatus(
         path=path,
         condition=condition,
-        reason=reason,
+        reason=reason or "",
         header=found.header,
         head=found.head,
         steps=found.steps,
         recorded=found.recorded,
         waiting=found.waiting,
         repairs=() if reason or finished else tuple(found.repairs()),
-        secrets=secrets,
-        forgotten=forgotten,
+        secrets=found.secrets,
+        closed=found.closed,
+        forgotten=found.forgotten,
         public_bytes=public,
         private_bytes=private,
         changed=changed,
-        trainer=trainer,
+        trainer=found.trainer,
     )
 
 
@@ -142,6 +170,14 @@ class _Found:
     steps: int = 0
     recorded: int = 0
     waiting: int = 0
+    secrets: Secrets = Secrets.ABSENT
+    closed: str = ""
+    forgotten: str | None = None
+    trainer: str | None = None
+
+    def close_off(self, error: StorageError) -> None:
+        """The private folder can't be read."""
+        self.secrets, self.closed = Secrets.UNREADABLE, str(error)
 
     def repairs(self) -> Iterator[str]:
         if self.torn:
@@ -154,17 +190,48 @@ class _Found:
         yield f"go on after step {self.steps}"
 
 
+def _read(layout: Layout, found: _Found) -> None:
+    """All that there is. Raises VerificationError or RunError for damage, UnreadableError or StorageError where that can't be told."""
+    if is_own_folder(layout.private):
+        found.secrets = Secrets.KEPT
+        try:
+            found.trainer = holder(layout.lock)
+            found.forgotten = forgotten_on(layout)
+            exists(layout.header)
+        except StorageError as error:
+            found.close_off(error)
+        if found.forgotten is not None:
+            found.secrets = Secrets.FORGOTTEN
+    elif exists(layout.private):
+        raise RunError(f"{layout.private} is a link or no folder, and nothing is read behind it")
+    _read_log(layout, found)
+    if found.secrets is Secrets.KEPT:
+        try:
+            _read_journal(layout, found)
+        except StorageError as error:
+            found.close_off(error)
+    if found.log is None and found.secrets is Secrets.UNREADABLE:
+        raise StorageError(f"it has no records yet, and its private folder is closed: {found.closed}")
+    if found.log is None and found.secrets is not Secrets.KEPT:
+        raise RunError("it has no records")
+
+
+def _resumable(layout: Layout, found: _Found) -> bool:
+    """Whether what a crash leaves in a log may be repaired: there is, or may be, a trainer's part."""
+    return found.secrets is Secrets.UNREADABLE or exists(layout.header)
+
+
 def _read_log(layout: Layout, found: _Found) -> None:
     """The records under the checkpoint. Raises VerificationError for what no crash leaves."""
     with RunReader(layout.root) as reader:
-        if not exists(layout.log / CHECKPOINT) and exists(layout.header):  # a crash before the first one
+        if not exists(layout.log / CHECKPOINT) and _resumable(layout, found):  # a crash before the first one
             if exists(layout.log / RECORDS):
-                leaves, found.torn = _whole_leaves(reader, layout)
+                leaves, found.torn = _whole_leaves(reader, layout, found)
                 found.unsigned = len(leaves)
                 found.log = parse_log(leaves) if leaves else None
             return
         note = reader.checkpoint()  # before the log, which may grow meanwhile
-        leaves, found.torn = _whole_leaves(reader, layout)
+        leaves, found.torn = _whole_leaves(reader, layout, found)
         log = parse_log(leaves)
         found.header = log.header
         head = parse_checkpoint(open_note(note, [PublicKey.parse(key) for key in log.header.keys]).text)
@@ -179,15 +246,14 @@ def _read_log(layout: Layout, found: _Found) -> None:
         found.recorded = found.steps = signed[-1].last if signed else 0
 
 
-def _whole_leaves(reader: RunReader, layout: Layout) -> tuple[list[bytes], bool]:
+def _whole_leaves(reader: RunReader, layout: Layout, found: _Found) -> tuple[list[bytes], bool]:
     """The log's leaves, and whether a torn one follows them."""
-    try:
-        return reader.leaves(), False
-    except VerificationError as error:
-        if error.found != "the end of the file" or not exists(layout.header):
-            raise
-    with reader.opened(f"{LOG}/{RECORDS}", 2**40) as fd, open(fd, "rb", closefd=False) as file:
-        return file.read().split(b"\n")[:-1], True
+    with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as fd:
+        leaves, size = whole_leaves(fd)
+        torn = size < os.fstat(fd).st_size
+    if torn and not _resumable(layout, found):
+        raise VerificationError(f"{RECORDS} has a torn record at its end", record=len(leaves))
+    return leaves, torn
 
 
 def _read_journal(layout: Layout, found: _Found) -> None:
@@ -209,22 +275,41 @@ def _read_journal(layout: Layout, found: _Found) -> None:
 
 def _measured(path: Path) -> tuple[int, int, float]:
     """Bytes in the run's public part and in its private one, and when something in it was last changed."""
-    sizes = {True: 0, False: 0}
-    changed = path.stat().st_mtime
-    for folder, _, names in os.walk(path):
-        private = Path(folder).relative_to(path).parts[:1] == (PRIVATE,)
-        for name in names:
-            try:
-                status = os.lstat(os.path.join(folder, name))
-            except OSError:  # a trainer is at work, or it is another's
-                continue
-            sizes[private] += status.st_size
-            changed = max(changed, status.st_mtime)
-    return sizes[False], sizes[True], changed
+    changed = 0.0
+    with suppress(OSError):
+        changed = path.stat().st_mtime
+    public, private = _Measure(changed), _Measure(0.0)
+    public.walk(path, 1, {PRIVATE: private})
+    return public.bytes, private.bytes, max(public.changed, private.changed)
+
+
+@dataclass(slots=True)
+class _Measure:
+    """Of a folder's files. Links are not followed, what can't be looked at isn't counted, and of what is no run's (deeper folders, more
+    entries) not everything is."""
+
+    changed: float
+    bytes: int = 0
+    entries: int = 0
+
+    def walk(self, folder: Path | str, depth: int, apart: "Mapping[str, _Measure]") -> None:
+        """Folders that are called as one of `apart` are measured there."""
+        with suppress(OSError), os.scandir(folder) as entries:  # a trainer is at work, or it is another's
+            for entry in entries:
+                self.entries += 1
+                if self.entries > MAX_ENTRIES:
+                    return
+                with suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        if depth < MAX_DEPTH:
+                            apart.get(entry.name, self).walk(entry.path, depth + 1, {})
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                    self.bytes += status.st_size
+                    self.changed = max(self.changed, status.st_mtime)
 
 
 def kept_names(layout: Layout) -> list[str]:
     """What is left in the private folder of a run that forgetting would delete."""
-    return sorted(
-        name for name in names_in(layout.private) if layout.private / name not in (layout.lock, layout.forgotten)
-    )
+    left = (layout.lock, layout.forgotten, layout.ignore)
+    return sorted(name for name in names_in(layout.private) if layout.private / name not in left)

@@ -24,13 +24,22 @@ from numpy.typing import NDArray
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.formats import GRADIENT_BOUND, IntArray
-from zk_autograd.core.records import MAX_PARAMETERS, MAX_STEP, Header
+from zk_autograd.core.records import MAX_PARAMETERS, MAX_STEP, SALT_BYTES, Header
 from zk_autograd.core.rules import State
 from zk_autograd.prove.protocol import Backend
-from zk_autograd.run.files import PRIVATE_FILE, Files, exists, names_in, read_bounded
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists, names_in, of_the_run, read_bounded
 from zk_autograd.run.frame import damaged, encode, read
+from zk_autograd.run.reader import MAX_PROOF
 
-_MAX_PROOF = 2**30
+MAX_LOOP_STATE = 2**30
+"""Bytes of what a caller keeps with a step: it is written with each of them."""
+
+_MAX_REST = 128 * 2**20
+"""Bytes of all that is in a file beside the salts, the integers and the loop state."""
+
+_MAX_HASHES = 1024
+"""Of the proofs of a block that may be public: each of them opens its commitments at another point."""
+
 _HASH_BYTES = 32
 _SETTINGS = "settings"
 
@@ -116,8 +125,10 @@ class Journal:
     def start(self, segment: int) -> Start:
         """The segment's start."""
         path = self._segment(segment) / "start"
-        fields, parts = read(path, "start", self._run)
-        blocks = len(self._header.blocks)
+        blocks, states = len(self._header.blocks), len(self._header.states)
+        salts_bytes = (blocks * (2 * states + 1) + 1) * SALT_BYTES[self._header.prover.backend]
+        limit = 8 * self._header.size * states + salts_bytes + MAX_LOOP_STATE + _MAX_REST
+        fields, parts = read(path, "start", self._run, limit)
 
         def state(name: str) -> IntArray:
             return np.frombuffer(parts[f"state.{name}"], "<i8").astype(np.int64)
@@ -165,7 +176,7 @@ class Journal:
     def step(self, segment: int, number: int) -> Step:
         """A step of a segment; its gradients are int32."""
         path = self._step(segment, number)
-        fields, parts = read(path, "step", self._run)
+        fields, parts = read(path, "step", self._run, 4 * self._header.size + MAX_LOOP_STATE + _MAX_REST)
         try:
             fields.integer("step", number, number)
             step = Step(
@@ -210,7 +221,8 @@ class Journal:
         path = self._published(segment)
         if not exists(path):
             return {}
-        fields, parts = read(path, "published", self._run)
+        limit = len(self._header.blocks) * _MAX_HASHES * _HASH_BYTES + _MAX_REST
+        fields, parts = read(path, "published", self._run, limit)
         try:
             fields.integer("segment", segment, segment)
             fields.end()
@@ -227,6 +239,11 @@ class Journal:
         hashes = published.setdefault(block, [])
         if (digest := sha256(proof).digest()) in hashes:
             return
+        if len(hashes) == _MAX_HASHES:
+            raise RunError(
+                f"block {block} of segment {segment} has {_MAX_HASHES} different proofs that may be public, and no more may be: restore one "
+                "of them from a copy, or begin a new run"
+            )
         hashes.append(digest)
         parts = {str(b): b"".join(found) for b, found in published.items()}
         self._write(self._published(segment), "published", {"segment": segment}, parts)
@@ -261,6 +278,6 @@ def read_proof(path: Path) -> bytes | None:
     if not exists(path):
         return None
     try:
-        return read_bounded(path, _MAX_PROOF)
+        return read_bounded(path, MAX_PROOF)
     except VerificationError as error:
-        raise RunError(f"{error}; restore it from a copy, or remove it") from error
+        raise of_the_run(error, f"{error}; restore it from a copy, or remove it") from error

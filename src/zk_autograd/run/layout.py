@@ -6,6 +6,7 @@ proofs/<segment>-<block>   proof bytes
 model/                     published weights
 environment.json, config.toml, train_log.jsonl, hashes.json    the trainer's own artefacts
 private/                   the trainer's own: states, gradients, salts; mode 0700, part of no bundle
+    .gitignore             keeps all of the folder out of a repository
     lock                   held by the trainer
     header, close          those two records, before they enter the log
     segments/<segment>/    the journal
@@ -96,6 +97,10 @@ class Layout:
     @property
     def lock(self) -> Path:
         return self.private / "lock"
+
+    @property
+    def ignore(self) -> Path:
+        return self.private / ".gitignore"
 
     @property
     def header(self) -> Path:

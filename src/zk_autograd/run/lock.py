@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Self
 from weakref import WeakSet
 
-from zk_autograd.core.errors import RunError
-from zk_autograd.run.files import PRIVATE_FILE, advice_for
+from zk_autograd.core.errors import RunError, StorageError
+from zk_autograd.run.files import PRIVATE_FILE, advice_for, tells_of_the_file
 from zk_autograd.run.ownership import Unique
 
 _LOOK_SECONDS = 0.05
@@ -31,7 +31,8 @@ class RunLock(Unique):
     """The lock, held from its making on."""
 
     def __init__(self, path: Path) -> None:
-        """Takes the lock of `path`, which is made if missing. RunError if another holds it, or it lies behind a link."""
+        """Takes the lock of `path`, which is made if missing. RunError if another holds it, or it lies behind a link; StorageError if the
+        system refuses."""
         self._folder = self._fd = -1
         try:
             self._folder = _opened_folder(path.parent)
@@ -40,7 +41,7 @@ class RunLock(Unique):
         except OSError as error:
             self.release()
             advice = advice_for(error, "make it writable")
-            raise RunError(f"{path} can't be locked: {error.strerror}; {advice}") from error
+            raise _refusal(error)(f"{path} can't be locked: {error.strerror}; {advice}") from error
         try:
             _require_lock(self._fd, path)
             if self._is_held_here():
@@ -60,7 +61,7 @@ class RunLock(Unique):
         except OSError as error:
             self.release()
             advice = advice_for(error, "is it on a file system with locks?")
-            raise RunError(f"{path} can't be locked: {error.strerror}; {advice}") from error
+            raise _refusal(error)(f"{path} can't be locked: {error.strerror}; {advice}") from error
         except BaseException:
             self.release()
             raise
@@ -103,7 +104,8 @@ class RunLock(Unique):
 
 
 def holder(path: Path) -> str | None:
-    """The process that holds the lock of `path`, as it wrote itself down; None if nobody does. RunError if it can't be looked at.
+    """The process that holds the lock of `path`, as it wrote itself down; None if nobody does. RunError if it can't be looked at, StorageError
+    if that is the system's doing.
 
     It takes the lock for a moment, shared with others who look: the reason why RunLock tries for a moment.
     """
@@ -116,17 +118,22 @@ def holder(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RunError(f"{path} can't be looked at: {error.strerror}; make it readable") from error
+        raise _refusal(error)(f"{path} can't be looked at: {error.strerror}; make it readable") from error
     try:
         _require_lock(fd, path)
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _written(fd)
     except OSError as error:
-        raise RunError(f"{path} can't be looked at: {error.strerror}; is it on a file system with locks?") from error
+        text = f"{path} can't be looked at: {error.strerror}; is it on a file system with locks?"
+        raise _refusal(error)(text) from error
     finally:
         os.close(fd)
     return None
+
+
+def _refusal(error: OSError) -> type[RunError]:
+    return RunError if tells_of_the_file(error) else StorageError
 
 
 def _opened_folder(path: Path) -> int:

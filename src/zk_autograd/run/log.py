@@ -4,6 +4,7 @@ A record is appended and fsynced, then the checkpoint is replaced. What a crash 
 it), or complete records that no checkpoint covers (kept if they are what the writer would write again, see `put`).
 """
 
+import os
 from collections import deque
 from collections.abc import Sequence
 
@@ -11,9 +12,34 @@ from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.merkle import Frontier, leaf_hash
 from zk_autograd.core.note import MAX_NOTE_BYTES, Checkpoint, checkpoint_text, open_note, parse_checkpoint, sign
-from zk_autograd.run.files import Files, exists, read_bounded
+from zk_autograd.core.records import MAX_RECORD
+from zk_autograd.run.files import Files, exists, of_the_run, open_bounded, read_bounded, unreadable
 from zk_autograd.run.layout import CHECKPOINT, RECORDS, Layout
-from zk_autograd.run.reader import MAX_LOG
+from zk_autograd.run.reader import MAX_LEAVES, MAX_LOG
+
+
+def whole_leaves(fd: int) -> tuple[list[bytes], int]:
+    """The records of the log that is open for reading at `fd`, and how many bytes they take: a crash may leave a torn one behind them.
+
+    VerificationError for what no crash leaves, and no trainer. A file of holes, which take no space on the disk, takes no memory either.
+    """
+    leaves: list[bytes] = []
+    size = 0
+    try:
+        with open(fd, "rb", closefd=False) as file:
+            while line := file.readline(MAX_RECORD + 1):
+                if not line.endswith(b"\n") and len(line) <= MAX_RECORD:
+                    break
+                if len(line) > MAX_RECORD or b"\0" in line:
+                    raise VerificationError(f"line {len(leaves) + 1} of {RECORDS} is no record", record=len(leaves))
+                if len(leaves) == MAX_LEAVES or size > MAX_LOG:
+                    most = f"at most {MAX_LEAVES}, of {MAX_LOG} bytes in all"
+                    raise VerificationError(f"{RECORDS} has too many records", expected=most, found="more")
+                size += len(line)
+                leaves.append(line[:-1])
+    except OSError as error:
+        raise unreadable(RECORDS, error) from error
+    return leaves, size
 
 
 class RunLog:
@@ -30,23 +56,22 @@ class RunLog:
         self._signers = tuple(signers)
         self._files = files
         self._tree = Frontier()
-        data = self._read_records()
-        whole = data.rfind(b"\n") + 1
-        self._found: deque[bytes] = deque(data[:whole].split(b"\n")[:-1])
+        leaves, whole, size = self._read_records()
+        self._found: deque[bytes] = deque(leaves)
         head = self._read_checkpoint()
         if head and head.size > len(self._found):
             raise RunError(
                 f"{self._records} has {len(self._found)} records and its checkpoint speaks of {head.size}: "
                 "restore it from a copy"
             )
-        self._leaves = list(self._found)
+        self._leaves = leaves
         for _ in range(head.size if head else 0):
             self._tree.append(leaf_hash(self._found.popleft()))
         if head and head.root != self._tree.root():
             raise RunError(
                 f"{self._records} was altered: its root is not the one in {self._checkpoint}; restore both from a copy"
             )
-        if whole < len(data):  # the record whose writing was interrupted
+        if whole < size:  # the record whose writing was interrupted
             files.truncate(self._records, whole)
         self._head = head
 
@@ -94,13 +119,15 @@ class RunLog:
         self._files.write_atomic(self._checkpoint, note)
         self._head = head
 
-    def _read_records(self) -> bytes:
+    def _read_records(self) -> tuple[list[bytes], int, int]:
+        """The records, how many bytes they take, and how many the file has."""
         if not exists(self._records):
             self._files.write_atomic(self._records, b"")
         try:
-            return read_bounded(self._records, MAX_LOG)
+            with open_bounded(self._records, MAX_LOG) as fd:
+                return *whole_leaves(fd), os.fstat(fd).st_size
         except VerificationError as error:
-            raise RunError(f"{error}; restore it from a copy") from error
+            raise of_the_run(error, f"{error}; restore it from a copy") from error
 
     def _read_checkpoint(self) -> Checkpoint | None:
         if not exists(self._checkpoint):
@@ -111,5 +138,6 @@ class RunLog:
             if head.origin != self._origin:
                 raise VerificationError("it is of another log", expected=self._origin, found=head.origin)
         except VerificationError as error:
-            raise RunError(f"{self._checkpoint} is not this run's: {error}; restore it from a copy") from error
+            text = f"{self._checkpoint} is not this run's: {error}; restore it from a copy"
+            raise of_the_run(error, text) from error
         return head

@@ -3,7 +3,7 @@
 from zk_autograd.core import canonical
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.fields import Fields
-from zk_autograd.run.files import PRIVATE_FILE, Files, exists, read_bounded
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists, of_the_run, read_bounded
 from zk_autograd.run.layout import Layout
 
 FORMAT = "zk-autograd/forgotten/v0"
@@ -22,9 +22,8 @@ def forgotten_on(layout: Layout) -> str | None:
         on = fields.text("on", max_len=40)
         fields.end()
     except VerificationError as error:
-        raise RunError(
-            f"{layout.forgotten} is not what forgetting a run leaves ({error}); look at it, and remove it"
-        ) from error
+        text = f"{layout.forgotten} is not what forgetting a run leaves ({error}); look at it, and remove it"
+        raise of_the_run(error, text) from error
     return on
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
@@ -15,10 +15,11 @@ from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.run.beside import beside
 from zk_autograd.run.bundle import END, MAX_MEMBER, MAX_MEMBERS, header, padding
-from zk_autograd.run.files import Files, chunks_of, exists
+from zk_autograd.run.files import Files, chunks_of, exists, of_the_run, require_listable
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, Layout, proof_name
-from zk_autograd.run.lock import RunLock
-from zk_autograd.run.reader import RunReader
+from zk_autograd.run.lock import RunLock, holder
+from zk_autograd.run.log import whole_leaves
+from zk_autograd.run.reader import MAX_ARTEFACT, MAX_LOG, MAX_PROOF, RunReader
 
 _LEFT_OUT = 1000
 
@@ -52,11 +53,13 @@ class _Member:
 
 
 def pack(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
-    """Makes the bundle `out` of the run at `run`, whole or not at all. Nobody writes to the run meanwhile.
+    """Makes the bundle `out` of the run at `run`, whole or not at all. Nobody writes to the run meanwhile, as far as whoever packs it can
+    see to that: a bundle has nothing of the private folder, in which the lock is, and of another's run that may be closed.
 
     RunError if `out` exists, a trainer is at work, a crash left the log half-written, or files are missing or are not those that the
-    records name; StorageError if this machine can't read them.
+    records name; StorageError if they can't be read, or the bundle can't be written.
     """
+    require_listable(run)
     if exists(out):
         raise RunError(f"{out} exists already; choose another place for the bundle, or remove it")
     try:
@@ -64,12 +67,12 @@ def pack(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
     except UnreadableError as error:
         raise StorageError(f"{run} can't be packed: {error}") from error
     except VerificationError as error:
-        raise RunError(f"{run} can't be packed: {error}; restore it from a copy") from error
+        raise of_the_run(error, f"{run} can't be packed: {error}; restore it from a copy") from error
 
 
 def _packed(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
     layout = Layout(run)
-    with RunReader(run) as reader, RunLock(layout.lock) if exists(layout.lock) else nullcontext():
+    with RunReader(run) as reader, _locked(layout):
         note = reader.checkpoint()
         leaves = _whole_leaves(reader, run)
         head = parse_checkpoint(parse_unverified(note).text)
@@ -102,15 +105,27 @@ def _packed(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
         )
 
 
-def _whole_leaves(reader: RunReader, run: Path) -> list[bytes]:
+def _locked(layout: Layout) -> AbstractContextManager[object]:
+    """Keeps trainers out, where whoever packs the run may. RunError if one is at work."""
     try:
-        return reader.leaves()
-    except VerificationError as error:
-        if error.found == "the end of the file":
-            raise RunError(
-                f"{run} is half-written: a crash tore its last record; resume the run, which repairs that"
-            ) from error
-        raise
+        return RunLock(layout.lock) if exists(layout.lock) else nullcontext()
+    except StorageError:
+        pass
+    try:
+        at_work = holder(layout.lock)  # who may not write to it may still see it
+    except StorageError:  # it is another's: the log alone says whether it is whole
+        return nullcontext()
+    if at_work is not None:
+        raise RunError(f"{layout.root} is being written by another trainer (process {at_work}); wait for it")
+    return nullcontext()
+
+
+def _whole_leaves(reader: RunReader, run: Path) -> list[bytes]:
+    with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as fd:
+        leaves, size = whole_leaves(fd)
+        if size < os.fstat(fd).st_size:
+            raise RunError(f"{run} is half-written: a crash tore its last record; resume the run, which repairs that")
+    return leaves
 
 
 def _named(log: Log, reader: RunReader) -> Iterator[_Member]:
@@ -151,10 +166,16 @@ class _Archive:
             if member.content is not None:
                 yield from _framed(member, sum(map(len, member.content)), member.content)
             else:
-                with self._reader.opened(member.name, MAX_MEMBER) as fd:
+                with self._reader.opened(member.name, _limit(member.name)) as fd:
                     yield from _framed(member, os.fstat(fd).st_size, chunks_of(fd, member.name))
             self._advance("bundle", i + 1, len(self._members))
         yield END
+
+
+def _limit(name: str) -> int:
+    """Bytes of a public file, where no record vouches for them: what takes no space on this disk would take it in a bundle."""
+    folder = name.rpartition("/")[0]
+    return {"": MAX_ARTEFACT, PROOFS: MAX_PROOF}.get(folder, MAX_MEMBER)
 
 
 def _framed(member: _Member, size: int, content: Iterable[bytes]) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
+from zk_autograd.prove.named_files import refusal
 from zk_autograd.run.redaction import PROCESS, SHORTEST, Redactor
 
 MAX_BYTES = 4096
@@ -26,9 +27,13 @@ _TOKEN = re.compile(rf"[!-~]{{{SHORTEST},{MAX_BYTES}}}")
 
 
 def _hugging_face(environ: Mapping[str, str]) -> Path:
-    home = environ.get("HF_HOME")
-    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (Path(home) if home else cache / "huggingface") / "token"
+    if own := environ.get("HF_HOME"):
+        return Path(own) / "token"
+    from zk_autograd.prove.own_folders import home
+
+    named = environ.get("XDG_CACHE_HOME")
+    cache = Path(named) if named else home("set HF_HOME") / ".cache"
+    return cache / "huggingface" / "token"
 
 
 def _service(environ: Mapping[str, str]) -> Path:
@@ -39,7 +44,10 @@ def _service(environ: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A kind of token: its flag, its variable, where its cache file lies, and the mode bits that this file may not have."""
+    """A kind of token: its flag, its variable, where its cache file lies, and the mode bits that this file may not have.
+
+    `file` raises NoHomeError where there is no folder in which a cache file could lie.
+    """
 
     what: str
     flag: str
@@ -63,7 +71,12 @@ def resolve(
         return _checked(flag, source.flag, redactor)
     if value := environ.get(source.variable):
         return _checked(value, source.variable, redactor)
-    path = source.file(environ)
+    from zk_autograd.prove.own_folders import NoHomeError
+
+    try:
+        path = source.file(environ)
+    except NoHomeError:
+        return None
     content = _read(path, source)
     return None if content is None else _checked(content, str(path), redactor)
 
@@ -108,4 +121,4 @@ def _read(path: Path, source: Source) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise UsageError(f"can't read the {source.what} in {path}: {error.strerror or error}") from error
+        raise refusal(error, f"can't read the {source.what} in {path}") from error

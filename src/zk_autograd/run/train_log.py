@@ -12,6 +12,7 @@ it was written again from the journal and the records, which have all else of it
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import BinaryIO
 
 from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.decimals import parse_decimal
@@ -74,10 +75,16 @@ def events(content: bytes) -> Iterator[dict[str, Json]]:
         yield event
 
 
-def whole_events(content: bytes) -> list[dict[str, Json]]:
+def whole_events(file: BinaryIO) -> list[dict[str, Json]]:
     """The events of a log that a crash may have torn: lines that are none, and an end without a newline, are left out."""
-    found = (_event(text) for text in content[: content.rfind(b"\n") + 1].split(b"\n") if text)
-    return [event for event in found if event is not None]
+    found: list[dict[str, Json]] = []
+    inside = False  # a line that is too long for an event
+    while piece := file.readline(MAX_LINE + 1):
+        ended = piece.endswith(b"\n")
+        if ended and not inside and (event := _event(piece[:-1])) is not None:
+            found.append(event)
+        inside = not ended
+    return found
 
 
 def mended(

@@ -30,7 +30,7 @@ from zk_autograd.core.rules import State
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import frame
 from zk_autograd.run import settings as settings_file
-from zk_autograd.run.arguments import require_claims, require_digests, signers_in_order
+from zk_autograd.run.arguments import require_claims, require_digests, require_loop_state, signers_in_order
 from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
 from zk_autograd.run.journal import Journal, Salts, Start, Step
@@ -109,12 +109,14 @@ class RunWriter(Owned, Unique):
         layout = Layout(path)
         state = first_state(header, weights)
         ordered = signers_in_order(signers, header)
+        require_loop_state(loop_state)
         files.make_dir(path)
         lock: RunLock | None = None
         try:
             for folder in (layout.log, layout.proofs, layout.model):
                 files.make_dir(folder)
             files.make_private_dir(layout.private)
+            files.write_atomic(layout.ignore, b"*\n", PRIVATE_FILE)
             files.make_private_dir(layout.segments)
             lock = RunLock(layout.lock)
             digest = header_digest(leaf)
@@ -249,6 +251,7 @@ class RunWriter(Owned, Unique):
         position = self._position
         t = position.step + 1
         require_claims(loss, saturated, batch)
+        require_loop_state(loop_state)
         state = frozen(advance(self._header, self._sequences, position.state, t, gradients, lr))
         with self._writing():
             step = Step(t, gradients, tuple(lr), loss, saturated, batch, loop_state, settings)

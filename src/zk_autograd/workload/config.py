@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
+from zk_autograd.prove.named_files import read_named
 from zk_autograd.run import toml_text
 from zk_autograd.workload.names import CsvFile
 from zk_autograd.workload.plan import ParameterGroup, Plan
@@ -28,16 +29,11 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\"}
 
 
 def read(path: Path) -> Settings:
-    """The settings of a file. UsageError, which names file and key or line, for one that can't be followed."""
+    """The settings of a file. UsageError, which names file and key or line, for one that can't be followed; StorageError if the system
+    doesn't let it be read."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(toml_text.MAX_BYTES + 1)
-        text = data.decode("utf-8")
-    except OSError as error:
-        raise UsageError(f"the config {path} can't be read: {error.strerror}") from error
+        text = read_named(path, "the config", toml_text.MAX_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
-        if len(data) > toml_text.MAX_BYTES:  # a character may be cut
-            raise UsageError(f"the config {path} has more than {toml_text.MAX_BYTES} bytes") from error
         raise UsageError(f"the config {path} is no UTF-8 text") from error
     return from_toml(text, str(path))
 

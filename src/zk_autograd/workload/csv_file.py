@@ -12,11 +12,13 @@ import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zk_autograd.core.errors import UsageError
+from zk_autograd.prove.named_files import read_named
 from zk_autograd.workload.names import CsvFile, nearest
 
 MAX_BYTES = 2**30
@@ -37,15 +39,18 @@ _SHOWN = 40
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """`features` are float64 (rows, columns), `classes` int64 (rows,), the places of the labels in `names`."""
+    """`features` are float64 (rows, columns), `columns` what they are called; `classes` int64 (rows,), the places of the labels in `names`,
+    which are of the column `label`."""
 
     features: NDArray[np.float64]
     classes: NDArray[np.int64]
     names: tuple[str, ...]
+    columns: tuple[str, ...]
+    label: str
 
 
 def read(source: CsvFile) -> Table:
-    """The table. UsageError, which names row and column, for a file that isn't one."""
+    """The table. UsageError, which names row and column, for a file that isn't one; StorageError if the system doesn't let it be read."""
     rows = _rows(source)
     try:
         _, names = next(rows)
@@ -74,7 +79,8 @@ def read(source: CsvFile) -> Table:
     found = _classes(labels, source, names[label])
     number = {name: i for i, name in enumerate(found)}
     features = np.frombuffer(values, np.float64).reshape(len(labels), len(names) - 1)
-    return Table(features, np.array([number[text] for text in labels], np.int64), found)
+    columns = tuple(name for i, name in enumerate(names) if i != label)
+    return Table(features, np.array([number[text] for text in labels], np.int64), found, columns, names[label])
 
 
 def _rows(source: CsvFile) -> Iterator[tuple[int, list[str]]]:
@@ -98,13 +104,7 @@ def _rows(source: CsvFile) -> Iterator[tuple[int, list[str]]]:
 
 
 def _text(source: CsvFile) -> str:
-    try:
-        with open(source.path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"the table {source.path} can't be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"{source.path} has more than {MAX_BYTES} bytes; train on a part of it")
+    data = read_named(Path(source.path), "the table", MAX_BYTES)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

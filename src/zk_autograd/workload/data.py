@@ -5,7 +5,6 @@ standard deviation in float64, with sums that are rounded once (math.fsum), so t
 """
 
 import hmac
-import math
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -16,11 +15,12 @@ from zk_autograd.core import merkle
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.records import Data
 from zk_autograd.workload import csv_file
+from zk_autograd.workload.csv_file import Table
 from zk_autograd.workload.names import CsvFile, DataName, DataSource
 from zk_autograd.workload.randomness import Purpose, permutation
+from zk_autograd.workload.scaling import Scaling
 
 SECRET_BYTES = 32
-_LARGEST = float(np.finfo(np.float32).max)
 SAMPLER = "philox-permutation/v0"
 """Each epoch takes the rows in an order of its own (workload.sampler)."""
 
@@ -38,13 +38,15 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
-    """Rows to train on and rows to test with. `names` holds what class 0, 1, 2 ... is called where a table says it."""
+    """Rows to train on and rows to test with. `names` holds what class 0, 1, 2 ... is called where a table says it; `scaling` is None of rows
+    that are as they were."""
 
     source: DataSource
     train: Rows
     test: Rows
     classes: int
     names: tuple[str, ...] = ()
+    scaling: Scaling | None = None
 
     @property
     def columns(self) -> int:
@@ -54,21 +56,20 @@ class DataSet:
 
 def load(source: DataSource, seed: int) -> DataSet:
     """The data set, split by the seed. UsageError if scikit-learn is missing, or for a table that can't be trained on."""
-    names: tuple[str, ...] = ()
-    if isinstance(source, CsvFile):
-        table = csv_file.read(source)
-        features, classes, names = table.features, table.classes, table.names
-    else:
-        features, classes = _shipped(source)
+    table = csv_file.read(source) if isinstance(source, CsvFile) else _shipped(source)
+    features, classes = table.features, table.classes
+    names = table.names if isinstance(source, CsvFile) else ()
     order = permutation(seed, Purpose.SPLIT, 0, len(classes))
     tested, trained = order[: len(order) // 5], order[len(order) // 5 :]
-    scaled = _standardised(features, trained)
+    scaling = Scaling.of(features[trained], table.columns, table.label, table.names)
+    scaled = scaling.applied(features)
     return DataSet(
         source,
         Rows(scaled[trained], classes[trained]),
         Rows(scaled[tested], classes[tested]),
         len(names) or int(classes.max()) + 1,
         names,
+        scaling,
     )
 
 
@@ -86,26 +87,21 @@ def commitment(rows: Rows, secret: bytes, *, seed: int, batch_size: int) -> Data
     return Data(merkle.root(leaves), len(rows), SAMPLER, batch_size, _mac(secret, b"seed", seed))
 
 
-def _shipped(name: DataName) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _shipped(name: DataName) -> Table:
     try:
         from sklearn import datasets
     except ModuleNotFoundError:
         raise UsageError("the data ship with scikit-learn: pip install 'zk-autograd[train]'") from None
     loader = {DataName.BREAST_CANCER: datasets.load_breast_cancer, DataName.DIGITS: datasets.load_digits}[name]
-    features, labels = loader(return_X_y=True)
-    return np.asarray(features, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    found = loader()
+    return Table(
+        np.asarray(found.data, dtype=np.float64),
+        np.asarray(found.target, dtype=np.int64),
+        tuple(str(name) for name in found.target_names),
+        tuple(str(name) for name in found.feature_names),
+        "target",
+    )
 
 
 def _mac(secret: bytes, purpose: bytes, number: int) -> bytes:
     return hmac.digest(secret, b"zk-autograd/data/v0\n" + purpose + number.to_bytes(8, "big"), sha256)
-
-
-def _standardised(features: NDArray[np.float64], trained: NDArray[np.int64]) -> NDArray[np.float32]:
-    scaled = np.empty(features.shape, np.float32)
-    for column, values in enumerate(features.T):
-        known = values[trained].tolist()
-        mean = math.fsum(known) / len(known)
-        deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in known) / len(known))
-        apart = (values - mean) / (deviation or 1.0)  # a column that never changes becomes 0
-        scaled[:, column] = np.clip(apart, -_LARGEST, _LARGEST)  # a test row may lie anywhere
-    return scaled

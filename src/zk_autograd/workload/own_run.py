@@ -35,14 +35,14 @@ def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
     return header
 
 
-def require_code(plan: Plan, run: Path, header: Header, key: Path, allowed: Factory | None) -> None:
+def require_code(plan: Plan, run: Path, header: Header, key: Path | None, allowed: Factory | None) -> None:
     """RunError if the model of the plan is code that may not be run to go on with the run at `run`.
 
-    `key` is the file of the caller's own key, `allowed` the code that the caller named.
+    `key` is the file of the caller's own key (None: the default one), `allowed` the code that the caller named.
     """
     if not isinstance(plan.model, Factory):
         return
-    own = Consent.OWN_RUN if _signed_by(run, keyfile.load(key).public_key) else Consent.NOBODY
+    own = Consent.OWN_RUN if _signed_by(run, keyfile.load(key or keyfile.default_path()).public_key) else Consent.NOBODY
     why = refusal(plan.model, run, header.model_code, Consent.NAMED if allowed == plan.model else own)
     if why is not None:
         raise RunError(f"the code of the model {plan.model}, with which {run} was begun, is not run: {why}")

@@ -1,6 +1,6 @@
 """What zk-train was asked to do, kept in the run's private folder so that it can be gone on with."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +9,7 @@ from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.names import PROVERS, Preset
-from zk_autograd.run.files import PRIVATE_FILE, Files, read_bounded
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists, is_folder, of_the_run, read_bounded
 from zk_autograd.run.layout import PLAN, Layout
 from zk_autograd.run.marker import require_kept
 from zk_autograd.run.resumption import way_to_resume
@@ -57,6 +57,8 @@ class Plan:
     prover's; `grad_scale` is an exponent or "auto"; `freeze` holds patterns of names. Parameters in none of `groups` have the plan's
     own hyper-parameters.
 
+    Where nobody set `batch_size` (`batch_size_set`), it is lowered to the number of training rows.
+
     `secret` is what salts of the data are derived from. Raises UsageError for numbers that no training can have.
     """
 
@@ -80,6 +82,7 @@ class Plan:
     schedule: str = "constant"
     freeze: tuple[str, ...] = ()
     groups: tuple[ParameterGroup, ...] = ()
+    batch_size_set: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         for what, value, least, bound in (
@@ -127,21 +130,22 @@ class Plan:
     @classmethod
     def read(cls, run: Path) -> "Plan":
         """The plan of the run at `run`. Raises UsageError if there is no run, RunError if zk-train can't go on with it."""
-        if not run.is_dir():
+        if not is_folder(run):
             raise UsageError(f"there is no run at {run}; name the folder that --out named")
         require_kept(Layout(run))
         path = Layout(run).plan
-        if not path.exists():
+        if not exists(path):
             raise RunError(
                 f"zk-train can't go on with {run}: it has no private/{FILE}, so zk-train didn't begin it, or was stopped before its first step; "
                 f"begin a new run, or if a loop of your own began this one, use `{way_to_resume(run)}` there"
             )
+        other = "is not of this version ({}); go on with the version that began the run"
         try:
             return _parsed(read_bounded(path, _MAX_BYTES))
-        except (VerificationError, UsageError, ValueError) as error:
-            raise RunError(
-                f"{path} is not of this version ({error}); go on with the version that began the run"
-            ) from error
+        except VerificationError as error:
+            raise of_the_run(error, f"{path} {other.format(error)}") from error
+        except (UsageError, ValueError) as error:
+            raise RunError(f"{path} {other.format(error)}") from error
 
 
 def default_lr(rule: Rule) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from zk_autograd.core.errors import ProverError, RunError, UsageError, VerificationError
+from zk_autograd.core.errors import ProverError, RunError, StorageError, UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Header, Log, Segment, StateCommitments
 from zk_autograd.core.text import counted
@@ -143,6 +143,8 @@ class Repetition:
             return None
         try:
             return self._journal.start(segment).salts
+        except StorageError:
+            raise
         except RunError as error:
             raise VerificationError(str(error)) from error
 

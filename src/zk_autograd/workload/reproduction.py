@@ -15,6 +15,7 @@ from zk_autograd.core.errors import (
     ProverError,
     RangeError,
     RunError,
+    StorageError,
     UnreadableError,
     UsageError,
     VerificationError,
@@ -133,9 +134,11 @@ class _Inquiry:
     def _plan(self, log: Log, text: bytes | None) -> Plan:
         """The training's plan: the private one, which config.toml must be of, or config.toml's."""
         layout = Layout(self.path)
-        if exists(layout.private / FILE) and forgotten_on(layout) is None:
+        if self._kept(layout.private / FILE):
             try:
                 plan = Plan.read(self.path)
+            except StorageError:
+                raise
             except RunError as error:
                 raise VerificationError(str(error)) from error
             try:
@@ -161,6 +164,15 @@ class _Inquiry:
                 raise UsageError(f"--data is {source}; it must be csv:PATH, where the table of the run is now")
             plan = replace(plan, data=source)
         return plan
+
+    def _kept(self, path: Path) -> bool:
+        """Whether the trainer's private part is here, with `path`. One that is closed to whoever asks counts as one that isn't."""
+        try:
+            return exists(path) and forgotten_on(Layout(self.path)) is None
+        except StorageError as error:
+            if (text := f"private/: left out, since it can't be read here: {error}") not in self.differences:
+                self.differences.append(text)
+            return False
 
     def _as_made(self, log: Log, plan: Plan, hashes: Hashes) -> Plan:
         """The plan with the steps that the run has, after a look at what the records say of its other settings."""
@@ -242,7 +254,7 @@ class _Inquiry:
     def _journal(self, log: Log) -> Journal | None:
         """The trainer's private one, whose salts open the records; None if it is not here."""
         layout = Layout(self.path)
-        if not exists(layout.header) or forgotten_on(layout) is not None:
+        if not self._kept(layout.header):
             return None
         return Journal(layout.segments, log.header, log.header_digest, Files())
 
@@ -254,6 +266,8 @@ class _Inquiry:
             )
         try:
             return journal.start(len(log.segments)).salts.state_in["W"]
+        except StorageError:
+            raise
         except RunError as error:
             raise VerificationError(str(error)) from error
 

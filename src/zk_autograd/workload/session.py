@@ -7,7 +7,7 @@ weights are functions of the seed, and torch's generator begins from it.
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from zk_autograd.core.records import Data, Header
 from zk_autograd.core.rules import State
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.note import batch_digest, loss_text
+from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.resuming import ResumedModel
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps
 from zk_autograd.prove.protocol import Backend
@@ -35,12 +36,13 @@ from zk_autograd.workload.training import Loop
 class Recording:
     """Where a training is recorded, and by whom it is proved and signed. `resume` goes on with the run that is there.
 
-    `key` is the file of the caller's own key; `allowed` is the code that the caller named for a run that it didn't sign.
+    `key` is the file of the caller's own key (None for a new run: the default one, which is made if there is none); `allowed` is the code
+    that the caller named for a run that it didn't sign.
     """
 
     run: Path
     prover: str | Backend
-    key: Path
+    key: Path | None
     srs: Path | None = None
     resume: bool = False
     listener: Listener = ignore
@@ -106,14 +108,19 @@ def data_commitment(plan: Plan) -> Data:
 
 def loop_of(plan: Plan) -> Loop:
     """The model with its data. UsageError for a batch larger than the data, or a model that they don't fit."""
-    return _loop_on(plan, data.load(plan.data, plan.seed))
+    rows = data.load(plan.data, plan.seed)
+    return _loop_on(_fitted(plan, rows), rows)
+
+
+def _fitted(plan: Plan, rows: data.DataSet) -> Plan:
+    """The plan with a batch that the data have: a default one gives way. UsageError for one that was asked for."""
+    most = len(rows.train)
+    if plan.batch_size > most and plan.batch_size_set:
+        raise UsageError(f"--batch-size {plan.batch_size} is more than the {most} training rows of {plan.data}")
+    return replace(plan, batch_size=min(plan.batch_size, most))
 
 
 def _loop_on(plan: Plan, rows: data.DataSet) -> Loop:
-    if plan.batch_size > len(rows.train):
-        raise UsageError(
-            f"--batch-size {plan.batch_size} is more than the {len(rows.train)} training rows of {plan.data}"
-        )
     torch.manual_seed(plan.seed)
     model = models.build(plan.model, rows.columns, rows.classes, plan.seed)
     return Loop(model, rows, Sampler(len(rows.train), plan.batch_size, plan.seed))
@@ -134,9 +141,9 @@ def shared_options(plan: Plan) -> dict[str, Any]:
 def repeatable() -> Iterator[None]:
     """Inside, torch computes on one thread and draws from a generator that is the caller's again afterwards."""
     with models.one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # The report at the end says what eps is in effect, and how many elements saturated; the loop puts buffers and frozen parameters back
-        # once there is an optimizer.
-        for kind in (CoarseEps, ClampedGradients, ResumedModel):
+        # The report at the end says what eps is in effect, how many elements saturated and what key was made; the loop puts buffers and frozen
+        # parameters back once there is an optimizer.
+        for kind in (CoarseEps, ClampedGradients, NewLogKey, ResumedModel):
             warnings.simplefilter("ignore", kind)
         yield
 
@@ -147,18 +154,13 @@ class Session:
     def __init__(self, plan: Plan, recording: Recording) -> None:
         """Loads data and model and, with `resume`, the run. RunError if the run was begun with other data or code: before any code of a
         user's is imported."""
-        self.plan = plan
         self._run = recording.run
         rows = data.load(plan.data, plan.seed)
+        self.plan = plan = _fitted(plan, rows)
         committed = _committed(plan, rows)
         if recording.resume:
-            own_run.require_code(
-                plan,
-                self._run,
-                own_run.require_plan(plan, self._run, committed, _advice(plan)),
-                recording.key,
-                recording.allowed,
-            )
+            found = own_run.require_plan(plan, self._run, committed, _advice(plan))
+            own_run.require_code(plan, self._run, found, recording.key, recording.allowed)
         self.loop = _loop_on(plan, rows)
         self.optimizer = _optimizer(plan, self.loop, committed, recording)
         header = self.optimizer.header
@@ -179,6 +181,8 @@ class Session:
         def begin() -> None:
             if self.optimizer.header is None:
                 self.optimizer.start()
+                if self.loop.data.scaling is not None:
+                    self.loop.data.scaling.write(self._run)
                 self.plan.write(self._run)
                 begun()
 

@@ -224,7 +224,8 @@ class Settings:
         rule = Rule(self.rule or Rule.ADAM)
         lr = self.lr or default_lr(rule)
         data = data_called(self.data or DataName.DIGITS, self.label or "")
-        return Plan(**chosen, data=data, rule=rule, lr=lr, key_file=key_file, secret=secret)
+        given = self.batch_size is not None
+        return Plan(**chosen, data=data, rule=rule, lr=lr, key_file=key_file, secret=secret, batch_size_set=given)
 
 
 _DEFAULTS: dict[str, Any] = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from zk_autograd.core.errors import ExitStatus
 from zk_autograd.verify.report import printable
 
 
@@ -23,7 +24,12 @@ class Verdict(Enum):
 
     @property
     def exit_status(self) -> int:
-        return {Verdict.FULL: 0, Verdict.PARTIAL: 3, Verdict.CONFIG_ONLY: 4, Verdict.MISMATCH: 1}[self]
+        return {
+            Verdict.FULL: ExitStatus.DONE,
+            Verdict.PARTIAL: ExitStatus.LESS,
+            Verdict.CONFIG_ONLY: ExitStatus.LESS,
+            Verdict.MISMATCH: ExitStatus.REFUSED,
+        }[self]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from zk_autograd.core.errors import UsageError
 from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.prove.named_files import refusal
 
 
 class Kind(StrEnum):
@@ -35,7 +35,7 @@ class Holding:
 
 
 def holdings(cache: Cache) -> list[Holding]:
-    """Everything in the cache's folder, keys first. UsageError if it can't be looked at."""
+    """Everything in the cache's folder, keys first. StorageError if the system doesn't let it be looked at."""
     found: list[Holding] = []
     try:
         for part, kind in (("keys", Kind.KEYS), ("srs", Kind.SRS)):
@@ -47,12 +47,12 @@ def holdings(cache: Cache) -> list[Holding]:
                     Holding(Kind.LEFTOVER if name.startswith(".new-") else kind, path, size, path.lstat().st_mtime)
                 )
     except OSError as error:
-        raise UsageError(f"the cache folder {cache.folder} can't be looked at: {error.strerror}") from error
+        raise refusal(error, f"the cache folder {cache.folder} can't be looked at") from error
     return found
 
 
 def clear(chosen: Iterable[Holding], advance: Callable[[str, int, int], None]) -> None:
-    """Deletes these. UsageError for what can't be deleted."""
+    """Deletes these. StorageError for what the system doesn't let be deleted."""
     doomed = list(chosen)
     for i, holding in enumerate(doomed):
         try:
@@ -61,5 +61,5 @@ def clear(chosen: Iterable[Holding], advance: Callable[[str, int, int], None]) -
             else:
                 holding.path.unlink(missing_ok=True)
         except OSError as error:
-            raise UsageError(f"{holding.path} can't be deleted: {error.strerror}; make its folder writable") from error
+            raise refusal(error, f"{holding.path} can't be deleted", "make its folder writable") from error
         advance("cache", i + 1, len(doomed))

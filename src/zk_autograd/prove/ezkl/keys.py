@@ -23,7 +23,8 @@ from zk_autograd.core.errors import ProverError, UsageError
 from zk_autograd.prove.ezkl.catalogue import Circuit
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.relations import LOGROWS
-from zk_autograd.prove.own_folders import make_own, require_own, temporary_folder
+from zk_autograd.prove.named_files import open_named, refusal
+from zk_autograd.prove.own_folders import home, make_own, require_own, temporary_folder
 
 SETUP_SECONDS = 900.0
 SRS_SECONDS = 3600.0
@@ -33,10 +34,12 @@ _MAX_DIGESTS = 4096
 _OPEN_CACHE = "set ZK_AUTOGRAD_CACHE to a folder of your own"
 _POINT = 64  # an affine point of G1 in the file; one of G2 takes twice that
 MAX_LOGROWS = 26
+_MAX_FILE = 2**40
 
 
 def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
-    """The cache folder for these environment variables; it need not exist yet. UsageError for one that depends on the current folder."""
+    """The cache folder for these environment variables; it need not exist yet. UsageError for one that depends on the current folder, and
+    where there is no home folder that it could lie in."""
     if chosen := environment.get("ZK_AUTOGRAD_CACHE"):
         if not os.path.isabs(chosen):
             raise UsageError(
@@ -45,7 +48,7 @@ def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
         return Path(chosen)
     if os.path.isabs(base := environment.get("XDG_CACHE_HOME", "")):  # its specification ignores relative ones
         return Path(base) / "zk-autograd"
-    return Path.home() / ".cache" / "zk-autograd"
+    return home("set ZK_AUTOGRAD_CACHE to a folder of your own") / ".cache" / "zk-autograd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +94,21 @@ class Keys:
 
 
 def srs_logrows(path: Path) -> int:
-    """The size of an SRS file, as the logarithm of its rows. UsageError if it isn't one."""
-    try:
-        with path.open("rb") as file:
-            logrows = int.from_bytes(file.read(4), "little")
-            length = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise UsageError(f"the SRS {path} can't be read: {error.strerror}") from error
+    """The size of an SRS file, as the logarithm of its rows. UsageError if it isn't one, StorageError if it can't be read."""
+    with open_named(path, "the SRS", _MAX_FILE) as fd:
+        logrows = int.from_bytes(os.pread(fd, 4, 0), "little")
+        length = os.fstat(fd).st_size
     if not 1 <= logrows <= MAX_LOGROWS or length != 4 + 2 * _POINT * 2**logrows + 4 * _POINT:
         raise UsageError(f"{path} is no SRS file: its size doesn't agree with its first bytes")
     return logrows
 
 
 def file_digest(path: Path) -> bytes:
-    """SHA-256 of a file. UsageError if it can't be read."""
+    """SHA-256 of a file. UsageError if it isn't one, StorageError if it can't be read."""
     digest = sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(2**20):
-                digest.update(chunk)
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+    with open_named(path, "the file", _MAX_FILE) as fd:
+        while chunk := os.read(fd, 2**20):
+            digest.update(chunk)
     return digest.digest()
 
 
@@ -119,7 +116,15 @@ class Cache:
     """The cache folder. Files appear in it whole or not at all."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = default_cache() if folder is None else folder.absolute()
+        """`folder` None is the default one, which is looked for when it is needed: who judges a native run needs none."""
+        self._folder = None if folder is None else folder.absolute()
+
+    @property
+    def folder(self) -> Path:
+        """UsageError as `default_cache`."""
+        if self._folder is None:
+            self._folder = default_cache()
+        return self._folder
 
     def srs_path(self, digest: bytes) -> Path:
         """Where the SRS of a digest is, or would be."""
@@ -209,9 +214,8 @@ class Cache:
             self._require_own()
             return tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder / part)
         except OSError as error:
-            raise UsageError(
-                f"the cache folder {self.folder} can't be written ({error.strerror}): set ZK_AUTOGRAD_CACHE to another"
-            ) from error
+            advice = "set ZK_AUTOGRAD_CACHE to another"
+            raise refusal(error, f"the cache folder {self.folder} can't be written", advice) from error
 
     def _require_own(self) -> None:
         """UsageError if anybody else can exchange what lies in the cache."""
@@ -232,5 +236,5 @@ def make_srs(path: Path, child: Child, logrows: int = LOGROWS) -> bytes:
             srs_logrows(made)
             os.replace(made, path)
     except OSError as error:
-        raise UsageError(f"the SRS can't be written to {path}: {error.strerror}") from error
+        raise refusal(error, f"the SRS can't be written to {path}") from error
     return file_digest(path)

@@ -17,8 +17,11 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules import state_names
+from zk_autograd.prove.named_files import open_named, refusal
 from zk_autograd.prove.native.extension import require_built
 from zk_autograd.prove.native.verify import little_endian
+
+_MAX_BYTES = 2**36
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,17 +47,22 @@ class Broken:
 
 
 def read(path: Path, rule: Rule) -> Witness:
-    """The witness in a file. UsageError for a file that can't be read, arrays that don't fit the rule or each other, bad constants."""
+    """The witness in a file. UsageError for a file that isn't one, arrays that don't fit the rule or each other, bad constants; StorageError
+    if the system doesn't let it be read."""
     names = ("constants", "G", *state_names(rule))
-    if not zipfile.is_zipfile(path):  # of another file NumPy might make an array, or a pickle
-        raise UsageError(f"{path} can't be read as a file of NumPy arrays (.npz)")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if set(file.files) != set(names):
-                raise UsageError(f"{path} must hold the arrays {', '.join(names)}, and no others")
-            arrays: dict[str, NDArray[Any]] = {name: file[name] for name in names}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path} can't be read as a file of NumPy arrays (.npz): {error}") from error
+    with open_named(path, "the witness", _MAX_BYTES) as fd, open(fd, "rb", closefd=False) as opened:
+        if not zipfile.is_zipfile(opened):  # of another file NumPy might make an array, or a pickle
+            raise UsageError(f"{path} can't be read as a file of NumPy arrays (.npz)")
+        opened.seek(0)
+        try:
+            with np.load(opened, allow_pickle=False) as file:
+                if set(file.files) != set(names):
+                    raise UsageError(f"{path} must hold the arrays {', '.join(names)}, and no others")
+                arrays: dict[str, NDArray[Any]] = {name: file[name] for name in names}
+        except OSError as error:
+            raise refusal(error, f"{path} can't be read as a file of NumPy arrays (.npz)") from error
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise UsageError(f"{path} can't be read as a file of NumPy arrays (.npz): {error}") from error
     for name, values in arrays.items():
         if values.dtype != np.int64 or values.ndim != 2:
             raise UsageError(f"{path}: {name} is {values.dtype} with {values.ndim} axes; it must be int64 with 2")
