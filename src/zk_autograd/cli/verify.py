@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import Output, Parser, run_command
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 
 if TYPE_CHECKING:
     from zk_autograd.core.keys import PublicKey
@@ -109,15 +109,17 @@ def _key(text: str) -> "PublicKey":
     from zk_autograd.run.files import read_bounded
 
     try:
-        return PublicKey.parse(text)
+        return PublicKey.parse(text.strip())  # a line that was copied may end in a blank, or in CR
     except VerificationError as error:
-        if not Path(text).exists():
+        if not os.path.lexists(text):
             raise UsageError(f"--key {text[:100]!r} is neither a file nor a public key: {error}") from error
     try:
         lines = read_bounded(Path(text).resolve(), MAX_KEY_FILE).decode("utf-8").split()
         if len(lines) != 1:  # what the file holds is not repeated: it may be a secret key
             raise UsageError(f"--key {text}: the file does not hold a public key on one line; `zk-key show` prints it")
         return PublicKey.parse(lines[0])
+    except UnreadableError:
+        raise
     except (VerificationError, UnicodeDecodeError) as error:
         raise UsageError(f"--key {text}: the file holds no public key: {type(error).__name__}") from error
 
