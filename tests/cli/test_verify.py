@@ -297,3 +297,16 @@ def test_reader_that_goes_away_is_no_traceback(run: Path) -> None:
     process.stderr.close()
     assert process.wait(60) == 4
     assert errors == b""
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", " ", "\t\n"])
+def test_a_key_that_was_copied_with_the_end_of_its_line_is_taken(run: Path, tmp_path: Path, end: str) -> None:
+    assert main([str(run), "--key", VKEY + end, "--require", "L0"]) == 0
+    (tmp_path / "key.pub").write_bytes((VKEY + end).encode())
+    assert main([str(run), "--key", str(tmp_path / "key.pub"), "--require", "L0"]) == 0
+
+
+def test_a_key_that_no_file_could_be_called_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("x" * 5000, "a\0b", ""):
+        assert main([str(tmp_path), "--key", text]) == 2
+        assert "is neither a file nor a public key" in capsys.readouterr().err

@@ -417,6 +417,25 @@ def test_a_place_that_was_taken_meanwhile_makes_no_key(home: Path) -> None:
     assert not keyfile.default_path().parent.exists()
 
 
+def test_a_run_is_a_folder_of_this_machine_and_may_lie_at_home(
+    home: Path, signer: Ed25519Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    parameter = vector([1.0])
+    options: dict[str, Any] = {"rule": "sgd", "prover": "none", "key": signer}
+    for address in ("s3://bucket/run", Path("gs://bucket/run"), "https://example.org/run"):
+        for resume in (False, True):
+            with pytest.raises(UsageError, match="is an address, and a run is a folder of this machine"):
+                ZKOptimizer([parameter], run=address, resume=resume, **options)
+    optimizer = ZKOptimizer([parameter], run="~/mine", **options)
+    optimizer.start()
+    optimizer.abandon()
+    assert (home / "mine" / "log").is_dir()
+    ZKOptimizer([parameter], run="~/mine", resume=True, **options).abandon()
+    assert not (home / "~").exists()
+
+
 def test_prover_none_commits_to_a_group_at_a_time(tmp_path: Path, signer: Ed25519Signer) -> None:
     groups = [{"params": [vector([1.0] * size)]} for size in (1, 3)]
     optimizer = ZKOptimizer(groups, "sgd", run=tmp_path / "run", prover="none", key=signer, grad_scale=0)

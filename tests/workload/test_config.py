@@ -228,3 +228,12 @@ def test_a_number_too_long_to_be_written_is_refused_by_every_setting(name: str, 
     for given_value in (value, [value], [value, value]):
         with pytest.raises(UsageError, match=name):
             Settings.of({name: given_value}, str)
+
+
+def test_a_byte_order_mark_is_let_through_and_a_home_folder_expanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "train.toml").write_bytes(b'\xef\xbb\xbfsteps = 3\nout = "~/runs/x"\nkey-file = "a/~/b"\n')
+    found = read(tmp_path / "train.toml")
+    assert (found.steps, found.out, found.key_file) == (3, tmp_path / "runs" / "x", Path("a/~/b"))

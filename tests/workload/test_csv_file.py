@@ -1,6 +1,9 @@
 """Tables: what is read from one, and that a bad one is refused by row and column."""
 
+import bz2
 import csv
+import gzip
+import lzma
 import os
 import subprocess
 import sys
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.workload import csv_file
-from zk_autograd.workload.names import CsvFile
+from zk_autograd.workload.names import CsvFile, data_called
 
 HEAD = "age,height,sold\n"
 GOOD = HEAD + "".join(f"{20 + i},{1.5 + i / 100},{i % 2}\n" for i in range(12))
@@ -139,6 +142,10 @@ def edited(line: int, row: str) -> str:
         (GOOD, "age", "column 'age' has 12 different labels in 12 rows, which are no classes; name the column"),
         (edited(4, "é,1,0").encode("latin-1"), "", "row 4 is no UTF-8 text"),
         (GOOD.encode("utf-16"), "", "row 1 is no UTF-8 text"),
+        (gzip.compress(GOOD.encode()), "", "is compressed (gzip); unpack it, or save it as comma-separated text"),
+        (bz2.compress(GOOD.encode()), "", "is compressed (bzip2); unpack it"),
+        (lzma.compress(GOOD.encode()), "", "is compressed (xz); unpack it"),
+        (b"PK\3\4" + bytes(30), "", "is compressed (zip, as spreadsheets are); unpack it"),
         (",".join(map(str, range(10_001))) + "\n", "", "has 10001 columns; at most 10000 are read"),
     ],
 )
@@ -198,3 +205,17 @@ def test_numbers_of_classes_do_not_hang_on_how_texts_are_hashed(table: Table) ->
         for seed in "1234"
     }
     assert told == {"('-0', '0')\n"}
+
+
+def test_a_table_in_the_home_folder_is_found_though_no_shell_saw_the_path(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(table(GOOD).path)
+    monkeypatch.setenv("HOME", str(path.parent))
+    named = data_called(f"csv:~/{path.name}")
+    assert isinstance(named, CsvFile)
+    assert csv_file.read(named).names == csv_file.read(CsvFile(str(path))).names
+    for literal in ("csv:~x.csv", "csv:a/~/x.csv"):
+        named = data_called(literal)
+        assert isinstance(named, CsvFile)
+        assert named.path == literal.removeprefix("csv:")

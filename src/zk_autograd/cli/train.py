@@ -193,7 +193,9 @@ def _record(
 
     new_key = None
     if not resumed:
-        recording.check_place(run)  # and the key, before the seconds that torch and keys take
+        recording.check_place(
+            run := recording.place_called(run)
+        )  # and the key, before the seconds that torch and keys take
         new_key = recording.key_to_make(settings.key_file)
         if new_key is None:
             recording.signers_of(key)

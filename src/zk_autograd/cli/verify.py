@@ -116,9 +116,9 @@ def _key(text: str) -> "PublicKey":
     from zk_autograd.run.files import read_bounded
 
     try:
-        return PublicKey.parse(text)
+        return PublicKey.parse(text.strip())  # a line that was copied may end in a blank, or in CR
     except VerificationError as error:
-        if not Path(text).exists():
+        if not os.path.lexists(text):
             raise UsageError(f"--key {text[:100]!r} is neither a file nor a public key: {error}") from error
     try:
         lines = read_bounded(Path(text).resolve(), MAX_KEY_FILE).decode("utf-8").split()

@@ -130,6 +130,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         **torch_options: object,
     ) -> None:
         check_names(torch_options)
+        run = None if run is None else recording.place_called(run)
         common = {
             "lr": lr,
             "betas": betas,

@@ -1,6 +1,7 @@
 """Where an optimizer's steps go: to a run directory, or nowhere beyond memory. Both look the same to the optimizer."""
 
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from zk_autograd.core.errors import PlaceTakenError, RunError, StorageError
+from zk_autograd.core.errors import PlaceTakenError, RunError, StorageError, UsageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
@@ -17,12 +18,15 @@ from zk_autograd.core.rules import State
 from zk_autograd.optim import keyfile
 from zk_autograd.optim.proving import backend_of_run
 from zk_autograd.optim.publication import model_files
+from zk_autograd.prove.own_folders import expanded
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import train_log
 from zk_autograd.run.artefacts import Artefacts
 from zk_autograd.run.ownership import Unique
 from zk_autograd.run.step import advance
 from zk_autograd.run.writer import RunWriter
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 class NewLogKey(UserWarning):
@@ -246,6 +250,16 @@ def made_key(path: Path, public: str) -> str:
         f"a log key was made in {path}: keep it to yourself, and copy this file, since another key is another trainer; "
         f"your auditor pins its public half, {public}"
     )
+
+
+def place_called(run: str | Path) -> Path:
+    """The folder that `run` names; "~/" is the user's home. UsageError for what is no path here, such as s3://bucket/run."""
+    text = str(run)
+    if _ADDRESS.match(text):
+        raise UsageError(
+            f"{text[:100]!r} is an address, and a run is a folder of this machine: record it here, and copy what `zk-run bundle` makes"
+        )
+    return Path(expanded(text))
 
 
 def check_place(path: Path) -> None:

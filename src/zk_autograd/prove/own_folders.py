@@ -63,6 +63,11 @@ def home(otherwise: str) -> Path:
     return found
 
 
+def expanded(path: str) -> str:
+    """The path with the caller's home folder for a "~/" at its beginning, which no shell saw. NoHomeError."""
+    return str(home("write the path out") / path[2:]) if path.startswith("~/") else path
+
+
 @contextmanager
 def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
     """A new, empty folder of mode 0700 that is gone afterwards, by its absolute path.

@@ -12,7 +12,8 @@
 
 Rules: a key is a flag's long name; a key that is none is refused, as is a value of another type. What is written holds every setting of
 the training in one order, numbers of the optimizer as texts, and can be read back to the same plan, but for what is private: the data's
-secret, the key file, and the folder of a table. A path is from the current folder, as a flag's.
+secret, the key file, and the folder of a table. A path is from the current folder, as a flag's, or begins with "~/". A byte order mark is
+let through.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ def read(path: Path) -> Settings:
     """The settings of a file. UsageError, which names file and key or line, for one that can't be followed; StorageError if the system
     doesn't let it be read."""
     try:
-        text = read_named(path, "the config", toml_text.MAX_BYTES).decode("utf-8")
+        text = read_named(path, "the config", toml_text.MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"the config {path} is no UTF-8 text") from error
     return from_toml(text, str(path))

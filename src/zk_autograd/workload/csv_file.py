@@ -34,6 +34,15 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 """One text for each value: "-0" beside "0" would leave the order of the two to chance."""
 
+_PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh91AY&SY": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\3\4": "zip, as spreadsheets are",
+}
+"""How files begin that hold a table in another form."""
+
 _SHOWN = 40
 
 
@@ -105,6 +114,9 @@ def _rows(source: CsvFile) -> Iterator[tuple[int, list[str]]]:
 
 def _text(source: CsvFile) -> str:
     data = read_named(Path(source.path), "the table", MAX_BYTES)
+    for begin, form in _PACKED.items():
+        if data.startswith(begin):
+            raise UsageError(f"{source.path} is compressed ({form}); unpack it, or save it as comma-separated text")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.text import has_control
+from zk_autograd.prove.own_folders import expanded
 
 CSV = "csv:"
 """What the name of a table on disk begins with."""
@@ -92,7 +93,7 @@ def data_called(text: str, label: str = "", where: str = "--data") -> DataSource
             raise UsageError(
                 f"{where} is {shown(text)}; after {CSV} it needs the path of a table, such as csv:houses.csv"
             )
-        return CsvFile(path, label)
+        return CsvFile(expanded(path), label)
     try:
         name = DataName(text)
     except ValueError:

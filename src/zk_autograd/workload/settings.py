@@ -17,6 +17,7 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import has_control
 from zk_autograd.prove.names import DEFAULT_PROVER, PROVERS, Preset
+from zk_autograd.prove.own_folders import expanded
 from zk_autograd.run.redaction import looks_secret
 from zk_autograd.workload.names import DataName, ModelName, ModelSource, data_called, model_called, nearest, shown
 from zk_autograd.workload.plan import (
@@ -100,7 +101,7 @@ def _text(value: object, where: str) -> str:
 
 
 def _path(value: object, where: str) -> Path:
-    return Path(_text(value, where))
+    return Path(expanded(_text(value, where)))
 
 
 def _texts(value: object, where: str) -> tuple[str, ...]:
