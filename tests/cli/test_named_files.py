@@ -77,7 +77,6 @@ def test_what_is_no_regular_file_is_refused_at_once(
 ) -> None:
     make, name = KINDS[kind]
     make("it")
-    (here / "run" / "log").mkdir(parents=True)
     main, flags = COMMANDS[command]
     with at_once():
         assert main(flags) == 2
