@@ -1,6 +1,7 @@
 """`zk-verify`: judges a run, a bundle of it, or a root of it, as an auditor does."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
