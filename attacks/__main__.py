@@ -69,6 +69,7 @@ ON_RUNS = (
     "foreign_srs",
     "code_in_the_run",
     "key_in_the_cache",
+    "temporary_files_exchanged",
 )
 """Programs whose `run` takes a `Scene`: attacks on a run and whoever judges it."""
 

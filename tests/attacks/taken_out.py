@@ -24,6 +24,7 @@ from attacks.victim import CIRCUIT
 from attacks.weight_decay_claimed import HALF
 from zk_autograd.core.records import Header, Log, Prover, Segment
 from zk_autograd.core.statement import Statement, StatementBuilder
+from zk_autograd.prove import own_folders
 from zk_autograd.prove.ezkl import catalogue, child
 from zk_autograd.prove.native import verify as native_verify
 from zk_autograd.prove.native.shape import Shape
@@ -92,6 +93,10 @@ artefacts = _patching((verifier, "check_artefacts", lambda *_: ()))
 uncovered = _patching((verifier, "check_uncovered", lambda *_: Uncovered((), False, 0)))
 """Names that no record names are looked for."""
 links = _patching((os, "O_NOFOLLOW", 0))
+
+
+closed_temporary = _patching((own_folders, "_open_to", lambda place, status, sticky: ""))
+"""Temporary folders are made only where nobody else can exchange them."""
 
 
 def own_place(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:

@@ -22,6 +22,7 @@ from attacks import (
     other_circuit,
     planted_beside,
     proof_replayed,
+    temporary_files_exchanged,
 )
 from attacks.__main__ import ON_CIRCUITS, ON_RUNS, backends_of
 from attacks.__main__ import main as program
@@ -193,6 +194,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "a module, in the run": both(taken_out.own_place, taken_out.uncovered),
         "the package, beside the run": taken_out.own_place,
     },
+    "temporary_files_exchanged": {"in an open folder": taken_out.closed_temporary},
 }
 """Without these checks an attempt is accepted, exit status 0. Where there are two, both stand in its way (the program says so)."""
 
@@ -277,7 +279,11 @@ def test_no_attempt_is_left_out_here() -> None:
 def test_every_attack_is_on_both_backends_or_says_why_not() -> None:
     alone = {name: backends_of(name) for name in ON_RUNS if attempts_of(name) and backends_of(name) != BACKENDS}
     native = ("chain_broken", "seal_forged", "preset_weaker", "weight_decay_claimed")
-    of_ezkl = {"foreign_srs": (foreign_srs, "has no SRS"), "code_in_the_run": (code_in_the_run, "has no child")}
+    of_ezkl = {
+        "foreign_srs": (foreign_srs, "has no SRS"),
+        "code_in_the_run": (code_in_the_run, "has no child"),
+        "temporary_files_exchanged": (temporary_files_exchanged, "no temporary files"),
+    }
     assert alone == {**{name: {"ezkl"} for name in of_ezkl}, **{name: {"native"} for name in native}}
     for module, words in of_ezkl.values():
         assert module.__doc__ is not None
