@@ -13,6 +13,7 @@ from zk_autograd.core.errors import UsageError
 from zk_autograd.core.text import encode_base64
 from zk_autograd.run.toml_text import MAX_BYTES
 from zk_autograd.workload.config import from_toml, read
+from zk_autograd.workload.settings import Settings
 
 VKEY = KEY.encode()
 P = 2**255 - 19
@@ -209,9 +210,13 @@ TOML: dict[str, str] = {
 def test_a_config_of_a_stranger_is_a_sentence(tmp_path: Path, name: str) -> None:
     text = TOML[name]
     (tmp_path / "train.toml").write_text(text, newline="")
-    for judge in (lambda: from_toml(text, "train.toml"), lambda: read(tmp_path / "train.toml")):
+    ways: list[Callable[[], Settings]] = [
+        lambda: from_toml(text, "train.toml"),
+        lambda: read(tmp_path / "train.toml"),
+    ]
+    for way in ways:
         with within(2**26), pytest.raises(UsageError) as caught:
-            judge()
+            way()
         assert "train.toml" in str(caught.value)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 1000
