@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from zk_autograd.core.errors import ProverError
-from zk_autograd.prove.ezkl import child as module
 from zk_autograd.prove.ezkl.child import Child
 
 REQUEST = {"do": "verify", "proof": "none", "settings": "none", "vk": "none", "srs": "none"}
@@ -29,7 +28,7 @@ def test_each_child_has_a_new_folder_for_its_tables(monkeypatch: pytest.MonkeyPa
             super().__init__(*arguments, **options)
 
     monkeypatch.setenv("EZKL_REPO_PATH", "/nowhere")  # the caller's own isn't taken
-    monkeypatch.setattr(module.subprocess, "Popen", Watched)
+    monkeypatch.setattr(subprocess, "Popen", Watched)
     one = Child()
     for child in (one, one, Child()):
         with pytest.raises(ProverError, match="verify: EZKL refused"):
