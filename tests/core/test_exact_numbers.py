@@ -8,7 +8,7 @@ import pytest
 from tests.core import oracle_rules as oracle
 from tests.core.test_records import header
 from zk_autograd.core.canonical import decode, encode
-from zk_autograd.core.constants import AdamConstants, SgdConstants
+from zk_autograd.core.constants import AdamConstants, AdamSequence, SgdConstants
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import dequantize_weight
@@ -101,6 +101,24 @@ def test_adams_eps_and_rate_are_the_oracles(eps: int) -> None:
             wanted.E,
             wanted.Dt,
         )
+
+
+@pytest.mark.parametrize("t", [1, 7, 1000])
+def test_a_rate_next_to_a_half_is_rounded_to_its_own_side(t: int) -> None:
+    """A float can't tell the two decimals apart, of which one is below the half and the other above it."""
+    places = 70
+    sequence = with_hyper(Rule.ADAM).sequence(0)
+    assert isinstance(sequence, AdamSequence)
+    unit = Fraction(sequence.bias_correction(t).ratio * 2**32, 2**256)
+    own = oracle.AdamSchedule({"beta1": "0.9", "beta2": "0.999", "eps": "1e-08", "weight_decay": "0"}, 0)
+    own.advance(t)
+    for wanted in (1, SINGLE, 2**27 + 1):
+        below = (wanted + Fraction(1, 2)) / unit * 10**places // 1
+        for digits, LR in ((below, wanted), (below + 1, wanted + 1)):
+            text = decimal_text(Fraction(digits, 10**places))
+            assert float(text) == float(Fraction(below, 10**places))
+            assert with_hyper(Rule.ADAM, lr=text).sequence(0).at(t).LR == LR
+            assert own.constants(text).LR == LR
 
 
 def test_a_step_of_sgd_keeps_every_bit_of_its_products() -> None:

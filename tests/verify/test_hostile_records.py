@@ -292,6 +292,7 @@ DIGITS = "1" * 10**6
 TEXTS: dict[str, tuple[str, str, set[int]]] = {
     "10^6 digits": ("lr", DIGITS, {1}),
     "10^6 digits behind the point": ("lr", "0." + DIGITS, {1}),
+    "83 characters": ("lr", "0." + "0" * 80 + "1", {1}),
     "a huge exponent": ("lr", "1e999999999", {1}),
     "a tiny exponent": ("lr", "1e-999999999", {1}),
     "the smallest decimal": ("lr", "1e-400", {0}),
