@@ -1,18 +1,19 @@
 """Arguments that a stranger handed to an auditor, or to a trainer: keys, digests and files that are none."""
 
-import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from tests.verify.hostile import FAILED, IN_ITS_PLACE, LESS, SHOWN, USAGE, device, huge, said, soon, within
+from tests.verify.hostile import FAILED, IN_ITS_PLACE, LESS, SHOWN, USAGE, huge, said, soon, within
 from tests.verify.run_builder import KEY, SIGNER, honest
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.text import encode_base64
 from zk_autograd.run.toml_text import MAX_BYTES
+from zk_autograd.workload import csv_file
 from zk_autograd.workload.config import from_toml, read
+from zk_autograd.workload.names import CsvFile
 from zk_autograd.workload.settings import Settings
 
 VKEY = KEY.encode()
@@ -231,10 +232,17 @@ def test_the_longest_config_is_read_and_a_longer_one_is_not(tmp_path: Path) -> N
         read(path)
 
 
-def test_a_device_is_no_config(tmp_path: Path) -> None:
-    path = tmp_path / "train.toml"
+@pytest.mark.parametrize("what", ["a device", "2^40 bytes", "a folder", "a link to nothing", "nothing"])
+def test_what_is_no_file_of_text_is_no_config_and_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """No more is read of it than a table may have."""
+    monkeypatch.setattr(csv_file, "MAX_BYTES", 2**20)
+    path = tmp_path / "a" / "folder" / "train"
+    path.parent.mkdir(parents=True)
     path.touch()
-    device(path)
-    with within(2**20), soon(), pytest.raises(UsageError):
+    IN_ITS_PLACE[what](path)
+    with within(2**24), soon(), pytest.raises(UsageError, match="train"):
         read(path)
-    assert os.path.exists(path)
+    with within(2**24), soon(), pytest.raises(UsageError, match="train"):
+        csv_file.read(CsvFile(str(path)))

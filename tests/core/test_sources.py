@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "src/zk_autograd").rglob("*.py"))
@@ -153,3 +154,17 @@ def test_the_oracles_libraries_are_not_shipped() -> None:
         assert not {name for name in table.get("dependencies", {}) if name.endswith("-oracle")}
     assert shipped & ours == set()
     assert "p3-field" in shipped
+
+
+@pytest.mark.parametrize(
+    ("name", "advised_against", "good"),
+    [("cryptography", ["45.0.0", "46.0.4"], "46.0.5"), ("torch", ["2.8.0", "2.9.1"], "2.10.0")],
+)
+def test_ranges_leave_out_releases_with_advisories(name: str, advised_against: list[str], good: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    ranges = [requirement.specifier for requirement in map(Requirement, lines) if requirement.name == name]
+    assert ranges
+    for specifier in ranges:
+        assert specifier.contains(good)
+        assert not any(specifier.contains(version) for version in advised_against)

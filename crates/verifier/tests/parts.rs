@@ -315,6 +315,9 @@ fn a_path_of_a_level_less_or_more_leads_nowhere() {
         if moved.is_sorted() {
             assert!(open(&bytes, depth, &moved, &leaves).is_err());
         }
+        // Beyond the tree: the same path, and an index that has no leaf.
+        let beyond: Vec<usize> = indices.iter().map(|i| i + (1 << depth)).collect();
+        assert!(open(&bytes, depth, &beyond, &leaves).is_err());
         assert!(open(&bytes, depth, &[], &[]).is_err());
         // A node in the place of a leaf, one level up: a leaf's index lies below 2^depth, and the root is reached nowhere else.
         let up: Vec<usize> = shifted(&indices, 1);
