@@ -20,6 +20,7 @@ def test_no_salt_is_used_for_two_values(tmp_path: Path, backend: Backend) -> Non
     writer = RunWriter.create(run, make_header(backend), backend, [SIGNER], first_weights(), files=TracedFiles(run))
     train(writer, 5)
     writer.drain()
+    writer.abandon()
     with RunReader(run) as files:
         log = parse_log(files.leaves())
     assert log.genesis is not None
