@@ -243,16 +243,18 @@ def test_an_attack_is_refused_by_the_step_that_is_meant_to(scene: Scene, name: s
 def agree(report: Report) -> None:
     """Exit status, verdict line and JSON say the same, and none that the run passed."""
     text, value = report.text(), report.to_json()
-    assert report.exit_status in (1, 3)
+    assert report.exit_status in (1, 3, 4)
     assert (value["exit_status"], value["verdict"]) == (report.exit_status, report.verdict)
     assert text.rpartition("\n")[2] == f"verdict: {report.verdict}"
     verdict = value["steps"][-1]
-    assert (verdict["name"], verdict["status"]) == ("Verdict", "failed" if report.exit_status == 1 else "not shown")
+    assert (verdict["name"], verdict["status"]) == ("Verdict", "failed" if report.exit_status == 1 else "not shown" if report.exit_status == 3 else "unreadable")
     assert (value["failure"] is not None) == (report.exit_status == 1) == (report.verdict == "FAILED")
+    assert (value["unreadable"] is not None) == (report.exit_status == 4) == (report.verdict == "NOT JUDGED")
     assert bool(value["missing"]) == (report.exit_status == 3)
     assert "passed" not in " ".join((*verdict["findings"], *value["missing"]))
-    if report.exit_status == 1:
+    if report.exit_status in (1, 4):
         assert value["levels"] == []
+    if report.exit_status == 1:
         assert [step["status"] for step in value["steps"]].count("failed") == 2
         failed = value["failure"]["step"]
         assert all(step["status"] == "not reached" for step in value["steps"][failed:-1])

@@ -95,7 +95,7 @@ def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
     head, run = None, Path(arguments.target)
     if arguments.source is not None:
         head, run = TreeHead.parse(arguments.target), arguments.source
-    elif "@" in arguments.target and not run.exists():
+    elif "@" in arguments.target and not os.path.lexists(arguments.target):
         TreeHead.parse(arguments.target)
         raise UsageError("a root alone holds no evidence: say where the run is with --from RUN")
     policy = Policy(
