@@ -137,7 +137,8 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         plan, run = Plan.read(arguments.resume), arguments.resume
         key = settings.key_file or Path(plan.key_file)
     else:
-        key = settings.key_file or keyfile.default_path()
+        # Who only asks what a run would take needs no key, and no home for one.
+        key = settings.key_file or (Path() if arguments.dry_run else keyfile.default_path())
         plan = settings.plan(key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
         run = settings.out
     if arguments.hf_token is not None or isinstance(plan.model, Factory):
