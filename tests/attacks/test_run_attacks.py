@@ -247,7 +247,10 @@ def agree(report: Report) -> None:
     assert (value["exit_status"], value["verdict"]) == (report.exit_status, report.verdict)
     assert text.rpartition("\n")[2] == f"verdict: {report.verdict}"
     verdict = value["steps"][-1]
-    assert (verdict["name"], verdict["status"]) == ("Verdict", "failed" if report.exit_status == 1 else "not shown" if report.exit_status == 3 else "unreadable")
+    assert (verdict["name"], verdict["status"]) == (
+        "Verdict",
+        "failed" if report.exit_status == 1 else "not shown" if report.exit_status == 3 else "unreadable",
+    )
     assert (value["failure"] is not None) == (report.exit_status == 1) == (report.verdict == "FAILED")
     assert (value["unreadable"] is not None) == (report.exit_status == 4) == (report.verdict == "NOT JUDGED")
     assert bool(value["missing"]) == (report.exit_status == 3)

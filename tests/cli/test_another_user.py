@@ -160,3 +160,16 @@ def test_reproduce_leaves_out_a_private_part_that_is_closed(place: Path, native_
     found = json.loads(done.stdout)
     assert found["verdict"] == "CONFIG ONLY"
     assert any("private/: left out, since it can't be read here" in text for text in found["differences"])
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_another_user_does_not_go_on_with_it_and_is_told_why(place: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    shutil.copytree(ROOT / "tests" / "data" / "runs" / "train-open", place / "run")
+    (place / "run" / "private").chmod(0o700)
+    done = as_another("train", "--resume", "run", cwd=place)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "Permission denied" in done.stderr
+    assert done.stderr.count("\n") == 1

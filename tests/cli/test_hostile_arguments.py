@@ -83,15 +83,7 @@ KEYS: dict[str, str] = {
 }
 
 
-LONG = pytest.mark.xfail(
-    strict=False,
-    reason="a text longer than a file's name may be is looked for as a file, and the system's refusal isn't caught",
-)
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=LONG) if len(text.encode()) > 255 else name for name, text in KEYS.items()]
-)
+@pytest.mark.parametrize("name", KEYS)
 def test_a_key_that_is_none_is_wrong_usage(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -134,7 +126,6 @@ def test_a_file_of_a_key_that_is_none_is_wrong_usage(
     assert status == USAGE, value
 
 
-@LONG
 def test_a_root_longer_than_a_files_name_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, f"{'00' * 200}@3", "--key", VKEY)[0] == USAGE
 

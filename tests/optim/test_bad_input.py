@@ -243,3 +243,14 @@ def test_step_after_close_is_refused() -> None:
         optimizer.step()
     with pytest.raises(UsageError, match="the run is closed"):
         optimizer.step()
+
+
+def test_a_first_step_without_any_gradient_leaves_neither_run_nor_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = ZKOptimizer([("w", weight)], "sgd", 0.1, run=tmp_path / "run", prover="none")
+    with pytest.raises(GradientError, match="^w has no gradient"):
+        optimizer.step()
+    assert list(tmp_path.iterdir()) == []

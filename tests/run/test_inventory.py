@@ -14,6 +14,7 @@ from tests.run.trainer import SIGNER, FailingFiles, first_weights, hashed_backen
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
+from zk_autograd.run import inventory
 from zk_autograd.run.files import Files
 from zk_autograd.run.inventory import Condition, RunStatus, Secrets, find_runs, look_at
 from zk_autograd.run.writer import RunWriter
@@ -224,6 +225,16 @@ def test_sizes_and_times_are_of_the_files(tmp_path: Path) -> None:
     assert status.private_bytes == sum(path.stat().st_size for path in private)
     assert status.public_bytes == sum(path.stat().st_size for path in files) - status.private_bytes
     assert status.changed >= max(path.stat().st_mtime for path in files)
+
+
+def test_of_more_files_than_any_run_has_not_all_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = finished(tmp_path / "run")
+    for i in range(50):
+        (run / "proofs" / f"x{i}").write_bytes(b"x" * 1000)
+    assert look_at(run).public_bytes > 50_000
+    monkeypatch.setattr(inventory, "MAX_ENTRIES", 20)
+    status = look_at(run)
+    assert (status.condition, status.public_bytes < 50_000) == (Condition.FINISHED, True)
 
 
 def test_runs_are_found_in_a_folder(tmp_path: Path) -> None:

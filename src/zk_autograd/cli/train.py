@@ -148,7 +148,8 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         if settings.key_file is None and key != keyfile.default_path().absolute():
             _require_code_without_key(plan, run, key, allowed)
     else:
-        key = settings.key_file or keyfile.default_path()
+        # Who only asks what a run would take needs no key, and no home for one.
+        key = settings.key_file or (Path() if arguments.dry_run else keyfile.default_path())
         plan = settings.plan(key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
         run = settings.out
     if arguments.hf_token is not None or isinstance(plan.model, Factory):

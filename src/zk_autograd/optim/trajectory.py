@@ -194,6 +194,8 @@ class Trajectory(Owned, Unique):
 
     def advance(self, param_groups: ParamGroups, note: Note) -> None:
         """One step from the gradients of the model's parameters, whose weights are written. Raises as `ZKOptimizer.step`."""
+        if self._keeper is None and not gradients.present(self.manifest):
+            gradients.quantized(self.manifest, 0)  # raises, before there is a run without a step
         keeper = self.start(param_groups)
         self.require_ours()
         lr = rates(self._groups, param_groups, self._schedule, self.steps + 1)
