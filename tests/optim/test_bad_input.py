@@ -1,5 +1,6 @@
 """What ZKOptimizer refuses: one sentence with what, where, and what to do, and nothing has changed."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -251,6 +252,6 @@ def test_a_first_step_without_any_gradient_leaves_neither_run_nor_key(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     weight = torch.nn.Parameter(torch.ones(3))
     optimizer = ZKOptimizer([("w", weight)], "sgd", 0.1, run=tmp_path / "run", prover="none")
-    with pytest.raises(GradientError, match="^w has no gradient"):
+    with pytest.raises(GradientError, match=r"^w has no gradient"):
         optimizer.step()
     assert list(tmp_path.iterdir()) == []
