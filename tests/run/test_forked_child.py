@@ -48,6 +48,18 @@ ACTS: dict[str, Callable[[RunWriter], object]] = {
 }
 
 
+def test_settings_that_change_in_the_child_are_not_kept(tmp_path: Path, writer: RunWriter) -> None:
+    writer.keep_settings(b"mine", durable=False)
+    before = contents(tmp_path / "run")
+    for durable in (False, True):
+        assert in_child(lambda durable=durable: writer.keep_settings(b"a child's", durable=durable)) == "done"  # type: ignore[misc]
+    assert contents(tmp_path / "run") == before
+    files = Files()
+    told = in_child(lambda: files.overwrite(tmp_path / "run" / "private" / "settings", b"a child's"))
+    assert "a forked child can't write to it" in told
+    assert contents(tmp_path / "run") == before
+
+
 @pytest.mark.parametrize("act", ACTS)
 def test_the_child_is_refused_and_the_parent_goes_on(act: str, tmp_path: Path, writer: RunWriter) -> None:
     before = contents(tmp_path / "run")

@@ -88,7 +88,7 @@ class Files(Owned):
 
         They outlive the process. A power cut, or a kill in the midst, may leave the old bytes or a mixture: who reads must recognise one.
         """
-        with _explained("written", path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, mode) as fd:
+        with self._explained("written", path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, mode) as fd:
             _write_all(fd, data)
             os.ftruncate(fd, len(data))
 

@@ -274,7 +274,7 @@ class RunWriter(Owned, Unique):
 
         Does nothing once the run has ended, or is another process's. Raises RunError if the file can't be written: the run can go on.
         """
-        if not self._ended and os.getpid() == self._process:
+        if not self._ended and self.in_own_process:
             layout, files = self._settlement.layout, self._settlement.files
             settings_file.keep(layout, self._settlement.digest, self.step, settings, files, durable=durable)
 

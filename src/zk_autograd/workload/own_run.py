@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, VerificationError
+from zk_autograd.core.errors import RunError, UnreadableError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import open_note, parse_checkpoint
 from zk_autograd.core.records import Data, Header
 from zk_autograd.optim import keyfile
 from zk_autograd.run.layout import LOG, RECORDS, Layout
+from zk_autograd.run.log import whole_leaves
 from zk_autograd.run.reader import MAX_LOG, RunReader
 from zk_autograd.run.recovery import read_header
 from zk_autograd.workload.names import Factory
@@ -54,8 +55,10 @@ def _signed_by(run: Path, key: PublicKey) -> bool:
         _, leaf = read_header(Layout(run))
         with RunReader(run) as reader:
             head = parse_checkpoint(open_note(reader.checkpoint(), [key]).text)
-            with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as fd, open(fd, "rb", closefd=False) as file:
-                leaves = file.read(MAX_LOG).split(b"\n")[:-1][: head.size]  # a torn last one is no fault here
+            with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as fd:
+                leaves = whole_leaves(fd)[0][: head.size]  # a torn last one is no fault here
         return len(leaves) == head.size > 0 and leaves[0] == leaf and root([leaf_hash(x) for x in leaves]) == head.root
+    except UnreadableError:
+        raise
     except VerificationError:
         return False
