@@ -14,7 +14,9 @@ from zk_autograd.cli import verify
 from zk_autograd.cli.output import run_command
 from zk_autograd.core import canonical
 from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.records import header_digest
 from zk_autograd.optim import keyfile
+from zk_autograd.run import frame
 from zk_autograd.run.reader import RunReader
 
 pytestmark = TRAINER
@@ -176,6 +178,14 @@ def rewritten(run: Path, **change: object) -> None:
     path.write_bytes(canonical.encode({**json.loads(path.read_bytes()), **change}))  # type: ignore[dict-item]
 
 
+def unsigned(run: Path) -> None:
+    """The run without anything that its trainer's key signed, as anybody can make it who knows the public half."""
+    path = run / "private" / "header"
+    _, parts = frame.read(path, "header", None)
+    path.write_bytes(frame.encode("header", header_digest(parts["leaf"]), {}, {"leaf": parts["leaf"]}))
+    (run / "log" / "checkpoint").unlink()
+
+
 def test_a_run_of_ones_own_is_resumed_with_its_code_without_more_ado(stopped: Path, zk_train: Train) -> None:
     assert zk_train("--resume", str(stopped))[0] == 0
 
@@ -184,11 +194,11 @@ def test_a_run_of_ones_own_is_resumed_with_its_code_without_more_ado(stopped: Pa
     ("forge", "flags", "status", "words"),
     [
         pytest.param(
-            lambda run: (run / "log" / "checkpoint").unlink(),
+            unsigned,
             [],
             1,
             "look at it, and give --allow-code net_of_a_user:net",
-            id="without a checkpoint",
+            id="signed by nobody",
         ),
         pytest.param(
             lambda run: keyfile.create(Path("another.key"), "another"),
@@ -238,11 +248,23 @@ def test_no_code_of_a_run_that_may_be_a_strangers_is_imported(
     assert "webbrowser" in loaded or "webbrowser" not in sys.modules
 
 
-def test_code_that_is_named_is_run_for_a_run_without_a_checkpoint(stopped: Path, zk_train: Train) -> None:
+def test_a_run_without_a_checkpoint_is_ones_own_if_its_header_is_signed(stopped: Path, zk_train: Train) -> None:
     (stopped / "log" / "checkpoint").unlink()
     (stopped / "log" / "records.jsonl").unlink()  # a crash before the first one
-    assert zk_train("--resume", str(stopped))[0] == 1
-    assert zk_train("--resume", str(stopped), "--allow-code", "net_of_a_user:net")[0] == 0
+    assert zk_train("--resume", str(stopped))[0] == 0
+
+
+@pytest.mark.parametrize("flags", [(), ("--allow-code", "net_of_a_user:net")])
+def test_nothing_is_signed_of_a_run_that_nobody_signed(stopped: Path, zk_train: Train, flags: tuple[str, ...]) -> None:
+    """Whoever gets one signature out of a resumption has a run that is the trainer's own from then on."""
+    unsigned(stopped)
+    for model in ("softmax", "net_of_a_user:net"):  # for the first one no code is needed
+        rewritten(stopped, model=model, groups=[])
+        status, out, err = zk_train("--resume", str(stopped), *flags)
+        assert (status, out) == (1, ""), err
+        assert not (stopped / "log" / "checkpoint").exists()
+    if flags:
+        assert "nothing says that run is yours: its header in the folder `private` is not signed" in err
 
 
 @pytest.mark.usefixtures("own")

@@ -24,7 +24,7 @@ from zk_autograd.core.errors import RunError
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
-from zk_autograd.core.records import Log
+from zk_autograd.core.records import Log, header_digest
 from zk_autograd.core.rules import State
 from zk_autograd.run.files import Files
 from zk_autograd.run.frame import encode, read
@@ -265,7 +265,8 @@ def test_the_checkpoint_is_not_this_runs(run: Path, kind: str) -> None:
 def test_the_log_is_of_another_run(run: Path, tmp_path: Path) -> None:
     header = run / "private" / "header"
     _, parts = read(header, "header", None)
-    header.write_bytes(encode("header", bytes(32), {}, {"leaf": parts["leaf"].replace(b'"0.001"', b'"0.002"')}))
+    leaf = parts["leaf"].replace(b'"0.001"', b'"0.002"')
+    header.write_bytes(encode("header", header_digest(leaf), {}, {"leaf": leaf}))
     refused(run, "the log's first record is not the header")
 
 

@@ -10,15 +10,16 @@ import numpy as np
 
 from zk_autograd.core import record_forms, records
 from zk_autograd.core.errors import RangeError, RunError, UsageError, VerificationError
-from zk_autograd.core.keys import Signer
+from zk_autograd.core.keys import PublicKey, Signer
 from zk_autograd.core.records import Header, Segment, header_digest
 from zk_autograd.core.rules import State
 from zk_autograd.prove.protocol import Backend
+from zk_autograd.run import header_signature
 from zk_autograd.run.events import Listener
 from zk_autograd.run.files import Files, exists, is_own_folder, names_in
 from zk_autograd.run.frame import damaged, read
 from zk_autograd.run.journal import Journal, Salts, read_proof
-from zk_autograd.run.layout import Layout
+from zk_autograd.run.layout import CHECKPOINT, Layout
 from zk_autograd.run.log import RunLog
 from zk_autograd.run.marker import require_kept
 from zk_autograd.run.settle import Settlement
@@ -62,6 +63,7 @@ def recover(
             raise RunError(
                 f"{folder} is a link or no folder, and nothing is written behind it: put the run's own there"
             )
+    require_own(layout, leaf, [signer.public_key for signer in signers])
     log = RunLog(layout, header.origin, signers, files)
     found = parse_found(log.take_leaves(), leaf)
     complete = found is not None and found.close is not None
@@ -103,6 +105,25 @@ def read_header(layout: Layout) -> tuple[Header, bytes]:
         ) from error
     assert isinstance(header, Header)
     return header, leaf
+
+
+def is_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> bool | None:
+    """Whether the private header, whose leaf this is, was signed by these keys when the run was made; None for a run of an earlier version,
+    which doesn't say. RunError if the file can't be read."""
+    _, parts = read(layout.header, "header", header_digest(leaf))
+    note = parts.get(header_signature.PART)
+    return None if note is None else header_signature.is_signed(note, header_digest(leaf), keys)
+
+
+def require_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> None:
+    """RunError for a run that somebody else may have made: going on with it would sign what they recorded."""
+    own = is_own(layout, leaf, keys)
+    if own is False or (own is None and not exists(layout.log / CHECKPOINT)):
+        missing = "is not signed by your key" if own is False else "is not signed, and its log has no checkpoint"
+        raise RunError(
+            f"nothing says that {layout.root} is yours: its header in the folder `private` {missing}; begin a new run, or restore the "
+            "folder from a copy"
+        )
 
 
 def parse_found(leaves: list[bytes], header_leaf: bytes) -> records.Log | None:

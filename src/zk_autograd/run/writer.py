@@ -28,7 +28,7 @@ from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Close, Header, header_digest
 from zk_autograd.core.rules import State
 from zk_autograd.prove.protocol import Backend
-from zk_autograd.run import frame
+from zk_autograd.run import frame, header_signature
 from zk_autograd.run import settings as settings_file
 from zk_autograd.run.arguments import require_claims, require_digests, require_loop_state, signers_in_order
 from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
@@ -122,7 +122,8 @@ class RunWriter(Owned, Unique):
             digest = header_digest(leaf)
             salts = Salts.draw(backend, header)
             Journal(layout.segments, header, digest, files).begin(Start(0, 1, state, salts, loop_state))
-            files.write_atomic(layout.header, frame.encode("header", digest, {}, {"leaf": leaf}), PRIVATE_FILE)
+            parts = {"leaf": leaf, header_signature.PART: header_signature.signed(digest, ordered)}
+            files.write_atomic(layout.header, frame.encode("header", digest, {}, parts), PRIVATE_FILE)
             stopping = threading.Event()
             settlement, position = recover(layout, header, leaf, lambda _: backend, ordered, files, on_event, stopping)
             return cls(settlement, position, lock, stopping, backlog)

@@ -11,7 +11,8 @@ from zk_autograd.optim import keyfile
 from zk_autograd.run.layout import LOG, RECORDS, Layout
 from zk_autograd.run.log import whole_leaves
 from zk_autograd.run.reader import MAX_LOG, RunReader
-from zk_autograd.run.recovery import read_header
+from zk_autograd.run.recovery import is_own, read_header
+from zk_autograd.workload import models
 from zk_autograd.workload.names import Factory
 from zk_autograd.workload.own_code import Consent, refusal
 from zk_autograd.workload.plan import Plan
@@ -31,6 +32,10 @@ def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
             raise RunError(
                 f"{run} is not the run of its private plan: its {what} is {of_run}, the plan's {planned}; restore it from a copy"
             )
+    if not isinstance(plan.model, Factory) and header.model_code != models.code_digest(plan.model):
+        raise RunError(
+            f"the code of the model {plan.model} is not that which {run} was begun with: bring that back, or begin a new run"
+        )
     if header.data != data:
         raise RunError(f"the data are not those that {run} was begun with: {advice}")
     return header
@@ -50,9 +55,13 @@ def require_code(plan: Plan, run: Path, header: Header, key: Path | None, allowe
 
 
 def _signed_by(run: Path, key: PublicKey) -> bool:
-    """Whether the run's checkpoint is signed by the key, and is over its records, the first of which is the private header."""
+    """Whether the run's private header is signed by the key; of an earlier version's run, which has no such signature, whether its checkpoint
+    is, and is over its records, the first of which is that header."""
+    layout = Layout(run)
+    _, leaf = read_header(layout)
+    if (own := is_own(layout, leaf, [key])) is not None:
+        return own
     try:
-        _, leaf = read_header(Layout(run))
         with RunReader(run) as reader:
             head = parse_checkpoint(open_note(reader.checkpoint(), [key]).text)
             with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as fd:

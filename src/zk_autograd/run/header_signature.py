@@ -1,0 +1,40 @@
+"""The trainer's signature over a run's header, in the private folder: who resumes a run is told by it that the run is their own.
+
+A run's public key is public, so anybody can make a run that names it. While the log has no checkpoint, nothing else says who made it: whoever
+went on with such a run would sign what a stranger recorded. The signature is a C2SP signed note over this text, with the header's digest:
+
+    zk-autograd/private-header/v1
+    <SHA-256, hexadecimal>
+
+Runs of versions before it have none; their checkpoint says it, which was signed before their first step.
+"""
+
+from collections.abc import Sequence
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.keys import PublicKey, Signer
+from zk_autograd.core.note import open_note, sign
+
+PART = "signature"
+"""Its name in the file private/header."""
+
+_DOMAIN = "zk-autograd/private-header/v1"
+
+
+def signed(digest: bytes, signers: Sequence[Signer]) -> bytes:
+    """The note over the header of this digest."""
+    return sign(_text(digest), signers)
+
+
+def is_signed(note: bytes | None, digest: bytes, keys: Sequence[PublicKey]) -> bool:
+    """Whether the note, if there is one, is all of these keys' over this digest."""
+    if note is None:
+        return False
+    try:
+        return open_note(note, keys).text == _text(digest)
+    except VerificationError:
+        return False
+
+
+def _text(digest: bytes) -> str:
+    return f"{_DOMAIN}\n{digest.hex()}\n"
