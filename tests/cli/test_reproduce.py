@@ -1,6 +1,7 @@
 """`zk-train reproduce`: what each verdict needs, and that no byte of a run can be another."""
 
 import json
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,10 +17,17 @@ from hypothesis import strategies as st
 from zk_autograd.cli import reproduce as command
 from zk_autograd.cli import run as run_command
 from zk_autograd.cli import train
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.record_forms import parse_log
 from zk_autograd.optim import keyfile
 from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.run.files import Files
+from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
-from zk_autograd.workload import session
+from zk_autograd.run.reader import RunReader
+from zk_autograd.workload import reproduction, session
+from zk_autograd.workload.names import CsvFile
+from zk_autograd.workload.repetition import Repetition
 
 pytestmark = [
     pytest.mark.torch,
@@ -305,6 +314,31 @@ def test_a_table_is_read_where_it_is_now(tmp_path: Path, reproduce: Reproduce, m
     assert (status, result["verdict"]) == (3, "CONFIG ONLY")
     assert "say where with --data csv:table.csv" in finding(result, "weights")
     assert reproduce(stranger, "--data", moved)[1]["verdict"] == "PARTIAL"
+
+
+def test_nothing_as_large_as_a_header_says_is_read_before_the_model_has_that_size(
+    withheld: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = parse_log(RunReader(withheld).leaves())
+    journal = Journal(tmp_path, log.header, log.header_digest, Files())
+    monkeypatch.setattr(Journal, "start", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(VerificationError, match="has another number of parameters than the header"):
+        Repetition(log, journal, None, lenient=False).begun(np.zeros(log.header.size - 1, np.int64))
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv; echo pasted", "t csv"])
+def test_a_command_that_is_advised_can_be_pasted(
+    copied: Path, name: str, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table's name is the run's choice."""
+    words = shlex.split(f"--data {shlex.quote(str(CsvFile(name)))}")
+    assert words == ["--data", f"csv:{name}"]
+    inquiry = reproduction._Inquiry(copied, RunReader(copied), {}, lambda *_: None, None, None)
+    plan = reproduction._plan_of(f'data = "csv:{name}"\nlabel = "x"\n'.encode())
+    log = parse_log(RunReader(copied).leaves())
+    with pytest.raises(reproduction._Untrainable) as caught:
+        inquiry._data(log, plan)
+    assert shlex.split(str(caught.value).partition("say where with ")[2]) == words
 
 
 def test_code_that_a_strangers_run_names_is_not_run(

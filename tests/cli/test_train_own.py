@@ -254,6 +254,16 @@ def test_a_run_without_a_checkpoint_is_ones_own_if_its_header_is_signed(stopped:
     assert zk_train("--resume", str(stopped))[0] == 0
 
 
+def test_a_key_that_lies_in_the_run_vouches_for_nothing(stopped: Path, zk_train: Train) -> None:
+    key = stopped / "private" / "mine.key"
+    key.write_bytes(keyfile.default_path().read_bytes())
+    key.chmod(0o600)
+    status, out, err = zk_train("--resume", str(stopped), "--key-file", str(key))
+    assert (status, out) == (1, "")
+    assert "private/mine.key lies in run, and may be a stranger's as the run may be" in err
+    assert "net_of_a_user" not in sys.modules
+
+
 @pytest.mark.parametrize("flags", [(), ("--allow-code", "net_of_a_user:net")])
 def test_nothing_is_signed_of_a_run_that_nobody_signed(stopped: Path, zk_train: Train, flags: tuple[str, ...]) -> None:
     """Whoever gets one signature out of a resumption has a run that is the trainer's own from then on."""

@@ -111,6 +111,17 @@ def test_variables_are_redacted_though_nobody_asked_for_them() -> None:
     assert redactor.known == {VARIABLE, FLAG, FILE}
 
 
+def test_no_token_is_taken_from_where_the_caller_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for place in ("token", "huggingface/token"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text("hf_SomebodyPutItThere42")
+        (tmp_path / place).chmod(0o600)
+    for environ in ({"HF_HOME": "."}, {"XDG_CACHE_HOME": "."}):
+        assert resolve(HUGGING_FACE, None, environ, Redactor()) is None
+
+
 def test_without_a_home_folder_there_is_no_cached_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("Could not determine home directory."))

@@ -80,6 +80,16 @@ def test_a_module_without_a_file_is_not_run(run: Path) -> None:
     assert refused("namespace", run) == "namespace has no file that can be read"
 
 
+def test_a_folder_of_modules_in_another_one_is_said(run: Path) -> None:
+    Path("outer/inner").mkdir(parents=True)
+    Path("outer/inner/net.py").write_bytes(TEXT)
+    assert "its package outer.inner is a folder without an __init__.py in another one" in refused(
+        "outer.inner.net", run
+    )
+    Path("outer/net.py").write_bytes(TEXT)
+    assert refused("outer.net", run) == ""
+
+
 @pytest.mark.parametrize("place", [".", "sub"])
 def test_nothing_is_run_from_within_the_runs_folder(place: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("own_net.py").write_bytes(TEXT)

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 def _list(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.run.files import exists
     from zk_autograd.run.inventory import Condition, find_runs, look_at
+    from zk_autograd.workload.names import shown
 
     folder = arguments.folder or RUNS
     paths = [] if arguments.folder is None and not exists(folder) else find_runs(folder)
@@ -64,7 +65,7 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
     for run in runs:
         rows.append(
             (
-                run.path.name,
+                shown(run.path.name),
                 run.header.run.hex()[:8] if run.header else "-",
                 run.condition.value + (", in use" if run.trainer else ""),
                 str(run.steps),

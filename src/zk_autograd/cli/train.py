@@ -252,8 +252,8 @@ def _require_code_without_key(plan: "Plan", run: Path, key: Path, allowed: Facto
     """UsageError for a run whose private folder, which may be a stranger's, names both the code and the key that is to vouch for it."""
     if isinstance(plan.model, Factory) and plan.model != allowed:
         raise UsageError(
-            f"{run} names code, {plan.model}, and a key file of its own, {key}: if that is your key, give --key-file {key}, which lets the "
-            f"code of a run that it signed be run; or look at the code, and give --allow-code {plan.model}"
+            f"{run} names code, {plan.model}, and a key file of its own, {quote(str(key))}: if that is a key of yours, name it with --key-file, "
+            f"which lets the code of a run that it signed be run; or look at the code, and give --allow-code {plan.model}"
         )
 
 

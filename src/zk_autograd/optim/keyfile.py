@@ -18,7 +18,7 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import Ed25519Signer, check_name
 from zk_autograd.core.text import decode_base64, encode_base64
 from zk_autograd.prove.named_files import refusal
-from zk_autograd.prove.own_folders import home
+from zk_autograd.prove.own_folders import home, require_own
 
 FORMAT = "zk-autograd/log-key/v0"
 DEFAULT_NAME = "zk-autograd-trainer"
@@ -91,6 +91,7 @@ def load_or_make(path: Path) -> Ed25519Signer:
                 raise UsageError(
                     f"{public_path(path)} is there without its key {path}: bring that back from a copy, or move the public half away"
                 )
+            require_own(path.parent, "close it to them, or name another place with --key-file")
             _link_new(path, _text(signer), 0o600)
         except OSError as error:
             raise refusal(error, f"can't write the key to {path}", "name another place") from error

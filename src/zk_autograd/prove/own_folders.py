@@ -40,6 +40,15 @@ def require_own(folder: Path, advice: str) -> None:
         raise UsageError(f"{folder} can't be looked at ({error.strerror}): {advice}") from error
 
 
+def is_own(path: Path) -> bool:
+    """Whether a file or folder is there that is no link, and that nobody but the caller and root writes to. Those above it are another matter."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return not stat.S_ISLNK(status.st_mode) and not _open_to(path, status, sticky=False)
+
+
 def make_own(folder: Path) -> None:
     """The folder, with those above it that are missing, each of mode 0700. OSError if it can't be made."""
     for place in (*reversed(folder.parents), folder):

@@ -243,6 +243,8 @@ def names_in(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)
     except OSError as error:
+        if tells_of_the_file(error):
+            raise RunError(f"{folder} can't be listed: {error.strerror}; restore it from a copy") from error
         raise _unseen("listed", folder, error) from error
 
 

@@ -12,6 +12,7 @@ says where it ends and what it led to. The salts of its state-out are those of t
 point, and a salt hides only so many openings (Backend.different_proofs).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -41,6 +42,7 @@ _MAX_HASHES = 1024
 """Of the proofs of a block that may be public: each of them opens its commitments at another point."""
 
 _HASH_BYTES = 32
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
 _SETTINGS = "settings"
 
 
@@ -196,13 +198,13 @@ class Journal:
 
     def segments(self) -> list[int]:
         """The segments that were begun, in order. RunError if the folder can't be listed."""
-        begun = [int(name) for name in names_in(self._folder) if name.isdecimal()]
+        begun = [int(name) for name in names_in(self._folder) if _NUMBER.fullmatch(name)]
         return sorted(i for i in begun if exists(self._segment(i) / "start"))
 
     def steps(self, segment: int) -> list[int]:
         """The numbers of a segment's steps, in order."""
         names = names_in(self._segment(segment))
-        return sorted(int(name[5:]) for name in names if name.startswith("step-") and name[5:].isdecimal())
+        return sorted(int(name[5:]) for name in names if name.startswith("step-") and _NUMBER.fullmatch(name[5:]))
 
     def stage(self, segment: int, block: int, proof: bytes) -> None:
         """Keeps a proof that is not public yet."""

@@ -27,12 +27,12 @@ _TOKEN = re.compile(rf"[!-~]{{{SHORTEST},{MAX_BYTES}}}")
 
 
 def _hugging_face(environ: Mapping[str, str]) -> Path:
-    if own := environ.get("HF_HOME"):
+    if os.path.isabs(own := environ.get("HF_HOME", "")):  # a relative one would find what lies where the caller stands
         return Path(own) / "token"
     from zk_autograd.prove.own_folders import home
 
-    named = environ.get("XDG_CACHE_HOME")
-    cache = Path(named) if named else home("set HF_HOME") / ".cache"
+    named = environ.get("XDG_CACHE_HOME", "")
+    cache = Path(named) if os.path.isabs(named) else home("set HF_HOME") / ".cache"
     return cache / "huggingface" / "token"
 
 

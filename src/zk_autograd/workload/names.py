@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import PurePath
 
 from zk_autograd.core.errors import UsageError
-from zk_autograd.core.text import has_control
+from zk_autograd.core.text import has_control, quoted
 from zk_autograd.prove.own_folders import expanded
 
 CSV = "csv:"
@@ -105,8 +105,8 @@ def data_called(text: str, label: str = "", where: str = "--data") -> DataSource
 
 
 def shown(text: str) -> str:
-    """A text that somebody typed, for a message: as it is if that can be printed, and not all of a long one."""
-    return text[:80] if text and text.isprintable() else repr(text[:80])
+    """A text that somebody typed, or a run says, for a message: as it is if it is one printable word, and not all of a long one."""
+    return text[:80] if text and text.isascii() and text.isprintable() and " " not in text else quoted(text, 80)
 
 
 def nearest(text: str, known: Iterable[str]) -> str:

@@ -45,7 +45,10 @@ def refusal(source: Factory, run: Path, recorded: bytes, consent: Consent) -> st
     spec: ModuleSpec | None = None
     for count in range(1, len(parts) + 1):
         name = ".".join(parts[:count])
-        spec = top_level(name) if search is None else _found(name, search)
+        try:
+            spec = top_level(name) if search is None else _found(name, search)
+        except KeyError:  # where it lies is told to whoever imported the folder above it
+            return f"its package {name} is a folder without an __init__.py in another one: give it one"
         if spec is None:
             return f"there is no module {source.module} in the current folder or on PYTHONPATH"
         places = [spec.origin] if spec.has_location and spec.origin else []

@@ -75,6 +75,12 @@ class Repetition:
         return ", ".join(found)
 
     def begun(self, weights: IntArray) -> None:
+        if len(weights) != self._log.header.size:  # before anything of that size is read
+            raise VerificationError(
+                "trained again, the model has another number of parameters than the header",
+                expected=str(self._log.header.size),
+                found=str(len(weights)),
+            )
         self._states({"W": weights}, self._salts(0), self._log.segments[0].state_in, "before step 1", first=True)
 
     def made(self, step: Made) -> None:

@@ -7,6 +7,7 @@ run if the caller names it, too, and only the code that the header has the diges
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
+from shlex import quote
 
 import numpy as np
 
@@ -194,7 +195,7 @@ class _Inquiry:
         if not plan.secret:
             if isinstance(plan.data, CsvFile) and self.data is None:
                 raise _Untrainable(
-                    f"its data are a table of the trainer's: if you have it, say where with --data {plan.data}"
+                    f"its data are a table of the trainer's: if you have it, say where with --data {quote(str(plan.data))}"
                 )
             self.differences.append("data: their salted root takes the trainer's secret, and was not recomputed")
             return
@@ -212,7 +213,10 @@ class _Inquiry:
     def _weights(self, log: Log, plan: Plan, hashes: Hashes) -> None:
         """Trains again, and compares."""
         journal, backend = self._journal(log), None
-        salts = None if hashes.weights is not None else self._salts(log, journal)
+        if hashes.weights is None and journal is None:
+            raise _Untrainable(
+                "the weights are not published, and the trainer's private folder, which could tell them, is not here"
+            )
         if isinstance(plan.model, Factory):
             consent = Consent.NAMED if self.allowed == plan.model else Consent.NOBODY
             why = own_code.refusal(plan.model, self.path, log.header.model_code, consent)
@@ -239,6 +243,7 @@ class _Inquiry:
                 backend.stop()
         repetition.end()
         self.differences += repetition.differences
+        salts = None if hashes.weights is not None or journal is None else self._salts(log, journal)
         if salts is None:
             equal, what = weights_hash(W) == hashes.weights, "the published integers"
         else:
@@ -258,12 +263,8 @@ class _Inquiry:
             return None
         return Journal(layout.segments, log.header, log.header_digest, Files())
 
-    def _salts(self, log: Log, journal: Journal | None) -> tuple[bytes, ...]:
-        """Of the last commitments to W, whose weights are not published."""
-        if journal is None:
-            raise _Untrainable(
-                "the weights are not published, and the trainer's private folder, which could tell them, is not here"
-            )
+    def _salts(self, log: Log, journal: Journal) -> tuple[bytes, ...]:
+        """Of the last commitments to W, whose weights are not published. Called once the model has the header's size: what is read is as large."""
         try:
             return journal.start(len(log.segments)).salts.state_in["W"]
         except StorageError:

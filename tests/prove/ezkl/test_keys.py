@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -99,6 +100,8 @@ def test_a_child_that_is_refused_or_stopped_says_so(tmp_path: Path) -> None:
 @pytest.fixture
 def made(tmp_path: Path) -> Keys:
     """Keys as they lie in a cache; what is in the large files doesn't matter here."""
+    tmp_path = tmp_path / "keys"
+    tmp_path.mkdir()
     circuit = load("adam-n32-t64")
     contents = {
         "settings.json": circuit.settings,
@@ -122,6 +125,52 @@ def test_keys_are_used_as_they_were_made(made: Keys) -> None:
     made.pk.unlink()
     assert not made.are_as_made(circuit, proving=True)
     assert made.are_as_made(circuit, proving=False)
+
+
+def replaced_by_a_link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize("name", [".", DIGESTS, "vk.key"])
+@pytest.mark.parametrize(
+    "open_up",
+    [
+        pytest.param(lambda path: path.chmod(0o777), id="open to everybody"),
+        pytest.param(
+            lambda path: os.chown(path, 4242, -1),
+            id="another user's",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file to another user"),
+        ),
+        pytest.param(replaced_by_a_link, id="a link"),
+    ],
+)
+def test_a_key_that_others_could_have_written_is_made_again(
+    made: Keys, name: str, open_up: Callable[[Path], object]
+) -> None:
+    """With digests of their own beside it."""
+    path = made.folder / name
+    if open_up is replaced_by_a_link and name == ".":
+        made.folder.rename(made.folder.with_name("moved"))
+        made.folder.symlink_to(made.folder.with_name("moved"))
+    else:
+        open_up(path)
+    assert not made.are_as_made(load("adam-n32-t64"), proving=False)
+
+
+def test_an_srs_that_others_could_have_written_is_refused(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    digest = cache.add_srs(fake_srs(tmp_path / "srs", 16))
+    path = cache.srs_path(digest)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o666)
+    with pytest.raises(UsageError, match="is a link, or others can write to it"):
+        cache.require_srs(digest)
+    path.chmod(0o600)
+    path.rename(tmp_path / "moved")
+    path.symlink_to(tmp_path / "moved")
+    with pytest.raises(UsageError, match="is a link, or others can write to it"):
+        cache.require_srs(digest)
 
 
 @pytest.mark.parametrize("name", ["settings.json", "network.onnx", "network.compiled", "vk.key", "pk.key"])

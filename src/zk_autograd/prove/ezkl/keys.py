@@ -24,7 +24,7 @@ from zk_autograd.prove.ezkl.catalogue import Circuit
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.relations import LOGROWS
 from zk_autograd.prove.named_files import open_named, refusal
-from zk_autograd.prove.own_folders import home, make_own, require_own, temporary_folder
+from zk_autograd.prove.own_folders import home, is_own, make_own, require_own, temporary_folder
 
 SETUP_SECONDS = 900.0
 SRS_SECONDS = 3600.0
@@ -75,10 +75,11 @@ class Keys:
         return self.folder / "pk.key"
 
     def are_as_made(self, circuit: Circuit, *, proving: bool) -> bool:
-        """Whether all that a verifier needs, or a prover, is there, byte for byte as it was made for this circuit."""
-        if not self.folder.exists():
-            return False
+        """Whether all that a verifier needs, or a prover, is there, the caller's own, byte for byte as it was made for this circuit."""
         names = ["network.compiled", "vk.key", *(["pk.key"] if proving else [])]
+        files = (self.folder / name for name in (DIGESTS, "settings.json", "network.onnx", *names))
+        if not is_own(self.folder) or not all(map(is_own, files)):
+            return False
         try:
             if (self.folder / DIGESTS).stat().st_size > _MAX_DIGESTS:
                 return False
@@ -152,6 +153,7 @@ class Cache:
             with self._staging("srs") as folder:
                 copy = Path(folder) / "srs"
                 shutil.copyfile(path, copy)
+                copy.chmod(0o600)
                 if file_digest(copy) != digest:
                     raise UsageError(f"the SRS {path} changed while it was read")
                 os.replace(copy, target)
@@ -165,6 +167,8 @@ class Cache:
             raise UsageError(
                 f"the SRS {digest.hex()} is not in {path.parent}: add it with --srs FILE (srs=) or `zk-circuit srs --add FILE`"
             )
+        if not is_own(path):
+            raise UsageError(f"the SRS {path} is a link, or others can write to it: delete it and add it again")
         if file_digest(path) != digest:
             raise UsageError(f"the SRS {path} is damaged: delete it and add it again")
         return path
@@ -178,7 +182,7 @@ class Cache:
             return keys
         with self._staging("keys") as staging:
             folder = Path(staging) / "made"
-            folder.mkdir()
+            folder.mkdir(0o700)
             (folder / "network.onnx").write_bytes(circuit.onnx)
             (folder / "settings.json").write_bytes(circuit.settings)
             made = child.run(
@@ -197,6 +201,8 @@ class Cache:
                 (folder / "pk.key").unlink()  # 300 MB that a verifier has no use for
             files = {path.name: file_digest(path).hex() for path in sorted(folder.iterdir())}
             (folder / DIGESTS).write_text(json.dumps({"format": DIGESTS_FORMAT, "files": files}))
+            for path in folder.iterdir():
+                path.chmod(0o600)
             old = Path(staging) / "old"
             if target.exists():
                 os.replace(target, old)
