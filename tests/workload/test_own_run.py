@@ -10,7 +10,7 @@ import pytest
 from tests.run.test_old_runs import RUNS, copied
 from zk_autograd.core.errors import UnreadableError
 from zk_autograd.optim import keyfile
-from zk_autograd.workload.own_run import _signed_by
+from zk_autograd.workload.own_run import _in_full, _signed_by
 
 PUBLIC = keyfile._parse((RUNS / "test.key").read_bytes()).public_key
 MORE = 2**30
@@ -63,6 +63,20 @@ def test_what_can_not_be_read_is_not_said_to_be_anothers(tmp_path: Path, monkeyp
     monkeypatch.setattr(own_run, "whole_leaves", failing)
     with pytest.raises(UnreadableError):
         _signed_by(run, PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("planned", "in_header"),
+    [
+        ("cosine:steps=4,warm_up=2", "cosine:steps=4,end=0,warm_up=2"),
+        ("linear:steps=9,end=0.10", "linear:steps=9,end=0.1"),
+        ("constant", "constant"),
+        ("recorded", "recorded"),
+        ("no schedule", "no schedule"),
+    ],
+)
+def test_a_plans_schedule_is_compared_as_a_header_holds_it(planned: str, in_header: str) -> None:
+    assert _in_full(planned) == in_header
 
 
 def main(run: Path) -> None:

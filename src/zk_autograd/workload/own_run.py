@@ -7,6 +7,7 @@ from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import open_note, parse_checkpoint
 from zk_autograd.core.records import Data, Header
+from zk_autograd.core.schedules import RECORDED, parse
 from zk_autograd.optim import keyfile
 from zk_autograd.run.layout import LOG, RECORDS, Layout
 from zk_autograd.run.log import whole_leaves
@@ -23,7 +24,7 @@ def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
     header, _ = read_header(Layout(run))
     pairs: dict[str, tuple[object, object]] = {
         "rule": (header.rule.value, plan.rule.value),
-        "schedule": (header.schedule, plan.schedule),
+        "schedule": (header.schedule, _in_full(plan.schedule)),
         "prover": (header.prover.backend, plan.prover),
         "grad_scale": (header.grad_scale, header.grad_scale if plan.grad_scale == "auto" else plan.grad_scale),
     }
@@ -39,6 +40,15 @@ def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
     if header.data != data:
         raise RunError(f"the data are not those that {run} was begun with: {advice}")
     return header
+
+
+def _in_full(schedule: str) -> str:
+    """The schedule as a header holds it, with what a user may leave out; as it is, if it is none."""
+    try:
+        declared = parse(schedule)
+    except VerificationError:
+        return schedule
+    return RECORDED if declared is None else declared.text
 
 
 def require_code(plan: Plan, run: Path, header: Header, key: Path | None, allowed: Factory | None) -> None:
