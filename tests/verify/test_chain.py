@@ -260,7 +260,7 @@ def test_step6_more_steps_in_a_short_segment_than_were_proved(tmp_path: Path) ->
     """A segment of 2 steps can't pass for one of 3: the constants in its statement would be others."""
     run = honest(lengths=(2,))
     proofs, hashes = dict(run.proofs), run.segments[0].proofs
-    edit(run, 0, last=3, loss=(), saturated=())
+    edit(run, 0, last=3, loss=("0.5",) * 3, saturated=(0,) * 3)
     assert run.close is not None
     run.close = replace(run.close, last_step=3)
     run.reprove()

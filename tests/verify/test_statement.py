@@ -16,6 +16,7 @@ from zk_autograd.core.statement import StatementBuilder
 from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, load
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.run.reader import RunReader
+from zk_autograd.verify import statement
 from zk_autograd.verify.ceremonies import CEREMONIES
 from zk_autograd.verify.policy import Level, Policy
 from zk_autograd.verify.report import Report, Status, Step
@@ -341,3 +342,14 @@ def test_step7_constants_of_a_group_are_computed_once_for_all_its_blocks(monkeyp
         log = parse_log(honest("none", groups=groups).leaves())
         statements = StatementBuilder(log.header, log.header_digest).of_segment(log.segments[0])
         assert (len(statements), sorted(asked)) == (2, list(range(groups)))
+
+
+def test_step5_work_on_constants_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal groups count as one where the schedule is declared."""
+    monkeypatch.setattr(statement, "MAX_CONSTANTS", 8)
+    assert judge(honest(groups=2), tmp_path / "equal").failure is None
+    refused(
+        judge(honest(groups=2, schedule="recorded"), tmp_path / "recorded"), 5, "too many steps for its 2", record=3
+    )
+    monkeypatch.setattr(statement, "MAX_CONSTANTS", 7)
+    refused(judge(honest(), tmp_path / "one"), 5, "too many steps for its 1 group", record=4)

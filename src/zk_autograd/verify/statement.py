@@ -27,6 +27,10 @@ from zk_autograd.verify.systems import HASHED_MAX_BLOCK, HASHED_MAX_STEPS, HASHE
 SEGMENT_RECORD = 2
 """Index of the first segment's record: the header and the genesis come before it."""
 
+MAX_CONSTANTS = 2**25
+"""Steps, times groups that differ (all groups, where rates are recorded), whose constants are recomputed: some twelve minutes, 0.02 ms each. A segment
+of a thousand such groups takes a byte of the log for each, so the log's size alone wouldn't bound it."""
+
 _GROUPS_SHOWN = 20
 
 
@@ -125,8 +129,17 @@ def _recompute(log: Log, system: ProofSystem | None, progress: Progress) -> int:
     """The number of steps whose constants were computed."""
     builder = StatementBuilder(log.header, log.header_digest)
     groups = sorted({block.group for block in log.header.blocks})
+    if log.header.declared is not None:
+        groups = sorted({builder.alike(group) for group in groups})
     steps = 0
     for record, segment in in_order(log.segments):
+        if segment.last * len(groups) > MAX_CONSTANTS:
+            raise VerificationError(
+                f"the run has too many steps for its {counted(len(groups), 'group')} that differ",
+                record=record,
+                expected=f"at most {MAX_CONSTANTS // len(groups)} steps",
+                found=str(segment.last),
+            )
         try:
             for group in groups:
                 constants = builder.constants(group, segment.first, segment.last, segment.lr)
