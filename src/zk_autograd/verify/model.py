@@ -127,7 +127,7 @@ def _tensors(data: bytes, name: str, header: Header) -> dict[str, NDArray[Any]]:
         length = int.from_bytes(data[:8], "little")  # load() has checked it against the file's length
         entries = json.loads(data[8 : 8 + length], object_pairs_hook=_distinct)
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise VerificationError(f"{name} is no safetensors file: {type(error).__name__}: {str(error)[:200]}") from error
+        raise VerificationError(f"{name} is no safetensors file: {quoted(str(error), 200)}") from error
     _require_bare(entries, name)
     manifest = {p.name: p for p in header.parameters}
     if tensors.keys() != manifest.keys():
