@@ -430,3 +430,22 @@ def test_a_segment_claims_a_loss_and_a_saturation_count_for_each_step(name: str,
     parse(to_bytes(s), h)
     with pytest.raises(VerificationError, match=rf"claimed\.{name} is not what it must be"):
         parse(to_bytes(replace(s, **{name: (whole * 2)[: 3 + change]})), h)  # type: ignore[arg-type]
+
+
+def test_one_key_in_a_second_spelling_is_refused() -> None:
+    """It would count as a key that the auditor didn't pin."""
+    raw = bytes(range(1, 33))
+    good = key_text("trainer", raw)
+    name, _, base64 = good.split("+", 2)
+    assert parse(to_bytes(header(keys=(good,))), None)
+    for other in (
+        f"{name}+00000000+{base64}",
+        f"{good} ",
+        f"{name}+{' '.join(base64)}",
+        f"{good}=",
+        f"{name}+{base64}",
+        good[:-4],
+    ):
+        with pytest.raises(VerificationError, match="a key that is none"):
+            parse(to_bytes(header(keys=(good, other))), None)
+    assert parse(to_bytes(header(keys=(good, "other+01020304+Bgaaaa", "key+01020304+AAAA"))), None)

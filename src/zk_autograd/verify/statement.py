@@ -32,6 +32,7 @@ MAX_CONSTANTS = 2**25
 of a thousand such groups takes a byte of the log for each, so the log's size alone wouldn't bound it."""
 
 _GROUPS_SHOWN = 20
+"""Those with the most parameters: a stranger can't hide one behind twenty small ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,9 @@ def _hyper(header: Header) -> list[str]:
     sizes = [0] * len(header.groups)
     for parameter in header.parameters:
         sizes[parameter.group] += parameter.size
-    for index, group in enumerate(header.groups[:_GROUPS_SHOWN]):
+    largest = sorted(range(len(sizes)), key=lambda index: -sizes[index])
+    for index in sorted(largest[:_GROUPS_SHOWN]):
+        group = header.groups[index]
         given = ", ".join(f"{name} {text}" for name, text in group.hyper)
         sequence = header.sequence(index)
         effective = {name: decimal_text(value) for name, value in sequence.effective().items()}
@@ -182,10 +185,12 @@ def _hyper(header: Header) -> list[str]:
         if isinstance(sequence, SgdSequence) and sequence.lr_is_coarse():
             in_force += " (lr is another than what was asked for: it has fewer than 8 bits)"
         lines.append(f"group {index} ({counted(sizes[index], 'parameter')}): {given}; in force: {in_force}")
-    if rest := header.groups[_GROUPS_SHOWN:]:
-        lr = sorted((dict(group.hyper)["lr"] for group in rest), key=lambda text: parse_decimal(text, "lr"))
+    if rest := largest[_GROUPS_SHOWN:]:
+        lr = sorted(
+            (dict(header.groups[index].hyper)["lr"] for index in rest), key=lambda text: parse_decimal(text, "lr")
+        )
         lines.append(
-            f"and {counted(len(rest), 'more group')} ({counted(sum(sizes[_GROUPS_SHOWN:]), 'parameter')}): lr {lr[0]} to {lr[-1]}"
+            f"and {counted(len(rest), 'more group')} ({counted(sum(sizes[index] for index in rest), 'parameter')}): lr {lr[0]} to {lr[-1]}"
         )
     return lines
 
