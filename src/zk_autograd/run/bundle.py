@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.core.text import quoted
@@ -137,6 +137,16 @@ class BundleReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def has_log(self) -> bool:
+        """As RunReader's. What is no bundle from its first byte to its last is to be judged, and refused."""
+        try:
+            index = self._index()
+        except UnreadableError:
+            raise
+        except VerificationError:
+            return True
+        return f"{LOG}/{RECORDS}" in index or f"{LOG}/{CHECKPOINT}" in index
 
     def leaves(self, limit: int = MAX_LOG, record_limit: int = MAX_RECORD) -> list[bytes]:
         """As RunReader's."""
