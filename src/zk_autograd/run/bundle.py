@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Generator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -181,6 +182,14 @@ class BundleReader:
     def artefact_names(self) -> list[str]:
         """As RunReader's."""
         return [name for name in ARTEFACTS if name in self._index()]
+
+    def digest(self, path: str, limit: int) -> bytes:
+        """As RunReader's."""
+        hashed = sha256()
+        with self.opened(path, limit) as file:
+            while chunk := file.read(2**20):
+                hashed.update(chunk)
+        return hashed.digest()
 
     def names(self) -> list[str]:
         """Everything that is in the bundle, in order."""

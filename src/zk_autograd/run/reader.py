@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -16,7 +17,7 @@ from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.core.text import quoted
 from zk_autograd.run.beside import FOLDERS, Entry, EntryKind
-from zk_autograd.run.files import open_bounded, open_folder, read_bounded, unreadable
+from zk_autograd.run.files import chunks_of, open_bounded, open_folder, read_bounded, unreadable
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PLAIN_NAME, PROOFS, RECORDS, is_public, proof_name
 
 MAX_LOG = 4 * 2**30
@@ -113,6 +114,17 @@ class RunReader:
             return [name for name in ARTEFACTS if _is_in(self._root, name)]
         except OSError as error:
             raise unreadable("the run's folder", error) from error
+
+    def digest(self, path: str, limit: int) -> bytes:
+        """The SHA-256 of a public file of at most `limit` bytes, which is never held in memory: holes on a disk cost their writer nothing."""
+        hashed, left = sha256(), limit
+        with self.opened(path, limit) as fd:
+            for chunk in chunks_of(fd, path):
+                left -= len(chunk)
+                if left < 0:  # it grew since it was measured
+                    raise VerificationError(f"{path} is too large", expected=f"at most {limit} bytes", found="more")
+                hashed.update(chunk)
+        return hashed.digest()
 
     @contextmanager
     def opened(self, path: str, limit: int) -> Iterator[int]:
