@@ -287,3 +287,24 @@ def test_10_a_false_model_is_refused_before_any_of_it_is_held_in_memory(tmp_path
         report = Verifier(LOG_POLICY, {}).verify(files)
         refused(report, 10, "opening.json is not the published one", record=CLOSE)
         assert files.held == []
+
+
+@pytest.mark.parametrize("file", ["model/weights.i64.safetensors", "model/opening.json", "hashes.json"])
+def test_10_a_file_exchanged_after_it_was_hashed_is_refused(tmp_path: Path, file: str) -> None:
+    run = honest("none")
+    contents = contents_of(run)
+    name(run, contents)
+    folder = run.write(tmp_path / "run")
+    for other, data in contents.items():
+        (folder / other).write_bytes(data)
+
+    class Exchanged(RunReader):
+        def digest(self, path: str, limit: int) -> bytes:
+            digest = super().digest(path, limit)
+            if path == file:
+                (folder / file).write_bytes((folder / file).read_bytes() + b" ")
+            return digest
+
+    with Exchanged(folder) as files:
+        report = Verifier(LOG_POLICY, {}).verify(files)
+    refused(report, 10, f"{Path(file).name} is not the", record=CLOSE)
