@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import sys
 
 import pytest
 
@@ -166,3 +167,18 @@ def test_terminal_that_spells_ascii_alone_gets_nothing_else(monkeypatch: pytest.
     terminal.encoding = "ascii"
     Output(json_output=False, out=terminal).text("\u00e9", {})
     assert terminal.getvalue() == "\\xe9\n"
+
+
+def test_a_panic_of_compiled_code_is_a_fault_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    """pyo3's is no Exception; without a catch it would end the process with 1, which says "false"."""
+
+    class PanicException(BaseException):
+        pass
+
+    def command(output: Output) -> int:
+        raise PanicException("index out of bounds")
+
+    assert run_command(command, json_output=False) == 70
+    assert "PanicException: index out of bounds" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run_command(lambda output: sys.exit(5), json_output=False)

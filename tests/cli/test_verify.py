@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.another_user import as_another, public_folder
 from tests.verify.run_builder import KEY, SECOND, honest
 from zk_autograd.cli import run as zk_run
 from zk_autograd.cli.verify import main
+from zk_autograd.run.bundle import END, header
 from zk_autograd.verify.verifier import Verifier
 
 VKEY = KEY.encode()
@@ -310,3 +312,32 @@ def test_a_key_that_no_file_could_be_called_is_wrong_usage(tmp_path: Path, capsy
     for text in ("x" * 5000, "a\0b", ""):
         assert main([str(tmp_path), "--key", text]) == 2
         assert "is neither a file nor a public key" in capsys.readouterr().err
+
+
+def test_a_bundle_without_a_log_is_no_run(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a folder without one."""
+    zeros, proof, cut = tmp_path / "zeros.tar", tmp_path / "proof.tar", tmp_path / "cut.tar"
+    zeros.write_bytes(END)
+    proof.write_bytes(header("proofs/0-0", 0) + END)
+    cut.write_bytes(header("proofs/0-0", 0) + END[:600])
+    for path in (zeros, proof):
+        assert main([str(path), "--key", KEY.encode()]) == 2
+        assert "is not a run: it has no log/records.jsonl" in capsys.readouterr().err
+    assert main([str(cut), "--key", KEY.encode()]) == 1
+
+
+def test_a_key_that_is_a_loop_of_links_is_wrong_usage(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert main([str(run), "--key", str(loop)]) == 2
+    assert "--key" in capsys.readouterr().err
+
+
+def test_a_key_behind_a_closed_folder_is_status_4() -> None:
+    with public_folder() as folder:
+        honest().write(folder / "run")
+        (folder / "closed").mkdir(mode=0)
+        done = as_another("verify", str(folder / "run"), "--key", str(folder / "closed/key"), cwd=folder)
+        assert done.returncode == 4, done.stderr

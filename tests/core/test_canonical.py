@@ -289,3 +289,21 @@ def test_any_bytes_are_refused_or_canonical(data: bytes) -> None:
     except VerificationError:
         return
     assert encode(value) == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"verdict: L0, L1":1,"verdict: L0, L1":1}',
+        '{"aaaaaaaaaaaaaaaa verdict: L0, L1":9007199254740993}',
+        '{"verdict: L0":{"verdict: L1":9007199254740993}}',
+        "[1.5]",
+        "[NaN]",
+    ],
+)
+def test_what_a_text_says_stands_as_one_word_in_a_message(text: str) -> None:
+    """A report is wrapped at blanks: no line of it may begin with what a stranger wrote."""
+    with pytest.raises(VerificationError) as caught:
+        decode(text.encode(), max_bytes=1000)
+    assert "verdict: " not in str(caught.value)
+    assert not text.count("verdict") or "verdict:\\x20L" in str(caught.value)

@@ -414,7 +414,38 @@ def test_a_header_stands_first_and_nowhere_else() -> None:
 
 def test_a_segment_is_no_longer_than_the_circuit() -> None:
     h = header(schedule="constant")
-    longest = replace(segment(h), last=h.prover.steps, lr=())
+    longest = replace(segment(h), last=h.prover.steps, lr=(), loss=("",) * 5, saturated=(0,) * 5)
     assert parse(to_bytes(longest), h) == longest
     with pytest.raises(VerificationError, match="last"):
         parse(to_bytes(replace(longest, last=h.prover.steps + 1)), h)
+
+
+@pytest.mark.parametrize("name", ["loss", "saturated"])
+@pytest.mark.parametrize("change", [-1, 1, -3])
+def test_a_segment_claims_a_loss_and_a_saturation_count_for_each_step(name: str, change: int) -> None:
+    """So a step takes bytes: a segment that names none would be work for the verifier and free for who wrote it."""
+    h = header()
+    whole: tuple[object, ...] = ("0.5",) * 3 if name == "loss" else (0,) * 3
+    s = replace(segment(h), loss=("0.5",) * 3, saturated=(0,) * 3)
+    parse(to_bytes(s), h)
+    with pytest.raises(VerificationError, match=rf"claimed\.{name} is not what it must be"):
+        parse(to_bytes(replace(s, **{name: (whole * 2)[: 3 + change]})), h)  # type: ignore[arg-type]
+
+
+def test_one_key_in_a_second_spelling_is_refused() -> None:
+    """It would count as a key that the auditor didn't pin."""
+    raw = bytes(range(1, 33))
+    good = key_text("trainer", raw)
+    name, _, base64 = good.split("+", 2)
+    parse(to_bytes(header(keys=(good,))), None)
+    for other in (
+        f"{name}+00000000+{base64}",
+        f"{good} ",
+        f"{name}+{' '.join(base64)}",
+        f"{good}=",
+        f"{name}+{base64}",
+        good[:-4],
+    ):
+        with pytest.raises(VerificationError, match="a key that is none"):
+            parse(to_bytes(header(keys=(good, other))), None)
+    parse(to_bytes(header(keys=(good, "other+01020304+Bgaaaa", "key+01020304+AAAA"))), None)

@@ -6,8 +6,9 @@ from fractions import Fraction
 import pytest
 
 from tests.core.test_records import header, segment
-from zk_autograd.core.constants import AdamConstants
+from zk_autograd.core.constants import AdamConstants, AdamSequence
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.records import Group
 from zk_autograd.core.statement import Statement, StatementBuilder
 
 DIGEST = bytes(range(32))
@@ -55,3 +56,33 @@ def test_a_recorded_rate_that_no_step_can_use_is_refused() -> None:
     for rate in ("1e9", "-1", "x"):
         with pytest.raises(VerificationError):
             StatementBuilder(h, DIGEST).of_segment(replace(segment(h), lr=((rate, "0.1"),) * 3))
+
+
+def test_groups_of_equal_hyper_parameters_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's header may have a thousand of them, and pays nothing for it. With recorded rates each has its own."""
+    computed: list[int] = []
+    at = AdamSequence.at
+
+    def counting(self: AdamSequence, t: int, lr: Fraction | None = None) -> AdamConstants:
+        computed.append(t)
+        return at(self, t, lr)
+
+    monkeypatch.setattr(AdamSequence, "at", counting)
+    h = header(schedule="cosine:steps=9,end=0.1")
+    first, second = h.groups
+    h = replace(h, groups=(first, Group((("lr", "0.02"), *second.hyper[1:]), second.s)))
+    equal = replace(h, groups=(second,) * 2)
+    s = replace(segment(h), lr=())
+    statements = StatementBuilder(equal, DIGEST).of_segment(s)
+    assert computed == [1, 2, 3]
+    assert {statement.constants for statement in statements} == {statements[0].constants}
+    assert statements[0].constants[:3] == tuple(equal.sequence(0).at(t) for t in (1, 2, 3))
+    computed.clear()
+    other = StatementBuilder(h, DIGEST).of_segment(s)
+    assert len(computed) == 6
+    assert [x.constants[1] for x in other] == [h.sequence(g).at(2) for g in (0, 0, 1)]
+    computed.clear()
+    recorded = header()
+    recorded = replace(recorded, groups=(recorded.groups[1],) * 2)
+    StatementBuilder(recorded, DIGEST).of_segment(segment(recorded))
+    assert len(computed) == 6

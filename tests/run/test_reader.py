@@ -186,3 +186,17 @@ def test_nothing_is_read_after_closing(run: Path) -> None:
     for read in (reader.checkpoint, reader.artefact_names):
         with pytest.raises(VerificationError, match="can't be read"):
             read()
+
+
+def test_a_log_is_found_among_thousands_of_other_names(run: Path) -> None:
+    """Whatever order the file system lists them in."""
+    for i in range(3000):
+        (run / "log" / f"other-{i}").touch()
+    with RunReader(run) as reader:
+        assert reader.has_log()
+    (run / "log/records.jsonl").unlink()
+    with RunReader(run) as reader:
+        assert reader.has_log()
+    (run / "log/checkpoint").unlink()
+    with RunReader(run) as reader:
+        assert not reader.has_log()

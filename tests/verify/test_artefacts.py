@@ -1,5 +1,7 @@
 """Step 10, the trainer's own files: one byte changed, one file less or more, one hash that the run doesn't have."""
 
+import os
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -7,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.verify.run_builder import Run, honest, judge, refused
+from tests.verify.run_builder import LOG_POLICY, Run, honest, judge, refused
 from zk_autograd.core.canonical import encode
+from zk_autograd.core.errors import UnreadableError
 from zk_autograd.core.records import Data
 from zk_autograd.run.hashes import Hashes, weights_hash
+from zk_autograd.run.reader import RunReader
 from zk_autograd.verify.report import Report, Status, Step
+from zk_autograd.verify.verifier import Verifier
 
 ENVIRONMENT = encode({"format": "zk-autograd/environment/v0", "python": "3"})
 CONFIG = b"steps = 8\n"
@@ -201,3 +206,105 @@ def test_10_digests_of_other_files_are_counted(tmp_path: Path) -> None:
     assert "digests of files that are no part of a run, and were not looked at: 2" in said(
         judged(run, {}, tmp_path / "run")
     )
+
+
+def test_10_the_log_of_the_training_is_not_held_in_memory(tmp_path: Path) -> None:
+    """A gigabyte of holes takes no space on the disk."""
+    run = honest("none")
+    contents = contents_of(run)
+    size = 2**28
+    digest = sha256()
+    for _ in range(size // 2**20):
+        digest.update(bytes(2**20))
+    name(run, contents)
+    assert run.close is not None
+    artefacts = {**dict(run.close.artefacts), "train_log.jsonl": digest.digest()}
+    run.close = replace(run.close, artefacts=tuple(sorted(artefacts.items())))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for file, data in contents.items():
+        (folder / file).write_bytes(data)
+    os.truncate(folder / "train_log.jsonl", 0)
+    os.truncate(folder / "train_log.jsonl", size)
+    tracemalloc.start()
+    try:
+        report = judge(run, folder, LOG_POLICY)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert report.exit_status == 0, report.text()
+    assert peak < size // 4
+
+
+class Closed(RunReader):
+    """A run, some files of which this machine doesn't let be read; `held` are those of the model that were read whole."""
+
+    def __init__(self, path: Path, closed: tuple[str, ...]) -> None:
+        super().__init__(path)
+        self.closed = closed
+        self.held: list[str] = []
+
+    def digest(self, path: str, limit: int) -> bytes:
+        if path in self.closed:
+            raise UnreadableError(f"{path} can't be read")
+        return super().digest(path, limit)
+
+    def model_file(self, name: str, limit: int = 2**30) -> bytes:
+        self.held.append(name)
+        return super().model_file(name, limit)
+
+
+@pytest.mark.parametrize(
+    ("closed", "false"),
+    [
+        ("environment.json", "hashes.json"),
+        ("environment.json", "train_log.jsonl"),
+        ("model/weights.i64.safetensors", "model/weights.f32.safetensors"),
+        ("model/opening.json", "hashes.json"),
+    ],
+)
+def test_10_a_false_file_does_not_hide_behind_one_that_can_not_be_read(tmp_path: Path, closed: str, false: str) -> None:
+    run = honest("none")
+    contents = contents_of(run)
+    name(run, contents)
+    folder = run.write(tmp_path / "run")
+    for file, data in contents.items():
+        (folder / file).write_bytes(data)
+    with Closed(folder, (closed,)) as files:
+        report = Verifier(LOG_POLICY, {}).verify(files)
+        assert report.exit_status == 4
+    (folder / false).write_bytes(b"false")
+    with Closed(folder, (closed,)) as files:
+        report = Verifier(LOG_POLICY, {}).verify(files)
+    refused(report, 10, Path(false).name, record=CLOSE)
+
+
+def test_10_a_false_model_is_refused_before_any_of_it_is_held_in_memory(tmp_path: Path) -> None:
+    run = honest("none")
+    folder = run.write(tmp_path / "run")
+    (folder / "model/opening.json").write_bytes(b"false")
+    with Closed(folder, ()) as files:
+        report = Verifier(LOG_POLICY, {}).verify(files)
+        refused(report, 10, "opening.json is not the published one", record=CLOSE)
+        assert files.held == []
+
+
+@pytest.mark.parametrize("file", ["model/weights.i64.safetensors", "model/opening.json", "hashes.json"])
+def test_10_a_file_exchanged_after_it_was_hashed_is_refused(tmp_path: Path, file: str) -> None:
+    run = honest("none")
+    contents = contents_of(run)
+    name(run, contents)
+    folder = run.write(tmp_path / "run")
+    for other, data in contents.items():
+        (folder / other).write_bytes(data)
+
+    class Exchanged(RunReader):
+        def digest(self, path: str, limit: int) -> bytes:
+            digest = super().digest(path, limit)
+            if path == file:
+                (folder / file).write_bytes((folder / file).read_bytes() + b" ")
+            return digest
+
+    with Exchanged(folder) as files:
+        report = Verifier(LOG_POLICY, {}).verify(files)
+    refused(report, 10, f"{Path(file).name} is not the", record=CLOSE)

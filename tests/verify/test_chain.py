@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.verify.run_builder import (
@@ -17,10 +18,11 @@ from tests.verify.run_builder import (
     honest,
     judge,
     refused,
+    stand_in_commit,
 )
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.records import Block, Genesis, Prover, StateCommitments
+from zk_autograd.core.records import SALT_BYTES, Block, Genesis, Parameter, Prover, StateCommitments
 from zk_autograd.verify import chain
 from zk_autograd.verify.evidence import Missing, ProofChecker
 from zk_autograd.verify.report import Report, Status, Step
@@ -131,8 +133,43 @@ def test_step6_rule_without_zero_states(tmp_path: Path) -> None:
 
 
 def test_step6_work_on_the_first_state_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(chain.MAX_COMMITTED, "ezkl", 7)
-    refused(judge(honest(), tmp_path), 6, "too large for their number", record=0)
+    monkeypatch.setitem(chain.MAX_COMMITTED, "none", 7)
+    refused(judge(honest("none"), tmp_path, LOG_POLICY), 6, "too large for their number", record=0)
+
+
+@pytest.mark.parametrize("count", [1024, 1025])
+def test_step6_a_run_of_ezkl_has_at_most_a_thousand_commitments_of_a_first_state(tmp_path: Path, count: int) -> None:
+    """Each takes as long whatever it holds, and whoever commits to zeros on purpose pays almost nothing."""
+    run = honest()
+    run.edit_header(
+        parameters=(Parameter("p", (4 * count,), 0, 4 * count, 0),),
+        unproved=(),
+        size=4 * count,
+        blocks=tuple(Block(0, 4 * i, 4) for i in range(count)),
+    )
+    salts = {name: tuple(f"{name}{i}".encode().ljust(SALT_BYTES["ezkl"]) for i in range(count)) for name in ("M", "V")}
+    state = {name: tuple(stand_in_commit(np.zeros(4, np.int64), salt) for salt in salts[name]) for name in salts}
+    run.genesis = Genesis({"W": (commitment(),) * count, **state}, salts)
+    run.segments, run.close, run.proofs = [], None, {}
+    looked_at: list[bytes] = []
+
+    class Counting(StandInChecker):
+        def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
+            for values, salt in messages:
+                looked_at.append(salt)
+                yield stand_in_commit(values, salt)
+
+    class System(StandInSystem):
+        def checker(self, prover: Prover) -> ProofChecker | Missing:
+            return Counting(("W", "M", "V"))
+
+    report = judge(run, tmp_path, system=System())
+    if count <= 1024:
+        assert report.failure is None
+        assert len(looked_at) == 2 * count
+    else:
+        refused(report, 6, "the run has too many blocks", record=0)
+        assert looked_at == []
 
 
 class _Untouched(StandInChecker):
@@ -223,7 +260,7 @@ def test_step6_more_steps_in_a_short_segment_than_were_proved(tmp_path: Path) ->
     """A segment of 2 steps can't pass for one of 3: the constants in its statement would be others."""
     run = honest(lengths=(2,))
     proofs, hashes = dict(run.proofs), run.segments[0].proofs
-    edit(run, 0, last=3, loss=(), saturated=())
+    edit(run, 0, last=3, loss=("0.5",) * 3, saturated=(0,) * 3)
     assert run.close is not None
     run.close = replace(run.close, last_step=3)
     run.reprove()

@@ -290,3 +290,17 @@ def test_a_name_in_the_close_record_that_is_no_published_files(
     status, report = said(capsys, run.write(tmp_path / "artefact"))
     assert status in (SHOWN, LESS, FAILED)
     assert report["failure"] is None or step_of(report) in (1, 10)
+
+
+@pytest.mark.parametrize("shift", range(0, 100, 3))
+def test_a_type_that_is_called_a_verdict_is_none_in_any_line_of_the_report(tmp_path: Path, shift: int) -> None:
+    """The safetensors library repeats a type that it doesn't know."""
+    run = honest("none")
+    kind = "a" * shift + " verdict: L0, L1"
+    header = json.dumps({"layer.weight": {"dtype": kind, "shape": [2, 2], "data_offsets": [0, 32]}}).encode()
+    run.model[I64] = len(header).to_bytes(8, "little") + header + bytes(32)
+    run.name_model()
+    report = judge(run, tmp_path, LOG_POLICY)
+    assert report.failure is not None
+    assert report.failure.step == 10
+    assert "verdict: L0" not in report.text()

@@ -100,7 +100,7 @@ SEGMENTS: dict[str, tuple[int, int, dict[str, Any]]] = {
     "of 0 steps": (1, 3, {"first": 4, "last": 3}),
     "that ends before it begins": (1, 3, {"first": 6, "last": 4}),
     "of step 0": (1, 2, {"first": 0, "last": 0}),
-    "at step 2^40": (6, 3, {"first": 2**40, "last": 2**40, "claimed": {"loss": [], "saturated": []}}),
+    "at step 2^40": (6, 3, {"first": 2**40, "last": 2**40, "claimed": {"loss": [""], "saturated": [0]}}),
     "beyond step 2^40": (1, 3, {"first": 2**40 + 1, "last": 2**40 + 1}),
     "up to step 2^40": (1, 3, {"last": 2**40}),
     "at step 2^53 - 1": (1, 3, {"first": 2**53 - 1, "last": 2**53 - 1}),

@@ -73,8 +73,9 @@ def test_recorded_schedule_is_named_and_a_constant_one_is_not(tmp_path: Path) ->
 
 def test_claims_are_only_mentioned_where_there_are_some(tmp_path: Path) -> None:
     run = honest()
-    run.segments = [replace(segment, loss=(), saturated=()) for segment in run.segments]
-    assert not said(judge(run, tmp_path), "claimed")
+    assert said(judge(run, tmp_path / "1"), "claimed")
+    run.segments, run.close = [], None
+    assert not said(judge(run, tmp_path / "2"), "claimed")
 
 
 def test_unfinished_run(tmp_path: Path) -> None:

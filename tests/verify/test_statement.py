@@ -11,11 +11,12 @@ from tests.verify.run_builder import POLICY, SRS, StandInCircuit, StandInSystem,
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.record_forms import parse_log
-from zk_autograd.core.records import Genesis, Group, Prover, StateCommitments
+from zk_autograd.core.records import Genesis, Group, Parameter, Prover, StateCommitments
 from zk_autograd.core.statement import StatementBuilder
 from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, load
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.run.reader import RunReader
+from zk_autograd.verify import statement
 from zk_autograd.verify.ceremonies import CEREMONIES
 from zk_autograd.verify.policy import Level, Policy
 from zk_autograd.verify.report import Report, Status, Step
@@ -270,8 +271,9 @@ def test_step5_many_groups_are_counted(tmp_path: Path) -> None:
     report = judge(run, tmp_path, replace(POLICY, require=frozenset({Level.L0})))
     assert report.exit_status == 0
     assert "group 1 (4 parameters): lr 0.002, weight_decay 0; in force" in sentences(report)
-    assert "group 19 (0 parameters): lr 0.020" in sentences(report)
-    assert "and 11 more groups (2 parameters): lr 0 to 0.030" in sentences(report)
+    assert "group 30 (2 parameters): lr 0, weight_decay 0; in force" in sentences(report)
+    assert "group 18 (0 parameters): lr 0.019" in sentences(report)
+    assert "and 11 more groups (0 parameters): lr 0.020 to 0.030" in sentences(report)
     assert sentences(report).count("in force") == 20
 
 
@@ -341,3 +343,26 @@ def test_step7_constants_of_a_group_are_computed_once_for_all_its_blocks(monkeyp
         log = parse_log(honest("none", groups=groups).leaves())
         statements = StatementBuilder(log.header, log.header_digest).of_segment(log.segments[0])
         assert (len(statements), sorted(asked)) == (2, list(range(groups)))
+
+
+def test_step5_work_on_constants_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal groups count as one where the schedule is declared."""
+    monkeypatch.setattr(statement, "MAX_CONSTANTS", 8)
+    assert judge(honest(groups=2), tmp_path / "equal").failure is None
+    refused(
+        judge(honest(groups=2, schedule="recorded"), tmp_path / "recorded"), 5, "too many steps for its 2", record=3
+    )
+    monkeypatch.setattr(statement, "MAX_CONSTANTS", 7)
+    refused(judge(honest(), tmp_path / "one"), 5, "too many steps for its 1 group", record=4)
+
+
+def test_step5_groups_are_shown_by_their_parameters() -> None:
+    """One that a stranger hides behind twenty small ones is among them, under its number."""
+    header = honest("none").header
+    small, large = header.groups[0], Group((("lr", "0.5"), *header.groups[0].hyper[1:]), 0)
+    parameters = (*(Parameter(f"p{i}", (1,), i, 1, i) for i in range(25)), Parameter("large", (9,), 25, 9, 25))
+    lines = statement._hyper(replace(header, groups=(small,) * 25 + (large,), parameters=parameters, size=34))
+    assert len(lines) == 21
+    assert lines[0].startswith("group 0 (1 parameter)")
+    assert lines[19].startswith("group 25 (9 parameters): lr 0.5")
+    assert lines[20] == "and 6 more groups (6 parameters): lr 0.01 to 0.01"

@@ -284,3 +284,35 @@ def test_nothing_is_looked_at_after_a_failure(run: Path) -> None:
     (run / "proofs" / "0-0").write_bytes(b"x")
     report = look(run)
     assert (report.exit_status, report.uncovered) == (1, None)
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "nothing"])
+def test_what_bears_a_proofs_name_outside_the_sample_and_is_no_file_is_listed(tmp_path: Path, kind: str) -> None:
+    """It is not looked at as a proof, and whoever reads the verdict finds it under a name that the records name."""
+    folder = honest(lengths=(3,) * 8).write(tmp_path / "run")
+    policy = replace(POLICY, sample=3, beacon="x", accept_sample=True)
+    before = look(folder, policy)
+    assert before.exit_status == 0
+    assert before.sample is not None
+    number = min(set(range(16)) - set(before.sample.verified))
+    proof = folder / f"proofs/{number // 2}-{number % 2}"
+    proof.unlink()
+    if kind == "folder":
+        proof.mkdir()
+        (proof / "evil.py").touch()
+    elif kind == "link":
+        proof.symlink_to("/etc/passwd")
+    report = look(folder, policy)
+    if kind == "nothing":
+        assert report.exit_status == 0
+    else:
+        assert (report.failure, report.exit_status) == (None, 3)
+        assert names(report) == [f"proofs/{proof.name}"]
+
+
+def test_that_a_private_folder_was_not_looked_at_is_said_where_it_is_there(run: Path) -> None:
+    assert "private/" not in said(look(run))
+    (run / "private").mkdir()
+    report = look(run)
+    assert "private/ is the trainer's own, and was not looked at" in said(report)
+    assert report.exit_status == 0

@@ -224,7 +224,9 @@ def _status(command: Callable[[Output], int], output: Output) -> int:
     except MemoryError:
         text = "memory ran out, so nothing was judged or done: take a machine with more"
         return output.error("MemoryError", text, ExitStatus.UNJUDGED)
-    except Exception as error:
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # compiled code raises panics that are no Exception
         if isinstance(error, OSError) and error.errno in _REFUSALS:
             text = f"the system refuses, so nothing was judged or done: {error}"
             return output.error("OSError", text, ExitStatus.UNJUDGED)

@@ -119,10 +119,10 @@ def _key(text: str) -> "PublicKey":
     try:
         return PublicKey.parse(text.strip())  # a line that was copied may end in a blank, or in CR
     except VerificationError as error:
-        if not os.path.lexists(text):
+        if not _there(text):
             raise UsageError(f"--key {text[:100]!r} is neither a file nor a public key: {error}") from error
     try:
-        lines = read_bounded(Path(text).resolve(), MAX_KEY_FILE).decode("utf-8").split()
+        lines = read_bounded(_resolved(text), MAX_KEY_FILE).decode("utf-8").split()
         if len(lines) != 1:  # what the file holds is not repeated: it may be a secret key
             raise UsageError(f"--key {text}: the file does not hold a public key on one line; `zk-key show` prints it")
         return PublicKey.parse(lines[0])
@@ -130,6 +130,29 @@ def _key(text: str) -> "PublicKey":
         raise
     except (VerificationError, UnicodeDecodeError) as error:
         raise UsageError(f"--key {text}: the file holds no public key: {type(error).__name__}") from error
+
+
+def _there(text: str) -> bool:
+    """Whether a file, or a link, has this name. UnreadableError if this machine doesn't tell."""
+    from zk_autograd.run.files import unreadable
+
+    try:
+        os.lstat(text)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in it
+        if isinstance(error, OSError) and isinstance(
+            found := unreadable(f"--key {text[:100]!r}", error), UnreadableError
+        ):
+            raise found from error
+        return False
+    return True
+
+
+def _resolved(text: str) -> Path:
+    """The path without links. UsageError for a link that leads back to itself."""
+    try:
+        return Path(text).resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: of links that are a loop
+        raise UsageError(f"--key {text[:100]!r} can't be read: {error}") from error
 
 
 def _digest(text: str) -> bytes:

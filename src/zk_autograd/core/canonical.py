@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.text import quoted
 
 # What `decode` returns consists of dict, list, str, int and bool only; `encode` takes tuples as arrays too.
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | bool"
@@ -103,7 +104,7 @@ def _ordered(value: object, depth_left: int, where: str) -> Json:
         if any(type(key) is not str for key in value):
             raise ValueError(f"{where} has a key that is not a string")
         keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
-        return {key: _ordered(value[key], depth_left - 1, f"{where}.{key[:40]!a}") for key in keys}
+        return {key: _ordered(value[key], depth_left - 1, f"{where}.{quoted(key, 40)}") for key in keys}
     return [_ordered(item, depth_left - 1, f"{where}[{index}]") for index, item in enumerate(value)]
 
 
@@ -125,7 +126,7 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     result: dict[str, Json] = {}
     for key, value in pairs:
         if key in result:
-            raise ValueError(f"duplicate key {key[:40]!a}")
+            raise ValueError(f"duplicate key {quoted(key, 40)}")
         result[key] = value
     return result
 
@@ -137,7 +138,7 @@ def _integer(literal: str) -> int:
 
 
 def _refuse_number(literal: str) -> NoReturn:
-    raise ValueError(f"{literal[:40]!a} is not an integer")
+    raise ValueError(f"{quoted(literal, 40)} is not an integer")
 
 
 def _first_difference(one: bytes, other: bytes) -> int:

@@ -4,13 +4,15 @@ A reader names every field, bounds every length and refuses what is left over; i
 about another is the verifier's business (verify.chain). docs/formats.md lists the fields.
 """
 
+import re
+from base64 import b64decode
 from collections.abc import Sequence
 
 from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields, Value
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.keys import Algorithm, PublicKey
 from zk_autograd.core.records import (
     COMMITMENT_BYTES,
     FORMAT,
@@ -253,17 +255,31 @@ def _read_header(f: Fields) -> Header:
 
 
 def _check_keys(keys: Sequence[str]) -> None:
-    """No key twice, be it under two names. One of an algorithm that isn't known here is compared as a text."""
+    """No key twice, be it under two names or in two spellings. One of an algorithm that isn't known here is compared as a text."""
     raw: set[bytes] = set()
     for i, text in enumerate(keys):
         try:
             key = PublicKey.parse(text).raw
-        except VerificationError:
+        except VerificationError as error:
+            if _is_ed25519(text):
+                raise VerificationError(
+                    f"the header names a key that is none: {error.message}", found=quoted(text)
+                ) from error
             key = None
         if text in keys[:i] or key in raw:
             raise VerificationError("the header names one key twice", found=quoted(text))
         if key is not None:
             raw.add(key)
+
+
+def _is_ed25519(text: str) -> bool:
+    """Whether a text that is no key begins as one of Ed25519's would: a stranger's second spelling of one that is named already."""
+    parts = text.split("+")
+    for rest in ("".join(parts[1:]), "".join(parts[2:])):  # with and without an ID
+        base64 = re.sub(r"[^A-Za-z0-9/]", "", rest)
+        if len(base64) >= 4 and b64decode(base64[:4])[0] == Algorithm.ED25519:
+            return True
+    return False
 
 
 def _read_prover(p: Fields) -> Prover:
@@ -306,8 +322,8 @@ def _read_segment(f: Fields, h: Header) -> Segment:
     recorded = steps if h.declared is None else 0
     proofs = 0 if h.prover.backend == "none" else blocks
     claimed = f.object("claimed")
-    loss = tuple(v.text(max_len=60, min_len=0) for v in claimed.array("loss", max_items=steps))
-    saturated = tuple(v.integer(0, MAX_PARAMETERS) for v in claimed.array("saturated", max_items=steps))
+    loss = tuple(v.text(max_len=60, min_len=0) for v in claimed.array("loss", steps, steps))
+    saturated = tuple(v.integer(0, MAX_PARAMETERS) for v in claimed.array("saturated", steps, steps))
     claimed.end()
     return Segment(
         index=f.integer("index", 0, MAX_STEP),

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from zk_autograd.core.constants import ConstantsSequence, StepConstants
 from zk_autograd.core.decimals import parse_decimal
-from zk_autograd.core.records import Header, Segment
+from zk_autograd.core.records import Group, Header, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +41,45 @@ class Statement:
 
 
 class StatementBuilder:
-    """Statements of a run's segments. Asking for them in the order of the steps costs O(1) a step."""
+    """Statements of a run's segments. Asking for them in the order of the steps costs O(1) a step.
+
+    A header may have a thousand groups, and a stranger may make them all alike: where the schedule is declared, groups of the same
+    hyper-parameters are computed once, and the schedule once for all of them. The segment asked for last is kept."""
 
     def __init__(self, header: Header, digest: bytes) -> None:
         """`digest` is `records.header_digest` of the header's leaf. VerificationError for unusable hyper-parameters."""
         self._header = header
         self._digest = digest
         self._sequences: list[ConstantsSequence] = [header.sequence(g) for g in range(len(header.groups))]
+        self._schedule = header.declared
+        first: dict[Group, int] = {}
+        self._alike = [first.setdefault(group, g) for g, group in enumerate(header.groups)]
+        self._place = (0, 0)
+        self._shares: list[Fraction] = []
+        self._made: dict[int, tuple[StepConstants, ...]] = {}
 
     def constants(self, group: int, first: int, last: int, lr: Sequence[Sequence[str]]) -> tuple[StepConstants, ...]:
         """The constants of steps `first` .. `last` of a group, filled up with no-ops to the prover's segment length.
 
         `lr` holds a decimal for each step and group if the rates are recorded, and is empty if the header declares a schedule.
         """
+        if lr or self._schedule is None:
+            return self._filled(group, first, [parse_decimal(step[group], "lr") for step in lr])
+        if self._place != (first, last):
+            self._place, self._made = (first, last), {}
+            self._shares = [self._schedule.share(t) for t in range(first, last + 1)]
+        alike = self._alike[group]
+        if alike not in self._made:
+            own = self._sequences[alike].hyper.lr
+            self._made[alike] = self._filled(alike, first, [own * share for share in self._shares])
+        return self._made[alike]
+
+    def alike(self, group: int) -> int:
+        """The first group with this one's hyper-parameters: where no rates are recorded, its constants are the same."""
+        return self._alike[group]
+
+    def _filled(self, group: int, first: int, rates: Sequence[Fraction]) -> tuple[StepConstants, ...]:
         sequence = self._sequences[group]
-        rates: list[Fraction | None] = [parse_decimal(step[group], "lr") for step in lr] or [None] * (last - first + 1)
         steps = [sequence.at(first + i, rate) for i, rate in enumerate(rates)]
         steps += [sequence.no_op()] * (self._header.prover.steps - len(steps))
         return tuple(steps)

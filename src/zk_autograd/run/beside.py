@@ -92,8 +92,13 @@ def beside(files: Listing, log: Log) -> Generator[Beside, None, None]:
 
 
 def _named(log: Log, folder: str, entry: Entry) -> bool:
-    """Whether it is what a record of the view names, by its name: what it holds is another step's business."""
+    """Whether it is what a record of the view names, by its name and as a regular file: what it holds is another step's business, and that of
+    none where a sample leaves it out."""
     name, close = entry.name, log.close
+    if not folder and name in (*FOLDERS, PRIVATE):
+        return entry.kind is EntryKind.FOLDER
+    if entry.kind is not EntryKind.FILE:
+        return False
     match folder:
         case "log":
             return name in (RECORDS, CHECKPOINT)
@@ -103,8 +108,6 @@ def _named(log: Log, folder: str, entry: Entry) -> bool:
         case "model":
             return close is not None and name in dict(close.model)
         case _:
-            if name in (*FOLDERS, PRIVATE):
-                return entry.kind is EntryKind.FOLDER
             return close is not None and name in ARTEFACTS and name in dict(close.artefacts)
 
 

@@ -13,10 +13,11 @@ import os
 import stat
 from collections.abc import Generator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.core.text import quoted
@@ -138,6 +139,16 @@ class BundleReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def has_log(self) -> bool:
+        """As RunReader's. What is no bundle from its first byte to its last is to be judged, and refused."""
+        try:
+            index = self._index()
+        except UnreadableError:
+            raise
+        except VerificationError:
+            return True
+        return f"{LOG}/{RECORDS}" in index or f"{LOG}/{CHECKPOINT}" in index
+
     def leaves(self, limit: int = MAX_LOG, record_limit: int = MAX_RECORD) -> list[bytes]:
         """As RunReader's."""
         with self.opened(f"{LOG}/{RECORDS}", limit) as file:
@@ -171,6 +182,14 @@ class BundleReader:
     def artefact_names(self) -> list[str]:
         """As RunReader's."""
         return [name for name in ARTEFACTS if name in self._index()]
+
+    def digest(self, path: str, limit: int) -> bytes:
+        """As RunReader's."""
+        hashed = sha256()
+        with self.opened(path, limit) as file:
+            while chunk := file.read(2**20):
+                hashed.update(chunk)
+        return hashed.digest()
 
     def names(self) -> list[str]:
         """Everything that is in the bundle, in order."""

@@ -11,9 +11,7 @@ from zk_autograd.run.reader import RunReader
 
 def open_run(path: Path) -> RunReader | BundleReader:
     """A reader of the run at `path`, to be closed. UsageError if what is there is no run; UnreadableError if this machine refuses to open it."""
-    if os.path.isfile(path):
-        return BundleReader(path)
-    reader = RunReader(path)
+    reader = BundleReader(path) if os.path.isfile(path) else RunReader(path)
     try:
         found = reader.has_log()
     except BaseException:

@@ -7,8 +7,8 @@ way to a file, is not met. Only the path of the run itself, which the auditor ga
 import os
 import stat
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
-from itertools import islice
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -17,7 +17,7 @@ from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.core.text import quoted
 from zk_autograd.run.beside import FOLDERS, Entry, EntryKind
-from zk_autograd.run.files import open_bounded, open_folder, read_bounded, unreadable
+from zk_autograd.run.files import chunks_of, open_bounded, open_folder, read_bounded, unreadable
 from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PLAIN_NAME, PROOFS, RECORDS, is_public, proof_name
 
 MAX_LOG = 4 * 2**30
@@ -27,7 +27,6 @@ MAX_LEAVES = 2**22
 MAX_PROOF = 64 * 2**20
 MAX_MODEL_FILE = 64 * 2**30
 MAX_ARTEFACT = 2**30
-_LOOKED_AT = 1000
 
 
 class RunReader:
@@ -61,10 +60,9 @@ class RunReader:
 
     def has_log(self) -> bool:
         """Whether there is anything under the name of a log's file: without, the folder is no run, and there is nothing to judge."""
-        with closing(self.entries(LOG)) as entries:
-            names = {entry.name for entry in islice(entries, _LOOKED_AT)}
-        if names:
-            return not names.isdisjoint({RECORDS, CHECKPOINT})
+        if self._is_folder(LOG):
+            with self._inside(LOG) as folder:
+                return any(_is_in(folder, name) for name in (RECORDS, CHECKPOINT))
         try:  # a link, or something else, in the folder's place is to be judged, and refused
             return not stat.S_ISDIR(os.stat(LOG, dir_fd=self._root, follow_symlinks=False).st_mode)
         except OSError as error:
@@ -113,9 +111,20 @@ class RunReader:
     def artefact_names(self) -> list[str]:
         """Which of `layout.ARTEFACTS` are there, in that order."""
         try:
-            return [name for name in ARTEFACTS if self._is_there(name)]
+            return [name for name in ARTEFACTS if _is_in(self._root, name)]
         except OSError as error:
             raise unreadable("the run's folder", error) from error
+
+    def digest(self, path: str, limit: int) -> bytes:
+        """The SHA-256 of a public file of at most `limit` bytes, which is never held in memory: holes on a disk cost their writer nothing."""
+        hashed, left = sha256(), limit
+        with self.opened(path, limit) as fd:
+            for chunk in chunks_of(fd, path):
+                left -= len(chunk)
+                if left < 0:  # it grew since it was measured
+                    raise VerificationError(f"{path} is too large", expected=f"at most {limit} bytes", found="more")
+                hashed.update(chunk)
+        return hashed.digest()
 
     @contextmanager
     def opened(self, path: str, limit: int) -> Iterator[int]:
@@ -129,12 +138,6 @@ class RunReader:
             return
         with self._inside(folder) as parent, open_bounded(name, limit, dir_fd=parent) as fd:
             yield fd
-
-    def _is_there(self, name: str) -> bool:
-        with suppress(FileNotFoundError):
-            os.stat(name, dir_fd=self._root, follow_symlinks=False)
-            return True
-        return False
 
     @contextmanager
     def _inside(self, name: str) -> Iterator[int]:
@@ -169,6 +172,14 @@ class RunReader:
         if entry.is_dir(follow_symlinks=False):
             return EntryKind.FOLDER
         return EntryKind.FILE if entry.is_file(follow_symlinks=False) else EntryKind.OTHER
+
+
+def _is_in(folder: int, name: str) -> bool:
+    """Whether anything has this name in the folder of a descriptor. OSError if the system doesn't tell."""
+    with suppress(FileNotFoundError):
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return True
+    return False
 
 
 def not_opened(path: Path, error: OSError, otherwise: str) -> UnreadableError | UsageError:

@@ -1,6 +1,6 @@
 """What a verification reads: the run's files, and the provers that the verifier knows.
 
-Both are passed in. The files are read through `run.reader`, each once; the provers are the verifier's own code and its own circuits:
+Both are passed in. The files are read through `run.reader`, and what is used of one are the bytes that were hashed; the provers are the verifier's own code and its own circuits:
 nothing that comes with a run is executed or used as a key.
 """
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from zk_autograd.core.constants import StepConstants
+from zk_autograd.core.errors import UnreadableError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
@@ -31,6 +32,10 @@ class RunFiles(Protocol):
 
     def model_file(self, name: str, limit: int = ...) -> bytes: ...
 
+    def digest(self, path: str, limit: int) -> bytes:
+        """The SHA-256 of a public file by its path in the run, without holding it in memory."""
+        ...
+
     def entries(self, folder: str) -> Generator[Entry, None, None]:
         """The names in a folder of the run (run.beside)."""
         ...
@@ -40,6 +45,21 @@ class RunFiles(Protocol):
         ...
 
     def artefact(self, name: str, limit: int = ...) -> bytes: ...
+
+
+def digests(files: RunFiles, limits: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """The SHA-256 of each file by its path in the run. One that this machine can't read is an UnreadableError after all the others: nothing false
+    hides behind it."""
+    unread: UnreadableError | None = None
+    for path, limit in limits.items():
+        try:
+            digest = files.digest(path, limit)
+        except UnreadableError as error:
+            unread = unread or error
+        else:
+            yield path, digest
+    if unread is not None:
+        raise unread
 
 
 class Commitments(Protocol):

@@ -1,6 +1,6 @@
 """Steps 1 to 3: the records as they stand in the log, who signed it, and whether it is the log that was signed.
 
-(1) Parse: sizes bounded, each file read once, no links followed (run.reader); canonical bytes of a known format (core.records).
+(1) Parse: sizes bounded, no links followed (run.reader); canonical bytes of a known format (core.records).
 (2) Signatures: every pinned key signed the checkpoint and is one of those that the header names.
 (3) Log: the root over the leaves, recomputed, is the checkpoint's; the log's origin is the header's run; a root that the auditor gave
     is the root over the first `size` leaves, which the checkpoint covers. The view that counts is that one; records after it don't exist.

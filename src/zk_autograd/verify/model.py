@@ -14,6 +14,7 @@ are not in them, nor metadata, nor fields of an entry that the format doesn't ha
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -29,8 +30,8 @@ from zk_autograd.core.formats import IntArray, dequantize_weight
 from zk_autograd.core.records import SALT_BYTES, Close, Header, Log
 from zk_autograd.core.text import quoted
 from zk_autograd.run.hashes import weights_hash
-from zk_autograd.run.layout import OPENING, PUBLISHED, WEIGHTS_FLOATS, WEIGHTS_INTEGERS
-from zk_autograd.verify.evidence import Missing, Progress, RunFiles
+from zk_autograd.run.layout import MODEL, OPENING, PUBLISHED, WEIGHTS_FLOATS, WEIGHTS_INTEGERS
+from zk_autograd.verify.evidence import Missing, Progress, RunFiles, digests
 from zk_autograd.verify.report import Finding, Status
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
@@ -70,12 +71,21 @@ def _check(
         raise VerificationError(
             "the model is too large to be opened", expected=f"at most {MAX_PARAMETERS}", found=str(header.size)
         )
-    W = _flat(header, _tensors(_read(files, INTEGERS, named, _limit(header, 8)), INTEGERS, header))
+    limits = {
+        INTEGERS: _limit(header, 8),
+        FLOATS: _limit(header, 4),
+        OPENING: 2**20 + 4 * SALT_BYTES["ezkl"] * len(header.blocks),
+    }
+    # Before one is held in memory: a file of holes costs its writer nothing.
+    for path, found in digests(files, {f"{MODEL}/{name}": limits[name] for name in PUBLISHED}):
+        name = path.removeprefix(f"{MODEL}/")
+        _require(name, named[name], found)
+    W = _flat(header, _tensors(_read(files, INTEGERS, named, limits[INTEGERS]), INTEGERS, header))
     try:
         rounded = dequantize_weight(W)
     except RangeError as error:
         raise VerificationError(f"{INTEGERS} holds what no step gives: {error}") from error
-    published = _flat(header, _tensors(_read(files, FLOATS, named, _limit(header, 4)), FLOATS, header))
+    published = _flat(header, _tensors(_read(files, FLOATS, named, limits[FLOATS]), FLOATS, header))
     # Bits are compared, not values: -0.0 is equal to 0.0, and no rounding gives it.
     differing = np.flatnonzero(published.view(np.uint32) != rounded.view(np.uint32))
     if differing.size:
@@ -85,7 +95,7 @@ def _check(
             expected=repr(float(rounded[place])),
             found=repr(float(published[place])),
         )
-    salts = _salts(_read(files, OPENING, named, 2**20 + 4 * SALT_BYTES["ezkl"] * len(header.blocks)), header)
+    salts = _salts(_read(files, OPENING, named, limits[OPENING]), header)
     sentences = [
         f"{INTEGERS}, {FLOATS} and {OPENING} are those of the close record",
         f"they hold the tensors of the header ({len(header.parameters)}, {header.size} parameters) and no others; the floats are the integers' "
@@ -114,10 +124,13 @@ def _limit(header: Header, width: int) -> int:
 
 def _read(files: RunFiles, name: str, digests: Mapping[str, bytes], limit: int) -> bytes:
     data = files.model_file(name, limit)
-    found = sha256(data).digest()
-    if found != digests[name]:
-        raise VerificationError(f"{name} is not the published one", expected=digests[name].hex(), found=found.hex())
+    _require(name, digests[name], sha256(data).digest())  # these bytes: the file may be another than before
     return data
+
+
+def _require(name: str, expected: bytes, found: bytes) -> None:
+    if found != expected:
+        raise VerificationError(f"{name} is not the published one", expected=expected.hex(), found=found.hex())
 
 
 def _tensors(data: bytes, name: str, header: Header) -> dict[str, NDArray[Any]]:
@@ -125,9 +138,9 @@ def _tensors(data: bytes, name: str, header: Header) -> dict[str, NDArray[Any]]:
     try:
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")  # load() has checked it against the file's length
-        entries = json.loads(data[8 : 8 + length], object_pairs_hook=_distinct)
+        entries = json.loads(data[8 : 8 + length], object_pairs_hook=partial(_distinct, name))
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise VerificationError(f"{name} is no safetensors file: {type(error).__name__}: {str(error)[:200]}") from error
+        raise VerificationError(f"{name} is no safetensors file: {quoted(str(error), 200)}") from error
     _require_bare(entries, name)
     manifest = {p.name: p for p in header.parameters}
     if tensors.keys() != manifest.keys():
@@ -186,9 +199,9 @@ def _name(header: Header, place: int) -> str:
     return f"{quoted(parameter.name)}, element {place - parameter.offset}"
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _distinct(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a name stands there twice")
+        raise VerificationError(f"{name} is no safetensors file: a name stands there twice")
     return dict(pairs)
 
 

@@ -27,7 +27,12 @@ from zk_autograd.verify.systems import HASHED_MAX_BLOCK, HASHED_MAX_STEPS, HASHE
 SEGMENT_RECORD = 2
 """Index of the first segment's record: the header and the genesis come before it."""
 
+MAX_CONSTANTS = 2**25
+"""Steps, times groups that differ (all groups, where rates are recorded), whose constants are recomputed: some twelve minutes, 0.02 ms each. A segment
+of a thousand such groups takes a byte of the log for each, so the log's size alone wouldn't bound it."""
+
 _GROUPS_SHOWN = 20
+"""Those with the most parameters: a stranger can't hide one behind twenty small ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +130,17 @@ def _recompute(log: Log, system: ProofSystem | None, progress: Progress) -> int:
     """The number of steps whose constants were computed."""
     builder = StatementBuilder(log.header, log.header_digest)
     groups = sorted({block.group for block in log.header.blocks})
+    if log.header.declared is not None:
+        groups = sorted({builder.alike(group) for group in groups})
     steps = 0
     for record, segment in in_order(log.segments):
+        if segment.last * len(groups) > MAX_CONSTANTS:
+            raise VerificationError(
+                f"the run has too many steps for its {counted(len(groups), 'group')} that differ",
+                record=record,
+                expected=f"at most {MAX_CONSTANTS // len(groups)} steps",
+                found=str(segment.last),
+            )
         try:
             for group in groups:
                 constants = builder.constants(group, segment.first, segment.last, segment.lr)
@@ -156,7 +170,9 @@ def _hyper(header: Header) -> list[str]:
     sizes = [0] * len(header.groups)
     for parameter in header.parameters:
         sizes[parameter.group] += parameter.size
-    for index, group in enumerate(header.groups[:_GROUPS_SHOWN]):
+    largest = sorted(range(len(sizes)), key=lambda index: -sizes[index])
+    for index in sorted(largest[:_GROUPS_SHOWN]):
+        group = header.groups[index]
         given = ", ".join(f"{name} {text}" for name, text in group.hyper)
         sequence = header.sequence(index)
         effective = {name: decimal_text(value) for name, value in sequence.effective().items()}
@@ -169,10 +185,12 @@ def _hyper(header: Header) -> list[str]:
         if isinstance(sequence, SgdSequence) and sequence.lr_is_coarse():
             in_force += " (lr is another than what was asked for: it has fewer than 8 bits)"
         lines.append(f"group {index} ({counted(sizes[index], 'parameter')}): {given}; in force: {in_force}")
-    if rest := header.groups[_GROUPS_SHOWN:]:
-        lr = sorted((dict(group.hyper)["lr"] for group in rest), key=lambda text: parse_decimal(text, "lr"))
+    if rest := largest[_GROUPS_SHOWN:]:
+        lr = sorted(
+            (dict(header.groups[index].hyper)["lr"] for index in rest), key=lambda text: parse_decimal(text, "lr")
+        )
         lines.append(
-            f"and {counted(len(rest), 'more group')} ({counted(sum(sizes[_GROUPS_SHOWN:]), 'parameter')}): lr {lr[0]} to {lr[-1]}"
+            f"and {counted(len(rest), 'more group')} ({counted(sum(sizes[index] for index in rest), 'parameter')}): lr {lr[0]} to {lr[-1]}"
         )
     return lines
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from zk_autograd.core.records import Log
 from zk_autograd.core.text import counted, quoted
-from zk_autograd.run.beside import Kind, Listing, beside
+from zk_autograd.run.beside import EntryKind, Kind, Listing, beside
+from zk_autograd.run.layout import PRIVATE
 from zk_autograd.verify.report import UncoveredFile
 
 MAX_UNCOVERED = 1000
@@ -21,11 +22,13 @@ _CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:
-    """The names, in order; `more`: there are others, which were not looked at; `left`: how many an unfinished run has left, besides."""
+    """The names, in order; `more`: there are others, which were not looked at; `left`: how many an unfinished run has left, besides;
+    `private`: whether the trainer's private folder is there."""
 
     files: tuple[UncoveredFile, ...]
     more: bool
     left: int
+    private: bool = False
 
     @property
     def weighs(self) -> bool:
@@ -39,6 +42,8 @@ class Uncovered:
         alike = [f for f in foreign if f.weighs and f.resembles]
         other = [f for f in foreign if f.weighs and not f.resembles]
         sentences = []
+        if self.private:
+            sentences.append(f"{PRIVATE}/ is the trainer's own, and was not looked at")
         if harmless := [quoted(f.name, _CHARACTERS) for f in self.files if f.harmless]:
             sentences.append(f"not covered, and of harmless names: {_listed(harmless)}")
         if self.left:
@@ -74,7 +79,12 @@ def check_uncovered(log: Log, files: Listing, accepted: frozenset[str]) -> Uncov
                 break
             harmless = name.kind is Kind.HARMLESS
             found.append(UncoveredFile(name.path, harmless, not harmless and name.path in accepted, name.resembles))
-    return Uncovered(tuple(sorted(found, key=lambda f: f.name)), more, left)
+    return Uncovered(tuple(sorted(found, key=lambda f: f.name)), more, left, _has_private(files))
+
+
+def _has_private(files: Listing) -> bool:
+    with closing(files.entries("")) as entries:
+        return any(entry.name == PRIVATE and entry.kind is EntryKind.FOLDER for entry in entries)
 
 
 def _listed(names: list[str]) -> str:

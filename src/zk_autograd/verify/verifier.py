@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from zk_autograd.core.errors import UnreadableError, VerificationError
-from zk_autograd.verify.artefacts import check_artefacts
+from zk_autograd.verify.artefacts import check_artefacts, check_digests
 from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.evidence import Missing, ProofSystem, RunFiles, Trust
 from zk_autograd.verify.limits import limits
@@ -86,7 +86,13 @@ class Verifier:
 
             # (10) Model: the published weights open the final commitment, the trainer's own files are the recorded ones.
             with _at(Step.MODEL):
-                found, weights = check_model(view.log, files, basis, progress)
+                try:
+                    found, weights = check_model(view.log, files, basis, progress)
+                except UnreadableError:
+                    check_digests(
+                        view.log, files
+                    )  # a false file of the trainer's own doesn't hide behind one that can't be read
+                    raise
                 own = check_artefacts(view.log, files, weights)
                 uncovered = check_uncovered(view.log, files, policy.accept_uncovered)
                 findings[Step.MODEL] = Finding(
