@@ -20,10 +20,10 @@ from tests.verify.run_builder import (
     refused,
     stand_in_commit,
 )
+from zk_autograd.core import first_state
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import SALT_BYTES, Block, Genesis, Parameter, Prover, StateCommitments
-from zk_autograd.verify import chain
 from zk_autograd.verify.evidence import Missing, ProofChecker
 from zk_autograd.verify.report import Report, Status, Step
 
@@ -133,7 +133,7 @@ def test_step6_rule_without_zero_states(tmp_path: Path) -> None:
 
 
 def test_step6_work_on_the_first_state_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(chain.MAX_COMMITTED, "none", 7)
+    monkeypatch.setitem(first_state.MAX_COMMITTED, "none", 7)
     refused(judge(honest("none"), tmp_path, LOG_POLICY), 6, "too large for their number", record=0)
 
 

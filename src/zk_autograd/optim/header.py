@@ -9,6 +9,7 @@ from zk_autograd import __version__
 from zk_autograd.core.constants import FINE_S, SGD_LR_BOUND, ConstantsSequence, choose_s
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.first_state import require_recomputable
 from zk_autograd.core.formats import GRADIENT_BITS, WEIGHT_BITS
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved
@@ -45,7 +46,8 @@ class HeaderParts:
     def complete(self, groups: Sequence[GroupOptions], shifts: Sequence[int], grad_scale: int) -> Header:
         """A header with a fresh random run id; `shifts` holds s of each group (`shifts_of`).
 
-        Raises UsageError for hyper-parameters that the rule can't use with the gradient scale 2^`grad_scale`.
+        Raises UsageError for hyper-parameters that the rule can't use with the gradient scale 2^`grad_scale`, and for more blocks than a
+        verifier would look at.
         """
         header = Header(
             run=os.urandom(RUN_ID_BYTES),
@@ -64,6 +66,7 @@ class HeaderParts:
             keys=self.keys,
         )
         try:
+            require_recomputable(header)
             for group in range(len(groups)):
                 sequence = header.sequence(group)
                 sequence.at(1)

@@ -21,6 +21,7 @@ from itertools import pairwise
 import numpy as np
 
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.first_state import require_recomputable
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Genesis, Header, Log, StateCommitments
 from zk_autograd.verify.evidence import Missing, Progress
@@ -28,15 +29,6 @@ from zk_autograd.verify.report import Finding, Status
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
 GENESIS_RECORD = 1
-MAX_COMMITTED = {"none": 2**33, "native": 2**29}
-"""Elements, padding included, of one state that are committed again, by backend: 64 GiB to hash for `none`, some ten minutes for the native
-prover (0.7 to 1 s of processor time for 2^20). Both hash all of them, and whoever made the commitments had to. Not a limit on memory, which
-holds one block."""
-
-MAX_BLOCKS = {"ezkl": 1024}
-"""Blocks, where a commitment's cost doesn't hang on its elements: EZKL takes 0.12 s for each, whatever it holds, and who commits to zeros on purpose
-takes next to nothing. So there are at most two minutes for a state, four for Adam's two. A run of EZKL's needs seconds to minutes to prove each block of
-each segment: an honest one has far fewer."""
 
 
 def check_chain(log: Log, basis: Basis, progress: Progress) -> Finding:
@@ -106,22 +98,8 @@ def _check_close(log: Log, state: StateCommitments, record: int) -> None:
 
 
 def _check_blocks(header: Header) -> None:
-    block, backend, count = header.prover.block, header.prover.backend, len(header.blocks)
-    if header.states[1:] and count > (most := MAX_BLOCKS.get(backend, count)):
-        raise VerificationError(
-            "the run has too many blocks to commit to their first state again",
-            record=0,
-            expected=f"at most {most} blocks of the backend {backend}",
-            found=str(count),
-        )
-    most = MAX_COMMITTED.get(backend, block * count)
-    if header.states[1:] and block * count > most:
-        raise VerificationError(
-            "the blocks of the run are too large for their number",
-            record=0,
-            expected=f"at most {most} elements",
-            found=str(block * count),
-        )
+    block = header.prover.block
+    require_recomputable(header, record=0)
     for i, (one, after) in enumerate(pairwise(header.blocks)):
         if one.size < block and one.group == after.group:
             raise VerificationError(
