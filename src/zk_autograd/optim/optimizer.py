@@ -29,7 +29,7 @@ from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 from zk_autograd.optim.proving import backend_for_new_run, decaying, require_provable
 from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.resuming import ResumedLr, ResumedModel
-from zk_autograd.optim.schedule import canonical, place
+from zk_autograd.optim.schedule import canonical, place, require_count
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps, CoarseLr, Trajectory
 from zk_autograd.optim.unproved import BUDGET, UnprovedValues
 from zk_autograd.prove.hashed.backend import HashedBackend
@@ -293,12 +293,14 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
 
         Raises UsageError for the state of other parameters, another rule or another class. Where steps are recorded, it takes the run's own
         state at this very step alone, and sets `param_groups` from it: a run begins with zero moments, so it can't begin in the middle of
-        another. Go on with that one by resume=True instead.
+        another. Go on with that one by resume=True instead. Weights are not written then: UsageError if the model's are others by now.
         """
         trajectory = self._trajectory
         loaded = saved_state.restored(state_dict, trajectory.saved_state().rule, trajectory.manifest)
+        saved_groups = saved_state.groups_in(state_dict, len(loaded.groups))
+        require_count(loaded.groups, self.param_groups)
         trajectory.restore(loaded)
-        for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
+        for group, saved in zip(self.param_groups, saved_groups, strict=True):
             group.update({name: value for name, value in saved.items() if name not in TENSORS})
 
     def zero_grad(self, set_to_none: bool = True) -> None:

@@ -94,8 +94,10 @@ def resumed(writer: Recorder, unproved: Sequence[Unproved], left_out: Sequence[s
     own, later, missing = _parsed(writer.settings), None, ""
     try:
         later = _parsed(writer.later_settings() or b"")
+        if later is not None:
+            decoded(later.groups, len(left_out))
     except RunError as error:
-        missing = str(error)
+        later, missing = None, str(error)
     if own is not None and (names := unrestored(writer.header.unproved, own.unproved, unproved)):
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         _warn(

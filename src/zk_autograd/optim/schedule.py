@@ -50,6 +50,15 @@ def scheduled_lr(groups: Sequence[GroupOptions], schedule: Schedule, t: int) -> 
     return [float(schedule.rate(options.values["lr"].fraction, t)) for options in groups]
 
 
+def require_count(groups: Sequence[GroupOptions], param_groups: Sequence[Mapping[str, object]]) -> None:
+    """UsageError if `param_groups` has another number of groups than it was made with."""
+    if len(param_groups) != len(groups):
+        raise UsageError(
+            f"there are {len(param_groups)} parameter groups by now, not {len(groups)}, and parameter groups are fixed when the optimizer is made: "
+            "put back those that were there, or make another optimizer"
+        )
+
+
 def settled(
     groups: Sequence[GroupOptions], param_groups: Sequence[Mapping[str, object]], schedule: Schedule | None
 ) -> tuple[GroupOptions, ...]:

@@ -22,7 +22,7 @@ from zk_autograd.optim.options import Exact, GroupOptions
 from zk_autograd.optim.param_groups import encoded
 from zk_autograd.optim.parameters import Manifest
 from zk_autograd.optim.saved_state import SavedState, deviation
-from zk_autograd.optim.schedule import largest_lr, place, rates, scheduled_lr, settled
+from zk_autograd.optim.schedule import largest_lr, place, rates, require_count, scheduled_lr, settled
 from zk_autograd.optim.unproved import UnprovedValues
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts
@@ -95,6 +95,8 @@ class Trajectory(Owned, Unique):
         self._kept = _Kept()
         self._header(param_groups, grad_scale or 0)
         self._written = manifest.write(self.state["W"])
+        pairs = list(zip(manifest.parameters, manifest.tensors, strict=True))
+        self._tensor_ids = [[id(t) for p, t in pairs if p.group == index] for index in range(len(groups))]
 
     def record(self, new_run: recording.NewRun) -> None:
         """From the first step on, steps go to a new run directory."""
@@ -157,21 +159,35 @@ class Trajectory(Owned, Unique):
             self._kept = _Kept(self._resumed.of_step, encoded(param_groups, self._left_out))
 
     def require_ours(self) -> None:
-        """Raises UsageError if the run is closed, a weight isn't what the last step made it, or a tensor that was given frozen is trained by
-        now; RunError in a forked child."""
+        """Raises UsageError if the run is closed, or a weight isn't what the last step made it; RunError in a forked child."""
         if self._closed:
             raise UsageError("the run is closed: make another optimizer for further steps")
         self._require_own_run()
+        self._require_weights()
+
+    def _require_weights(self) -> None:
         if changed := self.manifest.changed(self._written):
             raise UsageError(
                 f"{changed} was changed by something else since the last step, so the steps would not describe the model: load "
                 "weights before the optimizer is made, and clip gradients, not weights"
             )
+
+    def _require_given(self, param_groups: ParamGroups) -> None:
+        """Raises UsageError if `param_groups` hasn't the tensors that it was made with, or one that was given frozen is trained by now."""
+        require_count(self._groups, param_groups)
+        for index, (group, wanted) in enumerate(zip(param_groups, self._tensor_ids, strict=True)):
+            found = group.get("params")
+            if not isinstance(found, list | tuple) or [id(tensor) for tensor in found] != wanted:
+                raise UsageError(
+                    f'"params" of {place(index)} was changed after the optimizer was made, and a run trains the same tensors from its first '
+                    "step to its last: put back what was there, or make another optimizer with the tensors that you want"
+                )
         for name, tensor in self.frozen:
-            if tensor.requires_grad and tensor.grad is not None:
+            if tensor.grad is not None and (tensor.requires_grad or _moves(tensor.grad)):
                 raise UsageError(
                     f"{name} was frozen when the optimizer was made, so no step trains it, and it has a gradient now: freeze it again "
-                    "(requires_grad_(False)), or thaw it before the optimizer is made; a run trains the same tensors from first to last"
+                    "(requires_grad_(False)) before backward() and take its gradient away (zero_grad()), or thaw it before the optimizer "
+                    "is made; a run trains the same tensors from first to last"
                 )
 
     def start(self, param_groups: ParamGroups) -> recording.Keeper:
@@ -179,6 +195,7 @@ class Trajectory(Owned, Unique):
         if self._keeper is not None:
             return self._keeper
         self.require_ours()
+        self._require_given(param_groups)
         self._groups = settled(self._groups, param_groups, self._schedule)
         scale = gradients.suitable_scale(self.manifest) if self._grad_scale is None else self._grad_scale
         header = self._header(param_groups, scale)
@@ -198,6 +215,7 @@ class Trajectory(Owned, Unique):
             gradients.quantized(self.manifest, 0)  # raises, before there is a run without a step
         keeper = self.start(param_groups)
         self.require_ours()
+        self._require_given(param_groups)
         lr = rates(self._groups, param_groups, self._schedule, self.steps + 1)
         require_format(keeper.header, self.steps + 1, lr)
         if self._resumed is not None:
@@ -250,7 +268,8 @@ class Trajectory(Owned, Unique):
     def restore(self, loaded: SavedState) -> None:
         """Goes on from a state over the same manifest, and writes its weights to the model.
 
-        UsageError if the steps are recorded and it isn't, to the last bit, the state that the run is in.
+        Where the steps are recorded nothing is written: UsageError if it isn't, to the last bit, the state that the run is in, or if the
+        model holds other weights by now.
         """
         if self._new_run is not None or self._writer is not None:
             if (found := deviation(loaded, self.saved_state())) is not None:
@@ -259,7 +278,7 @@ class Trajectory(Owned, Unique):
                     "one on, and can't begin in the middle of another's; load the state into one without run=, or go on with the run it is "
                     "from by resume=True"
                 )
-            self._written = self.manifest.write(self.state["W"])
+            self._require_weights()  # whoever loaded others wants those, and they would go without a word
             return
         self._parts = replace(self._parts, schedule=loaded.schedule)
         self._schedule = parse(loaded.schedule)
@@ -275,8 +294,8 @@ class Trajectory(Owned, Unique):
 
         Never raises for a file that can't be written: who writes to `param_groups` waits for nothing. `durable` warns of it.
         """
-        if self._writer is None or self._closed:
-            return
+        if self._writer is None or self._closed or len(param_groups) != len(self._groups):
+            return  # another number of groups is refused by the next step, and none of this optimizer's
         groups = encoded(param_groups, self._left_out)
         news = groups != self._kept.groups
         if news or (durable and not self._kept.durable):
@@ -349,6 +368,14 @@ class _Kept:
     of_step: str = ""
     groups: str = ""
     durable: bool = True
+
+
+def _moves(gradient: torch.Tensor) -> bool:
+    """Whether a gradient isn't zero everywhere, as far as that can be told."""
+    try:
+        return bool(gradient.any())
+    except (RuntimeError, NotImplementedError):  # without dense values
+        return True
 
 
 def _is_power_of_ten(number: int) -> bool:
