@@ -373,10 +373,12 @@ def test_interrupted_block_keeps_what_replaced_groups_hold(tmp_path: Path) -> No
     o.abandon()
 
 
-def test_groups_beside_the_last_are_kept_by_the_next_zero_grad(tmp_path: Path) -> None:
+def test_of_many_groups_those_beside_the_last_are_kept_by_the_next_zero_grad(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    module, o = optimizer(run, groups=2)
-    gradients(module, 0)
+    parameters = [torch.nn.Parameter(torch.ones(1)) for _ in range(17)]
+    o = ZKOptimizer([{"params": [p]} for p in parameters], run=run, key=SIGNER, prover="none")
+    for p in parameters:
+        p.grad = torch.ones(1)
     o.step()
     o.param_groups[0]["lr"] = 0.0625
     assert not (run / "private" / "settings").exists()

@@ -52,6 +52,10 @@ __all__ = [
 ]
 
 
+_KEPT_AT_ONCE = 16
+"""Of so many parameter groups each change is kept when it is made."""
+
+
 class ZKOptimizer(Unique, torch.optim.Optimizer):
     """SGD, momentum SGD, Nesterov's, Adam or AdamW on integers, in place of torch.optim's.
 
@@ -265,6 +269,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         range, UsageError for a hyper-parameter or a tensor that was changed, and for one that was given frozen and has a gradient: then nothing
         has changed, and nothing was recorded. RunError in a forked child, RunError and ProverError if the run can't be written, or an earlier step can't be proved.
         """
+        self._keep()
         self._trajectory.require_ours()
         loss = None
         if closure is not None:
@@ -326,13 +331,15 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     def _group_written(self, group: Mapping[str, Any]) -> None:
         # A scheduler writes to one group after the other: with many of them, keeping all of that would take longer than a step.
         self._unkept = True
-        if group is self.param_groups[-1]:
+        if len(self.param_groups) <= _KEPT_AT_ONCE or group is self.param_groups[-1]:
             self._keep()
 
     def _keep(self) -> None:
-        if self._unkept:
+        # Nobody tells of what is written to a plain dictionary that was put in a group's place.
+        written = self._unkept
+        if written or not all(isinstance(group, WatchedGroup) for group in self.param_groups):
             self._unkept = False
-            self._trajectory.keep(self.param_groups)
+            self._trajectory.keep(self.param_groups, written=written)
 
     def _show_lr(self) -> None:
         for group, lr in zip(self.param_groups, self._trajectory.next_lr or (), strict=False):

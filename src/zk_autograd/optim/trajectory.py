@@ -289,15 +289,16 @@ class Trajectory(Owned, Unique):
         self._written = self.manifest.write(loaded.state["W"])
         self._groups, self.state, self.steps, self._keeper = loaded.groups, loaded.state, loaded.step, keeper
 
-    def keep(self, param_groups: ParamGroups, *, durable: bool = False) -> None:
-        """Keeps what `param_groups` holds by now, where that is news, for a resumption. `durable`: also beyond a power cut.
+    def keep(self, param_groups: ParamGroups, *, written: bool = False, durable: bool = False) -> None:
+        """Keeps what `param_groups` holds by now, where that is news, for a resumption. `durable`: also beyond a power cut. `written`:
+        somebody wrote there since the last step, be it what was there: where the step left open what is due, that is news.
 
         Never raises for a file that can't be written: who writes to `param_groups` waits for nothing. `durable` warns of it.
         """
         if self._writer is None or self._closed or len(param_groups) != len(self._groups):
             return  # another number of groups is refused by the next step, and none of this optimizer's
         groups = encoded(param_groups, self._left_out)
-        news = groups != self._kept.groups
+        news = groups != self._kept.groups or (written and self._kept.open)
         if news or (durable and not self._kept.durable):
             settings = resuming.Settings(groups, moved=False, unproved=b"")
             try:
@@ -307,7 +308,7 @@ class Trajectory(Owned, Unique):
                     text = f"what param_groups holds after step {self.steps} can't be kept for a resumption: {error}"
                     warnings.warn(text, resuming.ResumedLr, stacklevel=4)
             else:
-                self._kept = replace(self._kept, groups=groups, durable=durable)
+                self._kept = replace(self._kept, groups=groups, durable=durable, open=False)
 
     def close(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
         """Proves what is left and closes the run; does nothing the second time, or if there is none."""
@@ -342,7 +343,7 @@ class Trajectory(Owned, Unique):
         first = any("initial_lr" in group for group in param_groups)
         moved = groups != self._kept.of_step if self._kept.of_step else first
         settings = resuming.Settings(groups, moved, self._unproved.digests(self._writer.header.unproved))
-        return _Kept(groups, groups, durable=not moved), settings.encode()
+        return _Kept(groups, groups, durable=not moved, open=moved and self._schedule is None), settings.encode()
 
     @property
     def is_anothers(self) -> bool:
@@ -363,11 +364,13 @@ class _Kept:
     """What a resumption would find: `of_step` is what the last step kept of `param_groups`, `groups` the newest that was kept since.
 
     `durable` says whether a power cut would leave that so known: if the step's are what was due, or the newest was written to the disk.
+    `open` says that lr had moved at the step and nothing was kept since, so that a resumption wouldn't know which one is due.
     """
 
     of_step: str = ""
     groups: str = ""
     durable: bool = True
+    open: bool = False
 
 
 def _moves(gradient: torch.Tensor) -> bool:
