@@ -383,6 +383,19 @@ def test_a_new_run_of_a_user_without_a_key_makes_one_and_says_so_once(home: Path
     assert optimizer.header.keys == (public,)
 
 
+def test_the_word_of_a_new_key_refuses_one_step_at_most_where_warnings_are_errors(home: Path) -> None:
+    parameter = vector([1.0])
+    optimizer = ZKOptimizer([parameter], rule="sgd", run=home / "run", prover="none")
+    parameter.grad = torch.zeros(1)
+    with pytest.raises(NewLogKey):
+        optimizer.step()
+    assert not (home / "run").exists()
+    optimizer.step()
+    optimizer.close()
+    assert optimizer.header is not None
+    assert optimizer.header.keys == (keyfile.load(keyfile.default_path()).public_key.encode(),)
+
+
 @pytest.mark.parametrize("refused", ["place", "option", "gradient", "explicit", "resumed"])
 def test_no_key_is_made_for_a_run_that_is_refused(home: Path, refused: str) -> None:
     parameter = vector([1.0])

@@ -67,13 +67,14 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     children can't use it, and copies and pickles are refused.
 
     A resumption restores the weights, and what `param_groups` held when the run was left: lr, initial_lr, max_lr, and what else is a
-    number, a text, a boolean, None, or a list or tuple of these. It counts more than the `lr` given here. Schedulers, buffers and frozen
+    number, a text, a boolean, None, or a list or tuple of these. It counts more than the `lr` given here, which ResumedLr says where it is
+    neither that nor the one that the run began with. Schedulers, buffers and frozen
     parameters are the caller's. Making a scheduler may overwrite lr: take `state_dict()` before, give it to `load_state_dict` afterwards, and
     then load the scheduler's own state. ResumedLr warns if the first step has another lr than was due, or nobody knows which one was;
     ResumedModel names buffers and frozen parameters that aren't as the run had them, among those that are small enough to be looked at with
     each step: load them before the optimizer is made.
 
-    Arguments, beside torch's own (`lr`, `betas`, `eps`, `weight_decay`, `momentum`, `nesterov`; `weight_decay` is always decoupled):
+    Arguments, beside torch's own (`lr`, by default 0.001, `betas`, `eps`, `weight_decay`, `momentum`, `nesterov`; `weight_decay` is always decoupled):
 
     * `params`: `model.named_parameters()`, or groups with such pairs under "params" and hyper-parameters of their own; frozen tensors are
       left out;
@@ -108,7 +109,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         self,
         params: object,
         rule: str | Rule = "adam",
-        lr: Number = 1e-3,
+        lr: Number | None = None,
         *,
         betas: tuple[Number, Number] | None = None,
         eps: Number | None = None,
@@ -183,7 +184,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         if resume:
             if run is None:
                 raise UsageError("resume=True needs run=, the directory of the run to go on with")
-            self._trajectory.resume(Path(run), prover, srs, key, artefacts)
+            asked = [o.values["lr"] if g.get("lr") is not None else None for g, o in zip(given, options, strict=True)]
+            self._trajectory.resume(Path(run), prover, srs, key, artefacts, asked)
             self._trajectory.restore_groups(self.param_groups)
         elif run is not None:
             recording.check_place(Path(run))
@@ -368,4 +370,5 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         if kind is None:
             self.close()
         elif not self._trajectory.is_anothers:  # a forked child passes on what it failed with
-            self.abandon()
+            quiet = issubclass(kind, SystemExit | GeneratorExit)  # no traceback will say that the block was left early
+            self._trajectory.abandon(self.param_groups, tell=kind.__name__ if quiet else "")

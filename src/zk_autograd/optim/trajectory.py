@@ -80,6 +80,7 @@ class Trajectory(Owned, Unique):
         self.saturated = 0
         self._clamping_steps = 0
         self._told_of_clamping = False
+        self._clamping = (0, 0)  # the last step that clamped, and how many elements
         self._groups = groups
         self._parts = parts
         self._schedule = parse(parts.schedule)
@@ -111,8 +112,10 @@ class Trajectory(Owned, Unique):
         srs: str | Path | None,
         key: str | Path | Signer | None,
         artefacts: Artefacts,
+        asked: Sequence[Exact | None] = (),
     ) -> None:
-        """Goes on with the run at `path`. UsageError if it is of another model or of other hyper-parameters. Warns of what can't be restored."""
+        """Goes on with the run at `path`. UsageError if it is of another model or of other hyper-parameters. Warns of what can't be restored,
+        and of an lr of a group that the caller `asked` for and doesn't get."""
         writer = recording.resume(path, prover, srs, key, artefacts)
         difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
         if difference is not None:
@@ -124,6 +127,7 @@ class Trajectory(Owned, Unique):
             fixed = [{*g.for_torch()} - ({"lr"} if self._schedule is None else set()) for g in self._groups]
             self._resumed = resuming.resumed(writer, self._parts.unproved, fixed, recorded=self._schedule is None)
             self._groups = resuming.groups_of(writer.header)
+            resuming.warn_of_asked(asked, self._groups, self._resumed)
             self._written = self.manifest.write(writer.state["W"])
         except BaseException:  # a warning may be one, too
             writer.abandon()
@@ -202,7 +206,8 @@ class Trajectory(Owned, Unique):
         keeper: recording.Keeper = recording.InMemory(header, self.state, self.steps)
         if self._new_run is not None:
             if gradients.present(self.manifest):  # a first step that is out of range leaves no directory behind
-                G, _ = gradients.quantized(self.manifest, scale)
+                G, saturated = gradients.quantized(self.manifest, scale)
+                self._tell_of_clamping(saturated, scale, stacklevel=6)  # nor does one that a warning refuses
                 keeper.append(G, lr=rates(self._groups, param_groups, self._schedule, 1))
             keeper = self._writer = self._new_run.begin(header, self.state["W"])
         self._keeper = keeper
@@ -222,8 +227,7 @@ class Trajectory(Owned, Unique):
             self._resumed.warn(lr, self.steps + 1, stacklevel=5)
         kept, settings = self._settings(param_groups)
         G, saturated = gradients.quantized(self.manifest, keeper.header.grad_scale)
-        if saturated:
-            self._tell_of_clamping(saturated, keeper.header.grad_scale)
+        self._tell_of_clamping(saturated, keeper.header.grad_scale, stacklevel=5)
         self.state = keeper.append(
             G,
             lr=lr,
@@ -238,8 +242,11 @@ class Trajectory(Owned, Unique):
         self.saturated += saturated
         self._written = self.manifest.write(self.state["W"])
 
-    def _tell_of_clamping(self, count: int, scale: int) -> None:
-        """Warns if it is time to, before anything is done: a warning that is made an error refuses the step."""
+    def _tell_of_clamping(self, count: int, scale: int, stacklevel: int) -> None:
+        """Warns if it is time to, before anything is done: a warning that is made an error refuses the step. Once for the same step, which
+        `start` looks at first."""
+        if count == 0 or self._clamping == (self.steps, count):
+            return
         steps = self._clamping_steps + 1
         severe = count * CLAMPED_SHARE >= self.manifest.size and not self._told_of_clamping
         if severe or _is_power_of_ten(steps):
@@ -255,9 +262,9 @@ class Trajectory(Owned, Unique):
                 f"step {self.steps + 1}: {count} of {self.manifest.size} elements of the gradients are beyond +-{gradients.limit(scale):.4g}, "
                 f"which grad_scale={scale} holds, and are clamped, so the step is another than torch's: {advice}"
             )
-            warnings.warn(text, ClampedGradients, stacklevel=5)
+            warnings.warn(text, ClampedGradients, stacklevel=stacklevel)
             self._told_of_clamping = True
-        self._clamping_steps = steps
+        self._clamping_steps, self._clamping = steps, (self.steps, count)
 
     def saved_state(self) -> SavedState:
         """What `restore` goes on from."""
@@ -318,8 +325,9 @@ class Trajectory(Owned, Unique):
             if self._writer is not None:
                 self._writer.finish(artefacts, publish=publish)
 
-    def abandon(self, param_groups: ParamGroups) -> None:
-        """Stops recording and proving at once; the run can be resumed."""
+    def abandon(self, param_groups: ParamGroups, *, tell: str = "") -> None:
+        """Stops recording and proving at once; the run can be resumed. `tell` names the exception that nobody else tells of: a line on
+        standard error then says how the run was left."""
         if not self._closed:
             self._require_own_run()
             try:
@@ -328,6 +336,8 @@ class Trajectory(Owned, Unique):
                 self._closed = True
                 if self._writer is not None:
                     self._writer.abandon()
+                    if tell:
+                        self._writer.tell(f"was left by {tell}")
 
     @property
     def _left_out(self) -> tuple[str, ...]:
