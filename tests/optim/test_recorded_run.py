@@ -17,7 +17,7 @@ from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.optim import ZKOptimizer, keyfile
-from zk_autograd.optim.optimizer import NewLogKey
+from zk_autograd.optim.optimizer import NewLogKey, ResumedLr
 from zk_autograd.optim.trajectory import ClampedGradients
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.hashed.commitment import commit
@@ -180,7 +180,8 @@ def test_resuming_takes_the_scale_and_the_schedule_of_the_run(tmp_path: Path, ma
     train(model, optimizer, range(1))
     optimizer.abandon()
     assert optimizer.header is not None
-    resumed = make(network(), resume=True, lr=0.005)  # a scheduler has brought it there
+    with pytest.warns(ResumedLr, match=r"is 0\.01, where the run was left, and lr=0\.005 .* doesn't count"):
+        resumed = make(network(), resume=True, lr=0.005)
     assert resumed.header == optimizer.header
     resumed.abandon()
 

@@ -207,8 +207,8 @@ class Trajectory(Owned, Unique):
         if self._new_run is not None:
             if gradients.present(self.manifest):  # a first step that is out of range leaves no directory behind
                 G, saturated = gradients.quantized(self.manifest, scale)
-                self._tell_of_clamping(saturated, scale, stacklevel=6)  # nor does one that a warning refuses
                 keeper.append(G, lr=rates(self._groups, param_groups, self._schedule, 1))
+                self._tell_of_clamping(saturated, scale, stacklevel=6)  # nor does one that a warning refuses
             keeper = self._writer = self._new_run.begin(header, self.state["W"])
         self._keeper = keeper
         _warn(header)
