@@ -67,6 +67,44 @@ def test_a_tensor_that_was_given_frozen_and_is_thawed_is_refused_by_name(
         assert optimizer.steps == before + 1
 
 
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_tensor_that_was_thawed_for_the_backward_alone_is_refused_by_name(
+    recorded: bool, tmp_path: Path, signer: Ed25519Signer
+) -> None:
+    """As trainings of two networks in turn do: it would never be trained, and torch's optimizers would train it."""
+    model = layers()
+    model[0].requires_grad_(False)
+    options: dict[str, Any] = {"run": tmp_path / "run", "prover": "none", "key": signer} if recorded else {}
+    with made(model, **options) as optimizer:
+        step(model, optimizer)
+        optimizer.zero_grad()
+        model[0].requires_grad_(True)
+        backward(model)
+        model[0].requires_grad_(False)
+        with pytest.raises(UsageError, match=r"^0\.weight was frozen when the optimizer was made, .*zero_grad\(\)"):
+            optimizer.step()
+        assert optimizer.steps == 1
+        step(model, optimizer)
+        assert optimizer.steps == 2
+
+
+def test_old_gradients_of_thawed_tensors_are_no_reason_where_a_closure_makes_new_ones() -> None:
+    model = layers()
+    model[0].requires_grad_(False)
+    optimizer = made(model)
+    model[0].requires_grad_(True)
+    backward(model)
+    model[0].requires_grad_(False)
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        backward(model)
+        return 0.0
+
+    optimizer.step(closure)
+    assert optimizer.steps == 1
+
+
 def test_a_thawed_tensor_without_a_gradient_is_skipped_as_torch_does() -> None:
     model = layers()
     model[0].requires_grad_(False)

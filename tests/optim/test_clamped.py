@@ -1,12 +1,14 @@
 """Who is told that gradients are clamped, when, and what to do about it."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from tests.optim.models import vector
+from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.optimizer import ClampedGradients
 from zk_autograd.workload.session import repeatable
@@ -88,3 +90,18 @@ def test_a_training_of_zk_train_which_reports_the_count_at_its_end_is_not_interr
             optimizer.step()
     assert told == []
     assert optimizer.saturated == SIZE
+
+
+def test_a_warning_taken_for_an_error_refuses_the_first_step_before_there_is_a_run(tmp_path: Path) -> None:
+    parameter = vector(np.zeros(SIZE))
+    key = Ed25519Signer("trainer", bytes(range(32)))
+    optimizer = ZKOptimizer([parameter], "sgd", 2.0**-20, run=tmp_path / "run", key=key, prover="none")
+    for _ in range(2):
+        parameter.grad = torch.full_like(parameter, 100.0)
+        with pytest.raises(ClampedGradients):
+            optimizer.step()
+        assert not (tmp_path / "run").exists()
+    (text,) = stepped(optimizer, parameter, 60)
+    assert text.startswith("step 1: 60 of 2000 elements")
+    assert stepped(optimizer, parameter, 60) == []
+    optimizer.abandon()

@@ -17,7 +17,7 @@ from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.optim import ZKOptimizer, keyfile
-from zk_autograd.optim.optimizer import NewLogKey
+from zk_autograd.optim.optimizer import NewLogKey, ResumedLr
 from zk_autograd.optim.trajectory import ClampedGradients
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.hashed.commitment import commit
@@ -180,7 +180,8 @@ def test_resuming_takes_the_scale_and_the_schedule_of_the_run(tmp_path: Path, ma
     train(model, optimizer, range(1))
     optimizer.abandon()
     assert optimizer.header is not None
-    resumed = make(network(), resume=True, lr=0.005)  # a scheduler has brought it there
+    with pytest.warns(ResumedLr, match=r"is 0\.01, where the run was left, and lr=0\.005 .* doesn't count"):
+        resumed = make(network(), resume=True, lr=0.005)
     assert resumed.header == optimizer.header
     resumed.abandon()
 
@@ -381,6 +382,19 @@ def test_a_new_run_of_a_user_without_a_key_makes_one_and_says_so_once(home: Path
         optimizer.step()
     assert optimizer.header is not None
     assert optimizer.header.keys == (public,)
+
+
+def test_the_word_of_a_new_key_refuses_one_step_at_most_where_warnings_are_errors(home: Path) -> None:
+    parameter = vector([1.0])
+    optimizer = ZKOptimizer([parameter], rule="sgd", run=home / "run", prover="none")
+    parameter.grad = torch.zeros(1)
+    with pytest.raises(NewLogKey):
+        optimizer.step()
+    assert not (home / "run").exists()
+    optimizer.step()
+    optimizer.close()
+    assert optimizer.header is not None
+    assert optimizer.header.keys == (keyfile.load(keyfile.default_path()).public_key.encode(),)
 
 
 @pytest.mark.parametrize("refused", ["place", "option", "gradient", "explicit", "resumed"])

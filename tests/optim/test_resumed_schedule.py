@@ -37,6 +37,7 @@ from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.rules import State
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.resuming import ResumedLr
+from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.run.files import Files
 from zk_autograd.run.forgetting import forget
 from zk_autograd.run.inventory import look_at
@@ -191,12 +192,56 @@ def test_warning_taken_for_an_error_leaves_the_step_unmade(tmp_path: Path) -> No
     o.abandon()
 
 
-def test_lr_given_to_a_resumed_optimizer_gives_way_to_the_one_that_was_due(tmp_path: Path) -> None:
+def test_lr_given_to_a_resumed_optimizer_gives_way_to_the_one_that_was_due_and_says_so(tmp_path: Path) -> None:
     run = tmp_path / "run"
     _, due, own = left(run, "exponential", 2)
-    _, o = optimizer(run, resume=True, lr=0.3)
+    with pytest.warns(ResumedLr) as caught:
+        _, o = optimizer(run, resume=True, lr=0.3)
+    (warning,) = caught
+    assert str(warning.message) == (
+        f"lr of parameter group 0 is {due}, where the run was left, and lr=0.3 among the optimizer's arguments doesn't count: for another one set "
+        '`optimizer.param_groups[0]["lr"]` after the resumption; leave the argument as it was when the run began, or out'
+    )
     assert (o.param_groups[0]["lr"], o.param_groups[0]["initial_lr"]) == (due, 0.01)
     o.load_state_dict(own)
+    o.abandon()
+
+
+@pytest.mark.parametrize("lr", [None, "0.01", "due"])
+def test_lr_of_the_runs_beginning_or_the_one_that_is_due_or_none_is_taken_without_a_word(
+    lr: str | None, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    _, due, _ = left(run, "exponential", 2)
+    options: dict[str, Any] = {} if lr is None else {"lr": due if lr == "due" else lr}
+    named = model().named_parameters()
+    o = ZKOptimizer(
+        named, "adam", eps=1e-5, grad_scale=6, run=run, key=SIGNER, prover=HashedBackend(16, 3), resume=True, **options
+    )
+    assert o.param_groups[0]["lr"] == due
+    o.abandon()
+
+
+@pytest.mark.parametrize("at", ["resumption", "step"])
+def test_many_groups_with_another_lr_are_one_warning(at: str, tmp_path: Path) -> None:
+    def made(lr: float | None, **options: Any) -> tuple[list[torch.nn.Parameter], ZKOptimizer]:
+        parameters = [torch.nn.Parameter(torch.ones(1)) for _ in range(20)]
+        for p in parameters:
+            p.grad = torch.full((1,), 0.001)
+        groups = [{"params": [p]} for p in parameters]
+        return parameters, ZKOptimizer(groups, lr=lr, run=tmp_path / "run", key=SIGNER, prover="none", **options)
+
+    _, o = made(0.01)
+    o.step()
+    o.abandon()
+    with pytest.warns(ResumedLr) as caught:
+        _, o = made(0.5 if at == "resumption" else None, resume=True)
+        for group in o.param_groups:
+            group["lr"] = 0.01 if at == "resumption" else 0.25
+        o.step()
+    (warning,) = caught
+    assert "19 more groups likewise" in str(warning.message)
+    assert ("if you set it yourself, this is right" in str(warning.message)) == (at == "step")
     o.abandon()
 
 
@@ -373,10 +418,12 @@ def test_interrupted_block_keeps_what_replaced_groups_hold(tmp_path: Path) -> No
     o.abandon()
 
 
-def test_groups_beside_the_last_are_kept_by_the_next_zero_grad(tmp_path: Path) -> None:
+def test_of_many_groups_those_beside_the_last_are_kept_by_the_next_zero_grad(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    module, o = optimizer(run, groups=2)
-    gradients(module, 0)
+    parameters = [torch.nn.Parameter(torch.ones(1)) for _ in range(17)]
+    o = ZKOptimizer([{"params": [p]} for p in parameters], run=run, key=SIGNER, prover="none")
+    for p in parameters:
+        p.grad = torch.ones(1)
     o.step()
     o.param_groups[0]["lr"] = 0.0625
     assert not (run / "private" / "settings").exists()
@@ -621,19 +668,29 @@ def test_own_state_sets_what_param_groups_held(tmp_path: Path) -> None:
     o.abandon()
 
 
-def test_own_state_puts_weights_back_that_somebody_changed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [0, 1])
+def test_own_state_is_refused_where_the_model_holds_other_weights_by_now(steps: int, tmp_path: Path) -> None:
+    """A checkpoint that was loaded into the model would be gone without a word."""
     module, o = optimizer(tmp_path / "run")
-    gradients(module, 0)
-    o.step()
-    state = o.state_dict()
-    with torch.no_grad():
-        module.get_parameter("0.bias").add_(1)
-    with pytest.raises(UsageError, match=r"0\.bias was changed by something else"):
+    for step in range(steps):
+        gradients(module, step)
         o.step()
+    state = o.state_dict()
+    bias = module.get_parameter("0.bias")
+    own = bias.detach().clone()
+    with torch.no_grad():
+        bias.add_(1)
+    for _ in range(2):
+        with pytest.raises(UsageError, match=r"0\.bias was changed by something else since the last step"):
+            o.load_state_dict(state)
+        assert torch.equal(bias, own + 1)
+    with torch.no_grad():
+        bias.copy_(own)
     o.load_state_dict(state)
-    gradients(module, 1)
+    gradients(module, steps)
     o.step()
-    o.abandon()
+    o.close()
+    o.load_state_dict(o.state_dict())  # nothing differs, and nothing is written
 
 
 def test_lr_as_a_tensor_in_a_schedule_stays_refused(tmp_path: Path) -> None:

@@ -54,6 +54,26 @@ def test_one_that_is_still_there_is_to_be_closed(tmp_path: Path, signer: Ed25519
     cell(tmp_path / "run", signer, resume=True).close()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit(), KeyboardInterrupt(), ValueError("x")])
+def test_a_block_that_is_left_without_a_traceback_says_what_is_left_of_the_run(
+    error: BaseException, tmp_path: Path, signer: Ed25519Signer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(type(error)), cell(run, signer, resume=False):
+        raise error
+    line = (
+        f"warning: the run {run} was left by {type(error).__name__}: of its 1 step, 1 is not recorded. Nothing is lost: "
+        f"`ZKOptimizer(..., run={str(run)!r}, resume=True)` goes on with it\n"
+    )
+    assert capsys.readouterr().err == (line if isinstance(error, SystemExit | GeneratorExit) else "")
+    with pytest.raises(SystemExit), cell(run, signer, resume=True) as optimizer:
+        optimizer.close()
+        sys.exit(0)
+    assert capsys.readouterr().err == ""  # it is closed
+    assert optimizer.steps == 2
+
+
 SCRIPT = """
 import sys, torch
 from tests.optim.models import backward, network
@@ -93,3 +113,36 @@ def test_the_end_of_a_script_tells_of_the_run_and_of_what_goes_on_with_it(
         f"`ZKOptimizer(..., run={str(run)!r}, resume=True)` goes on with it\n"
     )
     assert done.stderr == ("" if "optimizer" in end else line)
+
+
+HOLDER = """
+class Holder:
+    def __del__(self):
+        optimizer.ACT()
+holder = Holder()
+Holder.itself = Holder  # a cycle that the interpreter takes apart at its very end
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("act", ["close", "abandon"])
+def test_a_run_that_is_closed_while_the_interpreter_ends_hangs_nowhere_and_is_resumed(
+    act: str, tmp_path: Path, signer: Ed25519Signer
+) -> None:
+    """The proving thread never runs again by then."""
+    run = tmp_path / "run"
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT + HOLDER.replace("ACT", act), str(run), "none"],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}/src:{ROOT}", "PATH": "", "HOME": str(tmp_path)},
+        capture_output=True,
+        timeout=300,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert ("close the run before the script ends" in done.stderr) == (act == "close")
+    assert "was not closed: of its 2 steps, 2 are not recorded" in done.stderr
+    model = network()
+    with ZKOptimizer(model.named_parameters(), eps=1e-6, run=run, key=signer, prover="none", resume=True) as optimizer:
+        assert optimizer.steps == 2

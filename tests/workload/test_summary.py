@@ -69,7 +69,8 @@ def test_run_that_was_stopped_early_says_so_and_saturation_is_told(summary: Summ
     assert not any("asked for" in line or "saturated" in line for line in summary.lines())
     early = replace(summary, steps=40, saturated=3)
     assert any("40 steps of 100 asked for" in line for line in early.lines())
-    assert early.lines()[-1].strip().startswith("3 elements of gradients were too large")
+    assert early.lines()[-1].startswith("3 elements of gradients were too large")
+    assert all("\n" not in line for line in early.lines())
 
 
 def test_classes_schedule_and_each_groups_rate_are_told(summary: Summary) -> None:

@@ -29,7 +29,7 @@ from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 from zk_autograd.optim.proving import backend_for_new_run, decaying, require_provable
 from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.resuming import ResumedLr, ResumedModel
-from zk_autograd.optim.schedule import canonical, place
+from zk_autograd.optim.schedule import canonical, place, require_count
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps, CoarseLr, Trajectory
 from zk_autograd.optim.unproved import BUDGET, UnprovedValues
 from zk_autograd.prove.hashed.backend import HashedBackend
@@ -52,6 +52,10 @@ __all__ = [
 ]
 
 
+_KEPT_AT_ONCE = 16
+"""Of so many parameter groups each change is kept when it is made."""
+
+
 class ZKOptimizer(Unique, torch.optim.Optimizer):
     """SGD, momentum SGD, Nesterov's, Adam or AdamW on integers, in place of torch.optim's.
 
@@ -63,13 +67,14 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     children can't use it, and copies and pickles are refused.
 
     A resumption restores the weights, and what `param_groups` held when the run was left: lr, initial_lr, max_lr, and what else is a
-    number, a text, a boolean, None, or a list or tuple of these. It counts more than the `lr` given here. Schedulers, buffers and frozen
+    number, a text, a boolean, None, or a list or tuple of these. It counts more than the `lr` given here, which ResumedLr says where it is
+    neither that nor the one that the run began with. Schedulers, buffers and frozen
     parameters are the caller's. Making a scheduler may overwrite lr: take `state_dict()` before, give it to `load_state_dict` afterwards, and
     then load the scheduler's own state. ResumedLr warns if the first step has another lr than was due, or nobody knows which one was;
     ResumedModel names buffers and frozen parameters that aren't as the run had them, among those that are small enough to be looked at with
     each step: load them before the optimizer is made.
 
-    Arguments, beside torch's own (`lr`, `betas`, `eps`, `weight_decay`, `momentum`, `nesterov`; `weight_decay` is always decoupled):
+    Arguments, beside torch's own (`lr`, by default 0.001, `betas`, `eps`, `weight_decay`, `momentum`, `nesterov`; `weight_decay` is always decoupled):
 
     * `params`: `model.named_parameters()`, or groups with such pairs under "params" and hyper-parameters of their own; frozen tensors are
       left out;
@@ -104,7 +109,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         self,
         params: object,
         rule: str | Rule = "adam",
-        lr: Number = 1e-3,
+        lr: Number | None = None,
         *,
         betas: tuple[Number, Number] | None = None,
         eps: Number | None = None,
@@ -179,7 +184,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         if resume:
             if run is None:
                 raise UsageError("resume=True needs run=, the directory of the run to go on with")
-            self._trajectory.resume(Path(run), prover, srs, key, artefacts)
+            asked = [o.values["lr"] if g.get("lr") is not None else None for g, o in zip(given, options, strict=True)]
+            self._trajectory.resume(Path(run), prover, srs, key, artefacts, asked)
             self._trajectory.restore_groups(self.param_groups)
         elif run is not None:
             recording.check_place(Path(run))
@@ -265,6 +271,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         range, UsageError for a hyper-parameter or a tensor that was changed, and for one that was given frozen and has a gradient: then nothing
         has changed, and nothing was recorded. RunError in a forked child, RunError and ProverError if the run can't be written, or an earlier step can't be proved.
         """
+        self._keep()
         self._trajectory.require_ours()
         loss = None
         if closure is not None:
@@ -293,12 +300,14 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
 
         Raises UsageError for the state of other parameters, another rule or another class. Where steps are recorded, it takes the run's own
         state at this very step alone, and sets `param_groups` from it: a run begins with zero moments, so it can't begin in the middle of
-        another. Go on with that one by resume=True instead.
+        another. Go on with that one by resume=True instead. Weights are not written then: UsageError if the model's are others by now.
         """
         trajectory = self._trajectory
         loaded = saved_state.restored(state_dict, trajectory.saved_state().rule, trajectory.manifest)
+        saved_groups = saved_state.groups_in(state_dict, len(loaded.groups))
+        require_count(loaded.groups, self.param_groups)
         trajectory.restore(loaded)
-        for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
+        for group, saved in zip(self.param_groups, saved_groups, strict=True):
             group.update({name: value for name, value in saved.items() if name not in TENSORS})
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -324,13 +333,15 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     def _group_written(self, group: Mapping[str, Any]) -> None:
         # A scheduler writes to one group after the other: with many of them, keeping all of that would take longer than a step.
         self._unkept = True
-        if group is self.param_groups[-1]:
+        if len(self.param_groups) <= _KEPT_AT_ONCE or group is self.param_groups[-1]:
             self._keep()
 
     def _keep(self) -> None:
-        if self._unkept:
+        # Nobody tells of what is written to a plain dictionary that was put in a group's place.
+        written = self._unkept
+        if written or not all(isinstance(group, WatchedGroup) for group in self.param_groups):
             self._unkept = False
-            self._trajectory.keep(self.param_groups)
+            self._trajectory.keep(self.param_groups, written=written)
 
     def _show_lr(self) -> None:
         for group, lr in zip(self.param_groups, self._trajectory.next_lr or (), strict=False):
@@ -359,4 +370,5 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         if kind is None:
             self.close()
         elif not self._trajectory.is_anothers:  # a forked child passes on what it failed with
-            self.abandon()
+            quiet = issubclass(kind, SystemExit | GeneratorExit)  # no traceback will say that the block was left early
+            self._trajectory.abandon(self.param_groups, tell=kind.__name__ if quiet else "")

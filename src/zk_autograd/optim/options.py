@@ -90,6 +90,19 @@ def exact(value: object, name: str) -> Exact:
     return Exact(canonical, float(canonical))
 
 
+def require_known(options: GroupOptions, group: Mapping[str, object], place: str) -> None:
+    """Raises UsageError, which names `place`, for an option of torch in `group`, an entry of `param_groups`, that no step would follow, and
+    for one of the rule's that was taken away."""
+    wanted = options.for_torch()
+    for name in wanted:
+        if name not in group:
+            raise UsageError(f"{place} has no {name} any more; put it back: the last one was {wanted[name]}")
+    for name in (*_TORCH_NAMES, *_UNSUPPORTED):
+        if name not in wanted and not _is_off(value := group.get(name)):
+            advice = _UNSUPPORTED.get(name, f"the rule {options.rule.value} has {', '.join(wanted)}")
+            raise UsageError(f"{name} of {place} was set to {value!r:.80}, which no step would follow: {advice}")
+
+
 def choose_rule(name: object, options: Iterable[Mapping[str, object]]) -> Rule:
     """The rule called `name`, made more special by the momentum and Nesterov options of the groups. Raises UsageError."""
     options = list(options)
@@ -173,3 +186,10 @@ def _by_exact_name(options: Mapping[str, object]) -> dict[str, object]:
 def _is_set(value: object) -> bool:
     """Whether a hyper-parameter is given and isn't zero; `exact` says later whether it is a number at all."""
     return value is not None and value not in (0, "0")
+
+
+def _is_off(value: object) -> bool:
+    """Whether an option of torch asks for nothing."""
+    return (
+        value is None or (isinstance(value, Real | Decimal) and value == 0) or (isinstance(value, str) and value == "0")
+    )

@@ -62,6 +62,15 @@ class WatchedGroup(dict[str, Any]):
         self._tell()
         return value
 
+    def popitem(self) -> tuple[str, Any]:
+        item = super().popitem()
+        self._tell()
+        return item
+
+    def clear(self) -> None:
+        super().clear()
+        self._tell()
+
     def update(self, *arguments: Any, **entries: Any) -> None:
         super().update(*arguments, **entries)
         self._tell()

@@ -183,6 +183,10 @@ class Recorder(Unique):
         """Gives up at once; the run can be resumed."""
         self._writer.abandon()
 
+    def tell(self, what: str) -> None:
+        """Says on standard error what became of the run, what is left of it and how it is gone on with."""
+        self._writer.tell(what)
+
     def _begin(self) -> None:
         if not self._begun:
             self._artefacts.resume(self._writer)
@@ -207,9 +211,13 @@ class NewRun:
         signers = self.signers
         if self.new_key is not None:
             check_place(self.path)
+            there = os.path.lexists(
+                self.new_key
+            )  # by another run's first step, or by this one's, whose warning was made an error
             signers = [keyfile.load_or_make(self.new_key)]
             header = replace(header, keys=(signers[0].public_key.encode(),))
-            warnings.warn(made_key(self.new_key, header.keys[0]), NewLogKey, stacklevel=6)
+            if not there:
+                warnings.warn(made_key(self.new_key, header.keys[0]), NewLogKey, stacklevel=6)
         writer = RunWriter.create(self.path, header, self.backend, signers, weights, on_event=self.artefacts)
         try:
             self.artefacts.begin(writer)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.records import Header, Unproved
-from zk_autograd.optim.options import GroupOptions, exact
+from zk_autograd.core.text import counted
+from zk_autograd.optim.options import Exact, GroupOptions, exact
 from zk_autograd.optim.param_groups import Kept, as_text, decoded
 from zk_autograd.optim.recording import Recorder
 from zk_autograd.optim.schedule import place
@@ -25,7 +26,8 @@ _SAME = 1e-9
 
 
 class ResumedLr(UserWarning):
-    """The first step after a resumption has another lr than the one that was due, or it isn't known which one was."""
+    """The first step after a resumption has another lr than the one that was due, or it isn't known which one was; or the lr that a
+    resumption was given doesn't count."""
 
 
 class ResumedModel(UserWarning):
@@ -62,17 +64,25 @@ class Resumed:
 
     def warn(self, rates: Sequence[str], step: int, stacklevel: int) -> None:
         """Warns if the `rates` of the first `step` after the resumption aren't those that were due."""
-        for group, (text, due) in enumerate(zip(rates, self.due or (), strict=False)):
-            if not math.isclose(float(text), due, rel_tol=_SAME):
-                if self.old:
-                    reason = f"step {step - 1} had {due!r}, and which one was due isn't known: it was recorded by an earlier version"
-                else:
-                    reason = (
-                        f"{due!r} was due: if a scheduler that was made after the resumption set it, take `state = optimizer.state_dict()` "
-                        "before it is made, and `optimizer.load_state_dict(state)` afterwards"
-                    )
-                found = f"lr of {place(group)} is {text} at step {step}, the first one after the resumption"
-                warnings.warn(f"{found}, but {reason}", ResumedLr, stacklevel=stacklevel)
+        found = enumerate(zip(rates, self.due or (), strict=False))
+        others = [
+            (group, text, due) for group, (text, due) in found if not math.isclose(float(text), due, rel_tol=_SAME)
+        ]
+        if not others:
+            return
+        group, text, due = others[0]
+        if self.old:
+            reason = (
+                f"step {step - 1} had {due!r}, and which one was due isn't known: it was recorded by an earlier version"
+            )
+        else:
+            reason = (
+                f"{due!r} was due: if you set it yourself, this is right; if a scheduler that was made after the resumption set it, take "
+                "`state = optimizer.state_dict()` before it is made, and `optimizer.load_state_dict(state)` afterwards"
+            )
+        more = f" (and {counted(len(others) - 1, 'more group')} likewise)" if others[1:] else ""
+        what = f"lr of {place(group)} is {text} at step {step}, the first one after the resumption{more}"
+        warnings.warn(f"{what}, but {reason}", ResumedLr, stacklevel=stacklevel)
 
 
 def groups_of(header: Header) -> tuple[GroupOptions, ...]:
@@ -81,6 +91,24 @@ def groups_of(header: Header) -> tuple[GroupOptions, ...]:
         GroupOptions(header.rule, {name: exact(text, f"{name} of {place(i)}") for name, text in group.hyper})
         for i, group in enumerate(header.groups)
     )
+
+
+def warn_of_asked(asked: Sequence[Exact | None], begun: Sequence[GroupOptions], restored: Resumed) -> None:
+    """Warns of an lr in the optimizer's arguments, `asked` for each group, that doesn't count and wasn't what the run began with, `begun`,
+    either, nor what its scheduler did. A scheduler that leaves a max_lr there has never gone by that argument."""
+    ignored = []
+    for index, (wanted, options, group) in enumerate(zip(asked, begun, restored.groups, strict=False)):
+        known = (group.get("lr"), group.get("initial_lr"), options.values["lr"].value)
+        if wanted is not None and "lr" in group and "max_lr" not in group and wanted.value not in known:
+            ignored.append((index, wanted.value, group["lr"]))
+    if ignored:
+        first, given, now = ignored[0]
+        more = f", and {counted(len(ignored) - 1, 'more group')} likewise" if ignored[1:] else ""
+        _warn(
+            f"lr of {place(first)} is {now}, where the run was left, and lr={given} among the optimizer's arguments doesn't count{more}: for another "
+            f'one set `optimizer.param_groups[{first}]["lr"]` after the resumption; leave the argument as it was when the run began, or out',
+            ResumedLr,
+        )
 
 
 def resumed(writer: Recorder, unproved: Sequence[Unproved], left_out: Sequence[set[str]], *, recorded: bool) -> Resumed:
@@ -94,8 +122,10 @@ def resumed(writer: Recorder, unproved: Sequence[Unproved], left_out: Sequence[s
     own, later, missing = _parsed(writer.settings), None, ""
     try:
         later = _parsed(writer.later_settings() or b"")
+        if later is not None:
+            decoded(later.groups, len(left_out))
     except RunError as error:
-        missing = str(error)
+        later, missing = None, str(error)
     if own is not None and (names := unrestored(writer.header.unproved, own.unproved, unproved)):
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         _warn(

@@ -106,6 +106,16 @@ def restored(state_dict: Mapping[str, object], rule: Rule, manifest: Manifest) -
     return SavedState(rule, canonical(own["schedule"]), own["step"], groups, state, own["grad_scale"], shifts)
 
 
+def groups_in(state_dict: Mapping[str, object], count: int) -> list[Mapping[str, object]]:
+    """torch's own entry "param_groups" of a `state_dict`. UsageError if it hasn't `count` groups."""
+    groups = state_dict.get("param_groups")
+    if not isinstance(groups, list) or not all(isinstance(group, Mapping) for group in groups):
+        raise UsageError('this state_dict has no "param_groups"')
+    if len(groups) != count:
+        raise UsageError(f"this state_dict has {len(groups)} parameter groups, the optimizer {count}")
+    return groups
+
+
 def _vector(name: str, parts: Mapping[object, object], manifest: Manifest) -> IntArray:
     pieces = []
     for index, p in enumerate(manifest.parameters):

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.schedules import CONSTANT, RECORDED, Schedule, parse
-from zk_autograd.optim.options import Exact, GroupOptions, exact
+from zk_autograd.optim.options import Exact, GroupOptions, exact, require_known
 
 _PLANNED = ("initial_lr", "max_lr")
 """Where torch's schedulers write the lr that they will come to."""
@@ -50,6 +50,15 @@ def scheduled_lr(groups: Sequence[GroupOptions], schedule: Schedule, t: int) -> 
     return [float(schedule.rate(options.values["lr"].fraction, t)) for options in groups]
 
 
+def require_count(groups: Sequence[GroupOptions], param_groups: Sequence[Mapping[str, object]]) -> None:
+    """UsageError if `param_groups` has another number of groups than it was made with."""
+    if len(param_groups) != len(groups):
+        raise UsageError(
+            f"there are {len(param_groups)} parameter groups by now, not {len(groups)}, and parameter groups are fixed when the optimizer is made: "
+            "put back those that were there, or make another optimizer"
+        )
+
+
 def settled(
     groups: Sequence[GroupOptions], param_groups: Sequence[Mapping[str, object]], schedule: Schedule | None
 ) -> tuple[GroupOptions, ...]:
@@ -59,6 +68,7 @@ def settled(
     """
     begun = []
     for index, (options, group) in enumerate(zip(groups, param_groups, strict=True)):
+        require_known(options, group, place(index))
         seen = dict(group)
         if group.get("base_momentum") != group.get("max_momentum"):
             raise UsageError(
@@ -83,11 +93,12 @@ def rates(
     for index, (options, group) in enumerate(zip(groups, param_groups, strict=True)):
         for name, value in options.for_torch().items():
             now = group.get(name)
-            if name != "lr" and (tuple(now) if isinstance(now, list) else now) != value:
+            if name in group and name != "lr" and (tuple(now) if isinstance(now, list) else now) != value:
                 raise UsageError(
                     f"{name} of {place(index)} was changed from {value} to {now}, but a run has one {name} from its first step to its "
                     "last; only lr may change (for torch's OneCycleLR and CyclicLR: cycle_momentum=False)"
                 )
+        require_known(options, group, place(index))
         if schedule is None:
             found.append(options.seen_in(group, place(index)).values["lr"].text)
         else:

@@ -22,7 +22,7 @@ from zk_autograd.optim.options import Exact, GroupOptions
 from zk_autograd.optim.param_groups import encoded
 from zk_autograd.optim.parameters import Manifest
 from zk_autograd.optim.saved_state import SavedState, deviation
-from zk_autograd.optim.schedule import largest_lr, place, rates, scheduled_lr, settled
+from zk_autograd.optim.schedule import largest_lr, place, rates, require_count, scheduled_lr, settled
 from zk_autograd.optim.unproved import UnprovedValues
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts
@@ -80,6 +80,7 @@ class Trajectory(Owned, Unique):
         self.saturated = 0
         self._clamping_steps = 0
         self._told_of_clamping = False
+        self._clamping = (0, 0)  # the last step that clamped, and how many elements
         self._groups = groups
         self._parts = parts
         self._schedule = parse(parts.schedule)
@@ -95,6 +96,8 @@ class Trajectory(Owned, Unique):
         self._kept = _Kept()
         self._header(param_groups, grad_scale or 0)
         self._written = manifest.write(self.state["W"])
+        pairs = list(zip(manifest.parameters, manifest.tensors, strict=True))
+        self._tensor_ids = [[id(t) for p, t in pairs if p.group == index] for index in range(len(groups))]
 
     def record(self, new_run: recording.NewRun) -> None:
         """From the first step on, steps go to a new run directory."""
@@ -109,8 +112,10 @@ class Trajectory(Owned, Unique):
         srs: str | Path | None,
         key: str | Path | Signer | None,
         artefacts: Artefacts,
+        asked: Sequence[Exact | None] = (),
     ) -> None:
-        """Goes on with the run at `path`. UsageError if it is of another model or of other hyper-parameters. Warns of what can't be restored."""
+        """Goes on with the run at `path`. UsageError if it is of another model or of other hyper-parameters. Warns of what can't be restored,
+        and of an lr of a group that the caller `asked` for and doesn't get."""
         writer = recording.resume(path, prover, srs, key, artefacts)
         difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
         if difference is not None:
@@ -122,6 +127,7 @@ class Trajectory(Owned, Unique):
             fixed = [{*g.for_torch()} - ({"lr"} if self._schedule is None else set()) for g in self._groups]
             self._resumed = resuming.resumed(writer, self._parts.unproved, fixed, recorded=self._schedule is None)
             self._groups = resuming.groups_of(writer.header)
+            resuming.warn_of_asked(asked, self._groups, self._resumed)
             self._written = self.manifest.write(writer.state["W"])
         except BaseException:  # a warning may be one, too
             writer.abandon()
@@ -157,21 +163,35 @@ class Trajectory(Owned, Unique):
             self._kept = _Kept(self._resumed.of_step, encoded(param_groups, self._left_out))
 
     def require_ours(self) -> None:
-        """Raises UsageError if the run is closed, a weight isn't what the last step made it, or a tensor that was given frozen is trained by
-        now; RunError in a forked child."""
+        """Raises UsageError if the run is closed, or a weight isn't what the last step made it; RunError in a forked child."""
         if self._closed:
             raise UsageError("the run is closed: make another optimizer for further steps")
         self._require_own_run()
+        self._require_weights()
+
+    def _require_weights(self) -> None:
         if changed := self.manifest.changed(self._written):
             raise UsageError(
                 f"{changed} was changed by something else since the last step, so the steps would not describe the model: load "
                 "weights before the optimizer is made, and clip gradients, not weights"
             )
+
+    def _require_given(self, param_groups: ParamGroups) -> None:
+        """Raises UsageError if `param_groups` hasn't the tensors that it was made with, or one that was given frozen is trained by now."""
+        require_count(self._groups, param_groups)
+        for index, (group, wanted) in enumerate(zip(param_groups, self._tensor_ids, strict=True)):
+            found = group.get("params")
+            if not isinstance(found, list | tuple) or [id(tensor) for tensor in found] != wanted:
+                raise UsageError(
+                    f'"params" of {place(index)} was changed after the optimizer was made, and a run trains the same tensors from its first '
+                    "step to its last: put back what was there, or make another optimizer with the tensors that you want"
+                )
         for name, tensor in self.frozen:
-            if tensor.requires_grad and tensor.grad is not None:
+            if tensor.grad is not None and (tensor.requires_grad or _moves(tensor.grad)):
                 raise UsageError(
                     f"{name} was frozen when the optimizer was made, so no step trains it, and it has a gradient now: freeze it again "
-                    "(requires_grad_(False)), or thaw it before the optimizer is made; a run trains the same tensors from first to last"
+                    "(requires_grad_(False)) before backward() and take its gradient away (zero_grad()), or thaw it before the optimizer "
+                    "is made; a run trains the same tensors from first to last"
                 )
 
     def start(self, param_groups: ParamGroups) -> recording.Keeper:
@@ -179,14 +199,16 @@ class Trajectory(Owned, Unique):
         if self._keeper is not None:
             return self._keeper
         self.require_ours()
+        self._require_given(param_groups)
         self._groups = settled(self._groups, param_groups, self._schedule)
         scale = gradients.suitable_scale(self.manifest) if self._grad_scale is None else self._grad_scale
         header = self._header(param_groups, scale)
         keeper: recording.Keeper = recording.InMemory(header, self.state, self.steps)
         if self._new_run is not None:
             if gradients.present(self.manifest):  # a first step that is out of range leaves no directory behind
-                G, _ = gradients.quantized(self.manifest, scale)
+                G, saturated = gradients.quantized(self.manifest, scale)
                 keeper.append(G, lr=rates(self._groups, param_groups, self._schedule, 1))
+                self._tell_of_clamping(saturated, scale, stacklevel=6)  # nor does one that a warning refuses
             keeper = self._writer = self._new_run.begin(header, self.state["W"])
         self._keeper = keeper
         _warn(header)
@@ -198,14 +220,14 @@ class Trajectory(Owned, Unique):
             gradients.quantized(self.manifest, 0)  # raises, before there is a run without a step
         keeper = self.start(param_groups)
         self.require_ours()
+        self._require_given(param_groups)
         lr = rates(self._groups, param_groups, self._schedule, self.steps + 1)
         require_format(keeper.header, self.steps + 1, lr)
         if self._resumed is not None:
             self._resumed.warn(lr, self.steps + 1, stacklevel=5)
         kept, settings = self._settings(param_groups)
         G, saturated = gradients.quantized(self.manifest, keeper.header.grad_scale)
-        if saturated:
-            self._tell_of_clamping(saturated, keeper.header.grad_scale)
+        self._tell_of_clamping(saturated, keeper.header.grad_scale, stacklevel=5)
         self.state = keeper.append(
             G,
             lr=lr,
@@ -220,8 +242,11 @@ class Trajectory(Owned, Unique):
         self.saturated += saturated
         self._written = self.manifest.write(self.state["W"])
 
-    def _tell_of_clamping(self, count: int, scale: int) -> None:
-        """Warns if it is time to, before anything is done: a warning that is made an error refuses the step."""
+    def _tell_of_clamping(self, count: int, scale: int, stacklevel: int) -> None:
+        """Warns if it is time to, before anything is done: a warning that is made an error refuses the step. Once for the same step, which
+        `start` looks at first."""
+        if count == 0 or self._clamping == (self.steps, count):
+            return
         steps = self._clamping_steps + 1
         severe = count * CLAMPED_SHARE >= self.manifest.size and not self._told_of_clamping
         if severe or _is_power_of_ten(steps):
@@ -237,9 +262,9 @@ class Trajectory(Owned, Unique):
                 f"step {self.steps + 1}: {count} of {self.manifest.size} elements of the gradients are beyond +-{gradients.limit(scale):.4g}, "
                 f"which grad_scale={scale} holds, and are clamped, so the step is another than torch's: {advice}"
             )
-            warnings.warn(text, ClampedGradients, stacklevel=5)
+            warnings.warn(text, ClampedGradients, stacklevel=stacklevel)
             self._told_of_clamping = True
-        self._clamping_steps = steps
+        self._clamping_steps, self._clamping = steps, (self.steps, count)
 
     def saved_state(self) -> SavedState:
         """What `restore` goes on from."""
@@ -250,7 +275,8 @@ class Trajectory(Owned, Unique):
     def restore(self, loaded: SavedState) -> None:
         """Goes on from a state over the same manifest, and writes its weights to the model.
 
-        UsageError if the steps are recorded and it isn't, to the last bit, the state that the run is in.
+        Where the steps are recorded nothing is written: UsageError if it isn't, to the last bit, the state that the run is in, or if the
+        model holds other weights by now.
         """
         if self._new_run is not None or self._writer is not None:
             if (found := deviation(loaded, self.saved_state())) is not None:
@@ -259,7 +285,7 @@ class Trajectory(Owned, Unique):
                     "one on, and can't begin in the middle of another's; load the state into one without run=, or go on with the run it is "
                     "from by resume=True"
                 )
-            self._written = self.manifest.write(self.state["W"])
+            self._require_weights()  # whoever loaded others wants those, and they would go without a word
             return
         self._parts = replace(self._parts, schedule=loaded.schedule)
         self._schedule = parse(loaded.schedule)
@@ -270,15 +296,16 @@ class Trajectory(Owned, Unique):
         self._written = self.manifest.write(loaded.state["W"])
         self._groups, self.state, self.steps, self._keeper = loaded.groups, loaded.state, loaded.step, keeper
 
-    def keep(self, param_groups: ParamGroups, *, durable: bool = False) -> None:
-        """Keeps what `param_groups` holds by now, where that is news, for a resumption. `durable`: also beyond a power cut.
+    def keep(self, param_groups: ParamGroups, *, written: bool = False, durable: bool = False) -> None:
+        """Keeps what `param_groups` holds by now, where that is news, for a resumption. `durable`: also beyond a power cut. `written`:
+        somebody wrote there since the last step, be it what was there: where the step left open what is due, that is news.
 
         Never raises for a file that can't be written: who writes to `param_groups` waits for nothing. `durable` warns of it.
         """
-        if self._writer is None or self._closed:
-            return
+        if self._writer is None or self._closed or len(param_groups) != len(self._groups):
+            return  # another number of groups is refused by the next step, and none of this optimizer's
         groups = encoded(param_groups, self._left_out)
-        news = groups != self._kept.groups
+        news = groups != self._kept.groups or (written and self._kept.open)
         if news or (durable and not self._kept.durable):
             settings = resuming.Settings(groups, moved=False, unproved=b"")
             try:
@@ -288,7 +315,7 @@ class Trajectory(Owned, Unique):
                     text = f"what param_groups holds after step {self.steps} can't be kept for a resumption: {error}"
                     warnings.warn(text, resuming.ResumedLr, stacklevel=4)
             else:
-                self._kept = replace(self._kept, groups=groups, durable=durable)
+                self._kept = replace(self._kept, groups=groups, durable=durable, open=False)
 
     def close(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
         """Proves what is left and closes the run; does nothing the second time, or if there is none."""
@@ -298,8 +325,9 @@ class Trajectory(Owned, Unique):
             if self._writer is not None:
                 self._writer.finish(artefacts, publish=publish)
 
-    def abandon(self, param_groups: ParamGroups) -> None:
-        """Stops recording and proving at once; the run can be resumed."""
+    def abandon(self, param_groups: ParamGroups, *, tell: str = "") -> None:
+        """Stops recording and proving at once; the run can be resumed. `tell` names the exception that nobody else tells of: a line on
+        standard error then says how the run was left."""
         if not self._closed:
             self._require_own_run()
             try:
@@ -308,6 +336,8 @@ class Trajectory(Owned, Unique):
                 self._closed = True
                 if self._writer is not None:
                     self._writer.abandon()
+                    if tell:
+                        self._writer.tell(f"was left by {tell}")
 
     @property
     def _left_out(self) -> tuple[str, ...]:
@@ -323,7 +353,7 @@ class Trajectory(Owned, Unique):
         first = any("initial_lr" in group for group in param_groups)
         moved = groups != self._kept.of_step if self._kept.of_step else first
         settings = resuming.Settings(groups, moved, self._unproved.digests(self._writer.header.unproved))
-        return _Kept(groups, groups, durable=not moved), settings.encode()
+        return _Kept(groups, groups, durable=not moved, open=moved and self._schedule is None), settings.encode()
 
     @property
     def is_anothers(self) -> bool:
@@ -344,11 +374,21 @@ class _Kept:
     """What a resumption would find: `of_step` is what the last step kept of `param_groups`, `groups` the newest that was kept since.
 
     `durable` says whether a power cut would leave that so known: if the step's are what was due, or the newest was written to the disk.
+    `open` says that lr had moved at the step and nothing was kept since, so that a resumption wouldn't know which one is due.
     """
 
     of_step: str = ""
     groups: str = ""
     durable: bool = True
+    open: bool = False
+
+
+def _moves(gradient: torch.Tensor) -> bool:
+    """Whether a gradient isn't zero everywhere, as far as that can be told."""
+    try:
+        return bool(gradient.any())
+    except (RuntimeError, NotImplementedError):  # without dense values
+        return True
 
 
 def _is_power_of_ten(number: int) -> bool:

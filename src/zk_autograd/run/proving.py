@@ -3,12 +3,13 @@
 An exception in the thread is kept, and raised to the training thread when it next asks; nothing is settled after it.
 """
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from zk_autograd.core.errors import ProverError, ZkError
+from zk_autograd.core.errors import ProverError, RunError, ZkError
 
 _STOP_AGAIN = 0.2  # seconds
 
@@ -38,13 +39,15 @@ class ProvingThread:
             return len(self._queue) + self._busy
 
     def check(self) -> None:
-        """Raises what ended the thread, if something did."""
+        """Raises what ended the thread, if something did; RunError where the interpreter has ended it."""
+        _require_interpreter()
         with self._changed:
             if self._failure:
                 raise self._failure
 
     def put(self, segment: int, on_wait: Callable[[int], None]) -> None:
-        """Hands a segment over. If the backlog is full, calls `on_wait(pending)` and waits; a failure ends the waiting."""
+        """Hands a segment over. If the backlog is full, calls `on_wait(pending)` and waits; a failure ends the waiting. RunError as `check`."""
+        _require_interpreter()
         with self._changed:
             full = len(self._queue) >= self._backlog
             pending = len(self._queue) + self._busy
@@ -56,13 +59,17 @@ class ProvingThread:
             self._changed.notify_all()
 
     def drain(self) -> None:
-        """Waits until all is settled. Raises what ended the thread."""
+        """Waits until all is settled. Raises what ended the thread, as `check`."""
+        _require_interpreter()
         with self._changed:
             self._changed.wait_for(lambda: not (self._queue or self._busy) or self._failure or self._ended)
         self.check()
 
     def stop(self, stop_backend: Callable[[], None], limit: float = 20) -> bool:
-        """Ends the thread, and the proof in progress with it. False if it still runs after `limit` seconds."""
+        """Ends the thread, and the proof in progress with it. False if it still runs after `limit` seconds, or the interpreter has ended it in
+        the middle of something."""
+        if sys.is_finalizing():
+            return False
         with self._changed:
             self._stopping.set()
             self._changed.notify_all()
@@ -115,3 +122,11 @@ class ProvingThread:
                 self._queue.appendleft(segment)  # it is still pending
             self._busy = False
             self._changed.notify_all()
+
+
+def _require_interpreter() -> None:
+    """RunError at the end of the interpreter, as in a `__del__`: the thread never runs again, and may hold any lock."""
+    if sys.is_finalizing():
+        raise RunError(
+            "the interpreter is ending, and nothing can be proved or recorded any more: close the run before the script ends; it can be resumed"
+        )

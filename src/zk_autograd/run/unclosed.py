@@ -66,6 +66,12 @@ class Unclosed(Owned):
         except RunError:
             return f"the run {run} {what}: {state}"
 
+    def tell(self, what: str) -> None:
+        """Says `text` on standard error, where that is read."""
+        if (text := self.text(what)) and sys.stderr is not None:
+            with suppress(OSError, ValueError):  # nobody reads it any more
+                print(f"warning: {text}", file=sys.stderr)
+
     def _dropped(self) -> None:
         _watched.discard(self)
         if not self.in_own_process:
@@ -81,6 +87,5 @@ _watched: set[Unclosed] = set()
 @atexit.register
 def _tell_at_exit() -> None:
     for run in list(_watched):
-        if run.in_own_process and (text := run.text("was not closed")) and sys.stderr is not None:
-            with suppress(OSError, ValueError):  # nobody reads it any more
-                print(f"warning: {text}", file=sys.stderr)
+        if run.in_own_process:
+            run.tell("was not closed")

@@ -317,6 +317,10 @@ class RunWriter(Owned, Unique):
         self.require_own_process(self.path)
         self._end(f"{self.path} was abandoned; resume it")
 
+    def tell(self, what: str) -> None:
+        """Says on standard error what became of the run (`what`), what is left of it and how it is gone on with."""
+        self._unclosed.tell(what)
+
     def _end(self, reason: str) -> None:
         self._ended = self._ended or reason
         self._unclosed.end()

@@ -126,7 +126,7 @@ class Summary:
             "",
             f"  {self.verify}",
         ] + (
-            [f"\n{self.saturated} elements of gradients were too large and saturated: lower --grad-scale"]
+            ["", f"{self.saturated} elements of gradients were too large and saturated: lower --grad-scale"]
             if self.saturated
             else []
         )
