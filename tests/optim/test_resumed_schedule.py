@@ -200,7 +200,7 @@ def test_lr_given_to_a_resumed_optimizer_gives_way_to_the_one_that_was_due_and_s
     (warning,) = caught
     assert str(warning.message) == (
         f"lr of parameter group 0 is {due}, where the run was left, and lr=0.3 among the optimizer's arguments doesn't count: for another one set "
-        '`optimizer.param_groups[0]["lr"]` after the resumption; leave the argument as it was when the run began, or out'
+        '`optimizer.param_groups[0]["lr"]` after the resumption; if your loop sets it before each step, all is well'
     )
     assert (o.param_groups[0]["lr"], o.param_groups[0]["initial_lr"]) == (due, 0.01)
     o.load_state_dict(own)

@@ -106,7 +106,7 @@ def warn_of_asked(asked: Sequence[Exact | None], begun: Sequence[GroupOptions], 
         more = f", and {counted(len(ignored) - 1, 'more group')} likewise" if ignored[1:] else ""
         _warn(
             f"lr of {place(first)} is {now}, where the run was left, and lr={given} among the optimizer's arguments doesn't count{more}: for another "
-            f'one set `optimizer.param_groups[{first}]["lr"]` after the resumption; leave the argument as it was when the run began, or out',
+            f'one set `optimizer.param_groups[{first}]["lr"]` after the resumption; if your loop sets it before each step, all is well',
             ResumedLr,
         )
 
