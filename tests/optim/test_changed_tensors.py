@@ -88,6 +88,26 @@ def test_a_tensor_that_was_thawed_for_the_backward_alone_is_refused_by_name(
         assert optimizer.steps == 2
 
 
+def test_gradients_of_frozen_tensors_from_before_are_no_reason() -> None:
+    """Of a first training of all of them. What is added to those is."""
+    model = layers()
+    backward(model)
+    model[0].requires_grad_(False)
+    optimizer = made(model)
+    for _ in range(2):
+        model[1].zero_grad()
+        backward(model)
+        optimizer.step()
+    model[0].requires_grad_(True)
+    model[1].zero_grad()
+    backward(model)
+    model[0].requires_grad_(False)
+    with pytest.raises(UsageError, match=r"^0\.weight was frozen when the optimizer was made"):
+        optimizer.step()
+    step(model, optimizer)
+    assert optimizer.steps == 3
+
+
 def test_old_gradients_of_thawed_tensors_are_no_reason_where_a_closure_makes_new_ones() -> None:
     model = layers()
     model[0].requires_grad_(False)

@@ -75,6 +75,8 @@ class Trajectory(Owned, Unique):
         super().__init__()
         self.manifest = manifest
         self.frozen = tuple(frozen)
+        # Gradients of a training from before, which nobody has taken away: they are not this one's.
+        self._old = {name: (t.grad, t.grad._version) for name, t in frozen if t.grad is not None}
         self.state: State = initial_state(parts.rule, manifest.weights())
         self.steps = 0
         self.saturated = 0
@@ -187,12 +189,21 @@ class Trajectory(Owned, Unique):
                     "step to its last: put back what was there, or make another optimizer with the tensors that you want"
                 )
         for name, tensor in self.frozen:
-            if tensor.grad is not None and (tensor.requires_grad or _moves(tensor.grad)):
+            if self._has_gradient(name, tensor):
                 raise UsageError(
                     f"{name} was frozen when the optimizer was made, so no step trains it, and it has a gradient now: freeze it again "
                     "(requires_grad_(False)) before backward() and take its gradient away (zero_grad()), or thaw it before the optimizer "
                     "is made; a run trains the same tensors from first to last"
                 )
+
+    def _has_gradient(self, name: str, tensor: torch.Tensor) -> bool:
+        """Whether a tensor that was given frozen has a gradient that a step of torch's would have taken."""
+        gradient, (old, version) = tensor.grad, self._old.get(name, (None, 0))
+        if gradient is not old:
+            self._old.pop(name, None)  # it may be as large as the tensor
+        if gradient is None or tensor.requires_grad:
+            return gradient is not None
+        return (gradient is not old or gradient._version != version) and _moves(gradient)
 
     def start(self, param_groups: ParamGroups) -> recording.Keeper:
         """Fixes the hyper-parameters and the gradients' scale, and makes the run directory; does so once."""
