@@ -92,7 +92,8 @@ model = _patching((verifier, "check_model", lambda *_: (_PASSED, None)))
 artefacts = _patching((verifier, "check_artefacts", lambda *_: ()))
 uncovered = _patching((verifier, "check_uncovered", lambda *_: Uncovered((), False, 0)))
 """Names that no record names are looked for."""
-links = _patching((os, "O_NOFOLLOW", 0))
+links = both(_patching((os, "O_NOFOLLOW", 0)), uncovered)
+"""A link is not followed; and one that bears a file's name is none of the run's files."""
 
 
 closed_temporary = _patching((own_folders, "_open_to", lambda place, status, sticky: ""))
@@ -272,9 +273,10 @@ def read_once(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -
 
 
 def regular(name: str) -> TakenOut:
-    """A file is a regular one: here it may be a pipe, and somebody writes to it what the file held."""
+    """A file is a regular one: here it may be a pipe, which is none of the run's files either, and somebody writes to it what the file held."""
 
     def take_out(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
+        uncovered(patch, scene, submission)
         patch.setattr(stat, "S_ISREG", lambda mode: True)
         patch.setattr(os, "O_NONBLOCK", 0)
         path, data = submission.path / name, elsewhere_of(submission.path).read_bytes()

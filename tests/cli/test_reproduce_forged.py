@@ -187,6 +187,19 @@ def test_a_record_that_the_training_does_not_lead_to_is_a_MISMATCH(
         assert "state" not in finding(result, "records").replace("saturated", "")
 
 
+@pytest.mark.parametrize("name", ["loss", "saturated"])
+def test_a_record_that_leaves_losses_out_is_a_MISMATCH(
+    name: str, copied: Path, key: Path, reproduce: Reproduce
+) -> None:
+    def change(leaves: Objects) -> None:
+        leaves[2]["claimed"][name] = leaves[2]["claimed"][name][:-1]
+
+    forge(copied, key, records=change)
+    status, result = reproduce(copied)
+    assert (status, result["verdict"]) == (1, "MISMATCH")
+    assert "the record of segment 0 has " in finding(result, "mismatch")
+
+
 def test_in_another_environment_other_losses_are_listed(
     copied: Path, key: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
 ) -> None:

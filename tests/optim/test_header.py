@@ -47,7 +47,7 @@ def test_no_run_is_begun_that_has_more_blocks_than_a_verifier_looks_at(blocks: i
     )
     options = read_options(rule, {"lr": 0.01}, "p")
     shifts = shifts_of(rule, [options.values["lr"].fraction], 20)
-    if blocks == 1024 or rule is Rule.SGD:  # of which no state is zero at the start
+    if blocks == 1024:
         assert len(parts.complete([options], shifts, 20).blocks) == blocks
         return
     with pytest.raises(UsageError, match=r"too many blocks .*at most 1024 blocks of the backend ezkl, found 1025"):

@@ -20,7 +20,7 @@ from tests.verify.run_builder import (
     refused,
     stand_in_commit,
 )
-from zk_autograd.core import first_state
+from zk_autograd.core import recomputable
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import SALT_BYTES, Block, Genesis, Parameter, Prover, StateCommitments
@@ -132,9 +132,11 @@ def test_step6_rule_without_zero_states(tmp_path: Path) -> None:
     assert "zero" not in " ".join(report.findings[Step.CHAIN].sentences)
 
 
-def test_step6_work_on_the_first_state_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(first_state.MAX_COMMITTED, "none", 7)
-    refused(judge(honest("none"), tmp_path, LOG_POLICY), 6, "too large for their number", record=0)
+@pytest.mark.parametrize("rule", [Rule.ADAM, Rule.SGD])
+def test_step6_work_on_a_state_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule) -> None:
+    """SGD's has no zeros at the start, and its published weights are committed to again."""
+    monkeypatch.setitem(recomputable.MAX_COMMITTED, "none", 7)
+    refused(judge(honest("none", rule=rule), tmp_path, LOG_POLICY), 6, "too large for their number", record=0)
 
 
 @pytest.mark.parametrize("count", [1024, 1025])

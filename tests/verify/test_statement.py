@@ -346,14 +346,15 @@ def test_step7_constants_of_a_group_are_computed_once_for_all_its_blocks(monkeyp
 
 
 def test_step5_work_on_constants_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Equal groups count as one where the schedule is declared."""
+    """Equal groups count as one, with recorded rates while those are equal, too."""
     monkeypatch.setattr(statement, "MAX_CONSTANTS", 8)
     assert judge(honest(groups=2), tmp_path / "equal").failure is None
-    refused(
-        judge(honest(groups=2, schedule="recorded"), tmp_path / "recorded"), 5, "too many steps for its 2", record=3
-    )
+    assert judge(honest(groups=2, schedule="recorded"), tmp_path / "recorded").failure is None
+    run = honest(groups=2, schedule="recorded")
+    run.segments = [replace(s, lr=tuple(("0.01", "0.02") for _ in s.lr)) for s in run.segments]
+    refused(judge(run, tmp_path / "differ"), 5, "too many constants", record=3)
     monkeypatch.setattr(statement, "MAX_CONSTANTS", 7)
-    refused(judge(honest(), tmp_path / "one"), 5, "too many steps for its 1 group", record=4)
+    refused(judge(honest(), tmp_path / "one"), 5, "too many constants", record=4)
 
 
 def test_step5_groups_are_shown_by_their_parameters() -> None:

@@ -322,8 +322,8 @@ def _read_segment(f: Fields, h: Header) -> Segment:
     recorded = steps if h.declared is None else 0
     proofs = 0 if h.prover.backend == "none" else blocks
     claimed = f.object("claimed")
-    loss = tuple(v.text(max_len=60, min_len=0) for v in claimed.array("loss", steps, steps))
-    saturated = tuple(v.integer(0, MAX_PARAMETERS) for v in claimed.array("saturated", steps, steps))
+    loss = tuple(v.text(max_len=60, min_len=0) for v in claimed.array("loss", max_items=steps))
+    saturated = tuple(v.integer(0, MAX_PARAMETERS) for v in claimed.array("saturated", max_items=steps))
     claimed.end()
     return Segment(
         index=f.integer("index", 0, MAX_STEP),

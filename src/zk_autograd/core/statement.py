@@ -43,8 +43,8 @@ class Statement:
 class StatementBuilder:
     """Statements of a run's segments. Asking for them in the order of the steps costs O(1) a step.
 
-    A header may have a thousand groups, and a stranger may make them all alike: where the schedule is declared, groups of the same
-    hyper-parameters are computed once, and the schedule once for all of them. The segment asked for last is kept."""
+    A header may have a thousand groups, and a stranger may make them all alike: groups of the same hyper-parameters, and of the same rates
+    where those are recorded, are computed once, and a declared schedule once for all of them. The segment asked for last is kept."""
 
     def __init__(self, header: Header, digest: bytes) -> None:
         """`digest` is `records.header_digest` of the header's leaf. VerificationError for unusable hyper-parameters."""
@@ -56,27 +56,34 @@ class StatementBuilder:
         self._alike = [first.setdefault(group, g) for g, group in enumerate(header.groups)]
         self._place = (0, 0)
         self._shares: list[Fraction] = []
-        self._made: dict[int, tuple[StepConstants, ...]] = {}
+        self._made: dict[tuple[int, tuple[str, ...]], tuple[StepConstants, ...]] = {}
 
     def constants(self, group: int, first: int, last: int, lr: Sequence[Sequence[str]]) -> tuple[StepConstants, ...]:
         """The constants of steps `first` .. `last` of a group, filled up with no-ops to the prover's segment length.
 
         `lr` holds a decimal for each step and group if the rates are recorded, and is empty if the header declares a schedule.
         """
-        if lr or self._schedule is None:
-            return self._filled(group, first, [parse_decimal(step[group], "lr") for step in lr])
         if self._place != (first, last):
             self._place, self._made = (first, last), {}
-            self._shares = [self._schedule.share(t) for t in range(first, last + 1)]
-        alike = self._alike[group]
-        if alike not in self._made:
-            own = self._sequences[alike].hyper.lr
-            self._made[alike] = self._filled(alike, first, [own * share for share in self._shares])
-        return self._made[alike]
+            self._shares = [self._schedule.share(t) for t in range(first, last + 1)] if self._schedule else []
+        key = self._key(group, lr)
+        if key not in self._made:
+            if lr or self._schedule is None:
+                rates = [parse_decimal(text, "lr") for text in key[1]]
+            else:
+                rates = [self._sequences[group].hyper.lr * share for share in self._shares]
+            self._made[key] = self._filled(group, first, rates)
+        return self._made[key]
 
-    def alike(self, group: int) -> int:
-        """The first group with this one's hyper-parameters: where no rates are recorded, its constants are the same."""
-        return self._alike[group]
+    def different(self, lr: Sequence[Sequence[str]]) -> list[int]:
+        """The first group of each sort: groups of the same hyper-parameters, and of the same recorded rates, have the same constants."""
+        found: dict[tuple[int, tuple[str, ...]], int] = {}
+        for group in sorted({block.group for block in self._header.blocks}):
+            found.setdefault(self._key(group, lr), group)
+        return list(found.values())
+
+    def _key(self, group: int, lr: Sequence[Sequence[str]]) -> tuple[int, tuple[str, ...]]:
+        return self._alike[group], tuple(step[group] for step in lr)
 
     def _filled(self, group: int, first: int, rates: Sequence[Fraction]) -> tuple[StepConstants, ...]:
         sequence = self._sequences[group]

@@ -9,9 +9,9 @@ from zk_autograd import __version__
 from zk_autograd.core.constants import FINE_S, SGD_LR_BOUND, ConstantsSequence, choose_s
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
-from zk_autograd.core.first_state import require_recomputable
 from zk_autograd.core.formats import GRADIENT_BITS, WEIGHT_BITS
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.recomputable import require_recomputable
 from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved
 from zk_autograd.core.schedules import CONSTANT, RECORDED
 from zk_autograd.optim.options import SGD_RULES, GroupOptions

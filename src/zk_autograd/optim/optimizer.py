@@ -53,7 +53,7 @@ __all__ = [
 
 
 _KEPT_AT_ONCE = 16
-"""Of so many parameter groups each change is kept when it is made."""
+"""Of so many parameter groups each change is kept when it is made, but for the first one after a step at which lr had moved."""
 
 
 class ZKOptimizer(Unique, torch.optim.Optimizer):
@@ -145,7 +145,9 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             "nesterov": nesterov,
         }
         groups, frozen = collect(params)
-        given = [{**common, **torch_options, **group.options} for group in groups]
+        given = [
+            {**common, **torch_options, **{n: v for n, v in group.options.items() if v is not None}} for group in groups
+        ]
         chosen = choose_rule(rule, given)
         options = tuple(read_options(chosen, o, place(i)) for i, o in enumerate(given))
         super().__init__(
@@ -285,8 +287,11 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's, with integers under "state" and one entry more: `load_state_dict` goes on from it bit for bit."""
+        """As torch's, with integers under "state" and one entry more: `load_state_dict` goes on from it bit for bit.
+
+        Raises UsageError if the groups or their tensors were changed."""
         self._keep()
+        self._trajectory.require_groups(self.param_groups)
         now = self._trajectory.saved_state()
         self.state.update(saved_state.tensors_of(now.state, self._trajectory.manifest))
         try:
@@ -332,8 +337,10 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
 
     def _group_written(self, group: Mapping[str, Any]) -> None:
         # A scheduler writes to one group after the other: with many of them, keeping all of that would take longer than a step.
+        # Nor is half of what it writes kept where nobody knows what is due: a kill between two groups would have that taken for the whole.
         self._unkept = True
-        if len(self.param_groups) <= _KEPT_AT_ONCE or group is self.param_groups[-1]:
+        at_once = len(self.param_groups) <= _KEPT_AT_ONCE and not self._trajectory.is_open
+        if at_once or group is self.param_groups[-1]:
             self._keep()
 
     def _keep(self) -> None:

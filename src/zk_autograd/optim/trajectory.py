@@ -178,22 +178,26 @@ class Trajectory(Owned, Unique):
                 "weights before the optimizer is made, and clip gradients, not weights"
             )
 
-    def _require_given(self, param_groups: ParamGroups) -> None:
-        """Raises UsageError if `param_groups` hasn't the tensors that it was made with, or one that was given frozen is trained by now."""
+    def require_groups(self, param_groups: ParamGroups) -> None:
+        """Raises UsageError if `param_groups` hasn't the groups and the tensors that it was made with."""
         require_count(self._groups, param_groups)
         for index, (group, wanted) in enumerate(zip(param_groups, self._tensor_ids, strict=True)):
-            found = group.get("params")
+            found = group.get("params") if _is_group(group) else None
             if not isinstance(found, list | tuple) or [id(tensor) for tensor in found] != wanted:
                 raise UsageError(
                     f'"params" of {place(index)} was changed after the optimizer was made, and a run trains the same tensors from its first '
                     "step to its last: put back what was there, or make another optimizer with the tensors that you want"
                 )
+
+    def _require_given(self, param_groups: ParamGroups) -> None:
+        """Raises UsageError as `require_groups`, and if a tensor that was given frozen is trained by now."""
+        self.require_groups(param_groups)
         for name, tensor in self.frozen:
             if self._has_gradient(name, tensor):
+                again = "freeze it again (requires_grad_(False)) before backward() and " if tensor.requires_grad else ""
                 raise UsageError(
-                    f"{name} was frozen when the optimizer was made, so no step trains it, and it has a gradient now: freeze it again "
-                    "(requires_grad_(False)) before backward() and take its gradient away (zero_grad()), or thaw it before the optimizer "
-                    "is made; a run trains the same tensors from first to last"
+                    f"{name} was frozen when the optimizer was made, so no step trains it, and it has a new gradient: {again}take its gradient "
+                    "away (zero_grad()), or thaw it before the optimizer is made; a run trains the same tensors from first to last"
                 )
 
     def _has_gradient(self, name: str, tensor: torch.Tensor) -> bool:
@@ -315,6 +319,8 @@ class Trajectory(Owned, Unique):
         """
         if self._writer is None or self._closed or len(param_groups) != len(self._groups):
             return  # another number of groups is refused by the next step, and none of this optimizer's
+        if not all(_is_group(group) for group in param_groups):
+            return  # likewise
         groups = encoded(param_groups, self._left_out)
         news = groups != self._kept.groups or (written and self._kept.open)
         if news or (durable and not self._kept.durable):
@@ -349,6 +355,11 @@ class Trajectory(Owned, Unique):
                     self._writer.abandon()
                     if tell:
                         self._writer.tell(f"was left by {tell}")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether lr had moved at the last step, and nothing of `param_groups` was kept since."""
+        return self._kept.open
 
     @property
     def _left_out(self) -> tuple[str, ...]:
@@ -392,6 +403,11 @@ class _Kept:
     groups: str = ""
     durable: bool = True
     open: bool = False
+
+
+def _is_group(group: object) -> bool:
+    """False for what a user put in a group's place."""
+    return isinstance(group, Mapping)
 
 
 def _moves(gradient: torch.Tensor) -> bool:

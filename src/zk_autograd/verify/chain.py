@@ -21,8 +21,8 @@ from itertools import pairwise
 import numpy as np
 
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.first_state import require_recomputable
 from zk_autograd.core.formats import IntArray
+from zk_autograd.core.recomputable import require_recomputable
 from zk_autograd.core.records import Genesis, Header, Log, StateCommitments
 from zk_autograd.verify.evidence import Missing, Progress
 from zk_autograd.verify.report import Finding, Status

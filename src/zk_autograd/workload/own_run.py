@@ -60,7 +60,7 @@ def require_code(plan: Plan, run: Path, header: Header, key: Path | None, allowe
         return
     if key is not None and key.resolve().is_relative_to(run.resolve()):
         raise RunError(
-            f"the key file {key} lies in {run}, and may be a stranger's as the run may be: name your own with --key-file"
+            f"the key file {key} lies in {run}, and may be a stranger's as the run may be: name your own with --key-file, from where you keep it"
         )
     own = Consent.OWN_RUN if _signed_by(run, keyfile.load(key or keyfile.default_path()).public_key) else Consent.NOBODY
     why = refusal(plan.model, run, header.model_code, Consent.NAMED if allowed == plan.model else own)

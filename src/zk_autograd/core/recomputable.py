@@ -1,4 +1,4 @@
-"""How much a run's first state may cost whoever commits to it again: a verifier refuses what is more, so a trainer begins no such run."""
+"""How much a state of a run may cost whoever commits to it again: a verifier refuses what is more, so a trainer begins no such run."""
 
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.records import Header
@@ -10,18 +10,17 @@ holds one block."""
 
 MAX_BLOCKS = {"ezkl": 1024}
 """Blocks, where a commitment's cost doesn't hang on its elements: EZKL takes 0.12 s for each, whatever it holds, and who commits to zeros on purpose
-takes next to nothing. So there are at most two minutes for a state, four for Adam's two. A run of EZKL's needs seconds to minutes to prove each block of
+takes next to nothing. So there are at most two minutes for a state: four for Adam's two at the start, and two more for published weights. A run of EZKL's needs seconds to minutes to prove each block of
 each segment: an honest one has far fewer."""
 
 
 def require_recomputable(header: Header, record: int | None = None) -> None:
-    """VerificationError, which names `record`, if committing to the states that are zero at the start takes more than anybody has to spend."""
+    """VerificationError, which names `record`, if committing to a state, to one that is zero at the start or to the published weights, takes more
+    than anybody has to spend."""
     block, backend, count = header.prover.block, header.prover.backend, len(header.blocks)
-    if not header.states[1:]:
-        return
     if count > (most := MAX_BLOCKS.get(backend, count)):
         raise VerificationError(
-            "the run has too many blocks to commit to their first state again",
+            "the run has too many blocks to commit to a state of theirs again",
             record=record,
             expected=f"at most {most} blocks of the backend {backend}",
             found=str(count),
