@@ -278,3 +278,51 @@ def test_lr_that_a_scheduler_leaves_as_it_is_is_known_after_a_kill(groups: int, 
         assert resumed.param_groups[0]["lr"] == o.param_groups[0]["lr"] == (0.01 if step == 0 else 0.005)
         shutil.rmtree(run.with_name("copied"))
     o.abandon()
+
+
+def test_half_of_what_a_scheduler_writes_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    """A kill between two groups, after a step at which lr had moved: nobody knows what is due, and that is said."""
+    run = tmp_path / "run"
+    module, o = optimizer(run, groups=2)
+    scheduler = StepLR(o, 1, 0.5)
+    stepped(module, o)
+    scheduler.step()
+    stepped(module, o)
+    o.param_groups[0]["lr"] = 0.0025  # as the scheduler begins
+    with pytest.warns(ResumedLr, match="isn't known"):
+        resumed = as_killed(run, o)
+    assert [group["lr"] for group in resumed.param_groups] == [0.005, 0.0025]
+    shutil.rmtree(run.with_name("copied"))
+    o.param_groups[1]["lr"] = 0.00125
+    resumed = as_killed(run, o)
+    assert [group["lr"] for group in resumed.param_groups] == [0.0025, 0.00125]
+    o.abandon()
+
+
+# ---- what no group is ----------------------------------------------------------------------------------------------
+
+WRONG: dict[str, Callable[[ZKOptimizer], object]] = {
+    **COUNTS,
+    "no tensors": lambda o: o.param_groups.__setitem__(0, {"lr": 0.1}),
+    "None": lambda o: o.param_groups.__setitem__(0, None),  # type: ignore[call-overload]
+}
+
+
+@pytest.mark.parametrize("way", WRONG)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_state_of_groups_that_are_none_is_refused_in_a_sentence(recorded: bool, way: str, tmp_path: Path) -> None:
+    module, o = optimizer(tmp_path / "run" if recorded else None, groups=2)
+    stepped(module, o)
+    WRONG[way](o)
+    o.zero_grad()
+    with pytest.raises(UsageError, match="group"):
+        o.state_dict()
+    with pytest.raises(UsageError, match="group"):
+        stepped(module, o)
+    o.abandon()
+
+
+def test_an_lr_of_none_in_a_group_is_the_optimizers() -> None:
+    parameter = torch.nn.Parameter(torch.ones(2))
+    o = ZKOptimizer([{"params": [parameter], "lr": None}], "sgd", lr=0.05)
+    assert o.param_groups[0]["lr"] == 0.05
