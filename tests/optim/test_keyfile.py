@@ -8,6 +8,7 @@ import pytest
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.optim.keyfile import create, default_path, load, load_or_make, public_path
+from zk_autograd.optim.recording import key_to_make
 
 SEED = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 TEXT = f"zk-autograd/log-key/v0\nname: me\ned25519: {SEED}\n"
@@ -178,3 +179,21 @@ def test_a_file_system_without_hard_links_gets_a_key_too(tmp_path: Path, monkeyp
     signer = load_or_make(tmp_path / "key")
     assert load_or_make(tmp_path / "key") == signer
     assert sorted(os.listdir(tmp_path)) == ["key", "key.pub"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_no_default_key_is_made_where_others_could_exchange_it(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told when the optimizer is made, before there is a folder or a step."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config").mkdir(mode=0o700)
+    (tmp_path / "config").chmod(0o777)
+    if there:
+        (tmp_path / "config" / "zk-autograd").mkdir(mode=0o700)
+    with pytest.raises(UsageError, match=r"can be exchanged by others .*--key-file, or key= of ZKOptimizer"):
+        key_to_make(None)
+    assert list(tmp_path.rglob("*.key")) == []
+    assert (tmp_path / "config" / "zk-autograd").exists() == there
+    (tmp_path / "config").chmod(0o700)
+    assert key_to_make(None) == default_path()

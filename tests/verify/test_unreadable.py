@@ -89,6 +89,17 @@ def test_a_file_that_may_not_be_read_is_no_failure_of_the_run(place: Path, name:
     not_judged(report, CLOSED[name], "Permission denied")
 
 
+def test_step7_a_false_proof_does_not_hide_behind_one_that_can_not_be_read(place: Path) -> None:
+    run = honest().write(place / "run")
+    (run / "proofs" / "0-0").chmod(0)
+    (run / "proofs" / "1-1").write_bytes(b"another")
+    with powerless():
+        report = look(run)
+    assert report.failure is not None
+    assert (report.exit_status, report.failure.step) == (1, Step.PROOFS)
+    assert "proof 1-1 is not the one of the record" in report.failure.message
+
+
 def test_a_model_that_no_record_names_and_that_may_not_be_listed_is_no_failure(place: Path) -> None:
     run = honest()
     model, run.model = run.model, {}

@@ -91,7 +91,7 @@ def load_or_make(path: Path) -> Ed25519Signer:
                 raise UsageError(
                     f"{public_path(path)} is there without its key {path}: bring that back from a copy, or move the public half away"
                 )
-            require_own(path.parent, "close it to them, or name another place with --key-file")
+            require_place(path)
             _link_new(path, _text(signer), 0o600)
         except OSError as error:
             raise refusal(error, f"can't write the key to {path}", "name another place") from error
@@ -101,6 +101,14 @@ def load_or_make(path: Path) -> Ed25519Signer:
     except OSError as error:
         raise refusal(error, f"can't write the key to {public_path(path)}", "name another place") from error
     return signer
+
+
+def require_place(path: Path) -> None:
+    """UsageError if others can write to the folder that a key is to lie in, or to the one that it would be made in: they could exchange it."""
+    there = path.parent
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    require_own(there, "close it to them, or name another place for your key (--key-file, or key= of ZKOptimizer)")
 
 
 def load(path: Path) -> Ed25519Signer:

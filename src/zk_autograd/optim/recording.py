@@ -246,9 +246,11 @@ def signers_of(key: str | Path | Signer | None) -> list[Signer]:
 
 
 def key_to_make(key: str | Path | Signer | None) -> Path | None:
-    """Where a log key is made for a new run: at the default place, if no key was named and none is there. Raises UsageError."""
+    """Where a log key is made for a new run: at the default place, if no key was named and none is there. Raises UsageError, if others can write
+    to that place, too."""
     if key is not None or os.path.lexists(path := keyfile.default_path()):
         return None
+    keyfile.require_place(path)
     return path
 
 

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from hashlib import sha256
 
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.records import Log, Segment
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.verify.evidence import Commitments, Missing, Progress, ProofChecker, RunFiles
@@ -49,15 +49,20 @@ def check_proofs(
     chosen = range(count) if policy.sample is None else draw(count, policy.sample, seed, head.root, head.size)
     builder = StatementBuilder(log.header, log.header_digest)
     statements: list[Statement] = []
+    unread: VerificationError | None = None  # nothing false hides behind it
     for done, number in enumerate(chosen):
         segment, block = log.segments[number // blocks], number % blocks
         if not statements or statements[0].segment != segment.index:
             statements = builder.of_segment(segment)
         try:
             _check(segment, block, statements[block], files, basis.checker)
+        except UnreadableError as error:
+            unread = unread or error.at(0, SEGMENT_RECORD + segment.index)
         except VerificationError as error:
             raise error.at(0, SEGMENT_RECORD + segment.index) from error
         progress("proofs", done + 1, len(chosen))
+    if unread is not None:
+        raise unread
     if len(chosen) == count:
         whole = "the one proof is" if count == 1 else f"all {count} proofs are"
         return Proved(Level.L1), Finding(Status.PASSED, (f"{whole} valid for the statements of the records",))
