@@ -1,15 +1,20 @@
-"""A training of a few steps under a scheduler of torch, recorded, for the tests that interrupt it."""
+"""A training of a few steps under a scheduler of torch, recorded, for the tests that interrupt it, and what they compare it with."""
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch.optim import lr_scheduler
 
 from zk_autograd.core.keys import Ed25519Signer
+from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.rules import State
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.run.reader import RunReader
 
 SIGNER = Ed25519Signer("trainer", bytes(range(32)))
 STEPS = 9
@@ -118,3 +123,32 @@ def train(module: torch.nn.Module, o: ZKOptimizer, scheduler: Scheduler, steps: 
             scheduler.step(loss)
         else:
             scheduler.step()
+
+
+def rates(run: Path) -> list[tuple[str, ...]]:
+    """What each step's record says of lr."""
+    with RunReader(run) as reader:
+        return [lr for segment in parse_log(reader.leaves()).segments for lr in segment.lr]
+
+
+def undisturbed(place: Path, name: str, **options: Any) -> tuple[list[tuple[str, ...]], State]:
+    """The lr and the last integers of a run that is never left."""
+    run = place / "undisturbed"
+    module, o = optimizer(run, **options)
+    with o:
+        train(module, o, SCHEDULERS[name](o), range(STEPS))
+    return rates(run), o.integers
+
+
+def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
+    file = io.BytesIO()
+    torch.save(state, file)
+    loaded: dict[str, Any] = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
+    return loaded
+
+
+def require_same(run: Path, o: ZKOptimizer, expected: tuple[list[tuple[str, ...]], State]) -> None:
+    lr, integers = expected
+    assert rates(run) == lr
+    for name, values in integers.items():
+        np.testing.assert_array_equal(o.integers[name], values)
