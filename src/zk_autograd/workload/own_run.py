@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, UnreadableError, VerificationError
+from zk_autograd.core.errors import RunError, UnreadableError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import open_note, parse_checkpoint
 from zk_autograd.core.records import Data, Header
-from zk_autograd.core.schedules import RECORDED, parse
 from zk_autograd.optim import keyfile
+from zk_autograd.optim.schedule import canonical
 from zk_autograd.run.layout import LOG, RECORDS, Layout
 from zk_autograd.run.log import whole_leaves
 from zk_autograd.run.reader import MAX_LOG, RunReader
@@ -45,10 +45,9 @@ def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
 def _in_full(schedule: str) -> str:
     """The schedule as a header holds it, with what a user may leave out; as it is, if it is none."""
     try:
-        declared = parse(schedule)
-    except VerificationError:
+        return canonical(schedule)
+    except UsageError:
         return schedule
-    return RECORDED if declared is None else declared.text
 
 
 def require_code(plan: Plan, run: Path, header: Header, key: Path | None, allowed: Factory | None) -> None:
