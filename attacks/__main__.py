@@ -22,7 +22,8 @@ from attacks.attempt import BACKENDS, EzklWorkshop, Scene
 from attacks.outcome import Outcome
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.keys import Cache, make_srs
-from zk_autograd.verify.systems import EzklSystem, NativeSystem, installed_ezkl
+from zk_autograd.prove.ezkl.verify import EzklSystem, installed_ezkl
+from zk_autograd.prove.native.verify import NativeSystem
 
 ON_CIRCUITS = (
     "rounding_off_by_one",

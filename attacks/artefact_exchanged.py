@@ -21,9 +21,9 @@ from attacks.links_and_pipes import elsewhere_of
 from attacks.outcome import Outcome
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.records import Data
-from zk_autograd.run.hashes import Hashes, weights_hash
-from zk_autograd.run.layout import CONFIG, ENVIRONMENT, HASHES, TRAIN_LOG
-from zk_autograd.verify.report import Step
+from zk_autograd.evidence.hashes import Hashes, weights_hash
+from zk_autograd.evidence.layout import CONFIG, ENVIRONMENT, HASHES, TRAIN_LOG
+from zk_autograd.verify.outcome import Step
 
 GAIN = "another configuration, environment or history than the run's, under its verdict"
 

@@ -18,13 +18,14 @@ from attacks.outcome import Outcome
 from attacks.trapdoor_run import TrapdoorRun
 from attacks.victim import CIRCUIT, Victim
 from zk_autograd.core.formats import IntArray
+from zk_autograd.evidence.bundle import Bundle
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.protocol import Backend
-from zk_autograd.run.bundle import BundleReader
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.evidence import ProofSystem
+from zk_autograd.verify.outcome import Status, Step
 from zk_autograd.verify.policy import Policy
-from zk_autograd.verify.report import Report, Status, Step
+from zk_autograd.verify.proof_system import ProofSystem
+from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
 EZKL, NATIVE = frozenset({"ezkl"}), frozenset({"native"})
@@ -105,7 +106,7 @@ class Submission:
 
     path: Path
     policy: Policy
-    reader: Callable[[Path], RunReader | BundleReader] = RunReader
+    reader: Callable[[Path], RunFolder | Bundle] = RunFolder
     systems: Mapping[str, ProofSystem] | None = None
 
     def judged(self, systems: Mapping[str, ProofSystem]) -> Report:

@@ -15,8 +15,8 @@ from hashlib import shake_256
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.forge import Forgery
 from attacks.outcome import Outcome
+from zk_autograd.verify.outcome import Step
 from zk_autograd.verify.policy import TreeHead
-from zk_autograd.verify.report import Step
 from zk_autograd.verify.sampling import draw
 
 GAIN = "steps of a block that were never computed"

@@ -14,7 +14,7 @@ from itertools import count
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.bad_proof_in_sample import BAD, PROOFS, SAMPLE, unproved
 from attacks.outcome import Outcome
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 from zk_autograd.verify.sampling import draw
 
 GAIN = "steps of a block that were never computed, though the auditor sampled"

@@ -19,7 +19,7 @@ from attacks.segment import ONE, Segment, exact_step
 from attacks.variants import ADAMS, DECAYING, SGDS, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.core.formats import SHIFT
-from zk_autograd.prove.ezkl.relations import OFFSET_G, TABLE_MAX
+from zk_autograd.prove.ezkl.circuit.relations import OFFSET_G, TABLE_MAX
 
 GAIN = "M' or W' off by one where two remainders stand right"
 

@@ -15,7 +15,7 @@ from attacks.native_run import NativeRun
 from attacks.outcome import Outcome
 from attacks.victim import SHAPE
 from zk_autograd.core.formats import WEIGHT_BITS
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "weights exchanged in the middle of a training, with every step proved"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from attacks.outcome import Outcome
 from attacks.segment import Segment
 from attacks.weakening import exact, without_exactness, without_lookups
-from zk_autograd.prove.ezkl.part import RuleCircuit
-from zk_autograd.prove.ezkl.rules import CIRCUITS
+from zk_autograd.prove.ezkl.circuit.part import RuleCircuit
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from pathlib import Path
 from attacks.attempt import EZKL, Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from attacks.proof_bytes import scalar
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.report import Step
-from zk_autograd.verify.systems import EzklSystem, installed_ezkl
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.prove.ezkl.verify import EzklSystem, installed_ezkl
+from zk_autograd.verify.outcome import Step
 
 GAIN = "code that runs as the auditor, and says what EZKL would have said"
 NOTE = "executed"
@@ -44,7 +44,7 @@ os.execv(sys.executable, [sys.executable, "-P", "-m", "zk_autograd.prove.ezkl.ch
 """
 
 
-class Within(RunReader):
+class Within(RunFolder):
     """Reads a run for an auditor who stands in the folder `here`."""
 
     def __init__(self, here: Path, path: Path) -> None:

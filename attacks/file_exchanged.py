@@ -11,9 +11,9 @@ from pathlib import Path
 
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
-from zk_autograd.run.layout import PROOFS, proof_name
-from zk_autograd.run.reader import MAX_PROOF, RunReader
-from zk_autograd.verify.report import Step
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.layout import MAX_PROOF, PROOFS, proof_name
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a log that holds the hash of something else than its proofs"
 GARBAGE = b"not a proof at all"
@@ -24,7 +24,7 @@ def _waiting(run: Path) -> Path:
     return run.with_name(f"{run.name}-waiting")
 
 
-class Racing(RunReader):
+class Racing(RunFolder):
     """A reader beside whom the attacker works: after the first read of a proof another file is in its place."""
 
     def __init__(self, path: Path) -> None:
@@ -40,7 +40,7 @@ class Racing(RunReader):
         return data
 
 
-class Linking(RunReader):
+class Linking(RunFolder):
     """A reader beside whom the attacker works: before the first proof is read, the folder proofs is a link to another."""
 
     def __init__(self, path: Path) -> None:

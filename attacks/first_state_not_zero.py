@@ -20,9 +20,9 @@ from attacks.outcome import Outcome
 from attacks.trapdoor_run import FIRST_MOMENT
 from attacks.victim import SHAPE
 from zk_autograd.core.statement import Statement
+from zk_autograd.prove.ezkl.verify import EzklSystem, installed_ezkl
+from zk_autograd.verify.outcome import Step
 from zk_autograd.verify.policy import Policy
-from zk_autograd.verify.report import Step
-from zk_autograd.verify.systems import EzklSystem, installed_ezkl
 
 GAIN = "weights pushed anywhere by a moment that no gradient made"
 

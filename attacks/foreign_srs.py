@@ -17,8 +17,8 @@ from attacks.forge import of_one_block
 from attacks.outcome import Outcome
 from attacks.trapdoor_run import SIZE
 from zk_autograd.core.formats import WEIGHT_BITS, IntArray
-from zk_autograd.verify.report import Step
-from zk_autograd.verify.systems import EzklSystem, installed_ezkl
+from zk_autograd.prove.ezkl.verify import EzklSystem, installed_ezkl
+from zk_autograd.verify.outcome import Step
 
 GAIN = "any first state and any final weights, with every proof valid"
 BACKDOOR: IntArray = np.arange(SIZE, dtype=np.int64) * 2**WEIGHT_BITS

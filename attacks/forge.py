@@ -22,9 +22,10 @@ from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.record_forms import parse_log, to_bytes
 from zk_autograd.core.records import Close, Genesis, Header, Record, Segment, StateCommitments, header_digest
-from zk_autograd.run.layout import CHECKPOINT, LOG, MODEL, OPENING, PROOFS, RECORDS, proof_name
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.model import FLOATS, INTEGERS, OPENING_FORMAT
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.layout import CHECKPOINT, LOG, MODEL, OPENING, PROOFS, RECORDS, proof_name
+from zk_autograd.evidence.model_files import OPENING_FORMAT
+from zk_autograd.verify.model import FLOATS, INTEGERS
 from zk_autograd.verify.policy import TreeHead
 
 Place = tuple[int, int]
@@ -46,7 +47,7 @@ class Forgery:
     @classmethod
     def read(cls, path: Path, signer: Signer) -> "Forgery":
         """The parts of the complete run at `path`."""
-        with RunReader(path) as files:
+        with RunFolder(path) as files:
             log = parse_log(files.leaves())
             assert log.genesis is not None
             blocks = range(len(log.header.blocks))

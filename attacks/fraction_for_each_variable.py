@@ -22,8 +22,8 @@ from attacks.outcome import Outcome
 from attacks.segment import ONE, Segment
 from attacks.variants import ADAMS, BUFFERED, DECAYING, NESTEROVS, SGDS, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
-from zk_autograd.prove.ezkl.relations import OFFSET_G
-from zk_autograd.prove.ezkl.rules import CIRCUITS
+from zk_autograd.prove.ezkl.circuit.relations import OFFSET_G
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 
 GAIN = "a choice of 15 bits for each state and step, and from there any element of the field"
 

@@ -8,7 +8,7 @@ Why it fails: the commitment in front of the proof is compared with the record's
 
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a log that names other gradients than those that made the model"
 

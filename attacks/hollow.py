@@ -14,19 +14,17 @@ import numpy as np
 from zk_autograd.core.constants import AdamConstants
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.backend import draw_salt, prove_tensors
 from zk_autograd.prove.ezkl.build import RUN_ARGUMENTS
-from zk_autograd.prove.ezkl.catalogue import Circuit
 from zk_autograd.prove.ezkl.child import Child
-from zk_autograd.prove.ezkl.field import MODULUS
+from zk_autograd.prove.ezkl.circuit import catalogue
+from zk_autograd.prove.ezkl.circuit.catalogue import Circuit
+from zk_autograd.prove.ezkl.circuit.field import MODULUS
+from zk_autograd.prove.ezkl.circuit.layout import Layout
+from zk_autograd.prove.ezkl.circuit.public import public_values
+from zk_autograd.prove.ezkl.circuit.relations import SALTS
 from zk_autograd.prove.ezkl.keys import Cache, Keys, make_srs
-from zk_autograd.prove.ezkl.layout import Layout
-from zk_autograd.prove.ezkl.relations import SALTS
-from zk_autograd.prove.ezkl.verify import EzklVerifier, salt_elements
-from zk_autograd.prove.ezkl.witness import public_values
-from zk_autograd.verify.evidence import ProofChecker
-from zk_autograd.verify.systems import EzklChecker, EzklSystem, installed_ezkl
+from zk_autograd.prove.ezkl.verify import EzklSystem, EzklVerifier, installed_ezkl, salt_elements
 
 LOGROWS = 12
 SECONDS = 600.0
@@ -71,8 +69,8 @@ class HollowSystem(EzklSystem):
     def circuit(self, prover: Prover) -> Circuit:
         return self._circuit
 
-    def checker(self, prover: Prover) -> ProofChecker:
-        return EzklChecker(self._verifier)
+    def checker(self, prover: Prover) -> EzklVerifier:
+        return self._verifier
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from attacks.outcome import Outcome
 from zk_autograd.core.canonical import decode, encode
 from zk_autograd.core.record_forms import to_bytes
 from zk_autograd.core.records import MAX_RECORD, Block, Close, Genesis, Header, Parameter, Prover
-from zk_autograd.verify.report import Step
-from zk_autograd.verify.systems import HASHED_MAX_BLOCK, HASHED_VERSION
+from zk_autograd.prove.hashed.verify import MAX_BLOCK, VERSION
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a verdict about 10^12 steps, or the verifier's memory and time"
 FAR = 10**12
@@ -65,7 +65,7 @@ def large_block_without_a_circuit(scene: Scene) -> Submission:
 
 def many_blocks_without_a_circuit(scene: Scene) -> Submission:
     """2^33 parameters and one block more for the backend `none`, in the largest blocks that there may be."""
-    return _without_a_circuit(scene, 2**33 + 1, HASHED_MAX_BLOCK)
+    return _without_a_circuit(scene, 2**33 + 1, MAX_BLOCK)
 
 
 def _without_a_circuit(scene: Scene, size: int, block: int) -> Submission:
@@ -75,7 +75,7 @@ def _without_a_circuit(scene: Scene, size: int, block: int) -> Submission:
         size=size,
         parameters=(Parameter("w", (size,), 0, size, 0),),
         blocks=tuple(Block(0, start, min(block, size - start)) for start in range(0, size, block)),
-        prover=Prover("none", HASHED_VERSION, block, 1),
+        prover=Prover("none", VERSION, block, 1),
     )
     some = {name: (sha256(b"anything").digest(),) * len(header.blocks) for name in header.states}
     genesis = Genesis(some, {name: some[name] for name in header.states[1:]})

@@ -16,7 +16,7 @@ from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.forge import Forgery
 from attacks.outcome import Outcome
 from zk_autograd.core.records import Group
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "hyper-parameters in the log with which the model was not trained"
 

@@ -17,8 +17,8 @@ from attacks.attempt import EZKL, Scene
 from attacks.outcome import Outcome
 from attacks.victim import CIRCUIT
 from zk_autograd.core.errors import UsageError
-from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.child import Child
+from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.ezkl.keys import DIGESTS, Cache, Keys
 
 BACKENDS = EZKL

@@ -13,10 +13,9 @@ from pathlib import Path
 
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
-from zk_autograd.run.layout import CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, proof_name
-from zk_autograd.run.reader import MAX_LEAVES
+from zk_autograd.evidence.layout import CHECKPOINT, LOG, MAX_LEAVES, MODEL, PROOFS, RECORDS, proof_name
 from zk_autograd.verify.model import INTEGERS
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "the auditor's memory and time"
 DEPTH = 10**6

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
-from zk_autograd.run.layout import LOG, RECORDS
-from zk_autograd.verify.report import Step
+from zk_autograd.evidence.layout import LOG, RECORDS
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a run whose end nobody sees, or that ends with another model"
 

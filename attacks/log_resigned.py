@@ -15,8 +15,8 @@ from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.record_forms import to_bytes
-from zk_autograd.run.layout import CHECKPOINT, LOG
-from zk_autograd.verify.report import Step
+from zk_autograd.evidence.layout import CHECKPOINT, LOG
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a log in the trainer's name that the trainer never wrote"
 NAMESAKE = Ed25519Signer("trainer", sha256(b"another key of the trainer's name").digest())

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zk_autograd.prove.ezkl.field import from_hex, to_hex
+from zk_autograd.prove.ezkl.circuit.field import from_hex, to_hex
 
 _OUTPUT = re.compile(
     r"^Equality constraint not satisfied by cell \(Column\('Instance', 0 - \), outside any region, on row (\d+)\)$",

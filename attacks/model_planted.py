@@ -14,7 +14,7 @@ import numpy as np
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.forge import Forgery, model_files
 from attacks.outcome import Outcome
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a model with a backdoor beside the verdict of a run that has none"
 

@@ -18,8 +18,8 @@ from attacks.outcome import Outcome
 from attacks.segment import ONE, Segment
 from attacks.variants import ADAMS, BUFFERED, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
-from zk_autograd.prove.ezkl.part import RuleCircuit
-from zk_autograd.prove.ezkl.rules import CIRCUITS
+from zk_autograd.prove.ezkl.circuit.part import RuleCircuit
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 
 GAIN = "the momentum buffer set to any value between two segments"
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "steps that were never computed"
 

@@ -11,7 +11,7 @@ import numpy as np
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from zk_autograd.core.formats import IntArray
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "weights of the attacker's choice, with a proof for each step"
 ELEMENT = 5

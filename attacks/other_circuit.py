@@ -23,7 +23,7 @@ from attacks.weight_decay_claimed import decayed
 from zk_autograd.core.formats import WEIGHT_BITS, IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "any weights from any weights, with a valid proof of a circuit that looks the same"
 OTHER_SHAPE = replace(SHAPE, rule=Rule.ADAMW)

@@ -14,7 +14,7 @@ from hashlib import sha256
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from zk_autograd.verify.model import INTEGERS
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "an oracle for the auditor's files"
 NAMES = ("../secret", "../../secret", "/etc/hostname", "..", ".", "weights/../../secret", "..\\secret", ".hidden")

@@ -17,9 +17,9 @@ from safetensors.numpy import save
 from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from attacks.victim import BUFFER
-from zk_autograd.run.bundle import END, BundleReader, header, padding
-from zk_autograd.run.layout import CONFIG, WEIGHTS_FLOATS, proof_name
-from zk_autograd.verify.report import Step
+from zk_autograd.evidence.bundle import END, Bundle, header, padding
+from zk_autograd.evidence.layout import CONFIG, WEIGHTS_FLOATS, proof_name
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a model with a backdoor, or code, beside the verdict of a run that has none"
 BACKDOOR = save({BUFFER: np.full(8, 1e9, np.float32)})
@@ -63,7 +63,7 @@ def _bundled(name: str) -> Callable[[Scene], Submission]:
         files = {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
         bundle = path.with_name(f"{path.name}.tar")
         bundle.write_bytes(packed({**files, name: BACKDOOR}))
-        return Submission(bundle, scene.policy, BundleReader)
+        return Submission(bundle, scene.policy, Bundle)
 
     return forge
 

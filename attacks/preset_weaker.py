@@ -14,7 +14,7 @@ from attacks.attempt import NATIVE, Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from attacks.victim import SHAPE
 from zk_autograd.prove.names import Preset
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "proofs that rest on more than the log says"
 

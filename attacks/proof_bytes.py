@@ -14,8 +14,8 @@ from attacks.attempt import EZKL, NATIVE, Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from attacks.victim import SHAPE
 from zk_autograd.core.records import COMMITMENT_BYTES
-from zk_autograd.prove.ezkl.field import MODULUS
-from zk_autograd.verify.report import Step
+from zk_autograd.prove.ezkl.circuit.field import MODULUS
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a second proof where one was made, and bytes that nobody looks at"
 BASE_FIELD = 0x30644E72E131A029B85045B68181585D97816A916871CA8D3C208C16D87CFD47

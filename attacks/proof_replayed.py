@@ -16,8 +16,8 @@ from attacks.attempt import Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.records import Close, StateCommitments
+from zk_autograd.verify.outcome import Step
 from zk_autograd.verify.policy import Policy
-from zk_autograd.verify.report import Step
 
 GAIN = "steps that nobody computed, and a whole run stolen with its proofs"
 THIEF = Ed25519Signer("thief", sha256(b"the thief's key").digest())

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from zk_autograd.prove.ezkl.field import MODULUS, inverse
-from zk_autograd.prove.ezkl.relations import LOGROWS
+from zk_autograd.prove.ezkl.circuit.field import MODULUS, inverse
+from zk_autograd.prove.ezkl.circuit.relations import LOGROWS
 
 ROWS: int = 2**LOGROWS
 _TWO_ADICITY = 28

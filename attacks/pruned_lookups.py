@@ -21,9 +21,9 @@ from attacks.mock import MockProver, failing_lookups
 from attacks.outcome import Outcome
 from attacks.segment import Segment
 from zk_autograd.core.constants import AdamConstants
+from zk_autograd.prove.ezkl.circuit.layout import Layout
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 from zk_autograd.prove.ezkl.graph import model
-from zk_autograd.prove.ezkl.layout import Layout
-from zk_autograd.prove.ezkl.rules import CIRCUITS
 
 GAIN = "any state at all"
 

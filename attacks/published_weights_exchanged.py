@@ -20,7 +20,7 @@ from attacks.outcome import Outcome
 from attacks.victim import BUFFER
 from zk_autograd.core.formats import dequantize_weight
 from zk_autograd.verify.model import FLOATS, INTEGERS
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a model with a backdoor under a verdict that another model earned"
 

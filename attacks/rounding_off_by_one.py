@@ -19,8 +19,8 @@ from attacks.segment import ONE, Segment, State, exact_step
 from attacks.variants import ADAMS, BUFFERED, DECAYING, NESTEROVS, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.core.formats import SHIFT
-from zk_autograd.prove.ezkl.relations import OFFSET_G
-from zk_autograd.prove.ezkl.rules import CIRCUITS
+from zk_autograd.prove.ezkl.circuit.relations import OFFSET_G
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 
 GAIN = "one unit more or less in every rounding, as the prover likes"
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from attacks.attempt import NATIVE, Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from attacks.victim import SHAPE
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "another state where one was committed to"
 ROOT, WORK, END = 32, 40, 56

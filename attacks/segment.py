@@ -16,21 +16,13 @@ import numpy as np
 
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.core.hyper import Rule
-from zk_autograd.prove.ezkl.field import MODULUS, centred, inverse
-from zk_autograd.prove.ezkl.layout import CONTEXT, Layout
-from zk_autograd.prove.ezkl.part import RuleCircuit
-from zk_autograd.prove.ezkl.relations import (
-    HALF,
-    OFFSET_G,
-    OFFSET_U,
-    OFFSET_W,
-    RADIX,
-    SALTS,
-    SHIFT,
-    TABLE_MAX,
-)
-from zk_autograd.prove.ezkl.rules import CIRCUITS
-from zk_autograd.prove.ezkl.witness import Tensors, public_values, violations
+from zk_autograd.prove.ezkl.circuit.field import MODULUS, centred, inverse
+from zk_autograd.prove.ezkl.circuit.layout import CONTEXT, Layout
+from zk_autograd.prove.ezkl.circuit.part import RuleCircuit
+from zk_autograd.prove.ezkl.circuit.public import public_values
+from zk_autograd.prove.ezkl.circuit.relations import HALF, OFFSET_G, OFFSET_U, OFFSET_W, RADIX, SALTS, SHIFT, TABLE_MAX
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
+from zk_autograd.prove.ezkl.witness import Tensors, violations
 
 ONE: int = 2**SHIFT
 TWO_LIMBS = TABLE_MAX * (RADIX + 1)

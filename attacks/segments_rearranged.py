@@ -18,7 +18,7 @@ from attacks.hollow_run import SIZE, hollow_run
 from attacks.outcome import Outcome
 from attacks.victim import SHAPE
 from zk_autograd.prove.native.backend import NativeBackend
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a training with other steps than those that took place"
 

@@ -22,12 +22,12 @@ from attacks.attempt import EZKL, Attempt, Scene, Submission, outcome
 from attacks.outcome import Outcome
 from attacks.proof_bytes import scalar
 from zk_autograd.core.records import Prover
+from zk_autograd.core.trust import Missing
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.ezkl.child import Child
-from zk_autograd.prove.ezkl.verify import EzklVerifier
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.evidence import Missing, ProofChecker
-from zk_autograd.verify.report import Step
-from zk_autograd.verify.systems import EzklChecker, EzklSystem, installed_ezkl
+from zk_autograd.prove.ezkl.circuit import catalogue
+from zk_autograd.prove.ezkl.verify import EzklSystem, EzklVerifier, installed_ezkl
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a verdict for a proof that is none"
 
@@ -60,8 +60,9 @@ class ExchangingSystem(EzklSystem):
         self._scene = scene
         self._proof = proof
 
-    def checker(self, prover: Prover) -> ProofChecker | Missing:
-        return EzklChecker(EzklVerifier(prover, self._scene.ezkl.cache, Exchanging(self._proof)))
+    def checker(self, prover: Prover) -> EzklVerifier | Missing:
+        circuit = catalogue.load(prover.circuit)
+        return EzklVerifier(circuit, prover.srs_digest, self._scene.ezkl.cache, Exchanging(self._proof))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,11 @@ class Sharing:
 
     shared: Path
 
-    def __call__(self, path: Path) -> RunReader:
+    def __call__(self, path: Path) -> RunFolder:
         return _SharingReader(path, self.shared)
 
 
-class _SharingReader(RunReader):
+class _SharingReader(RunFolder):
     def __init__(self, path: Path, shared: Path) -> None:
         super().__init__(path)
         self._set = _temporary(shared)

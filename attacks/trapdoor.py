@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from zk_autograd.prove.ezkl.field import MODULUS, inverse
-from zk_autograd.prove.ezkl.relations import LOGROWS, SALTS
+from zk_autograd.prove.ezkl.circuit.field import MODULUS, inverse
+from zk_autograd.prove.ezkl.circuit.relations import LOGROWS, SALTS
 
 TAU = 2
 ROWS = 2**LOGROWS

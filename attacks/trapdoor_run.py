@@ -18,8 +18,8 @@ from zk_autograd.core.record_forms import to_bytes
 from zk_autograd.core.records import Close, Genesis, Header, Segment, header_digest
 from zk_autograd.core.rules import State, step
 from zk_autograd.core.statement import StatementBuilder
-from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.backend import EzklBackend
+from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 

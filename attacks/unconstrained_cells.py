@@ -24,12 +24,12 @@ from pathlib import Path
 from attacks.mock import compiled
 from attacks.outcome import Outcome
 from attacks.proving_key import ROWS, ProvingKey, read
-from zk_autograd.prove.ezkl import catalogue
+from zk_autograd.prove.ezkl.circuit import catalogue
+from zk_autograd.prove.ezkl.circuit.layout import Layout
+from zk_autograd.prove.ezkl.circuit.operations import DotRows, LookupRows, PairRows, rows_of
+from zk_autograd.prove.ezkl.circuit.relations import LOGROWS, TABLE_MAX, Operation
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 from zk_autograd.prove.ezkl.graph import model
-from zk_autograd.prove.ezkl.layout import Layout
-from zk_autograd.prove.ezkl.plan import DotRows, LookupRows, PairRows, rows_of
-from zk_autograd.prove.ezkl.relations import LOGROWS, TABLE_MAX, Operation
-from zk_autograd.prove.ezkl.rules import CIRCUITS
 from zk_autograd.prove.ezkl.witness import table_output
 
 GAIN = "whatever a forgotten cell decides"

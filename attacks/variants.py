@@ -6,7 +6,7 @@ from typing import TypeVar
 from attacks.segment import State
 from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.hyper import Rule
-from zk_autograd.prove.ezkl.rules import CIRCUITS
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 
 ADAMS = tuple(name for name, circuit in CIRCUITS.items() if circuit.rule in (Rule.ADAM, Rule.ADAMW))
 SGDS = tuple(name for name in CIRCUITS if name not in ADAMS)

@@ -17,8 +17,8 @@ from zk_autograd.core.formats import GRADIENT_BITS, WEIGHT_BITS, IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved, hyper_names
-from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.backend import EzklBackend
+from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.names import Preset
 from zk_autograd.prove.native.backend import NativeBackend

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from zk_autograd.prove.ezkl.part import RuleCircuit
-from zk_autograd.prove.ezkl.relations import BIG, Dot, Line, Lookup
+from zk_autograd.prove.ezkl.circuit.part import RuleCircuit
+from zk_autograd.prove.ezkl.circuit.relations import BIG, Dot, Line, Lookup
 
 
 def without_lookups(circuit: RuleCircuit, *names: str) -> RuleCircuit:

@@ -15,7 +15,7 @@ from attacks.outcome import Outcome
 from attacks.victim import SHAPE
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.statement import Statement
-from zk_autograd.verify.report import Step
+from zk_autograd.verify.outcome import Step
 
 GAIN = "a regularisation that never took place, or one that nobody knows of"
 HALF = 2**14

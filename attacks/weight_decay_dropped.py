@@ -17,7 +17,7 @@ from attacks.segment import ONE, Segment
 from attacks.variants import ADAMS, DECAYING, start
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.prove.ezkl.rules import CIRCUITS
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 
 GAIN = "steps without weight decay in a run that promises it"
 

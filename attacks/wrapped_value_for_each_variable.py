@@ -19,8 +19,8 @@ from attacks.outcome import Outcome
 from attacks.segment import ONE, TWO_LIMBS, Segment, exact_step
 from attacks.variants import ADAMS, BUFFERED, DECAYING, SGDS, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
-from zk_autograd.prove.ezkl.relations import OFFSET_G, OFFSET_W, RADIX, TABLE_MAX
-from zk_autograd.prove.ezkl.rules import CIRCUITS
+from zk_autograd.prove.ezkl.circuit.relations import OFFSET_G, OFFSET_W, RADIX, TABLE_MAX
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 
 GAIN = "a step many times too long, and values that no format holds"
 

@@ -22,9 +22,9 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.figures import Figure, conditions, emit
-from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.backend import PROVE_SECONDS, EzklBackend, draw_salt, prove_tensors
 from zk_autograd.prove.ezkl.child import Child
+from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.ezkl.keys import SETUP_SECONDS, Cache, make_srs
 from zk_autograd.prove.ezkl.sample import sample
 from zk_autograd.prove.ezkl.verify import VERIFY_SECONDS, EzklVerifier
@@ -41,7 +41,7 @@ def measure_circuit(name: str, srs: bytes, cache: Cache, repeat: int) -> tuple[l
     circuit = catalogue.load(name)
     backend = EzklBackend(circuit, srs, cache)
     keys = cache.keys(circuit, srs, Child(), proving=True)
-    verifier = EzklVerifier(backend.prover, cache)
+    verifier = EzklVerifier(circuit, srs, cache)
     statement, witness = sample(circuit.variant, circuit.block, circuit.steps, draw_salt)
     values = backend.witness(statement, witness)
     seconds, checks, proof = [], [], b""

@@ -1,23 +1,25 @@
 """zk-autograd: training steps that a stranger can check.
 
-A trainer needs one name, `ZKOptimizer`. It loads torch, so it is imported when it is first asked for, and the
-verifier, which shares this package, starts without it. An auditor needs the command `zk-verify`.
+A trainer needs `ZKOptimizer`, an auditor `verify_run`; both also have commands, `zk-train` and `zk-verify`. Each
+name is imported when it is first asked for: the trainer's loads torch, and the auditor's starts without it.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = ["ZKOptimizer", "__version__"]
+from zk_autograd.version import __version__
 
-__version__ = "0.1.0"
+__all__ = ["ZKOptimizer", "__version__", "verify_run"]
 
 if TYPE_CHECKING:
+    from zk_autograd.auditing import verify_run
     from zk_autograd.optim import ZKOptimizer
 else:
+    _PLACES = {"ZKOptimizer": "zk_autograd.optim", "verify_run": "zk_autograd.auditing"}
 
     def __getattr__(name: str) -> object:
-        if name == "ZKOptimizer":
+        if name in _PLACES:
             # By its name, not by an import statement: for a dependency checker one of those would tie every
             # module of the package, the verifier's too, to torch.
-            return import_module("zk_autograd.optim").ZKOptimizer
+            return getattr(import_module(_PLACES[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

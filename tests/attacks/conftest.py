@@ -5,7 +5,7 @@ import pytest
 from attacks.attempt import EzklWorkshop, Scene
 from tests.attacks.session import Remembering, native_victim, victim_of
 from zk_autograd.prove.ezkl.keys import Cache
-from zk_autograd.verify.systems import NativeSystem
+from zk_autograd.prove.native.verify import NativeSystem
 
 
 @pytest.fixture(scope="session")

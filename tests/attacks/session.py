@@ -6,15 +6,17 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from attacks.victim import Victim, build, ezkl, native
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
+from zk_autograd.core.trust import Missing
 from zk_autograd.prove.ezkl.keys import Cache
-from zk_autograd.verify.evidence import Commitments, Missing, ProofChecker
-from zk_autograd.verify.systems import EzklSystem, installed_ezkl
+from zk_autograd.prove.ezkl.verify import EzklSystem, installed_ezkl
+from zk_autograd.verify.proof_system import Commitments, ProofChecker
 
 
 @cache
@@ -42,7 +44,7 @@ class Remembering(EzklSystem):
         super().__init__(cache, installed_ezkl())
         self._checkers: dict[Prover, ProofChecker | Missing] = {}
 
-    def checker(self, prover: Prover) -> ProofChecker | Missing:
+    def checker(self, prover: Prover) -> Any:
         if prover not in self._checkers:
             found = super().checker(prover)
             self._checkers[prover] = found if isinstance(found, Missing) else RememberingChecker(found)

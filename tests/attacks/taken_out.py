@@ -24,18 +24,20 @@ from attacks.victim import CIRCUIT
 from attacks.weight_decay_claimed import HALF
 from zk_autograd.core.records import Header, Log, Prover, Segment
 from zk_autograd.core.statement import Statement, StatementBuilder
-from zk_autograd.prove import own_folders
-from zk_autograd.prove.ezkl import catalogue, child
+from zk_autograd.core.trust import Missing
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.layout import LOG, PROOFS, RECORDS, proof_name
+from zk_autograd.local import own_folders
+from zk_autograd.prove.ezkl import child
+from zk_autograd.prove.ezkl.circuit import catalogue
+from zk_autograd.prove.ezkl.verify import EzklSystem, installed_ezkl
 from zk_autograd.prove.native import verify as native_verify
 from zk_autograd.prove.native.shape import Shape
-from zk_autograd.prove.native.verify import Public
+from zk_autograd.prove.native.verify import NativeCircuit, NativeSystem, Public
 from zk_autograd.prove.protocol import ProofCommitments
-from zk_autograd.run.layout import LOG, PROOFS, RECORDS, proof_name
-from zk_autograd.run.reader import RunReader
 from zk_autograd.verify import chain, proofs, verifier
-from zk_autograd.verify.evidence import Missing, ProofChecker
-from zk_autograd.verify.report import Finding, Status
-from zk_autograd.verify.systems import EzklSystem, NativeCircuit, NativeSystem, installed_ezkl
+from zk_autograd.verify.outcome import Finding, Status
+from zk_autograd.verify.proof_system import ProofChecker
 from zk_autograd.verify.uncovered import Uncovered
 
 TakenOut = Callable[[pytest.MonkeyPatch, Scene, Submission], Submission]
@@ -248,7 +250,7 @@ class _AnyDigest(NativeSystem):
     def circuit(self, prover: Prover) -> NativeCircuit | Missing:
         found = super().circuit(prover)
         if not isinstance(found, Missing):
-            found.digest = prover.circuit_digest
+            return replace(found, digest=prover.circuit_digest)
         return found
 
 
@@ -260,7 +262,7 @@ def read_once(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -
     """Each file is read once: here a proof is read again after its hash was found right."""
     original = proofs._check
 
-    def twice(segment: Segment, block: int, statement: Statement, run: RunReader, checker: ProofChecker) -> None:
+    def twice(segment: Segment, block: int, statement: Statement, run: RunFolder, checker: ProofChecker) -> None:
         first = run.proof(segment.index, block)
         changed = list(segment.proofs)
         if sha256(first).digest() == changed[block]:

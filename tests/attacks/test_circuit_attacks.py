@@ -23,11 +23,11 @@ from attacks.segment import ONE, Segment
 from attacks.variants import ADAMS, start, under
 from attacks.weakening import exact, looked_up, with_equal_penalties, without_exactness, without_lookups
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
-from zk_autograd.prove.ezkl import weights
+from zk_autograd.prove.ezkl.circuit import weights
+from zk_autograd.prove.ezkl.circuit.layout import Layout
+from zk_autograd.prove.ezkl.circuit.relations import SALTS
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 from zk_autograd.prove.ezkl.keys import Cache
-from zk_autograd.prove.ezkl.layout import Layout
-from zk_autograd.prove.ezkl.relations import SALTS
-from zk_autograd.prove.ezkl.rules import CIRCUITS
 
 DIRECTED = (
     rounding_off_by_one,

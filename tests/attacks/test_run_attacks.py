@@ -36,13 +36,14 @@ from zk_autograd.core import canonical, formats, merkle
 from zk_autograd.core.errors import GradientError, UsageError, VerificationError
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import MAX_RECORD
+from zk_autograd.evidence import folder
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.layout import LOG, MAX_LOG, RECORDS
 from zk_autograd.prove.ezkl import keys
 from zk_autograd.prove.ezkl.keys import Keys
-from zk_autograd.run import reader
-from zk_autograd.run.layout import LOG, RECORDS
-from zk_autograd.run.reader import MAX_LOG, RunReader
 from zk_autograd.verify import proofs
-from zk_autograd.verify.report import Report, Status, Step
+from zk_autograd.verify.outcome import Status, Step
+from zk_autograd.verify.report import Report
 from zk_autograd.verify.sampling import draw
 from zk_autograd.verify.verifier import Verifier
 
@@ -309,7 +310,7 @@ def test_the_program_says_what_became_of_each(capsys: pytest.CaptureFixture[str]
 
 @on_each_backend
 def test_the_victim_itself_is_accepted(scene: Scene) -> None:
-    with RunReader(scene.victim.path) as files:
+    with RunFolder(scene.victim.path) as files:
         report = Verifier(scene.policy, scene.systems).verify(files)
     assert (report.verdict, report.exit_status) == ("L0, L1", 0)
     assert report.findings[Step.MODEL].status is Status.PASSED
@@ -373,11 +374,11 @@ def test_the_reader_takes_plain_names_alone(tmp_path: Path, name: str, monkeypat
     for secret in (tmp_path / "secret", tmp_path / "run" / "secret", tmp_path / "run" / "model" / "..\\secret"):
         secret.write_bytes(b"secret")
     (tmp_path / "run" / "model" / ".hidden").write_bytes(b"secret")
-    with RunReader(tmp_path / "run") as files:
+    with RunFolder(tmp_path / "run") as files:
         with pytest.raises(VerificationError, match="is not the name of a published file"):
             files.model_file(name)
         with monkeypatch.context() as patch:
-            patch.setattr(reader, "check_plain_name", lambda name: None)
+            patch.setattr(folder, "check_plain_name", lambda name: None)
             if name in ("..", "."):
                 with pytest.raises(VerificationError, match="not a regular file"):
                     files.model_file(name)
@@ -401,7 +402,7 @@ def test_a_record_is_not_read_further_than_its_bound(scene: Scene, monkeypatch: 
     bounded = 3 * MAX_RECORD // MIB  # readline's own buffer grows by doubling
     assert _peak(submission, scene) < bounded * MIB
     with monkeypatch.context() as patch:
-        patch.setattr(RunReader.leaves, "__defaults__", (MAX_LOG, 2**40))
+        patch.setattr(RunFolder.leaves, "__defaults__", (MAX_LOG, 2**40))
         assert _peak(submission, scene) >= 300 * MIB
 
 
@@ -426,9 +427,9 @@ def test_depth_is_measured_before_parsing(scene: Scene, monkeypatch: pytest.Monk
 def test_records_are_counted_while_they_are_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     submission = scene.submit(scene.victim.forgery())
     (submission.path / LOG / RECORDS).write_bytes(b"\n" * 100_000)
-    with RunReader(submission.path) as files:
+    with RunFolder(submission.path) as files:
         assert len(files.leaves()) == 100_000  # eight times the file's size in memory, were there no end to it
-        monkeypatch.setattr(reader, "MAX_LEAVES", 99_999)
+        monkeypatch.setattr(folder, "MAX_LEAVES", 99_999)
         with pytest.raises(VerificationError, match="has too many records"):
             files.leaves()
 
@@ -496,7 +497,7 @@ def test_the_optimizer_takes_no_step_with_nan(scene: Scene, tmp_path: Path) -> N
         with pytest.raises(GradientError, match=r"w\[1\] is nan"):
             optimizer.step()
         assert torch.equal(weight, before)
-    with RunReader(run) as files:
+    with RunFolder(run) as files:
         assert parse_log(files.leaves()).segments[-1].last == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.training import Start, Train
 from zk_autograd.cli import train as command
-from zk_autograd.optim import keyfile
+from zk_autograd.credentials import keyfile
 
 
 @pytest.fixture

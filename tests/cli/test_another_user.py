@@ -11,7 +11,7 @@ import pytest
 
 from tests.another_user import ROOT, UID, as_another, public_folder
 from tests.run.test_inventory import abandoned, finished
-from zk_autograd.run.bundle import BundleReader
+from zk_autograd.evidence.bundle import Bundle
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_another_user_packs_a_bundle_of_it(place: Path) -> None:
     run = finished(place / "run")
     done = as_another("run", "bundle", str(run), "--out", "b.tar", cwd=place / "mine")
     assert done.returncode == 0, done.stderr
-    with BundleReader(place / "mine" / "b.tar") as reader:
+    with Bundle(place / "mine" / "b.tar") as reader:
         assert "log/records.jsonl" in reader.names()
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.prove.native.test_witness import arrays_of, saved
 from zk_autograd.cli.circuit import main
 from zk_autograd.core.hyper import Rule
-from zk_autograd.prove.ezkl import catalogue
+from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.native import shape
 
 Circuit = Callable[..., tuple[int, str, str]]

@@ -9,7 +9,7 @@ import pytest
 from zk_autograd.cli import circuit, key, reproduce, run, train, verify
 from zk_autograd.cli.output import EXIT_STATUSES
 from zk_autograd.core.errors import ExitStatus
-from zk_autograd.workload.verdict import Verdict
+from zk_autograd.reproduce.verdict import Verdict
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "exit-statuses.md"
 

@@ -10,11 +10,11 @@ from tests.verify.hostile import FAILED, IN_ITS_PLACE, LESS, SHOWN, USAGE, huge,
 from tests.verify.run_builder import KEY, SIGNER, honest
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.text import encode_base64
-from zk_autograd.run.toml_text import MAX_BYTES
-from zk_autograd.workload import csv_file
-from zk_autograd.workload.config import from_toml, read
-from zk_autograd.workload.names import CsvFile
-from zk_autograd.workload.settings import Settings
+from zk_autograd.run.bounded_toml import MAX_BYTES
+from zk_autograd.train import csv_file
+from zk_autograd.train.config import from_toml, read
+from zk_autograd.train.names import CsvFile
+from zk_autograd.train.settings import Settings
 
 VKEY = KEY.encode()
 P = 2**255 - 19

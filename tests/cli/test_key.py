@@ -7,7 +7,7 @@ import pytest
 
 from zk_autograd.cli.key import main
 from zk_autograd.core.keys import PublicKey
-from zk_autograd.optim.keyfile import load
+from zk_autograd.credentials.keyfile import load
 
 
 def test_new_prints_the_public_half_and_nothing_else_and_show_prints_it_again(

@@ -19,15 +19,16 @@ from zk_autograd.cli import run as run_command
 from zk_autograd.cli import train
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.record_forms import parse_log
-from zk_autograd.optim import keyfile
+from zk_autograd.credentials import keyfile
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.reproduce import reproduction
+from zk_autograd.reproduce.repetition import Repetition
 from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
-from zk_autograd.run.reader import RunReader
-from zk_autograd.workload import reproduction, session
-from zk_autograd.workload.names import CsvFile
-from zk_autograd.workload.repetition import Repetition
+from zk_autograd.train import session
+from zk_autograd.train.names import CsvFile
 
 pytestmark = [
     pytest.mark.torch,
@@ -319,7 +320,7 @@ def test_a_table_is_read_where_it_is_now(tmp_path: Path, reproduce: Reproduce, m
 def test_nothing_as_large_as_a_header_says_is_read_before_the_model_has_that_size(
     withheld: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = parse_log(RunReader(withheld).leaves())
+    log = parse_log(RunFolder(withheld).leaves())
     journal = Journal(tmp_path, log.header, log.header_digest, Files())
     monkeypatch.setattr(Journal, "start", lambda *_: pytest.fail("it was read"))
     with pytest.raises(VerificationError, match="has another number of parameters than the header"):
@@ -333,9 +334,9 @@ def test_a_command_that_is_advised_can_be_pasted(
     """The table's name is the run's choice."""
     words = shlex.split(f"--data {shlex.quote(str(CsvFile(name)))}")
     assert words == ["--data", f"csv:{name}"]
-    inquiry = reproduction._Inquiry(copied, RunReader(copied), {}, lambda *_: None, None, None)
+    inquiry = reproduction._Inquiry(copied, RunFolder(copied), {}, lambda *_: None, None, None)
     plan = reproduction._plan_of(f'data = "csv:{name}"\nlabel = "x"\n'.encode())
-    log = parse_log(RunReader(copied).leaves())
+    log = parse_log(RunFolder(copied).leaves())
     with pytest.raises(reproduction._Untrainable) as caught:
         inquiry._data(log, plan)
     assert shlex.split(str(caught.value).partition("say where with ")[2]) == words

@@ -14,13 +14,13 @@ from tests.cli.test_reproduce import Reproduce, finding, public, reproduce, trai
 from zk_autograd.cli import reproduce as command
 from zk_autograd.core.errors import ProverError
 from zk_autograd.core.records import Block, Group, Header
+from zk_autograd.core.trust import Missing
 from zk_autograd.optim import header as header_of
 from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.native.verify import NativeSystem
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.writer import RunWriter
-from zk_autograd.verify.evidence import Missing
-from zk_autograd.verify.systems import NativeSystem
-from zk_autograd.workload.training import Loop
+from zk_autograd.train.loop import Loop
 
 __all__ = ["reproduce"]
 

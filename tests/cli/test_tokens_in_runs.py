@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from zk_autograd.optim import keyfile
+from zk_autograd.credentials import keyfile
 
 pytestmark = [
     pytest.mark.torch,

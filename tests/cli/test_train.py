@@ -16,9 +16,9 @@ from zk_autograd.cli.output import run_command
 from zk_autograd.core.errors import ProverError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.record_forms import parse_log
-from zk_autograd.run.reader import RunReader
-from zk_autograd.workload import data
-from zk_autograd.workload.names import DataName, ModelName
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.train import data
+from zk_autograd.train.names import DataName, ModelName
 
 pytestmark = TRAINER
 
@@ -62,10 +62,10 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(zk_train: Trai
 
 def test_header_commits_to_the_training_rows_and_the_seed(zk_train: Train) -> None:
     assert zk_train("--prover", "none", "--steps", "1", "--seed", "7", "--batch-size", "32", "--out", "run")[0] == 0
-    from zk_autograd.workload import models
+    from zk_autograd.train import models
 
     secret = bytes.fromhex(json.loads(Path("run/private/train.json").read_bytes())["secret"])
-    with RunReader(Path("run")) as reader:
+    with RunFolder(Path("run")) as reader:
         header = parse_log(reader.leaves()).header
     rows = data.load(DataName.DIGITS, 7).train
     assert header.data == data.commitment(rows, secret, seed=7, batch_size=32)

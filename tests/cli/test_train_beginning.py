@@ -13,8 +13,8 @@ import pytest
 from tests.cli.training import SMALL, TRAINER
 from zk_autograd.cli import verify
 from zk_autograd.core.record_forms import parse_log
-from zk_autograd.optim import keyfile
-from zk_autograd.run.reader import RunReader
+from zk_autograd.credentials import keyfile
+from zk_autograd.evidence.folder import RunFolder
 
 pytestmark = [*TRAINER, pytest.mark.slow]
 
@@ -62,7 +62,7 @@ def test_a_first_training_makes_a_log_key_and_says_so(home: Path, capsys: pytest
     assert json.loads(Path("run/private/train.json").read_bytes())["key_file"] == str(path)
     status, _, err = ended(start(*FLAGS, "--steps", "2", "--out", "second"))
     assert (status, "log key" in err) == (0, False)
-    with RunReader(Path("second")) as reader:
+    with RunFolder(Path("second")) as reader:
         assert parse_log(reader.leaves()).header.keys == (public,)
 
 
@@ -103,7 +103,7 @@ def test_three_first_trainings_at_once_are_three_runs_of_one_trainer(home: Path)
     assert len(runs) == 3
     keys = set()
     for run in runs:
-        with RunReader(run) as reader:
+        with RunFolder(run) as reader:
             keys |= set(parse_log(reader.leaves()).header.keys)
     assert keys == {keyfile.load(home / "zk-autograd" / "log.key").public_key.encode()}
     assert sorted(os.listdir(home / "zk-autograd")) == ["log.key", "log.key.pub"]
@@ -126,7 +126,7 @@ def test_a_table_of_few_rows_is_trained_without_a_word_on_batches(capsys: pytest
     assert "each step takes all 48 training rows: there are fewer than 64" in err
     assert "batch-size = 48\n" in Path("run/config.toml").read_text()
     assert json.loads(Path("run/private/train.json").read_bytes())["batch_size"] == 48
-    with RunReader(Path("run")) as reader:
+    with RunFolder(Path("run")) as reader:
         assert parse_log(reader.leaves()).header.data.batch_size == 48
     status, out, err = ended(start("reproduce", "run"))
     assert (status, out.splitlines()[-1]) == (0, "verdict: FULL"), out + err
@@ -143,11 +143,11 @@ def test_what_is_private_brings_its_own_gitignore() -> None:
     assert ended(start(*FLAGS, "--steps", "2", "--out", "run"))[0] == 0
     assert Path("run/private/.gitignore").read_bytes() == b"*\n"
     status, out, _ = ended(start("bundle", "run", "--json", command="run"))
-    from zk_autograd.run.bundle import BundleReader
+    from zk_autograd.evidence.bundle import Bundle
 
     assert status == 0
     assert json.loads(out)["left_out"] == []
-    with BundleReader(Path("run.tar")) as reader:
+    with Bundle(Path("run.tar")) as reader:
         assert not [name for name in reader.names() if "private" in name or "gitignore" in name]
     subprocess.run(["git", "init", "-q", "."], check=True)
     subprocess.run(["git", "add", "run"], check=True)

@@ -15,9 +15,9 @@ from zk_autograd.cli.output import run_command
 from zk_autograd.core import canonical
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import header_digest
-from zk_autograd.optim import keyfile
-from zk_autograd.run import frame
-from zk_autograd.run.reader import RunReader
+from zk_autograd.credentials import keyfile
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.run import private_file
 
 pytestmark = TRAINER
 
@@ -66,7 +66,7 @@ def test_own_table_and_model_are_trained_as_a_config_says(zk_train: Train, capsy
     words = shlex.split(out.splitlines()[-1])
     assert verify.main(words[1:]) == 0
     capsys.readouterr()
-    with RunReader(Path("run")) as reader:
+    with RunFolder(Path("run")) as reader:
         header = parse_log(reader.leaves()).header
     assert [dict(group.hyper)["lr"] for group in header.groups] == ["0.05", "0.001"]
     assert [(p.name, p.group) for p in header.parameters][-2:] == [("1.weight", 1), ("1.bias", 1)]
@@ -181,8 +181,8 @@ def rewritten(run: Path, **change: object) -> None:
 def unsigned(run: Path) -> None:
     """The run without anything that its trainer's key signed, as anybody can make it who knows the public half."""
     path = run / "private" / "header"
-    _, parts = frame.read(path, "header", None)
-    path.write_bytes(frame.encode("header", header_digest(parts["leaf"]), {}, {"leaf": parts["leaf"]}))
+    _, parts = private_file.read(path, "header", None)
+    path.write_bytes(private_file.encode("header", header_digest(parts["leaf"]), {}, {"leaf": parts["leaf"]}))
     (run / "log" / "checkpoint").unlink()
 
 

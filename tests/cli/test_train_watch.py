@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 
-from tests.workload.test_summary import HEADER
+from tests.train.test_summary import HEADER
 from zk_autograd.cli.output import Output
 from zk_autograd.cli.train_watch import Watch
 from zk_autograd.run.events import Event, ProofDone, ProofFailed, StepLogged, Waiting

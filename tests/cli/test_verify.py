@@ -14,7 +14,7 @@ from tests.another_user import as_another, public_folder
 from tests.verify.run_builder import KEY, SECOND, honest
 from zk_autograd.cli import run as zk_run
 from zk_autograd.cli.verify import main
-from zk_autograd.run.bundle import END, header
+from zk_autograd.evidence.bundle import END, header
 from zk_autograd.verify.verifier import Verifier
 
 VKEY = KEY.encode()

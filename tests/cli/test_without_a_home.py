@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.another_user import ROOT, as_another, public_folder
-from zk_autograd.optim import keyfile
+from zk_autograd.credentials import keyfile
 
 RUNS = ROOT / "tests" / "data" / "runs"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zk_autograd.cli import verify
-from zk_autograd.optim import keyfile
+from zk_autograd.credentials import keyfile
 
 pytestmark = [pytest.mark.slow, pytest.mark.torch, pytest.mark.usefixtures("native_prover")]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from zk_autograd.cli import train
-from zk_autograd.optim import keyfile
-from zk_autograd.workload.randomness import Purpose, permutation
+from zk_autograd.credentials import keyfile
+from zk_autograd.train.seeded import Purpose, permutation
 
 pytestmark = pytest.mark.torch
 

@@ -12,9 +12,9 @@ from torch.optim import lr_scheduler
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.rules import State
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.prove.hashed.backend import HashedBackend
-from zk_autograd.run.reader import RunReader
 
 SIGNER = Ed25519Signer("trainer", bytes(range(32)))
 STEPS = 9
@@ -127,7 +127,7 @@ def train(module: torch.nn.Module, o: ZKOptimizer, scheduler: Scheduler, steps: 
 
 def rates(run: Path) -> list[tuple[str, ...]]:
     """What each step's record says of lr."""
-    with RunReader(run) as reader:
+    with RunFolder(run) as reader:
         return [lr for segment in parse_log(reader.leaves()).segments for lr in segment.lr]
 
 

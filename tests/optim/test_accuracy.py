@@ -8,10 +8,10 @@ import torch
 
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.trajectory import CoarseEps
-from zk_autograd.workload import data, models
-from zk_autograd.workload.names import DataName, ModelName
-from zk_autograd.workload.sampler import Sampler
-from zk_autograd.workload.training import Loop
+from zk_autograd.train import data, models
+from zk_autograd.train.loop import Loop
+from zk_autograd.train.names import DataName, ModelName
+from zk_autograd.train.sampler import Sampler
 
 pytestmark = pytest.mark.torch
 

@@ -13,12 +13,14 @@ from tests.optim.models import backward, network, train
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.record_forms import parse_log
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.hashes import Hashes, weights_hash
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.systems import Systems
 from zk_autograd.run import train_log
-from zk_autograd.run.hashes import Hashes, weights_hash
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.policy import Level, Policy
+from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
@@ -40,8 +42,8 @@ def make(tmp_path: Path, signer: Ed25519Signer) -> Make:
 
 def report_of(run: Path, signer: Ed25519Signer) -> Report:
     policy = Policy(keys=(signer.public_key,), require=frozenset({Level.L0}))
-    with RunReader(run) as files:
-        return Verifier(policy, {}).verify(files)
+    with RunFolder(run) as files:
+        return Verifier(policy, Systems()).verify(files)
 
 
 def lines(run: Path) -> list[dict[str, Any]]:
@@ -109,7 +111,7 @@ def test_a_resumed_run_says_so_once_it_goes_on(stop: int, tmp_path: Path, make: 
     assert report_of(run, signer).exit_status == 0
     assert [(e["steps"], e["changes"]) for e in lines(run) if e["event"] == "resumed"] == [(stop, [])]
     assert [e["step"] for e in lines(run) if e["event"] == "step"] == list(range(1, 7))
-    with RunReader(run) as files:
+    with RunFolder(run) as files:
         close = parse_log(files.leaves()).close
     assert close is not None
     assert dict(close.artefacts)["train_log.jsonl"] == sha256((run / "train_log.jsonl").read_bytes()).digest()

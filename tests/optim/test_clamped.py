@@ -11,7 +11,7 @@ from tests.optim.models import vector
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.optimizer import ClampedGradients
-from zk_autograd.workload.session import repeatable
+from zk_autograd.train.session import repeatable
 
 pytestmark = pytest.mark.torch
 

@@ -16,13 +16,16 @@ from zk_autograd.core.formats import dequantize_weight
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
-from zk_autograd.optim import ZKOptimizer, keyfile
+from zk_autograd.credentials import keyfile
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.optimizer import NewLogKey, ResumedLr
 from zk_autograd.optim.trajectory import ClampedGradients
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.hashed.commitment import commit
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.policy import Level, Policy, TreeHead
+from zk_autograd.prove.systems import Systems
+from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
@@ -54,7 +57,7 @@ def make(tmp_path: Path, signer: Ed25519Signer) -> Make:
 
 
 def log_of(run: Path) -> Log:
-    with RunReader(run) as reader:
+    with RunFolder(run) as reader:
         return parse_log(reader.leaves())
 
 
@@ -72,8 +75,8 @@ def report_of(run: Path, optimizer: ZKOptimizer, signer: Ed25519Signer) -> Repor
         beacon=None,
         accept_sample=False,
     )
-    with RunReader(run) as files:
-        return Verifier(policy, {}).verify(files)
+    with RunFolder(run) as files:
+        return Verifier(policy, Systems()).verify(files)
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -15,16 +15,17 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.names import Preset
 from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import Backend
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.policy import Level, Policy
+from zk_autograd.prove.systems import Systems
+from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.report import Report
-from zk_autograd.verify.systems import NativeSystem
 from zk_autograd.verify.verifier import Verifier
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore::zk_autograd.optim.trajectory.CoarseEps")]
@@ -42,7 +43,7 @@ def stepped(optimizer: ZKOptimizer, parameter: torch.nn.Parameter, gradient: flo
 
 
 def log_of(run: Path) -> Log:
-    with RunReader(run) as reader:
+    with RunFolder(run) as reader:
         return parse_log(reader.leaves())
 
 
@@ -259,8 +260,8 @@ def sgd_groups_of(model: torch.nn.Sequential) -> list[dict[str, Any]]:
 
 def judged(run: Path, signer: Ed25519Signer, level: Level) -> Report:
     policy = Policy(keys=(signer.public_key,), srs=frozenset(), require=frozenset({level}))
-    with RunReader(run) as files:
-        return Verifier(policy, {"native": NativeSystem()}).verify(files)
+    with RunFolder(run) as files:
+        return Verifier(policy, Systems()).verify(files)
 
 
 def trained(

@@ -22,13 +22,13 @@ from zk_autograd.core.canonical import encode
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
+from zk_autograd.credentials.redaction import Redactor
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.hashes import Hashes, weights_hash
+from zk_autograd.evidence.layout import ARTEFACTS
 from zk_autograd.run import environment, train_log
 from zk_autograd.run.artefacts import Artefacts, checked_config
 from zk_autograd.run.files import Files
-from zk_autograd.run.hashes import Hashes, weights_hash
-from zk_autograd.run.layout import ARTEFACTS
-from zk_autograd.run.reader import RunReader
-from zk_autograd.run.redaction import Redactor
 from zk_autograd.run.writer import RunWriter
 
 CONFIG = 'lr = "0.01"\nnote = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567"\n'
@@ -86,7 +86,7 @@ class Trainer:
 
 
 def log_of(run: Path) -> Log:
-    with RunReader(run) as reader:
+    with RunFolder(run) as reader:
         return parse_log(reader.leaves())
 
 

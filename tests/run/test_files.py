@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from zk_autograd.core.errors import RunError, VerificationError
-from zk_autograd.run.files import PRIVATE_FILE, Files, exists, names_in, open_bounded, open_folder, read_bounded
+from zk_autograd.evidence.files import open_bounded, open_folder, read_bounded
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists, names_in
 
 FILES = Files()
 

@@ -12,7 +12,7 @@ from tests.run.killed_training import train
 from tests.run.test_random_kill import judged, story
 from zk_autograd.core.errors import RunError
 from zk_autograd.run.layout import Layout
-from zk_autograd.verify.policy import Level
+from zk_autograd.verify.outcome import Level
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 

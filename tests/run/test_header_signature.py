@@ -10,7 +10,7 @@ from zk_autograd.core.errors import RunError
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.note import sign
 from zk_autograd.core.records import header_digest
-from zk_autograd.run import frame
+from zk_autograd.run import private_file
 from zk_autograd.run.files import Files
 from zk_autograd.run.header_signature import PART, is_signed, signed
 from zk_autograd.run.writer import RunWriter
@@ -35,14 +35,14 @@ def resume(run: Path) -> RunWriter:
 
 
 def leaf_of(run: Path) -> bytes:
-    return frame.read(run / "private" / "header", "header", None)[1]["leaf"]
+    return private_file.read(run / "private" / "header", "header", None)[1]["leaf"]
 
 
 def rewrite(run: Path, note: bytes | None) -> None:
     """The private header with another signature, or none."""
     leaf = leaf_of(run)
     parts = {"leaf": leaf} if note is None else {"leaf": leaf, PART: note}
-    (run / "private" / "header").write_bytes(frame.encode("header", header_digest(leaf), {}, parts))
+    (run / "private" / "header").write_bytes(private_file.encode("header", header_digest(leaf), {}, parts))
 
 
 def test_a_run_without_a_checkpoint_goes_on_by_its_header(run: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from tests.run.trainer import SIZE, first_weights, gradients, hashed_backend, make_header
 from zk_autograd.core.errors import RunError
 from zk_autograd.run.files import Files
-from zk_autograd.run.frame import MAGIC
 from zk_autograd.run.journal import Journal, Salts, Start, Step
+from zk_autograd.run.private_file import MAGIC
 from zk_autograd.run.step import first_state
 
 RUN = bytes(32)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.run.trainer import SIGNER, FaultyProver, TracedFiles, first_weights, make_header, train
-from tests.workload.test_plan import PLAN
+from tests.train.test_plan import PLAN
 from zk_autograd.core.errors import UsageError
-from zk_autograd.optim.keyfile import create as create_key
-from zk_autograd.optim.keyfile import load, public_path
+from zk_autograd.credentials.keyfile import create as create_key
+from zk_autograd.credentials.keyfile import load, public_path
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.writer import RunWriter
 

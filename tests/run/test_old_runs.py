@@ -9,11 +9,12 @@ import torch
 from zk_autograd import ZKOptimizer
 from zk_autograd.cli import train as zk_train
 from zk_autograd.core.keys import PublicKey
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim.resuming import ResumedLr
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.policy import Level, Policy, TreeHead
+from zk_autograd.prove.systems import Systems
+from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report
-from zk_autograd.verify.systems import NativeSystem
 from zk_autograd.verify.verifier import Verifier
 
 RUNS = Path(__file__).parent.parent / "data" / "runs"
@@ -40,8 +41,8 @@ def copied(name: str, place: Path) -> Path:
 
 def judged(run: Path, level: Level, head: TreeHead | None = None) -> Report:
     policy = Policy(keys=(PublicKey.parse(PUBLIC),), require=frozenset({level}), head=head)
-    with RunReader(run) as files:
-        return Verifier(policy, {"native": NativeSystem()}).verify(files)
+    with RunFolder(run) as files:
+        return Verifier(policy, Systems()).verify(files)
 
 
 @pytest.mark.usefixtures("native_prover")

@@ -14,7 +14,7 @@ import pytest
 from tests.run.test_recovery import begin, sign_again
 from tests.run.trainer import FailingFiles, TracedFiles, train
 from zk_autograd.core.errors import RunError
-from zk_autograd.run.bundle import BundleReader
+from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.run.files import Files
 from zk_autograd.run.packing import Packed, pack
 
@@ -64,7 +64,7 @@ PUBLIC = [
 def test_it_holds_the_public_files_and_says_what_it_holds(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "b.tar"
     done = packed(run, out)
-    with BundleReader(out) as reader:
+    with Bundle(out) as reader:
         assert reader.names() == PUBLIC
         for name in PUBLIC:
             with reader.opened(name, 2**20) as file:
@@ -98,7 +98,7 @@ def test_what_no_record_names_is_left_out(run: Path, tmp_path: Path) -> None:
     (run / "Model").mkdir()
     left = ("Model", "hashes.json", "log/old", "model/backdoor", "notes.txt", "proofs/.0-0.tmp", "proofs/7-0")
     assert packed(run, tmp_path / "b.tar").left_out == left
-    with BundleReader(tmp_path / "b.tar") as reader:
+    with Bundle(tmp_path / "b.tar") as reader:
         assert reader.names() == PUBLIC
 
 
@@ -156,7 +156,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "missing config": (
         lambda run: (run / "config.toml").unlink(),
-        "config.toml is named by the close record",
+        "config.toml can't be read: No such file",
     ),
 }
 
@@ -237,5 +237,5 @@ def test_a_killed_bundle_is_made_again(run: Path, tmp_path: Path, done: int) -> 
     assert not out.exists()
     packed(run, out)
     assert {path.name for path in tmp_path.iterdir()} == {"run", "b.tar"}
-    with BundleReader(out) as reader:
+    with Bundle(out) as reader:
         assert reader.names() == PUBLIC

@@ -15,17 +15,18 @@ import pytest
 from tests.run.trainer import SIGNER, told
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
+from zk_autograd.evidence.bundle import Bundle
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.prove.native.verify import NativeSystem
 from zk_autograd.run import train_log
-from zk_autograd.run.bundle import BundleReader
 from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.packing import pack
-from zk_autograd.run.reader import RunReader
 from zk_autograd.run.settle import batch_commitment
-from zk_autograd.verify.evidence import ProofSystem
-from zk_autograd.verify.policy import Level, Policy
-from zk_autograd.verify.systems import NativeSystem
+from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.policy import Policy
+from zk_autograd.verify.proof_system import ProofSystem
 from zk_autograd.verify.verifier import Verifier
 
 pytest.importorskip("torch")
@@ -70,7 +71,7 @@ def killed(folder: Path, prover: str, runs: int, seed: int) -> list[Killed]:
 def story(run: Path) -> tuple[list[object], list[bytes], dict[str, bytes]]:
     """All of a run that doesn't hang on its salts and its name: what the records say, the batches of each step, the weights."""
     layout = Layout(run)
-    with RunReader(run) as reader:
+    with RunFolder(run) as reader:
         log = parse_log(reader.leaves())
         close = log.close
         assert close is not None
@@ -96,7 +97,7 @@ def judged(run: Path, level: Level) -> None:
     systems: dict[str, ProofSystem] = {"native": NativeSystem()} if level is Level.L1 else {}
     out = run.with_name(f"{run.name}.tar")
     pack(run, out, Files(lambda _: None), lambda *_: None)
-    with BundleReader(out) as bundle:
+    with Bundle(out) as bundle:
         report = Verifier(policy, systems).verify(bundle)
     assert (report.exit_status, report.levels >= {level}) == (0, True), report.text(100)
     events = list(train_log.events((run / "train_log.jsonl").read_bytes()))

@@ -27,9 +27,9 @@ from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.records import Log, header_digest
 from zk_autograd.core.rules import State
 from zk_autograd.run.files import Files
-from zk_autograd.run.frame import encode, read
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
+from zk_autograd.run.private_file import encode, read
 from zk_autograd.run.writer import RunWriter
 
 STEPS = 3
@@ -364,7 +364,7 @@ def test_a_close_record_beyond_the_checkpoint_is_signed(run: Path) -> None:
     (run / "log" / "records.jsonl").write_bytes(leaves.replace(b'"weights":', b'"weighty":'))
     refused(run, "record 5 of .* is not what the journal says")
     (run / "log" / "records.jsonl").write_bytes(leaves)
-    with pytest.raises(RunError, match="is complete; its last checkpoint was missing, and is there now"):
+    with pytest.raises(RunError, match="is complete; what should follow its last record was missing, and is there now"):
         resume(run)
     assert audit(run, FaultyProver()).close
     with pytest.raises(RunError, match="is complete: it has a close record"):

@@ -21,7 +21,7 @@ from tests.run.trainer import (
 )
 from zk_autograd.core.errors import RunError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.run.frame import encode, read
+from zk_autograd.run.private_file import encode, read
 
 
 def test_resuming_a_run_that_is_in_order_writes_nothing(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import pytest
 
 from tests.run.trainer import SIGNER, FaultyProver, TracedFiles, first_weights, hashed_backend, make_header, train
 from zk_autograd.core.record_forms import parse_log
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
-from zk_autograd.run.reader import RunReader
 from zk_autograd.run.writer import RunWriter
 
 
@@ -21,7 +21,7 @@ def test_no_salt_is_used_for_two_values(tmp_path: Path, backend: Backend) -> Non
     train(writer, 5)
     writer.drain()
     writer.abandon()
-    with RunReader(run) as files:
+    with RunFolder(run) as files:
         log = parse_log(files.leaves())
     assert log.genesis is not None
     journal = Journal(Layout(run).segments, log.header, log.header_digest, TracedFiles(run))
@@ -50,7 +50,7 @@ def test_equal_values_have_other_commitments(tmp_path: Path) -> None:
     for _ in range(4):
         writer.append(first_weights() * 0)
     writer.close()
-    with RunReader(run) as files:
+    with RunFolder(run) as files:
         log = parse_log(files.leaves())
     assert log.genesis is not None
     seen = [c for blocks in log.genesis.state.values() for c in blocks]

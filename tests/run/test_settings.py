@@ -8,8 +8,8 @@ import pytest
 from tests.run.trainer import SIGNER, FailingFiles, first_weights, hashed_backend, make_header, train
 from zk_autograd.core.errors import RunError, StorageError
 from zk_autograd.run.files import Files
-from zk_autograd.run.frame import encode
 from zk_autograd.run.layout import Layout
+from zk_autograd.run.private_file import encode
 from zk_autograd.run.settings import keep, kept
 from zk_autograd.run.writer import RunWriter
 

@@ -190,11 +190,11 @@ def test_folders_in_folders_are_neither_walked_nor_in_the_way_of_forgetting(tmp_
 
 def test_a_header_may_be_as_long_as_a_record(tmp_path: Path) -> None:
     from zk_autograd.core.records import MAX_RECORD
-    from zk_autograd.run import frame
+    from zk_autograd.run import private_file
 
     path = tmp_path / "header"
-    path.write_bytes(frame.encode("header", bytes(32), {}, {"leaf": bytes(MAX_RECORD)}))
-    assert len(frame.read(path, "header", None)[1]["leaf"]) == MAX_RECORD
+    path.write_bytes(private_file.encode("header", bytes(32), {}, {"leaf": bytes(MAX_RECORD)}))
+    assert len(private_file.read(path, "header", None)[1]["leaf"]) == MAX_RECORD
     edit(path, lambda data: data + bytes(2**16))
     with pytest.raises(RunError, match="is too large"):
-        frame.read(path, "header", None)
+        private_file.read(path, "header", None)

@@ -21,10 +21,10 @@ from zk_autograd.core.note import open_note, parse_checkpoint
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import SALT_BYTES, Block, Data, Group, Header, Log, Parameter, Prover, Unproved
 from zk_autograd.core.statement import Statement, StatementBuilder
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.protocol import Backend, BlockProof, BlockWitness
 from zk_autograd.run.files import Files
-from zk_autograd.run.reader import RunReader
 from zk_autograd.run.writer import RunWriter
 
 SIGNER = Ed25519Signer("trainer/log", bytes(range(32)))
@@ -241,7 +241,7 @@ class FailingFiles(TracedFiles):
 
 def audit(run: Path, backend: Backend) -> Log:
     """Reads a complete run as a stranger would, and checks the log whole, the chain, and every proof."""
-    with RunReader(run) as reader:
+    with RunFolder(run) as reader:
         leaves = reader.leaves()
         head = parse_checkpoint(open_note(reader.checkpoint(), [SIGNER.public_key]).text)
         assert (head.size, head.root) == (len(leaves), root([leaf_hash(leaf) for leaf in leaves]))

@@ -9,9 +9,9 @@ import pytest
 from tests.verify.run_builder import SIGNER, honest
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Header
-from zk_autograd.optim.publication import model_files
+from zk_autograd.evidence.model_files import model_files
 from zk_autograd.prove.ezkl.backend import EzklBackend
-from zk_autograd.prove.ezkl.catalogue import load
+from zk_autograd.prove.ezkl.circuit.catalogue import load
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.names import Preset

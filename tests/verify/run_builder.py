@@ -42,13 +42,16 @@ from zk_autograd.core.records import (
 )
 from zk_autograd.core.rules import State, initial_state, step
 from zk_autograd.core.statement import Statement, StatementBuilder
+from zk_autograd.core.trust import Missing, Trust
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.prove.ezkl.verify import trusted_setup
 from zk_autograd.prove.hashed.commitment import commit as hashed_commit
+from zk_autograd.prove.hashed.verify import HashedSystem
 from zk_autograd.prove.protocol import BlockProof
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.evidence import Missing, ProofChecker, Trust
-from zk_autograd.verify.policy import Level, Policy
-from zk_autograd.verify.report import Report, Status, Step
-from zk_autograd.verify.systems import trusted_setup
+from zk_autograd.verify.outcome import Level, Status, Step
+from zk_autograd.verify.policy import Policy
+from zk_autograd.verify.proof_system import ProofChecker, ProofSystem
+from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
 SIGNER = Ed25519Signer("trainer", bytes(range(32)))
@@ -113,6 +116,7 @@ class StandInSystem:
     missing: str = ""
     version: str = "stand-in"
     unseen: int | None = None
+    proofless: str = ""
     last: StandInChecker | None = None
 
     def circuit(self, prover: Prover) -> StandInCircuit:
@@ -324,10 +328,15 @@ POLICY = Policy(keys=(KEY,), srs=frozenset({SRS}))
 LOG_POLICY = Policy(keys=(KEY,), require=frozenset({Level.L0}))
 
 
+def stand_ins(system: StandInSystem | None = None) -> dict[str, ProofSystem]:
+    """The verifier's backends, with a stand-in for EZKL."""
+    return {"none": HashedSystem(), "ezkl": system or StandInSystem()}
+
+
 def judge(run: Run, folder: Path, policy: Policy = POLICY, system: StandInSystem | None = None) -> Report:
     """The report on the run, written to `folder` and read by the real reader."""
-    with RunReader(run.write(folder)) as files:
-        return Verifier(policy, {"ezkl": system or StandInSystem()}).verify(files)
+    with RunFolder(run.write(folder)) as files:
+        return Verifier(policy, stand_ins(system)).verify(files)
 
 
 def refused(report: Report, number: int, message: str, record: int | None = None) -> None:

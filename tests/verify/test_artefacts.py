@@ -13,9 +13,11 @@ from tests.verify.run_builder import LOG_POLICY, Run, honest, judge, refused
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.errors import UnreadableError
 from zk_autograd.core.records import Data
-from zk_autograd.run.hashes import Hashes, weights_hash
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.report import Report, Status, Step
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.hashes import Hashes, weights_hash
+from zk_autograd.prove.systems import Systems
+from zk_autograd.verify.outcome import Status, Step
+from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
 ENVIRONMENT = encode({"format": "zk-autograd/environment/v0", "python": "3"})
@@ -236,7 +238,7 @@ def test_10_the_log_of_the_training_is_not_held_in_memory(tmp_path: Path) -> Non
     assert peak < size // 4
 
 
-class Closed(RunReader):
+class Closed(RunFolder):
     """A run, some files of which this machine doesn't let be read; `held` are those of the model that were read whole."""
 
     def __init__(self, path: Path, closed: tuple[str, ...]) -> None:
@@ -271,11 +273,11 @@ def test_10_a_false_file_does_not_hide_behind_one_that_can_not_be_read(tmp_path:
     for file, data in contents.items():
         (folder / file).write_bytes(data)
     with Closed(folder, (closed,)) as files:
-        report = Verifier(LOG_POLICY, {}).verify(files)
+        report = Verifier(LOG_POLICY, Systems()).verify(files)
         assert report.exit_status == 4
     (folder / false).write_bytes(b"false")
     with Closed(folder, (closed,)) as files:
-        report = Verifier(LOG_POLICY, {}).verify(files)
+        report = Verifier(LOG_POLICY, Systems()).verify(files)
     refused(report, 10, Path(false).name, record=CLOSE)
 
 
@@ -284,7 +286,7 @@ def test_10_a_false_model_is_refused_before_any_of_it_is_held_in_memory(tmp_path
     folder = run.write(tmp_path / "run")
     (folder / "model/opening.json").write_bytes(b"false")
     with Closed(folder, ()) as files:
-        report = Verifier(LOG_POLICY, {}).verify(files)
+        report = Verifier(LOG_POLICY, Systems()).verify(files)
         refused(report, 10, "opening.json is not the published one", record=CLOSE)
         assert files.held == []
 
@@ -298,7 +300,7 @@ def test_10_a_file_exchanged_after_it_was_hashed_is_refused(tmp_path: Path, file
     for other, data in contents.items():
         (folder / other).write_bytes(data)
 
-    class Exchanged(RunReader):
+    class Exchanged(RunFolder):
         def digest(self, path: str, limit: int) -> bytes:
             digest = super().digest(path, limit)
             if path == file:
@@ -306,5 +308,5 @@ def test_10_a_file_exchanged_after_it_was_hashed_is_refused(tmp_path: Path, file
             return digest
 
     with Exchanged(folder) as files:
-        report = Verifier(LOG_POLICY, {}).verify(files)
+        report = Verifier(LOG_POLICY, Systems()).verify(files)
     refused(report, 10, f"{Path(file).name} is not the", record=CLOSE)

@@ -24,8 +24,10 @@ from zk_autograd.core import recomputable
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import SALT_BYTES, Block, Genesis, Parameter, Prover, StateCommitments
-from zk_autograd.verify.evidence import Missing, ProofChecker
-from zk_autograd.verify.report import Report, Status, Step
+from zk_autograd.core.trust import Missing
+from zk_autograd.verify.outcome import Status, Step
+from zk_autograd.verify.proof_system import ProofChecker
+from zk_autograd.verify.report import Report
 
 
 def with_block(state: StateCommitments, name: str, block: int, value: bytes) -> StateCommitments:

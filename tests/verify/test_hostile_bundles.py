@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.bundles import packed
-from tests.run.test_hostile_bundle import HOSTILE
+from tests.evidence.bundles import packed
+from tests.evidence.test_hostile_bundle import HOSTILE
 from tests.verify.hostile import FAILED, FLAGS, LESS, SHOWN, USAGE, said, sparse, step_of, within
-from tests.verify.run_builder import SRS, Run, StandInSystem, honest
+from tests.verify.run_builder import SRS, Run, honest, stand_ins
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.run.bundle import BLOCK, END, BundleReader, header, padding
+from zk_autograd.evidence.bundle import BLOCK, END, Bundle, header, padding
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.verifier import Verifier
 
@@ -106,12 +106,12 @@ def test_a_bundle_exchanged_while_it_is_read_is_judged_by_its_hashes(tmp_path: P
     whole = packed(files_of(run, tmp_path / "run"))
     for name, step in (("proofs/1-0", 7), ("model/opening.json", 10), ("log/records.jsonl", 1), ("log/checkpoint", 1)):
         path.write_bytes(whole)
-        with BundleReader(path) as reader:
+        with Bundle(path) as reader:
             place = reader._index()[name]
             with path.open("r+b") as file:
                 file.seek(place.start)
                 file.write(bytes(place.size))
-            report = Verifier(Policy(srs=frozenset({SRS})), {"ezkl": StandInSystem()}).verify(reader)
+            report = Verifier(Policy(srs=frozenset({SRS})), stand_ins()).verify(reader)
         assert report.failure is not None
         assert report.failure.step == step, str(report.failure)
 
@@ -122,7 +122,7 @@ def test_a_bundle_of_many_files_is_looked_over_in_bounded_memory(tmp_path: Path)
     path = tmp_path / "b.tar"
     names = sorted(f"proofs/{i}-0" for i in range(count))
     path.write_bytes(b"".join(header(name, 0) for name in names) + END)
-    with BundleReader(path) as reader:
+    with Bundle(path) as reader:
         with within(2**10 * count):
             assert len(reader.names()) == count
         with pytest.raises(VerificationError, match="not in the bundle"):

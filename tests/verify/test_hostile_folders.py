@@ -19,10 +19,11 @@ from tests.verify.hostile import (
     step_of,
     within,
 )
-from tests.verify.run_builder import SRS, Run, StandInSystem, honest
+from tests.verify.run_builder import SRS, Run, honest, stand_ins
 from tests.verify.test_artefacts import contents_of
 from tests.verify.test_artefacts import name as name_artefacts
-from zk_autograd.run.reader import RunReader
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.prove.systems import Systems
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.verifier import Verifier
 
@@ -78,8 +79,8 @@ def test_something_else_in_a_files_place(
 def test_something_else_in_a_proofs_place(tmp_path: Path, what: str) -> None:
     path = honest().write(tmp_path / "run")
     IN_ITS_PLACE[what](path / "proofs/1-0")
-    with RunReader(path) as files, within(2**24):
-        report = Verifier(Policy(srs=frozenset({SRS})), {"ezkl": StandInSystem()}).verify(files)
+    with RunFolder(path) as files, within(2**24):
+        report = Verifier(Policy(srs=frozenset({SRS})), stand_ins()).verify(files)
     assert report.failure is not None
     assert (report.failure.step, report.failure.record) == (7, 3), str(report.failure)
 
@@ -209,7 +210,7 @@ def test_a_file_that_changes_while_it_is_judged_is_read_once(folder: Path) -> No
     """
     read: list[tuple[str, ...]] = []
 
-    class Watched(RunReader):
+    class Watched(RunFolder):
         def checkpoint(self) -> bytes:
             read.append(("checkpoint",))
             return super().checkpoint()
@@ -232,6 +233,6 @@ def test_a_file_that_changes_while_it_is_judged_is_read_once(folder: Path) -> No
             return super().digest(path, limit)
 
     with Watched(folder) as files:
-        report = Verifier(Policy(), {}).verify(files)
+        report = Verifier(Policy(), Systems()).verify(files)
     assert report.failure is None
     assert len(read) == len(set(read)) == len(STEPS)

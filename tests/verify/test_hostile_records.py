@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 from tests.verify.hostile import FAILED, LESS, SHOWN, put, said, step_of, within, written
-from tests.verify.run_builder import LOG_POLICY, POLICY, Run, StandInSystem, honest
+from tests.verify.run_builder import LOG_POLICY, POLICY, Run, honest, stand_ins
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Parameter, Prover, Unproved
-from zk_autograd.run.reader import RunReader
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
 
 def look(folder: Path, policy: Policy = POLICY) -> Report:
-    with RunReader(folder) as files:
-        report = Verifier(policy, {"ezkl": StandInSystem()}).verify(files)
+    with RunFolder(folder) as files:
+        report = Verifier(policy, stand_ins()).verify(files)
     report.text()
     json.dumps(report.to_json())
     return report

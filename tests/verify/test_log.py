@@ -13,16 +13,17 @@ from tests.verify.run_builder import (
     SECOND,
     SIGNER,
     Run,
-    StandInSystem,
     honest,
     judge,
     refused,
+    stand_ins,
 )
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.run.reader import RunReader
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.verify import log
-from zk_autograd.verify.policy import Level, Policy, TreeHead
-from zk_autograd.verify.report import Report, Status, Step
+from zk_autograd.verify.outcome import Level, Status, Step
+from zk_autograd.verify.policy import Policy, TreeHead
+from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
 L0 = frozenset({Level.L0})
@@ -34,8 +35,8 @@ def run() -> Run:
 
 
 def look(folder: Path, policy: Policy = LOG_POLICY) -> Report:
-    with RunReader(folder) as files:
-        return Verifier(policy, {"ezkl": StandInSystem()}).verify(files)
+    with RunFolder(folder) as files:
+        return Verifier(policy, stand_ins()).verify(files)
 
 
 # ---- (1) parse
@@ -255,6 +256,6 @@ def test_step3_records_after_the_checkpoint_do_not_count(run: Run, tmp_path: Pat
 
 def test_step4_no_anchor(run: Run, tmp_path: Path) -> None:
     report = judge(run, tmp_path, LOG_POLICY)
-    assert report.findings[Step.ANCHORS].status is Status.SKIPPED
+    assert report.findings[Step.ANCHORS].status is Status.ABSENT
     assert report.findings[Step.ANCHORS].sentences == ("no anchor",)
     assert "no anchor: nothing shows that there is no other view of this log" in report.limits[0]

@@ -13,7 +13,7 @@ from safetensors.numpy import load, save
 from tests.verify.run_builder import POLICY, Run, files_of, honest, judge, refused
 from zk_autograd.core.canonical import encode
 from zk_autograd.verify import model
-from zk_autograd.verify.report import Status, Step
+from zk_autograd.verify.outcome import Status, Step
 
 I64, F32, OPENING = "weights.i64.safetensors", "weights.f32.safetensors", "opening.json"
 RECORD = 5

@@ -15,10 +15,11 @@ from zk_autograd.core.canonical import encode
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.record_forms import parse_log
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.policy import Level, Policy
-from zk_autograd.verify.report import Report, Status, Step
-from zk_autograd.verify.systems import NativeSystem
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.prove.native.verify import NativeSystem
+from zk_autograd.verify.outcome import Level, Status, Step
+from zk_autograd.verify.policy import Policy
+from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
 POLICY = Policy(keys=(KEY,), srs=frozenset())
@@ -31,13 +32,13 @@ def run(native_run: Path, tmp_path: Path) -> Path:
 
 
 def judged(run: Path) -> Report:
-    with RunReader(run) as files:
+    with RunFolder(run) as files:
         return Verifier(POLICY, {"native": NativeSystem()}).verify(files)
 
 
 def rewrite(run: Path, index: int, change: Callable[[Any], None]) -> None:
     """Changes record `index` and signs the log again: what a trainer can do."""
-    with RunReader(run) as files:
+    with RunFolder(run) as files:
         leaves = files.leaves()
     record = json.loads(leaves[index])
     change(record)

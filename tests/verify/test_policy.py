@@ -4,8 +4,11 @@ import pytest
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import Ed25519Signer, PublicKey
-from zk_autograd.verify.ceremonies import CEREMONIES
-from zk_autograd.verify.policy import Level, Policy, TreeHead
+from zk_autograd.core.trust import Missing
+from zk_autograd.prove.ezkl.ceremonies import CEREMONIES
+from zk_autograd.prove.ezkl.verify import trusted_setup
+from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.policy import Policy, TreeHead
 
 ROOT = bytes(range(32))
 KEY = Ed25519Signer("trainer", bytes(32)).public_key
@@ -27,11 +30,13 @@ def test_other_texts_are_no_head(text: str) -> None:
         TreeHead.parse(text)
 
 
-def test_default_policy_asks_for_l1_and_allows_ceremonies_alone() -> None:
+def test_default_policy_asks_for_l1_and_allows_no_srs_but_a_ceremonys() -> None:
     policy = Policy()
     assert policy.require == {Level.L1}
-    assert policy.srs == frozenset(CEREMONIES)
-    assert all(len(digest) == 32 for digest in CEREMONIES)
+    assert policy.srs == frozenset()
+    for digest in (bytes(32), *CEREMONIES):
+        assert isinstance(trusted_setup(digest, policy.srs), Missing) is (digest not in CEREMONIES)
+        assert not isinstance(trusted_setup(digest, frozenset({digest})), Missing)
 
 
 def test_one_key_under_two_names_is_refused() -> None:

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.verify.run_builder import POLICY, Run, StandInSystem, commitment, honest, judge, refused
+from tests.verify.run_builder import POLICY, Run, StandInSystem, commitment, honest, judge, refused, stand_ins
 from zk_autograd.core.hyper import Rule
 from zk_autograd.verify import proofs
-from zk_autograd.verify.policy import Level
-from zk_autograd.verify.report import Status, Step
+from zk_autograd.verify.outcome import Level, Status, Step
 
 ALL = [(segment, block) for segment in range(3) for block in range(2)]
 
@@ -216,11 +215,11 @@ def test_step7_sample_of_two_finds_nothing_in_between(tmp_path: Path) -> None:
 
 
 def test_step7_progress_is_told(tmp_path: Path) -> None:
-    from zk_autograd.run.reader import RunReader
+    from zk_autograd.evidence.folder import RunFolder
     from zk_autograd.verify.verifier import Verifier
 
     told: list[tuple[str, int, int]] = []
-    with RunReader(honest().write(tmp_path)) as files:
-        Verifier(POLICY, {"ezkl": StandInSystem()}).verify(files, lambda *args: told.append(args))
+    with RunFolder(honest().write(tmp_path)) as files:
+        Verifier(POLICY, stand_ins()).verify(files, lambda *args: told.append(args))
     assert [entry for entry in told if entry[0] == "proofs"] == [("proofs", n, 6) for n in range(1, 7)]
     assert {entry[0] for entry in told} == {"constants", "first state", "proofs", "model"}

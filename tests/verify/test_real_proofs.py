@@ -10,12 +10,13 @@ import pytest
 from attacks.victim import Victim
 from tests.attacks.session import Remembering, victim_of
 from zk_autograd.core.keys import Ed25519Signer
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.ezkl.keys import Cache
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.evidence import ProofSystem
-from zk_autograd.verify.policy import Level, Policy, TreeHead
-from zk_autograd.verify.report import Report, Status, Step
-from zk_autograd.verify.systems import EzklSystem
+from zk_autograd.prove.ezkl.verify import EzklSystem
+from zk_autograd.verify.outcome import Level, Status, Step
+from zk_autograd.verify.policy import Policy, TreeHead
+from zk_autograd.verify.proof_system import ProofSystem
+from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
 pytestmark = [pytest.mark.ezkl, pytest.mark.slow]
@@ -37,7 +38,7 @@ def policy(victim: Victim) -> Policy:
 
 
 def judged(path: Path, policy: Policy, system: ProofSystem) -> Report:
-    with RunReader(path) as files:
+    with RunFolder(path) as files:
         return Verifier(policy, {"ezkl": system}).verify(files)
 
 

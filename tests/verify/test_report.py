@@ -1,36 +1,51 @@
 """The report's three forms: data, JSON, text."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zk_autograd.core.errors import UnreadableError, VerificationError
-from zk_autograd.core.text import quoted
-from zk_autograd.verify.evidence import Security
-from zk_autograd.verify.policy import Level
-from zk_autograd.verify.report import (
-    FORMAT,
+from zk_autograd.core.text import printable, quoted
+from zk_autograd.core.trust import Security
+from zk_autograd.verify.outcome import (
     NOT_REACHED,
+    Claim,
     Finding,
-    Report,
+    Level,
+    Outcome,
     SampleTaken,
+    Source,
     Status,
     Step,
-    Summary,
     UncoveredFile,
-    printable,
 )
+from zk_autograd.verify.report import FORMAT, Report, Summary
 
 L0, L1, SAMPLED = Level.L0, Level.L1, Level.L1_SAMPLED
+ENDED: tuple[dict[str, Any], ...] = (
+    {"failure": VerificationError("false")},
+    {"unreadable": UnreadableError("no")},
+)
 SUMMARY = Summary("ab" * 16, "adam", "ezkl", 31, bytes(range(32)), 7, 100, 4, 1, True)
 
 
-def report(**changes: object) -> Report:
-    findings = dict.fromkeys(Step, Finding(Status.PASSED, ("all of it",)))
+def report(
+    findings: Mapping[Step, Finding] | None = None,
+    claims: tuple[Claim, ...] = (),
+    limits: tuple[str, ...] = (),
+    **changes: Any,
+) -> Report:
+    """A report of these findings; the claims and limits are the last step's."""
+    findings = findings or dict.fromkeys(Step, Finding(Status.PASSED, ("all of it",)))
+    outcomes = {step: Outcome(finding) for step, finding in findings.items()}
+    outcomes[Step.VERDICT] = replace(outcomes[Step.VERDICT], claims=claims, limits=limits)
     fields: dict[str, object] = {
-        "findings": findings,
+        "outcomes": outcomes,
         "required": frozenset({L1}),
         "pinned": True,
         "levels": frozenset({L0, L1}),
@@ -69,7 +84,7 @@ def test_steps_are_numbered_from_1_to_11() -> None:
         "unreadable and unpinned",
     ],
 )
-def test_step11_verdict_and_exit_status(changes: dict[str, object], verdict: str, status: int) -> None:
+def test_step11_verdict_and_exit_status(changes: dict[str, Any], verdict: str, status: int) -> None:
     assert (report(**changes).verdict, report(**changes).exit_status) == (verdict, status)
 
 
@@ -83,6 +98,7 @@ def test_json_form_is_stable() -> None:
         levels=frozenset(),
         sample=sample,
         limits=("limit",),
+        claims=(Claim("the gradients", Source.CLAIMED),),
         missing=("why",),
         security=Security(100.25, "a hash"),
         uncovered=(UncoveredFile("model/x", False, True, None),),
@@ -118,7 +134,8 @@ def test_json_form_is_stable() -> None:
             "found_with_99_percent": 8,
         },
         "security": {"proven_bits": 100.25, "assumption": "a hash"},
-        "limits": ["limit"],
+        "claims": [],
+        "limits": [],
         "uncovered": [{"name": "model/x", "harmless": False, "accepted": True, "resembles": None}],
         "uncovered_more": False,
     }
@@ -126,6 +143,34 @@ def test_json_form_is_stable() -> None:
     assert steps[5] == {"number": 6, "name": "Chain", "status": "failed", "findings": ["false"]}
     assert steps[6] == {"number": 7, "name": "Proofs", "status": "not reached", "findings": []}
     json.dumps(value)
+
+
+def test_json_has_the_source_of_each_claim_and_the_limits_of_what_was_judged() -> None:
+    claims = (Claim("the gradients", Source.CLAIMED), Claim("each optimizer step, 1..9", Source.PROVED))
+    value = report(claims=claims, limits=("limit",)).to_json()
+    assert value["limits"] == ["limit"]
+    assert value["claims"] == [
+        {"claim": "the gradients", "source": "claimed by the trainer"},
+        {"claim": "each optimizer step, 1..9", "source": "proved"},
+    ]
+    for gone in (report(claims=claims, limits=("limit",), **ended) for ended in ENDED):
+        assert (gone.claims, gone.limits, gone.to_json()["claims"]) == ((), (), [])
+
+
+def test_text_has_the_claims_by_their_source_the_strongest_first() -> None:
+    claims = (
+        Claim("the gradients", Source.CLAIMED),
+        Claim("each optimizer step, 1..9", Source.PROVED),
+        Claim("the first weights", Source.CLAIMED),
+        Claim("published weights", Source.ABSENT),
+    )
+    assert (
+        "Where each claim comes from\n"
+        "  - proved: each optimizer step, 1..9\n"
+        "  - claimed by the trainer: the gradients; the first weights\n"
+        "  - absent: published weights\n"
+    ) in report(claims=claims, limits=("no anchor",)).text()
+    assert "Where each claim comes from" not in report().text()
 
 
 def test_json_form_of_nothing_to_say() -> None:

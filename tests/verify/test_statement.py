@@ -13,15 +13,16 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Genesis, Group, Parameter, Prover, StateCommitments
 from zk_autograd.core.statement import StatementBuilder
-from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, load
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.prove.ezkl.ceremonies import CEREMONIES
+from zk_autograd.prove.ezkl.circuit.catalogue import EZKL_VERSION, load
 from zk_autograd.prove.ezkl.keys import Cache
-from zk_autograd.run.reader import RunReader
+from zk_autograd.prove.ezkl.verify import EzklSystem
 from zk_autograd.verify import statement
-from zk_autograd.verify.ceremonies import CEREMONIES
-from zk_autograd.verify.policy import Level, Policy
-from zk_autograd.verify.report import Report, Status, Step
+from zk_autograd.verify.outcome import Level, Status, Step
+from zk_autograd.verify.policy import Policy
+from zk_autograd.verify.report import Report
 from zk_autograd.verify.statement import check_statement, in_order
-from zk_autograd.verify.systems import EzklSystem
 from zk_autograd.verify.verifier import Verifier
 
 
@@ -319,7 +320,7 @@ def test_step5_weight_decay_that_no_circuit_shows(tmp_path: Path) -> None:
         )
         run.edit_header(prover=prover, groups=(group,))
         run.genesis, run.segments, run.close = genesis, [segment], None
-        with RunReader(run.write(tmp_path / weight_decay)) as files:
+        with RunFolder(run.write(tmp_path / weight_decay)) as files:
             # Without EZKL or its SRS here nothing is verified; the claim is refused before that.
             report = Verifier(POLICY, {"ezkl": EzklSystem(Cache(tmp_path), None)}).verify(files)
         if step == 5:

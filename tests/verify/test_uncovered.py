@@ -8,22 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.verify.run_builder import POLICY, Run, StandInSystem, honest, refused
+from tests.verify.run_builder import POLICY, Run, honest, refused, stand_ins
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.text import quoted
-from zk_autograd.run.beside import HARMLESS
-from zk_autograd.run.bundle import END, BundleReader, header, padding
-from zk_autograd.run.reader import RunReader
+from zk_autograd.evidence.beside import HARMLESS
+from zk_autograd.evidence.bundle import END, Bundle, header, padding
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.verify.outcome import Status, Step
 from zk_autograd.verify.policy import Policy, TreeHead
-from zk_autograd.verify.report import Report, Status, Step
+from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
 NO_RECORD, ALIKE = "no record in this view names", "what may be taken for the run's own"
 
 
 def look(folder: Path, policy: Policy = POLICY) -> Report:
-    with BundleReader(folder) if folder.is_file() else RunReader(folder) as files:
-        return Verifier(policy, {"ezkl": StandInSystem()}).verify(files)
+    with Bundle(folder) if folder.is_file() else RunFolder(folder) as files:
+        return Verifier(policy, stand_ins()).verify(files)
 
 
 def said(report: Report) -> str:

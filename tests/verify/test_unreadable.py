@@ -9,21 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.verify.run_builder import KEY, POLICY, StandInChecker, StandInSystem, honest
+from tests.verify.run_builder import KEY, POLICY, StandInChecker, StandInSystem, honest, stand_ins
 from zk_autograd.cli.verify import main
 from zk_autograd.core.errors import RunError, StorageError, UnreadableError, VerificationError
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
+from zk_autograd.core.trust import Missing
+from zk_autograd.evidence.bundle import Bundle
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.protocol import BlockProof
-from zk_autograd.run.bundle import BundleReader
+from zk_autograd.prove.systems import Systems
+from zk_autograd.reproduce import judgement
 from zk_autograd.run.files import Files
 from zk_autograd.run.packing import pack
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.evidence import Missing, ProofChecker
+from zk_autograd.verify.outcome import NOT_REACHED, Status, Step
 from zk_autograd.verify.policy import Policy
-from zk_autograd.verify.report import NOT_REACHED, Report, Status, Step
+from zk_autograd.verify.proof_system import ProofChecker
+from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
-from zk_autograd.workload import evidence
 
 NOBODY = 65534
 
@@ -50,8 +53,8 @@ def place() -> Iterator[Path]:
 
 
 def look(path: Path, policy: Policy = POLICY, system: StandInSystem | None = None) -> Report:
-    with RunReader(path) as files:
-        return Verifier(policy, {"ezkl": system or StandInSystem()}).verify(files)
+    with RunFolder(path) as files:
+        return Verifier(policy, stand_ins(system)).verify(files)
 
 
 def not_judged(report: Report, step: Step, words: str) -> None:
@@ -152,18 +155,18 @@ def test_packing_and_reproducing_keep_it_apart(place: Path) -> None:
         with pytest.raises(StorageError, match="Permission denied") as caught:
             pack(run, place / "b.tar", Files(), lambda what, done, total: None)
         assert "restore" not in str(caught.value)
-        with RunReader(run) as files, pytest.raises(UnreadableError, match=r"log/: step 1: .*Permission denied"):
-            evidence.judged(run, files, {}, lambda what, done, total: None)
+        with RunFolder(run) as files, pytest.raises(UnreadableError, match=r"log/: step 1: .*Permission denied"):
+            judgement.judged(run, files, Systems(), lambda what, done, total: None)
     (run / "log/checkpoint").unlink()
     with pytest.raises(RunError, match="restore it from a copy") as refused:
         pack(run, place / "b.tar", Files(), lambda what, done, total: None)
     assert not isinstance(refused.value, StorageError)
-    with RunReader(run) as files, pytest.raises(VerificationError) as wrong:
-        evidence.judged(run, files, {}, lambda what, done, total: None)
+    with RunFolder(run) as files, pytest.raises(VerificationError) as wrong:
+        judgement.judged(run, files, Systems(), lambda what, done, total: None)
     assert not isinstance(wrong.value, UnreadableError)
 
 
-class _DiskFails(BundleReader):
+class _DiskFails(Bundle):
     """A bundle on a disk that fails, beyond its first block."""
 
     def read_at(self, start: int, size: int) -> bytes:
@@ -179,7 +182,7 @@ def test_a_bundle_that_a_disk_does_not_give_is_not_judged(tmp_path: Path) -> Non
     run = honest("none").write(tmp_path / "run")
     pack(run, tmp_path / "b.tar", Files(), lambda what, done, total: None)
     with _DiskFails(tmp_path / "b.tar") as files:
-        not_judged(Verifier(POLICY, {}).verify(files), Step.PARSE, os.strerror(errno.EBADF))
+        not_judged(Verifier(POLICY, Systems()).verify(files), Step.PARSE, os.strerror(errno.EBADF))
 
 
 class _Raises(StandInChecker):

@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.run.bundles import packed
+from tests.evidence.bundles import packed
 from tests.verify.run_builder import (
     KEY,
     LOG_POLICY,
     POLICY,
     SIGNER,
     Run,
-    StandInSystem,
     files_of,
     honest,
     judge,
     refused,
+    stand_ins,
 )
 from zk_autograd.cli.verify import main
 from zk_autograd.core.canonical import encode
@@ -32,20 +32,21 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.record_forms import parse_log
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.opening import open_run
 from zk_autograd.prove.ezkl.keys import Cache
-from zk_autograd.run.opening import open_run
-from zk_autograd.run.reader import RunReader
-from zk_autograd.verify.policy import Level, Policy, TreeHead
-from zk_autograd.verify.report import Report, Status, Step
-from zk_autograd.verify.systems import EzklSystem, installed_ezkl
+from zk_autograd.prove.ezkl.verify import EzklSystem, installed_ezkl
+from zk_autograd.verify.outcome import Level, Status, Step
+from zk_autograd.verify.policy import Policy, TreeHead
+from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
 PASSED, ABSENT, SKIPPED = Status.PASSED, Status.ABSENT, Status.SKIPPED
 
 
 def look(folder: Path, policy: Policy = LOG_POLICY) -> Report:
-    with RunReader(folder) as files:
-        return Verifier(policy, {"ezkl": StandInSystem()}).verify(files)
+    with RunFolder(folder) as files:
+        return Verifier(policy, stand_ins()).verify(files)
 
 
 def statuses(report: Report) -> list[Status]:
@@ -57,7 +58,7 @@ def statuses(report: Report) -> list[Status]:
 
 def test_run_without_proofs_reaches_l0(hashed_run: Path) -> None:
     report = look(hashed_run)
-    assert statuses(report) == [PASSED, PASSED, PASSED, SKIPPED, PASSED, PASSED, ABSENT, ABSENT, ABSENT, PASSED, PASSED]
+    assert statuses(report) == [PASSED, PASSED, PASSED, ABSENT, PASSED, PASSED, ABSENT, ABSENT, ABSENT, PASSED, PASSED]
     assert (report.verdict, report.exit_status) == ("L0", 0)
     assert look(hashed_run, Policy(keys=(KEY,))).exit_status == 3
 
@@ -66,10 +67,10 @@ def test_run_without_proofs_reaches_l0(hashed_run: Path) -> None:
 @pytest.mark.slow
 def test_run_with_real_proofs_reaches_l1(ezkl_run: Path, ezkl_cache: Cache, srs_digest: bytes) -> None:
     systems = {"ezkl": EzklSystem(ezkl_cache, installed_ezkl())}
-    with RunReader(ezkl_run) as files:
+    with RunFolder(ezkl_run) as files:
         report = Verifier(Policy(keys=(KEY,), srs=frozenset({srs_digest})), systems).verify(files)
     assert report.failure is None, str(report.failure)
-    assert statuses(report) == [PASSED, PASSED, PASSED, SKIPPED, PASSED, PASSED, PASSED, ABSENT, ABSENT, PASSED, PASSED]
+    assert statuses(report) == [PASSED, PASSED, PASSED, ABSENT, PASSED, PASSED, PASSED, ABSENT, ABSENT, PASSED, PASSED]
     assert (report.verdict, report.exit_status) == ("L0, L1", 0)
 
 
@@ -105,9 +106,9 @@ def test_step7_real_proof_with_one_bit_changed(
     proof[-40] ^= 1
     old, new = sha256((folder / "proofs" / name).read_bytes()).hexdigest(), sha256(proof).hexdigest()
     (folder / "proofs" / name).write_bytes(proof)
-    leaves = [leaf.replace(old.encode(), new.encode()) for leaf in RunReader(folder).leaves()]
+    leaves = [leaf.replace(old.encode(), new.encode()) for leaf in RunFolder(folder).leaves()]
     resign(folder, leaves)
-    with RunReader(folder) as files:
+    with RunFolder(folder) as files:
         policy = Policy(keys=(KEY,), srs=frozenset({srs_digest}))
         report = Verifier(policy, {"ezkl": EzklSystem(ezkl_cache, installed_ezkl())}).verify(files)
     refused(report, 7, f"proof {name}: the proof does not verify", record=2 + int(name[0]))
@@ -263,7 +264,7 @@ def test_what_is_exchanged_is_found_in_a_folder_a_bundle_and_under_a_root(tmp_pa
         for path in (source, bundle):
             for policy in (POLICY, replace(POLICY, head=head)):
                 with open_run(path) as files:
-                    report = Verifier(policy, {"ezkl": StandInSystem()}).verify(files)
+                    report = Verifier(policy, stand_ins()).verify(files)
                 assert (report.exit_status, report.verdict) == ((1, "FAILED") if failing else (0, "L0, L1"))
                 if failing:
                     assert report.failure is not None
@@ -421,7 +422,7 @@ def test_changed_model_that_the_close_record_names_gives_a_report(
 def test_honest_run_of_the_fuzzers_passes(hashed_run: Path, tmp_path: Path) -> None:
     """What the fuzzers change passes unchanged, signed anew too: their failures are of their making."""
     folder = shutil.copytree(hashed_run, tmp_path / "run", ignore=shutil.ignore_patterns("private"))
-    with RunReader(folder) as files:
+    with RunFolder(folder) as files:
         leaves = files.leaves()
     resign(folder, leaves)
     assert look(folder).exit_status == 0

@@ -7,6 +7,6 @@ fn quoted<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 
 #[test]
 fn python_package_has_the_version_of_the_crate() {
-    let package = include_str!("../../../src/zk_autograd/__init__.py");
+    let package = include_str!("../../../src/zk_autograd/version.py");
     assert_eq!(quoted(package, "__version__"), Some(env!("CARGO_PKG_VERSION")));
 }

@@ -70,8 +70,8 @@ def _selected(names: Sequence[str], known: Sequence[str]) -> list[str]:
 
 def _build(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.core.errors import UsageError
-    from zk_autograd.prove.ezkl import catalogue
     from zk_autograd.prove.ezkl.child import Child
+    from zk_autograd.prove.ezkl.circuit import catalogue
     from zk_autograd.prove.ezkl.keys import Cache
 
     try:
@@ -105,7 +105,7 @@ def _build(arguments: argparse.Namespace, output: Output) -> int:
 
 def _digest(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.core.errors import UsageError
-    from zk_autograd.prove.ezkl import catalogue
+    from zk_autograd.prove.ezkl.circuit import catalogue
     from zk_autograd.prove.native import shape
 
     published, native = catalogue.names(), shape.names()
@@ -145,8 +145,8 @@ def _explain(arguments: argparse.Namespace, output: Output) -> int:
 def _srs(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.core.errors import UsageError
     from zk_autograd.prove.ezkl.child import Child
+    from zk_autograd.prove.ezkl.circuit.relations import LOGROWS
     from zk_autograd.prove.ezkl.keys import MAX_LOGROWS, Cache, file_digest, make_srs, srs_logrows
-    from zk_autograd.prove.ezkl.relations import LOGROWS
 
     if arguments.out is not None:
         if not LOGROWS <= arguments.logrows <= MAX_LOGROWS:

@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _key(arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.optim import keyfile
+    from zk_autograd.credentials import keyfile
 
     path = arguments.key_file or keyfile.default_path()
     if arguments.command == "new":

@@ -8,7 +8,7 @@ Colours and progress bars are rich's, for terminals only, and respect NO_COLOR; 
         arguments = parser().parse_args(argv)
         return run_command(lambda output: work(arguments, output), json_output=arguments.json)
 
-No access token is in any of it, nor in the tracebacks and logs of what a command calls (cli.streams): flags are read by a `Parser`, whose
+No access token is in any of it, nor in the tracebacks and logs of what a command calls (credentials.streams): flags are read by a `Parser`, whose
 refusals repeat what was typed.
 
 Exit statuses are core.errors.ExitStatus, one table for all commands: those of the errors for a ZkError; 2 from argparse for flags that it
@@ -26,10 +26,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from zk_autograd.cli.streams import redacted
 from zk_autograd.core.errors import ExitStatus, ZkError
-from zk_autograd.run import tokens
-from zk_autograd.run.redaction import PROCESS
+from zk_autograd.core.progress import Progress
+from zk_autograd.credentials import tokens
+from zk_autograd.credentials.redaction import PROCESS
+from zk_autograd.credentials.streams import redacted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,9 +68,6 @@ _REFUSALS = frozenset(
     }
 )
 """Errors by which a system refuses, whatever the program does right."""
-
-Advance = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -166,7 +164,7 @@ class Output:
             _print(self._out, text)
 
     @contextmanager
-    def progress(self) -> Iterator[Advance]:
+    def progress(self) -> Iterator[Progress]:
         """Bars, one for each thing that is being done, while the block runs. Nothing where standard error is no terminal."""
         if not self._err.isatty():
             yield _quiet

@@ -5,13 +5,9 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
 from zk_autograd.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from zk_autograd.verify.evidence import ProofSystem
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,16 +36,14 @@ def reproduce(arguments: argparse.Namespace, output: Output) -> int:
     for module in ("torch", "sklearn"):
         if find_spec(module) is None:
             raise UsageError(f"zk-train needs {module}: pip install 'zk-autograd[train]'")
-    from zk_autograd.prove.ezkl.keys import Cache
-    from zk_autograd.verify.systems import EzklSystem, NativeSystem, installed_ezkl
-    from zk_autograd.workload import reproduction
-    from zk_autograd.workload.names import code_called
+    from zk_autograd.prove.systems import Systems
+    from zk_autograd.reproduce import reproduction
+    from zk_autograd.train.names import code_called
 
-    systems: dict[str, ProofSystem] = {"ezkl": EzklSystem(Cache(), installed_ezkl()), "native": NativeSystem()}
     allowed = None if arguments.allow_code is None else code_called(arguments.allow_code, "--allow-code")
     with output.progress() as progress:
         found = reproduction.reproduce(
-            arguments.run, systems, progress, hashes_alone=arguments.verify_only, data=arguments.data, allowed=allowed
+            arguments.run, Systems(), progress, hashes_alone=arguments.verify_only, data=arguments.data, allowed=allowed
         )
     for line in found.lines():
         output.line(line)

@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 def _list(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.run.files import exists
     from zk_autograd.run.inventory import Condition, find_runs, look_at
-    from zk_autograd.workload.names import shown
+    from zk_autograd.train.names import shown
 
     folder = arguments.folder or RUNS
     paths = [] if arguments.folder is None and not exists(folder) else find_runs(folder)
@@ -212,7 +212,7 @@ def _forget(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _cache(arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.prove.ezkl.holdings import Kind, clear, holdings
+    from zk_autograd.prove.ezkl.cache import Kind, clear, holdings
     from zk_autograd.prove.ezkl.keys import Cache
 
     cache = Cache()

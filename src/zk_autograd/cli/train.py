@@ -23,15 +23,15 @@ from zk_autograd.core.errors import (
 )
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
+from zk_autograd.credentials import tokens
 from zk_autograd.prove.names import DEFAULT_PRESET, DEFAULT_PROVER, PROVERS, Preset
-from zk_autograd.run import tokens
-from zk_autograd.workload.names import DataName, Factory, ModelName, code_called
+from zk_autograd.train.names import DataName, Factory, ModelName, code_called
 
 if TYPE_CHECKING:
     from zk_autograd.optim import ZKOptimizer
     from zk_autograd.prove.protocol import Backend
-    from zk_autograd.workload.plan import Plan
-    from zk_autograd.workload.settings import Settings
+    from zk_autograd.train.plan import Plan
+    from zk_autograd.train.settings import Settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -112,8 +112,8 @@ def _pair(text: str) -> list[str]:
 
 def _settings(arguments: argparse.Namespace) -> "Settings":
     """What was set: by flags, and beneath them by the file of --config."""
-    from zk_autograd.workload import config
-    from zk_autograd.workload.settings import READERS, Settings
+    from zk_autograd.train import config
+    from zk_autograd.train.settings import READERS, Settings
 
     given = {name: value for name in READERS if (value := getattr(arguments, name.replace("-", "_"), None)) is not None}
     if arguments.resume is not None and (
@@ -133,9 +133,9 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     for module in ("torch", "sklearn"):
         if find_spec(module) is None:
             raise UsageError(f"zk-train needs {module}: pip install 'zk-autograd[train]'")
-    from zk_autograd.optim import keyfile
-    from zk_autograd.workload.data import SECRET_BYTES
-    from zk_autograd.workload.plan import Plan
+    from zk_autograd.credentials import keyfile
+    from zk_autograd.train.data import SECRET_BYTES
+    from zk_autograd.train.plan import Plan
 
     settings, resumed = _settings(arguments), arguments.resume is not None
     allowed = None if arguments.allow_code is None else code_called(arguments.allow_code, "--allow-code")
@@ -188,9 +188,9 @@ def _record(
 ) -> int:
     """Trains, and records it in `run`. PlaceTakenError if that was taken before the first step."""
     from zk_autograd.optim import recording
-    from zk_autograd.workload.interruption import Interruption
-    from zk_autograd.workload.session import Recording, Session, repeatable
-    from zk_autograd.workload.summary import Summary
+    from zk_autograd.train.interruption import Interruption
+    from zk_autograd.train.session import Recording, Session, repeatable
+    from zk_autograd.train.summary import Summary
 
     new_key = None
     if not resumed:
@@ -274,7 +274,7 @@ def _stopped(error: BaseException, optimizer: "ZKOptimizer", run: Path, resume: 
 
 
 def _dry_run(plan: "Plan", srs: Path | None, output: Output) -> int:
-    from zk_autograd.workload.forecast import forecast
+    from zk_autograd.train.dry_run import forecast
 
     found = forecast(plan, srs)
     output.line(

@@ -3,7 +3,8 @@
 import sys
 from typing import TYPE_CHECKING
 
-from zk_autograd.cli.output import Advance, Output
+from zk_autograd.cli.output import Output
+from zk_autograd.core.progress import Progress
 
 if TYPE_CHECKING:
     from zk_autograd.core.records import Header
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 class Watch:
     """Tells of a run's events: bars on a terminal, a line for each proof elsewhere. `header` is set once it is known."""
 
-    def __init__(self, steps: int, progress: Advance, output: Output) -> None:
+    def __init__(self, steps: int, progress: Progress, output: Output) -> None:
         self.header: Header | None = None
         self._steps = steps
         self._progress = progress

@@ -12,8 +12,8 @@ from zk_autograd.core.errors import UnreadableError, UsageError, VerificationErr
 
 if TYPE_CHECKING:
     from zk_autograd.core.keys import PublicKey
-    from zk_autograd.verify.evidence import ProofSystem
-    from zk_autograd.verify.policy import Level, Policy
+    from zk_autograd.verify.outcome import Level
+    from zk_autograd.verify.policy import Policy
 
 MAX_KEY_FILE = 64 * 1024
 
@@ -89,7 +89,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
     """The policy that the flags make, and where the run is. UsageError for flags that contradict each other."""
-    from zk_autograd.verify.ceremonies import CEREMONIES
     from zk_autograd.verify.policy import Policy, TreeHead
 
     head, run = None, Path(arguments.target)
@@ -100,7 +99,7 @@ def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
         raise UsageError("a root alone holds no evidence: say where the run is with --from RUN")
     policy = Policy(
         keys=tuple(_key(text) for text in arguments.key),
-        srs=frozenset({*CEREMONIES, *(_digest(text) for text in arguments.srs_digest)}),
+        srs=frozenset(_digest(text) for text in arguments.srs_digest),
         require=frozenset(_level(text) for text in arguments.require.split(",")),
         head=head,
         sample=arguments.sample,
@@ -114,7 +113,7 @@ def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
 def _key(text: str) -> "PublicKey":
     """The key that the text is, or that the file of that name holds on its only line."""
     from zk_autograd.core.keys import PublicKey
-    from zk_autograd.run.files import read_bounded
+    from zk_autograd.evidence.files import read_bounded
 
     try:
         return PublicKey.parse(text.strip())  # a line that was copied may end in a blank, or in CR
@@ -134,7 +133,7 @@ def _key(text: str) -> "PublicKey":
 
 def _there(text: str) -> bool:
     """Whether a file, or a link, has this name. UnreadableError if this machine doesn't tell."""
-    from zk_autograd.run.files import unreadable
+    from zk_autograd.evidence.files import unreadable
 
     try:
         os.lstat(text)
@@ -165,7 +164,7 @@ def _digest(text: str) -> bytes:
 
 
 def _level(text: str) -> "Level":
-    from zk_autograd.verify.policy import Level
+    from zk_autograd.verify.outcome import Level
 
     try:
         return Level(text)
@@ -174,19 +173,19 @@ def _level(text: str) -> "Level":
 
 
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.prove.ezkl.keys import Cache
-    from zk_autograd.run.opening import open_run
-    from zk_autograd.verify.systems import EzklSystem, NativeSystem, installed_ezkl
+    from zk_autograd.evidence.opening import open_run
+    from zk_autograd.prove.systems import Systems
     from zk_autograd.verify.verifier import Verifier
 
     policy, run = _policy(arguments)
     with open_run(run) as files:
-        cache = Cache()
-        for path in arguments.srs:
-            cache.add_srs(path)
+        if arguments.srs:
+            from zk_autograd.prove.ezkl.keys import Cache
+
+            for path in arguments.srs:
+                Cache().add_srs(path)
         with output.progress() as progress:
-            systems: dict[str, ProofSystem] = {"ezkl": EzklSystem(cache, installed_ezkl()), "native": NativeSystem()}
-            report = Verifier(policy, systems).verify(files, progress)
+            report = Verifier(policy, Systems()).verify(files, progress)
     output.text(report.text(output.width), _STYLES)
     output.result(report.to_json())
     return report.exit_status

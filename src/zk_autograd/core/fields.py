@@ -12,12 +12,12 @@ field's path, `header.groups[0].lr`.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.text import has_control, quoted
+from zk_autograd.core.text import has_control, listed, quoted
 
 _SHOWN = 40  # characters of a foreign text that a message repeats
 
@@ -143,12 +143,11 @@ class Fields:
         """Raises VerificationError if the object has a field that was not read."""
         unknown = sorted(self._values.keys() - self._read)
         if unknown:
-            raise VerificationError(f"{self._where} has unknown fields", expected="none", found=_listed(unknown))
-
-
-def _listed(names: Iterable[str]) -> str:
-    shown = [quoted(name, _SHOWN) for name in names]
-    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
+            raise VerificationError(
+                f"{self._where} has unknown fields",
+                expected="none",
+                found=listed([quoted(name, _SHOWN) for name in unknown], 3),
+            )
 
 
 def _shown(raw: Json) -> str:

@@ -10,11 +10,15 @@ uncompressed point), 32 for `none` (a salted SHA-256).
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import accumulate
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zk_autograd.core.constants import ConstantsSequence, constants_sequence
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
 from zk_autograd.core.rules import state_names
 from zk_autograd.core.schedules import CONSTANT, Schedule, parse
@@ -137,6 +141,13 @@ class Header:
     def declared(self) -> Schedule | None:
         """The schedule that is declared for every group; None if the records hold the rates."""
         return parse(self.schedule)
+
+    def padded(self, values: NDArray[np.signedinteger[Any]], block: int) -> IntArray:
+        """The elements of one block of `values`, integers of shape (size,), zeros up to the prover's capacity: int64 (prover.block,)."""
+        where = self.blocks[block]
+        padded = np.zeros(self.prover.block, np.int64)
+        padded[: where.size] = values[where.offset : where.offset + where.size]
+        return padded
 
     def sequence(self, group: int) -> ConstantsSequence:
         """The constants of a group's steps. Raises VerificationError for hyper-parameters that the rule can't use.

@@ -6,6 +6,7 @@ from the original without being false.
 
 import base64
 import re
+from collections.abc import Sequence
 
 from zk_autograd.core.errors import VerificationError
 
@@ -26,6 +27,21 @@ def quoted(text: str, length: int = 60) -> str:
 def counted(number: int, noun: str) -> str:
     """ "1 proof", "2 proofs": for nouns whose plural ends in s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first `most` of the names with commas between them, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text has no lone surrogate, which no UTF-8 can hold."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def encode_utf8(text: str, what: str) -> bytes:
@@ -51,3 +67,8 @@ def decode_base64(text: str, what: str) -> bytes:
     if encode_base64(data) != text:
         raise VerificationError(f"{what} is not canonical base64")
     return data
+
+
+def printable(line: str) -> str:
+    """The line with all that isn't printable escaped: a terminal must not obey what a run brings along."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from zk_autograd import __version__
 from zk_autograd.core.constants import FINE_S, SGD_LR_BOUND, ConstantsSequence, choose_s
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
@@ -14,8 +13,8 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.recomputable import require_recomputable
 from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved
 from zk_autograd.core.schedules import CONSTANT, RECORDED
-from zk_autograd.optim.options import SGD_RULES, GroupOptions
-from zk_autograd.optim.schedule import place
+from zk_autograd.optim.options import SGD_RULES, GroupOptions, place
+from zk_autograd.version import __version__
 
 NO_DATA = Data(root=b"", count=0, sampler="unspecified", batch_size=0, seed=b"")
 """What a run says of its data if its trainer says nothing."""

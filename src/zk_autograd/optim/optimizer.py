@@ -20,23 +20,25 @@ from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Data, Header
 from zk_autograd.core.rules import State
 from zk_autograd.optim import recording, saved_state
+from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.gradients import checked_scale
 from zk_autograd.optim.header import NO_DATA, HeaderParts
-from zk_autograd.optim.note import Note, batch_digest, loss_text
-from zk_autograd.optim.options import Number, check_names, choose_rule, exact, read_options
+from zk_autograd.optim.options import Number, check_names, choose_rule, decays_of, exact, place, read_options
 from zk_autograd.optim.param_groups import TENSORS, WatchedGroup
 from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
-from zk_autograd.optim.proving import backend_for_new_run, decaying, require_provable
 from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.resuming import ResumedLr, ResumedModel
-from zk_autograd.optim.schedule import canonical, place, require_count
+from zk_autograd.optim.schedule import canonical, require_count
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps, CoarseLr, Trajectory
 from zk_autograd.optim.unproved import BUDGET, UnprovedValues
+from zk_autograd.prove.choice import backend_for_new_run, require_provable
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.names import DEFAULT_PROVER
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts, checked_config, require_own_names
+from zk_autograd.run.claims import Claims
 from zk_autograd.run.events import Listener, ignore
+from zk_autograd.run.layout import Layout
 from zk_autograd.run.ownership import Unique
 from zk_autograd.run.unclosed import UnclosedRun
 
@@ -158,7 +160,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             options[0].for_torch(),
         )
         self._sealed = True
-        self._note = Note()
+        self._note = Claims()
         self._publish = publish
         manifest = Manifest.of(groups)
         parts = HeaderParts(
@@ -191,12 +193,14 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             self._trajectory.restore_groups(self.param_groups)
         elif run is not None:
             recording.check_place(Path(run))
-            require_provable(prover, options)
+            decays = decays_of(options)
+            require_provable(prover, chosen, decays)
             new_key = recording.key_to_make(key)
             signers = recording.signers_of(key) if new_key is None else []
             sizes = [manifest.group_size(i) for i in range(len(groups))]
-            decays = bool(decaying(options))
-            backend = backend_for_new_run(prover, chosen, sizes, srs, expected_steps, Path(run), preset, decays=decays)
+            backend = backend_for_new_run(
+                prover, chosen, sizes, srs, expected_steps, Layout(Path(run)).private, preset, decays=bool(decays)
+            )
             self._trajectory.record(recording.NewRun(Path(run), backend, signers, artefacts, new_key))
         self._show_lr()
 
@@ -279,7 +283,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        note, self._note = self._note, Note()
+        note, self._note = self._note, Claims()
         if loss is not None and not note.loss:
             note = replace(note, loss=loss_text(loss))
         self._trajectory.advance(self.param_groups, note)

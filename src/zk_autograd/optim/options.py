@@ -5,7 +5,7 @@ gives it back (its repr), so 1e-3 is exactly 1/1000. `weight_decay` is decoupled
 Hutter, 2019, algorithm 1), and torch's coupled L2 decay isn't offered; nor are amsgrad, maximize and dampening.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -193,3 +193,14 @@ def _is_off(value: object) -> bool:
     return (
         value is None or (isinstance(value, Real | Decimal) and value == 0) or (isinstance(value, str) and value == "0")
     )
+
+
+def place(group: int) -> str:
+    """How messages name a parameter group."""
+    return f"parameter group {group}"
+
+
+def decays_of(options: Sequence[GroupOptions]) -> dict[str, str]:
+    """The weight decay of each group that has one, by what messages call the group."""
+    found = ((place(index), group.values.get("weight_decay")) for index, group in enumerate(options))
+    return {group: decay.text for group, decay in found if decay is not None and decay.fraction != 0}

@@ -16,6 +16,7 @@ import torch
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.formats import FloatArray, IntArray, dequantize_weight, quantize_weight
 from zk_autograd.core.records import MAX_TENSORS, Parameter, Unproved
+from zk_autograd.core.text import is_unicode
 
 _MAX_NAME = 1000
 _RESERVED = "__metadata__"
@@ -216,7 +217,7 @@ def _check_names(names: Sequence[str]) -> None:
         raise UsageError(f"{len(names)} tensors; a run holds at most {MAX_TENSORS}")
     seen = set()
     for name in names:
-        if not 0 < len(name) <= _MAX_NAME or name == _RESERVED or not _is_unicode(name):
+        if not 0 < len(name) <= _MAX_NAME or name == _RESERVED or not is_unicode(name):
             raise UsageError(f"a parameter is called {name[:40]!r}; a name has 1 to {_MAX_NAME} Unicode characters")
         if name in seen:
             raise UsageError(f"two parameters are called {name!r}; give each a name of its own")
@@ -253,10 +254,6 @@ def _span(tensor: torch.Tensor) -> _Span:
         return _Span(str(tensor.device), start, start)
     reach = sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return _Span(str(tensor.device), start, start + (reach + 1) * tensor.element_size())
-
-
-def _is_unicode(name: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _as_floats(tensor: torch.Tensor) -> FloatArray:

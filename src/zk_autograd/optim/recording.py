@@ -15,13 +15,14 @@ from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.core.rules import State
-from zk_autograd.optim import keyfile
-from zk_autograd.optim.proving import backend_of_run
-from zk_autograd.optim.publication import model_files
-from zk_autograd.prove.own_folders import expanded
+from zk_autograd.credentials import keyfile
+from zk_autograd.evidence.model_files import model_files
+from zk_autograd.local.own_folders import expanded
+from zk_autograd.prove.choice import backend_of_run
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import train_log
 from zk_autograd.run.artefacts import Artefacts
+from zk_autograd.run.layout import Layout
 from zk_autograd.run.ownership import Unique
 from zk_autograd.run.step import advance
 from zk_autograd.run.writer import RunWriter
@@ -233,7 +234,10 @@ def resume(
 ) -> Recorder:
     """The run at `path`, to go on after its last step. Raises RunError, UsageError, ProverError."""
     writer = RunWriter.resume(
-        path, lambda header: backend_of_run(header.prover, prover, srs, path), signers_of(key), on_event=artefacts
+        path,
+        lambda header: backend_of_run(header.prover, prover, srs, Layout(path).private),
+        signers_of(key),
+        on_event=artefacts,
     )
     return Recorder(writer, artefacts, begun=False)
 

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.records import Header, Unproved
 from zk_autograd.core.text import counted
-from zk_autograd.optim.options import Exact, GroupOptions, exact
+from zk_autograd.optim.options import Exact, GroupOptions, exact, place
 from zk_autograd.optim.param_groups import Kept, as_text, decoded
 from zk_autograd.optim.recording import Recorder
-from zk_autograd.optim.schedule import place
 from zk_autograd.optim.unproved import unrestored
 
 _SHOWN = 5

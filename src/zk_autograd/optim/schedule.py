@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.schedules import CONSTANT, RECORDED, Schedule, parse
-from zk_autograd.optim.options import Exact, GroupOptions, exact, require_known
+from zk_autograd.optim.options import Exact, GroupOptions, exact, place, require_known
 
 _PLANNED = ("initial_lr", "max_lr")
 """Where torch's schedulers write the lr that they will come to."""
@@ -25,11 +25,6 @@ def canonical(text: object) -> str:
     except VerificationError as error:
         raise UsageError(str(error)) from error
     return RECORDED if schedule is None else schedule.text
-
-
-def place(group: int) -> str:
-    """How messages name a parameter group."""
-    return f"parameter group {group}"
 
 
 def largest_lr(

@@ -17,15 +17,15 @@ from zk_autograd.core.rules import State, initial_state
 from zk_autograd.core.schedules import parse
 from zk_autograd.optim import gradients, recording, resuming
 from zk_autograd.optim.header import HeaderParts, require_format, shifts_of
-from zk_autograd.optim.note import Note
-from zk_autograd.optim.options import Exact, GroupOptions
+from zk_autograd.optim.options import Exact, GroupOptions, place
 from zk_autograd.optim.param_groups import encoded
 from zk_autograd.optim.parameters import Manifest
 from zk_autograd.optim.saved_state import SavedState, deviation
-from zk_autograd.optim.schedule import largest_lr, place, rates, require_count, scheduled_lr, settled
+from zk_autograd.optim.schedule import largest_lr, rates, require_count, scheduled_lr, settled
 from zk_autograd.optim.unproved import UnprovedValues
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts
+from zk_autograd.run.claims import Claims
 from zk_autograd.run.ownership import Owned, Unique
 
 ParamGroups = Sequence[Mapping[str, object]]
@@ -229,7 +229,7 @@ class Trajectory(Owned, Unique):
         _warn(header)
         return keeper
 
-    def advance(self, param_groups: ParamGroups, note: Note) -> None:
+    def advance(self, param_groups: ParamGroups, note: Claims) -> None:
         """One step from the gradients of the model's parameters, whose weights are written. Raises as `ZKOptimizer.step`."""
         if self._keeper is None and not gradients.present(self.manifest):
             gradients.quantized(self.manifest, 0)  # raises, before there is a run without a step

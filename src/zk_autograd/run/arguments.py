@@ -6,8 +6,8 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.records import Header
 from zk_autograd.core.text import has_control
+from zk_autograd.evidence.run import check_plain_name
 from zk_autograd.run.journal import MAX_LOOP_STATE
-from zk_autograd.run.reader import check_plain_name
 
 _MAX_LOSS = 60
 _MAX_DIGESTS = 100

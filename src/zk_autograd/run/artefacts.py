@@ -5,7 +5,7 @@
     artefacts.step(...)                                              # after each step that the writer took
     digests = artefacts.finish(writer, published)                    # and they go into the close record
 
-No access token is in what they hold (run.redaction). Lines of the log are appended without waiting for the disk: the journal and the
+No access token is in what they hold (credentials.redaction). Lines of the log are appended without waiting for the disk: the journal and the
 records have all of them but the seconds, and `resume` writes again what a crash took. What the close record speaks of is written whole,
 and durably, before it.
 """
@@ -21,16 +21,17 @@ from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.record_forms import parse_log
+from zk_autograd.credentials.redaction import PROCESS, Redactor
+from zk_autograd.evidence.files import open_bounded, read_bounded
+from zk_autograd.evidence.hashes import Hashes, weights_hash
+from zk_autograd.evidence.layout import ARTEFACTS, CONFIG, ENVIRONMENT, HASHES, MAX_LOG, RECORDS, TRAIN_LOG
+from zk_autograd.run import bounded_toml, train_log
 from zk_autograd.run import environment as environments
-from zk_autograd.run import toml_text, train_log
 from zk_autograd.run.events import Event, Listener, RecordWritten, ignore
-from zk_autograd.run.files import Files, exists, of_the_run, open_bounded, read_bounded
-from zk_autograd.run.hashes import Hashes, weights_hash
+from zk_autograd.run.files import Files, exists, of_the_run
 from zk_autograd.run.journal import Journal
-from zk_autograd.run.layout import ARTEFACTS, CONFIG, ENVIRONMENT, HASHES, RECORDS, TRAIN_LOG, Layout
+from zk_autograd.run.layout import Layout
 from zk_autograd.run.log import whole_leaves
-from zk_autograd.run.reader import MAX_LOG
-from zk_autograd.run.redaction import PROCESS, Redactor
 from zk_autograd.run.writer import RunWriter
 
 MAX_CONFIG = 2**20
@@ -38,9 +39,9 @@ MAX_CONFIG = 2**20
 
 
 def checked_config(text: str) -> str:
-    """The text, if config.toml can hold it. UsageError unless it is TOML within the bounds of run.toml_text."""
+    """The text, if config.toml can hold it. UsageError unless it is TOML within the bounds of run.bounded_toml."""
     try:
-        toml_text.parse(text, "it")
+        bounded_toml.parse(text, "it")
     except UsageError as error:
         raise UsageError(f"config is no TOML text that a run can keep: {error}") from error
     return text
@@ -130,8 +131,8 @@ class Artefacts:
     def _mended(self, layout: Layout, writer: RunWriter) -> list[Mapping[str, Json]]:
         """The events of the log that is there, with what it lacks."""
         header = writer.header
-        with _opened(layout.log / RECORDS, MAX_LOG) as fd:
-            leaves, _ = whole_leaves(fd)  # the proving thread may be writing another
+        with _opened(layout.log / RECORDS, MAX_LOG) as fd, open(fd, "rb", closefd=False) as file:
+            leaves, _ = whole_leaves(file)  # the proving thread may be writing another
         segments = parse_log(leaves).segments
         self._proved = {segment.index for segment in segments}
         steps = {

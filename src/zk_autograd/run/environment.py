@@ -13,12 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from zk_autograd import __version__
 from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
-from zk_autograd.run.layout import ENVIRONMENT
-from zk_autograd.run.redaction import PROCESS
+from zk_autograd.credentials.redaction import PROCESS
+from zk_autograd.evidence.layout import ENVIRONMENT
+from zk_autograd.version import __version__
 
 FORMAT = "zk-autograd/environment/v0"
 MAX_BYTES = 2**16

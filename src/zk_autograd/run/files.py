@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zk_autograd.core.errors import PlaceTakenError, RunError, StorageError, UnreadableError, VerificationError
+from zk_autograd.evidence.files import tells_of_the_file
 from zk_autograd.run.ownership import Owned
 
 PRIVATE_FILE = 0o600
@@ -34,20 +35,6 @@ _ADVICE = {
 
 
 _READABLE = "look as its owner, or at the disk"
-
-_OF_THE_FILE = frozenset(
-    {
-        errno.ENOENT,
-        errno.ENOTDIR,
-        errno.EISDIR,
-        errno.ELOOP,
-        errno.ENXIO,
-        errno.ENODEV,
-        errno.ENAMETOOLONG,
-        errno.EINVAL,
-    }
-)
-"""Errors of the system that tell what lies at a path, and not what the machine lacks."""
 
 
 class Files(Owned):
@@ -248,82 +235,9 @@ def names_in(folder: Path) -> list[str]:
         raise _unseen("listed", folder, error) from error
 
 
-def read_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes, read once.
-
-    A link is not followed in the last part of the path (open the folders before it with `open_folder`). Raises VerificationError.
-    """
-    with open_bounded(path, limit, dir_fd=dir_fd) as fd:
-        chunks: list[bytes] = []
-        left = limit
-        for chunk in chunks_of(fd, path):
-            left -= len(chunk)
-            if left < 0:  # it grew, or its size is not what the system says
-                raise _too_large(path, limit)
-            chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def chunks_of(fd: int, path: Path | str) -> Iterator[bytes]:
-    """What is left to read of a file that `open_bounded` opened, piece by piece. VerificationError if it can't be read."""
-    with _readable(path):
-        while chunk := os.read(fd, _CHUNK):
-            yield chunk
-
-
 def advice_for(error: OSError, otherwise: str) -> str:
     """What to do about an error of the system, in a few words."""
     return _ADVICE.get(error.errno or 0, otherwise)
-
-
-@contextmanager
-def open_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> Iterator[int]:
-    """The descriptor of a regular file that has at most `limit` bytes now, for reading. As `read_bounded`."""
-    with _readable(path):
-        # Without O_NONBLOCK, opening a pipe would wait for a writer.
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
-    try:
-        with _readable(path):
-            status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise VerificationError(f"{path} is not a regular file")
-        if status.st_size > limit:
-            raise _too_large(path, limit)
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def open_folder(path: Path | str, *, dir_fd: int | None = None) -> int:
-    """The descriptor of a folder that is no link, for `dir_fd`; the caller closes it. Raises VerificationError."""
-    with _readable(path):
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
-
-
-def _too_large(path: Path | str, limit: int) -> VerificationError:
-    return VerificationError(f"{path} is too large", expected=f"at most {limit} bytes", found="more")
-
-
-@contextmanager
-def _readable(path: Path | str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise unreadable(path, error) from error
-
-
-def unreadable(path: Path | str, error: OSError) -> VerificationError:
-    """What the system's refusal to read `path` says: of the file, if it is missing or not what it must be; else of this machine."""
-    # open(2) says ELOOP for a file, ENOTDIR for a folder, when O_NOFOLLOW met a link
-    linked = error.errno == errno.ELOOP
-    reason = "it is a link, and links are not followed" if linked else error.strerror
-    kind = VerificationError if tells_of_the_file(error) else UnreadableError
-    return kind(f"{path} can't be read: {reason}")
-
-
-def tells_of_the_file(error: OSError) -> bool:
-    """Whether the system's error says what lies at a path, and not what this machine or its user lacks."""
-    return error.errno in _OF_THE_FILE
 
 
 def of_the_run(error: VerificationError, otherwise: str) -> RunError:

@@ -12,20 +12,17 @@ chose its links, not what they lead to.
 
 import os
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from zk_autograd.core.errors import RunError, StorageError, UsageError
+from zk_autograd.core.progress import Progress
 from zk_autograd.run.files import Files, exists, is_own_folder
 from zk_autograd.run.inventory import Condition, kept_names, look_at
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lock import RunLock
 from zk_autograd.run.marker import forgotten_on, mark_forgotten
-
-Advance = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ def plan(path: Path) -> Forgetting:
     return Forgetting(status.condition, status.reason, status.private_bytes, status.forgotten, bool(kept_names(layout)))
 
 
-def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Advance) -> Forgetting:
+def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Progress) -> Forgetting:
     """Deletes the private folder's contents, but for the lock, the marker and .gitignore; gives what it did.
 
     `now` is the time in UTC, ISO 8601. RunError if a trainer is at work, something can't be deleted, or the run isn't finished and

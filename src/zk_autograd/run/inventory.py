@@ -21,21 +21,15 @@ from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Header, Log, header_digest
 from zk_autograd.core.text import counted
-from zk_autograd.run.files import (
-    Files,
-    exists,
-    is_folder,
-    is_own_folder,
-    names_in,
-    require_listable,
-    tells_of_the_file,
-)
+from zk_autograd.evidence.files import tells_of_the_file
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.layout import CHECKPOINT, LOG, MAX_LOG, PRIVATE, RECORDS
+from zk_autograd.run.files import Files, exists, is_folder, is_own_folder, names_in, require_listable
 from zk_autograd.run.journal import Journal
-from zk_autograd.run.layout import CHECKPOINT, LOG, PRIVATE, RECORDS, Layout
+from zk_autograd.run.layout import Layout
 from zk_autograd.run.lock import holder
 from zk_autograd.run.log import whole_leaves
 from zk_autograd.run.marker import forgotten_on
-from zk_autograd.run.reader import MAX_LOG, RunReader
 from zk_autograd.run.recovery import read_header
 
 MAX_DEPTH = 8
@@ -223,7 +217,7 @@ def _resumable(layout: Layout, found: _Found) -> bool:
 
 def _read_log(layout: Layout, found: _Found) -> None:
     """The records under the checkpoint. Raises VerificationError for what no crash leaves."""
-    with RunReader(layout.root) as reader:
+    with RunFolder(layout.root) as reader:
         if not exists(layout.log / CHECKPOINT) and _resumable(layout, found):  # a crash before the first one
             if exists(layout.log / RECORDS):
                 leaves, found.torn = _whole_leaves(reader, layout, found)
@@ -246,11 +240,11 @@ def _read_log(layout: Layout, found: _Found) -> None:
         found.recorded = found.steps = signed[-1].last if signed else 0
 
 
-def _whole_leaves(reader: RunReader, layout: Layout, found: _Found) -> tuple[list[bytes], bool]:
+def _whole_leaves(reader: RunFolder, layout: Layout, found: _Found) -> tuple[list[bytes], bool]:
     """The log's leaves, and whether a torn one follows them."""
-    with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as fd:
-        leaves, size = whole_leaves(fd)
-        torn = size < os.fstat(fd).st_size
+    with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as file:
+        leaves, size = whole_leaves(file)
+        torn = size < os.fstat(file.fileno()).st_size
     if torn and not _resumable(layout, found):
         raise VerificationError(f"{RECORDS} has a torn record at its end", record=len(leaves))
     return leaves, torn

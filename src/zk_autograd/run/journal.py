@@ -27,10 +27,11 @@ from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.formats import GRADIENT_BOUND, IntArray
 from zk_autograd.core.records import MAX_PARAMETERS, MAX_STEP, SALT_BYTES, Header
 from zk_autograd.core.rules import State
+from zk_autograd.evidence.files import read_bounded
+from zk_autograd.evidence.layout import MAX_PROOF
 from zk_autograd.prove.protocol import Backend
-from zk_autograd.run.files import PRIVATE_FILE, Files, exists, names_in, of_the_run, read_bounded
-from zk_autograd.run.frame import damaged, encode, read
-from zk_autograd.run.reader import MAX_PROOF
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists, names_in, of_the_run
+from zk_autograd.run.private_file import damaged, encode, read
 
 MAX_LOOP_STATE = 2**30
 """Bytes of what a caller keeps with a step: it is written with each of them."""

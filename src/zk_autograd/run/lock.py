@@ -19,7 +19,8 @@ from typing import Self
 from weakref import WeakSet
 
 from zk_autograd.core.errors import RunError, StorageError
-from zk_autograd.run.files import PRIVATE_FILE, advice_for, tells_of_the_file
+from zk_autograd.evidence.files import tells_of_the_file
+from zk_autograd.run.files import PRIVATE_FILE, advice_for
 from zk_autograd.run.ownership import Unique
 
 _LOOK_SECONDS = 0.05

@@ -7,36 +7,37 @@ it), or complete records that no checkpoint covers (kept if they are what the wr
 import os
 from collections import deque
 from collections.abc import Sequence
+from typing import BinaryIO
 
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.merkle import Frontier, leaf_hash
 from zk_autograd.core.note import MAX_NOTE_BYTES, Checkpoint, checkpoint_text, open_note, parse_checkpoint, sign
 from zk_autograd.core.records import MAX_RECORD
-from zk_autograd.run.files import Files, exists, of_the_run, open_bounded, read_bounded, unreadable
-from zk_autograd.run.layout import CHECKPOINT, RECORDS, Layout
-from zk_autograd.run.reader import MAX_LEAVES, MAX_LOG
+from zk_autograd.evidence.files import open_bounded, read_bounded, unreadable
+from zk_autograd.evidence.layout import CHECKPOINT, MAX_LEAVES, MAX_LOG, RECORDS
+from zk_autograd.run.files import Files, exists, of_the_run
+from zk_autograd.run.layout import Layout
 
 
-def whole_leaves(fd: int) -> tuple[list[bytes], int]:
-    """The records of the log that is open for reading at `fd`, and how many bytes they take: a crash may leave a torn one behind them.
+def whole_leaves(file: BinaryIO) -> tuple[list[bytes], int]:
+    """The records of a log that is open for reading, and how many bytes they take: a crash may leave a torn one behind them.
 
     VerificationError for what no crash leaves, and no trainer. A file of holes, which take no space on the disk, takes no memory either.
     """
     leaves: list[bytes] = []
     size = 0
     try:
-        with open(fd, "rb", closefd=False) as file:
-            while line := file.readline(MAX_RECORD + 1):
-                if not line.endswith(b"\n") and len(line) <= MAX_RECORD:
-                    break
-                if len(line) > MAX_RECORD or b"\0" in line:
-                    raise VerificationError(f"line {len(leaves) + 1} of {RECORDS} is no record", record=len(leaves))
-                if len(leaves) == MAX_LEAVES or size > MAX_LOG:
-                    most = f"at most {MAX_LEAVES}, of {MAX_LOG} bytes in all"
-                    raise VerificationError(f"{RECORDS} has too many records", expected=most, found="more")
-                size += len(line)
-                leaves.append(line[:-1])
+        while line := file.readline(MAX_RECORD + 1):
+            if not line.endswith(b"\n") and len(line) <= MAX_RECORD:
+                break
+            if len(line) > MAX_RECORD or b"\0" in line:
+                raise VerificationError(f"line {len(leaves) + 1} of {RECORDS} is no record", record=len(leaves))
+            if len(leaves) == MAX_LEAVES or size > MAX_LOG:
+                most = f"at most {MAX_LEAVES}, of {MAX_LOG} bytes in all"
+                raise VerificationError(f"{RECORDS} has too many records", expected=most, found="more")
+            size += len(line)
+            leaves.append(line[:-1])
     except OSError as error:
         raise unreadable(RECORDS, error) from error
     return leaves, size
@@ -107,25 +108,26 @@ class RunLog:
             self._files.append(self._records, leaf + b"\n")
         self._tree.append(leaf_hash(leaf))
 
-    def sign(self) -> None:
-        """Makes the checkpoint one over the records so far, unless it is."""
+    def sign(self) -> Checkpoint:
+        """Makes the checkpoint one over the records so far, unless it is: the tree head that is signed."""
         head = Checkpoint(self._origin, self._tree.size, self._tree.root())
         if head == self._head:
-            return
+            return head
         try:
             note = sign(checkpoint_text(head.origin, head.size, head.root), self._signers)
         except VerificationError as error:
             raise RunError(f"{self._checkpoint} can't be signed: {error}; look at the key") from error
         self._files.write_atomic(self._checkpoint, note)
         self._head = head
+        return head
 
     def _read_records(self) -> tuple[list[bytes], int, int]:
         """The records, how many bytes they take, and how many the file has."""
         if not exists(self._records):
             self._files.write_atomic(self._records, b"")
         try:
-            with open_bounded(self._records, MAX_LOG) as fd:
-                return *whole_leaves(fd), os.fstat(fd).st_size
+            with open_bounded(self._records, MAX_LOG) as fd, open(fd, "rb", closefd=False) as file:
+                return *whole_leaves(file), os.fstat(fd).st_size
         except VerificationError as error:
             raise of_the_run(error, f"{error}; restore it from a copy") from error
 

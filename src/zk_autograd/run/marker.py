@@ -3,7 +3,8 @@
 from zk_autograd.core import canonical
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.fields import Fields
-from zk_autograd.run.files import PRIVATE_FILE, Files, exists, of_the_run, read_bounded
+from zk_autograd.evidence.files import read_bounded
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists, of_the_run
 from zk_autograd.run.layout import Layout
 
 FORMAT = "zk-autograd/forgotten/v0"

@@ -1,30 +1,32 @@
-"""Making a bundle of a run: what its records name, checked against them, in the one form that run.bundle has."""
+"""Making a bundle of a run: what its records name, checked against them, in the one form that evidence.bundle has."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from zk_autograd.core.errors import RunError, StorageError, UnreadableError, VerificationError
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import parse_checkpoint, parse_unverified
+from zk_autograd.core.progress import Progress
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
-from zk_autograd.run.beside import beside
-from zk_autograd.run.bundle import END, MAX_MEMBER, MAX_MEMBERS, header, padding
-from zk_autograd.run.files import Files, chunks_of, exists, of_the_run, require_listable
-from zk_autograd.run.layout import ARTEFACTS, CHECKPOINT, LOG, MODEL, PROOFS, RECORDS, Layout, proof_name
+from zk_autograd.evidence.beside import beside
+from zk_autograd.evidence.bundle import END, MAX_MEMBER, MAX_MEMBERS, header, padding
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.layout import CHECKPOINT, LOG, MAX_LOG, RECORDS, ROWS, row_of
+from zk_autograd.evidence.run import Evidence
+from zk_autograd.run.files import Files, exists, of_the_run, require_listable
+from zk_autograd.run.layout import Layout
 from zk_autograd.run.lock import RunLock, holder
 from zk_autograd.run.log import whole_leaves
-from zk_autograd.run.reader import MAX_ARTEFACT, MAX_LOG, MAX_PROOF, RunReader
 
 _LEFT_OUT = 1000
-
-Advance = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
+_CHUNK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class _Member:
     digest: bytes | None = None
 
 
-def pack(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
+def pack(run: Path, out: Path, files: Files, advance: Progress) -> Packed:
     """Makes the bundle `out` of the run at `run`, whole or not at all. Nobody writes to the run meanwhile, as far as whoever packs it can
     see to that: a bundle has nothing of the private folder, in which the lock is, and of another's run that may be closed.
 
@@ -70,9 +72,9 @@ def pack(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
         raise of_the_run(error, f"{run} can't be packed: {error}; restore it from a copy") from error
 
 
-def _packed(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
+def _packed(run: Path, out: Path, files: Files, advance: Progress) -> Packed:
     layout = Layout(run)
-    with RunReader(run) as reader, _locked(layout):
+    with RunFolder(run) as reader, _locked(layout):
         note = reader.checkpoint()
         leaves = _whole_leaves(reader, run)
         head = parse_checkpoint(parse_unverified(note).text)
@@ -82,11 +84,11 @@ def _packed(run: Path, out: Path, files: Files, advance: Advance) -> Packed:
                 "which repairs what a crash left, or restore it from a copy"
             )
         log = parse_log(leaves)
-        members = [
+        read = [
             _Member(f"{LOG}/{CHECKPOINT}", [note]),
             _Member(f"{LOG}/{RECORDS}", [leaf + b"\n" for leaf in leaves]),
-            *_named(log, reader),
         ]
+        members = [*read, *_named(log, reader, besides={member.name for member in read})]
         if len(members) > MAX_MEMBERS:
             raise RunError(f"{run} has {len(members)} public files, and a bundle holds at most {MAX_MEMBERS}")
         archive = _Archive(reader, sorted(members, key=lambda member: member.name), advance)
@@ -120,35 +122,31 @@ def _locked(layout: Layout) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def _whole_leaves(reader: RunReader, run: Path) -> list[bytes]:
-    with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as fd:
-        leaves, size = whole_leaves(fd)
-        if size < os.fstat(fd).st_size:
+def _whole_leaves(reader: Evidence, run: Path) -> list[bytes]:
+    with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as file:
+        leaves, size = whole_leaves(file)
+        if size < os.fstat(file.fileno()).st_size:
             raise RunError(f"{run} is half-written: a crash tore its last record; resume the run, which repairs that")
     return leaves
 
 
-def _named(log: Log, reader: RunReader) -> Iterator[_Member]:
-    """The proofs and model files that the records name, and the trainer's own files: those that the close record names, or without one those
-    that are there."""
-    for segment in log.segments:
-        for block, digest in enumerate(segment.proofs):
-            yield _Member(f"{PROOFS}/{proof_name(segment.index, block)}", digest=digest)
-    close = log.close
-    for name, digest in close.model if close else ():
-        yield _Member(f"{MODEL}/{name}", digest=digest)
-    digests = dict(close.artefacts) if close else {}
-    for name in reader.artefact_names():
-        if close is None or name in digests:
-            yield _Member(name, digest=digests.pop(name, None))
-    if missing := sorted(set(digests) & set(ARTEFACTS)):
-        raise VerificationError(f"{missing[0]} is named by the close record, and is missing")
+def _named(log: Log, reader: Evidence, besides: set[str]) -> Iterator[_Member]:
+    """The files that the records name, and those of a list of names that are there: all that the view is of, and in one without close record
+    what the run may have so far; `besides` those that were read already."""
+    for row in ROWS:
+        named = {name: digest for name, digest in row.named_by.names(log) if row.has(name)}
+        for name, digest in named.items():
+            yield _Member(row.path(name), digest=digest)
+        unfinished = log.close is None and row.partial
+        for name in (name for name in row.names if name not in named and row.path(name) not in besides):
+            if (row.named_by.covers(log, name) or unfinished) and reader.has(row.path(name)):
+                yield _Member(row.path(name))
 
 
 class _Archive:
     """The bytes of a bundle as they are made, their number and their hash."""
 
-    def __init__(self, reader: RunReader, members: Sequence[_Member], advance: Advance) -> None:
+    def __init__(self, reader: Evidence, members: Sequence[_Member], advance: Progress) -> None:
         self._reader = reader
         self._members = members
         self._advance = advance
@@ -166,16 +164,21 @@ class _Archive:
             if member.content is not None:
                 yield from _framed(member, sum(map(len, member.content)), member.content)
             else:
-                with self._reader.opened(member.name, _limit(member.name)) as fd:
-                    yield from _framed(member, os.fstat(fd).st_size, chunks_of(fd, member.name))
+                with self._reader.opened(member.name, _limit(member.name)) as file:
+                    yield from _framed(member, os.fstat(file.fileno()).st_size, _chunks(file))
             self._advance("bundle", i + 1, len(self._members))
         yield END
 
 
-def _limit(name: str) -> int:
+def _limit(path: str) -> int:
     """Bytes of a public file, where no record vouches for them: what takes no space on this disk would take it in a bundle."""
-    folder = name.rpartition("/")[0]
-    return {"": MAX_ARTEFACT, PROOFS: MAX_PROOF}.get(folder, MAX_MEMBER)
+    row = row_of(path)
+    assert row is not None
+    return min(row.bound, MAX_MEMBER)
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(_CHUNK), b"")
 
 
 def _framed(member: _Member, size: int, content: Iterable[bytes]) -> Iterator[bytes]:

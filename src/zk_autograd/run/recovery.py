@@ -1,6 +1,5 @@
 """From the files of a run to the point where it goes on. Nothing here makes a proof: that is the proving thread's work."""
 
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,19 +12,18 @@ from zk_autograd.core.errors import RangeError, RunError, UsageError, Verificati
 from zk_autograd.core.keys import PublicKey, Signer
 from zk_autograd.core.records import Header, Segment, header_digest
 from zk_autograd.core.rules import State
+from zk_autograd.evidence.layout import CHECKPOINT, proof_place
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import header_signature
 from zk_autograd.run.events import Listener
 from zk_autograd.run.files import Files, exists, is_own_folder, names_in
-from zk_autograd.run.frame import damaged, read
 from zk_autograd.run.journal import Journal, Salts, read_proof
-from zk_autograd.run.layout import CHECKPOINT, Layout
+from zk_autograd.run.layout import Layout
 from zk_autograd.run.log import RunLog
 from zk_autograd.run.marker import require_kept
-from zk_autograd.run.settle import Settlement
+from zk_autograd.run.private_file import damaged, read
+from zk_autograd.run.settle import Settlement, Stage
 from zk_autograd.run.step import advance
-
-_PROOF_NAME = re.compile(r"([0-9]{1,15})-[0-9]{1,15}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +51,7 @@ def recover(
     files: Files,
     emit: Listener,
     stopping: threading.Event,
+    stages: Sequence[Stage] = (),
 ) -> tuple[Settlement, Position]:
     """Brings the log to where the files allow it without a new proof, and the state to the last step of the journal.
 
@@ -67,17 +66,19 @@ def recover(
     log = RunLog(layout, header.origin, signers, files)
     found = parse_found(log.take_leaves(), leaf)
     complete = found is not None and found.close is not None
-    if complete and not log.confirms():
+    if complete and not log.confirms() and (log.head is None or all(stage.done(log.head) for stage in stages)):
         raise RunError(f"{layout.root} is complete: it has a close record, and nothing can follow it")
     backend = backend_for(header)
     try:
         require_prover(backend, header)
         digest = header_digest(leaf)
         journal = Journal(layout.segments, header, digest, files)
-        settlement = Settlement(layout, header, digest, backend, journal, log, files, emit, stopping.is_set)
+        settlement = Settlement(layout, header, digest, backend, journal, log, files, emit, stopping.is_set, stages)
         confirm(settlement, found, leaf)
         if complete:
-            raise RunError(f"{layout.root} is complete; its last checkpoint was missing, and is there now")
+            raise RunError(
+                f"{layout.root} is complete; what should follow its last record was missing, and is there now"
+            )
         segments = found.segments if found else ()
         check_proofs(layout, segments)
         position = replay(header, journal, len(segments), segments[-1].last + 1 if segments else 1)
@@ -170,8 +171,8 @@ def check_proofs(layout: Layout, segments: tuple[Segment, ...]) -> None:
 def remove_orphans(layout: Layout, sealed: int, files: Files) -> None:
     """Deletes proofs of segments that are not sealed: nothing in the journal can be what they speak of."""
     for name in names_in(layout.proofs):
-        match = _PROOF_NAME.fullmatch(name)
-        if match and int(match[1]) >= sealed:
+        place = proof_place(name)
+        if place is not None and place[0] >= sealed:
             files.remove(layout.proofs / name)
 
 

@@ -9,8 +9,8 @@ process, and not always a power cut, and its digest tells a torn one. Who leaves
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.records import MAX_STEP
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
-from zk_autograd.run.frame import encode, read
 from zk_autograd.run.layout import Layout
+from zk_autograd.run.private_file import encode, read
 
 _KIND = "settings"
 _MAX_BYTES = 64 * 2**20

@@ -1,34 +1,38 @@
 """Settling: from what the journal holds to what the log says. One way for the happy path and for the recovery.
 
-The order on disk is witness (in the journal, before this begins), proof, record, checkpoint. Each of these functions looks for what is
-there already, takes it if it is right, and makes the rest; so a crash between any two writes is repaired by settling again.
+    number  write             where                       what a crash after it leaves, and what settling again does with it
+    1       witness           private/segments/           a sealed segment: it is settled
+    2       proof staged      private/segments/           a proof nobody was shown: checked, and adopted if it speaks of the journal's states
+    3       proof published   proofs/                     a proof that no record names: as before; one that is wrong is deleted
+    4       record            log/records.jsonl           a record that no checkpoint covers: made again, and compared (RunLog.put)
+    5       checkpoint        log/checkpoint              a signed log that is not registered: the stages after it are taken
+    6       register          -                           not built yet: `stages` is empty
+    7       anchor            -                           not built yet
 
-    a proof that is public, or kept in the journal     checked, and adopted if it speaks of the journal's states; else deleted
-    a record that no checkpoint covers                 made again, and compared (RunLog.put)
+The numbers are those of `Settlement.settle`. Each write looks for what is there already, takes it if it is right, and makes the rest; so
+a crash between any two of them is repaired by settling again. An append that was torn is cut off when the log is opened (RunLog).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from time import perf_counter
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zk_autograd.core import record_forms
-from zk_autograd.core.errors import ProverError, RunError, VerificationError
-from zk_autograd.core.formats import IntArray
+from zk_autograd.core.errors import ProverError, RunError, UnreadableError, VerificationError
+from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Close, Genesis, Header, Record, Segment, StateCommitments
 from zk_autograd.core.rules import State, step
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.prove.protocol import Backend, BlockProof, BlockWitness
 from zk_autograd.run.events import Listener, ProofDone, ProofFailed, ProofStarted, RecordWritten
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
-from zk_autograd.run.frame import encode, read
 from zk_autograd.run.journal import Journal, Salts, Start, Step, read_proof
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.log import RunLog
+from zk_autograd.run.private_file import encode, read
 
 MAX_TRIES = 3
 """How often a proof is begun before the prover's failure is reported."""
@@ -36,11 +40,20 @@ MAX_TRIES = 3
 _STOPPED = "proving was stopped; resume the run to go on"
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What follows a checkpoint: `done` says whether it was taken for this tree head, `do` takes it. Both may raise RunError, and `do` may
+    have been interrupted anywhere before."""
+
+    done: Callable[[Checkpoint], bool]
+    do: Callable[[Checkpoint], None]
+
+
 @dataclass(slots=True)
 class Settlement:
     """Settles a run's records in their order; one thread at a time.
 
-    `settled` segments are in the log, under a checkpoint, and so are the steps up to `recorded`; `last` is the newest one's state-out (the
+    `stages` follow each checkpoint, in their order. `settled` segments are in the log, under a checkpoint, and so are the steps up to `recorded`; `last` is the newest one's state-out (the
     genesis state at first). `stopped` says whether the work was given up.
     """
 
@@ -53,6 +66,7 @@ class Settlement:
     files: Files
     emit: Listener
     stopped: Callable[[], bool]
+    stages: Sequence[Stage] = ()
     last: StateCommitments = field(default_factory=dict)
     settled: int = 0
     recorded: int = 0
@@ -70,13 +84,14 @@ class Settlement:
             genesis = self._genesis(start)
             self.log.put(leaf_of(genesis, self.header))
             self.last = genesis.state
-        self.log.sign()
+        self.sign()
 
     def settle(self, index: int) -> None:
         """Proofs, record and checkpoint of the sealed segment `index`, the first that has no confirmed record.
 
         Raises ProverError if the prover fails for good, RunError if a write fails or files contradict each other.
         """
+        # (1) Witness: the segment is in the journal, whole, since it was sealed.
         start, end = self.journal.start(index), self.journal.start(index + 1)
         steps = [self.journal.step(index, t) for t in range(start.first, end.first)]
         draft = Segment(
@@ -95,6 +110,7 @@ class Settlement:
         proofs: list[BlockProof] = []
         for block, statement in enumerate(self._statements.of_segment(draft)):
             witness = self._witness(block, start, end, steps, statement)
+            # (2) Proof staged, (3) proof published: before a record names it.
             proofs.append(self._prove(statement, witness))
         segment = replace(
             draft,
@@ -102,8 +118,10 @@ class Settlement:
             gradients=tuple(p.gradient for p in proofs),
             proofs=tuple(sha256(p.proof).digest() for p in proofs) if self._has_proofs else (),
         )
+        # (4) Record.
         self.log.put(leaf_of(segment, self.header))
-        self.log.sign()
+        # (5) Checkpoint, (6) register, (7) anchor.
+        self.sign()
         self.last = segment.state_out
         self.settled, self.recorded = index + 1, segment.last
         self.emit(RecordWritten(index, segment.last, self.log.size))
@@ -119,7 +137,14 @@ class Settlement:
         fields, parts = read(self.layout.close, "close", self.digest)
         fields.end()
         self.log.put(parts["leaf"])
-        self.log.sign()
+        self.sign()
+
+    def sign(self) -> None:
+        """The checkpoint over the records so far, unless it is there, and each stage that was not taken for it."""
+        head = self.log.sign()
+        for stage in self.stages:
+            if not stage.done(head):
+                stage.do(head)
 
     @property
     def _has_proofs(self) -> bool:
@@ -128,7 +153,7 @@ class Settlement:
     def _genesis(self, start: Start) -> Genesis:
         names, blocks = self.header.states, range(len(self.header.blocks))
         messages = (
-            (self._padded(start.state[name], block), start.salts.state_in[name][block])
+            (self.header.padded(start.state[name], block), start.salts.state_in[name][block])
             for name in names
             for block in blocks
         )
@@ -136,26 +161,20 @@ class Settlement:
         state = {name: tuple(next(commitments) for _ in blocks) for name in names}
         return Genesis(state, {name: start.salts.state_in[name] for name in self.header.states[1:]})
 
-    def _padded(self, values: NDArray[np.signedinteger[Any]], block: int) -> IntArray:
-        where = self.header.blocks[block]
-        padded = np.zeros(self.header.prover.block, np.int64)
-        padded[: where.size] = values[where.offset : where.offset + where.size]
-        return padded
-
     def _witness(self, block: int, start: Start, end: Start, steps: list[Step], statement: Statement) -> BlockWitness:
         """The states of a block from step to step, computed again, and compared with what the trainer went on from."""
         capacity = self.header.prover
         gradients = np.zeros((capacity.steps, capacity.block), np.int64)
-        state: State = {name: self._padded(start.state[name], block) for name in self.header.states}
+        state: State = {name: self.header.padded(start.state[name], block) for name in self.header.states}
         states = {name: np.empty((capacity.steps + 1, capacity.block), np.int64) for name in state}
         for row in range(capacity.steps + 1):
             if 0 < row <= len(steps):
-                gradients[row - 1] = self._padded(steps[row - 1].gradients, block)
+                gradients[row - 1] = self.header.padded(steps[row - 1].gradients, block)
                 state = step(self.header.rule, state, gradients[row - 1], statement.constants[row - 1])
             for name, values in state.items():  # the rows after the last step are no-ops: they repeat it
                 states[name][row] = values
         for name, values in state.items():
-            if not np.array_equal(values, self._padded(end.state[name], block)):
+            if not np.array_equal(values, self.header.padded(end.state[name], block)):
                 raise RunError(
                     f"the steps in {self.journal.path(start.segment)} don't lead to the state that the next segment begins "
                     "with: one of both was altered; restore them from a copy"
@@ -208,6 +227,10 @@ class Settlement:
         except VerificationError as error:
             if self.stopped():  # in the middle of its check: the proof may well be good
                 raise ProverError(_STOPPED) from error
+            if isinstance(error, UnreadableError):  # nothing is said against the proof, which must not be deleted
+                raise ProverError(
+                    f"the proof that is there could not be checked: {error}; resume the run to go on"
+                ) from error
             return None
         # Valid, but perhaps of steps that this journal doesn't have (one of both was restored from a copy).
         ends = ((values[-1], witness.salts[f"{name}_out"]) for name, values in witness.states.items())

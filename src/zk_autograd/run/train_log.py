@@ -19,7 +19,7 @@ from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.records import Header, Log, Segment
 from zk_autograd.core.schedules import parse as parse_schedule
-from zk_autograd.run.layout import TRAIN_LOG
+from zk_autograd.evidence.layout import TRAIN_LOG
 
 MAX_BYTES = 4 * 2**30
 MAX_LINE = 2**20

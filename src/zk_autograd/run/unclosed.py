@@ -16,7 +16,7 @@ from zk_autograd.core.text import counted
 from zk_autograd.run.files import exists
 from zk_autograd.run.lock import RunLock
 from zk_autograd.run.ownership import Owned
-from zk_autograd.run.proving import ProvingThread
+from zk_autograd.run.proving_thread import ProvingThread
 from zk_autograd.run.resumption import way_to_resume
 from zk_autograd.run.settle import Settlement
 

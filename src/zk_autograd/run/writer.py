@@ -28,7 +28,7 @@ from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Close, Header, header_digest
 from zk_autograd.core.rules import State
 from zk_autograd.prove.protocol import Backend
-from zk_autograd.run import frame, header_signature
+from zk_autograd.run import header_signature, private_file
 from zk_autograd.run import settings as settings_file
 from zk_autograd.run.arguments import require_claims, require_digests, require_loop_state, signers_in_order
 from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
@@ -37,9 +37,9 @@ from zk_autograd.run.journal import Journal, Salts, Start, Step
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lock import RunLock
 from zk_autograd.run.ownership import Owned, Unique
-from zk_autograd.run.proving import ProvingThread
+from zk_autograd.run.proving_thread import ProvingThread
 from zk_autograd.run.recovery import Position, read_header, recover
-from zk_autograd.run.settle import Settlement, leaf_of
+from zk_autograd.run.settle import Settlement, Stage, leaf_of
 from zk_autograd.run.step import advance, first_state, frozen
 from zk_autograd.run.unclosed import Unclosed
 
@@ -98,10 +98,11 @@ class RunWriter(Owned, Unique):
         files: Files | None = None,
         on_event: Listener = ignore,
         backlog: int = BACKLOG,
+        stages: Sequence[Stage] = (),
     ) -> Self:
         """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape (header.size,).
 
-        `header.keys` are the texts of the signers' keys, `header.prover` is the backend's. Raises RunError if the path exists or a
+        `header.keys` are the texts of the signers' keys, `header.prover` is the backend's; `stages` follow each checkpoint (run.settle). Raises RunError if the path exists or a
         write fails (nothing is left then), UsageError and RangeError for arguments that no run can have.
         """
         files = files or Files()
@@ -123,9 +124,11 @@ class RunWriter(Owned, Unique):
             salts = Salts.draw(backend, header)
             Journal(layout.segments, header, digest, files).begin(Start(0, 1, state, salts, loop_state))
             parts = {"leaf": leaf, header_signature.PART: header_signature.signed(digest, ordered)}
-            files.write_atomic(layout.header, frame.encode("header", digest, {}, parts), PRIVATE_FILE)
+            files.write_atomic(layout.header, private_file.encode("header", digest, {}, parts), PRIVATE_FILE)
             stopping = threading.Event()
-            settlement, position = recover(layout, header, leaf, lambda _: backend, ordered, files, on_event, stopping)
+            settlement, position = recover(
+                layout, header, leaf, lambda _: backend, ordered, files, on_event, stopping, stages
+            )
             return cls(settlement, position, lock, stopping, backlog)
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)  # made above, and nobody was told of it
@@ -143,6 +146,7 @@ class RunWriter(Owned, Unique):
         files: Files | None = None,
         on_event: Listener = ignore,
         backlog: int = BACKLOG,
+        stages: Sequence[Stage] = (),
     ) -> Self:
         """The run at `path`, as its last acknowledged step left it, whatever ended it.
 
@@ -159,7 +163,9 @@ class RunWriter(Owned, Unique):
             header, leaf = read_header(layout)
             ordered = signers_in_order(signers, header)
             stopping = threading.Event()
-            settlement, position = recover(layout, header, leaf, backend_for, ordered, files, on_event, stopping)
+            settlement, position = recover(
+                layout, header, leaf, backend_for, ordered, files, on_event, stopping, stages
+            )
             return cls(settlement, position, lock, stopping, backlog)
         except BaseException:
             lock.release()

@@ -12,7 +12,7 @@ A segment may hold fewer steps than the circuit at any place in the run, not onl
 often, has such): the rest of the circuit are no-ops, whose constants are in the statement and whose effect is proved, and where the
 segment begins and ends is in the statement too. How many steps each segment holds is therefore no secret and no lie.
 
-That a record has one commitment and one proof hash for each block, and gradients for each, is its form (core.records, step 1).
+That a record has one commitment and one proof hash for each block, and gradients for each, is its form (core.record_forms, step 1).
 """
 
 from collections.abc import Iterator
@@ -22,17 +22,24 @@ import numpy as np
 
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
+from zk_autograd.core.progress import Progress
 from zk_autograd.core.recomputable import require_recomputable
 from zk_autograd.core.records import Genesis, Header, Log, StateCommitments
-from zk_autograd.verify.evidence import Missing, Progress
-from zk_autograd.verify.report import Finding, Status
+from zk_autograd.core.text import listed, quoted
+from zk_autograd.core.trust import Missing
+from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
 GENESIS_RECORD = 1
+_NAMES_SHOWN = 10
 
 
-def check_chain(log: Log, basis: Basis, progress: Progress) -> Finding:
+def check_chain(log: Log, basis: Basis, progress: Progress) -> Outcome:
     """Step 6."""
+    return Outcome(_chain(log, basis, progress), claims=tuple(_claims(log)), limits=tuple(_limits(log)))
+
+
+def _chain(log: Log, basis: Basis, progress: Progress) -> Finding:
     header, genesis = log.header, log.genesis
     if genesis is None:
         return Finding(Status.PASSED, ("the log holds a header and nothing else: the run has not begun",))
@@ -154,3 +161,21 @@ def _compare(what: str, expected: StateCommitments, found: StateCommitments, rec
                 raise VerificationError(
                     f"{what}: {name} of block {i}", record=record, expected=one.hex(), found=other.hex()
                 )
+
+
+def _claims(log: Log) -> Iterator[Claim]:
+    yield Claim("the first weights", Source.CLAIMED)
+    said = any(segment.loss or segment.saturated for segment in log.segments)
+    yield Claim("loss, metrics and saturation counts", Source.CLAIMED if said else Source.ABSENT)
+
+
+def _limits(log: Log) -> Iterator[str]:
+    yield "initial weights and data order chosen by the trainer"
+    if any(segment.loss or segment.saturated for segment in log.segments):
+        yield "loss, metrics and saturation counts are claimed, not shown"
+    for kind, what in (("buffer", "buffers"), ("frozen", "frozen parameters")):
+        names = [quoted(u.name) for u in log.header.unproved if u.kind == kind]
+        if names:
+            yield f"{what} that no proof speaks of and no published file holds: {listed(names, _NAMES_SHOWN)}"
+    if log.close is None:
+        yield "unfinished run: no close record, so nothing says that the trainer stopped here"

@@ -1,6 +1,6 @@
 """Steps 1 to 3: the records as they stand in the log, who signed it, and whether it is the log that was signed.
 
-(1) Parse: sizes bounded, no links followed (run.reader); canonical bytes of a known format (core.records).
+(1) Parse: sizes bounded, no links followed (evidence.folder); canonical bytes of a known format (core.record_forms).
 (2) Signatures: every pinned key signed the checkpoint and is one of those that the header names.
 (3) Log: the root over the leaves, recomputed, is the checkpoint's; the log's origin is the header's run; a root that the auditor gave
     is the root over the first `size` leaves, which the checkpoint covers. The view that counts is that one; records after it don't exist.
@@ -18,9 +18,9 @@ from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint, parse
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import FORMAT, Log
 from zk_autograd.core.text import quoted
-from zk_autograd.verify.evidence import RunFiles
+from zk_autograd.evidence.run import Evidence
+from zk_autograd.verify.outcome import Finding, Level, Outcome, Status
 from zk_autograd.verify.policy import TreeHead
-from zk_autograd.verify.report import Finding, Status
 
 MAX_LOG = 2**30
 """Bytes of the records in all. They are held in memory, parsed: up to about ten times that."""
@@ -37,7 +37,7 @@ class LogView:
     log: Log
 
 
-def parse(files: RunFiles, given: TreeHead | None) -> tuple[LogView, Finding]:
+def parse(files: Evidence, given: TreeHead | None) -> tuple[LogView, Outcome]:
     """Step 1. `given` is the auditor's root, if they have one."""
     note = files.checkpoint()
     checkpoint = parse_checkpoint(parse_unverified(note).text)
@@ -45,15 +45,18 @@ def parse(files: RunFiles, given: TreeHead | None) -> tuple[LogView, Finding]:
     leaves = tuple(files.leaves(MAX_LOG))
     log = parse_log(leaves[: head.size])
     sentences = [f"{min(len(leaves), head.size)} records of the format {FORMAT}, canonical, each within its bounds"]
-    return LogView(leaves, note, checkpoint, head, log), Finding(Status.PASSED, tuple(sentences))
+    return LogView(leaves, note, checkpoint, head, log), Outcome(Finding(Status.PASSED, tuple(sentences)))
 
 
-def check_signatures(view: LogView, keys: Sequence[PublicKey]) -> Finding:
+def check_signatures(view: LogView, keys: Sequence[PublicKey]) -> Outcome:
     """Step 2."""
     if not keys:
-        return Finding(
-            Status.SKIPPED,
-            ("no key is pinned (--key): nobody answers for this log, and anybody could have written it",),
+        why = "no key is pinned (--key): nobody answers for this log, and anybody could have written it"
+        return Outcome(
+            Finding(Status.SKIPPED, (why,)),
+            missing={
+                Level.L0: "no key is pinned: give the trainer's key, from another source than the run, with --key"
+            },
         )
     open_note(view.note, keys)
     named = view.log.header.keys
@@ -68,10 +71,10 @@ def check_signatures(view: LogView, keys: Sequence[PublicKey]) -> Finding:
     sentences = [f"signed by the pinned key {key.encode()}" for key in keys]
     if len(named) > len(keys):
         sentences.append(f"not pinned, so not looked at: {len(named) - len(keys)} of the keys that the header names")
-    return Finding(Status.PASSED, tuple(sentences))
+    return Outcome(Finding(Status.PASSED, tuple(sentences)))
 
 
-def check_log(view: LogView, given: TreeHead | None) -> Finding:
+def check_log(view: LogView, given: TreeHead | None) -> Outcome:
     """Step 3."""
     checkpoint, count = view.checkpoint, len(view.leaves)
     if checkpoint.origin != view.log.header.origin:
@@ -96,7 +99,7 @@ def check_log(view: LogView, given: TreeHead | None) -> Finding:
         sentences.append(f"the root over the first {given.size} records is the one that was given: {given.root.hex()}")
     if count > view.head.size:
         sentences.append(f"later records don't count, and nothing is said of them: {count - view.head.size}")
-    return Finding(Status.PASSED, tuple(sentences))
+    return Outcome(Finding(Status.PASSED, tuple(sentences)), shown=frozenset({Level.L0}))
 
 
 def _compare(what: str, expected: bytes, found: bytes) -> None:

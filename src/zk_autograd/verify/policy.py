@@ -6,23 +6,14 @@ saw in the run pins nothing. SRS digests are *allowed*: whoever made an SRS can 
 
 import re
 from dataclasses import dataclass
-from enum import Enum
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import PublicKey
-from zk_autograd.verify.ceremonies import CEREMONIES
+from zk_autograd.verify.outcome import Level
 
 _HEAD = re.compile(r"([0-9a-f]{64})@([1-9][0-9]{0,18})")
 MAX_BEACON = 1000
 """Characters of a beacon."""
-
-
-class Level(Enum):
-    """What can be shown of a run (docs/verification.md). L1_SAMPLED is reached, never required: see `Policy.accept_sample`."""
-
-    L0 = "L0"
-    L1 = "L1"
-    L1_SAMPLED = "L1-sampled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +39,8 @@ class TreeHead:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`keys` must all have signed; `srs` are SHA-256 digests of SRS files; `require` the levels that decide about the exit status.
+    """`keys` must all have signed; `srs` are SHA-256 digests of SRS files that are allowed besides those of public
+    ceremonies; `require` the levels that decide about the exit status.
 
     `head`: see `TreeHead`. `sample`: how many proofs are verified, None for all of them; `beacon`: the text that the sample is drawn
     from, None for fresh randomness; `accept_sample`: whether a sample is enough where L1 is required.
@@ -57,7 +49,7 @@ class Policy:
     """
 
     keys: tuple[PublicKey, ...] = ()
-    srs: frozenset[bytes] = frozenset(CEREMONIES)
+    srs: frozenset[bytes] = frozenset()
     require: frozenset[Level] = frozenset({Level.L1})
     head: TreeHead | None = None
     sample: int | None = None

@@ -6,15 +6,18 @@ the proof must be the record's, state-in, state-out and gradient.
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
 from hashlib import sha256
 
 from zk_autograd.core.errors import UnreadableError, VerificationError
+from zk_autograd.core.progress import Progress
 from zk_autograd.core.records import Log, Segment
 from zk_autograd.core.statement import Statement, StatementBuilder
-from zk_autograd.verify.evidence import Commitments, Missing, Progress, ProofChecker, RunFiles
-from zk_autograd.verify.policy import Level, Policy, TreeHead
-from zk_autograd.verify.report import Finding, SampleTaken, Status
+from zk_autograd.core.trust import Missing
+from zk_autograd.evidence.run import Evidence
+from zk_autograd.verify.outcome import Claim, Finding, Level, Outcome, SampleTaken, Source, Status
+from zk_autograd.verify.policy import Policy, TreeHead
+from zk_autograd.verify.proof_system import Commitments, ProofChecker
 from zk_autograd.verify.sampling import draw, miss_probability, surely_found
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
@@ -24,27 +27,18 @@ MAX_PROOF = 2**23
 _SEED_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Proved:
-    """The level that the proofs came to, or why to none; and the sample, where one was drawn."""
-
-    level: Level | Missing
-    sample: SampleTaken | None = None
-
-
 def check_proofs(
-    log: Log, files: RunFiles, basis: Basis, policy: Policy, head: TreeHead, progress: Progress
-) -> tuple[Proved, Finding]:
-    """Step 7. The segments are in order (step 6), and the constants were computed once (step 5)."""
+    log: Log, files: Evidence, basis: Basis, policy: Policy, head: TreeHead, progress: Progress
+) -> tuple[SampleTaken | None, Outcome]:
+    """Step 7, and the sample where one was drawn. The segments are in order (step 6), and the constants were computed once (step 5)."""
     count, blocks = len(log.segments) * len(log.header.blocks), len(log.header.blocks)
-    if log.header.prover.backend == "none":
-        why = "this run has no proofs: its backend, none, commits to states and gradients and proves nothing"
-        return Proved(Missing(why)), Finding(Status.ABSENT, (why,))
+    if basis.proofless:
+        return None, _unproved(log, Status.ABSENT, basis.proofless)
     if isinstance(basis.checker, Missing):
-        return Proved(basis.checker), Finding(Status.SKIPPED, (f"proofs that were not looked at (step 5): {count}",))
+        found = f"proofs that were not looked at (step 5): {count}"
+        return None, _unproved(log, Status.SKIPPED, basis.checker.reason, found)
     if count == 0:
-        why = "not one step was recorded, so none is proved"
-        return Proved(Missing(why)), Finding(Status.ABSENT, (why,))
+        return None, _unproved(log, Status.ABSENT, "not one step was recorded, so none is proved")
     seed = os.urandom(_SEED_BYTES) if policy.beacon is None else policy.beacon.encode("utf-8")
     chosen = range(count) if policy.sample is None else draw(count, policy.sample, seed, head.root, head.size)
     builder = StatementBuilder(log.header, log.header_digest)
@@ -63,14 +57,60 @@ def check_proofs(
         progress("proofs", done + 1, len(chosen))
     if unread is not None:
         raise unread
+    trust = () if basis.trust is None else (basis.trust.limit,)
     if len(chosen) == count:
         whole = "the one proof is" if count == 1 else f"all {count} proofs are"
-        return Proved(Level.L1), Finding(Status.PASSED, (f"{whole} valid for the statements of the records",))
+        return None, Outcome(
+            Finding(Status.PASSED, (f"{whole} valid for the statements of the records",)),
+            shown=frozenset({Level.L1}),
+            claims=(Claim(f"each optimizer step, {_steps(log)}", Source.PROVED), _GRADIENTS),
+            limits=(_L1_LIMIT, *trust),
+        )
     sample = _sample(count, tuple(chosen), seed, policy)
-    return Proved(Level.L1_SAMPLED, sample), Finding(Status.PASSED, _sentences(sample))
+    return sample, Outcome(
+        Finding(Status.PASSED, _sentences(sample)),
+        shown=frozenset({Level.L1_SAMPLED}),
+        missing={
+            Level.L1: "L1 was not reached: a sample reaches L1-sampled; verify all proofs, or give --accept-sample"
+        },
+        claims=(
+            Claim(f"the optimizer steps of {len(sample.verified)} of {count} proofs", Source.PROVED),
+            Claim(f"the optimizer steps of the other {count - len(sample.verified)} proofs", Source.CLAIMED),
+            _GRADIENTS,
+        ),
+        limits=(_L1_LIMIT, *trust, *_sample_limits(sample)),
+    )
 
 
-def _check(segment: Segment, block: int, statement: Statement, files: RunFiles, checker: ProofChecker) -> None:
+_GRADIENTS = Claim("the gradients", Source.CLAIMED)
+_L1_LIMIT = (
+    "L1 does not say where a gradient came from: almost any next state can be reached with some gradient. The data, the model's code and "
+    "the loss are the trainer's word"
+)
+
+
+def _unproved(log: Log, status: Status, why: str, found: str = "") -> Outcome:
+    return Outcome(
+        Finding(status, (found or why,)),
+        missing={Level.L1: f"L1 was not reached: {why}"},
+        claims=(Claim(f"each optimizer step, {_steps(log)}", Source.CLAIMED), _GRADIENTS) if log.segments else (),
+        limits=(
+            "that the records tell what was computed: no step of the rule is shown, each state and gradient is the trainer's word",
+        ),
+    )
+
+
+def _steps(log: Log) -> str:
+    return f"1..{log.segments[-1].last}"
+
+
+def _sample_limits(sample: SampleTaken) -> Iterator[str]:
+    yield f"{sample.proofs - len(sample.verified)} proofs were not looked at: a sample reaches L1-sampled, never L1"
+    if sample.beacon:
+        yield "nothing shows that the trainer did not know the beacon when the log was made: there is no anchor before it"
+
+
+def _check(segment: Segment, block: int, statement: Statement, files: Evidence, checker: ProofChecker) -> None:
     what = f"proof {segment.index}-{block}"
     proof = files.proof(segment.index, block, MAX_PROOF)
     found = sha256(proof).digest()

@@ -5,60 +5,27 @@ nothing was found wrong; *skipped* if none of it was looked at; *absent* if the 
 those after it *not reached*; *unreadable* if this machine could not read or compute what it needs, which is nothing against the run. Texts that come from a run are quoted, and in the text form nothing is printed that a terminal obeys.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from enum import Enum, IntEnum
 from textwrap import wrap
 from typing import Any
 
 from zk_autograd.core.errors import ExitStatus, UnreadableError, VerificationError
-from zk_autograd.verify.evidence import Security
-from zk_autograd.verify.policy import Level
+from zk_autograd.core.text import printable
+from zk_autograd.core.trust import Security
+from zk_autograd.verify.outcome import (
+    NOT_REACHED,
+    Claim,
+    Finding,
+    Level,
+    Outcome,
+    SampleTaken,
+    Source,
+    Step,
+    UncoveredFile,
+)
 
 FORMAT = "zk-autograd/report/v1"
-
-
-class Step(IntEnum):
-    """The steps of a verification; the numbers are those of docs/verification.md, of the tests' names and of VerificationError.step."""
-
-    PARSE = 1
-    SIGNATURES = 2
-    LOG = 3
-    ANCHORS = 4
-    STATEMENT = 5
-    CHAIN = 6
-    PROOFS = 7
-    ATTESTATION = 8
-    DATA = 9
-    MODEL = 10
-    VERDICT = 11
-
-    @property
-    def title(self) -> str:
-        return "Register and anchors" if self is Step.ANCHORS else self.name.capitalize()
-
-
-class Status(Enum):
-    """What became of a step."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_SHOWN = "not shown"
-    SKIPPED = "skipped"
-    ABSENT = "absent"
-    NOT_REACHED = "not reached"
-    UNREADABLE = "unreadable"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a step came to, and in sentences what it looked at and what it found."""
-
-    status: Status
-    sentences: tuple[str, ...] = ()
-
-
-NOT_REACHED = Finding(Status.NOT_REACHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,49 +45,20 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleTaken:
-    """The sample of the proofs. `seed` is what it was drawn from, `beacon` whether that is the policy's beacon."""
-
-    proofs: int
-    verified: tuple[int, ...]
-    seed: bytes
-    beacon: bool
-    miss_one: str
-    surely_found: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class UncoveredFile:
-    """A name in the run that no record names: its path, with "/". `harmless` ones weigh nothing, nor those that the auditor `accepted`;
-    `resembles` is the name of the run's own that it may be taken for."""
-
-    name: str
-    harmless: bool
-    accepted: bool
-    resembles: str | None
-
-    @property
-    def weighs(self) -> bool:
-        """Whether the verdict is less for it."""
-        return not (self.harmless or self.accepted)
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """The result of a verification.
 
-    `levels` were reached; it is empty if something failed or no key is pinned. `missing` says, for each required level that was not
-    reached, why. `limits` says what the levels that were reached do not mean, `security` how hard a false proof is, where that is known.
+    `outcomes` are those of the steps that were reached. `levels` were reached; it is empty if something failed or no key is pinned.
+    `missing` says why that is less than was asked for; nothing if it isn't. `security` says how hard a false proof is, where that is known.
     `unreadable` says what could not be looked at on this machine, so that nothing was judged; a report has it or `failure`, never both.
     `uncovered` are the names that no record names, None if step 10 was not passed through; `uncovered_more`: there are others.
     """
 
-    findings: Mapping[Step, Finding]
+    outcomes: Mapping[Step, Outcome]
     required: frozenset[Level]
     pinned: bool
     levels: frozenset[Level] = frozenset()
     missing: tuple[str, ...] = ()
-    limits: tuple[str, ...] = ()
     failure: VerificationError | None = None
     unreadable: UnreadableError | None = None
     summary: Summary | None = None
@@ -128,6 +66,30 @@ class Report:
     security: Security | None = None
     uncovered: tuple[UncoveredFile, ...] | None = None
     uncovered_more: bool = False
+
+    @property
+    def findings(self) -> Mapping[Step, Finding]:
+        """What became of each step."""
+        return {step: self.outcomes[step].finding if step in self.outcomes else NOT_REACHED for step in Step}
+
+    @property
+    def judged(self) -> bool:
+        """Whether all steps were taken and nothing false was found."""
+        return self.failure is None and self.unreadable is None
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is said of the run and where it comes from. Nothing if something failed, or could not be looked at."""
+        return tuple(claim for outcome in self._counted for claim in outcome.claims)
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What the levels that were reached do not mean. As `claims`."""
+        return tuple(limit for outcome in self._counted for limit in outcome.limits)
+
+    @property
+    def _counted(self) -> Sequence[Outcome]:
+        return [self.outcomes[step] for step in Step if step in self.outcomes] if self.judged else ()
 
     @property
     def verdict(self) -> str:
@@ -176,6 +138,7 @@ class Report:
             ],
             "sample": None if self.sample is None else _sample(self.sample),
             "security": None if self.security is None else asdict(self.security),
+            "claims": [{"claim": claim.what, "source": claim.source.value} for claim in self.claims],
             "limits": list(self.limits),
             "uncovered": None if self.uncovered is None else [asdict(file) for file in self.uncovered],
             "uncovered_more": self.uncovered_more,
@@ -198,6 +161,11 @@ class Report:
             finding = self.findings[step]
             lines.append(f"{step.value:2}  {step.title:21}{finding.status.value}")
             lines += _wrapped(finding.sentences, width, "      ")
+        if self.claims:
+            lines += ["", "Where each claim comes from"]
+            for source in Source:
+                of_it = "; ".join(claim.what for claim in self.claims if claim.source is source)
+                lines += _wrapped((f"{source.value}: {of_it}",) if of_it else (), width, "  - ")
         if self.limits:
             lines += ["", "What this does not show"]
             lines += _wrapped(self.limits, width, "  - ")
@@ -206,11 +174,6 @@ class Report:
             lines += _wrapped(self.missing, width, "  - ")
         lines += ["", self.verdict_line]
         return "\n".join(line.encode("ascii", "backslashreplace").decode() for line in map(printable, lines))
-
-
-def printable(line: str) -> str:
-    """The line with all that isn't printable escaped: a terminal must not obey what a run brings along."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def _wrapped(sentences: tuple[str, ...], width: int, indent: str) -> list[str]:

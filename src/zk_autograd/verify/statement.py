@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from zk_autograd.core.constants import AdamSequence, SgdSequence
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.records import Header, Log, Prover, Segment
+from zk_autograd.core.progress import Progress
+from zk_autograd.core.records import Header, Log, Segment
 from zk_autograd.core.schedules import CONSTANT
 from zk_autograd.core.statement import StatementBuilder
 from zk_autograd.core.text import counted, quoted
-from zk_autograd.verify.evidence import Circuit, Missing, Progress, ProofChecker, ProofSystem, Trust
-from zk_autograd.verify.report import Finding, Status
-from zk_autograd.verify.systems import HASHED_MAX_BLOCK, HASHED_MAX_STEPS, HASHED_VERSION, HashedChecker
+from zk_autograd.core.trust import Missing, Trust
+from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
+from zk_autograd.verify.proof_system import Circuit, ProofChecker, ProofSystem
 
 SEGMENT_RECORD = 2
 """Index of the first segment's record: the header and the genesis come before it."""
@@ -37,35 +38,41 @@ _GROUPS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What steps 6, 7 and 10 rest on: a checker of commitments and proofs, or why there is none; and what its proofs rest on."""
+    """What steps 6, 7 and 10 rest on: a checker of commitments and proofs, or why there is none; and what its proofs rest on.
+
+    `proofless` says why the run's backend has no proofs, "" if it has.
+    """
 
     checker: ProofChecker | Missing
     trust: Trust | None = None
+    proofless: str = ""
 
 
 def check_statement(
     log: Log, systems: Mapping[str, ProofSystem], allowed: frozenset[bytes], progress: Progress
-) -> tuple[Basis, Finding]:
+) -> tuple[Basis, Outcome]:
     """Step 5. `systems` are the verifier's backends by name, `allowed` the SRS digests of the policy."""
     prover = log.header.prover
+    system = systems.get(prover.backend)
+    if system is None:
+        raise VerificationError(
+            "the backend is not known", record=0, expected=", ".join(sorted(systems)), found=prover.backend
+        )
     sentences: list[str] = []
-    system = None
-    if prover.backend == "none":
-        _require_hashed(prover)
-        basis = Basis(HashedChecker())
-    else:
-        system = systems.get(prover.backend)
-        if system is None:
-            raise VerificationError(
-                "the backend is not known", record=0, expected=", ".join(sorted(systems)), found=prover.backend
-            )
-        basis = _own(log.header, system, allowed, sentences)
+    basis = _own(log.header, system, allowed, sentences)
     steps = _recompute(log, system, progress)
     rule = f"rule {log.header.rule.value}: the constants of steps 1..{steps} recomputed"
     sentences[:0] = [rule, *_schedule(log.header), *_hyper(log.header)]
+    status = Status.PASSED
     if isinstance(basis.checker, Missing):
-        return basis, Finding(Status.NOT_SHOWN, (*sentences, basis.checker.reason))
-    return basis, Finding(Status.PASSED, tuple(sentences))
+        status = Status.NOT_SHOWN
+        sentences.append(basis.checker.reason)
+    spread = rates(log)
+    if spread is None:
+        return basis, Outcome(Finding(status, tuple(sentences)))
+    limit = f"the learning rates ({spread}) were recorded as the run went: the schedule was the trainer's choice"
+    claim = Claim("the schedule of the learning rates", Source.CLAIMED)
+    return basis, Outcome(Finding(status, tuple(sentences)), claims=(claim,), limits=(limit,))
 
 
 def in_order(segments: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
@@ -78,18 +85,6 @@ def in_order(segments: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
         step = segment.last + 1
 
 
-def _require_hashed(prover: Prover) -> None:
-    if prover.version != HASHED_VERSION:
-        raise VerificationError(
-            "the backend's version is not known", record=0, expected=HASHED_VERSION, found=quoted(prover.version)
-        )
-    for what, found, most in (("block", prover.block, HASHED_MAX_BLOCK), ("steps", prover.steps, HASHED_MAX_STEPS)):
-        if found > most:
-            raise VerificationError(
-                f"the backend's {what} is too large", record=0, expected=f"at most {most}", found=str(found)
-            )
-
-
 def _own(header: Header, system: ProofSystem, allowed: frozenset[bytes], sentences: list[str]) -> Basis:
     """The checker of the verifier's own circuit, if it is the run's and what its proofs rest on is allowed."""
     prover = header.prover
@@ -100,18 +95,20 @@ def _own(header: Header, system: ProofSystem, allowed: frozenset[bytes], sentenc
     if isinstance(own, Missing):
         return Basis(own)
     _require_circuit(header, own, system.version)
-    sentences.append(f"circuit {prover.circuit} is this verifier's own, digest {prover.circuit_digest.hex()}")
+    if own.digest:
+        sentences.append(f"circuit {prover.circuit} is this verifier's own, digest {prover.circuit_digest.hex()}")
     trust = system.trust(prover, allowed)
     if isinstance(trust, Missing):
         return Basis(trust)
-    sentences.append(trust.finding)
-    return Basis(system.checker(prover), trust)
+    if trust is not None:
+        sentences.append(trust.finding)
+    return Basis(system.checker(prover), trust, system.proofless)
 
 
 def _require_circuit(header: Header, own: Circuit, version: str) -> None:
     prover = header.prover
     for what, expected, found in (
-        ("rule", own.rule, header.rule.value),
+        ("rule", own.rule or header.rule.value, header.rule.value),
         ("digest", own.digest.hex(), prover.circuit_digest.hex()),
         ("block", str(own.block), str(prover.block)),
         ("steps", str(own.steps), str(prover.steps)),
@@ -126,7 +123,7 @@ def _require_circuit(header: Header, own: Circuit, version: str) -> None:
             )
 
 
-def _recompute(log: Log, system: ProofSystem | None, progress: Progress) -> int:
+def _recompute(log: Log, system: ProofSystem, progress: Progress) -> int:
     """The number of steps whose constants were computed."""
     builder = StatementBuilder(log.header, log.header_digest)
     steps = work = 0
@@ -143,9 +140,8 @@ def _recompute(log: Log, system: ProofSystem | None, progress: Progress) -> int:
         try:
             for group in groups:
                 constants = builder.constants(group, segment.first, segment.last, segment.lr)
-                if system is not None:
-                    for step in constants[: segment.last - segment.first + 1]:
-                        system.check_constants(log.header.prover, step)
+                for step in constants[: segment.last - segment.first + 1]:
+                    system.check_constants(log.header.prover, step)
         except VerificationError as error:
             raise error.at(0, record) from error
         steps = segment.last

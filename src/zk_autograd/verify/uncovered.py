@@ -1,6 +1,6 @@
 """Step 10, what lies beside: names in the run that no record in this view names.
 
-Which names those are, and what to think of each, is run.beside. Harmless ones, and what an unfinished run leaves, are listed and weigh nothing. Each
+Which names those are, and what to think of each, is evidence.beside. Harmless ones, and what an unfinished run leaves, are listed and weigh nothing. Each
 other one keeps the verdict from being complete (exit status 3), unless the auditor named it. Nothing of them is opened.
 """
 
@@ -8,10 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from zk_autograd.core.records import Log
-from zk_autograd.core.text import counted, quoted
-from zk_autograd.run.beside import EntryKind, Kind, Listing, beside
-from zk_autograd.run.layout import PRIVATE
-from zk_autograd.verify.report import UncoveredFile
+from zk_autograd.core.text import counted, listed, quoted
+from zk_autograd.evidence.beside import EntryKind, Kind, beside
+from zk_autograd.evidence.layout import PRIVATE
+from zk_autograd.evidence.run import Evidence
+from zk_autograd.verify.outcome import Finding, Outcome, Status, UncoveredFile
 
 MAX_UNCOVERED = 1000
 """Names that are kept. Where there are more, the auditor can't have named them all."""
@@ -35,8 +36,16 @@ class Uncovered:
         """Whether the verdict is less for it."""
         return self.more or any(file.weighs for file in self.files)
 
-    def sentences(self) -> tuple[str, ...]:
-        """What step 10 says of them."""
+    def outcome(self) -> Outcome:
+        """Step 10's part for them."""
+        withheld = (
+            "there are files that no record in this view names: don't take them for what was judged. Judge a copy without them, or name "
+            "each one that you know with --accept-uncovered NAME"
+        )
+        status = Status.NOT_SHOWN if self.weighs else Status.PASSED
+        return Outcome(Finding(status, self._sentences()), withheld=(withheld,) if self.weighs else ())
+
+    def _sentences(self) -> tuple[str, ...]:
         foreign = [f for f in self.files if not f.harmless]
         known = [f for f in foreign if f.accepted]
         alike = [f for f in foreign if f.weighs and f.resembles]
@@ -45,27 +54,27 @@ class Uncovered:
         if self.private:
             sentences.append(f"{PRIVATE}/ is the trainer's own, and was not looked at")
         if harmless := [quoted(f.name, _CHARACTERS) for f in self.files if f.harmless]:
-            sentences.append(f"not covered, and of harmless names: {_listed(harmless)}")
+            sentences.append(f"not covered, and of harmless names: {listed(harmless, _SHOWN)}")
         if self.left:
             sentences.append(
                 f"not covered, as an unfinished run leaves them (proofs of later segments, files half-written): {counted(self.left, 'file')}"
             )
         if known:
             sentences.append(
-                f"not covered, and accepted by the auditor: {_listed([quoted(f.name, _CHARACTERS) for f in known])}"
+                f"not covered, and accepted by the auditor: {listed([quoted(f.name, _CHARACTERS) for f in known], _SHOWN)}"
             )
         if other:
-            names = _listed([quoted(f.name, _CHARACTERS) for f in other])
+            names = listed([quoted(f.name, _CHARACTERS) for f in other], _SHOWN)
             sentences.append(f"no record in this view names {names}: nothing covers what stands there")
         if alike:
-            pairs = _listed([f"{quoted(f.name, _CHARACTERS)} (for {f.resembles})" for f in alike])
+            pairs = listed([f"{quoted(f.name, _CHARACTERS)} (for {f.resembles})" for f in alike], _SHOWN)
             sentences.append(f"no record in this view names what may be taken for the run's own: {pairs}")
         if self.more:
             sentences.append(f"there are more than {MAX_UNCOVERED} such names; the rest was not looked at")
         return tuple(sentences)
 
 
-def check_uncovered(log: Log, files: Listing, accepted: frozenset[str]) -> Uncovered:
+def check_uncovered(log: Log, files: Evidence, accepted: frozenset[str]) -> Uncovered:
     """All of them, up to MAX_UNCOVERED. VerificationError if a folder can't be listed."""
     found: list[UncoveredFile] = []
     left = 0
@@ -82,10 +91,6 @@ def check_uncovered(log: Log, files: Listing, accepted: frozenset[str]) -> Uncov
     return Uncovered(tuple(sorted(found, key=lambda f: f.name)), more, left, _has_private(files))
 
 
-def _has_private(files: Listing) -> bool:
+def _has_private(files: Evidence) -> bool:
     with closing(files.entries("")) as entries:
         return any(entry.name == PRIVATE and entry.kind is EntryKind.FOLDER for entry in entries)
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -9,10 +9,10 @@ import pytest
 
 from zk_autograd.core.errors import ProverError, UsageError, VerificationError
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.ezkl import catalogue
 from zk_autograd.prove.ezkl.backend import EzklBackend, draw_salt
 from zk_autograd.prove.ezkl.child import Child
-from zk_autograd.prove.ezkl.field import MODULUS
+from zk_autograd.prove.ezkl.circuit import catalogue
+from zk_autograd.prove.ezkl.circuit.field import MODULUS
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.ezkl.sample import sample
 from zk_autograd.prove.ezkl.verify import EzklVerifier, commitments_of, salt_elements
@@ -34,7 +34,7 @@ def proved(request: pytest.FixtureRequest, ezkl_cache: Cache, srs_digest: bytes)
 
 @pytest.fixture
 def verifier(proved: Proved, ezkl_cache: Cache) -> EzklVerifier:
-    return EzklVerifier(proved[0].prover, ezkl_cache)
+    return EzklVerifier(proved[0]._circuit, proved[0].prover.srs_digest, ezkl_cache)
 
 
 def test_the_verifier_accepts_and_reads_the_same_commitments(proved: Proved, verifier: EzklVerifier) -> None:
@@ -112,9 +112,9 @@ def test_a_proof_under_another_srs_is_refused(proved: Proved, tmp_path: Path) ->
 
     cache = Cache(tmp_path / "cache")
     make_srs(tmp_path / "srs", Child())
-    other = replace(backend.prover, srs_digest=cache.add_srs(tmp_path / "srs"))
+    other = cache.add_srs(tmp_path / "srs")
     with pytest.raises(VerificationError, match="does not verify"):
-        EzklVerifier(other, cache).verify(statement, proof.proof)
+        EzklVerifier(backend._circuit, other, cache).verify(statement, proof.proof)
 
 
 def test_the_same_segment_with_other_salts_commits_differently(proved: Proved) -> None:
@@ -140,20 +140,9 @@ def test_a_prover_that_takes_too_long_is_ended(proved: Proved, ezkl_cache: Cache
         hasty.prove(statement, witness)
 
 
-def test_a_circuit_that_is_not_the_catalogues_is_refused(proved: Proved, ezkl_cache: Cache) -> None:
-    prover = proved[0].prover
-    changes: list[dict[str, object]] = [
-        {"circuit": "adam-n1-t1"},
-        {"circuit_digest": bytes(32)},
-        {"version": "23.0.4"},
-        {"block": prover.block + 1},
-        {"steps": prover.steps - 1},
-    ]
-    for change in changes:
-        with pytest.raises(VerificationError, match="catalogue"):
-            EzklVerifier(replace(prover, **change), ezkl_cache)  # type: ignore[arg-type]
+def test_an_srs_that_is_not_in_the_cache_is_told(proved: Proved, ezkl_cache: Cache) -> None:
     with pytest.raises(UsageError, match="not in"):
-        EzklVerifier(replace(prover, srs_digest=bytes(32)), ezkl_cache)
+        EzklVerifier(proved[0]._circuit, bytes(32), ezkl_cache)
 
 
 def test_salts_are_canonical_field_elements() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from zk_autograd.core.errors import ProverError, UsageError
-from zk_autograd.prove.ezkl.catalogue import load
 from zk_autograd.prove.ezkl.child import Child
+from zk_autograd.prove.ezkl.circuit.catalogue import load
 from zk_autograd.prove.ezkl.keys import DIGESTS, DIGESTS_FORMAT, Cache, Keys, default_cache, make_srs, srs_logrows
 
 

@@ -1,8 +1,8 @@
 """How long a native run can be, against how long the argument about its weights holds (crates/air/src/decay.rs, docs/soundness.md)."""
 
 from zk_autograd.core.formats import WEIGHT_BOUND
+from zk_autograd.evidence.layout import MAX_LEAVES
 from zk_autograd.prove.native.shape import MAX_LOG_ROWS, MIN_LOG_PARAMS
-from zk_autograd.run.reader import MAX_LEAVES
 
 STEPS = 2**30
 """The argument's steps: a weight moves by less than 2^32 in each, and stays an integer far below the field's order."""

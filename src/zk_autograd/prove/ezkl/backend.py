@@ -11,14 +11,14 @@ from typing import Any
 from zk_autograd.core.errors import ProverError, VerificationError
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, Circuit
+from zk_autograd.local.own_folders import temporary_folder
 from zk_autograd.prove.ezkl.child import Child
-from zk_autograd.prove.ezkl.field import MODULUS, to_hex
+from zk_autograd.prove.ezkl.circuit.catalogue import EZKL_VERSION, Circuit
+from zk_autograd.prove.ezkl.circuit.field import MODULUS, to_hex
+from zk_autograd.prove.ezkl.circuit.relations import SALTS
 from zk_autograd.prove.ezkl.keys import Cache, Keys
-from zk_autograd.prove.ezkl.relations import SALTS
 from zk_autograd.prove.ezkl.verify import EzklVerifier, commit_all, salt_elements
 from zk_autograd.prove.ezkl.witness import Tensors, tensors, violations
-from zk_autograd.prove.own_folders import temporary_folder
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 
 PROVE_SECONDS = 900.0
@@ -93,7 +93,7 @@ class EzklBackend:
         self._prover = Prover(
             "ezkl", EZKL_VERSION, circuit.block, circuit.steps, circuit.name, circuit.digest, srs_digest
         )
-        self._verifier = EzklVerifier(self._prover, cache, self._child)
+        self._verifier = EzklVerifier(circuit, srs_digest, cache, self._child)
 
     @property
     def prover(self) -> Prover:

@@ -12,19 +12,19 @@ from typing import Any
 
 from zk_autograd.core.canonical import Json, encode
 from zk_autograd.core.errors import ProverError
+from zk_autograd.local.own_folders import temporary_folder
 from zk_autograd.prove.ezkl.backend import PROVE_SECONDS, draw_salt, prove_tensors
-from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, Circuit, circuit_name
 from zk_autograd.prove.ezkl.child import Child
+from zk_autograd.prove.ezkl.circuit.catalogue import EZKL_VERSION, Circuit, circuit_name
+from zk_autograd.prove.ezkl.circuit.layout import Layout
+from zk_autograd.prove.ezkl.circuit.operations import table_rows
+from zk_autograd.prove.ezkl.circuit.relations import LOGROWS, TABLE_MAX
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 from zk_autograd.prove.ezkl.graph import model
 from zk_autograd.prove.ezkl.keys import Cache
-from zk_autograd.prove.ezkl.layout import Layout
-from zk_autograd.prove.ezkl.plan import table_rows
-from zk_autograd.prove.ezkl.relations import LOGROWS, TABLE_MAX
-from zk_autograd.prove.ezkl.rules import CIRCUITS
 from zk_autograd.prove.ezkl.sample import sample
 from zk_autograd.prove.ezkl.verify import salt_elements
 from zk_autograd.prove.ezkl.witness import tensors
-from zk_autograd.prove.own_folders import temporary_folder
 
 COLUMNS = 2
 SETTINGS_SECONDS = 300.0

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from zk_autograd.core.errors import ProverError
-from zk_autograd.prove.own_folders import temporary_folder
+from zk_autograd.local.own_folders import temporary_folder
 
 PYTHON = (sys.executable, "-P")
 """What a child is started by. Without -P, `python -m` looks for the package in the current folder before it looks anywhere else."""

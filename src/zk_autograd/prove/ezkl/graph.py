@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from zk_autograd.prove.ezkl.layout import Indices, Layout
-from zk_autograd.prove.ezkl.plan import DotRows, LookupRows, PairRows, rows_of
-from zk_autograd.prove.ezkl.relations import lookup_exponent
+from zk_autograd.prove.ezkl.circuit.layout import Indices, Layout
+from zk_autograd.prove.ezkl.circuit.operations import DotRows, LookupRows, PairRows, rows_of
+from zk_autograd.prove.ezkl.circuit.relations import lookup_exponent
 
 OPSET = 13
 IR_VERSION = 8

@@ -20,11 +20,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from zk_autograd.core.errors import ProverError, UsageError
-from zk_autograd.prove.ezkl.catalogue import Circuit
+from zk_autograd.local.named_files import open_named, refusal
+from zk_autograd.local.own_folders import home, is_own, make_own, require_own, temporary_folder
 from zk_autograd.prove.ezkl.child import Child
-from zk_autograd.prove.ezkl.relations import LOGROWS
-from zk_autograd.prove.named_files import open_named, refusal
-from zk_autograd.prove.own_folders import home, is_own, make_own, require_own, temporary_folder
+from zk_autograd.prove.ezkl.circuit.catalogue import Circuit
+from zk_autograd.prove.ezkl.circuit.relations import LOGROWS
 
 SETUP_SECONDS = 900.0
 SRS_SECONDS = 3600.0

@@ -11,7 +11,7 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import hyper_of
 from zk_autograd.core.rules import initial_state, step
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.ezkl.rules import CIRCUITS
+from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 from zk_autograd.prove.protocol import BlockWitness
 
 _ADAM = {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08"}

@@ -5,23 +5,32 @@ bytes. The points in front are the committed tensors' (layout.commitments), whic
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from types import EllipsisType
 from typing import Any
 
-from zk_autograd.core.errors import ProverError, UnreadableError, VerificationError
+from zk_autograd.core.constants import StepConstants
+from zk_autograd.core.errors import ProverError, UnreadableError, UsageError, VerificationError
 from zk_autograd.core.records import SALT_BYTES, Prover
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.ezkl.catalogue import EZKL_VERSION, Circuit, load
+from zk_autograd.core.trust import Missing, Trust
+from zk_autograd.local.own_folders import temporary_folder
+from zk_autograd.prove.ezkl.ceremonies import CEREMONIES
 from zk_autograd.prove.ezkl.child import Child, ChildDied
-from zk_autograd.prove.ezkl.field import MODULUS, to_hex
+from zk_autograd.prove.ezkl.circuit import catalogue
+from zk_autograd.prove.ezkl.circuit.catalogue import EZKL_VERSION, Circuit
+from zk_autograd.prove.ezkl.circuit.field import MODULUS, to_hex
+from zk_autograd.prove.ezkl.circuit.public import public_values
+from zk_autograd.prove.ezkl.circuit.relations import SALTS
 from zk_autograd.prove.ezkl.keys import Cache, Keys
-from zk_autograd.prove.ezkl.relations import SALTS
-from zk_autograd.prove.ezkl.witness import public_values
-from zk_autograd.prove.own_folders import temporary_folder
 from zk_autograd.prove.protocol import ProofCommitments
 
 VERIFY_SECONDS = 120.0
 POINT_BYTES = 64
+_COMMITTED_AT_ONCE = 64
 
 
 def commitments_of(circuit: Circuit, proof: bytes) -> ProofCommitments:
@@ -71,17 +80,17 @@ def proof_file(proof: bytes, public: Sequence[str]) -> bytes:
 
 
 class EzklVerifier:
-    """Verifies the proofs of one run with keys made here, from the package's own circuit and an SRS that the caller allowed."""
+    """Verifies the proofs of one circuit with keys made here, and commits to blocks as they do. `circuit` is one of the package's own,
+    `srs_digest` of an SRS that the caller allows."""
 
-    def __init__(self, prover: Prover, cache: Cache | None = None, child: Child | None = None) -> None:
-        """`prover` is the run's claim: circuit and digest must be the catalogue's. VerificationError if not; UsageError if the SRS is not
-        in the cache. Makes the verifying key if it isn't in the cache (about 10 s). The caller has checked that `prover.srs_digest` is
-        allowed."""
-        self.circuit = load(prover.circuit)
-        require_circuit(self.circuit, prover)
+    def __init__(
+        self, circuit: Circuit, srs_digest: bytes, cache: Cache | None = None, child: Child | None = None
+    ) -> None:
+        """UsageError if the SRS is not in the cache. Makes the verifying key if the cache has none (about 10 s)."""
+        self.circuit = circuit
         self._child = child or Child()
         try:
-            self._keys: Keys = (cache or Cache()).keys(self.circuit, prover.srs_digest, self._child, proving=False)
+            self._keys: Keys = (cache or Cache()).keys(circuit, srs_digest, self._child, proving=False)
         except ProverError as error:
             raise VerificationError(f"the verifying key can't be made: {error}") from error
 
@@ -89,7 +98,7 @@ class EzklVerifier:
         """The commitments of a proof that is valid for the statement. VerificationError for any other that EZKL refuses; UnreadableError if it gives
         no answer."""
         commitments = commitments_of(self.circuit, proof)
-        with temporary_folder("zk-verify-") as folder:
+        with _on_this_machine("a proof could not be verified"), temporary_folder("zk-verify-") as folder:
             path = folder / "proof.json"
             path.write_bytes(proof_file(proof, instances(self.circuit, statement)))
             request = {
@@ -115,26 +124,30 @@ class EzklVerifier:
         """The commitment to a block (block,) of a state, padding included. VerificationError for a salt that is none."""
         return self.commit_all([(values, salt)])[0]
 
+    def commitments(self, messages: Iterable[tuple[Any, bytes]]) -> Iterator[bytes]:
+        """The commitment of each (padded values, salt), as they are taken."""
+        rest = iter(messages)
+        while some := list(islice(rest, _COMMITTED_AT_ONCE)):
+            yield from self.commit_all(some)
+
     def commit_all(self, messages: Sequence[tuple[Any, bytes]]) -> list[bytes]:
         """The commitments of several blocks, in one child process."""
         try:
-            return commit_all(self._child, self._keys, messages)
+            with _on_this_machine("a commitment could not be recomputed"):
+                return commit_all(self._child, self._keys, messages)
         except ChildDied as error:
             raise UnreadableError(f"a commitment could not be recomputed on this machine: {error}") from error
         except ProverError as error:
             raise VerificationError(f"a commitment can't be recomputed: {error}") from error
 
 
-def require_circuit(circuit: Circuit, prover: Prover) -> None:
-    """VerificationError unless what a header says of its circuit is what the catalogue says."""
-    claimed = (prover.version, prover.circuit_digest, prover.block, prover.steps)
-    own = (EZKL_VERSION, circuit.digest, circuit.block, circuit.steps)
-    for what, found, expected in zip(
-        ("EZKL's version", "the circuit's digest", "block", "steps"), claimed, own, strict=True
-    ):
-        if found != expected:
-            texts = [v.hex() if isinstance(v, bytes) else str(v) for v in (expected, found)]
-            raise VerificationError(f"{what} is not the catalogue's", expected=texts[0], found=texts[1])
+@contextmanager
+def _on_this_machine(what: str) -> Iterator[None]:
+    """UnreadableError for what the machine lacks meanwhile: UsageError says that there is no folder for temporary files."""
+    try:
+        yield
+    except (OSError, UsageError) as error:
+        raise UnreadableError(f"{what} on this machine: {error}") from error
 
 
 def commit_all(child: Child, keys: Keys, messages: Sequence[tuple[Any, bytes]]) -> list[bytes]:
@@ -157,3 +170,68 @@ def commit_all(child: Child, keys: Keys, messages: Sequence[tuple[Any, bytes]]) 
     if len(points) != len(messages) or any(len(p) != POINT_BYTES for p in points):
         raise ChildDied("commit: EZKL's answer is malformed")
     return points
+
+
+def installed_ezkl() -> str | None:
+    """The version of EZKL that is installed here, None if there is none. Nothing of it is imported."""
+    try:
+        return version("ezkl")
+    except PackageNotFoundError:
+        return None
+
+
+def trusted_setup(digest: bytes, allowed: frozenset[bytes]) -> Trust | Missing:
+    """What rests on an SRS: whoever made it can forge. Those of public ceremonies are allowed without being named."""
+    ceremony = CEREMONIES.get(digest)
+    if ceremony is None and digest not in allowed:
+        return Missing(
+            f"the SRS {digest.hex()} is not allowed: whoever made it can forge these proofs. If that can't be the trainer, allow it "
+            f"with --srs-digest"
+        )
+    named = "" if ceremony is None else f" ({ceremony})"
+    whose = "whoever made it" if ceremony is None else f"every participant of the ceremony together ({ceremony})"
+    return Trust(
+        f"the SRS {digest.hex()}{named} is allowed",
+        f"the proofs hold for who trusts the SRS {digest.hex()}: {whose} could forge them",
+    )
+
+
+class EzklSystem:
+    """EZKL with the circuits of the package's catalogue and the SRS files of a cache."""
+
+    version = catalogue.EZKL_VERSION
+    proofless = ""
+
+    def __init__(self, cache: Cache | None = None, installed: str | EllipsisType | None = ...) -> None:
+        """`cache` is the user's own by default, `installed` `installed_ezkl()`."""
+        self._cache = cache or Cache()
+        self._installed = installed_ezkl() if installed is ... else installed
+
+    def circuit(self, prover: Prover) -> catalogue.Circuit:
+        return catalogue.load(prover.circuit)
+
+    def check_constants(self, prover: Prover, constants: StepConstants) -> None:
+        """Where a circuit has no line for weight decay, its constant D is no public value of a proof, which then holds without it."""
+        if constants.D != 0 and not catalogue.load(prover.circuit).code.decays:
+            raise VerificationError(
+                f"the run claims weight decay, and its circuit {prover.circuit} doesn't show it",
+                expected="D = 0",
+                found=str(constants.D),
+            )
+
+    def trust(self, prover: Prover, allowed: frozenset[bytes]) -> Trust | Missing:
+        return trusted_setup(prover.srs_digest, allowed)
+
+    def checker(self, prover: Prover) -> "EzklVerifier | Missing":
+        """Makes the verifying key if the cache has none (about 10 s)."""
+        if self._installed is None:
+            return Missing("EZKL is not installed here: pip install 'zk-autograd[ezkl]'")
+        if self._installed != self.version:
+            return Missing(
+                f"EZKL {self._installed} is installed here, and these proofs need {self.version}: pip install ezkl=={self.version}"
+            )
+        try:
+            return EzklVerifier(catalogue.load(prover.circuit), prover.srs_digest, self._cache)
+        except (UsageError, VerificationError, OSError) as error:
+            # The circuit is the verifier's own, so what fails here is this machine's: the SRS file, the cache folder, the set-up.
+            return Missing(str(error))

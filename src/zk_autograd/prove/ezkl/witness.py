@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from zk_autograd.core.errors import VerificationError
-from zk_autograd.prove.ezkl.field import MODULUS, centred
-from zk_autograd.prove.ezkl.layout import Layout
-from zk_autograd.prove.ezkl.part import RuleCircuit
-from zk_autograd.prove.ezkl.plan import DotRows, PairRows, Rows, rows_of
-from zk_autograd.prove.ezkl.relations import SALTS, SHIFT, TABLE_MAX, Operation
+from zk_autograd.prove.ezkl.circuit.field import MODULUS, centred
+from zk_autograd.prove.ezkl.circuit.layout import Layout
+from zk_autograd.prove.ezkl.circuit.operations import DotRows, PairRows, Rows, rows_of
+from zk_autograd.prove.ezkl.circuit.part import RuleCircuit
+from zk_autograd.prove.ezkl.circuit.public import public_values
+from zk_autograd.prove.ezkl.circuit.relations import SALTS, SHIFT, TABLE_MAX, Operation
 
 Tensors = dict[str, list[int]]
 """Values of each committed tensor, in the layout's order, as field elements."""
@@ -31,21 +31,6 @@ class Violation:
 
     def __str__(self) -> str:
         return f"line {self.line}, row {self.row}: {self.value} is not in the table's part for it"
-
-
-def public_values(layout: Layout, circuit: RuleCircuit, constants: Sequence[Any], context: Sequence[int]) -> list[int]:
-    """The public values in the order of the proof's instances, as field elements."""
-    per_step = circuit.coefficients(constants)
-    values = list(layout.relations.global_coefficients.values())
-    for name in layout.relations.step_coefficients:
-        if len(per_step[name]) != layout.steps:
-            raise VerificationError(
-                f"the circuit has another number of steps ({name})",
-                expected=str(layout.steps),
-                found=str(len(per_step[name])),
-            )
-        values += per_step[name]
-    return [int(v) % MODULUS for v in (*values, *context)]
 
 
 def tensors(

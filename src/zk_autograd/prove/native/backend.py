@@ -48,6 +48,7 @@ class NativeBackend:
         return os.urandom(SALT_BYTES["native"])
 
     def commit(self, values: Any, salt: bytes) -> bytes:
+        require_threads()  # for the trainer, a fork is the prover's failure
         return self._verifier.commit(values, salt)
 
     def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
@@ -62,6 +63,7 @@ class NativeBackend:
             raise ProverError(f"{place}: the proof made is no good: {error}") from error
 
     def check(self, statement: Statement, proof: bytes) -> BlockProof:
+        require_threads()
         found = self._verifier.verify(statement, proof)
         return BlockProof(proof, found.state_in, found.state_out, found.gradient)
 

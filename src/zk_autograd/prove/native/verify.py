@@ -7,19 +7,22 @@ Two relations depend on the statement, and both sides derive which from it: a st
 decay's lines, and segment 0 shows the range of the first weights, too. Other states are in range because the proof before showed it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
+from math import floor
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.records import COMMITMENT_BYTES, SALT_BYTES
+from zk_autograd.core.constants import StepConstants
+from zk_autograd.core.errors import ProverError, UnreadableError, UsageError, VerificationError
+from zk_autograd.core.records import COMMITMENT_BYTES, SALT_BYTES, Prover
 from zk_autograd.core.rules import state_names
 from zk_autograd.core.statement import Statement
+from zk_autograd.core.trust import Missing, Security, Trust
 from zk_autograd.prove.native.extension import require_built, require_threads
-from zk_autograd.prove.native.shape import Shape, shifts
+from zk_autograd.prove.native.shape import VERSION, Shape, shifts
 from zk_autograd.prove.protocol import ProofCommitments
 
 
@@ -88,7 +91,7 @@ class NativeVerifier:
         """The commitments of a proof that is valid for the statement. VerificationError for any other bytes."""
         from zk_autograd import _native
 
-        require_threads()
+        _require_own_process()
         public = Public.of(self.shape, statement)
         commitments, body = split(self.shape, proof)
         with _refusals("the proof does not verify"):
@@ -107,13 +110,21 @@ class NativeVerifier:
             raise VerificationError(
                 "a salt has the wrong length", expected=str(SALT_BYTES["native"]), found=str(len(salt))
             )
-        require_threads()
+        _require_own_process()
         with _refusals("a commitment can't be computed"):
             return _native.commit(little_endian(values), self.shape.log_params, salt)
 
-    def commit_all(self, messages: Sequence[tuple[Any, bytes]]) -> list[bytes]:
-        """The commitments of several blocks, each with its salt. As `commit`."""
-        return [self.commit(values, salt) for values, salt in messages]
+    def commitments(self, messages: Iterable[tuple[Any, bytes]]) -> Iterator[bytes]:
+        """The commitment of each (padded values, salt), as they are taken."""
+        return (self.commit(values, salt) for values, salt in messages)
+
+
+def _require_own_process() -> None:
+    """UnreadableError in a fork of a process where the compiled module was at work: that says nothing of a proof."""
+    try:
+        require_threads()
+    except ProverError as error:
+        raise UnreadableError(str(error)) from error
 
 
 def little_endian(values: Any) -> bytes:
@@ -128,3 +139,56 @@ def _refusals(what: str) -> Iterator[None]:
         yield
     except (ValueError, OverflowError, RuntimeError) as error:
         raise VerificationError(f"{what}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCircuit:
+    """A shape of the native prover, as a header's claim is compared with it."""
+
+    rule: str
+    block: int
+    steps: int
+    digest: bytes
+
+
+class NativeSystem:
+    """The native STARK. It needs no set-up, and its circuits come with the compiled module."""
+
+    version = VERSION
+    proofless = ""
+
+    def circuit(self, prover: Prover) -> "NativeCircuit | Missing":
+        shape = Shape.of(prover)  # a name or a shape that nobody has is the run's fault, built here or not
+        try:
+            return NativeCircuit(shape.rule.value, shape.block, shape.steps, shape.digest)
+        except UsageError as error:
+            return Missing(str(error))
+
+    def check_constants(self, prover: Prover, constants: StepConstants) -> None:
+        """Every constant of a step, weight decay too, is a public value of its proof."""
+
+    def trust(self, prover: Prover, allowed: frozenset[bytes]) -> Trust | Missing:
+        """A hash function, and the preset's assumption."""
+        shape = Shape.of(prover)
+        try:
+            proven = shape.security()
+        except UsageError as error:
+            return Missing(str(error))
+        assumption = shape.preset.assumption
+        return Trust(
+            f"native STARK, preset {shape.preset}: {_bits(proven)} proven bits ({assumption})",
+            f"the proofs need no trusted set-up; that none of them is false rests on the preset's assumption ({assumption}): "
+            f"to forge one takes work of {_bits(proven)} bits at least",
+            Security(proven, assumption),
+        )
+
+    def checker(self, prover: Prover) -> NativeVerifier | Missing:
+        try:
+            return NativeVerifier(Shape.of(prover))
+        except UsageError as error:
+            return Missing(str(error))
+
+
+def _bits(bits: float) -> str:
+    """Bits with one decimal, rounded down: no more is said than is shown."""
+    return f"{floor(10 * bits) / 10:.1f}"

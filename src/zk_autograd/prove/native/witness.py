@@ -17,7 +17,7 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules import state_names
-from zk_autograd.prove.named_files import open_named, refusal
+from zk_autograd.local.named_files import open_named, refusal
 from zk_autograd.prove.native.extension import require_built
 from zk_autograd.prove.native.verify import little_endian
 

@@ -1,0 +1,1 @@
+"""Keys and access tokens: where they lie, who may read them, and that none of them is shown."""

@@ -1,0 +1,174 @@
+"""The file of the trainer's log key: three lines of text that only its owner can read.
+
+    zk-autograd/log-key/v0
+    name: <the key's name>
+    ed25519: <the secret seed, 32 bytes in base64>
+
+Beside it lies `<file>.pub` with the public key in C2SP's form (`name+ID+base64`): what an auditor pins. Reading is strict: another
+version, an unknown line, a looser spelling or a file that others could read is refused.
+"""
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.keys import Ed25519Signer, check_name
+from zk_autograd.core.text import decode_base64, encode_base64
+from zk_autograd.local.named_files import refusal
+from zk_autograd.local.own_folders import home, require_own
+
+FORMAT = "zk-autograd/log-key/v0"
+DEFAULT_NAME = "zk-autograd-trainer"
+
+_MAX_BYTES = 4096
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+"""What a file system without hard links says."""
+
+_NEW_KEY = "make one with `zk-key new`"
+
+
+def default_path() -> Path:
+    """Where the key lies unless another place is named: log.key in the user's configuration folder (XDG_CONFIG_HOME, if it is absolute).
+
+    UsageError if there is neither that nor a home folder.
+    """
+    named = os.environ.get("XDG_CONFIG_HOME", "")
+    folder = (
+        Path(named) if os.path.isabs(named) else home("say where the log key lies, with --key-file or key=") / ".config"
+    )
+    return folder / "zk-autograd" / "log.key"
+
+
+def public_path(path: Path) -> Path:
+    """The file of the public half."""
+    return path.with_name(path.name + ".pub")
+
+
+def create(path: Path, name: str) -> Ed25519Signer:
+    """Writes a new key to `path` (mode 0600) and its public half beside it; folders that are missing are made (mode 0700).
+
+    Raises UsageError if either file exists, the name can't name a key, or there is no such place, StorageError if the system refuses; then
+    nothing is left behind.
+    """
+    try:
+        check_name(name)
+    except VerificationError as error:
+        raise UsageError(f"--name: {error}") from error
+    for taken in (path, public_path(path)):
+        if os.path.lexists(taken):
+            raise UsageError(
+                f"{taken} exists, and a key is never overwritten; choose another --key-file, or move it away"
+            )
+    signer = Ed25519Signer(name, os.urandom(32))
+    text = _text(signer)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_new(path, text, 0o600)
+        try:
+            _write_new(public_path(path), signer.public_key.encode() + "\n", 0o644)
+        except OSError:
+            path.unlink()
+            raise
+    except OSError as error:
+        raise refusal(error, f"can't write the key to {path}", "choose another --key-file") from error
+    return signer
+
+
+def load_or_make(path: Path) -> Ed25519Signer:
+    """The key in a file, which is made if there is none, with its public half and the folders that are missing. Of several processes that
+    make it at once, all get the same one.
+
+    Raises UsageError as `load`, and if a public half lies there without its key; StorageError if the system refuses.
+    """
+    if not os.path.lexists(path):
+        signer = Ed25519Signer(DEFAULT_NAME, os.urandom(32))
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.path.lexists(public_path(path)) and not os.path.lexists(path):
+                raise UsageError(
+                    f"{public_path(path)} is there without its key {path}: bring that back from a copy, or move the public half away"
+                )
+            require_place(path)
+            _link_new(path, _text(signer), 0o600)
+        except OSError as error:
+            raise refusal(error, f"can't write the key to {path}", "name another place") from error
+    signer = load(path)
+    try:
+        _link_new(public_path(path), signer.public_key.encode() + "\n", 0o644)
+    except OSError as error:
+        raise refusal(error, f"can't write the key to {public_path(path)}", "name another place") from error
+    return signer
+
+
+def require_place(path: Path) -> None:
+    """UsageError if others can write to the folder that a key is to lie in, or to the one that it would be made in: they could exchange it."""
+    there = path.parent
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    require_own(there, "close it to them, or name another place for your key (--key-file, or key= of ZKOptimizer)")
+
+
+def load(path: Path) -> Ed25519Signer:
+    """The key in a file. Raises UsageError if there is none, if others than its owner can read it, or if it isn't one."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO must not hang
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UsageError(f"{path} is no file; name the key's file, or {_NEW_KEY}")
+            if status.st_mode & 0o077:
+                mode = stat.S_IMODE(status.st_mode)
+                raise UsageError(f"{path} can be read by others (mode {mode:04o}): `chmod 600 {path}`")
+            data = file.read(_MAX_BYTES)  # what is longer has no end, and isn't parsed
+    except FileNotFoundError:
+        raise UsageError(f"there is no log key at {path}: {_NEW_KEY} --key-file {path}") from None
+    except OSError as error:
+        raise refusal(error, f"can't read the log key {path}") from error
+    try:
+        return _parse(data)
+    except (VerificationError, ValueError) as error:
+        raise UsageError(f"{path} is no log key of this version ({error}): name another, or {_NEW_KEY}") from None
+
+
+def _parse(data: bytes) -> Ed25519Signer:
+    lines = data.decode("utf-8").split("\n")
+    prefixes = ("", "name: ", "ed25519: ", "")
+    if len(lines) != 4 or lines[0] != FORMAT or lines[3] or not all(map(str.startswith, lines, prefixes)):
+        raise ValueError(f"its lines are not {FORMAT}, name and ed25519")
+    return Ed25519Signer(lines[1][len("name: ") :], decode_base64(lines[2][len("ed25519: ") :], "its seed"))
+
+
+def _text(signer: Ed25519Signer) -> str:
+    return f"{FORMAT}\nname: {signer.public_key.name}\ned25519: {encode_base64(signer.seed)}\n"
+
+
+def _link_new(path: Path, text: str, mode: int) -> None:
+    """Creates the file, whole or not at all, unless there is one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(8).hex()}")
+    _write_new(temporary, text, mode)
+    try:
+        with suppress(FileExistsError):  # another process was first
+            try:
+                os.link(temporary, path)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                _write_new(path, text, mode)
+    finally:
+        temporary.unlink()
+
+
+def _write_new(path: Path, text: str, mode: int) -> None:
+    """Creates the file, whole or not at all."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        path.unlink()
+        raise

@@ -1,0 +1,269 @@
+"""A bundle: the public files of a run in one tar archive, and nothing else.
+
+It is a ustar archive (POSIX.1-1988) in one form only, which any tar reads: regular files, sorted by name, each name one that a run's layout has
+(evidence.layout.is_public); mode 0644, owner 0, time 0; zeros up to the next multiple of 512 after each; two blocks of zeros, and the end. A
+header is a function of name and size. So the reader makes each header again and compares bytes: links, devices, holes, extensions,
+paths that lead elsewhere, a name given twice and bytes after the end are all refused, and not one is a case of its own.
+
+The bytes depend on the files' contents alone. A file of more than 8 GiB - 1 byte doesn't fit a ustar header.
+"""
+
+import io
+import os
+import stat
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
+from zk_autograd.core.text import quoted
+from zk_autograd.evidence.beside import Entry, EntryKind
+from zk_autograd.evidence.files import unreadable
+from zk_autograd.evidence.folder import not_opened
+from zk_autograd.evidence.layout import CHECKPOINT, LOG, RECORDS, is_public
+from zk_autograd.evidence.run import Evidence
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+BLOCK = 512
+END = bytes(2 * BLOCK)
+MAX_MEMBER = 8**11 - 1
+"""Bytes of a file: eleven octal digits."""
+
+MAX_MEMBERS = 2**20
+
+_NAME = slice(0, 100)
+_SIZE = slice(124, 135)
+_CHECKSUM = slice(148, 156)
+_PREFIX = slice(345, 500)
+_MAGIC = slice(257, 262)
+_COMPRESSED = {
+    b"\x1f\x8b": "it is gzip-compressed: unpack it with gunzip",
+    b"PK\3\4": "it is a zip archive: unpack it with unzip",
+    b"PK\5\6": "it is a zip archive, and an empty one",
+    b"BZh": "it is bzip2-compressed: unpack it with bunzip2",
+    b"\xfd7zXZ\0": "it is xz-compressed: unpack it with unxz",
+    b"\x28\xb5\x2f\xfd": "it is zstd-compressed: unpack it with unzstd",
+    b"7z\xbc\xaf\x27\x1c": "it is a 7-Zip archive: unpack it with 7z x",
+}
+_OCTAL = frozenset(b"01234567")
+
+
+def header(name: str, size: int) -> bytes:
+    """The block before a file's bytes. ValueError unless `name` is public, and `size` fits."""
+    if not is_public(name) or not 0 <= size <= MAX_MEMBER:
+        raise ValueError("no file of a bundle")
+    prefix, last = ("", name) if len(name) <= 100 else name.rsplit("/", 1)
+    fields = (
+        last.encode().ljust(100, b"\0"),
+        b"0000644\0",  # mode
+        b"0000000\0" * 2,  # owner and group
+        b"%011o\0" % size,
+        b"00000000000\0",  # time
+        b" " * 8,  # stands here while the checksum is computed
+        b"0",  # a regular file
+        bytes(100),  # linked to nothing
+        b"ustar\x0000",
+        bytes(64),  # names of owner and group
+        b"0000000\0" * 2,  # device
+        prefix.encode().ljust(155, b"\0"),
+        bytes(12),
+    )
+    block = b"".join(fields)
+    return block[: _CHECKSUM.start] + b"%06o\0 " % sum(block) + block[_CHECKSUM.stop :]
+
+
+def padding(size: int) -> int:
+    """How many zeros follow a file of `size` bytes."""
+    return -size % BLOCK
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    start: int
+    size: int
+
+
+class Bundle(Evidence):
+    """The public files of a run in a bundle.
+
+    The archive is looked over at the first reading, which raises VerificationError if it is
+    not a bundle from its first byte to its last; the contents of its files are read when they are asked for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens the bundle at `path`. UsageError if there is no file there, or another one than a bundle; UnreadableError if this machine doesn't
+        let it be opened."""
+        try:
+            # Without O_NONBLOCK, opening a pipe would wait for a writer.
+            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise not_opened(path, error, "is neither a run nor a bundle") from error
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            raise UsageError(f"{path} is neither a run nor a bundle: it is no folder, and no regular file")
+        self._size = status.st_size
+        self._members: dict[str, _Place] | None = None
+        try:
+            other = _other_than_a_bundle(self.read_at(0, min(self._size, BLOCK)))
+        except VerificationError:
+            self.close()
+            raise
+        if other is not None:
+            self.close()
+            raise UsageError(f"{path} is neither a run nor a bundle: {other}")
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
+    def has_log(self) -> bool:
+        """As Evidence's. What is not a bundle from its first byte to its last is to be judged, and refused."""
+        try:
+            index = self._index()
+        except UnreadableError:
+            raise
+        except VerificationError:
+            return True
+        return f"{LOG}/{RECORDS}" in index or f"{LOG}/{CHECKPOINT}" in index
+
+    def has(self, path: str) -> bool:
+        return path in self._index()
+
+    def entries(self, folder: str) -> Generator[Entry, None, None]:
+        for path in self._index():
+            parent, _, name = path.rpartition("/")
+            if parent == folder:
+                yield Entry(name, EntryKind.FILE)
+
+    def opened(self, path: str, limit: int) -> BinaryIO:
+        return io.BufferedReader(_Part(self, self._place(path, limit)))
+
+    def names(self) -> list[str]:
+        """Everything that is in the bundle, in order."""
+        return list(self._index())
+
+    def read_at(self, start: int, size: int) -> bytes:
+        """Exactly these bytes of the file. VerificationError if it ends before, or can't be read."""
+        parts: list[bytes] = []
+        while size:
+            try:
+                part = os.pread(self._fd, size, start)
+            except OSError as error:
+                raise unreadable("the bundle", error) from error
+            if not part:
+                raise VerificationError("the bundle ends early", expected=f"{size} bytes more", found="its end")
+            parts.append(part)
+            start, size = start + len(part), size - len(part)
+        return b"".join(parts)
+
+    def _place(self, name: str, limit: int) -> _Place:
+        place = self._index().get(name)
+        if place is None:
+            raise VerificationError(f"{name} can't be read: it is not in the bundle")
+        if place.size > limit:
+            raise VerificationError(f"{name} is too large", expected=f"at most {limit} bytes", found=str(place.size))
+        return place
+
+    def _index(self) -> dict[str, _Place]:
+        if self._members is None:
+            self._members = self._looked_over()
+        return self._members
+
+    def _looked_over(self) -> dict[str, _Place]:
+        """Where each file lies. Everything but the contents is read, and is what the writer would write."""
+        members: dict[str, _Place] = {}
+        last, at = "", 0
+        block = self.read_at(0, BLOCK)
+        while block != END[:BLOCK]:
+            name, size = _named(block, at)
+            if name <= last:
+                raise VerificationError(
+                    "the files of the bundle are not in order", expected=f"after {last}", found=name
+                )
+            if len(members) == MAX_MEMBERS:
+                raise VerificationError(
+                    "the bundle holds too many files", expected=f"at most {MAX_MEMBERS}", found="more"
+                )
+            start = at + BLOCK
+            members[name] = _Place(start, size)
+            zeros = padding(size)
+            at = start + size + zeros
+            if at + len(END) > self._size:
+                raise VerificationError(
+                    "the bundle ends early", expected=f"the {size} bytes of {name}", found="its end"
+                )
+            ahead = self.read_at(at - zeros, zeros + BLOCK)
+            if any(ahead[:zeros]):
+                raise VerificationError(f"bytes other than zeros follow {name} in the bundle")
+            last, block = name, ahead[zeros:]
+        if self._size != at + len(END) or self.read_at(at, len(END)) != END:
+            raise VerificationError(
+                "the bundle does not end where it should",
+                expected=f"{at + len(END)} bytes",
+                found=f"{self._size} bytes",
+            )
+        return members
+
+
+def _other_than_a_bundle(start: bytes) -> str | None:
+    """What a file that begins with these bytes is, and what to do about it; None if it begins as a bundle does, whatever follows."""
+    if not start:
+        return "it is empty"
+    for magic, what in _COMPRESSED.items():
+        if start.startswith(magic):
+            return what
+    if len(start) < BLOCK:
+        return "it is too short"
+    if start == END[:BLOCK]:
+        return None
+    if start[_MAGIC] != b"ustar":
+        return "it is no tar archive; `zk-run bundle RUN` makes a bundle, and a run is a folder that a training made"
+    if not is_public(_name(start)):
+        return (
+            "it is a tar archive, and begins with a file that no bundle has; if a run is in it, unpack it and name the run's folder, or pack it "
+            "with `zk-run bundle RUN`"
+        )
+    return None
+
+
+def _name(block: bytes) -> str:
+    prefix, last = (block[part].rstrip(b"\0") for part in (_PREFIX, _NAME))
+    return (prefix + b"/" * bool(prefix) + last).decode("latin-1")
+
+
+def _named(block: bytes, at: int) -> tuple[str, int]:
+    """Name and size of a file from the block before it, which is at `at`."""
+    name, digits = _name(block), block[_SIZE]
+    if set(digits) <= _OCTAL and is_public(name):
+        size = int(digits, 8)
+        if header(name, size) == block:
+            return name, size
+    raise VerificationError(
+        f"the header at byte {at} is not one of a bundle",
+        expected="a public file of a run, in the one form that a bundle has",
+        found=quoted(name),
+    )
+
+
+class _Part(io.RawIOBase):
+    """A file of the bundle, for reading from front to back."""
+
+    def __init__(self, bundle: Bundle, place: _Place) -> None:
+        self._bundle = bundle
+        self._at = place.start
+        self._left = place.size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        data = self._bundle.read_at(self._at, min(len(view), self._left))
+        view[: len(data)] = data
+        self._at, self._left = self._at + len(data), self._left - len(data)
+        return len(data)

@@ -1,0 +1,168 @@
+"""The public files of a run: one row each. What a stranger is given is what stands here, and nothing else.
+
+    log/records.jsonl          one record a line; its bytes, without the newline, are the Merkle leaf
+    log/checkpoint             signed note of the newest tree head
+    proofs/<segment>-<block>   proof bytes
+    model/<name>               published weights
+    environment.json, config.toml, train_log.jsonl, hashes.json    the trainer's own files
+
+A row says which names a folder has, how large a file may be, and which record names it. The readers
+(`evidence.folder`, `evidence.bundle`), what a bundle packs, and what is told of files that no record
+names (`evidence.beside`) follow the rows: another kind of file is another row, and an accessor in
+`evidence.run`. The trainer's private folder is no part of this (`run.layout`).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from zk_autograd.core.note import MAX_NOTE_BYTES
+from zk_autograd.core.records import Log
+
+LOG = "log"
+RECORDS = "records.jsonl"
+CHECKPOINT = "checkpoint"
+PROOFS = "proofs"
+MODEL = "model"
+PRIVATE = "private"
+ENVIRONMENT = "environment.json"
+CONFIG = "config.toml"
+TRAIN_LOG = "train_log.jsonl"
+HASHES = "hashes.json"
+ARTEFACTS = (ENVIRONMENT, CONFIG, TRAIN_LOG, HASHES)
+"""The trainer's own files at the run's top level. Each may be missing."""
+
+WEIGHTS_INTEGERS = "weights.i64.safetensors"
+WEIGHTS_FLOATS = "weights.f32.safetensors"
+OPENING = "opening.json"
+PUBLISHED = (WEIGHTS_INTEGERS, WEIGHTS_FLOATS, OPENING)
+"""The files of a published model: all of them, or none."""
+
+MAX_LOG = 4 * 2**30
+MAX_LEAVES = 2**22
+"""Records of a log. Without it a file of empty lines would take eight times its size in memory, and an hour to read."""
+
+MAX_PROOF = 64 * 2**20
+MAX_MODEL_FILE = 64 * 2**30
+MAX_ARTEFACT = 2**30
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+"""The name of a published file: it is no path, is not hidden, and has no character that anything could take for something else."""
+
+_PROOF_NAME = re.compile(r"(0|[1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})")
+
+
+def proof_name(segment: int, block: int) -> str:
+    """The file of a block's proof, in the folder `PROOFS`."""
+    return f"{segment}-{block}"
+
+
+def proof_place(name: str) -> tuple[int, int] | None:
+    """Segment and block of a proof's file, by its name; None if no proof has such a name."""
+    match = _PROOF_NAME.fullmatch(name)
+    return None if match is None else (int(match[1]), int(match[2]))
+
+
+class Naming(Protocol):
+    """Which files of a row the records of a view name."""
+
+    def names(self, log: Log) -> Iterator[tuple[str, bytes]]:
+        """Each file that a record names, with the SHA-256 that the record has of it."""
+        ...
+
+    def covers(self, log: Log, name: str) -> bool:
+        """Whether the view says something of the file called `name`, which is one of the row's."""
+        ...
+
+
+class OfTheLog:
+    """The log's own files: every view is of them, and no record has their hash."""
+
+    def names(self, log: Log) -> Iterator[tuple[str, bytes]]:
+        return iter(())
+
+    def covers(self, log: Log, name: str) -> bool:
+        return True
+
+
+class OfSegments:
+    """The proofs of the segments' records."""
+
+    def names(self, log: Log) -> Iterator[tuple[str, bytes]]:
+        for segment in log.segments:
+            for block, digest in enumerate(segment.proofs):
+                yield proof_name(segment.index, block), digest
+
+    def covers(self, log: Log, name: str) -> bool:
+        segment = proof_segment(log, name)
+        return segment is not None and segment < len(log.segments)
+
+
+class OfTheClose:
+    """Those that a member of the close record names: `model` or `artefacts`."""
+
+    def __init__(self, member: str) -> None:
+        self._member = member
+
+    def names(self, log: Log) -> Iterator[tuple[str, bytes]]:
+        return iter(() if log.close is None else getattr(log.close, self._member))
+
+    def covers(self, log: Log, name: str) -> bool:
+        return any(name == named for named, _ in self.names(log))
+
+
+@dataclass(frozen=True, slots=True)
+class PublicFile:
+    """A kind of public file: those of `names`, or whose name `pattern` matches, in `folder` ("": the run's own), of at most `bound` bytes.
+
+    `partial`: an unfinished run may leave some of them that no record of the view names, whole or half-written.
+    """
+
+    folder: str
+    named_by: Naming
+    bound: int
+    names: tuple[str, ...] = ()
+    pattern: re.Pattern[str] | None = None
+    partial: bool = True
+
+    def has(self, name: str) -> bool:
+        """Whether a file of this row may be called `name`."""
+        return name in self.names or (self.pattern is not None and self.pattern.fullmatch(name) is not None)
+
+    def path(self, name: str) -> str:
+        """Where the file lies in the run, with "/" between folder and name."""
+        return f"{self.folder}/{name}" if self.folder else name
+
+
+ROWS = (
+    PublicFile(LOG, OfTheLog(), MAX_LOG, names=(RECORDS,)),
+    PublicFile(LOG, OfTheLog(), MAX_NOTE_BYTES, names=(CHECKPOINT,)),
+    PublicFile(PROOFS, OfSegments(), MAX_PROOF, pattern=_PROOF_NAME),
+    PublicFile(MODEL, OfTheClose("model"), MAX_MODEL_FILE, names=PUBLISHED, pattern=PLAIN_NAME, partial=False),
+    PublicFile("", OfTheClose("artefacts"), MAX_ARTEFACT, names=ARTEFACTS),
+)
+
+
+def row_of(path: str) -> PublicFile | None:
+    """The row of a public file, by its path in the run; None if no public file is called that."""
+    folder, _, name = path.rpartition("/")
+    return next((row for row in ROWS if row.folder == folder and row.has(name) and row.path(name) == path), None)
+
+
+def is_public(path: str) -> bool:
+    """Whether `path`, with "/" between folder and name, is that of a file which a run shows to strangers."""
+    return row_of(path) is not None
+
+
+def folders() -> tuple[str, ...]:
+    """The folders that public files lie in, apart from the run's own."""
+    return tuple(dict.fromkeys(row.folder for row in ROWS if row.folder))
+
+
+def proof_segment(log: Log, name: str) -> int | None:
+    """The segment of a proof's file that a run of this header may have; None if it can't have one of this name."""
+    place = proof_place(name)
+    if place is None or log.header.prover.backend == "none" or place[1] >= len(log.header.blocks):
+        return None
+    return place[0]

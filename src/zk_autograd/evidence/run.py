@@ -1,0 +1,161 @@
+"""A run's evidence: one reader with an accessor for each public file, over a folder or a bundle.
+
+`evidence.folder` and `evidence.bundle` know how to open a path of the run and which names a folder of it has; everything
+else is here, so that both read the same.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import AbstractContextManager
+from hashlib import sha256
+from typing import BinaryIO, Self
+
+from zk_autograd.core.errors import UnreadableError, VerificationError
+from zk_autograd.core.note import MAX_NOTE_BYTES
+from zk_autograd.core.records import MAX_RECORD
+from zk_autograd.core.text import quoted
+from zk_autograd.evidence.beside import Entry
+from zk_autograd.evidence.layout import (
+    ARTEFACTS,
+    CHECKPOINT,
+    LOG,
+    MAX_ARTEFACT,
+    MAX_LEAVES,
+    MAX_LOG,
+    MAX_MODEL_FILE,
+    MAX_PROOF,
+    MODEL,
+    PLAIN_NAME,
+    PROOFS,
+    RECORDS,
+    proof_name,
+)
+
+_CHUNK = 2**20
+
+
+class Evidence(ABC):
+    """A run's public files. Close it, or use it in a `with`.
+
+    Its methods raise VerificationError for whatever is missing, too large, not a plain file or not of its form, and
+    UnreadableError where it is this machine that doesn't let it be read.
+    """
+
+    @abstractmethod
+    def opened(self, path: str, limit: int) -> AbstractContextManager[BinaryIO]:
+        """A public file of at most `limit` bytes, to be read once from front to back. `path` is one that `layout.is_public` knows."""
+
+    @abstractmethod
+    def entries(self, folder: str) -> Generator[Entry, None, None]:
+        """The names in a folder of `layout.folders`, or at the top level (""), in no order; none if there is no such folder."""
+
+    @abstractmethod
+    def has_log(self) -> bool:
+        """Whether there is anything under the name of a log's file: without, this is no run, and there is nothing to judge."""
+
+    @abstractmethod
+    def has(self, path: str) -> bool:
+        """Whether there is anything under this name of a public file."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Nothing can be read any more."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The bytes of a public file, read once."""
+        return b"".join(self.chunks(path, limit))
+
+    def digest(self, path: str, limit: int) -> bytes:
+        """The SHA-256 of a public file, which is never held in memory: holes on a disk cost their writer nothing."""
+        hashed = sha256()
+        for chunk in self.chunks(path, limit):
+            hashed.update(chunk)
+        return hashed.digest()
+
+    def chunks(self, path: str, limit: int) -> Iterator[bytes]:
+        """A public file piece by piece."""
+        left = limit
+        with self.opened(path, limit) as file:
+            while chunk := file.read(_CHUNK):
+                left -= len(chunk)
+                if left < 0:  # it grew since it was measured
+                    raise VerificationError(f"{path} is too large", expected=f"at most {limit} bytes", found="more")
+                yield chunk
+
+    def leaves(self, limit: int = MAX_LOG, record_limit: int = MAX_RECORD) -> list[bytes]:
+        """The lines of the log, without their newlines: the leaves of its tree. At most `limit` bytes in all are read."""
+        with self.opened(f"{LOG}/{RECORDS}", limit) as file:
+            return _split(file, limit, record_limit)
+
+    def checkpoint(self) -> bytes:
+        """The signed note of the newest tree head, not yet opened."""
+        return self.read(f"{LOG}/{CHECKPOINT}", MAX_NOTE_BYTES)
+
+    def proof(self, segment: int, block: int, limit: int = MAX_PROOF) -> bytes:
+        """The bytes of a block's proof, not yet compared with the record's hash."""
+        return self.read(f"{PROOFS}/{proof_name(segment, block)}", limit)
+
+    def model_file(self, name: str, limit: int = MAX_MODEL_FILE) -> bytes:
+        """A published file of the model by the name that the close record gives it."""
+        check_plain_name(name)
+        return self.read(f"{MODEL}/{name}", limit)
+
+    def artefact(self, name: str, limit: int = MAX_ARTEFACT) -> bytes:
+        """One of the trainer's own files, by a name of `layout.ARTEFACTS`."""
+        if name not in ARTEFACTS:
+            raise VerificationError(f"{quoted(name)} is not a file of a run's top level", expected=", ".join(ARTEFACTS))
+        return self.read(name, limit)
+
+    def artefact_names(self) -> list[str]:
+        """Which of `layout.ARTEFACTS` are there, in that order."""
+        return [name for name in ARTEFACTS if self.has(name)]
+
+
+def digests(files: Evidence, limits: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """The SHA-256 of each file by its path in the run. One that this machine can't read is an UnreadableError after all the others: nothing false
+    hides behind it."""
+    unread: UnreadableError | None = None
+    for path, limit in limits.items():
+        try:
+            digest = files.digest(path, limit)
+        except UnreadableError as error:
+            unread = unread or error
+        else:
+            yield path, digest
+    if unread is not None:
+        raise unread
+
+
+def check_plain_name(name: str) -> None:
+    """Raises VerificationError unless `name` is of letters, digits, "_", "-" and "." (not the first), and at most 100 characters."""
+    if not PLAIN_NAME.fullmatch(name):
+        raise VerificationError(
+            f"{quoted(name)} is not the name of a published file", expected="letters, digits, _ - ."
+        )
+
+
+def _split(file: BinaryIO, limit: int, record_limit: int) -> list[bytes]:
+    """The lines of a log of at most `limit` bytes, read from its beginning. VerificationError for one that is longer or not whole."""
+    leaves: list[bytes] = []
+    left = limit
+    while line := file.readline(min(record_limit, left) + 1):
+        left -= len(line)
+        if left < 0:  # it grew since it was measured
+            raise VerificationError(f"{RECORDS} is too large", expected=f"at most {limit} bytes", found="more")
+        if not line.endswith(b"\n"):
+            raise VerificationError(
+                f"a line of {RECORDS} does not end",
+                record=len(leaves),
+                expected=f"a newline after at most {record_limit} bytes",
+                found="a longer line" if len(line) > record_limit else "the end of the file",
+            )
+        if len(leaves) == MAX_LEAVES:
+            raise VerificationError(f"{RECORDS} has too many records", expected=f"at most {MAX_LEAVES}", found="more")
+        leaves.append(line[:-1])
+    return leaves

@@ -1,0 +1,1 @@
+"""This machine's user: the files that they name, and the folders that are theirs."""

@@ -1,0 +1,41 @@
+"""The backends whose runs a verifier judges: one row each, the class that brings its verifier's side.
+
+A backend's modules are loaded when a run names it: to judge a native run takes none of EZKL's.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from zk_autograd.prove.ezkl.verify import EzklSystem
+    from zk_autograd.prove.hashed.verify import HashedSystem
+    from zk_autograd.prove.native.verify import NativeSystem
+
+    System: TypeAlias = EzklSystem | HashedSystem | NativeSystem
+
+ROWS = {
+    "none": ("zk_autograd.prove.hashed.verify", "HashedSystem"),
+    "native": ("zk_autograd.prove.native.verify", "NativeSystem"),
+    "ezkl": ("zk_autograd.prove.ezkl.verify", "EzklSystem"),
+}
+
+
+class Systems(Mapping[str, "System"]):
+    """Each system by its backend's name, made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, System] = {}
+
+    def __getitem__(self, backend: str) -> "System":
+        if backend not in self._made:
+            module, name = ROWS[backend]
+            # By its name, not by an import statement: else whoever lists the backends would load them all.
+            self._made[backend] = getattr(import_module(module), name)()
+        return self._made[backend]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ROWS)
+
+    def __len__(self) -> int:
+        return len(ROWS)

@@ -1,0 +1,1 @@
+"""`zk-train reproduce`: training again, and comparing with what a run says."""

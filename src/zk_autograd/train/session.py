@@ -1,0 +1,228 @@
+"""A training from its plan: data, model, optimizer and loop put together, to be recorded in a run, or made again and compared.
+
+The same plan gives the same integer weights each time, on one machine with one version of torch: one thread, the sampler and the first
+weights are functions of the seed, and torch's generator begins from it.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.records import Data, Header
+from zk_autograd.core.rules import State
+from zk_autograd.optim import ZKOptimizer
+from zk_autograd.optim.claims import batch_digest, loss_text
+from zk_autograd.optim.recording import NewLogKey
+from zk_autograd.optim.resuming import ResumedModel
+from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps
+from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.events import Listener, ignore
+from zk_autograd.train import config, data, models, own_run
+from zk_autograd.train.loop import Loop
+from zk_autograd.train.names import CsvFile, Factory
+from zk_autograd.train.plan import EPS, EPS_RULES, Plan
+from zk_autograd.train.sampler import Sampler
+from zk_autograd.train.selection import parameter_groups
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Where a training is recorded, and by whom it is proved and signed. `resume` goes on with the run that is there.
+
+    `key` is the file of the caller's own key (None for a new run: the default one, which is made if there is none); `allowed` is the code
+    that the caller named for a run that it didn't sign.
+    """
+
+    run: Path
+    prover: str | Backend
+    key: Path | None
+    srs: Path | None = None
+    resume: bool = False
+    listener: Listener = ignore
+    allowed: Factory | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A step that was made again. `header` is that of a run of it, whose `data` have neither root nor seed; `loss`, `saturated` and
+    `batch` are what would be recorded of the step; `state` gives the integers after it."""
+
+    number: int
+    header: Header
+    loss: str
+    saturated: int
+    batch: bytes
+    state: Callable[[], State]
+
+
+class Watch(Protocol):
+    """Who looks at a training that is made again. What it raises ends the training."""
+
+    def begun(self, weights: IntArray) -> None:
+        """Before the first step, with the first W."""
+        ...
+
+    def made(self, step: Made) -> None:
+        """After each step."""
+        ...
+
+
+def retrain(plan: Plan, on_step: Callable[[int, int], None], watch: Watch | None = None) -> IntArray:
+    """The final integer weights W, int64 (elements,), of `plan.steps` steps that nothing is recorded of: those of a run of the plan,
+    bit for bit. `on_step(step, steps)` is called after each. Of a run that was ended early, give the plan with the steps it made.
+
+    Raises UsageError if data or model are missing or don't fit, GradientError, RangeError.
+    """
+    with repeatable():
+        loop = loop_of(plan)
+        rows = Data(b"", len(loop.data.train), data.SAMPLER, plan.batch_size, b"")
+        optimizer = _optimizer(plan, loop, rows, None)
+        before = 0
+
+        def done(step: int, loss: float) -> bool:
+            nonlocal before
+            on_step(step, plan.steps)
+            if watch is not None and optimizer.header is not None:
+                batch = batch_digest(loop.sampler.batch(step))
+                saturated, before = optimizer.saturated - before, optimizer.saturated
+                watch.made(Made(step, optimizer.header, loss_text(loss), saturated, batch, lambda: optimizer.integers))
+            return True
+
+        if watch is not None:
+            watch.begun(optimizer.integers["W"])
+        loop.run(optimizer, 1, plan.steps, done)
+        return optimizer.integers["W"]
+
+
+def data_commitment(plan: Plan) -> Data:
+    """What the header of a run of this plan says of its data. Raises UsageError if the data are missing."""
+    return _committed(plan, data.load(plan.data, plan.seed))
+
+
+def loop_of(plan: Plan) -> Loop:
+    """The model with its data. UsageError for a batch larger than the data, or a model that they don't fit."""
+    rows = data.load(plan.data, plan.seed)
+    return _loop_on(_fitted(plan, rows), rows)
+
+
+def _fitted(plan: Plan, rows: data.DataSet) -> Plan:
+    """The plan with a batch that the data have: a default one gives way. UsageError for one that was asked for."""
+    most = len(rows.train)
+    if plan.batch_size > most and plan.batch_size_set:
+        raise UsageError(f"--batch-size {plan.batch_size} is more than the {most} training rows of {plan.data}")
+    return replace(plan, batch_size=min(plan.batch_size, most))
+
+
+def _loop_on(plan: Plan, rows: data.DataSet) -> Loop:
+    torch.manual_seed(plan.seed)
+    model = models.build(plan.model, rows.columns, rows.classes, plan.seed)
+    return Loop(model, rows, Sampler(len(rows.train), plan.batch_size, plan.seed))
+
+
+def shared_options(plan: Plan) -> dict[str, Any]:
+    """The hyper-parameters of all groups that have none of their own, in torch's names; None for the rule's default."""
+    return {
+        "lr": plan.lr,
+        "betas": plan.betas or None,
+        "eps": plan.eps or (EPS if plan.rule in EPS_RULES else None),
+        "momentum": plan.momentum or None,
+        "weight_decay": plan.weight_decay or None,
+    }
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Inside, torch computes on one thread and draws from a generator that is the caller's again afterwards."""
+    with models.one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # The report at the end says what eps is in effect, how many elements saturated and what key was made; the loop puts buffers and frozen
+        # parameters back once there is an optimizer.
+        for kind in (CoarseEps, ClampedGradients, NewLogKey, ResumedModel):
+            warnings.simplefilter("ignore", kind)
+        yield
+
+
+class Session:
+    """A training that is recorded. Use it in a `with`, inside `repeatable`; an exception that leaves the block stops the run where it is."""
+
+    def __init__(self, plan: Plan, recording: Recording) -> None:
+        """Loads data and model and, with `resume`, the run. RunError if the run was begun with other data or code: before any code of a
+        user's is imported."""
+        self._run = recording.run
+        rows = data.load(plan.data, plan.seed)
+        self.plan = plan = _fitted(plan, rows)
+        committed = _committed(plan, rows)
+        if recording.resume:
+            found = own_run.require_plan(plan, self._run, committed, _advice(plan))
+            own_run.require_code(plan, self._run, found, recording.key, recording.allowed)
+        self.loop = _loop_on(plan, rows)
+        self.optimizer = _optimizer(plan, self.loop, committed, recording)
+        header = self.optimizer.header
+        try:
+            if header is not None and not models.is_code(plan.model, header.model_code):
+                raise RunError(
+                    f"the code of the model {plan.model} is not that which {self._run} was begun with: bring that back, or begin a new run"
+                )
+            self.loop.restore(self.optimizer.loop_state)
+        except BaseException:
+            self.optimizer.abandon()
+            raise
+
+    def train(self, go_on: Callable[[], bool], begun: Callable[[], None] = lambda: None) -> int:
+        """Makes the steps that are left, as long as `go_on` says so, and returns the last one. `begun` is called once there is a run."""
+        begun = begun if self.optimizer.header is None else lambda: None
+
+        def begin() -> None:
+            if self.optimizer.header is None:
+                self.optimizer.start()
+                if self.loop.data.scaling is not None:
+                    self.loop.data.scaling.write(self._run)
+                self.plan.write(self._run)
+                begun()
+
+        first = self.optimizer.steps + 1
+        return self.loop.run(self.optimizer, first, self.plan.steps, lambda step, loss: go_on(), begin)
+
+
+def _committed(plan: Plan, rows: data.DataSet) -> Data:
+    return data.commitment(rows.train, plan.secret, seed=plan.seed, batch_size=plan.batch_size)
+
+
+def _advice(plan: Plan) -> str:
+    if isinstance(plan.data, CsvFile):
+        return f"{plan.data.path} was changed since; bring back what it held"
+    return "install the scikit-learn that it was begun with"
+
+
+def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | None) -> ZKOptimizer:
+    where: dict[str, Any] = {}
+    if recording is not None:
+        where = {
+            "run": recording.run,
+            "resume": recording.resume,
+            "prover": recording.prover,
+            "srs": recording.srs,
+            "preset": plan.preset or None,
+            "key": recording.key,
+            "publish": plan.publish,
+            "config": config.to_toml(plan),
+            "on_event": recording.listener,
+        }
+    return ZKOptimizer(
+        parameter_groups(plan, loop.model),
+        plan.rule,
+        **shared_options(plan),
+        grad_scale=plan.grad_scale,
+        schedule=plan.schedule,
+        expected_steps=plan.steps,
+        unproved=loop.model,
+        data=committed,
+        model_code=models.code_digest(plan.model),
+        **where,
+    )

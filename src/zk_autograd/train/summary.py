@@ -1,0 +1,139 @@
+"""What zk-train says at its end: what was trained and shown, where the root is, and what an auditor types."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from zk_autograd.core.decimals import decimal_text
+from zk_autograd.core.note import Checkpoint
+from zk_autograd.core.records import Header
+from zk_autograd.core.text import counted, listed
+from zk_autograd.run.layout import Layout
+from zk_autograd.train.plan import Plan
+
+_RECORDS_BESIDE_SEGMENTS = 3
+"""Header, genesis and close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A finished run. `seconds` is the time of this process, `waited` the part of it after the last step; `classes` holds the labels of
+    class 0, 1, 2 ... where a table says them."""
+
+    plan: Plan
+    run: Path
+    header: Header
+    head: Checkpoint
+    steps: int
+    accuracy: float
+    test_rows: int
+    saturated: int
+    seconds: float
+    waited: float
+    classes: tuple[str, ...] = ()
+
+    @property
+    def proved(self) -> bool:
+        """Whether there are proofs at all."""
+        return self.header.prover.backend != "none"
+
+    @property
+    def proofs(self) -> int:
+        """How many proofs the run has."""
+        return (self.head.size - _RECORDS_BESIDE_SEGMENTS) * len(self.header.blocks) if self.proved else 0
+
+    @property
+    def proof_bytes(self) -> int:
+        """Their size in all."""
+        return _size(Layout(self.run).proofs)
+
+    @property
+    def root(self) -> str:
+        """ROOT@SIZE, as zk-verify takes it."""
+        return f"{self.head.root.hex()}@{self.head.size}"
+
+    @property
+    def verify(self) -> str:
+        """The auditor's command."""
+        words = ["zk-verify", self.root, "--from", str(self.run)]
+        for key in self.header.keys:
+            words += ["--key", key]
+        if self.header.prover.srs_digest:
+            words += ["--srs-digest", self.header.prover.srs_digest.hex()]
+        if not self.proved:
+            words += ["--require", "L0"]
+        return shlex.join(words)
+
+    def effective(self) -> dict[str, str]:
+        """The hyper-parameters that the integers stand for."""
+        return {name: decimal_text(value) for name, value in self.header.sequence(0).effective().items()}
+
+    def to_json(self) -> dict[str, object]:
+        """The summary of `--json`."""
+        return {
+            "run": str(self.run),
+            "root": self.root,
+            "model": str(self.plan.model),
+            "data": str(self.plan.data),
+            "parameters": self.header.size,
+            "rule": self.header.rule.value,
+            "steps": self.steps,
+            "steps_asked": self.plan.steps,
+            "steps_proved": self.steps if self.proved else 0,
+            "proofs": self.proofs,
+            "proof_bytes": self.proof_bytes,
+            "run_bytes": _size(self.run),
+            "classes": list(self.classes),
+            "test_accuracy": self.accuracy,
+            "test_rows": self.test_rows,
+            "saturated": self.saturated,
+            "effective": self.effective(),
+            "seconds": round(self.seconds, 3),
+            "seconds_after_last_step": round(self.waited, 3),
+            "keys": list(self.header.keys),
+            "srs_digest": self.header.prover.srs_digest.hex(),
+            "verify": self.verify,
+        }
+
+    def lines(self) -> list[str]:
+        """The summary for people."""
+        plan, header = self.plan, self.header
+        effective = ", ".join(f"{name.replace('_', ' ')} {float(text):.6g}" for name, text in self.effective().items())
+        rates = ", ".join(dict.fromkeys(dict(group.hyper)["lr"] for group in header.groups))
+        lr = rates if plan.schedule == "constant" else f"{rates} by {plan.schedule}"
+        if self.proved:
+            shown = (
+                f"{counted(self.steps, 'step')} in {counted(self.proofs, 'proof')} of {self.proof_bytes:,} bytes in all"
+            )
+        else:
+            shown = "nothing: the log holds salted hashes only (L0)"
+        stopped = "" if self.steps == plan.steps else f" of {plan.steps} asked for"
+        holder = "an auditor who has your public key from you"
+        if header.prover.srs_digest:
+            holder += ", and the digest of an SRS that you can't have made"
+        return [
+            f"trained   {plan.model} on {plan.data}: {header.size} parameters, {counted(self.steps, 'step')}{stopped}, seed {plan.seed}",
+            f"rule      {header.rule.value}, lr {lr}; in effect {effective}",
+            f"accuracy  {100 * self.accuracy:.1f} % of {self.test_rows} test rows",
+            *(
+                [f"classes   {listed([f'{i} = {name[:40]!r}' for i, name in enumerate(self.classes)], 10)}"]
+                if self.classes
+                else []
+            ),
+            f"proved    {shown}",
+            f"time      {self.seconds:.1f} s, {self.waited:.1f} s of them after the last step",
+            f"run       {self.run}: {_size(self.run):,} bytes, {_size(Layout(self.run).private):,} of them private",
+            f"root      {self.root}",
+            "",
+            f"To be given to {holder}, who runs",
+            "",
+            f"  {self.verify}",
+        ] + (
+            ["", f"{self.saturated} elements of gradients were too large and saturated: lower --grad-scale"]
+            if self.saturated
+            else []
+        )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

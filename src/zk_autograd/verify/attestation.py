@@ -1,0 +1,12 @@
+"""Step 8, Attestation: which code computed the gradients, and where. Not built yet: absent."""
+
+from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
+
+
+def check_attestation() -> Outcome:
+    """Step 8."""
+    return Outcome(
+        Finding(Status.ABSENT, ("no attestation: L2 was not looked for",)),
+        claims=(Claim("the code that computed the gradients", Source.CLAIMED),),
+        limits=("no attestation: nothing shows which code computed the gradients, nor on what machine",),
+    )

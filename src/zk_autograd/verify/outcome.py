@@ -1,0 +1,142 @@
+"""What a step of the verification comes to: the one form in which every step answers, and step 11 decides.
+
+Nothing decides by a sentence: levels, what keeps one from being reached, and where a claim comes from are values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+
+
+class Step(IntEnum):
+    """The steps of a verification; the numbers are those of docs/verification.md, of the tests' names and of VerificationError.step."""
+
+    PARSE = 1
+    SIGNATURES = 2
+    LOG = 3
+    ANCHORS = 4
+    STATEMENT = 5
+    CHAIN = 6
+    PROOFS = 7
+    ATTESTATION = 8
+    DATA = 9
+    MODEL = 10
+    VERDICT = 11
+
+    @property
+    def title(self) -> str:
+        return "Register and anchors" if self is Step.ANCHORS else self.name.capitalize()
+
+
+class Status(Enum):
+    """What became of a step."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_SHOWN = "not shown"
+    SKIPPED = "skipped"
+    ABSENT = "absent"
+    NOT_REACHED = "not reached"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a step came to, and in sentences what it looked at and what it found."""
+
+    status: Status
+    sentences: tuple[str, ...] = ()
+
+
+NOT_REACHED = Finding(Status.NOT_REACHED)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTaken:
+    """The sample of the proofs. `seed` is what it was drawn from, `beacon` whether that is the policy's beacon."""
+
+    proofs: int
+    verified: tuple[int, ...]
+    seed: bytes
+    beacon: bool
+    miss_one: str
+    surely_found: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UncoveredFile:
+    """A name in the run that no record names: its path, with "/". `harmless` ones weigh nothing, nor those that the auditor `accepted`;
+    `resembles` is the name of the run's own that it may be taken for."""
+
+    name: str
+    harmless: bool
+    accepted: bool
+    resembles: str | None
+
+    @property
+    def weighs(self) -> bool:
+        """Whether the verdict is less for it."""
+        return not (self.harmless or self.accepted)
+
+
+class Level(Enum):
+    """What can be shown of a run (docs/verification.md). L1_SAMPLED is reached, never required: see `Policy.accept_sample`."""
+
+    L0 = "L0"
+    L1 = "L1"
+    L1_SAMPLED = "L1-sampled"
+
+
+RESTS_ON: Mapping[Level, frozenset[Level]] = {
+    Level.L0: frozenset(),
+    Level.L1: frozenset({Level.L0}),
+    Level.L1_SAMPLED: frozenset({Level.L0}),
+}
+"""The levels without which a level is not reached."""
+
+
+class Source(Enum):
+    """Where what is said of a run comes from."""
+
+    PROVED = "proved"
+    ATTESTED = "attested"
+    REPLAYED = "replayed"
+    CLAIMED = "claimed by the trainer"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Something that a run says, or could say, and where it comes from."""
+
+    what: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step found.
+
+    `shown` are the levels that it shows, if those which they rest on are; `missing` says of a level why the step keeps it from being
+    reached. `withheld` says why the verdict is not complete, whatever the levels. `claims` are what the step can tell the source of,
+    `limits` what none of this means: sentences for a reader, and nothing decides by them.
+    """
+
+    finding: Finding
+    shown: frozenset[Level] = frozenset()
+    missing: Mapping[Level, str] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    limits: tuple[str, ...] = ()
+
+
+def combined(status: Status, *parts: Outcome) -> Outcome:
+    """One outcome of a step's parts, in their order."""
+    return Outcome(
+        Finding(status, tuple(sentence for part in parts for sentence in part.finding.sentences)),
+        shown=frozenset(level for part in parts for level in part.shown),
+        missing={level: why for part in parts for level, why in part.missing.items()},
+        withheld=tuple(why for part in parts for why in part.withheld),
+        claims=tuple(claim for part in parts for claim in part.claims),
+        limits=tuple(limit for part in parts for limit in part.limits),
+    )

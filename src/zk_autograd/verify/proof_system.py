@@ -1,0 +1,86 @@
+"""What a backend brings to a verification, by shape: prove/*/verify.py have them, and the caller passes them in (prove.systems).
+
+They are the verifier's own code and its own circuits: nothing that comes with a run is executed or used as a key.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+from zk_autograd.core.constants import StepConstants
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.records import Prover
+from zk_autograd.core.statement import Statement
+from zk_autograd.core.trust import Missing, Trust
+
+
+class Commitments(Protocol):
+    """The commitments that a valid proof speaks of."""
+
+    @property
+    def state_in(self) -> Mapping[str, bytes]: ...
+
+    @property
+    def state_out(self) -> Mapping[str, bytes]: ...
+
+    @property
+    def gradient(self) -> bytes: ...
+
+
+class ProofChecker(Protocol):
+    """Proofs and commitments of one run's circuit, under one SRS where there is one."""
+
+    def verify(self, statement: Statement, proof: bytes) -> Commitments:
+        """The commitments of a proof that is valid for the statement. VerificationError otherwise, whatever the bytes are."""
+        ...
+
+    def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
+        """The commitment of each (padded values, salt). VerificationError for a salt that is none."""
+        ...
+
+
+class Circuit(Protocol):
+    """A circuit of the verifier's own. A backend without proofs has none: `rule` is "" there, of any, and `digest` b""."""
+
+    @property
+    def rule(self) -> str: ...
+
+    @property
+    def block(self) -> int: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def digest(self) -> bytes: ...
+
+
+class ProofSystem(Protocol):
+    """A backend as the verifier has it."""
+
+    @property
+    def version(self) -> str:
+        """The version that proofs are made and verified with."""
+        ...
+
+    @property
+    def proofless(self) -> str:
+        """Why a run of this backend has no proofs, in a sentence; "" where it has."""
+        ...
+
+    def circuit(self, prover: Prover) -> Circuit | Missing:
+        """The verifier's own circuit by the name that the header gives. VerificationError if there is none; what the header says of it
+        is compared by the caller."""
+        ...
+
+    def check_constants(self, prover: Prover, constants: StepConstants) -> None:
+        """VerificationError for a step's constants that a proof of this circuit would not show to be the ones used."""
+        ...
+
+    def trust(self, prover: Prover, allowed: frozenset[bytes]) -> Trust | Missing | None:
+        """What the proofs of this circuit rest on, None where there are none; Missing if that is an SRS that is neither a public ceremony's
+        nor has a digest that is `allowed`."""
+        ...
+
+    def checker(self, prover: Prover) -> ProofChecker | Missing:
+        """A checker for a run whose circuit was found to be the verifier's own, and whose proofs rest on what the policy allows."""
+        ...

@@ -1,0 +1,46 @@
+"""Step 11, Verdict: the union of what the steps showed, against what the policy asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from zk_autograd.verify.outcome import RESTS_ON, Finding, Level, Outcome, Status, Step
+from zk_autograd.verify.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The levels that were reached, why that is less than was asked for (nothing if it isn't), and the step's own outcome."""
+
+    levels: frozenset[Level]
+    missing: tuple[str, ...]
+    outcome: Outcome
+
+
+def decide(outcomes: Mapping[Step, Outcome], policy: Policy) -> Verdict:
+    """Step 11, over the outcomes of the steps before it, none of which failed.
+
+    A level is reached if a step shows it and no step keeps it, or one that it rests on, from being reached.
+    """
+    shown = {level for outcome in outcomes.values() for level in outcome.shown}
+    kept = {level for outcome in outcomes.values() for level in outcome.missing}
+    levels = frozenset(level for level in shown if not kept & {level, *RESTS_ON[level]})
+    # The auditor takes a sample for the whole: what keeps L1 from being reached is then asked of L1-sampled.
+    required = {
+        Level.L1_SAMPLED if level is Level.L1 and policy.accept_sample and Level.L1_SAMPLED in shown else level
+        for level in policy.require
+    }
+    asked_for = {needed for level in required for needed in (level, *RESTS_ON[level])}
+    missing: list[str] = []
+    for outcome in outcomes.values():
+        missing += [why for level, why in outcome.missing.items() if level in asked_for]
+        missing += outcome.withheld
+    # That no step says why is no reason to call a level reached.
+    if not missing:
+        missing += [f"{level.value} was not reached" for level in sorted(required - levels, key=lambda x: x.value)]
+    asked = " and ".join(sorted(level.value for level in policy.require))
+    finding = (
+        Finding(Status.NOT_SHOWN, (f"asked for {asked}: not all of it was shown",))
+        if missing
+        else Finding(Status.PASSED, (f"asked for {asked}: shown",))
+    )
+    return Verdict(levels, tuple(missing), Outcome(finding))

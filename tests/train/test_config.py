@@ -1,0 +1,239 @@
+"""Settings from flags and files, and plans as TOML."""
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.train.test_plan import PLAN
+from zk_autograd.core.errors import UsageError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.prove.names import PROVERS
+from zk_autograd.train.config import from_toml, read, to_toml
+from zk_autograd.train.names import CsvFile, DataName, Factory, ModelName
+from zk_autograd.train.plan import ParameterGroup, Plan
+from zk_autograd.train.settings import READERS, Settings
+
+FULL = replace(
+    PLAN,
+    model=Factory("my.models", "net"),
+    data=CsvFile("houses.csv", 'the "sold"\\column'),
+    rule=Rule.ADAMW,
+    momentum="",
+    weight_decay="0.02",
+    betas=("0.8", "0.99"),
+    eps="0.00001",
+    schedule="cosine:steps=100,end=0,warm_up=10",
+    grad_scale="auto",
+    freeze=("embedding.*", "*.[0-3].bias"),
+    groups=(
+        ParameterGroup(("a.*", "b"), lr="0.5"),
+        ParameterGroup(("c",), weight_decay="0", betas=("0", "0.5"), eps="1"),
+    ),
+    prover="native",
+    preset="strict",
+    publish=False,
+)
+TEXT = """\
+steps = 100
+model = "my.models:net"
+data = "csv:houses.csv"
+label = "the \\"sold\\"\\\\column"
+rule = "adamw"
+lr = "0.01"
+weight-decay = "0.02"
+betas = ["0.8", "0.99"]
+eps = "0.00001"
+schedule = "cosine:steps=100,end=0,warm_up=10"
+grad-scale = "auto"
+freeze = ["embedding.*", "*.[0-3].bias"]
+batch-size = 64
+seed = 18446744073709551615
+prover = "native"
+preset = "strict"
+publish = false
+
+[[groups]]
+parameters = ["a.*", "b"]
+lr = "0.5"
+
+[[groups]]
+parameters = ["c"]
+weight-decay = "0"
+betas = ["0", "0.5"]
+eps = "1"
+"""
+
+
+def again(plan: Plan) -> Plan:
+    return from_toml(to_toml(plan)).plan(key_file=plan.key_file, secret=plan.secret)
+
+
+def test_plan_has_one_text_and_is_read_back_from_it() -> None:
+    assert to_toml(FULL) == TEXT
+    assert again(FULL) == FULL
+    assert again(PLAN) == PLAN
+    assert "grad-scale = -3\n" in to_toml(PLAN)
+
+
+decimals = st.decimals(0, 1, places=6).map(lambda d: format(d, "f").rstrip("0").rstrip(".") or "0")
+texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=9)
+groups = st.builds(
+    ParameterGroup,
+    parameters=st.lists(texts, min_size=1, max_size=3).map(tuple),
+    lr=decimals | st.just(""),
+    weight_decay=decimals | st.just(""),
+    betas=st.just(()) | st.tuples(decimals, decimals),
+)
+
+
+@given(
+    st.builds(
+        replace,
+        st.just(PLAN),
+        data=st.sampled_from(DataName) | st.builds(lambda label: CsvFile("t.csv", label), texts | st.just("")),
+        model=st.sampled_from(ModelName),
+        lr=decimals,
+        grad_scale=st.integers(-20, 20) | st.just("auto"),
+        freeze=st.lists(texts, max_size=3).map(tuple),
+        groups=st.lists(groups, max_size=3).map(tuple),
+        prover=st.sampled_from(PROVERS),
+        publish=st.booleans(),
+        steps=st.integers(1, 2**40 - 1),
+    )
+)
+def test_every_plan_is_read_back(plan: Plan) -> None:
+    tomllib.loads(to_toml(plan))
+    assert again(plan) == plan
+
+
+def test_text_holds_nothing_private() -> None:
+    plan = replace(FULL, data=CsvFile("/home/me/secret project/houses.csv"), key_file="/home/me/log.key")
+    for word in ("/", "home", "secret", "log.key", plan.secret.hex()):
+        assert word not in to_toml(plan)
+
+
+def test_numbers_of_a_file_are_exact() -> None:
+    found = from_toml('lr = 0.1\nweight-decay = 1e-30\nmomentum = "0.9"\neps = 0.10\nbetas = [0.9, 0]\n')
+    assert (found.lr, found.momentum, found.eps, found.betas) == ("0.1", "0.9", "0.1", ("0.9", "0"))
+    assert found.weight_decay == "0.000000000000000000000000000001"
+
+
+def test_what_is_set_wins_over_what_is_beneath_and_defaults_fill_the_rest() -> None:
+    flags = Settings.of({"steps": 5, "publish": True}, str)
+    file = from_toml('steps = 9\nseed = 3\npublish = false\nout = "there"\nlabel = "x"\ndata = "csv:a.csv"\n')
+    both = flags.over(file)
+    assert (both.steps, both.seed, both.publish, both.out) == (5, 3, True, Path("there"))
+    plan = both.plan(key_file="k", secret=bytes(32))
+    assert (plan.steps, plan.rule, plan.lr, plan.model, plan.batch_size) == (5, Rule.ADAM, "0.01", ModelName.MLP, 64)
+    assert plan.data == CsvFile("a.csv", "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stepz = 3", "train.toml: stepz is no setting; did you mean steps?"),
+        ("weight_decay = 0", "train.toml: weight_decay is no setting; did you mean weight-decay?"),
+        ("[zzz]\nx = 1", "train.toml: zzz is no setting; the settings are steps, model,"),
+        ("secret = 'x'", "secret is no setting"),
+        ('steps = "3"', "train.toml: steps is 3; it must be an integer"),
+        ("steps = true", "train.toml: steps is true; it must be an integer"),
+        ("steps = 3.0", "train.toml: steps is 3.0; it must be an integer"),
+        ("steps = 0", "train.toml: steps is 0; it must be at least 1 and below 1099511627776"),
+        ("seed = -1", "train.toml: seed is -1; it must be at least 0"),
+        ("batch-size = 1099511627776", "batch-size is 1099511627776"),
+        ("lr = -0.1", "train.toml: lr is -0.1; it must be a finite number that isn't negative"),
+        ("lr = nan", "lr is NaN; it must be a finite number"),
+        ("lr = inf", "lr is Infinity"),
+        ("lr = true", "lr is true"),
+        ("lr = 1e500", "lr is 1E+500"),
+        ("lr = [1]", "lr is a list"),
+        ("lr = 2020-01-01", "lr is a date"),
+        ("betas = 0.9", "betas is 0.9; it must be a pair of numbers"),
+        ("betas = [0.9]", "betas is a list; it must be a pair"),
+        ('betas = ["x", 0.9]', "betas is x; it must be a finite number"),
+        ("grad-scale = 1.5", "grad-scale is 1.5; it must be an integer or auto"),
+        ("publish = 1", "publish is 1; it must be true or false"),
+        ('rule = "adamn"', "rule is adamn; it must be one of sgd, sgd-momentum, sgd-nesterov, adam, adamw; did you mean adam"),
+        ('prover = "snark"', "prover is snark; it must be one of native, ezkl, none"),
+        ('preset = ""', "preset is ''; it must be one of standard, strict"),
+        ('model = "gpt"', "train.toml: model is gpt; it must be one of"),
+        ('data = "csv:"', "train.toml: data is csv:; after csv: it needs the path"),
+        ('data = ""', "train.toml: data is ''; it must be a text"),
+        ('schedule = "cosin:steps=3"', "train.toml: schedule: there is no such schedule"),
+        ('freeze = "a"', "freeze is a; it must be a list of 1 to 1000 texts"),
+        ("freeze = []", "freeze is a list; it must be a list of 1"),
+        ('freeze = ["a", 3]', "freeze is 3; it must be a text"),
+        ('label = "a\\u0007"', "label is 'a\\x07'; it must be a text of 1 to 1000 printable characters"),
+        ("[groups]\nlr = 1", "groups is a table; it must be 1 to 100 tables [[groups]]"),
+        ("groups = [1]", "groups[0] is 1; it must be a table [[groups]]"),
+        ("[[groups]]\nlr = 1", "train.toml: groups[0] has no parameters; name them by patterns"),
+        ('[[groups]]\nparameters = ["a"]\n[[groups]]\nparameters = ["b"]\nlearning = 1', "train.toml: groups[1].learning is no setting"),
+        ('[[groups]]\nparameters = ["a"]\nlr = "x"', "groups[0].lr is x"),
+        ('[[groups]]\nparameters = []', "groups[0].parameters is a list; it must be a list of 1"),
+        ("steps = 3\nsteps = 4", "train.toml is no TOML: Cannot overwrite a value (at "),
+        ("steps =", "train.toml is no TOML: Invalid value (at"),
+        ("steps = " + "9" * 5000, "train.toml has a number that is too long"),
+        *((f"{key} = {value}", "train.toml has a number that is too long") for key in ("steps", "lr", "rule", "model", "grad-scale")
+          for value in ("0x" + "f" * 5000, "18446744073709551616", "-18446744073709551616", "[{x = [18446744073709551616]}]")),
+        ("betas = [0.9, 0x" + "f" * 5000 + "]", "train.toml has a number that is too long"),
+        ("lr = 1e99999999999999999999", "train.toml has a number that is too long: 1e99999999999999999999 has an exponent"),
+        ("lr = -1e99999999999999999999", "train.toml has a number that is too long: -1e999"),
+        ("lr = 1e-99999999999999999999", "train.toml has a number that is too long: 1e-999"),
+        ("\nlr.a.b.c.d = 1", "train.toml has a key of more than 4 parts in line 2"),
+        ("lr.a.b.c = 1", "train.toml: lr is a table"),
+        ("x" * 5000 + " = 1", f"train.toml: {'x' * 80} is no setting"),
+        ('"\\u0007" = 1', "train.toml: '\\x07' is no setting"),
+        ('label = "hf_abcdefghijklmnopqrstuvwx"', "train.toml: label looks like an access token, and would be recorded: give tokens by --hf-token"),
+        ('data = "csv:hf_abcdefghijklmnopqrstuvwx.csv"', "data looks like an access token"),
+        ('freeze = ["vfy_abcdefghijklmnopqrstuvwx"]', "freeze looks like an access token"),
+        ('[[groups]]\nparameters = ["hf_abcdefghijklmnopqrstuvwx"]', "groups[0].parameters looks like an access token"),
+    ],
+)  # fmt: skip
+def test_config_that_cant_be_followed_is_refused_by_file_and_key(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        from_toml(text, "train.toml")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "abcdefgh" not in str(caught.value)
+    (tmp_path / "train.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"train\.toml"):
+        read(tmp_path / "train.toml")
+
+
+def test_file_that_cant_be_read_is_refused(tmp_path: Path) -> None:
+    for name, content, message in (
+        ("latin.toml", b'label = "\xe9"', "is no UTF-8 text"),
+        ("long.toml", b"#" * (2**16 + 1), "has more than 65536 bytes"),
+        ("cut.toml", b"#" * 2**16 + "\u00e9".encode(), "has more than 65536 bytes"),
+        ("deep.toml", b"a = " + b"[" * 60_000, "is no TOML"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UsageError, match=f"{name} {message}"):
+            read(tmp_path / name)
+    with pytest.raises(UsageError, match=r"nothing\.toml can't be read: No such file"):
+        read(tmp_path / "nothing.toml")
+
+
+def test_every_setting_has_a_field() -> None:
+    assert {name.replace("-", "_") for name in READERS} == set(Settings.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("value", [16**5000, -(16**5000)], ids=["above", "below"])
+@pytest.mark.parametrize("name", sorted(READERS))
+def test_a_number_too_long_to_be_written_is_refused_by_every_setting(name: str, value: int) -> None:
+    for given_value in (value, [value], [value, value]):
+        with pytest.raises(UsageError, match=name):
+            Settings.of({name: given_value}, str)
+
+
+def test_a_byte_order_mark_is_let_through_and_a_home_folder_expanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "train.toml").write_bytes(b'\xef\xbb\xbfsteps = 3\nout = "~/runs/x"\nkey-file = "a/~/b"\n')
+    found = read(tmp_path / "train.toml")
+    assert (found.steps, found.out, found.key_file) == (3, tmp_path / "runs" / "x", Path("a/~/b"))

@@ -1,0 +1,118 @@
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zk_autograd.core.canonical import encode
+from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.train.names import CsvFile, DataName, Factory, ModelName
+from zk_autograd.train.plan import ParameterGroup, Plan, default_lr
+
+PLAN = Plan(
+    model=ModelName.MLP,
+    data=DataName.DIGITS,
+    rule=Rule.NESTEROV,
+    lr="0.01",
+    momentum="0.9",
+    weight_decay="",
+    grad_scale=-3,
+    batch_size=64,
+    steps=100,
+    seed=2**64 - 1,
+    prover="ezkl",
+    preset="",
+    publish=True,
+    key_file="/keys/log.key",
+    secret=bytes(range(32)),
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    (tmp_path / "run" / "private").mkdir(parents=True)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    "plan", [PLAN, replace(PLAN, grad_scale="auto", momentum="", publish=False, prover="native", preset="strict")]
+)
+def test_plan_is_read_back_and_only_its_owner_can(plan: Plan, run: Path) -> None:
+    plan.write(run)
+    assert Plan.read(run) == plan
+    assert stat.S_IMODE((run / "private" / "train.json").stat().st_mode) == 0o600
+
+
+def test_tables_path_is_kept_whole(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run)
+    plan = replace(PLAN, data=CsvFile("houses.csv", "sold"), model=Factory("my.models", "net"), schedule="recorded")
+    group = ParameterGroup(("a*", "b"), lr="0.1", momentum="0", weight_decay="0.5", betas=("0.8", "0.9"), eps="1")
+    plan = replace(plan, groups=(group,), freeze=("c", "d"), betas=("0.7", "0.8"), eps="0.5")
+    plan.write(run)
+    assert Plan.read(run) == replace(plan, data=CsvFile(str(run / "houses.csv"), "sold"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "--steps is 0; it must be at least 1"),
+        ({"batch_size": -1}, "--batch-size is -1"),
+        ({"seed": -1}, "--seed is -1"),
+        ({"seed": 2**64}, "--seed is 18446744073709551616; .* below 18446744073709551616"),
+    ],
+)
+def test_number_that_no_training_can_have_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        replace(PLAN, **changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("format", "zk-autograd/train/v0"),
+        ("model", "transformer"),
+        ("grad_scale", "large"),
+        ("prover", "groth16"),
+        ("preset", "lax"),
+        ("seed", "-1"),
+        ("schedule", ""),
+        ("data", "csv:"),
+        ("label", "age"),
+        ("betas", ["0.9", "0.9", "0.9"]),
+        ("freeze", "a"),
+        ("groups", [{"parameters": ["a"]}]),
+        ("secret", None),
+        ("more", 1),
+    ],
+)
+def test_plan_of_another_form_is_refused(name: str, value: Any, run: Path) -> None:
+    PLAN.write(run)
+    path = run / "private" / "train.json"
+    fields = json.loads(path.read_bytes()) | {name: value}
+    path.write_bytes(encode({n: v for n, v in fields.items() if v is not None}))
+    with pytest.raises(RunError, match="is not of this version"):
+        Plan.read(run)
+
+
+@pytest.mark.parametrize("cut", [-1, 0, 10])
+def test_torn_plan_is_refused(cut: int, run: Path) -> None:
+    PLAN.write(run)
+    path = run / "private" / "train.json"
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(RunError, match="is not of this version"):
+        Plan.read(run)
+
+
+def test_missing_run_and_missing_plan_are_told_apart(tmp_path: Path, run: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no run at .*nowhere"):
+        Plan.read(tmp_path / "nowhere")
+    with pytest.raises(RunError, match=r"has no private/train\.json"):
+        Plan.read(run)
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_each_rule_has_a_learning_rate(rule: Rule) -> None:
+    assert 0 < float(default_lr(rule)) < 1
