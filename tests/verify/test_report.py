@@ -51,7 +51,7 @@ def report(
         "levels": frozenset({L0, L1}),
         "summary": SUMMARY,
     }
-    return Report(**{**fields, **changes})  # type: ignore[arg-type]
+    return Report(**{**fields, **changes})
 
 
 def test_steps_are_numbered_from_1_to_11() -> None:
