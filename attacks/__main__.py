@@ -2,7 +2,7 @@
 
     python -m attacks [--json] [--backend native|ezkl] [NAME ...]
 
-NAME is the name of a program in this folder; none means all. Those on runs have a victim of each backend, or of one. The exit status is 1
+NAME is the name of a program in on_runs/ or on_circuits/; none means all. Those on runs have a victim of each backend, or of one. The exit status is 1
 if one was not refused. Keys and real proofs are made: some minutes on two cores for EZKL, and a gigabyte of disk while it runs; less than
 one minute for the native prover. Needs the extras [ezkl] and [dev].
 """
@@ -16,69 +16,40 @@ from dataclasses import asdict
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
-from attacks import victim
-from attacks.attempt import BACKENDS, EzklWorkshop, Scene
-from attacks.outcome import Outcome
+from attacks.tools import victim
+from attacks.tools.attempt import BACKENDS, EzklWorkshop, Scene
+from attacks.tools.outcome import Outcome
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.keys import Cache, make_srs
 from zk_autograd.prove.ezkl.verify import EzklSystem, installed_ezkl
+from zk_autograd.prove.hashed.verify import HashedSystem
 from zk_autograd.prove.native.verify import NativeSystem
 
-ON_CIRCUITS = (
-    "rounding_off_by_one",
-    "quotient_and_remainder_shifted",
-    "fraction_for_each_variable",
-    "wrapped_value_for_each_variable",
-    "pruned_lookups",
-    "cancelling_penalties",
-    "no_op_gradient",
-    "weight_decay_dropped",
-    "unconstrained_cells",
-)
+_HERE = Path(__file__).parent
+
+
+def _programs(folder: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in (_HERE / folder).glob("*.py")))
+
+
+ON_CIRCUITS = _programs("on_circuits")
 """Programs whose `run` takes nothing: attacks on the relations and their circuits."""
 
-ON_RUNS = (
-    "one_unit_weight",
-    "gradient_swapped",
-    "proof_replayed",
-    "segments_rearranged",
-    "hyper_parameter_edited",
-    "log_resigned",
-    "log_cut",
-    "no_op_padding",
-    "published_weights_exchanged",
-    "model_planted",
-    "planted_beside",
-    "artefact_exchanged",
-    "proof_bytes",
-    "bad_proof_in_sample",
-    "beacon_known",
-    "huge_numbers",
-    "length_bombs",
-    "links_and_pipes",
-    "path_traversal",
-    "file_exchanged",
-    "merkle_forgeries",
-    "nan_gradient",
-    "other_circuit",
-    "first_state_not_zero",
-    "chain_broken",
-    "seal_forged",
-    "preset_weaker",
-    "weight_decay_claimed",
-    "foreign_srs",
-    "code_in_the_run",
-    "key_in_the_cache",
-    "temporary_files_exchanged",
-)
+ON_RUNS = _programs("on_runs")
 """Programs whose `run` takes a `Scene`: attacks on a run and whoever judges it."""
+
+
+def program(name: str) -> ModuleType:
+    """The program of this name, in whichever folder it lies."""
+    return import_module(f"attacks.{'on_circuits' if name in ON_CIRCUITS else 'on_runs'}.{name}")
 
 
 def backends_of(name: str) -> frozenset[str]:
     """The backends on whose runs a program of ON_RUNS has an attempt. One that has none is on no run: any victim will do, unless it says
     which (`BACKENDS`)."""
-    module = import_module(f"attacks.{name}")
+    module = program(name)
     attempts = getattr(module, "ATTEMPTS", None)
     if attempts is None:
         return frozenset(getattr(module, "BACKENDS", {"native"}))
@@ -88,19 +59,21 @@ def backends_of(name: str) -> frozenset[str]:
 def scene_of(backend: str, folder: Path) -> Scene:
     """A victim of this backend and whoever judges it, in the new folder `folder`."""
     if backend == "native":
-        return Scene(victim.build(folder / "victim", victim.native), {"native": NativeSystem()}, folder)
+        return Scene(
+            victim.build(folder / "victim", victim.native), {"none": HashedSystem(), "native": NativeSystem()}, folder
+        )
     cache = Cache(folder / "auditor")
     make_srs(folder / "auditor.srs", Child())
     made = victim.build(folder / "victim", partial(victim.ezkl, cache, cache.add_srs(folder / "auditor.srs")))
     workshop = EzklWorkshop(cache, folder / "attacker", folder)
-    return Scene(made, {"ezkl": EzklSystem(cache, installed_ezkl())}, folder, workshop)
+    return Scene(made, {"none": HashedSystem(), "ezkl": EzklSystem(cache, installed_ezkl())}, folder, workshop)
 
 
 def outcomes(names: Sequence[str], backends: Sequence[str]) -> Iterator[Outcome]:
     """What became of each of these attacks on runs of these backends, as it happens. Those on circuits are on EZKL's."""
     for name in names:
         if name in ON_CIRCUITS and "ezkl" in backends:
-            yield import_module(f"attacks.{name}").run()
+            yield program(name).run()
     for backend in backends:
         chosen = [name for name in names if name in ON_RUNS and backend in backends_of(name)]
         if not chosen:
@@ -108,7 +81,7 @@ def outcomes(names: Sequence[str], backends: Sequence[str]) -> Iterator[Outcome]
         with tempfile.TemporaryDirectory(prefix="zk-attacks-") as folder:
             scene = scene_of(backend, Path(folder))
             for name in chosen:
-                yield import_module(f"attacks.{name}").run(scene)
+                yield program(name).run(scene)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -116,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m attacks", description="Attacks zk-autograd's circuits, runs and verifier."
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="programs in attacks/ (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="programs in on_runs/ and on_circuits/ (default: all)")
     parser.add_argument("--backend", choices=sorted(BACKENDS), help="on runs of this backend alone")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     arguments = parser.parse_args(argv)

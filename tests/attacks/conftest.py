@@ -2,9 +2,10 @@
 
 import pytest
 
-from attacks.attempt import EzklWorkshop, Scene
+from attacks.tools.attempt import EzklWorkshop, Scene
 from tests.attacks.session import Remembering, native_victim, victim_of
 from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.prove.hashed.verify import HashedSystem
 from zk_autograd.prove.native.verify import NativeSystem
 
 
@@ -14,13 +15,15 @@ def ezkl_scene(ezkl_cache: Cache, srs_digest: bytes, tmp_path_factory: pytest.Te
     folder = tmp_path_factory.mktemp("forgeries")
     workshop = EzklWorkshop(ezkl_cache, ezkl_cache.folder / "attacker", folder)
     victim = victim_of(ezkl_cache.folder, srs_digest)
-    return Scene(victim, {"ezkl": Remembering(ezkl_cache)}, folder, workshop)
+    return Scene(victim, {"none": HashedSystem(), "ezkl": Remembering(ezkl_cache)}, folder, workshop)
 
 
 @pytest.fixture(scope="session")
 def native_scene(native_prover: None, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """One for all tests."""
-    return Scene(native_victim(), {"native": NativeSystem()}, tmp_path_factory.mktemp("forgeries"))
+    return Scene(
+        native_victim(), {"none": HashedSystem(), "native": NativeSystem()}, tmp_path_factory.mktemp("forgeries")
+    )
 
 
 @pytest.fixture

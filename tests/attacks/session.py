@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from attacks.victim import Victim, build, ezkl, native
+from attacks.tools.victim import Victim, build, ezkl, native
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover

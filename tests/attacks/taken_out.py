@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from attacks.attempt import Scene, Submission
-from attacks.hollow import HollowSystem
-from attacks.links_and_pipes import elsewhere_of
-from attacks.victim import CIRCUIT
-from attacks.weight_decay_claimed import HALF
+from attacks.on_runs.links_and_pipes import elsewhere_of
+from attacks.on_runs.weight_decay_claimed import HALF
+from attacks.tools.attempt import Scene, Submission
+from attacks.tools.hollow import HollowSystem
+from attacks.tools.victim import CIRCUIT
 from zk_autograd.core.records import Header, Log, Prover, Segment
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.core.trust import Missing
@@ -36,14 +36,14 @@ from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.native.verify import NativeCircuit, NativeSystem, Public
 from zk_autograd.prove.protocol import ProofCommitments
 from zk_autograd.verify import chain, proofs, verifier
-from zk_autograd.verify.outcome import Finding, Status
+from zk_autograd.verify.outcome import Finding, Level, Outcome, Status
 from zk_autograd.verify.proof_system import ProofChecker
 from zk_autograd.verify.uncovered import Uncovered
 
 TakenOut = Callable[[pytest.MonkeyPatch, Scene, Submission], Submission]
 Place = tuple[int, int]
 
-_PASSED = Finding(Status.PASSED)
+_PASSED = Outcome(Finding(Status.PASSED))
 
 
 def _nothing(*_: object) -> None:
@@ -75,7 +75,7 @@ def _last_step(log: Log, *_: object) -> int:
 
 
 signatures = _patching((verifier, "check_signatures", lambda *_: _PASSED))
-log = _patching((verifier, "check_log", lambda *_: _PASSED))
+log = _patching((verifier, "check_log", lambda *_: replace(_PASSED, shown=frozenset({Level.L0}))))
 order = _patching((chain, "_check_segments", _last_step))
 """Segments are numbered, their steps follow on, each begins where the one before ended."""
 states = _patching((chain, "_compare", _nothing))
@@ -90,8 +90,8 @@ spoken = _patching((proofs, "_compare", _nothing))
 """A proof speaks of the record's commitments."""
 rates_read = _patching((Header, "declared", None))
 """A record has rates only where the header declares no schedule: here they are read in any case, and count."""
-model = _patching((verifier, "check_model", lambda *_: (_PASSED, None)))
-artefacts = _patching((verifier, "check_artefacts", lambda *_: ()))
+model = _patching((verifier, "check_model", lambda *_: (None, _PASSED)))
+artefacts = _patching((verifier, "check_artefacts", lambda *_: _PASSED))
 uncovered = _patching((verifier, "check_uncovered", lambda *_: Uncovered((), False, 0)))
 """Names that no record names are looked for."""
 links = both(_patching((os, "O_NOFOLLOW", 0)), uncovered)

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from attacks import (
+from attacks.on_circuits import (
     cancelling_penalties,
     fraction_for_each_variable,
     no_op_gradient,
@@ -17,11 +17,11 @@ from attacks import (
     weight_decay_dropped,
     wrapped_value_for_each_variable,
 )
-from attacks.cheat import Cheat, described, outcome
-from attacks.proving_key import ROWS, ProvingKey
-from attacks.segment import ONE, Segment
-from attacks.variants import ADAMS, start, under
-from attacks.weakening import exact, looked_up, with_equal_penalties, without_exactness, without_lookups
+from attacks.tools.cheat import Cheat, described, outcome
+from attacks.tools.proving_key import ROWS, ProvingKey
+from attacks.tools.segment import ONE, Segment
+from attacks.tools.variants import ADAMS, start, under
+from attacks.tools.weakening import exact, looked_up, with_equal_penalties, without_exactness, without_lookups
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit import weights
 from zk_autograd.prove.ezkl.circuit.layout import Layout
@@ -36,7 +36,7 @@ DIRECTED = (
     wrapped_value_for_each_variable,
     cancelling_penalties,
 )
-MODULES = pytest.mark.parametrize("module", DIRECTED, ids=lambda m: m.__name__.removeprefix("attacks."))
+MODULES = pytest.mark.parametrize("module", DIRECTED, ids=lambda m: m.__name__.rpartition(".")[2])
 
 real_circuits = pytest.mark.skipif(
     find_spec("ezkl") is None or find_spec("onnx") is None,
@@ -141,7 +141,7 @@ def test_a_gradient_that_moves_nothing_is_no_attack() -> None:
 @pytest.mark.slow
 @real_circuits
 def test_without_its_two_dimensional_index_a_graph_loses_its_range_checks() -> None:
-    from attacks import pruned_lookups
+    from attacks.on_circuits import pruned_lookups
 
     result = pruned_lookups.run()
     assert result.refused
@@ -154,7 +154,7 @@ def test_without_its_two_dimensional_index_a_graph_loses_its_range_checks() -> N
 @real_circuits
 @pytest.mark.parametrize("rule", ["adam", "adamw", "sgd-momentum", "sgd-nesterov-decay"])
 def test_every_row_of_the_plan_is_enforced_by_the_key(rule: str, ezkl_cache: Cache, srs_digest: bytes) -> None:
-    from attacks import unconstrained_cells
+    from attacks.on_circuits import unconstrained_cells
     from zk_autograd.prove.ezkl.graph import model
 
     layout = Layout(CIRCUITS[rule].relations, 2, 3)
@@ -178,7 +178,7 @@ def test_every_row_of_the_plan_is_enforced_by_the_key(rule: str, ezkl_cache: Cac
 
 def found_out(key: ProvingKey, layout: Layout) -> bool:
     """Whether something is missing in the key, or its gates make no sense."""
-    from attacks import unconstrained_cells
+    from attacks.on_circuits import unconstrained_cells
 
     try:
         return bool(unconstrained_cells.missing(key, layout))

@@ -3,14 +3,14 @@
 import json
 import tracemalloc
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import attacks
-from attacks import (
+from attacks.__main__ import ON_CIRCUITS, ON_RUNS, backends_of, program
+from attacks.__main__ import main as attack
+from attacks.on_runs import (
     bad_proof_in_sample,
     beacon_known,
     code_in_the_run,
@@ -24,11 +24,9 @@ from attacks import (
     proof_replayed,
     temporary_files_exchanged,
 )
-from attacks.__main__ import ON_CIRCUITS, ON_RUNS, backends_of
-from attacks.__main__ import main as program
-from attacks.attempt import BACKENDS, Attempt, Scene, Submission, refusal, refusing_step
-from attacks.bad_proof_in_sample import BAD, PROOFS, SAMPLE
-from attacks.path_traversal import NAMES
+from attacks.on_runs.bad_proof_in_sample import BAD, PROOFS, SAMPLE
+from attacks.on_runs.path_traversal import NAMES
+from attacks.tools.attempt import BACKENDS, Attempt, Scene, Submission, refusal, refusing_step
 from tests.attacks import taken_out
 from tests.attacks.taken_out import TakenOut, both, statements
 from zk_autograd.cli.verify import main
@@ -37,6 +35,7 @@ from zk_autograd.core.errors import GradientError, UsageError, VerificationError
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.evidence import folder
+from zk_autograd.evidence import run as evidence_run
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.layout import LOG, MAX_LOG, RECORDS
 from zk_autograd.prove.ezkl import keys
@@ -216,7 +215,7 @@ ELSEWHERE = {
 
 
 def attempts_of(name: str) -> tuple[Attempt, ...]:
-    return getattr(import_module(f"attacks.{name}"), "ATTEMPTS", ())
+    return getattr(program(name), "ATTEMPTS", ())
 
 
 CASES = [
@@ -278,8 +277,8 @@ def test_it_passes_without_that_check(
 def test_no_attempt_is_left_out_here() -> None:
     attempts = {(name, attempt.name) for name in ON_RUNS for attempt in attempts_of(name)}
     assert attempts == {(n, a) for n, cases in TAKEN_OUT.items() for a in cases} | set(ELSEWHERE)
-    programs = {path.stem for path in Path(attacks.__file__ or attacks.__path__[0]).rglob("*.py")}
-    assert {name for name in programs if hasattr(import_module(f"attacks.{name}"), "run")} == {*ON_RUNS, *ON_CIRCUITS}
+    assert all(hasattr(program(name), "run") for name in (*ON_RUNS, *ON_CIRCUITS))
+    assert not set(ON_RUNS) & set(ON_CIRCUITS)
 
 
 def test_every_attack_is_on_both_backends_or_says_why_not() -> None:
@@ -297,15 +296,15 @@ def test_every_attack_is_on_both_backends_or_says_why_not() -> None:
 
 
 def test_the_program_says_what_became_of_each(capsys: pytest.CaptureFixture[str]) -> None:
-    assert program(["no_op_gradient", "--json"]) == 0
+    assert attack(["no_op_gradient", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["name"], told["refused"]) == ("a hidden gradient in a no-op", True)
-    assert program(["preset_weaker", "foreign_srs", "--backend", "native", "--json"]) == 0
+    assert attack(["preset_weaker", "foreign_srs", "--backend", "native", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)  # the attack on the SRS has nothing to attack there
     assert (told["name"], told["refused"]) == ("a weaker preset than the one claimed", True)
     assert (told["backend"], told["refused_by"]) == ("native", "step 7, Proofs")
     with pytest.raises(SystemExit):
-        program(["no_such_attack"])
+        attack(["no_such_attack"])
 
 
 @on_each_backend
@@ -378,9 +377,15 @@ def test_the_reader_takes_plain_names_alone(tmp_path: Path, name: str, monkeypat
         with pytest.raises(VerificationError, match="is not the name of a published file"):
             files.model_file(name)
         with monkeypatch.context() as patch:
-            patch.setattr(folder, "check_plain_name", lambda name: None)
+            patch.setattr(evidence_run, "check_plain_name", lambda name: None)
+            with pytest.raises(VerificationError, match="is not the name of a public file"):
+                files.model_file(name)  # behind it stands the list of what is public
+            patch.setattr(folder, "is_public", lambda path: True)
             if name in ("..", "."):
                 with pytest.raises(VerificationError, match="not a regular file"):
+                    files.model_file(name)
+            elif name.startswith("/"):  # whatever a path begins with, it is looked for in the run's folder
+                with pytest.raises(VerificationError, match="No such file"):
                     files.model_file(name)
             else:
                 assert files.model_file(name)
@@ -429,7 +434,7 @@ def test_records_are_counted_while_they_are_read(scene: Scene, monkeypatch: pyte
     (submission.path / LOG / RECORDS).write_bytes(b"\n" * 100_000)
     with RunFolder(submission.path) as files:
         assert len(files.leaves()) == 100_000  # eight times the file's size in memory, were there no end to it
-        monkeypatch.setattr(folder, "MAX_LEAVES", 99_999)
+        monkeypatch.setattr(evidence_run, "MAX_LEAVES", 99_999)
         with pytest.raises(VerificationError, match="has too many records"):
             files.leaves()
 

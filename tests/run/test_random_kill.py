@@ -17,7 +17,7 @@ from zk_autograd.core.record_forms import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.folder import RunFolder
-from zk_autograd.prove.native.verify import NativeSystem
+from zk_autograd.prove.systems import Systems
 from zk_autograd.run import train_log
 from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal
@@ -26,7 +26,6 @@ from zk_autograd.run.packing import pack
 from zk_autograd.run.settle import batch_commitment
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy
-from zk_autograd.verify.proof_system import ProofSystem
 from zk_autograd.verify.verifier import Verifier
 
 pytest.importorskip("torch")
@@ -94,7 +93,7 @@ def story(run: Path) -> tuple[list[object], list[bytes], dict[str, bytes]]:
 def judged(run: Path, level: Level) -> None:
     """The run and its bundle reach the level."""
     policy = Policy(keys=(SIGNER.public_key,), require=frozenset({level}))
-    systems: dict[str, ProofSystem] = {"native": NativeSystem()} if level is Level.L1 else {}
+    systems = Systems()
     out = run.with_name(f"{run.name}.tar")
     pack(run, out, Files(lambda _: None), lambda *_: None)
     with Bundle(out) as bundle:

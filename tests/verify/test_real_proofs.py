@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attacks.victim import Victim
+from attacks.tools.victim import Victim
 from tests.attacks.session import Remembering, victim_of
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.evidence.folder import RunFolder

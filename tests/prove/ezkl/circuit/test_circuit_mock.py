@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attacks import (
+from attacks.on_circuits import (
     fraction_for_each_variable,
     no_op_gradient,
     quotient_and_remainder_shifted,
     rounding_off_by_one,
     wrapped_value_for_each_variable,
 )
-from attacks.cheat import Cheat
-from attacks.mock import MockProver, failing_lookups, failing_outputs
-from attacks.segment import ONE, Segment
-from attacks.variants import ADAMS, start, under
+from attacks.tools.cheat import Cheat
+from attacks.tools.mock import MockProver, failing_lookups, failing_outputs
+from attacks.tools.segment import ONE, Segment
+from attacks.tools.variants import ADAMS, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit.field import MODULUS
 from zk_autograd.prove.ezkl.circuit.layout import Layout

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from attacks.segment import ONE, TWO_LIMBS, Segment, State, exact_step
-from attacks.variants import ADAMS, DECAYING, SGDS, start, under
+from attacks.tools.segment import ONE, TWO_LIMBS, Segment, State, exact_step
+from attacks.tools.variants import ADAMS, DECAYING, SGDS, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.core.errors import RangeError, VerificationError
 from zk_autograd.core.formats import UPDATE_BOUND

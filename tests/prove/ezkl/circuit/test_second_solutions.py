@@ -15,8 +15,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from attacks.segment import ONE, TWO_LIMBS, Segment
-from attacks.variants import ADAMS, DECAYING, start, under
+from attacks.tools.segment import ONE, TWO_LIMBS, Segment
+from attacks.tools.variants import ADAMS, DECAYING, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit.field import MODULUS, inverse
 from zk_autograd.prove.ezkl.circuit.layout import Layout
