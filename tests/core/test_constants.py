@@ -19,11 +19,11 @@ from zk_autograd.core.constants import (
     SgdConstants,
     SgdSequence,
     choose_s,
-    constants_sequence,
 )
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
+from zk_autograd.core.rules.families import constants_sequence
 from zk_autograd.core.schedules import parse
 
 VECTORS: list[dict[str, Any]] = json.loads(
@@ -44,7 +44,7 @@ def hyper_of(rule: Rule, texts: dict[str, str]) -> Hyper:
 
 def sequence_of(run: dict[str, Any]) -> ConstantsSequence:
     rule = Rule(run["rule"])
-    return constants_sequence(rule, hyper_of(rule, run["hyper"]), run["k"], run.get("s"))
+    return constants_sequence(rule, hyper_of(rule, run["hyper"]), run["k"], run.get("s") or 0)
 
 
 @EACH_RUN
@@ -117,7 +117,7 @@ def test_the_learning_rate_of_a_step_replaces_the_hyper_parameter() -> None:
             Rule.ADAM if isinstance(sequence, AdamSequence) else Rule.SGD,
             replace(sequence.hyper, lr=halved),
             8,
-            None if isinstance(sequence, AdamSequence) else 30,
+            0 if isinstance(sequence, AdamSequence) else 30,
         )
         assert sequence.at(3, halved) == other.at(3) != sequence.at(3)
 
@@ -203,7 +203,7 @@ def test_a_decay_beyond_its_width_is_refused(rule: Rule) -> None:
     lr = Fraction(1, 8)
     largest = (2**28 - Fraction(1, 2) - TINY) / 2**30 / lr
     hyper: Hyper = ADAM if rule is Rule.ADAMW else SGD
-    s = None if rule is Rule.ADAMW else 30
+    s = 0 if rule is Rule.ADAMW else 30
     fits = constants_sequence(rule, replace(hyper, lr=lr, weight_decay=largest), 2, s)
     assert fits.at(1).D == 2**28 - 1
     exceeds = constants_sequence(rule, replace(hyper, lr=lr, weight_decay=largest + TINY * 16), 2, s)
@@ -361,18 +361,23 @@ def test_eps_whose_floor_never_holds_is_one_for_all_steps() -> None:
 
 def test_an_lr_of_sgd_with_fewer_than_8_bits_is_coarse() -> None:
     least = Fraction(2**8 * 2 - 1, 2) / 2**34  # rounds to 2^8 units at k = 0
-    assert not SgdSequence(SgdHyper(least), 0, 30).lr_is_coarse()
-    assert SgdSequence(SgdHyper(least - TINY), 0, 30).lr_is_coarse()
-    assert not SgdSequence(SgdHyper(Fraction(0)), 0, 30).lr_is_coarse()
+    assert SgdSequence(SgdHyper(least), 0, 30).coarse() is None
+    assert SgdSequence(SgdHyper(least - TINY), 0, 30).coarse() is not None
+    assert SgdSequence(SgdHyper(Fraction(0)), 0, 30).coarse() is None
     sequence = SgdSequence(SgdHyper(Fraction(1, 1000)), 20, 30)
-    assert sequence.lr_is_coarse()
+    assert sequence.coarse() is not None
     assert sequence.effective()["lr"] == Fraction(16, 2**14)
-    assert sequence.finest_scale() == 16
-    assert not SgdSequence(sequence.hyper, 16, 30).lr_is_coarse()
-    assert SgdSequence(sequence.hyper, 17, 30).lr_is_coarse()
+    coarse = sequence.coarse()
+    assert coarse is not None
+    assert (coarse.name, coarse.found, coarse.asked) == ("lr", Fraction(16, 2**14), Fraction(1, 1000))
+    assert coarse.advice == "grad_scale 20 is too large for it; 16 or less gives it 8 bits"
+    assert SgdSequence(sequence.hyper, 16, 30).coarse() is None
+    assert SgdSequence(sequence.hyper, 17, 30).coarse() is not None
     assert "lr" not in SgdSequence(sequence.hyper, 16, 30).effective()
     hopeless = SgdSequence(SgdHyper(Fraction(1, 10**30)), 0, 30)
-    assert hopeless.finest_scale() is None
+    coarse = hopeless.coarse()
+    assert coarse is not None
+    assert coarse.advice.endswith("; raise lr")
     assert hopeless.effective()["lr"] == 0
 
 
@@ -382,7 +387,7 @@ def test_an_lr_of_sgd_with_fewer_than_8_bits_is_coarse() -> None:
 def test_a_schedule_gives_each_step_its_rate(text: str) -> None:
     schedule = parse(text)
     assert schedule is not None
-    for rule, hyper, s in ((Rule.ADAMW, replace(ADAM, weight_decay=Fraction(1, 10)), None), (Rule.SGD, SGD, 30)):
+    for rule, hyper, s in ((Rule.ADAMW, replace(ADAM, weight_decay=Fraction(1, 10)), 0), (Rule.SGD, SGD, 30)):
         scheduled, plain = constants_sequence(rule, hyper, 3, s, schedule), constants_sequence(rule, hyper, 3, s)
         found = [scheduled.at(t) for t in range(1, 13)]
         assert found == [plain.at(t, schedule.rate(hyper.lr, t)) for t in range(1, 13)]
@@ -407,12 +412,12 @@ def test_eps_is_held_above_the_dead_band_of_v() -> None:
 
 
 def test_an_eps_ten_times_what_was_asked_for_is_coarse() -> None:
-    assert AdamSequence(ADAM, 0).eps_is_coarse()
-    assert not AdamSequence(ADAM, 8).eps_is_coarse()
+    assert AdamSequence(ADAM, 0).coarse() is not None
+    assert AdamSequence(ADAM, 8).coarse() is None
     tenth = Fraction(32, 2**28) / 10
-    assert AdamSequence(replace(ADAM, eps=tenth), 0).eps_is_coarse()
-    assert not AdamSequence(replace(ADAM, eps=tenth + TINY), 0).eps_is_coarse()
-    assert AdamSequence(replace(ADAM, eps=Fraction(0)), 8).eps_is_coarse()
+    assert AdamSequence(replace(ADAM, eps=tenth), 0).coarse() is not None
+    assert AdamSequence(replace(ADAM, eps=tenth + TINY), 0).coarse() is None
+    assert AdamSequence(replace(ADAM, eps=Fraction(0)), 8).coarse() is not None
 
 
 @given(

@@ -27,10 +27,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from zk_autograd.core.constants import AdamSequence, SgdSequence, choose_s, constants_sequence
+from zk_autograd.core.constants import AdamSequence, SgdSequence, choose_s
 from zk_autograd.core.formats import IntArray, quantize_gradient, quantize_weight
 from zk_autograd.core.hyper import AdamHyper, Rule, SgdHyper
-from zk_autograd.core.rules import AdamTrace, initial_state, state_names, trace
+from zk_autograd.core.rules import initial_state, state_names, trace
+from zk_autograd.core.rules.adam import AdamTrace
+from zk_autograd.core.rules.families import constants_sequence
 
 torch = pytest.importorskip("torch", reason="the comparison with torch.optim needs the [train] extra")
 

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from tests.core.test_rules_parity import adam_error, decay_error
 from tests.optim.models import RULES, vector
-from zk_autograd.core.constants import AdamSequence, SgdConstants, constants_sequence
+from zk_autograd.core.constants import AdamSequence, SgdConstants
 from zk_autograd.core.formats import dequantize_weight, quantize_gradient, quantize_weight
 from zk_autograd.core.hyper import AdamHyper, Rule, SgdHyper
 from zk_autograd.core.records import Header
-from zk_autograd.core.rules import AdamTrace, initial_state, step, trace
+from zk_autograd.core.rules import initial_state, step, trace
+from zk_autograd.core.rules.adam import AdamTrace
+from zk_autograd.core.rules.families import constants_sequence
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps
 
@@ -97,7 +99,7 @@ def test_steps_are_those_of_the_integer_rule(
     header = run(optimizer, parameter, gradients)
     if rule != "sgd":  # with a momentum above 0 the rule sgd would become another
         assert header.rule is Rule(rule)
-    sequence = constants_sequence(header.rule, hyper, k, header.groups[0].s or None)
+    sequence = constants_sequence(header.rule, hyper, k, header.groups[0].s)
     state = initial_state(header.rule, quantize_weight(np.array(weights, np.float32)))
     for t, gradient in enumerate(gradients, start=1):
         G, _ = quantize_gradient(np.array(gradient, np.float32), k)

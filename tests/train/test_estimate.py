@@ -3,6 +3,7 @@ from math import ceil
 import pytest
 
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.rules import state_names
 from zk_autograd.train.estimate import (
     NATIVE_PROOF_BYTES,
     NATIVE_PROOF_SECONDS,
@@ -41,6 +42,6 @@ def test_estimate_says_that_it_is_one_and_from_what() -> None:
 def test_native_proof_costs_its_rows_and_no_keys(rule: Rule) -> None:
     found = native_run(rule, [5000], 100, block=2**13, segment_steps=8)
     assert (found.segments, found.proofs, found.cache_bytes) == (13, 13, 0)
-    assert found.seconds == ceil(13 * (NATIVE_PROOF_SECONDS + 2**16 / NATIVE_ROWS_PER_SECOND[rule]))
+    assert found.seconds == ceil(13 * (NATIVE_PROOF_SECONDS + 2**16 / NATIVE_ROWS_PER_SECOND[len(state_names(rule))]))
     assert found.public_bytes > 13 * NATIVE_PROOF_BYTES
-    assert f"{NATIVE_ROWS_PER_SECOND[rule]:,} rows a second" in "\n".join(found.lines())
+    assert f"{NATIVE_ROWS_PER_SECOND[len(state_names(rule))]:,} rows a second" in "\n".join(found.lines())

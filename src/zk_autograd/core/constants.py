@@ -46,7 +46,7 @@ from typing import TypeAlias
 from zk_autograd.core.decimals import decimal_text, round_half_up, rounded
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import GRADIENT_BITS, K_RANGE, SHIFT, WEIGHT_BITS
-from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper, require_fit, require_not_negative
+from zk_autograd.core.hyper import AdamHyper, SgdHyper, require_not_negative
 from zk_autograd.core.schedules import CONSTANT, Schedule
 
 COEFFICIENT_ONE = 2**SHIFT
@@ -127,6 +127,17 @@ class BiasCorrection:
     ratio: int
 
 
+@dataclass(frozen=True, slots=True)
+class Coarse:
+    """A hyper-parameter that the integers can't hold as it was asked for: what it is in effect, `effect` in words, and what to do."""
+
+    name: str
+    found: Fraction
+    asked: Fraction
+    effect: str
+    advice: str
+
+
 class AdamSequence:
     """The constants of steps 1, 2, 3 ... of a run of Adam or AdamW.
 
@@ -196,10 +207,13 @@ class AdamSequence:
             found["eps_at_step_1"] = rounded(self._eps_units(root) * _ONE / (root * scale), 3)
         return found
 
-    def eps_is_coarse(self) -> bool:
-        """Whether the effective eps is at least ten times what was asked for; a larger grad_scale mends
-        it."""
-        return self.effective()["eps"] >= 10 * self.hyper.eps
+    def coarse(self) -> Coarse | None:
+        """eps, if the effective one is at least ten times what was asked for."""
+        found = self.effective()["eps"]
+        if found < 10 * self.hyper.eps:
+            return None
+        effect = "eps is ten times what was asked for, or more"
+        return Coarse("eps", found, self.hyper.eps, effect, f"grad_scale {self.k} is too small for it")
 
     def _eps_units(self, root: int) -> int:
         """E for sqrt(1 - beta2^t) = `root` / 2^256."""
@@ -246,38 +260,27 @@ class SgdSequence:
     def effective(self) -> dict[str, Fraction]:
         """The momentum that the integer stands for; and lr, where LR has so few bits that it is another."""
         found = {"momentum": Fraction(self._mu, COEFFICIENT_ONE)}
-        if self.lr_is_coarse():
+        if self._lr_is_coarse():
             units = _sgd_rate(self.hyper.lr, self.k, self.s)
             found["lr"] = units / Fraction(2) ** (WEIGHT_BITS - GRADIENT_BITS - self.k + self.s)
         return found
 
-    def lr_is_coarse(self) -> bool:
+    def coarse(self) -> Coarse | None:
+        """lr, if LR of the whole lr has so few bits that it is another."""
+        if not self._lr_is_coarse():
+            return None
+        fine = next((k for k in reversed(K_RANGE) if _sgd_rate(self.hyper.lr, k, FINE_S) >= COARSE_LR), None)
+        advice = "raise lr" if fine is None else f"{fine} or less gives it 8 bits"
+        effect = "lr is another than what was asked for: it has fewer than 8 bits"
+        too_large = f"grad_scale {self.k} is too large for it; {advice}"
+        return Coarse("lr", self.effective()["lr"], self.hyper.lr, effect, too_large)
+
+    def _lr_is_coarse(self) -> bool:
         """Whether LR of the whole lr is below 2^8, so that lr is rounded by up to a part in 2^9 of it, or to 0."""
         return self.hyper.lr > 0 and _sgd_rate(self.hyper.lr, self.k, self.s) < COARSE_LR
 
-    def finest_scale(self) -> int | None:
-        """The largest k with which LR has its bits; None if there is none."""
-        return next((k for k in reversed(K_RANGE) if _sgd_rate(self.hyper.lr, k, FINE_S) >= COARSE_LR), None)
-
 
 ConstantsSequence: TypeAlias = AdamSequence | SgdSequence
-
-
-def constants_sequence(
-    rule: Rule, hyper: Hyper, k: int, s: int | None = None, schedule: Schedule = CONSTANT
-) -> ConstantsSequence:
-    """The constants of a run. `s` is given for the SGD rules, and None for Adam and AdamW.
-
-    Raises VerificationError for hyper-parameters of another rule, or that the rule can't use.
-    """
-    require_fit(rule, hyper)
-    if isinstance(hyper, AdamHyper):
-        if s is not None:
-            raise VerificationError(f"the rule {rule.value} has no s", expected="none", found=str(s))
-        return AdamSequence(hyper, k, schedule)
-    if s is None:
-        raise VerificationError(f"the rule {rule.value} needs an s", expected="30 or 15", found="none")
-    return SgdSequence(hyper, k, s, schedule)
 
 
 def choose_s(max_lr: Fraction, k: int) -> int:

@@ -65,26 +65,3 @@ def require_not_negative(name: str, value: Fraction) -> None:
     """Raises VerificationError if the hyper-parameter `name` is below 0."""
     if value < 0:
         raise VerificationError(f"{name} is negative", expected="at least 0", found=decimal_text(value))
-
-
-def require_fit(rule: Rule, hyper: Hyper) -> None:
-    """Raises VerificationError if `hyper` is of another rule, or has a parameter that `rule` doesn't use."""
-    wanted = AdamHyper if rule in (Rule.ADAM, Rule.ADAMW) else SgdHyper
-    if not isinstance(hyper, wanted):
-        raise VerificationError(
-            f"hyper-parameters don't fit the rule {rule.value}",
-            expected=wanted.__name__,
-            found=type(hyper).__name__,
-        )
-    if rule is Rule.ADAM and hyper.weight_decay:
-        raise VerificationError(
-            "weight_decay of the rule adam must be 0: choose adamw; its decay is decoupled, L2 isn't offered",
-            expected="0",
-            found=decimal_text(hyper.weight_decay),
-        )
-    if rule is Rule.SGD and isinstance(hyper, SgdHyper) and hyper.momentum:
-        raise VerificationError(
-            "momentum of the rule sgd must be 0: choose sgd-momentum or sgd-nesterov",
-            expected="0",
-            found=decimal_text(hyper.momentum),
-        )

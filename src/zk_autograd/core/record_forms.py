@@ -41,6 +41,7 @@ from zk_autograd.core.records import (
     header_digest,
     hyper_names,
 )
+from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.schedules import MAX_TEXT
 from zk_autograd.core.schedules import parse as parse_schedule
 from zk_autograd.core.text import quoted
@@ -188,8 +189,8 @@ def _read_header(f: Fields) -> Header:
         hyper = tuple((name, group.text(name, max_len=100)) for name in hyper_names(rule))
         s = group.integer("s", 0, 30)
         group.end()
-        if (s not in (15, 30)) if rule in (Rule.SGD, Rule.SGD_MOMENTUM, Rule.NESTEROV) else s:
-            raise VerificationError(f"s is {s}", expected="15 or 30 for an SGD rule, 0 for another")
+        if s not in (shifts := FAMILIES[rule].shifts):
+            raise VerificationError(f"s is {s}", expected=f"{' or '.join(map(str, shifts))} for {rule.value}")
         groups.append(Group(hyper, s))
     parameters = []
     for item in f.objects("parameters", max_items=MAX_TENSORS, min_items=1):

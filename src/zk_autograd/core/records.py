@@ -15,12 +15,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from zk_autograd.core.constants import ConstantsSequence, constants_sequence
+from zk_autograd.core.constants import ConstantsSequence
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
-from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
+from zk_autograd.core.hyper import Hyper, Rule
 from zk_autograd.core.rules import state_names
+from zk_autograd.core.rules.families import FAMILIES, constants_sequence
 from zk_autograd.core.schedules import CONSTANT, Schedule, parse
 from zk_autograd.core.text import quoted
 
@@ -155,7 +156,7 @@ class Header:
         With recorded rates each step must be asked for with its own."""
         chosen = self.groups[group]
         hyper = hyper_of(self.rule, dict(chosen.hyper))
-        return constants_sequence(self.rule, hyper, self.grad_scale, chosen.s or None, self.declared or CONSTANT)
+        return constants_sequence(self.rule, hyper, self.grad_scale, chosen.s, self.declared or CONSTANT)
 
 
 StateCommitments: TypeAlias = dict[str, tuple[bytes, ...]]
@@ -204,24 +205,16 @@ class Close:
 
 Record: TypeAlias = Header | Genesis | Segment | Close
 
-_HYPER_NAMES: dict[Rule, tuple[str, ...]] = {
-    Rule.SGD: ("lr", "weight_decay"),
-    Rule.SGD_MOMENTUM: ("lr", "momentum", "weight_decay"),
-    Rule.NESTEROV: ("lr", "momentum", "weight_decay"),
-    Rule.ADAM: ("lr", "beta1", "beta2", "eps"),
-    Rule.ADAMW: ("lr", "beta1", "beta2", "eps", "weight_decay"),
-}
-
 
 def hyper_names(rule: Rule) -> tuple[str, ...]:
     """The hyper-parameters that a header gives for each group of a run of `rule`."""
-    return _HYPER_NAMES[rule]
+    return FAMILIES[rule].hyper_names
 
 
 def hyper_of(rule: Rule, texts: dict[str, str]) -> Hyper:
     """The exact hyper-parameters of decimal texts, one for each of `hyper_names(rule)`. VerificationError for a bad one."""
-    values = {name: parse_decimal(texts[name], name) for name in _HYPER_NAMES[rule]}
-    return AdamHyper(**values) if rule in (Rule.ADAM, Rule.ADAMW) else SgdHyper(**values)
+    row = FAMILIES[rule]
+    return row.hyper(**{name: parse_decimal(texts[name], name) for name in row.hyper_names})
 
 
 def header_digest(leaf: bytes) -> bytes:

@@ -12,8 +12,9 @@ from zk_autograd.core.formats import GRADIENT_BITS, WEIGHT_BITS
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.recomputable import require_recomputable
 from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved
+from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.schedules import CONSTANT, RECORDED
-from zk_autograd.optim.options import SGD_RULES, GroupOptions, place
+from zk_autograd.optim.options import GroupOptions, place
 from zk_autograd.version import __version__
 
 NO_DATA = Data(root=b"", count=0, sampler="unspecified", batch_size=0, seed=b"")
@@ -100,9 +101,9 @@ class HeaderParts:
 
 
 def shifts_of(rule: Rule, largest_lr: Sequence[Fraction], grad_scale: int) -> tuple[int, ...]:
-    """s of each group, from the largest learning rate it will see; 0 for the rules of Adam. UsageError for one that is too large."""
+    """s of each group, from the largest learning rate it will see; 0 for a rule without one. UsageError for one that is too large."""
     try:
-        return tuple(choose_s(lr, grad_scale) if rule in SGD_RULES else 0 for lr in largest_lr)
+        return tuple(choose_s(lr, grad_scale) if len(FAMILIES[rule].shifts) > 1 else 0 for lr in largest_lr)
     except VerificationError as error:
         raise UsageError(str(error)) from error
 

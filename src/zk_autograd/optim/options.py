@@ -16,10 +16,10 @@ from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import hyper_names
+from zk_autograd.core.rules.families import FAMILIES
 
 Number: TypeAlias = float | int | str | Decimal
 
-SGD_RULES = (Rule.SGD, Rule.SGD_MOMENTUM, Rule.NESTEROV)
 
 _TORCH_NAMES = ("lr", "betas", "eps", "weight_decay", "momentum", "nesterov")
 _UNSUPPORTED = {
@@ -60,9 +60,7 @@ class GroupOptions:
         options: dict[str, object] = {n: e.value for n, e in self.values.items() if n not in ("beta1", "beta2")}
         if "beta1" in self.values:
             options["betas"] = (self.values["beta1"].value, self.values["beta2"].value)
-        if self.rule in SGD_RULES:
-            options["nesterov"] = self.rule is Rule.NESTEROV
-        return options
+        return {**options, **FAMILIES[self.rule].torch}
 
     def seen_in(self, group: Mapping[str, object], place: str) -> "GroupOptions":
         """The options that `group`, an entry of `param_groups`, holds now. A value that still is the float of the exact one here
@@ -138,14 +136,13 @@ def read_options(rule: Rule, options: Mapping[str, object], place: str) -> Group
         if options.get(name):
             raise UsageError(f"{name}={options[name]} of {place} isn't supported: {advice}")
     given = {n: v for n, v in _by_exact_name(options).items() if v is not None}
-    defaults = _defaults(rule)
-    coupled = rule is Rule.ADAM or options.get("decoupled_weight_decay") is False
-    if coupled and _is_set(given.get("weight_decay", defaults["weight_decay"])):
+    defaults, names = FAMILIES[rule].defaults, hyper_names(rule)
+    coupled = "weight_decay" not in names or options.get("decoupled_weight_decay") is False
+    if coupled and _is_set(given.get("weight_decay", defaults.get("weight_decay"))):
         raise UsageError(
             f"weight_decay of {place} would be L2 decay coupled into the gradient, which isn't offered: "
             'use rule="adamw", or an SGD rule as it is; their decay is decoupled'
         )
-    names = hyper_names(rule)
     for name in ("beta1", "eps", "momentum"):
         if name not in names and _is_set(given.get(name)):
             shown = "betas" if name == "beta1" else name
@@ -158,18 +155,6 @@ def check_names(options: Iterable[str]) -> None:
     for name in options:
         if name not in _UNSUPPORTED and name not in _IGNORED:
             raise UsageError(f"ZKOptimizer has no option {name!r}; its hyper-parameters are {', '.join(_TORCH_NAMES)}")
-
-
-def _defaults(rule: Rule) -> dict[str, Number]:
-    """torch's, and a momentum of 0.9 for the rules that are named after one."""
-    return {
-        "lr": 1e-3,
-        "beta1": 0.9,
-        "beta2": 0.999,
-        "eps": 1e-8,
-        "momentum": 0.9,
-        "weight_decay": 0.01 if rule is Rule.ADAMW else 0,
-    }
 
 
 def _by_exact_name(options: Mapping[str, object]) -> dict[str, object]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from zk_autograd.core.constants import AdamSequence, SgdSequence
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.keys import Signer
@@ -425,14 +424,8 @@ def _is_power_of_ten(number: int) -> bool:
 
 def _warn(header: Header) -> None:
     for group in range(len(header.groups)):
-        sequence = header.sequence(group)
-        if isinstance(sequence, AdamSequence) and sequence.eps_is_coarse():
-            found, asked = decimal_text(sequence.effective()["eps"]), decimal_text(sequence.hyper.eps)
-            text = f"eps of {place(group)} is {found} in effect, not {asked}: grad_scale {header.grad_scale} is too small for it"
-            warnings.warn(text, CoarseEps, stacklevel=6)
-        elif isinstance(sequence, SgdSequence) and sequence.lr_is_coarse():
-            found, asked = decimal_text(sequence.effective()["lr"]), decimal_text(sequence.hyper.lr)
-            fine = sequence.finest_scale()
-            advice = "raise lr" if fine is None else f"{fine} or less gives it 8 bits"
-            text = f"lr of {place(group)} is {found} in effect, not {asked}: grad_scale {header.grad_scale} is too large for it; {advice}"
-            warnings.warn(text, CoarseLr, stacklevel=6)
+        coarse = header.sequence(group).coarse()
+        if coarse is not None:
+            found, asked = decimal_text(coarse.found), decimal_text(coarse.asked)
+            text = f"{coarse.name} of {place(group)} is {found} in effect, not {asked}: {coarse.advice}"
+            warnings.warn(text, CoarseEps if coarse.name == "eps" else CoarseLr, stacklevel=6)

@@ -19,13 +19,8 @@ KEY_SECONDS = 20
 """Making the keys of a circuit, where the cache has none."""
 
 EZKL_BASIS = "10 s a proof and 20 s for new keys, measured on two idle cores"
-NATIVE_ROWS_PER_SECOND = {
-    Rule.SGD: 270_000,
-    Rule.SGD_MOMENTUM: 270_000,
-    Rule.NESTEROV: 270_000,
-    Rule.ADAM: 250_000,
-    Rule.ADAMW: 250_000,
-}
+NATIVE_ROWS_PER_SECOND = {1: 270_000, 2: 270_000, 3: 250_000}
+"""By how many states a rule has."""
 NATIVE_PROOF_SECONDS = 0.4
 """What a proof costs beside its rows: the work that each challenge asks for."""
 NATIVE_PROOF_BYTES = 1_060_000
@@ -86,7 +81,7 @@ def proved_run(
 
 def native_run(rule: Rule, group_sizes: Sequence[int], steps: int, *, block: int, segment_steps: int) -> Estimate:
     """For the prover "native" with proofs of `block` parameters and `segment_steps` steps."""
-    rate = NATIVE_ROWS_PER_SECOND[rule]
+    rate = NATIVE_ROWS_PER_SECOND[len(state_names(rule))]
     seconds = NATIVE_PROOF_SECONDS + block * segment_steps / rate
     cost = _Cost(NATIVE_PROOF_BYTES, seconds, basis=NATIVE_BASIS.format(fixed=NATIVE_PROOF_SECONDS, rate=rate))
     return _estimate("native", rule, group_sizes, steps, block, segment_steps, cost)

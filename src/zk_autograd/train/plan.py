@@ -8,6 +8,7 @@ from zk_autograd.core.canonical import decode, encode
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.evidence.files import read_bounded
 from zk_autograd.prove.names import PROVERS, Preset
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists, is_folder, of_the_run
@@ -25,19 +26,10 @@ MAX_STEPS = 2**40
 EPS = "0.000001"
 """Of the rules with one: at grad_scale 0 the formats hold it, and torch's 1e-8 they would not."""
 
-EPS_RULES = (Rule.ADAM, Rule.ADAMW)
-
 MAX_PATTERNS = 1000
 MAX_GROUPS = 100
 MAX_NAME = 1000
 _MAX_BYTES = 2**20
-_DEFAULT_LR = {
-    Rule.SGD: "0.1",
-    Rule.SGD_MOMENTUM: "0.02",
-    Rule.NESTEROV: "0.02",
-    Rule.ADAM: "0.01",
-    Rule.ADAMW: "0.01",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +143,7 @@ class Plan:
 
 def default_lr(rule: Rule) -> str:
     """A learning rate that suits the data and models here."""
-    return _DEFAULT_LR[rule]
+    return FAMILIES[rule].own_lr
 
 
 def _parsed(data: bytes) -> Plan:

@@ -17,6 +17,7 @@ from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Data, Header
 from zk_autograd.core.rules import State
+from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.recording import NewLogKey
@@ -27,7 +28,7 @@ from zk_autograd.run.events import Listener, ignore
 from zk_autograd.train import config, data, models, own_run
 from zk_autograd.train.loop import Loop
 from zk_autograd.train.names import CsvFile, Factory
-from zk_autograd.train.plan import EPS, EPS_RULES, Plan
+from zk_autograd.train.plan import EPS, Plan
 from zk_autograd.train.sampler import Sampler
 from zk_autograd.train.selection import parameter_groups
 
@@ -131,7 +132,7 @@ def shared_options(plan: Plan) -> dict[str, Any]:
     return {
         "lr": plan.lr,
         "betas": plan.betas or None,
-        "eps": plan.eps or (EPS if plan.rule in EPS_RULES else None),
+        "eps": plan.eps or (EPS if "eps" in FAMILIES[plan.rule].hyper_names else None),
         "momentum": plan.momentum or None,
         "weight_decay": plan.weight_decay or None,
     }

@@ -13,7 +13,6 @@ the others), and each holds at most the steps of the verifier's own circuit.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from zk_autograd.core.constants import AdamSequence, SgdSequence
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.progress import Progress
@@ -175,10 +174,8 @@ def _hyper(header: Header) -> list[str]:
         in_force = ", ".join(f"{name} {text}" for name, text in effective.items())
         if first is not None:
             in_force += f", and {first} at step 1, where its floor weighs more"
-        if isinstance(sequence, AdamSequence) and sequence.eps_is_coarse():
-            in_force += " (eps is ten times what was asked for, or more)"
-        if isinstance(sequence, SgdSequence) and sequence.lr_is_coarse():
-            in_force += " (lr is another than what was asked for: it has fewer than 8 bits)"
+        if (coarse := sequence.coarse()) is not None:
+            in_force += f" ({coarse.effect})"
         lines.append(f"group {index} ({counted(sizes[index], 'parameter')}): {given}; in force: {in_force}")
     if rest := largest[_GROUPS_SHOWN:]:
         lr = sorted(

@@ -12,15 +12,8 @@ from tests.core import oracle_rules as oracle
 from zk_autograd.core.constants import AdamConstants, SgdConstants
 from zk_autograd.core.errors import RangeError
 from zk_autograd.core.formats import IntArray
-from zk_autograd.core.rules import (
-    AdamState,
-    AdamTrace,
-    SgdState,
-    SgdTrace,
-    adam_trace,
-    nesterov_trace,
-    sgd_trace,
-)
+from zk_autograd.core.rules.adam import AdamState, AdamTrace, adam_trace
+from zk_autograd.core.rules.sgd import SgdState, SgdTrace, nesterov_trace, sgd_trace
 
 ADAM = AdamConstants(c1=3277, c2=33, LR=4294967, E=687, D=0)
 SGD = SgdConstants(mu=29491, cg=2**15, LR=1717986918, s=30, D=0)

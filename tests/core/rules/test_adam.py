@@ -26,11 +26,7 @@ from zk_autograd.core.constants import AdamConstants, AdamSequence
 from zk_autograd.core.errors import RangeError
 from zk_autograd.core.formats import quantize_gradient
 from zk_autograd.core.hyper import AdamHyper
-from zk_autograd.core.rules import (
-    AdamState,
-    adam_step,
-    adam_trace,
-)
+from zk_autograd.core.rules.adam import AdamState, adam_step, adam_trace
 from zk_autograd.core.rules.arithmetic import rounded
 
 

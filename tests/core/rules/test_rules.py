@@ -23,21 +23,10 @@ from tests.core.rules.elements import (
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.core.errors import RangeError, UsageError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.rules import (
-    AdamState,
-    SgdState,
-    adam_step,
-    adam_trace,
-    initial_state,
-    nesterov_step,
-    nesterov_trace,
-    sgd_step,
-    sgd_trace,
-    state_names,
-    step,
-    trace,
-)
+from zk_autograd.core.rules import initial_state, state_names, step, trace
+from zk_autograd.core.rules.adam import AdamState, adam_step, adam_trace
 from zk_autograd.core.rules.arithmetic import rounded
+from zk_autograd.core.rules.sgd import SgdState, nesterov_step, nesterov_trace, sgd_step, sgd_trace
 
 
 def test_a_weight_out_of_range_is_refused_even_if_the_step_would_bring_it_back() -> None:

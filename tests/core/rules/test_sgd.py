@@ -23,12 +23,7 @@ from tests.core.rules.elements import (
 from zk_autograd.core.constants import SgdConstants, SgdSequence
 from zk_autograd.core.errors import RangeError
 from zk_autograd.core.hyper import SgdHyper
-from zk_autograd.core.rules import (
-    SgdState,
-    nesterov_trace,
-    sgd_step,
-    sgd_trace,
-)
+from zk_autograd.core.rules.sgd import SgdState, nesterov_trace, sgd_step, sgd_trace
 
 
 # Each element alone as well, since one that fails hides what the others give.

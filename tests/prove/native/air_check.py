@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.rules import AdamTrace, SgdTrace, state_names, trace
+from zk_autograd.core.rules import state_names, trace
+from zk_autograd.core.rules.adam import AdamTrace
+from zk_autograd.core.rules.sgd import SgdTrace
 
 P = 2**64 - 2**32 + 1
 TABLE = 2**16

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from zk_autograd.core.constants import constants_sequence
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import hyper_names, hyper_of
 from zk_autograd.core.rules import initial_state, state_names, step
+from zk_autograd.core.rules.families import constants_sequence
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.names import Preset
 from zk_autograd.prove.native.shape import Shape, shifts
@@ -26,7 +26,7 @@ def statement_of(rule: Rule, *, s: int | None = None, weight_decay: str = "0", s
     """Segment `segment`, which begins at step 6 * `segment` + 1, of a run whose header has the digest 0101..."""
     texts = {**_HYPER, "weight_decay": weight_decay}
     hyper = hyper_of(rule, {name: texts[name] for name in hyper_names(rule)})
-    sequence = constants_sequence(rule, hyper, 0, (shifts(rule)[0] if s is None else s) or None)
+    sequence = constants_sequence(rule, hyper, 0, shifts(rule)[0] if s is None else s)
     first = REAL_STEPS * segment + 1
     constants = [sequence.at(first + i) for i in range(REAL_STEPS)]
     constants += [sequence.no_op()] * (shape_of(rule).steps - REAL_STEPS)

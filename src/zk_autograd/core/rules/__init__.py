@@ -1,7 +1,7 @@
 """The update rules as exact integer functions, behind one entry for the optimizer and the provers.
 
 A state is a dictionary of int64 vectors of one length, named as `state_names` says. `step` gives the next
-one; `trace` gives the next one and every intermediate value, for who has to prove it. Neither clips, rounds
+one; `trace` gives the next one and every intermediate value, for a prover. Neither clips, rounds
 otherwise than its definition says, or depends on anything but its arguments. Plain SGD keeps W alone: its B'
 is its G.
 """
@@ -11,47 +11,18 @@ from typing import TypeAlias
 
 import numpy as np
 
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.formats import WEIGHT_ADVICE, WEIGHT_BOUND, IntArray, require_below
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.rules.adam import AdamState, AdamTrace, adam_step, adam_trace
-from zk_autograd.core.rules.sgd import SgdState, SgdTrace, nesterov_step, nesterov_trace, sgd_step, sgd_trace
-
-__all__ = [
-    "AdamState",
-    "AdamTrace",
-    "SgdState",
-    "SgdTrace",
-    "State",
-    "Trace",
-    "adam_step",
-    "adam_trace",
-    "initial_state",
-    "nesterov_step",
-    "nesterov_trace",
-    "sgd_step",
-    "sgd_trace",
-    "state_names",
-    "step",
-    "trace",
-]
+from zk_autograd.core.rules.families import FAMILIES, Trace
 
 State: TypeAlias = dict[str, IntArray]
-Trace: TypeAlias = AdamTrace | SgdTrace
-
-_STATE_NAMES = {
-    Rule.SGD: ("W",),
-    Rule.SGD_MOMENTUM: ("W", "B"),
-    Rule.NESTEROV: ("W", "B"),
-    Rule.ADAM: ("W", "M", "V"),
-    Rule.ADAMW: ("W", "M", "V"),
-}
 
 
 def state_names(rule: Rule) -> tuple[str, ...]:
     """The names of the rule's state, in the order of records and commitments."""
-    return _STATE_NAMES[rule]
+    return FAMILIES[rule].states
 
 
 def initial_state(rule: Rule, W: IntArray) -> State:
@@ -75,16 +46,10 @@ def trace(rule: Rule, state: Mapping[str, IntArray], G: IntArray, constants: Ste
         raise UsageError(f"the state of {rule.value} is {state_names(rule)}; this one has {tuple(state)}")
     for name, values in {**state, "G": G}.items():
         _require_vector(name, values, state["W"].shape)
-    if rule in (Rule.ADAM, Rule.ADAMW):
-        if not isinstance(constants, AdamConstants):
-            raise UsageError(f"a step of {rule.value} needs AdamConstants, not {type(constants).__name__}")
-        return adam_trace(AdamState(**state), G, constants)
-    if not isinstance(constants, SgdConstants):
-        raise UsageError(f"a step of {rule.value} needs SgdConstants, not {type(constants).__name__}")
-    if rule is Rule.NESTEROV:
-        return nesterov_trace(SgdState(**state), G, constants)
-    buffer = state["B"] if rule is Rule.SGD_MOMENTUM else np.zeros_like(G)
-    return sgd_trace(SgdState(state["W"], buffer), G, constants)
+    row = FAMILIES[rule]
+    if not isinstance(constants, row.constants):
+        raise UsageError(f"a step of {rule.value} needs {row.constants.__name__}, not {type(constants).__name__}")
+    return row.trace(state, G, constants)
 
 
 def step(rule: Rule, state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> State:

@@ -15,11 +15,12 @@ numbers within the bound, weighted by c and 2^15 - c, and rounded. All products 
 (tests/core/rules/test_arithmetic.py has the table).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from zk_autograd.core.constants import AdamConstants
+from zk_autograd.core.constants import AdamConstants, AdamSequence, StepConstants
 from zk_autograd.core.errors import RangeError
 from zk_autograd.core.formats import (
     FIRST_MOMENT_BOUND,
@@ -33,7 +34,9 @@ from zk_autograd.core.formats import (
     IntArray,
     require_below,
 )
+from zk_autograd.core.hyper import AdamHyper, Hyper
 from zk_autograd.core.rules.arithmetic import isqrt, rounded
+from zk_autograd.core.schedules import Schedule
 
 _STATE_ADVICE = "no step gives such a value: the state is damaged, resume from an earlier one"
 _LOW_BITS = (1 << SHIFT) - 1
@@ -105,3 +108,15 @@ def _require_second_moment(V: IntArray) -> None:
         index = int(negative[0])
         advice = f"and it must not be negative: {_STATE_ADVICE}"
         raise RangeError("second moment", "", index, int(V.flat[index]), SECOND_MOMENT_MAX + 1, advice)
+
+
+def trace(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> AdamTrace:
+    """As `adam_trace`, for a state by its names and constants of Adam."""
+    assert isinstance(constants, AdamConstants)
+    return adam_trace(AdamState(**state), G, constants)
+
+
+def sequence(hyper: Hyper, k: int, s: int, schedule: Schedule) -> AdamSequence:
+    """The constants of a run. VerificationError for hyper-parameters that no step could use."""
+    assert isinstance(hyper, AdamHyper)
+    return AdamSequence(hyper, k, schedule)

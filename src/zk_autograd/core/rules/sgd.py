@@ -13,9 +13,12 @@ of its own: abs(B') and abs(G) below 2^30 and mu <= 2^15 keep it below 2^31. All
 2^63 (tests/core/rules/test_arithmetic.py has the table).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zk_autograd.core.constants import SgdConstants
+import numpy as np
+
+from zk_autograd.core.constants import SgdConstants, SgdSequence, StepConstants
 from zk_autograd.core.formats import (
     GRADIENT_BOUND,
     MOMENTUM_BOUND,
@@ -26,7 +29,9 @@ from zk_autograd.core.formats import (
     IntArray,
     require_below,
 )
+from zk_autograd.core.hyper import Hyper, SgdHyper
 from zk_autograd.core.rules.arithmetic import rounded
+from zk_autograd.core.schedules import Schedule
 
 _MOMENTUM_ADVICE = "lower momentum or grad_scale"
 
@@ -98,3 +103,29 @@ def _moved(W: IntArray, B: IntArray, A: IntArray, c: SgdConstants) -> SgdTrace:
     moved = W - U - R
     require_below("weight", moved, WEIGHT_BOUND, WEIGHT_ADVICE)
     return SgdTrace(B=B, A=A, U=U, R=R, W=moved)
+
+
+def plain(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> SgdTrace:
+    """As `sgd_trace`, for a state by its names, which keeps no momentum, and constants of SGD."""
+    return sgd_trace(SgdState(state["W"], np.zeros_like(G)), G, _own(constants))
+
+
+def momentum(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> SgdTrace:
+    """As `plain`, with momentum."""
+    return sgd_trace(SgdState(**state), G, _own(constants))
+
+
+def nesterov(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> SgdTrace:
+    """As `plain`, with Nesterov's momentum."""
+    return nesterov_trace(SgdState(**state), G, _own(constants))
+
+
+def sequence(hyper: Hyper, k: int, s: int, schedule: Schedule) -> SgdSequence:
+    """The constants of a run. VerificationError for hyper-parameters or an s that no step could use."""
+    assert isinstance(hyper, SgdHyper)
+    return SgdSequence(hyper, k, s, schedule)
+
+
+def _own(constants: StepConstants) -> SgdConstants:
+    assert isinstance(constants, SgdConstants)
+    return constants

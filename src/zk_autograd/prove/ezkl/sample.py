@@ -5,24 +5,18 @@ from hashlib import sha256
 
 import numpy as np
 
-from zk_autograd.core.constants import StepConstants, constants_sequence
+from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.formats import GRADIENT_BITS
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import hyper_of
 from zk_autograd.core.rules import initial_state, step
+from zk_autograd.core.rules.families import FAMILIES, constants_sequence
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 from zk_autograd.prove.protocol import BlockWitness
 
-_ADAM = {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08"}
-_SGD = {"lr": "0.05", "momentum": "0.9", "weight_decay": "0"}
-_HYPER = {
-    Rule.ADAM: _ADAM,
-    Rule.ADAMW: _ADAM | {"weight_decay": "0"},
-    Rule.SGD: {"lr": "0.05", "weight_decay": "0"},
-    Rule.SGD_MOMENTUM: _SGD,
-    Rule.NESTEROV: _SGD,
-}
+_HYPER = {"lr": "0.05", "momentum": "0.9", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08", "weight_decay": "0"}
+_LR = {Rule.ADAM: "0.001", Rule.ADAMW: "0.001"}
 _DECAY = {"weight_decay": "0.1"}
 
 
@@ -35,8 +29,8 @@ def sample(
     """
     rng = np.random.default_rng(seed)
     rule, decays = CIRCUITS[variant].rule, CIRCUITS[variant].decays
-    hyper = hyper_of(rule, _HYPER[rule] | (_DECAY if decays else {}))
-    sequence = constants_sequence(rule, hyper, 0, None if rule in (Rule.ADAM, Rule.ADAMW) else 30)
+    hyper = hyper_of(rule, _HYPER | {"lr": _LR.get(rule, _HYPER["lr"])} | (_DECAY if decays else {}))
+    sequence = constants_sequence(rule, hyper, 0, FAMILIES[rule].shifts[0])
     real = steps - no_ops
     constants: tuple[StepConstants, ...] = tuple(
         sequence.at(t + 1) if t < real else sequence.no_op() for t in range(steps)

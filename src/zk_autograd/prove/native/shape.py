@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 
-from zk_autograd.core.constants import COARSE_S, FINE_S
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import state_names
+from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.text import quoted
 from zk_autograd.prove.names import DEFAULT_PRESET, Preset
 from zk_autograd.prove.native.extension import require_built
@@ -122,7 +122,7 @@ def circuit(name: str) -> tuple[Rule, Preset]:
 
 def shifts(rule: Rule) -> tuple[int, ...]:
     """The values of s that the constants of `rule` may have, in the order of the digest; 0 for a rule without s."""
-    return (0,) if rule in (Rule.ADAM, Rule.ADAMW) else (FINE_S, COARSE_S)
+    return FAMILIES[rule].shifts
 
 
 @cache

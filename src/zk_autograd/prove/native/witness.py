@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules import state_names
+from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.local.named_files import open_named, refusal
 from zk_autograd.prove.native.extension import require_built
 from zk_autograd.prove.native.verify import little_endian
@@ -74,7 +75,7 @@ def read(path: Path, rule: Rule) -> Witness:
     for what, count in (("steps", steps), ("elements", block)):
         if count < 1 or count & (count - 1):
             raise UsageError(f"{path} has {count} {what}: fill it up to a power of two, with no-ops or zeros")
-    kind = AdamConstants if rule in (Rule.ADAM, Rule.ADAMW) else SgdConstants
+    kind = FAMILIES[rule].constants
     try:
         constants = tuple(kind(*(int(v) for v in row)) for row in arrays["constants"])
     except VerificationError as error:
@@ -89,7 +90,7 @@ def explain(rule: Rule, witness: Witness) -> Broken | None:
     from zk_autograd import _native
 
     steps, block = witness.gradients.shape
-    shifts = {c.s if isinstance(c, SgdConstants) else 0 for c in witness.constants}
+    shifts = {getattr(c, "s", 0) for c in witness.constants}
     if len(shifts) != 1:
         raise UsageError("the constants' s differs from step to step; a run has one for each group")
     try:

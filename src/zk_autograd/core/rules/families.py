@@ -1,0 +1,112 @@
+"""One row for each update rule: what a run of it has, and where its step stands.
+
+To add a rule takes its name (`hyper.Rule`), its file here, its row below, its AIR (crates/air) and its circuit
+(prove/ezkl/circuit): everything else asks the row.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from zk_autograd.core.constants import (
+    COARSE_S,
+    FINE_S,
+    AdamConstants,
+    ConstantsSequence,
+    SgdConstants,
+    StepConstants,
+)
+from zk_autograd.core.decimals import decimal_text
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
+from zk_autograd.core.rules import adam, sgd
+from zk_autograd.core.schedules import CONSTANT, Schedule
+
+Trace: TypeAlias = adam.AdamTrace | sgd.SgdTrace
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What a rule is made of.
+
+    `states` are the names of its state, W first, in the order of records and commitments; `hyper_names` those of its
+    hyper-parameters, in the order of a header, which are fields of `hyper`; those of its fields in `unused` must be 0, and the text
+    says what to choose instead. `constants` are a step's, `sequence` makes a run's, with an s of `shifts` ((0,): the rule has none).
+    `trace` is a step with all that it computes. `defaults` are decimals for hyper-parameters that nobody gave, `own_lr` is the lr of a
+    training that is asked for by the rule's name alone; `torch` are options of torch.optim that tell the rule from others.
+    """
+
+    states: tuple[str, ...]
+    hyper_names: tuple[str, ...]
+    hyper: type[SgdHyper] | type[AdamHyper]
+    constants: type[SgdConstants] | type[AdamConstants]
+    sequence: Callable[[Hyper, int, int, Schedule], ConstantsSequence]
+    trace: Callable[[Mapping[str, IntArray], IntArray, StepConstants], Trace]
+    own_lr: str
+    shifts: tuple[int, ...] = (0,)
+    unused: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    torch: Mapping[str, object] = field(default_factory=dict)
+
+
+_SGD_SHIFTS = (FINE_S, COARSE_S)
+_SGD = {"lr": "0.001", "momentum": "0.9", "weight_decay": "0"}
+_ADAM = {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "0.00000001", "weight_decay": "0"}
+
+FAMILIES: dict[Rule, Family] = {
+    Rule.SGD: Family(
+        ("W",), ("lr", "weight_decay"), SgdHyper, SgdConstants, sgd.sequence, sgd.plain, "0.1", _SGD_SHIFTS,
+        {"momentum": "choose sgd-momentum or sgd-nesterov"}, _SGD, {"nesterov": False},
+    ),
+    Rule.SGD_MOMENTUM: Family(
+        ("W", "B"), ("lr", "momentum", "weight_decay"), SgdHyper, SgdConstants, sgd.sequence, sgd.momentum, "0.02",
+        _SGD_SHIFTS, {}, _SGD, {"nesterov": False},
+    ),
+    Rule.NESTEROV: Family(
+        ("W", "B"), ("lr", "momentum", "weight_decay"), SgdHyper, SgdConstants, sgd.sequence, sgd.nesterov, "0.02",
+        _SGD_SHIFTS, {}, _SGD, {"nesterov": True},
+    ),
+    Rule.ADAM: Family(
+        ("W", "M", "V"), ("lr", "beta1", "beta2", "eps"), AdamHyper, AdamConstants, adam.sequence, adam.trace, "0.01",
+        (0,), {"weight_decay": "choose adamw; its decay is decoupled, L2 isn't offered"}, _ADAM,
+    ),
+    Rule.ADAMW: Family(
+        ("W", "M", "V"), ("lr", "beta1", "beta2", "eps", "weight_decay"), AdamHyper, AdamConstants, adam.sequence,
+        adam.trace, "0.01", (0,), {}, _ADAM | {"weight_decay": "0.01"},
+    ),
+}  # fmt: skip
+
+
+def constants_sequence(
+    rule: Rule, hyper: Hyper, k: int, s: int = 0, schedule: Schedule = CONSTANT
+) -> ConstantsSequence:
+    """The constants of a run. `s` is one of the rule's `shifts`.
+
+    Raises VerificationError for hyper-parameters of another rule, or that the rule can't use.
+    """
+    row = FAMILIES[rule]
+    _require_fit(rule, hyper)
+    if s not in row.shifts:
+        raise VerificationError(
+            f"the rule {rule.value} has no s" if row.shifts == (0,) else f"the rule {rule.value} needs an s",
+            expected="none" if row.shifts == (0,) else " or ".join(map(str, row.shifts)),
+            found=str(s) if s else "none",
+        )
+    return row.sequence(hyper, k, s, schedule)
+
+
+def _require_fit(rule: Rule, hyper: Hyper) -> None:
+    """Raises VerificationError if `hyper` is of another rule, or has a parameter that `rule` doesn't use."""
+    row = FAMILIES[rule]
+    if not isinstance(hyper, row.hyper):
+        raise VerificationError(
+            f"hyper-parameters don't fit the rule {rule.value}",
+            expected=row.hyper.__name__,
+            found=type(hyper).__name__,
+        )
+    for name, advice in row.unused.items():
+        if value := getattr(hyper, name):
+            raise VerificationError(
+                f"{name} of the rule {rule.value} must be 0: {advice}", expected="0", found=decimal_text(value)
+            )

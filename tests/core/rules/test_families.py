@@ -1,0 +1,78 @@
+"""The rows of the rules: what fits a rule, and what it takes to add one."""
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
+from zk_autograd.core.rules.families import FAMILIES, constants_sequence
+
+ADAM = AdamHyper(Fraction(1, 1000), Fraction(9, 10), Fraction(999, 1000), Fraction(1, 10**8))
+SGD = SgdHyper(Fraction(1, 10))
+
+
+def test_every_rule_has_its_row() -> None:
+    assert list(FAMILIES) == list(Rule)
+    for row in FAMILIES.values():
+        assert row.states[0] == "W"
+        assert set(row.hyper_names) | set(row.unused) == set(row.hyper.__slots__)
+        assert set(row.hyper_names) <= set(row.defaults)
+
+
+@pytest.mark.parametrize(
+    ("rule", "hyper", "message"),
+    [
+        (Rule.ADAM, SGD, "expected AdamHyper, found SgdHyper"),
+        (Rule.ADAMW, SGD, "expected AdamHyper, found SgdHyper"),
+        (Rule.SGD, ADAM, "expected SgdHyper, found AdamHyper"),
+        (Rule.SGD_MOMENTUM, ADAM, "expected SgdHyper, found AdamHyper"),
+        (Rule.NESTEROV, ADAM, "expected SgdHyper, found AdamHyper"),
+        (Rule.ADAM, replace(ADAM, weight_decay=Fraction(1, 100)), "choose adamw.*found 0.01"),
+        (Rule.SGD, replace(SGD, momentum=Fraction(9, 10)), "choose sgd-momentum.*found 0.9"),
+    ],
+)
+def test_hyper_parameters_of_another_rule_are_refused(rule: Rule, hyper: Hyper, message: str) -> None:
+    with pytest.raises(VerificationError, match=message):
+        constants_sequence(rule, hyper, 0, FAMILIES[rule].shifts[0])
+
+
+@pytest.mark.parametrize(
+    ("rule", "hyper"),
+    [
+        (Rule.ADAM, ADAM),
+        (Rule.ADAMW, replace(ADAM, weight_decay=Fraction(1, 100))),
+        (Rule.SGD, replace(SGD, weight_decay=Fraction(1, 100))),
+        (Rule.SGD_MOMENTUM, replace(SGD, momentum=Fraction(9, 10))),
+        (Rule.NESTEROV, replace(SGD, momentum=Fraction(9, 10))),
+    ],
+)
+def test_hyper_parameters_of_the_rule_fit(rule: Rule, hyper: Hyper) -> None:
+    constants_sequence(rule, hyper, 0, FAMILIES[rule].shifts[0])
+
+
+SOURCES = Path(__file__).resolve().parents[3] / "src/zk_autograd"
+NAMED = re.compile(
+    r"\bRule\.(?:[A-Z_]+)\b|[\"'](?:adam|adamw|sgd|sgd-momentum|sgd-nesterov)[\"']|\b(?:Adam|Sgd)(?:Hyper|Constants|Sequence)\b"
+)
+
+
+def test_few_files_name_a_rule() -> None:
+    """Where a new rule is written: its file, its row, its constants, and EZKL's circuit. Everything else asks the row."""
+    naming = {
+        str(path.relative_to(SOURCES))
+        for path in SOURCES.rglob("*.py")
+        if NAMED.search(re.sub(r'"""[\s\S]*?"""|#.*', "", path.read_text(encoding="utf-8")))
+    }
+    own = {"core/hyper.py", "core/constants.py", "core/rules/adam.py", "core/rules/sgd.py", "core/rules/families.py"}
+    circuit = {f"prove/ezkl/circuit/{name}.py" for name in ("adam", "catalogue", "sgd", "variants", "weights")} | {
+        "prove/ezkl/sample.py"
+    }
+    torch_names = {"optim/options.py"}
+    """torch calls three rules SGD, and tells them apart by momentum and nesterov."""
+    default = {"optim/optimizer.py", "train/settings.py"}
+    """The rule where the user names none."""
+    assert naming == own | circuit | torch_names | default
