@@ -13,7 +13,7 @@ from attacks.tools import native_run
 from attacks.tools.attempt import NATIVE, Attempt, Scene, Submission, outcome
 from attacks.tools.outcome import Outcome
 from attacks.tools.victim import SHAPE
-from zk_autograd.prove.names import Preset
+from zk_autograd.prove.native.preset import Preset
 from zk_autograd.verify.outcome import Step
 
 GAIN = "proofs that rest on more than the log says"

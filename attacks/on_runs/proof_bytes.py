@@ -13,7 +13,7 @@ from collections.abc import Callable
 from attacks.tools.attempt import EZKL, NATIVE, Attempt, Scene, Submission, outcome
 from attacks.tools.outcome import Outcome
 from attacks.tools.victim import SHAPE
-from zk_autograd.core.records import COMMITMENT_BYTES
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.prove.ezkl.circuit.field import MODULUS
 from zk_autograd.verify.outcome import Step
 
@@ -52,7 +52,7 @@ def coordinate(proof: bytes) -> bytes:
 
 def above_the_order(proof: bytes) -> bytes:
     """The first out-of-domain value of a native proof, after commitments, three roots and two proofs of work, is 2^64 - 1."""
-    start = COMMITMENT_BYTES["native"] * len(SHAPE.commitment_names) + 3 * 32 + 2 * 8
+    start = BACKENDS["native"].commitment_bytes * len(SHAPE.commitment_names) + 3 * 32 + 2 * 8
     return proof[:start] + b"\xff" * 8 + proof[start + 8 :]
 
 

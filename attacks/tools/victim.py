@@ -20,8 +20,8 @@ from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prov
 from zk_autograd.prove.ezkl.backend import EzklBackend
 from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.ezkl.keys import Cache
-from zk_autograd.prove.names import Preset
 from zk_autograd.prove.native.backend import NativeBackend
+from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.writer import RunWriter

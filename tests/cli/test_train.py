@@ -139,8 +139,8 @@ def test_native_run_is_proved_and_judged_by_the_line_that_it_prints(
 
 @pytest.mark.usefixtures("native_prover")
 def test_native_run_is_resumed_with_its_own_preset(zk_train: Train, capsys: pytest.CaptureFixture[str]) -> None:
-    from zk_autograd.prove.names import Preset
     from zk_autograd.prove.native.backend import NativeBackend
+    from zk_autograd.prove.native.preset import Preset
     from zk_autograd.prove.native.shape import Shape
 
     class BrokenNative(NativeBackend):

@@ -18,8 +18,8 @@ from zk_autograd.core.records import Log
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.prove.hashed.backend import HashedBackend
-from zk_autograd.prove.names import Preset
 from zk_autograd.prove.native.backend import NativeBackend
+from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.prove.systems import Systems

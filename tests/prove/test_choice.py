@@ -4,17 +4,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from zk_autograd.core.backends import PROVERS
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.records import Prover
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.options import decays_of, read_options
-from zk_autograd.prove.choice import backend_for_new_run, backend_of_run, require_provable, srs_digest
+from zk_autograd.prove.choice import backend_for_new_run, backend_of_run, require_provable
+from zk_autograd.prove.ezkl.choice import srs_digest
 from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.hashed.backend import HashedBackend
-from zk_autograd.prove.names import PROVERS
 from zk_autograd.prove.protocol import Backend
 
 NATIVE = Prover("native", "1", 2**13, 8, "native/adam-standard", bytes(32))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.errors import UnreadableError, VerificationError
-from zk_autograd.core.records import SALT_BYTES, Prover
+from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.core.trust import Missing
 from zk_autograd.prove.ezkl.backend import draw_salt
@@ -99,7 +100,7 @@ def test_ezkl_without_disk_is_a_refusal(ezkl_cache: Cache, srs_digest: bytes) ->
     with pytest.raises(UnreadableError, match=r"could not be verified on this machine: .*No space left"):
         checker.verify(sample("adam", 480, 4, draw_salt)[0], bytes(load(NAME).proof_bytes))
     with pytest.raises(UnreadableError, match=r"could not be recomputed on this machine: .*No space left"):
-        list(checker.commitments([(np.zeros(480, np.int64), bytes(SALT_BYTES["ezkl"]))]))
+        list(checker.commitments([(np.zeros(480, np.int64), bytes(BACKENDS["ezkl"].salt_bytes))]))
 
 
 class Counting(EzklVerifier):
@@ -125,7 +126,7 @@ def test_ezkl_commitments_are_asked_for_in_portions() -> None:
 def test_ezkl_commits_for_real(ezkl_cache: Cache, srs_digest: bytes) -> None:
     checker = EzklSystem(ezkl_cache, installed_ezkl()).checker(prover_of(srs_digest))
     assert not isinstance(checker, Missing), checker
-    zeros, salt = np.zeros(480, np.int64), bytes(SALT_BYTES["ezkl"])
+    zeros, salt = np.zeros(480, np.int64), bytes(BACKENDS["ezkl"].salt_bytes)
     first, second, other = checker.commitments([(zeros, salt), (zeros, salt), (zeros + 1, salt)])
     assert first == second != other
     assert len(first) == 64

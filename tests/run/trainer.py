@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from zk_autograd.core import canonical
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.errors import ProverError, RunError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
@@ -19,7 +20,7 @@ from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import open_note, parse_checkpoint
 from zk_autograd.core.record_forms import parse_log
-from zk_autograd.core.records import SALT_BYTES, Block, Data, Group, Header, Log, Parameter, Prover, Unproved
+from zk_autograd.core.records import Block, Data, Group, Header, Log, Parameter, Prover, Unproved
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.hashed.backend import HashedBackend
@@ -118,10 +119,10 @@ class FaultyProver:
         return self._different_proofs
 
     def draw_salt(self) -> bytes:
-        return os.urandom(SALT_BYTES["ezkl"])
+        return os.urandom(BACKENDS["ezkl"].salt_bytes)
 
     def commit(self, values: Any, salt: bytes) -> bytes:
-        assert len(salt) == SALT_BYTES["ezkl"]
+        assert len(salt) == BACKENDS["ezkl"].salt_bytes
         return sha512(salt + np.ascontiguousarray(values, "<i8").tobytes()).digest()
 
     def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.train.test_plan import PLAN
+from zk_autograd.core.backends import PROVERS
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.prove.names import PROVERS
 from zk_autograd.train.config import from_toml, read, to_toml
 from zk_autograd.train.names import CsvFile, DataName, Factory, ModelName
 from zk_autograd.train.plan import ParameterGroup, Plan

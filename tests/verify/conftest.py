@@ -14,8 +14,8 @@ from zk_autograd.prove.ezkl.backend import EzklBackend
 from zk_autograd.prove.ezkl.circuit.catalogue import load
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.hashed.backend import HashedBackend
-from zk_autograd.prove.names import Preset
 from zk_autograd.prove.native.backend import NativeBackend
+from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.writer import RunWriter

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import VerificationError
@@ -23,8 +24,6 @@ from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.record_forms import to_bytes
 from zk_autograd.core.records import (
-    COMMITMENT_BYTES,
-    SALT_BYTES,
     Block,
     Close,
     Data,
@@ -72,7 +71,7 @@ class StandInCircuit:
 
 
 def stand_in_commit(values: Any, salt: bytes) -> bytes:
-    if len(salt) != SALT_BYTES["ezkl"]:
+    if len(salt) != BACKENDS["ezkl"].salt_bytes:
         raise VerificationError("a salt has the wrong length")
     return sha512(salt + np.ascontiguousarray(values, dtype="<i8").tobytes()).digest()
 
@@ -262,7 +261,9 @@ def honest(
     counter = iter(range(10**6))
 
     def salt() -> bytes:
-        return b"".join(sha256(next(counter).to_bytes(8, "big")).digest() for _ in range(SALT_BYTES[backend] // 32))
+        return b"".join(
+            sha256(next(counter).to_bytes(8, "big")).digest() for _ in range(BACKENDS[backend].salt_bytes // 32)
+        )
 
     def committed(state: State) -> tuple[StateCommitments, dict[str, list[bytes]]]:
         salts = {name: [salt() for _ in header.blocks] for name in header.states}
@@ -355,4 +356,4 @@ def refused(report: Report, number: int, message: str, record: int | None = None
 
 def commitment(backend: str = "ezkl") -> bytes:
     """A commitment to something else."""
-    return bytes([7]) * COMMITMENT_BYTES[backend]
+    return bytes([7]) * BACKENDS[backend].commitment_bytes

@@ -20,10 +20,11 @@ from tests.verify.run_builder import (
     refused,
     stand_in_commit,
 )
-from zk_autograd.core import recomputable
+from zk_autograd.core import backends
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.records import SALT_BYTES, Block, Genesis, Parameter, Prover, StateCommitments
+from zk_autograd.core.records import Block, Genesis, Parameter, Prover, StateCommitments
 from zk_autograd.core.trust import Missing
 from zk_autograd.verify.outcome import Status, Step
 from zk_autograd.verify.proof_system import ProofChecker
@@ -137,7 +138,7 @@ def test_step6_rule_without_zero_states(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rule", [Rule.ADAM, Rule.SGD])
 def test_step6_work_on_a_state_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule) -> None:
     """SGD's has no zeros at the start, and its published weights are committed to again."""
-    monkeypatch.setitem(recomputable.MAX_COMMITTED, "none", 7)
+    monkeypatch.setitem(backends.BACKENDS, "none", replace(backends.BACKENDS["none"], max_committed=7))
     refused(judge(honest("none", rule=rule), tmp_path, LOG_POLICY), 6, "too large for their number", record=0)
 
 
@@ -151,7 +152,10 @@ def test_step6_a_run_of_ezkl_has_at_most_a_thousand_commitments_of_a_first_state
         size=4 * count,
         blocks=tuple(Block(0, 4 * i, 4) for i in range(count)),
     )
-    salts = {name: tuple(f"{name}{i}".encode().ljust(SALT_BYTES["ezkl"]) for i in range(count)) for name in ("M", "V")}
+    salts = {
+        name: tuple(f"{name}{i}".encode().ljust(BACKENDS["ezkl"].salt_bytes) for i in range(count))
+        for name in ("M", "V")
+    }
     state = {name: tuple(stand_in_commit(np.zeros(4, np.int64), salt) for salt in salts[name]) for name in salts}
     run.genesis = Genesis({"W": (commitment(),) * count, **state}, salts)
     run.segments, run.close, run.proofs = [], None, {}

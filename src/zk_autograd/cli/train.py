@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
 from zk_autograd.cli.train_watch import Watch
+from zk_autograd.core.backends import DEFAULT_BACKEND, PROVERS
 from zk_autograd.core.errors import (
     ExitStatus,
     GradientError,
@@ -24,7 +25,7 @@ from zk_autograd.core.errors import (
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
 from zk_autograd.credentials import tokens
-from zk_autograd.prove.names import DEFAULT_PRESET, DEFAULT_PROVER, PROVERS, Preset
+from zk_autograd.prove.native.preset import DEFAULT_PRESET, Preset
 from zk_autograd.train.names import DataName, Factory, ModelName, code_called
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         "--prover",
         choices=PROVERS,
         help="native needs no set-up; ezkl, for small models, needs an SRS, and an EVM can check its proofs; none logs hashes and proves "
-        f"nothing (default: {DEFAULT_PROVER})",
+        f"nothing (default: {DEFAULT_BACKEND})",
     )
     add(
         "--preset",

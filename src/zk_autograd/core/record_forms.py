@@ -8,13 +8,13 @@ import re
 from base64 import b64decode
 from collections.abc import Sequence
 
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields, Value
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Algorithm, PublicKey
 from zk_autograd.core.records import (
-    COMMITMENT_BYTES,
     FORMAT,
     MAX_BLOCKS,
     MAX_PARAMETERS,
@@ -22,8 +22,6 @@ from zk_autograd.core.records import (
     MAX_SEGMENT_STEPS,
     MAX_STEP,
     MAX_TENSORS,
-    SALT_BYTES,
-    WITH_SETUP,
     Block,
     Close,
     Data,
@@ -82,12 +80,12 @@ def _write_header(h: Header) -> Json:
         "block": h.prover.block,
         "steps": h.prover.steps,
     }
-    if h.prover.backend != "none":
+    if h.prover.form.proves:
         prover |= {
             "circuit": h.prover.circuit,
             "circuit_digest": h.prover.circuit_digest.hex(),
         }
-    if h.prover.backend in WITH_SETUP:
+    if h.prover.form.setup:
         prover["srs_digest"] = h.prover.srs_digest.hex()
     return {
         "type": "header",
@@ -284,14 +282,15 @@ def _is_ed25519(text: str) -> bool:
 
 
 def _read_prover(p: Fields) -> Prover:
-    backend = p.choice("backend", tuple(COMMITMENT_BYTES))
+    backend = p.choice("backend", tuple(BACKENDS))
     version, block, steps = (
         p.text("version", max_len=100),
         p.integer("block", 1, MAX_PARAMETERS),
         p.integer("steps", 1, MAX_SEGMENT_STEPS),
     )
-    circuit, digest = ("", b"") if backend == "none" else (p.text("circuit", 100), p.hex("circuit_digest", 32))
-    srs = p.hex("srs_digest", 32) if backend in WITH_SETUP else b""
+    form = BACKENDS[backend]
+    circuit, digest = (p.text("circuit", 100), p.hex("circuit_digest", 32)) if form.proves else ("", b"")
+    srs = p.hex("srs_digest", 32) if form.setup else b""
     p.end()
     return Prover(backend, version, block, steps, circuit, digest, srs)
 
@@ -309,19 +308,19 @@ def _read_state(f: Fields, h: Header, names: Sequence[str], nbytes: int) -> Stat
 
 def _read_genesis(f: Fields, h: Header) -> Genesis:
     return Genesis(
-        _read_state(f.object("state"), h, h.states, COMMITMENT_BYTES[h.prover.backend]),
-        _read_state(f.object("zero_salts"), h, h.states[1:], SALT_BYTES[h.prover.backend]),
+        _read_state(f.object("state"), h, h.states, h.prover.form.commitment_bytes),
+        _read_state(f.object("zero_salts"), h, h.states[1:], h.prover.form.salt_bytes),
     )
 
 
 def _read_segment(f: Fields, h: Header) -> Segment:
-    nbytes = COMMITMENT_BYTES[h.prover.backend]
+    nbytes = h.prover.form.commitment_bytes
     blocks = len(h.blocks)
     first = f.integer("first", 1, MAX_STEP)
     last = f.integer("last", first, first + h.prover.steps - 1)
     steps = last - first + 1
     recorded = steps if h.declared is None else 0
-    proofs = 0 if h.prover.backend == "none" else blocks
+    proofs = 0 if not h.prover.form.proves else blocks
     claimed = f.object("claimed")
     loss = tuple(v.text(max_len=60, min_len=0) for v in claimed.array("loss", max_items=steps))
     saturated = tuple(v.integer(0, MAX_PARAMETERS) for v in claimed.array("saturated", max_items=steps))
@@ -356,7 +355,7 @@ def _read_close(f: Fields, h: Header) -> Close:
     return Close(
         last_step=f.integer("last_step", 0, MAX_STEP),
         segments=f.integer("segments", 0, MAX_STEP),
-        state=_read_state(f.object("state"), h, h.states, COMMITMENT_BYTES[h.prover.backend]),
+        state=_read_state(f.object("state"), h, h.states, h.prover.form.commitment_bytes),
         model=_digests(f.value("model")),
         artefacts=_digests(f.value("artefacts")),
     )

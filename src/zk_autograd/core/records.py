@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from zk_autograd.core.backends import BACKENDS, Form
 from zk_autograd.core.constants import ConstantsSequence
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import VerificationError
@@ -34,16 +35,6 @@ MAX_TENSORS = 200_000
 MAX_BLOCKS = 2**20
 MAX_STEP = 2**40
 MAX_SEGMENT_STEPS = 2**16
-
-
-COMMITMENT_BYTES = {"none": 32, "native": 56, "ezkl": 64}
-"""Length of a commitment by backend."""
-
-SALT_BYTES = {"none": 32, "native": 32, "ezkl": 256}
-"""Length of a commitment's salt by backend: a seed, or for EZKL 8 field elements of 32 bytes, little-endian, one after the other."""
-
-WITH_SETUP = frozenset({"ezkl"})
-"""The backends whose proofs hold under an SRS: the header names its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +87,11 @@ class Prover:
     circuit: str = ""
     circuit_digest: bytes = b""
     srs_digest: bytes = b""
+
+    @property
+    def form(self) -> Form:
+        """The backend's row."""
+        return BACKENDS[self.backend]
 
 
 @dataclass(frozen=True, slots=True)

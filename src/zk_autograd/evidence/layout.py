@@ -163,6 +163,6 @@ def folders() -> tuple[str, ...]:
 def proof_segment(log: Log, name: str) -> int | None:
     """The segment of a proof's file that a run of this header may have; None if it can't have one of this name."""
     place = proof_place(name)
-    if place is None or log.header.prover.backend == "none" or place[1] >= len(log.header.blocks):
+    if place is None or not log.header.prover.form.proves or place[1] >= len(log.header.blocks):
         return None
     return place[0]

@@ -25,7 +25,7 @@ from zk_autograd.core.canonical import decode, encode
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.formats import IntArray, dequantize_weight
-from zk_autograd.core.records import SALT_BYTES, Header, Parameter
+from zk_autograd.core.records import Header, Parameter
 from zk_autograd.core.text import listed, quoted
 from zk_autograd.evidence.layout import OPENING, WEIGHTS_FLOATS, WEIGHTS_INTEGERS
 
@@ -53,7 +53,7 @@ def max_bytes(header: Header) -> dict[str, int]:
     names = 2**20 + sum(_TENSOR_HEADER + 12 * len(p.name) for p in header.parameters)
     return {
         **{name: dtype.itemsize * header.size + names for name, dtype in _TYPES.items()},
-        OPENING: 2**20 + 4 * max(SALT_BYTES.values()) * len(header.blocks),
+        OPENING: 2**20 + 4 * header.prover.form.salt_bytes * len(header.blocks),
     }
 
 
@@ -71,9 +71,7 @@ def salts(data: bytes, header: Header) -> list[bytes]:
     fields = Fields(decode(data, max_bytes=len(data)), OPENING)
     fields.choice("format", (OPENING_FORMAT,))
     count = len(header.blocks)
-    found = [
-        value.hex(SALT_BYTES[header.prover.backend]) for value in fields.array("W", max_items=count, min_items=count)
-    ]
+    found = [value.hex(header.prover.form.salt_bytes) for value in fields.array("W", max_items=count, min_items=count)]
     fields.end()
     return found
 

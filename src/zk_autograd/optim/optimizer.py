@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, overload
 import numpy as np
 import torch
 
+from zk_autograd.core.backends import DEFAULT_BACKEND
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
@@ -33,7 +34,6 @@ from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps, CoarseLr, 
 from zk_autograd.optim.unproved import BUDGET, UnprovedValues
 from zk_autograd.prove.choice import backend_for_new_run, require_provable
 from zk_autograd.prove.hashed.backend import HashedBackend
-from zk_autograd.prove.names import DEFAULT_PROVER
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.artefacts import Artefacts, checked_config, require_own_names
 from zk_autograd.run.claims import Claims
@@ -123,7 +123,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         schedule: str = "recorded",
         run: str | Path | None = None,
         resume: bool = False,
-        prover: str | Backend = DEFAULT_PROVER,
+        prover: str | Backend = DEFAULT_BACKEND,
         srs: str | Path | None = None,
         preset: str | None = None,
         expected_steps: int | None = None,

@@ -4,13 +4,16 @@ The trainer's side drives a `Backend`; the verifier has its own classes (prove/*
 values. Blocks shorter than the backend's capacity are padded with zero elements, segments with no-op steps.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zk_autograd.core.errors import RunError
+from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 
@@ -42,7 +45,7 @@ class BlockProof:
 
 @dataclass(frozen=True, slots=True)
 class ProofCommitments:
-    """The commitments that a proof speaks of, COMMITMENT_BYTES[backend] each."""
+    """The commitments that a proof speaks of, BACKENDS[backend].commitment_bytes each."""
 
     state_in: dict[str, bytes]
     state_out: dict[str, bytes]
@@ -64,7 +67,7 @@ class Backend(Protocol):
         ...
 
     def draw_salt(self) -> bytes:
-        """A fresh salt from the operating system's randomness, of SALT_BYTES[backend] bytes."""
+        """A fresh salt from the operating system's randomness, of BACKENDS[backend].salt_bytes bytes."""
         ...
 
     def commit(self, values: Any, salt: bytes) -> bytes:
@@ -87,3 +90,77 @@ class Backend(Protocol):
     def stop(self) -> None:
         """Ends a proof in progress from another thread (its `prove` raises ProverError) and any process that is left."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """About what proofs take: bytes and seconds of one, what is made once for all of them, and from what this is known. Nothing by default."""
+
+    proof_bytes: int = 0
+    proof_seconds: float = 0
+    once_seconds: float = 0
+    cache_bytes: int = 0
+    basis: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The shape that a new run's proofs would have: parameters of a block, steps of a segment, and in `words` what they are made with, after
+    their number."""
+
+    block: int
+    steps: int
+    words: str
+    cost: Cost
+
+
+class Choice(Protocol):
+    """How a trainer gets a backend."""
+
+    def require_fitting(self, srs: str | Path | None, preset: str | None) -> None:
+        """UsageError for what this backend has no use for."""
+        ...
+
+    def preset_of(self, recorded: Prover) -> str:
+        """The preset that a header's circuit is of; "" for a backend that has none."""
+        ...
+
+    def require_provable(self, prover: Prover, rule: Rule, decays: Mapping[str, str]) -> None:
+        """UsageError if a ready-made backend's circuit can't prove runs of `rule` with the weight decays `decays`, by what messages call
+        their groups: the steps would be refused later."""
+        ...
+
+    def planned(
+        self, rule: Rule, group_sizes: Sequence[int], steps: int | None, preset: str | None, *, decays: bool
+    ) -> Planned:
+        """The shape for parameter groups of these sizes and a run of `steps` steps, None for a long one; `decays`: a group has weight decay.
+        Nothing is made."""
+        ...
+
+    def for_new_run(
+        self,
+        rule: Rule,
+        group_sizes: Sequence[int],
+        steps: int | None,
+        preset: str | None,
+        srs: str | Path | None,
+        scratch: Path,
+        *,
+        decays: bool,
+    ) -> Backend:
+        """A backend of the `planned` shape. `scratch` is the folder that holds a witness while it is proved. UsageError for what is missing,
+        ProverError if keys can't be made."""
+        ...
+
+    def of_run(self, recorded: Prover, srs: str | Path | None, scratch: Path) -> Backend:
+        """The backend that a run's header recorded. RunError if this version has another circuit by that name; else as `for_new_run`."""
+        ...
+
+
+def require_same_circuit(recorded: Prover, digest: bytes) -> None:
+    """RunError if the run that goes on was begun with another circuit than the one of its name here, which has this digest."""
+    if digest != recorded.circuit_digest:
+        raise RunError(
+            f"the run was begun with another circuit {recorded.circuit} (digest {recorded.circuit_digest.hex()}): "
+            "install the version of zk-autograd that began it"
+        )

@@ -1,4 +1,4 @@
-"""The backends whose runs a verifier judges: one row each, the class that brings its verifier's side.
+"""The backends whose runs a verifier judges: those of core.backends, each with what its `verify.py` calls SYSTEM.
 
 A backend's modules are loaded when a run names it: to judge a native run takes none of EZKL's.
 """
@@ -7,18 +7,14 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
+from zk_autograd.core.backends import BACKENDS
+
 if TYPE_CHECKING:
     from zk_autograd.prove.ezkl.verify import EzklSystem
     from zk_autograd.prove.hashed.verify import HashedSystem
     from zk_autograd.prove.native.verify import NativeSystem
 
     System: TypeAlias = EzklSystem | HashedSystem | NativeSystem
-
-ROWS = {
-    "none": ("zk_autograd.prove.hashed.verify", "HashedSystem"),
-    "native": ("zk_autograd.prove.native.verify", "NativeSystem"),
-    "ezkl": ("zk_autograd.prove.ezkl.verify", "EzklSystem"),
-}
 
 
 class Systems(Mapping[str, "System"]):
@@ -29,13 +25,13 @@ class Systems(Mapping[str, "System"]):
 
     def __getitem__(self, backend: str) -> "System":
         if backend not in self._made:
-            module, name = ROWS[backend]
+            module = f"zk_autograd.prove.{BACKENDS[backend].package}.verify"
             # By its name, not by an import statement: else whoever lists the backends would load them all.
-            self._made[backend] = getattr(import_module(module), name)()
+            self._made[backend] = import_module(module).SYSTEM()
         return self._made[backend]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(ROWS)
+        return iter(BACKENDS)
 
     def __len__(self) -> int:
-        return len(ROWS)
+        return len(BACKENDS)

@@ -16,8 +16,7 @@ from zk_autograd.core.records import Header, Log, Segment, StateCommitments
 from zk_autograd.core.text import counted
 from zk_autograd.evidence.layout import CONFIG
 from zk_autograd.optim.header import blocks_of
-from zk_autograd.prove.names import DEFAULT_PRESET
-from zk_autograd.prove.native.shape import Shape
+from zk_autograd.prove.choice import choice_of
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.journal import Journal, Salts
 from zk_autograd.run.settle import batch_commitment
@@ -32,10 +31,10 @@ _LOSS, _SATURATED, _STATES = "loss", "count of saturated elements", "states:"
 def check_settings(plan: Plan, header: Header, *, published: bool) -> None:
     """VerificationError if the records have other settings than `plan` of those that no training shows."""
     prover = header.prover
-    preset = Shape.of(prover).preset.value if prover.backend == "native" else ""
+    preset = choice_of(prover.backend).preset_of(prover)
     pairs = {
         "prover": (prover.backend, plan.prover),
-        "preset": (preset, plan.preset or (preset and DEFAULT_PRESET.value)),
+        "preset": (preset, plan.preset or next(iter(prover.form.presets), "")),
         "publish": (published, plan.publish),
     }
     for name, (there, planned) in pairs.items():

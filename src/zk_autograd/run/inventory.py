@@ -85,7 +85,7 @@ class RunStatus:
     @property
     def proved(self) -> int:
         """How many steps have a proof in the log."""
-        return self.recorded if self.header is not None and self.header.prover.backend != "none" else 0
+        return self.recorded if self.header is not None and self.header.prover.form.proves else 0
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -179,7 +179,7 @@ class _Found:
         if self.unsigned:
             yield f"compare {counted(self.unsigned, 'record')} with the journal, and sign them"
         if self.waiting:
-            made = "prove and record" if self.header and self.header.prover.backend != "none" else "record"
+            made = "prove and record" if self.header and self.header.prover.form.proves else "record"
             yield f"{made} {counted(self.waiting, 'segment')} that are sealed already"
         yield f"go on after step {self.steps}"
 

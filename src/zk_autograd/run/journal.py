@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.formats import GRADIENT_BOUND, IntArray
-from zk_autograd.core.records import MAX_PARAMETERS, MAX_STEP, SALT_BYTES, Header
+from zk_autograd.core.records import MAX_PARAMETERS, MAX_STEP, Header
 from zk_autograd.core.rules import State
 from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.layout import MAX_PROOF
@@ -129,7 +129,7 @@ class Journal:
         """The segment's start."""
         path = self._segment(segment) / "start"
         blocks, states = len(self._header.blocks), len(self._header.states)
-        salts_bytes = (blocks * (2 * states + 1) + 1) * SALT_BYTES[self._header.prover.backend]
+        salts_bytes = (blocks * (2 * states + 1) + 1) * self._header.prover.form.salt_bytes
         limit = 8 * self._header.size * states + salts_bytes + MAX_LOOP_STATE + _MAX_REST
         fields, parts = read(path, "start", self._run, limit)
 

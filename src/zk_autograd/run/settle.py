@@ -148,7 +148,7 @@ class Settlement:
 
     @property
     def _has_proofs(self) -> bool:
-        return self.header.prover.backend != "none"
+        return self.header.prover.form.proves
 
     def _genesis(self, start: Start) -> Genesis:
         names, blocks = self.header.states, range(len(self.header.blocks))

@@ -50,9 +50,9 @@ class Unclosed(Owned):
 
     def text(self, what: str) -> str | None:
         """What became of the run (`what`), what is left of it and how it is gone on with; None if its folder is gone, too."""
-        run, backend = self._settlement.layout.root, self._settlement.header.prover.backend
+        run, form = self._settlement.layout.root, self._settlement.header.prover.form
         left = self.step - self._settlement.recorded
-        done = "recorded" if backend == "none" else "proved and recorded"
+        done = "proved and recorded" if form.proves else "recorded"
         if left:
             state = f"of its {counted(self.step, 'step')}, {left} {'is' if left == 1 else 'are'} not {done}"
         else:

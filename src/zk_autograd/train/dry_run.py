@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
 from zk_autograd.optim.options import choose_rule, decays_of, place, read_options
-from zk_autograd.prove.choice import HASHED_BLOCK, preset_called, require_fitting
+from zk_autograd.prove.choice import choice_of, require_fitting
 from zk_autograd.train import estimate, selection
 from zk_autograd.train.estimate import Estimate
 from zk_autograd.train.plan import Plan
@@ -32,29 +33,9 @@ def forecast(plan: Plan, srs: Path | None) -> Forecast:
     given = [{**shared_options(plan), **group} for group in groups]
     rule = choose_rule(plan.rule, given)
     options = [read_options(rule, o, place(i)) for i, o in enumerate(given)]
-    if plan.prover == "native":
-        from zk_autograd.prove.native import shape
-
-        chosen = shape.choose(rule, sizes, plan.steps, preset_called(plan.preset or None))
-        found = estimate.native_run(rule, sizes, plan.steps, block=chosen.block, segment_steps=chosen.steps)
-        proofs = f"{counted(found.proofs, 'proof')} of up to {chosen.steps} steps with the circuit {chosen.name}"
-    elif plan.prover == "ezkl":
-        from zk_autograd.prove.ezkl.circuit import catalogue
-
-        circuit = catalogue.choose(rule, sizes, plan.steps, decays=bool(decays_of(options)))
-        found = estimate.proved_run(
-            rule,
-            sizes,
-            plan.steps,
-            block=circuit.block,
-            segment_steps=circuit.steps,
-            proof_bytes=circuit.proof_bytes,
-        )
-        proofs = f"{counted(found.proofs, 'proof')} with the circuit {circuit.name}"
-    else:
-        from zk_autograd.prove.hashed.backend import HashedBackend
-
-        capacity = HashedBackend(min(HASHED_BLOCK, sum(sizes))).prover
-        found = estimate.hashed_run(rule, sizes, plan.steps, block=capacity.block, segment_steps=capacity.steps)
-        proofs = "no proofs: the prover none logs hashes only"
+    decays = bool(decays_of(options))
+    planned = choice_of(plan.prover).planned(rule, sizes, plan.steps, plan.preset or None, decays=decays)
+    found = estimate.of_run(plan.prover, rule, sizes, plan.steps, planned)
+    count = counted(found.proofs, "proof") if BACKENDS[plan.prover].proves else "no proofs:"
+    proofs = f"{count} {planned.words}"
     return Forecast(rule, sum(sizes), proofs, found)

@@ -9,26 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.records import COMMITMENT_BYTES, SALT_BYTES
 from zk_autograd.core.rules import state_names
 from zk_autograd.core.text import counted
-
-PROOF_SECONDS = 10
-KEY_SECONDS = 20
-"""Making the keys of a circuit, where the cache has none."""
-
-EZKL_BASIS = "10 s a proof and 20 s for new keys, measured on two idle cores"
-NATIVE_ROWS_PER_SECOND = {1: 270_000, 2: 270_000, 3: 250_000}
-"""By how many states a rule has."""
-NATIVE_PROOF_SECONDS = 0.4
-"""What a proof costs beside its rows: the work that each challenge asks for."""
-NATIVE_PROOF_BYTES = 1_060_000
-"""Of the largest proof, of AdamW under the preset strict; the smallest has less than half of it."""
-
-NATIVE_BASIS = "{fixed} s and {rate:,} rows a second for a proof of about a megabyte at most, measured on two cores"
-CACHE_BYTES = 340 * 10**6
-"""Keys and SRS in the user's cache folder, shared by all runs of one circuit."""
+from zk_autograd.prove.protocol import Planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,48 +51,16 @@ class Estimate:
         }
 
 
-def hashed_run(rule: Rule, group_sizes: Sequence[int], steps: int, *, block: int, segment_steps: int) -> Estimate:
-    """For the prover "none"."""
-    return _estimate("none", rule, group_sizes, steps, block, segment_steps, _Cost())
-
-
-def proved_run(
-    rule: Rule, group_sizes: Sequence[int], steps: int, *, block: int, segment_steps: int, proof_bytes: int
-) -> Estimate:
-    """For the prover "ezkl" with a circuit of `block` parameters and `segment_steps` steps."""
-    cost = _Cost(proof_bytes, PROOF_SECONDS, KEY_SECONDS, CACHE_BYTES, EZKL_BASIS)
-    return _estimate("ezkl", rule, group_sizes, steps, block, segment_steps, cost)
-
-
-def native_run(rule: Rule, group_sizes: Sequence[int], steps: int, *, block: int, segment_steps: int) -> Estimate:
-    """For the prover "native" with proofs of `block` parameters and `segment_steps` steps."""
-    rate = NATIVE_ROWS_PER_SECOND[len(state_names(rule))]
-    seconds = NATIVE_PROOF_SECONDS + block * segment_steps / rate
-    cost = _Cost(NATIVE_PROOF_BYTES, seconds, basis=NATIVE_BASIS.format(fixed=NATIVE_PROOF_SECONDS, rate=rate))
-    return _estimate("native", rule, group_sizes, steps, block, segment_steps, cost)
-
-
-@dataclass(frozen=True, slots=True)
-class _Cost:
-    """Of one proof, and of what is made once; nothing of it where there are no proofs."""
-
-    proof_bytes: int = 0
-    proof_seconds: float = 0
-    once_seconds: float = 0
-    cache_bytes: int = 0
-    basis: str = ""
-
-
-def _estimate(
-    backend: str, rule: Rule, group_sizes: Sequence[int], steps: int, block: int, segment_steps: int, cost: _Cost
-) -> Estimate:
+def of_run(backend: str, rule: Rule, group_sizes: Sequence[int], steps: int, planned: Planned) -> Estimate:
+    """Of a run of `steps` steps whose proofs, if the backend has any, are of the planned shape."""
+    form, cost = BACKENDS[backend], planned.cost
     states, parameters = len(state_names(rule)), sum(group_sizes)
-    blocks = sum(-(-size // block) for size in group_sizes)
-    segments = -(-steps // segment_steps)
-    proofs = 0 if backend == "none" else blocks * segments
-    hexadecimal = 2 * (COMMITMENT_BYTES[backend] * (2 * states + 1) + 32)
+    blocks = sum(-(-size // planned.block) for size in group_sizes)
+    segments = -(-steps // planned.steps)
+    proofs = blocks * segments if form.proves else 0
+    hexadecimal = 2 * (form.commitment_bytes * (2 * states + 1) + 32)
     record = 600 + blocks * hexadecimal
-    witness = 8 * states * parameters + blocks * SALT_BYTES[backend] * (2 * states + 1)
+    witness = 8 * states * parameters + blocks * form.salt_bytes * (2 * states + 1)
     step = 500 + 4 * parameters
     return Estimate(
         proofs=proofs,

@@ -4,13 +4,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from zk_autograd.core.backends import PRESETS, PROVERS
 from zk_autograd.core.canonical import decode, encode
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.evidence.files import read_bounded
-from zk_autograd.prove.names import PROVERS, Preset
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists, is_folder, of_the_run
 from zk_autograd.run.layout import PLAN, Layout
 from zk_autograd.run.marker import require_kept
@@ -167,7 +167,7 @@ def _parsed(data: bytes) -> Plan:
         steps=fields.integer("steps", 1, MAX_STEPS),
         seed=int(fields.text("seed", max_len=20)),
         prover=fields.choice("prover", PROVERS),
-        preset=fields.choice("preset", ("", *Preset)),
+        preset=fields.choice("preset", ("", *PRESETS)),
         publish=fields.boolean("publish"),
         key_file=fields.text("key_file", max_len=5000),
         secret=fields.hex("secret", SECRET_BYTES),

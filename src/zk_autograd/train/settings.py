@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zk_autograd.core import schedules
+from zk_autograd.core.backends import DEFAULT_BACKEND, PRESETS, PROVERS
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import has_control, is_unicode
 from zk_autograd.credentials.redaction import looks_secret
 from zk_autograd.local.own_folders import expanded
-from zk_autograd.prove.names import DEFAULT_PROVER, PROVERS, Preset
 from zk_autograd.train.names import DataName, ModelName, ModelSource, data_called, model_called, nearest, shown
 from zk_autograd.train.plan import MAX_GROUPS, MAX_NAME, MAX_PATTERNS, MAX_STEPS, ParameterGroup, Plan, default_lr
 from zk_autograd.train.seeded import SEED_BOUND
@@ -163,7 +163,7 @@ READERS: dict[str, Reader] = {
     "batch-size": _integer(1, MAX_STEPS),
     "seed": _integer(0, SEED_BOUND),
     "prover": _choice(PROVERS),
-    "preset": _choice(tuple(preset.value for preset in Preset)),
+    "preset": _choice(PRESETS),
     "publish": _boolean,
     "out": _path,
     "srs": _path,
@@ -234,7 +234,7 @@ _DEFAULTS: dict[str, Any] = {
     "groups": (),
     "batch_size": 64,
     "seed": 0,
-    "prover": DEFAULT_PROVER,
+    "prover": DEFAULT_BACKEND,
     "preset": "",
     "publish": True,
 }

@@ -35,7 +35,7 @@ class Summary:
     @property
     def proved(self) -> bool:
         """Whether there are proofs at all."""
-        return self.header.prover.backend != "none"
+        return self.header.prover.form.proves
 
     @property
     def proofs(self) -> int:

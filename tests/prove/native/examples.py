@@ -7,7 +7,7 @@ from zk_autograd.core.records import hyper_names, hyper_of
 from zk_autograd.core.rules import initial_state, state_names, step
 from zk_autograd.core.rules.families import constants_sequence
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.names import Preset
+from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape, shifts
 from zk_autograd.prove.protocol import BlockWitness
 

@@ -20,8 +20,8 @@ from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules import initial_state, step
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.names import Preset
 from zk_autograd.prove.native.backend import NativeBackend
+from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape, circuit_digest
 from zk_autograd.prove.native.verify import Public
 from zk_autograd.prove.protocol import BlockWitness

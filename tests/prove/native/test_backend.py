@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from tests.prove.native.examples import shape_of, statement_of, witness_of
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.errors import ProverError, VerificationError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.records import COMMITMENT_BYTES, SALT_BYTES
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.names import Preset
 from zk_autograd.prove.native.backend import NativeBackend
+from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 
 pytestmark = pytest.mark.usefixtures("native_prover")
 
-PLACE = len(shape_of(Rule.ADAM).commitment_names) * COMMITMENT_BYTES["native"]
+PLACE = len(shape_of(Rule.ADAM).commitment_names) * BACKENDS["native"].commitment_bytes
 """Where the body of an Adam proof begins."""
 
 
@@ -42,7 +42,7 @@ def test_proof_speaks_of_the_states_before_and_after(rule: Rule) -> None:
         assert proof.state_in[name] == backend.commit(values[0], witness.salts[f"{name}_in"])
         assert proof.state_out[name] == backend.commit(values[-1], witness.salts[f"{name}_out"])
     found = [*proof.state_in.values(), *proof.state_out.values(), proof.gradient]
-    assert {len(c) for c in found} == {COMMITMENT_BYTES["native"]}
+    assert {len(c) for c in found} == {BACKENDS["native"].commitment_bytes}
     assert len(set(found)) == len(found)
 
 
@@ -81,7 +81,7 @@ def test_salts_are_random_and_of_the_headers_length() -> None:
     backend, *_ = example()
     salts = {backend.draw_salt() for _ in range(10)}
     assert len(salts) == 10
-    assert {len(salt) for salt in salts} == {SALT_BYTES["native"]}
+    assert {len(salt) for salt in salts} == {BACKENDS["native"].salt_bytes}
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from tests.forks import forking, in_child
 from zk_autograd.core.hyper import Rule
-from zk_autograd.prove.names import Preset
 from zk_autograd.prove.native.backend import NativeBackend
+from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape
 
 pytestmark = forking

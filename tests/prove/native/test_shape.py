@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import MAX_SEGMENT_STEPS, Prover
-from zk_autograd.prove.names import Preset
+from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape, choose, circuit_digest, names, shifts
 
 PROVER = Prover("native", "1", 2**13, 2**3, "native/adam-standard", bytes(32))

@@ -11,7 +11,7 @@ from tests.prove.native.examples import shape_of, statement_of
 from zk_autograd.core.constants import SgdConstants
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.prove.names import Preset
+from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.native.verify import NativeVerifier, Public, split
 

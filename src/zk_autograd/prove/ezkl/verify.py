@@ -12,9 +12,10 @@ from itertools import islice
 from types import EllipsisType
 from typing import Any
 
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import ProverError, UnreadableError, UsageError, VerificationError
-from zk_autograd.core.records import SALT_BYTES, Prover
+from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.core.trust import Missing, Trust
 from zk_autograd.local.own_folders import temporary_folder
@@ -49,8 +50,10 @@ def commitments_of(circuit: Circuit, proof: bytes) -> ProofCommitments:
 
 def salt_elements(salt: bytes) -> list[int]:
     """The field elements of a salt's bytes. VerificationError for a length or an element that isn't canonical."""
-    if len(salt) != SALT_BYTES["ezkl"]:
-        raise VerificationError("a salt has the wrong length", expected=str(SALT_BYTES["ezkl"]), found=str(len(salt)))
+    if len(salt) != BACKENDS["ezkl"].salt_bytes:
+        raise VerificationError(
+            "a salt has the wrong length", expected=str(BACKENDS["ezkl"].salt_bytes), found=str(len(salt))
+        )
     elements = [int.from_bytes(salt[32 * i : 32 * i + 32], "little") for i in range(SALTS)]
     if max(elements) >= MODULUS:
         raise VerificationError("a salt's element is not below the field's order")
@@ -235,3 +238,6 @@ class EzklSystem:
         except (UsageError, VerificationError, OSError) as error:
             # The circuit is the verifier's own, so what fails here is this machine's: the SRS file, the cache folder, the set-up.
             return Missing(str(error))
+
+
+SYSTEM = EzklSystem

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from zk_autograd.core.records import SALT_BYTES, Prover
+from zk_autograd.core.backends import BACKENDS
+from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.hashed.commitment import commit
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
@@ -25,7 +26,7 @@ class HashedBackend:
         return 0  # there are none
 
     def draw_salt(self) -> bytes:
-        return os.urandom(SALT_BYTES["none"])
+        return os.urandom(BACKENDS["none"].salt_bytes)
 
     def commit(self, values: Any, salt: bytes) -> bytes:
         return commit(values, salt)

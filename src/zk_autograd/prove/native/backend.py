@@ -9,8 +9,9 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.errors import ProverError, VerificationError
-from zk_autograd.core.records import SALT_BYTES, Prover
+from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.native.extension import require_threads
 from zk_autograd.prove.native.shape import Shape
@@ -45,7 +46,7 @@ class NativeBackend:
         return DIFFERENT_PROOFS
 
     def draw_salt(self) -> bytes:
-        return os.urandom(SALT_BYTES["native"])
+        return os.urandom(BACKENDS["native"].salt_bytes)
 
     def commit(self, values: Any, salt: bytes) -> bytes:
         require_threads()  # for the trainer, a fork is the prover's failure

@@ -20,8 +20,8 @@ from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import state_names
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.text import quoted
-from zk_autograd.prove.names import DEFAULT_PRESET, Preset
 from zk_autograd.prove.native.extension import require_built
+from zk_autograd.prove.native.preset import DEFAULT_PRESET, Preset
 
 VERSION = "1"
 MIN_LOG_ROWS = 16

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import ProverError, UnreadableError, UsageError, VerificationError
-from zk_autograd.core.records import COMMITMENT_BYTES, SALT_BYTES, Prover
+from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import state_names
 from zk_autograd.core.statement import Statement
 from zk_autograd.core.trust import Missing, Security, Trust
@@ -70,7 +71,7 @@ class Public(NamedTuple):
 
 def split(shape: Shape, proof: bytes) -> tuple[list[bytes], bytes]:
     """The commitments and the body of a stored proof. VerificationError for one that is too short for its commitments."""
-    length = COMMITMENT_BYTES["native"]
+    length = BACKENDS["native"].commitment_bytes
     end = length * len(shape.commitment_names)
     if len(proof) < end:
         raise VerificationError(
@@ -106,9 +107,9 @@ class NativeVerifier:
         """The commitment to a block of a state, int64 (block,), padding included. VerificationError for a salt that is none."""
         from zk_autograd import _native
 
-        if len(salt) != SALT_BYTES["native"]:
+        if len(salt) != BACKENDS["native"].salt_bytes:
             raise VerificationError(
-                "a salt has the wrong length", expected=str(SALT_BYTES["native"]), found=str(len(salt))
+                "a salt has the wrong length", expected=str(BACKENDS["native"].salt_bytes), found=str(len(salt))
             )
         _require_own_process()
         with _refusals("a commitment can't be computed"):
@@ -192,3 +193,6 @@ class NativeSystem:
 def _bits(bits: float) -> str:
     """Bits with one decimal, rounded down: no more is said than is shown."""
     return f"{floor(10 * bits) / 10:.1f}"
+
+
+SYSTEM = NativeSystem

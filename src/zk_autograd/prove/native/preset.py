@@ -1,10 +1,6 @@
-"""The names of provers and presets, apart from what they name: a command's help must not wait for numpy."""
+"""The native prover's presets, apart from what they name: a command's help must not wait for numpy."""
 
 from enum import StrEnum
-
-PROVERS = ("native", "ezkl", "none")
-DEFAULT_PROVER = "native"
-"""What proves a run whose trainer names no prover."""
 
 
 class Preset(StrEnum):

@@ -1,0 +1,56 @@
+"""How a trainer gets the backend `none`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from zk_autograd.core.errors import UsageError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import Prover
+from zk_autograd.prove.hashed.backend import HashedBackend
+from zk_autograd.prove.protocol import Backend, Cost, Planned
+
+MAX_BLOCK = 2**20
+"""Parameters that are committed to together, at most."""
+
+
+class HashedChoice:
+    """Blocks as large as the largest group."""
+
+    def require_fitting(self, srs: str | Path | None, preset: str | None) -> None:
+        if preset is not None:
+            raise UsageError("a preset is chosen for the prover native alone: leave it out, or choose that prover")
+
+    def preset_of(self, recorded: Prover) -> str:
+        return ""
+
+    def require_provable(self, prover: Prover, rule: Rule, decays: Mapping[str, str]) -> None:
+        """It proves no rule, so none is missing."""
+
+    def planned(
+        self, rule: Rule, group_sizes: Sequence[int], steps: int | None, preset: str | None, *, decays: bool
+    ) -> Planned:
+        made = _made(group_sizes).prover
+        return Planned(made.block, made.steps, "the prover none logs hashes only", Cost())
+
+    def for_new_run(
+        self,
+        rule: Rule,
+        group_sizes: Sequence[int],
+        steps: int | None,
+        preset: str | None,
+        srs: str | Path | None,
+        scratch: Path,
+        *,
+        decays: bool,
+    ) -> Backend:
+        return _made(group_sizes)
+
+    def of_run(self, recorded: Prover, srs: str | Path | None, scratch: Path) -> Backend:
+        return HashedBackend(recorded.block, recorded.steps)
+
+
+def _made(group_sizes: Sequence[int]) -> HashedBackend:
+    return HashedBackend(block=min(MAX_BLOCK, max(group_sizes)))
+
+
+CHOICE = HashedChoice()

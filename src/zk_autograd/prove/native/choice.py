@@ -1,0 +1,89 @@
+"""How a trainer gets the native prover."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from zk_autograd.core.errors import RunError, UsageError, VerificationError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import Prover
+from zk_autograd.core.rules import state_names
+from zk_autograd.prove.native.preset import DEFAULT_PRESET, Preset
+from zk_autograd.prove.native.shape import Shape, choose
+from zk_autograd.prove.protocol import Backend, Cost, Planned, require_same_circuit
+
+ROWS_PER_SECOND = {1: 270_000, 2: 270_000, 3: 250_000}
+"""By how many states a rule has. A proof has a row for each parameter and step, padding included."""
+PROOF_SECONDS = 0.4
+"""What a proof costs beside its rows: the work that each challenge asks for."""
+PROOF_BYTES = 1_060_000
+"""Of the largest proof, of AdamW under the preset strict; the smallest has less than half of it."""
+
+_BASIS = "{fixed} s and {rate:,} rows a second for a proof of about a megabyte at most, measured on two cores"
+
+
+class NativeChoice:
+    """The shape whose proofs cost the least in all (shape.choose)."""
+
+    def require_fitting(self, srs: str | Path | None, preset: str | None) -> None:
+        if srs is not None:
+            raise UsageError("the prover native needs no SRS: leave it out, or choose the prover ezkl")
+
+    def preset_of(self, recorded: Prover) -> str:
+        return Shape.of(recorded).preset.value
+
+    def require_provable(self, prover: Prover, rule: Rule, decays: Mapping[str, str]) -> None:
+        """It proves every rule, with any weight decay."""
+
+    def planned(
+        self, rule: Rule, group_sizes: Sequence[int], steps: int | None, preset: str | None, *, decays: bool
+    ) -> Planned:
+        shape = choose(rule, group_sizes, steps, preset_called(preset))
+        return Planned(
+            shape.block, shape.steps, f"of up to {shape.steps} steps with the circuit {shape.name}", cost(rule, shape)
+        )
+
+    def for_new_run(
+        self,
+        rule: Rule,
+        group_sizes: Sequence[int],
+        steps: int | None,
+        preset: str | None,
+        srs: str | Path | None,
+        scratch: Path,
+        *,
+        decays: bool,
+    ) -> Backend:
+        return _backend(choose(rule, group_sizes, steps, preset_called(preset)))
+
+    def of_run(self, recorded: Prover, srs: str | Path | None, scratch: Path) -> Backend:
+        self.require_fitting(srs, None)
+        try:
+            backend = _backend(Shape.of(recorded))
+        except VerificationError as error:
+            raise RunError(f"this version can't go on with the run: {error}") from error
+        require_same_circuit(recorded, backend.prover.circuit_digest)
+        return backend
+
+
+def preset_called(name: str | None) -> Preset:
+    """The native prover's preset of this name, None for the default. UsageError if there is none."""
+    try:
+        return DEFAULT_PRESET if name is None else Preset(name)
+    except ValueError as error:
+        raise UsageError(f"there is no preset {name!r:.40}; it is one of {', '.join(Preset)}") from error
+
+
+def cost(rule: Rule, shape: Shape) -> Cost:
+    """About what a proof of this shape takes. It needs no keys."""
+    rate = ROWS_PER_SECOND[len(state_names(rule))]
+    seconds = PROOF_SECONDS + shape.block * shape.steps / rate
+    return Cost(PROOF_BYTES, seconds, basis=_BASIS.format(fixed=PROOF_SECONDS, rate=rate))
+
+
+def _backend(shape: Shape) -> Backend:
+    from zk_autograd.prove.native.backend import NativeBackend
+
+    return NativeBackend(shape)
+
+
+CHOICE = NativeChoice()
