@@ -16,7 +16,7 @@ def shown() -> tuple[Watch, list[tuple[str, int, int]], StringIO]:
     bars: list[tuple[str, int, int]] = []
     words = StringIO()
     watch = Watch(100, lambda what, done, total: bars.append((what, done, total)), Output(json_output=False, err=words))
-    watch.header = HEADER
+    watch.header(HEADER)
     return watch, bars, words
 
 

@@ -14,8 +14,9 @@ from torch import nn
 
 from tests.train.test_plan import PLAN
 from zk_autograd.core.hyper import Rule
+from zk_autograd.train.command import Recording
 from zk_autograd.train.names import DataName, Factory
-from zk_autograd.train.session import Recording, Session, repeatable
+from zk_autograd.train.session import Session, repeatable
 
 
 def net(columns: int, classes: int) -> nn.Module:

@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.train.test_plan import PLAN
+from zk_autograd.cli import train as cli
+from zk_autograd.cli.train import parser
 from zk_autograd.core.backends import PROVERS
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.train import settings
 from zk_autograd.train.config import from_toml, read, to_toml
 from zk_autograd.train.names import CsvFile, DataName, Factory, ModelName
-from zk_autograd.train.plan import ParameterGroup, Plan
-from zk_autograd.train.settings import READERS, Settings
+from zk_autograd.train.plan import Plan
+from zk_autograd.train.settings import GROUPS, READERS, SETTINGS, ParameterGroup, Setting, Settings
 
 FULL = replace(
     PLAN,
@@ -69,7 +72,7 @@ eps = "1"
 
 
 def again(plan: Plan) -> Plan:
-    return from_toml(to_toml(plan)).plan(key_file=plan.key_file, secret=plan.secret)
+    return Plan.of(from_toml(to_toml(plan)), key_file=plan.key_file, secret=plan.secret)
 
 
 def test_plan_has_one_text_and_is_read_back_from_it() -> None:
@@ -118,16 +121,26 @@ def test_text_holds_nothing_private() -> None:
 
 def test_numbers_of_a_file_are_exact() -> None:
     found = from_toml('lr = 0.1\nweight-decay = 1e-30\nmomentum = "0.9"\neps = 0.10\nbetas = [0.9, 0]\n')
-    assert (found.lr, found.momentum, found.eps, found.betas) == ("0.1", "0.9", "0.1", ("0.9", "0"))
-    assert found.weight_decay == "0.000000000000000000000000000001"
+    assert found.values == {
+        "lr": "0.1",
+        "weight-decay": "0.000000000000000000000000000001",
+        "momentum": "0.9",
+        "eps": "0.1",
+        "betas": ("0.9", "0"),
+    }
 
 
 def test_what_is_set_wins_over_what_is_beneath_and_defaults_fill_the_rest() -> None:
     flags = Settings.of({"steps": 5, "publish": True}, str)
     file = from_toml('steps = 9\nseed = 3\npublish = false\nout = "there"\nlabel = "x"\ndata = "csv:a.csv"\n')
     both = flags.over(file)
-    assert (both.steps, both.seed, both.publish, both.out) == (5, 3, True, Path("there"))
-    plan = both.plan(key_file="k", secret=bytes(32))
+    assert {name: both.values[name] for name in ("steps", "seed", "publish")} == {
+        "steps": 5,
+        "seed": 3,
+        "publish": True,
+    }
+    assert both.out == Path("there")
+    plan = Plan.of(both, key_file="k", secret=bytes(32))
     assert (plan.steps, plan.rule, plan.lr, plan.model, plan.batch_size) == (5, Rule.ADAM, "0.01", ModelName.MLP, 64)
     assert plan.data == CsvFile("a.csv", "x")
 
@@ -218,8 +231,36 @@ def test_file_that_cant_be_read_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "nothing.toml")
 
 
-def test_every_setting_has_a_field() -> None:
-    assert {name.replace("-", "_") for name in READERS} == set(Settings.__dataclass_fields__)
+def test_every_setting_of_a_training_has_a_field_and_a_default_that_can_be_set() -> None:
+    parts = {setting.attribute: setting for setting in SETTINGS if setting.part}
+    assert set(parts) - {"label"} == set(Plan.__dataclass_fields__) - {"key_file", "secret", "batch_size_set"}
+    assert Plan.of(Settings({}), key_file="k", secret=bytes(32)).settings().keys() == {s.name for s in parts.values()}
+    for setting in parts.values():
+        if setting.default not in (None, "", ()):
+            assert setting.read(setting.default, setting.name) == setting.default
+
+
+def test_a_group_may_set_what_the_table_says() -> None:
+    assert {s.attribute for s in SETTINGS if s.own} | {"parameters"} == set(ParameterGroup.__slots__)
+
+
+def test_flags_and_their_help_are_those_of_the_table() -> None:
+    words = parser().format_help()
+    for setting in SETTINGS:
+        assert (f"--{setting.name} " in words.replace(",", " ")) is bool(setting.help), setting.name
+    assert [s.name for s in SETTINGS if not s.help] == [GROUPS]
+
+
+def test_a_setting_more_is_a_row_and_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flag, help, file, private plan and config.toml have it; what uses it is up to whoever adds it."""
+    row = Setting("warm-start", READERS["publish"], False, "begin warm", {"action": "store_true"})
+    monkeypatch.setattr(settings, "SETTINGS", (*SETTINGS, row))
+    monkeypatch.setattr(cli, "SETTINGS", (*SETTINGS, row))
+    monkeypatch.setitem(READERS, row.name, row.read)
+    flags = cli.parser().parse_args(["--warm-start"])
+    assert flags.warm_start is True
+    assert "begin warm" in cli.parser().format_help()
+    assert from_toml("warm-start = true\n").values == {"warm-start": True}
 
 
 @pytest.mark.parametrize("value", [16**5000, -(16**5000)], ids=["above", "below"])
@@ -236,4 +277,4 @@ def test_a_byte_order_mark_is_let_through_and_a_home_folder_expanded(
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "train.toml").write_bytes(b'\xef\xbb\xbfsteps = 3\nout = "~/runs/x"\nkey-file = "a/~/b"\n')
     found = read(tmp_path / "train.toml")
-    assert (found.steps, found.out, found.key_file) == (3, tmp_path / "runs" / "x", Path("a/~/b"))
+    assert (found.values["steps"], found.out, found.key_file) == (3, tmp_path / "runs" / "x", Path("a/~/b"))

@@ -7,10 +7,11 @@ from zk_autograd.train.interruption import Interruption
 
 def test_first_interrupt_asks_the_second_raises_and_the_third_does_nothing() -> None:
     told: list[str] = []
-    with Interruption(lambda: told.append("first")) as ctrl_c:
+    with Interruption(lambda: told.append("first")) as asked:
         assert told == []
+        assert not asked()
         signal.raise_signal(signal.SIGINT)
-        assert ctrl_c.asked
+        assert asked()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)

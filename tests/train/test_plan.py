@@ -9,8 +9,10 @@ import pytest
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.train.names import CsvFile, DataName, Factory, ModelName
-from zk_autograd.train.plan import ParameterGroup, Plan, default_lr
+from zk_autograd.train.plan import Plan
+from zk_autograd.train.settings import ParameterGroup
 
 PLAN = Plan(
     model=ModelName.MLP,
@@ -115,4 +117,4 @@ def test_missing_run_and_missing_plan_are_told_apart(tmp_path: Path, run: Path) 
 
 @pytest.mark.parametrize("rule", Rule)
 def test_each_rule_has_a_learning_rate(rule: Rule) -> None:
-    assert 0 < float(default_lr(rule)) < 1
+    assert 0 < float(FAMILIES[rule].own_lr) < 1

@@ -7,8 +7,8 @@ from tests.train.test_plan import PLAN
 from zk_autograd.core.errors import UsageError
 from zk_autograd.train.models import build
 from zk_autograd.train.names import ModelName
-from zk_autograd.train.plan import ParameterGroup
 from zk_autograd.train.selection import parameter_groups, sizes
+from zk_autograd.train.settings import ParameterGroup
 
 NAMES = ["hidden.weight", "hidden.bias", "out.weight", "out.bias"]
 

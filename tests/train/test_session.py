@@ -19,9 +19,11 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Header
 from zk_autograd.credentials import keyfile
 from zk_autograd.train import models
+from zk_autograd.train.command import Recording
 from zk_autograd.train.names import DataName, Factory, ModelName
-from zk_autograd.train.plan import ParameterGroup, Plan
-from zk_autograd.train.session import Recording, Session, data_commitment, repeatable, retrain
+from zk_autograd.train.plan import Plan
+from zk_autograd.train.session import Session, data_commitment, repeatable, retrain
+from zk_autograd.train.settings import ParameterGroup
 
 SMALL = replace(
     PLAN,

@@ -34,7 +34,18 @@ def summary(tmp_path: Path) -> Summary:
     for name, size in (("proofs/0-0", 100), ("proofs/0-1", 50), ("private/x", 7)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(bytes(size))
-    return Summary(PLAN, tmp_path, HEADER, Checkpoint("o", 5, bytes(32)), 100, 0.9876, 200, 0, 12.34, 5.6)
+    return Summary(
+        plan=PLAN,
+        run=tmp_path,
+        header=HEADER,
+        head=Checkpoint("o", 5, bytes(32)),
+        steps=100,
+        accuracy=0.9876,
+        test_rows=200,
+        saturated=0,
+        seconds=12.34,
+        waited=5.6,
+    )
 
 
 def test_proofs_are_those_of_the_logs_segments(summary: Summary) -> None:

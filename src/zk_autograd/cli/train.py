@@ -12,27 +12,21 @@ from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
 from zk_autograd.cli.train_watch import Watch
-from zk_autograd.core.backends import DEFAULT_BACKEND, PROVERS
 from zk_autograd.core.errors import (
     ExitStatus,
-    GradientError,
     PlaceTakenError,
-    RangeError,
     RunError,
     UsageError,
-    ZkError,
 )
-from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
 from zk_autograd.credentials import tokens
-from zk_autograd.prove.native.preset import DEFAULT_PRESET, Preset
-from zk_autograd.train.names import DataName, Factory, ModelName, code_called
+from zk_autograd.train.names import Factory, code_called
+from zk_autograd.train.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
-    from zk_autograd.optim import ZKOptimizer
     from zk_autograd.prove.protocol import Backend
+    from zk_autograd.train.command import Order
     from zk_autograd.train.plan import Plan
-    from zk_autograd.train.settings import Settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,52 +40,10 @@ def parser() -> argparse.ArgumentParser:
     )
     add = flags.add_argument
     add("--config", type=Path, metavar="FILE", help="a TOML file with flags' long names as keys; flags win over it")
-    add("--steps", type=int, metavar="N", help="optimizer steps (default: 100)")
-    add(
-        "--model", metavar="NAME", help=f"{', '.join(ModelName)}, or MODULE:FACTORY, a callable of yours (default: mlp)"
-    )
-    add("--data", metavar="NAME", help=f"{', '.join(DataName)}, or csv:PATH, a table of yours (default: digits)")
-    add("--label", metavar="COLUMN", help="of a table: the column with the classes (default: the last)")
-    add("--rule", choices=[r.value for r in Rule], help="default: adam")
-    add("--lr", metavar="X", help="learning rate, an exact decimal (default: one that suits the rule)")
-    add("--schedule", metavar="TEXT", help="of the learning rate, such as cosine:steps=100,end=0.0 (default: constant)")
-    add("--momentum", metavar="X", help="for the sgd rules (default: 0.9, or 0 for sgd)")
-    add("--betas", type=_pair, metavar="X,Y", help="for adam and adamw (default: 0.9,0.999)")
-    add("--eps", metavar="X", help="for adam and adamw (default: 0.000001)")
-    add("--weight-decay", metavar="X", help="decoupled weight decay (default: 0.01 for adamw, else 0)")
-    add(
-        "--grad-scale",
-        type=_scale,
-        metavar="K",
-        help="gradients are scaled by 2^K before rounding; or auto (default: 0)",
-    )
-    add("--freeze", action="append", metavar="PATTERN", help="don't train parameters of such names; may be repeated")
-    add("--batch-size", type=int, metavar="N", help="rows of a step (default: 64, or all if there are fewer)")
-    add("--seed", type=int, metavar="N", help="of split, first weights and order of the rows (default: 0)")
-    add(
-        "--prover",
-        choices=PROVERS,
-        help="native needs no set-up; ezkl, for small models, needs an SRS, and an EVM can check its proofs; none logs hashes and proves "
-        f"nothing (default: {DEFAULT_BACKEND})",
-    )
-    add(
-        "--preset",
-        choices=[p.value for p in Preset],
-        help=f"of the native prover: strict assumes less, and its proofs are larger (default: {DEFAULT_PRESET})",
-    )
-    add("--publish", action=argparse.BooleanOptionalAction, help="put the final weights into the run (default: yes)")
-    add("--out", metavar="RUN", help="where the run goes (default: a new folder in runs/)")
+    for setting in SETTINGS:
+        if setting.help:
+            add(f"--{setting.name}", help=setting.help, **setting.flag)
     add("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped, as it was begun")
-    add(
-        "--srs",
-        metavar="FILE",
-        help="of the prover ezkl: the SRS that an auditor or a ceremony made (default: the cache's newest)",
-    )
-    add(
-        "--key-file",
-        metavar="FILE",
-        help="your log key (default: the one that `zk-key new` makes; a new run makes it if there is none)",
-    )
     add(
         "--allow-code",
         metavar="MODULE:FACTORY",
@@ -103,20 +55,11 @@ def parser() -> argparse.ArgumentParser:
     return flags
 
 
-def _scale(text: str) -> int | str:
-    return text if text == "auto" else int(text)
-
-
-def _pair(text: str) -> list[str]:
-    return text.split(",")
-
-
-def _settings(arguments: argparse.Namespace) -> "Settings":
+def _settings(arguments: argparse.Namespace) -> Settings:
     """What was set: by flags, and beneath them by the file of --config."""
     from zk_autograd.train import config
-    from zk_autograd.train.settings import READERS, Settings
 
-    given = {name: value for name in READERS if (value := getattr(arguments, name.replace("-", "_"), None)) is not None}
+    given = {s.name: value for s in SETTINGS if (value := getattr(arguments, s.attribute, None)) is not None}
     if arguments.resume is not None and (
         wrong := {*given} - _WITH_RESUME | ({"config"} if arguments.config else set())
     ):
@@ -135,8 +78,8 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         if find_spec(module) is None:
             raise UsageError(f"zk-train needs {module}: pip install 'zk-autograd[train]'")
     from zk_autograd.credentials import keyfile
-    from zk_autograd.train.data import SECRET_BYTES
-    from zk_autograd.train.plan import Plan
+    from zk_autograd.train.command import Order
+    from zk_autograd.train.plan import SECRET_BYTES, Plan
 
     settings, resumed = _settings(arguments), arguments.resume is not None
     allowed = None if arguments.allow_code is None else code_called(arguments.allow_code, "--allow-code")
@@ -151,7 +94,7 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     else:
         # Who only asks what a run would take needs no key, and no home for one.
         key = settings.key_file or (Path() if arguments.dry_run else keyfile.default_path())
-        plan = settings.plan(key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
+        plan = Plan.of(settings, key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
         run = settings.out
     if arguments.hf_token is not None or isinstance(plan.model, Factory):
         tokens.provide(tokens.HUGGING_FACE, tokens.resolve(tokens.HUGGING_FACE, arguments.hf_token))
@@ -161,7 +104,18 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         return _dry_run(plan, settings.srs, output)
     for place in _default_places() if run is None else (run,):
         try:
-            return _record(plan, place, key, settings, output, backend, resumed=resumed, allowed=allowed)
+            named = settings.key_file is not None
+            order = Order(
+                plan=plan,
+                run=place,
+                key=key,
+                key_named=named,
+                srs=settings.srs,
+                resume=resumed,
+                allowed=allowed,
+                backend=backend,
+            )
+            return _recorded(order, output)
         except PlaceTakenError:  # by a training that was begun in the same second: nothing was made here
             if run is not None:
                 raise
@@ -176,76 +130,22 @@ def _default_places() -> Iterator[Path]:
         yield Path("runs") / f"{name}-{number}"
 
 
-def _record(
-    plan: "Plan",
-    run: Path,
-    key: Path,
-    settings: "Settings",
-    output: Output,
-    backend: "Backend | None",
-    *,
-    resumed: bool,
-    allowed: Factory | None,
-) -> int:
-    """Trains, and records it in `run`. PlaceTakenError if that was taken before the first step."""
-    from zk_autograd.optim import recording
+def _recorded(order: "Order", output: Output) -> int:
+    """Trains, and tells of it. PlaceTakenError if the run's place was taken before the first step."""
+    from zk_autograd.train.command import Interrupted, train
     from zk_autograd.train.interruption import Interruption
-    from zk_autograd.train.session import Recording, Session, repeatable
-    from zk_autograd.train.summary import Summary
+    from zk_autograd.train.session import Session, repeatable
 
-    new_key = None
-    if not resumed:
-        recording.check_place(
-            run := recording.place_called(run)
-        )  # and the key, before the seconds that torch and keys take
-        new_key = recording.key_to_make(settings.key_file)
-        if new_key is None:
-            recording.signers_of(key)
-    began = time.monotonic()
     with repeatable(), output.progress() as progress:
-        watch = Watch(plan.steps, progress, output)
-        signer = key if new_key is None else None
-        session = Session(plan, Recording(run, backend or plan.prover, signer, settings.srs, resumed, watch, allowed))
-        optimizer, loop, asked, plan = session.optimizer, session.loop, plan.batch_size, session.plan
-        output.note(f"{run}: {plan.model} on {plan.data}, {plan.rule.value}, {plan.steps} steps, prover {plan.prover}")
-        if plan.batch_size != asked:
-            output.note(f"each step takes all {plan.batch_size} training rows: there are fewer than {asked}")
-
-        def begun() -> None:
-            watch.header = optimizer.header
-            if new_key is not None and optimizer.header is not None:
-                output.note(recording.made_key(new_key, optimizer.header.keys[0]))
-
-        watch.header = optimizer.header
-        try:
-            with Interruption(watch.interrupted) as ctrl_c, optimizer:
-                last = session.train(lambda: not ctrl_c.asked, begun)
-                trained = time.monotonic()
-                optimizer.close()
-        except (KeyboardInterrupt, ZkError) as error:
-            named = "" if settings.key_file is None else f" --key-file {quote(str(key))}"
-            return _stopped(error, optimizer, run, f"zk-train --resume {quote(str(run))}{named}", output)
-        accuracy = loop.accuracy()
-    ended = time.monotonic()
-    head, header = optimizer.head, optimizer.header
-    assert head is not None
-    assert header is not None
-    summary = Summary(
-        plan,
-        run,
-        header,
-        head,
-        last,
-        accuracy,
-        len(loop.data.test),
-        optimizer.saturated,
-        ended - began,
-        ended - trained,
-        loop.data.names,
-    )
-    for line in summary.lines():
+        watch = Watch(order.plan.steps, progress, output)
+        found = train(order, Session, watch, Interruption(watch.interrupted))
+    if isinstance(found, Interrupted):
+        run = str(found.run) if found.resumable else None
+        output.result({"interrupted": True, "run": run, "steps": found.steps, "resumable": found.resumable})
+        return ExitStatus.INTERRUPTED
+    for line in found.lines():
         output.line(line)
-    output.result(summary.to_json())
+    output.result(found.to_json())
     return 0
 
 
@@ -256,22 +156,6 @@ def _require_code_without_key(plan: "Plan", run: Path, key: Path, allowed: Facto
             f"{run} names code, {plan.model}, and a key file of its own, {quote(str(key))}: if that is a key of yours, name it with --key-file, "
             f"which lets the code of a run that it signed be run; or look at the code, and give --allow-code {plan.model}"
         )
-
-
-def _stopped(error: BaseException, optimizer: "ZKOptimizer", run: Path, resume: str, output: Output) -> int:
-    """Says what is left of a run that was broken off, and gives the exit status of an interrupt; raises any other error. `resume` is the
-    command that goes on."""
-    done, begun = optimizer.steps, optimizer.header is not None
-    if isinstance(error, GradientError | RangeError | UsageError) and begun:
-        output.note(
-            f"{run} holds {done} steps and stays unfinished: no run can go on past this one; train again in another folder"
-        )
-    elif begun:
-        output.note(f"stopped after step {done}; nothing is lost: `{resume}` goes on")
-    if not isinstance(error, KeyboardInterrupt):
-        raise error
-    output.result({"interrupted": True, "run": str(run) if begun else None, "steps": done, "resumable": begun})
-    return ExitStatus.INTERRUPTED
 
 
 def _dry_run(plan: "Plan", srs: Path | None, output: Output) -> int:

@@ -8,20 +8,25 @@ from zk_autograd.core.progress import Progress
 
 if TYPE_CHECKING:
     from zk_autograd.core.records import Header
-    from zk_autograd.run.events import Event
 
 
 class Watch:
-    """Tells of a run's events: bars on a terminal, a line for each proof elsewhere. `header` is set once it is known."""
+    """Tells of a run's events: bars on a terminal, a line for each proof elsewhere (`train.command.Teller`)."""
 
     def __init__(self, steps: int, progress: Progress, output: Output) -> None:
-        self.header: Header | None = None
+        self._header: Header | None = None
         self._steps = steps
         self._progress = progress
         self._output = output
         self._waited = False
 
-    def __call__(self, event: "Event") -> None:
+    def note(self, text: str) -> None:
+        self._output.note(text)
+
+    def header(self, header: "Header | None") -> None:
+        self._header = header
+
+    def __call__(self, event: object) -> None:
         from zk_autograd.run import events
 
         match event:
@@ -32,8 +37,8 @@ class Watch:
                 self._output.note(f"training waits for the prover: {pending} segments are not proved yet")
             case events.ProofFailed(segment, block, attempt, reason):
                 self._output.note(f"attempt {attempt} to prove block {block} of segment {segment} failed: {reason}")
-            case events.ProofDone(segment, block, blocks, seconds, size) if self.header is not None and size:
-                done, total = segment * blocks + block + 1, -(-self._steps // self.header.prover.steps) * blocks
+            case events.ProofDone(segment, block, blocks, seconds, size) if self._header is not None and size:
+                done, total = segment * blocks + block + 1, -(-self._steps // self._header.prover.steps) * blocks
                 self._progress("proving", done, total)
                 if not sys.stderr.isatty():
                     self._output.note(f"proof {done} of {total}: {size:,} bytes in {seconds:.1f} s")

@@ -110,6 +110,10 @@ class Fields:
         self._read.add(name)
         return Value(self._values[name], f"{self._where}.{name}")
 
+    def raw(self, name: str) -> Json:
+        """The field as it was decoded, for a caller that checks it."""
+        return self.value(name).raw
+
     def text(self, name: str, max_len: int, min_len: int = 1) -> str:
         return self.value(name).text(max_len, min_len)
 

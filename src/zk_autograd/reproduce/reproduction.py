@@ -306,7 +306,7 @@ class _Inquiry:
 def _plan_of(text: bytes) -> Plan:
     """The plan that config.toml says, without what is private. UsageError for a text that is none of zk-train's."""
     try:
-        return config.from_toml(text.decode(), CONFIG).plan(key_file="", secret=b"")
+        return Plan.of(config.from_toml(text.decode(), CONFIG), key_file="", secret=b"")
     except UnicodeDecodeError as error:
         raise UsageError(f"{CONFIG} is no UTF-8 text") from error
 

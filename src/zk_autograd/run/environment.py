@@ -8,9 +8,9 @@ the versions of Python, NumPy, torch and BLAS, the number of torch's threads, an
 import os
 import platform
 import re
+import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import Any
 
 from zk_autograd.core.canonical import Json, decode, encode
@@ -134,10 +134,9 @@ def _blas() -> str:
 
 
 def _torch() -> dict[str, Json]:
-    if find_spec("torch") is None:
+    torch = sys.modules.get("torch")  # whoever computes with it has imported it
+    if torch is None:
         return {}
-    import torch
-
     return {
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),

@@ -16,15 +16,14 @@ secret, the key file, and the folder of a table. A path is from the current fold
 let through.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.local.named_files import read_named
 from zk_autograd.run import bounded_toml
-from zk_autograd.train.names import CsvFile
-from zk_autograd.train.plan import ParameterGroup, Plan
-from zk_autograd.train.settings import GROUPS, Settings
+from zk_autograd.train.plan import Plan
+from zk_autograd.train.settings import GROUP_SETTINGS, GROUPS, ParameterGroup, Settings
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\"}
 
@@ -46,39 +45,26 @@ def from_toml(text: str, where: str = "the config") -> Settings:
 
 def to_toml(plan: Plan) -> str:
     """The plan as a text that `from_toml` reads: the same for equal plans, without anything private."""
-    lines = [
-        f"steps = {plan.steps}",
-        f"model = {_quoted(str(plan.model))}",
-        f"data = {_quoted(str(plan.data))}",
-        *_given("label", plan.data.label if isinstance(plan.data, CsvFile) else ""),
-        f"rule = {_quoted(plan.rule.value)}",
-        *_hyper(plan),
-        f"schedule = {_quoted(plan.schedule)}",
-        f"grad-scale = {_quoted(plan.grad_scale) if isinstance(plan.grad_scale, str) else plan.grad_scale}",
-        *([f"freeze = {_list(plan.freeze)}"] if plan.freeze else []),
-        f"batch-size = {plan.batch_size}",
-        f"seed = {plan.seed}",
-        f"prover = {_quoted(plan.prover)}",
-        *_given("preset", plan.preset),
-        f"publish = {'true' if plan.publish else 'false'}",
-    ]
-    for group in plan.groups:
-        lines += ["", f"[[{GROUPS}]]", f"parameters = {_list(group.parameters)}", *_hyper(group)]
+    values = plan.settings()
+    groups: Sequence[ParameterGroup] = values.pop(GROUPS)
+    lines = _lines(values)
+    for group in groups:
+        own = {name: getattr(group, name.replace("-", "_")) for name in GROUP_SETTINGS}
+        lines += ["", f"[[{GROUPS}]]", *_lines(own)]
     return "\n".join(lines) + "\n"
 
 
-def _hyper(owner: Plan | ParameterGroup) -> list[str]:
-    return [
-        *_given("lr", owner.lr),
-        *_given("momentum", owner.momentum),
-        *_given("weight-decay", owner.weight_decay),
-        *([f"betas = {_list(owner.betas)}"] if owner.betas else []),
-        *_given("eps", owner.eps),
-    ]
+def _lines(values: Mapping[str, object]) -> list[str]:
+    """A line for each setting that says something."""
+    return [f"{name} = {_value(value)}" for name, value in values.items() if value not in ("", ())]
 
 
-def _given(key: str, value: str) -> list[str]:
-    return [f"{key} = {_quoted(value)}"] if value else []
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return _list(value) if isinstance(value, tuple) else _quoted(str(value))
 
 
 def _list(texts: Sequence[str]) -> str:

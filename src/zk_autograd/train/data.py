@@ -20,7 +20,6 @@ from zk_autograd.train.names import CsvFile, DataName, DataSource
 from zk_autograd.train.scaling import Scaling
 from zk_autograd.train.seeded import Purpose, permutation
 
-SECRET_BYTES = 32
 SAMPLER = "philox-permutation/v0"
 """Each epoch takes the rows in an order of its own (train.sampler)."""
 

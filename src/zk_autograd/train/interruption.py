@@ -3,11 +3,11 @@
 import signal
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Self
 
 
 class Interruption:
-    """In a `with`: the first SIGINT sets `asked` and calls `on_first`, the second raises KeyboardInterrupt, later ones do nothing."""
+    """In a `with`, which gives whether it was asked: the first SIGINT asks and calls `on_first`, the second raises KeyboardInterrupt, later ones
+    do nothing."""
 
     def __init__(self, on_first: Callable[[], None]) -> None:
         self.asked = False
@@ -15,9 +15,9 @@ class Interruption:
         self._count = 0
         self._before: signal.Handlers | Callable[[int, FrameType | None], object] | int | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Callable[[], bool]:
         self._before = signal.signal(signal.SIGINT, self._received)
-        return self
+        return lambda: self.asked
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -2,10 +2,9 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from zk_autograd.core.backends import PRESETS, PROVERS
-from zk_autograd.core.canonical import decode, encode
+from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
@@ -15,33 +14,19 @@ from zk_autograd.run.files import PRIVATE_FILE, Files, exists, is_folder, of_the
 from zk_autograd.run.layout import PLAN, Layout
 from zk_autograd.run.marker import require_kept
 from zk_autograd.run.resumption import way_to_resume
-from zk_autograd.train.data import SECRET_BYTES
-from zk_autograd.train.names import CSV, CsvFile, DataSource, ModelSource, data_called, model_called
-from zk_autograd.train.seeded import SEED_BOUND
+from zk_autograd.train.names import CSV, CsvFile, DataSource, ModelSource, data_called
+from zk_autograd.train.settings import GROUPS, MAX_STEPS, SEED_BOUND, SETTINGS, ParameterGroup, Settings
 
 FORMAT = "zk-autograd/train/v1"
 FILE = PLAN
 
-MAX_STEPS = 2**40
 EPS = "0.000001"
 """Of the rules with one: at grad_scale 0 the formats hold it, and torch's 1e-8 they would not."""
 
-MAX_PATTERNS = 1000
-MAX_GROUPS = 100
-MAX_NAME = 1000
+SECRET_BYTES = 32
 _MAX_BYTES = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterGroup:
-    """Parameters whose names match one of `parameters` (shell patterns), and their own hyper-parameters; "" and () are the plan's."""
-
-    parameters: tuple[str, ...]
-    lr: str = ""
-    momentum: str = ""
-    weight_decay: str = ""
-    betas: tuple[str, ...] = ()
-    eps: str = ""
+_MAX_DIGITS = 20
+_GROUP_FIELDS = frozenset(ParameterGroup.__slots__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,39 +71,32 @@ class Plan:
             if not least <= value < bound:
                 raise UsageError(f"{what} is {value}; it must be at least {least} and below {bound}")
 
+    @classmethod
+    def of(cls, settings: Settings, *, key_file: str, secret: bytes) -> "Plan":
+        """The whole training, with defaults for what isn't set. UsageError for a label of data that have one."""
+        values = {s.attribute: settings.values.get(s.name, s.default) for s in SETTINGS if s.part}
+        rule = Rule(values.pop("rule"))
+        lr = values.pop("lr") or FAMILIES[rule].own_lr
+        data = data_called(values.pop("data"), values.pop("label"))
+        given = "batch-size" in settings.values
+        return cls(**values, data=data, rule=rule, lr=lr, key_file=key_file, secret=secret, batch_size_set=given)
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting of the training by its name, in the order of SETTINGS, as a file would hold it."""
+        found = {s.name: getattr(self, s.attribute) for s in SETTINGS if s.part and s.name != "label"}
+        label = self.data.label if isinstance(self.data, CsvFile) else ""
+        own = {"model": str(self.model), "data": str(self.data), "label": label, "rule": self.rule.value}
+        return {s.name: own.get(s.name, found.get(s.name)) for s in SETTINGS if s.part}
+
     def write(self, run: Path) -> None:
         """Keeps the plan in the run directory `run`, a table's path made absolute. Raises RunError."""
-        if isinstance(self.data, CsvFile):  # absolute: the run may be gone on with from another folder
-            data, label = CSV + str(Path(self.data.path).absolute()), self.data.label
-        else:
-            data, label = self.data.value, ""
-        content = encode(
-            {
-                "format": FORMAT,
-                "model": str(self.model),
-                "data": data,
-                "label": label,
-                "rule": self.rule.value,
-                "lr": self.lr,
-                "momentum": self.momentum,
-                "weight_decay": self.weight_decay,
-                "betas": self.betas,
-                "eps": self.eps,
-                "schedule": self.schedule,
-                "grad_scale": str(self.grad_scale),
-                "freeze": self.freeze,
-                "groups": [asdict(group) for group in self.groups],
-                "batch_size": self.batch_size,
-                "steps": self.steps,
-                "seed": str(self.seed),
-                "prover": self.prover,
-                "preset": self.preset,
-                "publish": self.publish,
-                "key_file": self.key_file,
-                "secret": self.secret.hex(),
-            }
-        )
-        Files().write_atomic(Layout(run).plan, content, PRIVATE_FILE)
+        kept = {s.attribute: _kept(value) for s, value in zip(_PARTS, self.settings().values(), strict=True)}
+        if isinstance(self.data, CsvFile):  # absolute: the run may be resumed from another folder
+            kept["data"] = CSV + str(Path(self.data.path).absolute())
+        # Any of 64 bits: a number of canonical JSON has fewer.
+        kept |= {"seed": str(self.seed), "grad_scale": str(self.grad_scale)}
+        private: dict[str, Json] = {"format": FORMAT, "key_file": self.key_file, "secret": self.secret.hex()}
+        Files().write_atomic(Layout(run).plan, encode(kept | private), PRIVATE_FILE)
 
     @classmethod
     def read(cls, run: Path) -> "Plan":
@@ -141,53 +119,40 @@ class Plan:
             raise RunError(f"{path} {other.format(error)}") from error
 
 
-def default_lr(rule: Rule) -> str:
-    """A learning rate that suits the data and models here."""
-    return FAMILIES[rule].own_lr
+_PARTS = tuple(setting for setting in SETTINGS if setting.part)
+
+
+def _kept(value: Any) -> Json:
+    """A setting's value as the private plan holds it."""
+    if isinstance(value, tuple):
+        return [_kept(item) for item in value]
+    return asdict(value) if isinstance(value, ParameterGroup) else value
 
 
 def _parsed(data: bytes) -> Plan:
     fields = Fields(decode(data, max_bytes=_MAX_BYTES), FILE)
     fields.choice("format", (FORMAT,))
-    scale = fields.text("grad_scale", max_len=10)
-    plan = Plan(
-        model=model_called(fields.text("model", MAX_NAME), "model"),
-        data=data_called(fields.text("data", 5000), fields.text("label", MAX_NAME, min_len=0), "data"),
-        rule=Rule(fields.choice("rule", tuple(rule.value for rule in Rule))),
-        lr=fields.text("lr", max_len=100),
-        momentum=fields.text("momentum", max_len=100, min_len=0),
-        weight_decay=fields.text("weight_decay", max_len=100, min_len=0),
-        betas=_betas(fields),
-        eps=fields.text("eps", max_len=100, min_len=0),
-        schedule=fields.text("schedule", MAX_NAME),
-        grad_scale="auto" if scale == "auto" else int(scale),
-        freeze=tuple(fields.texts("freeze", MAX_PATTERNS, MAX_NAME)),
-        groups=tuple(_group(group) for group in fields.objects("groups", MAX_GROUPS)),
-        batch_size=fields.integer("batch_size", 1, MAX_STEPS),
-        steps=fields.integer("steps", 1, MAX_STEPS),
-        seed=int(fields.text("seed", max_len=20)),
-        prover=fields.choice("prover", PROVERS),
-        preset=fields.choice("preset", ("", *PRESETS)),
-        publish=fields.boolean("publish"),
-        key_file=fields.text("key_file", max_len=5000),
-        secret=fields.hex("secret", SECRET_BYTES),
-    )
+    key_file, secret = fields.text("key_file", max_len=5000), fields.hex("secret", SECRET_BYTES)
+    values = {setting.name: fields.raw(setting.attribute) for setting in _PARTS}
     fields.end()
-    return plan
+    for name in ("seed", "grad-scale"):
+        values[name] = _number(values[name])
+    if not isinstance(groups := values[GROUPS], list):
+        raise ValueError("the groups are not a list")
+    values[GROUPS] = [_given(group) for group in groups]
+    unset = {s.name for s in _PARTS if s.default in ("", ()) and values[s.name] in ("", [])}
+    given = {name: value for name, value in values.items() if name not in unset}
+    return Plan.of(Settings.of(given, lambda name: name), key_file=key_file, secret=secret)
 
 
-def _group(fields: Fields) -> ParameterGroup:
-    group = ParameterGroup(
-        parameters=tuple(fields.texts("parameters", MAX_PATTERNS, MAX_NAME, min_items=1)),
-        lr=fields.text("lr", max_len=100, min_len=0),
-        momentum=fields.text("momentum", max_len=100, min_len=0),
-        weight_decay=fields.text("weight_decay", max_len=100, min_len=0),
-        betas=_betas(fields),
-        eps=fields.text("eps", max_len=100, min_len=0),
-    )
-    fields.end()
-    return group
+def _given(group: Json) -> dict[str, Json]:
+    """What a group of parameters has of its own."""
+    if not isinstance(group, dict) or group.keys() != _GROUP_FIELDS:
+        raise ValueError("a group is not an object of a group's settings")
+    return {name.replace("_", "-"): value for name, value in group.items() if value not in ("", [])}
 
 
-def _betas(fields: Fields) -> tuple[str, ...]:
-    return tuple(fields.texts("betas", max_items=2, max_len=100))
+def _number(text: Json) -> int | str:
+    if not isinstance(text, str) or len(text) > _MAX_DIGITS:
+        raise ValueError("a number is not a short text")
+    return text if text == "auto" else int(text)

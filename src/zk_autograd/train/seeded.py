@@ -10,7 +10,6 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-SEED_BOUND = 2**64
 _INDEX_BITS = 48
 
 

@@ -12,7 +12,8 @@ from torch import nn
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.text import listed
-from zk_autograd.train.plan import ParameterGroup, Plan
+from zk_autograd.train.plan import Plan
+from zk_autograd.train.settings import ParameterGroup
 
 Named = tuple[str, nn.Parameter]
 

@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import torch
 
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.formats import IntArray
+from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Data, Header
 from zk_autograd.core.rules import State
 from zk_autograd.core.rules.families import FAMILIES
@@ -23,31 +24,13 @@ from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.resuming import ResumedModel
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps
-from zk_autograd.prove.protocol import Backend
-from zk_autograd.run.events import Listener, ignore
 from zk_autograd.train import config, data, models, own_run
+from zk_autograd.train.command import Recording
 from zk_autograd.train.loop import Loop
-from zk_autograd.train.names import CsvFile, Factory
+from zk_autograd.train.names import CsvFile
 from zk_autograd.train.plan import EPS, Plan
 from zk_autograd.train.sampler import Sampler
 from zk_autograd.train.selection import parameter_groups
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """Where a training is recorded, and by whom it is proved and signed. `resume` goes on with the run that is there.
-
-    `key` is the file of the caller's own key (None for a new run: the default one, which is made if there is none); `allowed` is the code
-    that the caller named for a run that it didn't sign.
-    """
-
-    run: Path
-    prover: str | Backend
-    key: Path | None
-    srs: Path | None = None
-    resume: bool = False
-    listener: Listener = ignore
-    allowed: Factory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +133,7 @@ def repeatable() -> Iterator[None]:
 
 
 class Session:
-    """A training that is recorded. Use it in a `with`, inside `repeatable`; an exception that leaves the block stops the run where it is."""
+    """A training of a torch model that is recorded (`command.Training`). Make it, and use it in a `with`, inside `repeatable`."""
 
     def __init__(self, plan: Plan, recording: Recording) -> None:
         """Loads data and model and, with `resume`, the run. RunError if the run was begun with other data or code: before any code of a
@@ -174,6 +157,45 @@ class Session:
         except BaseException:
             self.optimizer.abandon()
             raise
+
+    def __enter__(self) -> Self:
+        self.optimizer.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.optimizer.__exit__(kind, error, trace)
+
+    @property
+    def header(self) -> Header | None:
+        return self.optimizer.header
+
+    @property
+    def head(self) -> Checkpoint | None:
+        return self.optimizer.head
+
+    @property
+    def steps(self) -> int:
+        return self.optimizer.steps
+
+    @property
+    def saturated(self) -> int:
+        return self.optimizer.saturated
+
+    @property
+    def test_rows(self) -> int:
+        return len(self.loop.data.test)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.loop.data.names
+
+    def close(self) -> None:
+        self.optimizer.close()
+
+    def accuracy(self) -> float:
+        return self.loop.accuracy()
 
     def train(self, go_on: Callable[[], bool], begun: Callable[[], None] = lambda: None) -> int:
         """Makes the steps that are left, as long as `go_on` says so, and returns the last one. `begun` is called once there is a run."""

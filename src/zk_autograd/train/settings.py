@@ -1,15 +1,19 @@
 """What a trainer may set, by flag or in a file, and what holds where nothing is set.
 
+Each setting is one row of `SETTINGS`: from it come its flag and help (cli.train), its key in a file and in the config.toml of a run
+(`config`), its place in the private plan (`plan`), and its default. A new one is a row, a field of `plan.Plan`, and what uses it.
+
 Rules: a setting has one name, that of its flag without the dashes (`weight-decay`), and one check, whose message begins with where it
 was set: `--steps` or `train.toml: steps`. What was set later wins: flag over file over default. Numbers of the optimizer are exact
-decimals.
+decimals. Nothing here loads a library: a command's help is made of it.
 """
 
+from argparse import BooleanOptionalAction
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from zk_autograd.core import schedules
 from zk_autograd.core.backends import DEFAULT_BACKEND, PRESETS, PROVERS
@@ -17,18 +21,22 @@ from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import has_control, is_unicode
-from zk_autograd.credentials.redaction import looks_secret
 from zk_autograd.local.own_folders import expanded
 from zk_autograd.train.names import DataName, ModelName, ModelSource, data_called, model_called, nearest, shown
-from zk_autograd.train.plan import MAX_GROUPS, MAX_NAME, MAX_PATTERNS, MAX_STEPS, ParameterGroup, Plan, default_lr
-from zk_autograd.train.seeded import SEED_BOUND
 
 Reader = Callable[[object, str], Any]
 """Gives a setting's value from what a flag or a file holds. Raises UsageError, which begins with the place given."""
 
+MAX_STEPS = 2**40
+SEED_BOUND = 2**64
+MAX_PATTERNS = 1000
+MAX_GROUPS = 100
+MAX_NAME = 1000
+
 GROUPS = "groups"
 _PARAMETERS = "parameters"
 _INTEGER_BITS = 64
+RULES = tuple(rule.value for rule in Rule)
 
 
 def _integer(least: int, bound: int) -> Reader:
@@ -85,6 +93,8 @@ def _boolean(value: object, where: str) -> bool:
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or has_control(value) or not is_unicode(value):
         raise UsageError(f"{where} is {_shown(value)}; it must be a text of 1 to {MAX_NAME} printable characters")
+    from zk_autograd.credentials.redaction import looks_secret
+
     if looks_secret(value):
         raise UsageError(
             f"{where} looks like an access token, and would be recorded: give tokens by --hf-token or HF_TOKEN, never in {where}"
@@ -120,14 +130,16 @@ def _schedule(value: object, where: str) -> str:
     return schedules.RECORDED if schedule is None else schedule.text
 
 
-_GROUP_READERS: dict[str, Reader] = {
-    _PARAMETERS: _texts,
-    "lr": _decimal,
-    "momentum": _decimal,
-    "weight-decay": _decimal,
-    "betas": _betas,
-    "eps": _decimal,
-}
+@dataclass(frozen=True, slots=True)
+class ParameterGroup:
+    """Parameters whose names match one of `parameters` (shell patterns), and their own hyper-parameters; "" and () are the plan's."""
+
+    parameters: tuple[str, ...]
+    lr: str = ""
+    momentum: str = ""
+    weight_decay: str = ""
+    betas: tuple[str, ...] = ()
+    eps: str = ""
 
 
 def _groups(value: object, where: str) -> tuple[ParameterGroup, ...]:
@@ -142,114 +154,180 @@ def _group(value: object, where: str) -> ParameterGroup:
     found = read(value, _GROUP_READERS, lambda key: f"{where}.{key}")
     if _PARAMETERS not in found:
         raise UsageError(f'{where} has no {_PARAMETERS}; name them by patterns, such as parameters = ["hidden.*"]')
-    return ParameterGroup(**found)
+    return ParameterGroup(**{name.replace("-", "_"): own for name, own in found.items()})
 
 
-READERS: dict[str, Reader] = {
-    "steps": _integer(1, MAX_STEPS),
-    "model": _model,
-    "data": _data,
-    "label": _text,
-    "rule": _choice(tuple(rule.value for rule in Rule)),
-    "lr": _decimal,
-    "momentum": _decimal,
-    "weight-decay": _decimal,
-    "betas": _betas,
-    "eps": _decimal,
-    "schedule": _schedule,
-    "grad-scale": _scale,
-    "freeze": _texts,
-    GROUPS: _groups,
-    "batch-size": _integer(1, MAX_STEPS),
-    "seed": _integer(0, SEED_BOUND),
-    "prover": _choice(PROVERS),
-    "preset": _choice(PRESETS),
-    "publish": _boolean,
-    "out": _path,
-    "srs": _path,
-    "key-file": _path,
-}
-"""Every setting. The last three say where things lie on this machine, and are no part of a training."""
-
-PLACES = ("out", "srs", "key-file")
+def _number(text: str) -> int | str:
+    return text if text == "auto" else int(text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _pair(text: str) -> list[str]:
+    return text.split(",")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that may be set.
+
+    `read` gives its value from what a flag or a file holds, `default` is what holds where nothing is set (None: another setting decides).
+    `help` and `flag`, argparse's arguments, make its flag; without `help` it has none, and is set in a file alone. `own` says whether a
+    group of parameters may have its own; `part` whether it is a part of the training: the others say where things lie on this machine.
+    """
+
+    name: str
+    read: Reader
+    default: Any = None
+    help: str = ""
+    flag: Mapping[str, Any] = field(default_factory=dict)
+    own: bool = False
+    part: bool = True
+
+    @property
+    def attribute(self) -> str:
+        """As fields of Python objects, and of the private plan, call it."""
+        return self.name.replace("-", "_")
+
+
+_N, _X = {"type": int, "metavar": "N"}, {"metavar": "X"}
+
+SETTINGS = (
+    Setting("steps", _integer(1, MAX_STEPS), 100, "optimizer steps (default: 100)", _N),
+    Setting(
+        "model",
+        _model,
+        ModelName.MLP,
+        f"{', '.join(ModelName)}, or MODULE:FACTORY, a callable of yours (default: mlp)",
+        {"metavar": "NAME"},
+    ),
+    Setting(
+        "data",
+        _data,
+        DataName.DIGITS,
+        f"{', '.join(DataName)}, or csv:PATH, a table of yours (default: digits)",
+        {"metavar": "NAME"},
+    ),
+    Setting("label", _text, "", "of a table: the column with the classes (default: the last)", {"metavar": "COLUMN"}),
+    Setting("rule", _choice(RULES), Rule.ADAM.value, "default: adam", {"choices": RULES}),
+    Setting("lr", _decimal, None, "learning rate, an exact decimal (default: one that suits the rule)", _X, own=True),
+    Setting("momentum", _decimal, "", "for the sgd rules (default: 0.9, or 0 for sgd)", _X, own=True),
+    Setting("weight-decay", _decimal, "", "decoupled weight decay (default: 0.01 for adamw, else 0)", _X, own=True),
+    Setting(
+        "betas", _betas, (), "for adam and adamw (default: 0.9,0.999)", {"type": _pair, "metavar": "X,Y"}, own=True
+    ),
+    Setting("eps", _decimal, "", "for adam and adamw (default: 0.000001)", _X, own=True),
+    Setting(
+        "schedule",
+        _schedule,
+        "constant",
+        "of the learning rate, such as cosine:steps=100,end=0.0 (default: constant)",
+        {"metavar": "TEXT"},
+    ),
+    Setting(
+        "grad-scale",
+        _scale,
+        0,
+        "gradients are scaled by 2^K before rounding; or auto (default: 0)",
+        {"type": _number, "metavar": "K"},
+    ),
+    Setting(
+        "freeze",
+        _texts,
+        (),
+        "don't train parameters of such names; may be repeated",
+        {"action": "append", "metavar": "PATTERN"},
+    ),
+    Setting(GROUPS, _groups, ()),
+    Setting("batch-size", _integer(1, MAX_STEPS), 64, "rows of a step (default: 64, or all if there are fewer)", _N),
+    Setting("seed", _integer(0, SEED_BOUND), 0, "of split, first weights and order of the rows (default: 0)", _N),
+    Setting(
+        "prover",
+        _choice(PROVERS),
+        DEFAULT_BACKEND,
+        "native needs no set-up; ezkl, for small models, needs an SRS, and an EVM can check its proofs; none logs hashes and proves "
+        f"nothing (default: {DEFAULT_BACKEND})",
+        {"choices": PROVERS},
+    ),
+    Setting(
+        "preset",
+        _choice(PRESETS),
+        "",
+        f"of the native prover: strict assumes less, and its proofs are larger (default: {PRESETS[0]})",
+        {"choices": PRESETS},
+    ),
+    Setting(
+        "publish",
+        _boolean,
+        True,
+        "put the final weights into the run (default: yes)",
+        {"action": BooleanOptionalAction},
+    ),
+    Setting("out", _path, None, "where the run goes (default: a new folder in runs/)", {"metavar": "RUN"}, part=False),
+    Setting(
+        "srs",
+        _path,
+        None,
+        "of the prover ezkl: the SRS that an auditor or a ceremony made (default: the cache's newest)",
+        {"metavar": "FILE"},
+        part=False,
+    ),
+    Setting(
+        "key-file",
+        _path,
+        None,
+        "your log key (default: the one that `zk-key new` makes; a new run makes it if there is none)",
+        {"metavar": "FILE"},
+        part=False,
+    ),
+)
+
+READERS = {setting.name: setting.read for setting in SETTINGS}
+_GROUP_READERS: dict[str, Reader] = {_PARAMETERS: _texts, **{s.name: s.read for s in SETTINGS if s.own}}
+GROUP_SETTINGS = tuple(_GROUP_READERS)
+"""Of a group of parameters."""
+
+
 class Settings:
-    """What was set, each of its type, and None for what was not."""
+    """What was set, by the settings' names."""
 
-    steps: int | None = None
-    model: ModelSource | None = None
-    data: str | None = None
-    label: str | None = None
-    rule: str | None = None
-    lr: str | None = None
-    momentum: str | None = None
-    weight_decay: str | None = None
-    betas: tuple[str, ...] | None = None
-    eps: str | None = None
-    schedule: str | None = None
-    grad_scale: int | Literal["auto"] | None = None
-    freeze: tuple[str, ...] | None = None
-    groups: tuple[ParameterGroup, ...] | None = None
-    batch_size: int | None = None
-    seed: int | None = None
-    prover: str | None = None
-    preset: str | None = None
-    publish: bool | None = None
-    out: Path | None = None
-    srs: Path | None = None
-    key_file: Path | None = None
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = dict(values)
 
     @classmethod
     def of(cls, values: Mapping[str, object], called: Callable[[str], str]) -> "Settings":
         """The settings of `values`, by their names; `called` says how a message calls one. UsageError for any that can't be."""
-        return cls(**read(values, READERS, called))
+        return cls(read(values, READERS, called))
 
     def over(self, other: "Settings") -> "Settings":
         """These, and what only `other` has."""
-        return replace(other, **{f.name: v for f in fields(self) if (v := getattr(self, f.name)) is not None})
+        return Settings({**other.values, **self.values})
 
-    def plan(self, *, key_file: str, secret: bytes) -> Plan:
-        """The whole training, with defaults for what isn't set. UsageError for a label of data that have one."""
-        chosen = {f.name: getattr(self, f.name) for f in fields(Plan) if f.name in _DEFAULTS}
-        chosen = {name: _DEFAULTS[name] if value is None else value for name, value in chosen.items()}
-        rule = Rule(self.rule or Rule.ADAM)
-        lr = self.lr or default_lr(rule)
-        data = data_called(self.data or DataName.DIGITS, self.label or "")
-        given = self.batch_size is not None
-        return Plan(**chosen, data=data, rule=rule, lr=lr, key_file=key_file, secret=secret, batch_size_set=given)
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Settings) and self.values == other.values
 
+    __hash__ = None  # type: ignore[assignment]
 
-_DEFAULTS: dict[str, Any] = {
-    "steps": 100,
-    "model": ModelName.MLP,
-    "momentum": "",
-    "weight_decay": "",
-    "betas": (),
-    "eps": "",
-    "schedule": "constant",
-    "grad_scale": 0,
-    "freeze": (),
-    "groups": (),
-    "batch_size": 64,
-    "seed": 0,
-    "prover": DEFAULT_BACKEND,
-    "preset": "",
-    "publish": True,
-}
-"""Of the settings that a plan holds as they are; the lr depends on the rule."""
+    @property
+    def out(self) -> Path | None:
+        return self.values.get("out")
+
+    @property
+    def srs(self) -> Path | None:
+        return self.values.get("srs")
+
+    @property
+    def key_file(self) -> Path | None:
+        return self.values.get("key-file")
 
 
 def read(values: Mapping[str, object], readers: Mapping[str, Reader], called: Callable[[str], str]) -> dict[str, Any]:
-    """Each value by the name of its field. UsageError for a name that no reader has, and by the readers."""
+    """Each value by its name. UsageError for a name that no reader has, and by the readers."""
     found = {}
     for name, value in values.items():
         if name not in readers:
             raise UsageError(
                 f"{called(shown(name))} is no setting{nearest(name, readers) or '; the settings are ' + ', '.join(readers)}"
             )
-        found[name.replace("-", "_")] = readers[name](value, called(name))
+        found[name] = readers[name](value, called(name))
     return found
 
 

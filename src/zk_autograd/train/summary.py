@@ -15,7 +15,7 @@ _RECORDS_BESIDE_SEGMENTS = 3
 """Header, genesis and close."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """A finished run. `seconds` is the time of this process, `waited` the part of it after the last step; `classes` holds the labels of
     class 0, 1, 2 ... where a table says them."""
