@@ -28,13 +28,13 @@ from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.layout import LOG, PROOFS, RECORDS, proof_name
 from zk_autograd.local import own_folders
+from zk_autograd.prove.commitments import ProofCommitments
 from zk_autograd.prove.ezkl import child
 from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.ezkl.verify import EzklSystem, installed_ezkl
 from zk_autograd.prove.native import verify as native_verify
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.native.verify import NativeCircuit, NativeSystem, Public
-from zk_autograd.prove.protocol import ProofCommitments
 from zk_autograd.verify import chain, proofs, verifier
 from zk_autograd.verify.outcome import Finding, Level, Outcome, Status
 from zk_autograd.verify.proof_system import ProofChecker

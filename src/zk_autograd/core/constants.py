@@ -46,7 +46,7 @@ from typing import TypeAlias
 from zk_autograd.core.decimals import decimal_text, round_half_up, rounded
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import GRADIENT_BITS, K_RANGE, SHIFT, WEIGHT_BITS
-from zk_autograd.core.hyper import AdamHyper, SgdHyper, require_not_negative
+from zk_autograd.core.hyper import AdamHyper, Hyper, SgdHyper, require_not_negative
 from zk_autograd.core.schedules import CONSTANT, Schedule
 
 COEFFICIENT_ONE = 2**SHIFT
@@ -160,6 +160,12 @@ class AdamSequence:
         # E_t only grows with t, towards this one: a run can't fail on it later.
         _derive("E", self._eps_units(_ONE), 1, EPS_BOUND - 1, "eps", hyper.eps, "lower eps or grad_scale")
 
+    @classmethod
+    def of(cls, hyper: Hyper, k: int, s: int, schedule: Schedule) -> "AdamSequence":
+        """As the rows of the rules make one (rules.families)."""
+        assert isinstance(hyper, AdamHyper)
+        return cls(hyper, k, schedule)
+
     def at(self, t: int, lr: Fraction | None = None) -> AdamConstants:
         """The constants of step `t` >= 1 with that step's learning rate (default: the schedule's).
 
@@ -236,6 +242,12 @@ class SgdSequence:
         mu = round_half_up(hyper.momentum * COEFFICIENT_ONE)
         advice = "it must be at least 0 and below 1 - 2^-16"
         self._mu = _derive("mu", mu, 0, COEFFICIENT_ONE - 1, "momentum", hyper.momentum, advice)
+
+    @classmethod
+    def of(cls, hyper: Hyper, k: int, s: int, schedule: Schedule) -> "SgdSequence":
+        """As the rows of the rules make one (rules.families)."""
+        assert isinstance(hyper, SgdHyper)
+        return cls(hyper, k, s, schedule)
 
     def at(self, t: int, lr: Fraction | None = None) -> SgdConstants:
         """The constants of step `t` >= 1 with that step's learning rate (default: the schedule's).

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
-from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.layout import CHECKPOINT, RECORDS
 from zk_autograd.evidence.run import Evidence
@@ -12,7 +11,13 @@ from zk_autograd.evidence.run import Evidence
 
 def open_run(path: Path) -> Evidence:
     """A reader of the run at `path`, to be closed. UsageError if what is there is no run; UnreadableError if this machine refuses to open it."""
-    reader: Evidence = Bundle(path) if os.path.isfile(path) else RunFolder(path)
+    reader: Evidence
+    if os.path.isfile(path):
+        from zk_autograd.evidence.bundle import Bundle  # to judge a folder takes nothing of it
+
+        reader = Bundle(path)
+    else:
+        reader = RunFolder(path)
     try:
         found = reader.has_log()
     except BaseException:

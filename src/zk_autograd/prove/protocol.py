@@ -43,15 +43,6 @@ class BlockProof:
     gradient: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ProofCommitments:
-    """The commitments that a proof speaks of, BACKENDS[backend].commitment_bytes each."""
-
-    state_in: dict[str, bytes]
-    state_out: dict[str, bytes]
-    gradient: bytes
-
-
 class Backend(Protocol):
     """A prover of segments. Its methods are called by one thread at a time."""
 

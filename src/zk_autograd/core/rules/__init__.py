@@ -7,7 +7,7 @@ is its G.
 """
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.formats import WEIGHT_ADVICE, WEIGHT_BOUND, IntArray, require_below
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.rules.families import FAMILIES, Trace
+from zk_autograd.core.rules.families import FAMILIES
+
+if TYPE_CHECKING:
+    from zk_autograd.core.rules.families import Trace
 
 State: TypeAlias = dict[str, IntArray]
 
@@ -35,7 +38,7 @@ def initial_state(rule: Rule, W: IntArray) -> State:
     return {name: W.copy() if name == "W" else np.zeros_like(W) for name in state_names(rule)}
 
 
-def trace(rule: Rule, state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> Trace:
+def trace(rule: Rule, state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> "Trace":
     """One step of `rule` with all of its intermediate values.
 
     The arrays of `state` and `G` are int64 of one shape; `constants` come from the rule's

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zk_autograd.core.constants import AdamConstants, AdamSequence, StepConstants
+from zk_autograd.core.constants import AdamConstants, StepConstants
 from zk_autograd.core.errors import RangeError
 from zk_autograd.core.formats import (
     FIRST_MOMENT_BOUND,
@@ -34,9 +34,7 @@ from zk_autograd.core.formats import (
     IntArray,
     require_below,
 )
-from zk_autograd.core.hyper import AdamHyper, Hyper
 from zk_autograd.core.rules.arithmetic import isqrt, rounded
-from zk_autograd.core.schedules import Schedule
 
 _STATE_ADVICE = "no step gives such a value: the state is damaged, resume from an earlier one"
 _LOW_BITS = (1 << SHIFT) - 1
@@ -114,9 +112,3 @@ def trace(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) 
     """As `adam_trace`, for a state by its names and constants of Adam."""
     assert isinstance(constants, AdamConstants)
     return adam_trace(AdamState(**state), G, constants)
-
-
-def sequence(hyper: Hyper, k: int, s: int, schedule: Schedule) -> AdamSequence:
-    """The constants of a run. VerificationError for hyper-parameters that no step could use."""
-    assert isinstance(hyper, AdamHyper)
-    return AdamSequence(hyper, k, schedule)

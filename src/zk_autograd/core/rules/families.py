@@ -6,24 +6,29 @@ To add a rule takes its name (`hyper.Rule`), its file here, its row below, its A
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from zk_autograd.core.constants import (
     COARSE_S,
     FINE_S,
     AdamConstants,
+    AdamSequence,
     ConstantsSequence,
     SgdConstants,
+    SgdSequence,
     StepConstants,
 )
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
-from zk_autograd.core.rules import adam, sgd
 from zk_autograd.core.schedules import CONSTANT, Schedule
 
-Trace: TypeAlias = adam.AdamTrace | sgd.SgdTrace
+if TYPE_CHECKING:
+    from zk_autograd.core.rules.adam import AdamTrace
+    from zk_autograd.core.rules.sgd import SgdTrace
+
+    Trace: TypeAlias = AdamTrace | SgdTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +47,39 @@ class Family:
     hyper: type[SgdHyper] | type[AdamHyper]
     constants: type[SgdConstants] | type[AdamConstants]
     sequence: Callable[[Hyper, int, int, Schedule], ConstantsSequence]
-    trace: Callable[[Mapping[str, IntArray], IntArray, StepConstants], Trace]
+    trace: Callable[[Mapping[str, IntArray], IntArray, StepConstants], "Trace"]
     own_lr: str
     shifts: tuple[int, ...] = (0,)
     unused: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
     torch: Mapping[str, object] = field(default_factory=dict)
+
+
+# A verifier computes no step: a rule's own file is loaded by the first one that is made.
+
+
+def _plain(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> "Trace":
+    from zk_autograd.core.rules import sgd
+
+    return sgd.plain(state, G, constants)
+
+
+def _momentum(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> "Trace":
+    from zk_autograd.core.rules import sgd
+
+    return sgd.momentum(state, G, constants)
+
+
+def _nesterov(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> "Trace":
+    from zk_autograd.core.rules import sgd
+
+    return sgd.nesterov(state, G, constants)
+
+
+def _adam(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> "Trace":
+    from zk_autograd.core.rules import adam
+
+    return adam.trace(state, G, constants)
 
 
 _SGD_SHIFTS = (FINE_S, COARSE_S)
@@ -56,24 +88,24 @@ _ADAM = {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "0.00000001", "
 
 FAMILIES: dict[Rule, Family] = {
     Rule.SGD: Family(
-        ("W",), ("lr", "weight_decay"), SgdHyper, SgdConstants, sgd.sequence, sgd.plain, "0.1", _SGD_SHIFTS,
+        ("W",), ("lr", "weight_decay"), SgdHyper, SgdConstants, SgdSequence.of, _plain, "0.1", _SGD_SHIFTS,
         {"momentum": "choose sgd-momentum or sgd-nesterov"}, _SGD, {"nesterov": False},
     ),
     Rule.SGD_MOMENTUM: Family(
-        ("W", "B"), ("lr", "momentum", "weight_decay"), SgdHyper, SgdConstants, sgd.sequence, sgd.momentum, "0.02",
+        ("W", "B"), ("lr", "momentum", "weight_decay"), SgdHyper, SgdConstants, SgdSequence.of, _momentum, "0.02",
         _SGD_SHIFTS, {}, _SGD, {"nesterov": False},
     ),
     Rule.NESTEROV: Family(
-        ("W", "B"), ("lr", "momentum", "weight_decay"), SgdHyper, SgdConstants, sgd.sequence, sgd.nesterov, "0.02",
+        ("W", "B"), ("lr", "momentum", "weight_decay"), SgdHyper, SgdConstants, SgdSequence.of, _nesterov, "0.02",
         _SGD_SHIFTS, {}, _SGD, {"nesterov": True},
     ),
     Rule.ADAM: Family(
-        ("W", "M", "V"), ("lr", "beta1", "beta2", "eps"), AdamHyper, AdamConstants, adam.sequence, adam.trace, "0.01",
+        ("W", "M", "V"), ("lr", "beta1", "beta2", "eps"), AdamHyper, AdamConstants, AdamSequence.of, _adam, "0.01",
         (0,), {"weight_decay": "choose adamw; its decay is decoupled, L2 isn't offered"}, _ADAM,
     ),
     Rule.ADAMW: Family(
-        ("W", "M", "V"), ("lr", "beta1", "beta2", "eps", "weight_decay"), AdamHyper, AdamConstants, adam.sequence,
-        adam.trace, "0.01", (0,), {}, _ADAM | {"weight_decay": "0.01"},
+        ("W", "M", "V"), ("lr", "beta1", "beta2", "eps", "weight_decay"), AdamHyper, AdamConstants, AdamSequence.of,
+        _adam, "0.01", (0,), {}, _ADAM | {"weight_decay": "0.01"},
     ),
 }  # fmt: skip
 

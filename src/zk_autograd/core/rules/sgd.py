@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zk_autograd.core.constants import SgdConstants, SgdSequence, StepConstants
+from zk_autograd.core.constants import SgdConstants, StepConstants
 from zk_autograd.core.formats import (
     GRADIENT_BOUND,
     MOMENTUM_BOUND,
@@ -29,9 +29,7 @@ from zk_autograd.core.formats import (
     IntArray,
     require_below,
 )
-from zk_autograd.core.hyper import Hyper, SgdHyper
 from zk_autograd.core.rules.arithmetic import rounded
-from zk_autograd.core.schedules import Schedule
 
 _MOMENTUM_ADVICE = "lower momentum or grad_scale"
 
@@ -118,12 +116,6 @@ def momentum(state: Mapping[str, IntArray], G: IntArray, constants: StepConstant
 def nesterov(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> SgdTrace:
     """As `plain`, with Nesterov's momentum."""
     return nesterov_trace(SgdState(**state), G, _own(constants))
-
-
-def sequence(hyper: Hyper, k: int, s: int, schedule: Schedule) -> SgdSequence:
-    """The constants of a run. VerificationError for hyper-parameters or an s that no step could use."""
-    assert isinstance(hyper, SgdHyper)
-    return SgdSequence(hyper, k, s, schedule)
 
 
 def _own(constants: StepConstants) -> SgdConstants:

@@ -19,6 +19,7 @@ from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.core.trust import Missing, Trust
 from zk_autograd.local.own_folders import temporary_folder
+from zk_autograd.prove.commitments import ProofCommitments
 from zk_autograd.prove.ezkl.ceremonies import CEREMONIES
 from zk_autograd.prove.ezkl.child import Child, ChildDied
 from zk_autograd.prove.ezkl.circuit import catalogue
@@ -27,7 +28,6 @@ from zk_autograd.prove.ezkl.circuit.field import MODULUS, to_hex
 from zk_autograd.prove.ezkl.circuit.public import public_values
 from zk_autograd.prove.ezkl.circuit.relations import SALTS
 from zk_autograd.prove.ezkl.keys import Cache, Keys
-from zk_autograd.prove.protocol import ProofCommitments
 
 VERIFY_SECONDS = 120.0
 POINT_BYTES = 64

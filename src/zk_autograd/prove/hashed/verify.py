@@ -9,8 +9,8 @@ from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.core.text import quoted
+from zk_autograd.prove.commitments import ProofCommitments
 from zk_autograd.prove.hashed.commitment import commit
-from zk_autograd.prove.protocol import ProofCommitments
 
 VERSION = "1"
 MAX_BLOCK = 2**20

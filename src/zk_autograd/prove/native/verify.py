@@ -22,9 +22,9 @@ from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import state_names
 from zk_autograd.core.statement import Statement
 from zk_autograd.core.trust import Missing, Security, Trust
+from zk_autograd.prove.commitments import ProofCommitments
 from zk_autograd.prove.native.extension import require_built, require_threads
 from zk_autograd.prove.native.shape import VERSION, Shape, shifts
-from zk_autograd.prove.protocol import ProofCommitments
 
 
 class Public(NamedTuple):
