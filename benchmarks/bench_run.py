@@ -31,6 +31,11 @@ def timed(environment: Mapping[str, str], *command: str) -> tuple[float, str]:
     return seconds, done.stdout
 
 
+def imported(environment: Mapping[str, str], module: str) -> float:
+    """Seconds of a process that imports a module, and does nothing with it."""
+    return timed(environment, "python", "-c", f"import {module}")[0]
+
+
 EZKL_RUN = ("--prover", "ezkl", "--model", "logistic", "--data", "breast-cancer")
 
 
@@ -42,6 +47,11 @@ def figures(steps: int, with_ezkl: bool) -> Iterator[Figure]:
         environment = {**os.environ, "ZK_AUTOGRAD_CACHE": str(folder / "cache"), "NO_COLOR": "1"}
         help_seconds = sorted(timed(environment, "zk-verify", "--help")[0] for _ in range(HELP_RUNS))
         yield Figure("verify.help_s", round(help_seconds[HELP_RUNS // 2], 3), "s, median of a process's start to end")
+        more = sorted(
+            imported(environment, "zk_autograd.auditing") - imported(environment, "numpy") for _ in range(HELP_RUNS)
+        )
+        median = round(more[HELP_RUNS // 2], 3)
+        yield Figure("verify.import_s", median, "s, median: what verify_run needs, beyond the interpreter with NumPy")
 
         key = str(folder / "key")
         timed(environment, "zk-key", "new", "--key-file", key)
