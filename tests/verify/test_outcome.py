@@ -1,10 +1,11 @@
-"""What a report says that it does not show."""
+"""What the steps say that is not shown, whose word it is, and where each claim comes from."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from tests.verify.run_builder import POLICY, Run, honest, judge
 from zk_autograd.core.records import Unproved
+from zk_autograd.verify.outcome import Source
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.report import Report
 
@@ -97,3 +98,48 @@ def test_failed_report_has_no_limits(tmp_path: Path) -> None:
     run = honest()
     del run.proofs[0, 0]
     assert judge(run, tmp_path).limits == ()
+
+
+def sources(report: Report) -> dict[str, Source]:
+    return {claim.what: claim.source for claim in report.claims}
+
+
+def test_each_claim_has_its_source(tmp_path: Path) -> None:
+    found = sources(judge(honest(), tmp_path / "1"))
+    assert found == {
+        "that there is no other view of this log, and when it was written": Source.ABSENT,
+        "the first weights": Source.CLAIMED,
+        "loss, metrics and saturation counts": Source.CLAIMED,
+        "each optimizer step, 1..8": Source.PROVED,
+        "the gradients": Source.CLAIMED,
+        "the code that computed the gradients": Source.CLAIMED,
+        "the data, their order, and that the gradients are of them": Source.CLAIMED,
+        "that the published weights are those of the last record": Source.PROVED,
+        "environment, configuration and log of the training": Source.ABSENT,
+    }
+
+
+def test_a_step_is_claimed_where_no_proof_of_it_was_looked_at(tmp_path: Path) -> None:
+    step = "each optimizer step, 1..8"
+    assert sources(judge(honest("none"), tmp_path / "1"))[step] is Source.CLAIMED
+    unlooked = sources(judge(honest(), tmp_path / "2", replace(POLICY, srs=frozenset())))
+    assert unlooked[step] is Source.CLAIMED
+    assert unlooked["that the published weights are those of the last record"] is Source.CLAIMED
+    sampled = sources(judge(honest(), tmp_path / "3", replace(POLICY, sample=2)))
+    assert step not in sampled
+    assert {what: source for what, source in sampled.items() if "optimizer steps" in what} == {
+        "the optimizer steps of 2 of 6 proofs": Source.PROVED,
+        "the optimizer steps of the other 4 proofs": Source.CLAIMED,
+    }
+
+
+def test_nothing_is_attested_or_replayed_yet(tmp_path: Path) -> None:
+    for i, run in enumerate((honest(), honest("none"), honest(schedule="recorded"))):
+        found = set(sources(judge(run, tmp_path / str(i))).values())
+        assert not found & {Source.ATTESTED, Source.REPLAYED}
+
+
+def test_a_failed_report_claims_nothing(tmp_path: Path) -> None:
+    run = honest()
+    del run.proofs[0, 0]
+    assert judge(run, tmp_path).claims == ()
