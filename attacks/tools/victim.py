@@ -24,6 +24,7 @@ from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.claims import Claims
 from zk_autograd.run.writer import RunWriter
 
 CIRCUIT = "adam-n32-t64"
@@ -122,7 +123,7 @@ def build(path: Path, backend: Callable[[], Backend]) -> Victim:
     writer = RunWriter.create(path, header, proving, [TRAINER], first_weights(header.size))
     try:
         for t, row in enumerate(gradients(prover.steps + 2, header.size), 1):
-            writer.append(row, lr=("0.001" if 4 * t <= 3 * prover.steps else "0.0005",), loss="0.5")
+            writer.append(row, Claims("0.5"), lr=("0.001" if 4 * t <= 3 * prover.steps else "0.0005",))
         writer.drain()
         weights, salts = writer.state["W"], writer.final_salts("W")
         writer.close(model_files(header, weights, salts))

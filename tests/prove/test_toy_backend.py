@@ -78,7 +78,7 @@ class ToyChoice:
     def require_fitting(self, srs: Any, preset: Any) -> None:
         return
 
-    def for_new_run(self, *arguments: Any, decays: bool) -> Backend:
+    def for_new_run(self, *arguments: Any) -> Backend:
         return ToyBackend()
 
 
@@ -155,8 +155,8 @@ def test_few_files_name_a_backend() -> None:
         if NAMED.search(re.sub(r'"""[\s\S]*?"""|#.*', "", path.read_text(encoding="utf-8")))
         and not re.match(r"prove/(hashed|native|ezkl)/", str(path.relative_to(SOURCES)))
     }
-    about_its_files = {"cli/circuit.py", "cli/run.py", "cli/train.py", "cli/verify.py"}
-    """`zk-circuit` explains circuits; keys and SRS files are in EZKL's cache; --preset and --srs are one backend's."""
+    about_its_files = {"cli/circuit.py", "cli/run.py", "cli/verify.py"}
+    """`zk-circuit` explains circuits; keys and SRS files are in EZKL's cache;"""
     installed = {"run/environment.py"}
     unrecorded = {"optim/optimizer.py"}
     """An optimizer without a run has the plainest backend's header."""

@@ -28,6 +28,7 @@ from zk_autograd.evidence.hashes import Hashes, weights_hash
 from zk_autograd.evidence.layout import ARTEFACTS
 from zk_autograd.run import environment, train_log
 from zk_autograd.run.artefacts import Artefacts, checked_config
+from zk_autograd.run.claims import Claims
 from zk_autograd.run.files import Files
 from zk_autograd.run.writer import RunWriter
 
@@ -68,7 +69,7 @@ class Trainer:
 
     def train(self, last: int = LAST) -> None:
         for t in range(self.writer.step + 1, last + 1):
-            self.writer.append(gradients(t), loss=f"0.{t}", saturated=t)
+            self.writer.append(gradients(t), Claims(f"0.{t}", t))
             self.artefacts.step(t, f"0.{t}", RATES, t)
 
     def close(self, *, published: bool = True) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.run.trainer import SIZE, first_weights, gradients, hashed_backend, make_header
 from zk_autograd.core.errors import RunError
+from zk_autograd.run.claims import Claims
 from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal, Salts, Start, Step
 from zk_autograd.run.private_file import MAGIC
@@ -31,7 +32,9 @@ def a_start(segment: int = 0, first: int = 1) -> Start:
 
 
 def a_step(number: int = 1) -> Step:
-    return Step(number, gradients(number), ("0.1", "1e-3"), "0.25", 7, sha256(b"batch").digest(), b"\x00state\n")
+    return Step(
+        number, gradients(number), ("0.1", "1e-3"), Claims("0.25", 7, sha256(b"batch").digest(), b"\x00state\n")
+    )
 
 
 def test_a_start_comes_back(journal: Journal) -> None:
@@ -58,19 +61,18 @@ def test_a_step_comes_back(journal: Journal) -> None:
     journal.begin(a_start())
     extreme = np.resize(np.array([2**30 - 1, 1 - 2**30, 0]), SIZE)
     step = a_step()
-    journal.write_step(0, Step(1, extreme, step.lr, step.loss, step.saturated, step.batch, step.loop_state))
+    journal.write_step(0, Step(1, extreme, step.lr, step.claims))
     again = journal.step(0, 1)
     np.testing.assert_array_equal(again.gradients, extreme)
     assert again.gradients.dtype == np.int32
-    rest = (again.lr, again.loss, again.saturated, again.batch, again.loop_state)
-    assert rest == (step.lr, step.loss, step.saturated, step.batch, step.loop_state)
+    assert (again.lr, again.claims) == (step.lr, step.claims)
 
 
 @pytest.mark.parametrize("value", [2**30, -(2**30), 2**32])
 def test_gradients_that_do_not_fit_are_not_written(journal: Journal, value: int) -> None:
     journal.begin(a_start())
     with pytest.raises(ValueError, match="don't fit"):
-        journal.write_step(0, Step(1, np.full(SIZE, value), (), "", 0, b"", b""))
+        journal.write_step(0, Step(1, np.full(SIZE, value), (), Claims()))
     assert journal.steps(0) == []
 
 

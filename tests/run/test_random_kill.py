@@ -84,7 +84,7 @@ def story(run: Path) -> tuple[list[object], list[bytes], dict[str, bytes]]:
     journal = Journal(layout.segments, log.header, log.header_digest, Files())
     batches = []
     for segment in log.segments:
-        found = [journal.step(segment.index, t).batch for t in range(segment.first, segment.last + 1)]
+        found = [journal.step(segment.index, t).claims.batch for t in range(segment.first, segment.last + 1)]
         assert batch_commitment(journal.start(segment.index).salts.batches, found) == segment.batches
         batches += found
     return told(comparable), batches, weights

@@ -18,6 +18,7 @@ from tests.run.test_inventory import abandoned, finished
 from tests.run.test_packing import edit
 from tests.run.test_recovery import resume
 from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.run.claims import Claims
 from zk_autograd.run.inventory import Condition, look_at
 from zk_autograd.run.journal import MAX_LOOP_STATE
 
@@ -151,7 +152,9 @@ def test_a_loop_state_that_no_journal_keeps_is_refused_and_nothing_is_written(tm
         large = bytes(MAX_LOOP_STATE + 1)
         with pytest.raises(UsageError, match=f"the loop's state has {len(large)} bytes, and at most {MAX_LOOP_STATE}"):
             writer.append(
-                np.zeros(writer.header.size, np.int64), lr=("0.1",) * len(writer.header.groups), loop_state=large
+                np.zeros(writer.header.size, np.int64),
+                Claims(loop_state=large),
+                lr=("0.1",) * len(writer.header.groups),
             )
         assert writer.step == 0
         assert os.listdir(tmp_path / "run" / "private" / "segments" / "0") == ["start"]

@@ -28,6 +28,7 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.records import Segment
 from zk_autograd.prove.hashed.commitment import commit
+from zk_autograd.run.claims import Claims
 from zk_autograd.run.events import (
     Event,
     ProofDone,
@@ -119,7 +120,7 @@ def test_a_run_of_no_steps_can_be_closed(tmp_path: Path) -> None:
 def test_steps_without_batches_have_no_commitment_to_them(tmp_path: Path) -> None:
     writer = create(tmp_path / "run")
     for t in (1, 2, 3):
-        writer.append(gradients(t), batch=bytes(32) if t == 3 else b"")
+        writer.append(gradients(t), Claims(batch=bytes(32) if t == 3 else b""))
     writer.close()
     first, second = audit(tmp_path / "run", hashed_backend()).segments
     assert (first.batches, len(second.batches)) == (b"", 32)
@@ -219,10 +220,10 @@ def test_a_step_out_of_range_changes_nothing(tmp_path: Path) -> None:
         (RangeError, r"gradient of b.weight\[1\]", {"gradients": too_large}),
         (UsageError, "must be int64", {"gradients": too_large.astype(np.int32)}),
         (UsageError, "learning rates", {"lr": ("0.1", "0.1")}),
-        (UsageError, "loss is", {"loss": "0" * 61}),
-        (UsageError, "loss is", {"loss": "0.1\n"}),
-        (UsageError, "saturated is -1", {"saturated": -1}),
-        (UsageError, "has 31 bytes", {"batch": bytes(31)}),
+        (UsageError, "loss is", {"claims": Claims("0" * 61)}),
+        (UsageError, "loss is", {"claims": Claims("0.1\n")}),
+        (UsageError, "saturated is -1", {"claims": Claims(saturated=-1)}),
+        (UsageError, "has 31 bytes", {"claims": Claims(batch=bytes(31))}),
     ]
     for error, message, arguments in bad:
         with pytest.raises(error, match=message):

@@ -25,6 +25,7 @@ from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.protocol import Backend, BlockProof, BlockWitness
+from zk_autograd.run.claims import Claims
 from zk_autograd.run.files import Files
 from zk_autograd.run.writer import RunWriter
 
@@ -86,10 +87,7 @@ def train(writer: RunWriter, steps: int) -> None:
         writer.append(
             gradients(t),
             lr=tuple(f"0.00{t}" for _ in writer.header.groups) if writer.header.schedule == "recorded" else (),
-            loss=f"0.{t}",
-            saturated=t,
-            batch=sha256(bytes([t])).digest(),
-            loop_state=t.to_bytes(4, "big"),
+            claims=Claims(f"0.{t}", t, sha256(bytes([t])).digest(), t.to_bytes(4, "big")),
         )
 
 

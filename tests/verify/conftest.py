@@ -18,6 +18,7 @@ from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.claims import Claims
 from zk_autograd.run.writer import RunWriter
 
 
@@ -27,7 +28,7 @@ def train(path: Path, header: Header, backend: Backend, lengths: tuple[int, ...]
     writer = RunWriter.create(path, header, backend, [SIGNER], generator.integers(-(2**33), 2**33, header.size))
     for length in lengths:
         for _ in range(length):
-            writer.append(generator.integers(-(2**20), 2**20, header.size), loss="0.5")
+            writer.append(generator.integers(-(2**20), 2**20, header.size), Claims("0.5"))
         writer.drain()
     writer.close(model_files(header.parameters, writer.state["W"], writer.final_salts("W")))
     return path

@@ -22,6 +22,7 @@ from zk_autograd.prove.choice import backend_of_run
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import train_log
 from zk_autograd.run.artefacts import Artefacts
+from zk_autograd.run.claims import NOTHING, Claims
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.ownership import Unique
 from zk_autograd.run.step import advance
@@ -49,12 +50,9 @@ class Keeper(Protocol):
     def append(
         self,
         gradients: IntArray,
+        claims: Claims = NOTHING,
         *,
         lr: tuple[str, ...] = (),
-        loss: str = "",
-        saturated: int = 0,
-        batch: bytes = b"",
-        loop_state: bytes = b"",
         settings: bytes = b"",
     ) -> State:
         """Makes the next step and returns the state after it. Raises RangeError or UsageError; then nothing has changed."""
@@ -75,17 +73,14 @@ class InMemory:
     def append(
         self,
         gradients: IntArray,
+        claims: Claims = NOTHING,
         *,
         lr: tuple[str, ...] = (),
-        loss: str = "",
-        saturated: int = 0,
-        batch: bytes = b"",
-        loop_state: bytes = b"",
         settings: bytes = b"",
     ) -> State:
         self.state = advance(self.header, self._sequences, self.state, self.step + 1, gradients, lr)
         self.step += 1
-        self.loop_state = loop_state
+        self.loop_state = claims.loop_state
         return self.state
 
 
@@ -143,21 +138,16 @@ class Recorder(Unique):
     def append(
         self,
         gradients: IntArray,
+        claims: Claims = NOTHING,
         *,
         lr: tuple[str, ...] = (),
-        loss: str = "",
-        saturated: int = 0,
-        batch: bytes = b"",
-        loop_state: bytes = b"",
         settings: bytes = b"",
     ) -> State:
         self._writer.require_own_process(self._writer.path)
         self._begin()
-        state = self._writer.append(
-            gradients, lr=lr, loss=loss, saturated=saturated, batch=batch, loop_state=loop_state, settings=settings
-        )
+        state = self._writer.append(gradients, claims, lr=lr, settings=settings)
         try:
-            self._artefacts.step(self.step, loss, train_log.rates(self.header, self.step, lr), saturated)
+            self._artefacts.step(self.step, claims.loss, train_log.rates(self.header, self.step, lr), claims.saturated)
         except BaseException:
             self._writer.abandon()  # the step is on disk, and the optimizer doesn't have it: only a resumption brings them together
             raise

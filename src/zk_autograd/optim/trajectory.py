@@ -228,7 +228,7 @@ class Trajectory(Owned, Unique):
         _warn(header)
         return keeper
 
-    def advance(self, param_groups: ParamGroups, note: Claims) -> None:
+    def advance(self, param_groups: ParamGroups, claims: Claims) -> None:
         """One step from the gradients of the model's parameters, whose weights are written. Raises as `ZKOptimizer.step`."""
         if self._keeper is None and not gradients.present(self.manifest):
             gradients.quantized(self.manifest, 0)  # raises, before there is a run without a step
@@ -242,15 +242,7 @@ class Trajectory(Owned, Unique):
         kept, settings = self._settings(param_groups)
         G, saturated = gradients.quantized(self.manifest, keeper.header.grad_scale)
         self._tell_of_clamping(saturated, keeper.header.grad_scale, stacklevel=5)
-        self.state = keeper.append(
-            G,
-            lr=lr,
-            loss=note.loss,
-            saturated=saturated,
-            batch=note.batch,
-            loop_state=note.loop_state,
-            settings=settings,
-        )
+        self.state = keeper.append(G, replace(claims, saturated=saturated), lr=lr, settings=settings)
         self._kept, self._resumed = kept, None
         self.steps += 1
         self.saturated += saturated

@@ -8,7 +8,7 @@ from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
-from zk_autograd.prove.protocol import Backend, Choice
+from zk_autograd.prove.protocol import Backend, Choice, Wanted
 
 
 def choice_of(prover: str) -> Choice:
@@ -43,7 +43,8 @@ def backend_for_new_run(
     require_fitting(prover, srs, preset)
     if not isinstance(prover, str):
         return prover
-    return choice_of(prover).for_new_run(rule, group_sizes, expected_steps, preset, srs, scratch, decays=decays)
+    wanted = Wanted(rule, group_sizes, expected_steps, preset, decays)
+    return choice_of(prover).for_new_run(wanted, srs, scratch)
 
 
 def require_fitting(prover: str | Backend, srs: str | Path | None, preset: str | None) -> None:

@@ -95,6 +95,18 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A run that is to be proved: `group_sizes` are those of its parameter groups, `steps` is None for a long one, `preset` for the backend's
+    default; `decays`: a group has weight decay."""
+
+    rule: Rule
+    group_sizes: Sequence[int]
+    steps: int | None
+    preset: str | None = None
+    decays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """The shape that a new run's proofs would have: parameters of a block, steps of a segment, and in `words` what they are made with, after
     their number."""
@@ -121,24 +133,11 @@ class Choice(Protocol):
         their groups: the steps would be refused later."""
         ...
 
-    def planned(
-        self, rule: Rule, group_sizes: Sequence[int], steps: int | None, preset: str | None, *, decays: bool
-    ) -> Planned:
-        """The shape for parameter groups of these sizes and a run of `steps` steps, None for a long one; `decays`: a group has weight decay.
-        Nothing is made."""
+    def planned(self, wanted: Wanted) -> Planned:
+        """The shape of a new run's proofs. Nothing is made."""
         ...
 
-    def for_new_run(
-        self,
-        rule: Rule,
-        group_sizes: Sequence[int],
-        steps: int | None,
-        preset: str | None,
-        srs: str | Path | None,
-        scratch: Path,
-        *,
-        decays: bool,
-    ) -> Backend:
+    def for_new_run(self, wanted: Wanted, srs: str | Path | None, scratch: Path) -> Backend:
         """A backend of the `planned` shape. `scratch` is the folder that holds a witness while it is proved. UsageError for what is missing,
         ProverError if keys can't be made."""
         ...

@@ -7,6 +7,7 @@ from zk_autograd.core.keys import Signer
 from zk_autograd.core.records import Header
 from zk_autograd.core.text import has_control
 from zk_autograd.evidence.run import check_plain_name
+from zk_autograd.run.claims import Claims
 from zk_autograd.run.journal import MAX_LOOP_STATE
 
 _MAX_LOSS = 60
@@ -34,14 +35,15 @@ def require_loop_state(loop_state: bytes) -> None:
         )
 
 
-def require_claims(loss: str, saturated: int, batch: bytes) -> None:
-    """A step's claims as the segment record can hold them."""
-    if len(loss) > _MAX_LOSS or has_control(loss):
-        raise UsageError(f"loss is {loss[:80]!r}; it must be a decimal text of at most {_MAX_LOSS} characters")
-    if saturated < 0:
-        raise UsageError(f"saturated is {saturated}; it must be a count")
-    if len(batch) not in (0, 32):
-        raise UsageError(f"the batch's digest has {len(batch)} bytes; it must have 32, or none")
+def require_claims(claims: Claims) -> None:
+    """A step's claims as the segment record, and the journal, can hold them."""
+    if len(claims.loss) > _MAX_LOSS or has_control(claims.loss):
+        raise UsageError(f"loss is {claims.loss[:80]!r}; it must be a decimal text of at most {_MAX_LOSS} characters")
+    if claims.saturated < 0:
+        raise UsageError(f"saturated is {claims.saturated}; it must be a count")
+    if len(claims.batch) not in (0, 32):
+        raise UsageError(f"the batch's digest has {len(claims.batch)} bytes; it must have 32, or none")
+    require_loop_state(claims.loop_state)
 
 
 def require_digests(model: Mapping[str, bytes], artefacts: Mapping[str, bytes]) -> None:

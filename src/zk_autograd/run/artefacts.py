@@ -146,7 +146,7 @@ class Artefacts:
                 if number not in steps:
                     step = journal.step(index, number)
                     rates = train_log.rates(header, number, step.lr)
-                    steps[number] = train_log.step(number, step.loss, rates, step.saturated, "")
+                    steps[number] = train_log.step(number, step.claims.loss, rates, step.claims.saturated, "")
         path = layout.root / TRAIN_LOG
         old: list[dict[str, Json]] = []
         if exists(path):

@@ -1,13 +1,19 @@
-"""What a training loop says of a step, beside its gradients."""
+"""What a trainer says of a step, beside its gradients: one value, from the loop to the journal."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """`loss` is a number's text, "" for none: the trainer's word, unproved. `batch` is a digest of which rows the gradient
-    is of, b"" for none; the record commits to it. `loop_state` is kept in private and given back by a resumed run."""
+    """`loss` is a decimal text, "" for none, and `saturated` how many gradients were clamped: the trainer's word, unproved. `batch` is a
+    32-byte digest of which rows the gradient is of, b"" for none; the record commits to it. `loop_state` is what the caller needs to go
+    on after the step: it is kept in private, and given back by a resumed run."""
 
     loss: str = ""
+    saturated: int = 0
     batch: bytes = b""
     loop_state: bytes = b""
+
+
+NOTHING = Claims()
+"""Nothing is said of the step."""

@@ -30,6 +30,7 @@ from zk_autograd.core.rules import State
 from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.layout import MAX_PROOF
 from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.claims import Claims
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists, names_in, of_the_run
 from zk_autograd.run.private_file import damaged, encode, read
 
@@ -88,18 +89,14 @@ class Start:
 class Step:
     """Step `number` of a run. `gradients` are integers of shape (header.size,) below 2^30 in size.
 
-    `lr` holds a decimal for each group if the schedule is recorded, else nothing; `loss` is a decimal text or "", `saturated` a count,
-    `batch` the 32-byte digest of the batch or b"". `loop_state` is the caller's own, to go on after this step: generator, sampler, schedule.
-    `settings` are the optimizer's own, as the step found them (run.settings): b"" if nobody said, as in runs of earlier versions.
+    `lr` holds a decimal for each group if the schedule is recorded, else nothing; `claims.loop_state` is the caller's own, to go on after
+    this step: generator, sampler, schedule. `settings` are the optimizer's own, as the step found them (run.settings): b"" if nobody said, as in runs of earlier versions.
     """
 
     number: int
     gradients: NDArray[np.signedinteger[Any]]
     lr: tuple[str, ...]
-    loss: str
-    saturated: int
-    batch: bytes
-    loop_state: bytes
+    claims: Claims
     settings: bytes = b""
 
 
@@ -169,10 +166,14 @@ class Journal:
         fields: dict[str, Json] = {
             "step": step.number,
             "lr": list(step.lr),
-            "loss": step.loss,
-            "saturated": step.saturated,
+            "loss": step.claims.loss,
+            "saturated": step.claims.saturated,
         }
-        parts = {"G": step.gradients.astype("<i4").tobytes(), "batch": step.batch, "loop": step.loop_state}
+        parts = {
+            "G": step.gradients.astype("<i4").tobytes(),
+            "batch": step.claims.batch,
+            "loop": step.claims.loop_state,
+        }
         parts |= _settings(step.settings)
         self._write(self._step(segment, step.number), "step", fields, parts)
 
@@ -186,10 +187,12 @@ class Journal:
                 number=number,
                 gradients=np.frombuffer(parts["G"], "<i4").astype(np.int32, copy=False),
                 lr=tuple(fields.texts("lr", max_items=1000, max_len=100)),
-                loss=fields.text("loss", max_len=60, min_len=0),
-                saturated=fields.integer("saturated", 0, MAX_PARAMETERS),
-                batch=parts["batch"],
-                loop_state=parts["loop"],
+                claims=Claims(
+                    loss=fields.text("loss", max_len=60, min_len=0),
+                    saturated=fields.integer("saturated", 0, MAX_PARAMETERS),
+                    batch=parts["batch"],
+                    loop_state=parts["loop"],
+                ),
                 settings=parts.get(_SETTINGS, b""),
             )
             fields.end()

@@ -201,7 +201,7 @@ def replay(header: Header, journal: Journal, settled: int, next_step: int) -> Po
             state = advance(header, sequences, state, number, step.gradients.astype(np.int64), step.lr)
         except (RangeError, UsageError) as error:
             raise damaged(journal.path(newest), str(error)) from error
-        loop_state, settings, last_lr = step.loop_state, step.settings, step.lr
+        loop_state, settings, last_lr = step.claims.loop_state, step.settings, step.lr
     last = start.first + len(numbers) - 1
     return Position(newest, start.first, start.salts, last, state, loop_state, settings, last_lr)
 

@@ -101,11 +101,11 @@ class Settlement:
             state_in=self.last,
             state_out={},
             gradients=(),
-            batches=batch_commitment(start.salts.batches, [step.batch for step in steps]),
+            batches=batch_commitment(start.salts.batches, [step.claims.batch for step in steps]),
             lr=tuple(step.lr for step in steps if step.lr),
             proofs=(),
-            loss=tuple(step.loss for step in steps),
-            saturated=tuple(step.saturated for step in steps),
+            loss=tuple(step.claims.loss for step in steps),
+            saturated=tuple(step.claims.saturated for step in steps),
         )
         proofs: list[BlockProof] = []
         for block, statement in enumerate(self._statements.of_segment(draft)):

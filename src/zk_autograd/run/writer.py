@@ -31,6 +31,7 @@ from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import header_signature, private_file
 from zk_autograd.run import settings as settings_file
 from zk_autograd.run.arguments import require_claims, require_digests, require_loop_state, signers_in_order
+from zk_autograd.run.claims import NOTHING, Claims
 from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
 from zk_autograd.run.journal import Journal, Salts, Start, Step
@@ -237,19 +238,15 @@ class RunWriter(Owned, Unique):
     def append(
         self,
         gradients: IntArray,
+        claims: Claims = NOTHING,
         *,
         lr: tuple[str, ...] = (),
-        loss: str = "",
-        saturated: int = 0,
-        batch: bytes = b"",
-        loop_state: bytes = b"",
         settings: bytes = b"",
     ) -> State:
         """Takes the next step with `gradients` (int64 of shape (header.size,)), and gives the state after it, as `state`.
 
-        `lr`: a decimal for each group if the schedule is recorded, else nothing; `loss`: a decimal text or ""; `saturated`: how many
-        gradients were clamped; `batch`: a 32-byte digest or b""; `loop_state`: what the caller needs to go on after this step;
-        `settings`: the optimizer's, as the step finds them (`keep_settings` has what they become).
+        `lr`: a decimal for each group if the schedule is recorded, else nothing; `settings`: the optimizer's, as the step finds them
+        (`keep_settings` has what they become).
 
         When it returns, the step is on disk. If a segment is full and too many wait to be proved, it waits (event `Waiting`).
         Raises UsageError or RangeError, and nothing has changed; RunError or ProverError, and the writer is to be abandoned.
@@ -257,14 +254,13 @@ class RunWriter(Owned, Unique):
         self._check_open()
         position = self._position
         t = position.step + 1
-        require_claims(loss, saturated, batch)
-        require_loop_state(loop_state)
+        require_claims(claims)
         state = frozen(advance(self._header, self._sequences, position.state, t, gradients, lr))
         with self._writing():
-            step = Step(t, gradients, tuple(lr), loss, saturated, batch, loop_state, settings)
+            step = Step(t, gradients, tuple(lr), claims, settings)
             self._journal.write_step(position.segment, step)
             self._position = replace(
-                position, step=t, state=state, loop_state=loop_state, settings=settings, last_lr=tuple(lr)
+                position, step=t, state=state, loop_state=claims.loop_state, settings=settings, last_lr=tuple(lr)
             )
             self._unclosed.step = t
             self._emit(StepLogged(t))

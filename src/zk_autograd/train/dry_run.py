@@ -8,6 +8,7 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
 from zk_autograd.optim.options import choose_rule, decays_of, place, read_options
 from zk_autograd.prove.choice import choice_of, require_fitting
+from zk_autograd.prove.protocol import Wanted
 from zk_autograd.train import estimate, selection
 from zk_autograd.train.estimate import Estimate
 from zk_autograd.train.plan import Plan
@@ -34,7 +35,7 @@ def forecast(plan: Plan, srs: Path | None) -> Forecast:
     rule = choose_rule(plan.rule, given)
     options = [read_options(rule, o, place(i)) for i, o in enumerate(given)]
     decays = bool(decays_of(options))
-    planned = choice_of(plan.prover).planned(rule, sizes, plan.steps, plan.preset or None, decays=decays)
+    planned = choice_of(plan.prover).planned(Wanted(rule, sizes, plan.steps, plan.preset or None, decays))
     found = estimate.of_run(plan.prover, rule, sizes, plan.steps, planned)
     count = counted(found.proofs, "proof") if BACKENDS[plan.prover].proves else "no proofs:"
     proofs = f"{count} {planned.words}"

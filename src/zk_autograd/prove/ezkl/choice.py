@@ -1,6 +1,6 @@
 """How a trainer gets EZKL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
 from zk_autograd.prove.ezkl.circuit import catalogue
-from zk_autograd.prove.protocol import Backend, Cost, Planned, require_same_circuit
+from zk_autograd.prove.protocol import Backend, Cost, Planned, Wanted, require_same_circuit
 
 PROOF_SECONDS = 10
 """The time of a proof is that of its table, 2^16 rows, whatever is in it."""
@@ -42,27 +42,15 @@ class EzklChoice:
                 'with decay, or prover="ezkl"'
             )
 
-    def planned(
-        self, rule: Rule, group_sizes: Sequence[int], steps: int | None, preset: str | None, *, decays: bool
-    ) -> Planned:
-        circuit = catalogue.choose(rule, group_sizes, steps, decays=decays)
+    def planned(self, wanted: Wanted) -> Planned:
+        circuit = catalogue.choose(wanted.rule, wanted.group_sizes, wanted.steps, decays=wanted.decays)
         return Planned(circuit.block, circuit.steps, f"with the circuit {circuit.name}", cost(circuit.proof_bytes))
 
-    def for_new_run(
-        self,
-        rule: Rule,
-        group_sizes: Sequence[int],
-        steps: int | None,
-        preset: str | None,
-        srs: str | Path | None,
-        scratch: Path,
-        *,
-        decays: bool,
-    ) -> Backend:
+    def for_new_run(self, wanted: Wanted, srs: str | Path | None, scratch: Path) -> Backend:
         _require_installed()
         from zk_autograd.prove.ezkl.backend import EzklBackend
 
-        circuit = catalogue.choose(rule, group_sizes, steps, decays=decays)
+        circuit = catalogue.choose(wanted.rule, wanted.group_sizes, wanted.steps, decays=wanted.decays)
         return EzklBackend(circuit, srs_digest(srs), scratch=scratch)
 
     def of_run(self, recorded: Prover, srs: str | Path | None, scratch: Path) -> Backend:

@@ -7,7 +7,7 @@ from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
 from zk_autograd.prove.hashed.backend import HashedBackend
-from zk_autograd.prove.protocol import Backend, Cost, Planned
+from zk_autograd.prove.protocol import Backend, Cost, Planned, Wanted
 
 MAX_BLOCK = 2**20
 """Parameters that are committed to together, at most."""
@@ -26,24 +26,12 @@ class HashedChoice:
     def require_provable(self, prover: Prover, rule: Rule, decays: Mapping[str, str]) -> None:
         """It proves no rule, so none is missing."""
 
-    def planned(
-        self, rule: Rule, group_sizes: Sequence[int], steps: int | None, preset: str | None, *, decays: bool
-    ) -> Planned:
-        made = _made(group_sizes).prover
+    def planned(self, wanted: Wanted) -> Planned:
+        made = _made(wanted.group_sizes).prover
         return Planned(made.block, made.steps, "the prover none logs hashes only", Cost())
 
-    def for_new_run(
-        self,
-        rule: Rule,
-        group_sizes: Sequence[int],
-        steps: int | None,
-        preset: str | None,
-        srs: str | Path | None,
-        scratch: Path,
-        *,
-        decays: bool,
-    ) -> Backend:
-        return _made(group_sizes)
+    def for_new_run(self, wanted: Wanted, srs: str | Path | None, scratch: Path) -> Backend:
+        return _made(wanted.group_sizes)
 
     def of_run(self, recorded: Prover, srs: str | Path | None, scratch: Path) -> Backend:
         return HashedBackend(recorded.block, recorded.steps)

@@ -1,6 +1,6 @@
 """How a trainer gets the native prover."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
@@ -9,7 +9,7 @@ from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import state_names
 from zk_autograd.prove.native.preset import DEFAULT_PRESET, Preset
 from zk_autograd.prove.native.shape import Shape, choose
-from zk_autograd.prove.protocol import Backend, Cost, Planned, require_same_circuit
+from zk_autograd.prove.protocol import Backend, Cost, Planned, Wanted, require_same_circuit
 
 ROWS_PER_SECOND = {1: 270_000, 2: 270_000, 3: 250_000}
 """By how many states a rule has. A proof has a row for each parameter and step, padding included."""
@@ -34,26 +34,17 @@ class NativeChoice:
     def require_provable(self, prover: Prover, rule: Rule, decays: Mapping[str, str]) -> None:
         """It proves every rule, with any weight decay."""
 
-    def planned(
-        self, rule: Rule, group_sizes: Sequence[int], steps: int | None, preset: str | None, *, decays: bool
-    ) -> Planned:
-        shape = choose(rule, group_sizes, steps, preset_called(preset))
+    def planned(self, wanted: Wanted) -> Planned:
+        shape = _shape(wanted)
         return Planned(
-            shape.block, shape.steps, f"of up to {shape.steps} steps with the circuit {shape.name}", cost(rule, shape)
+            shape.block,
+            shape.steps,
+            f"of up to {shape.steps} steps with the circuit {shape.name}",
+            cost(wanted.rule, shape),
         )
 
-    def for_new_run(
-        self,
-        rule: Rule,
-        group_sizes: Sequence[int],
-        steps: int | None,
-        preset: str | None,
-        srs: str | Path | None,
-        scratch: Path,
-        *,
-        decays: bool,
-    ) -> Backend:
-        return _backend(choose(rule, group_sizes, steps, preset_called(preset)))
+    def for_new_run(self, wanted: Wanted, srs: str | Path | None, scratch: Path) -> Backend:
+        return _backend(_shape(wanted))
 
     def of_run(self, recorded: Prover, srs: str | Path | None, scratch: Path) -> Backend:
         self.require_fitting(srs, None)
@@ -78,6 +69,10 @@ def cost(rule: Rule, shape: Shape) -> Cost:
     rate = ROWS_PER_SECOND[len(state_names(rule))]
     seconds = PROOF_SECONDS + shape.block * shape.steps / rate
     return Cost(PROOF_BYTES, seconds, basis=_BASIS.format(fixed=PROOF_SECONDS, rate=rate))
+
+
+def _shape(wanted: Wanted) -> Shape:
+    return choose(wanted.rule, wanted.group_sizes, wanted.steps, preset_called(wanted.preset))
 
 
 def _backend(shape: Shape) -> Backend:
