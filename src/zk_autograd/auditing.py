@@ -1,4 +1,5 @@
-"""The auditor's door: one call that judges a run as `zk-verify` does. It needs neither torch nor anything of the trainer's side."""
+"""The auditor's door: one call that judges a run as `zk-verify` does. It needs neither torch nor
+anything of the trainer's side."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,12 +29,15 @@ def verify_run(
 ) -> Report:
     """The report on the run at `run`, a folder or a bundle.
 
-    `keys` are public keys of the trainer that you have from elsewhere than the run, as `zk-key show` prints them: all of them must have
-    signed it, and without any the verdict is UNPINNED. `root` is a ROOT@SIZE that you have from elsewhere. `srs` are digests, 64
-    hexadecimal digits, of SRS files that the trainer can't have made, besides those of public ceremonies. The others are zk-verify's flags.
+    `keys` are public keys of the trainer that you have from elsewhere than the run, as `zk-key
+    show` prints them: all of them must have signed it, and without any the verdict is UNPINNED.
+    `root` is a ROOT@SIZE that you have from elsewhere. `srs` are digests, 64 hexadecimal digits, of
+    SRS files that the trainer can't have made, besides those of public ceremonies. The others are
+    zk-verify's flags.
 
-    What is false or missing is told in the report (`failure`, `missing`, `exit_status`). Raises UsageError for what is not a run, or
-    arguments that no auditor can mean; UnreadableError if this machine doesn't let the run be opened.
+    What is false or missing is told in the report (`failure`, `missing`, `exit_status`). Raises
+    UsageError for what is not a run, or arguments that no auditor can mean; UnreadableError if this
+    machine doesn't let the run be opened.
 
     >>> from zk_autograd import verify_run
     >>> key = "zk-autograd-test+e90c78e4+AZ0r+vfOrGTnJ6hdbCr0uu0cJlDlp8do5ACZHUDmqt2t"
@@ -63,6 +67,7 @@ def verify_run(
 
 
 def judge(run: Path, policy: Policy, progress: Progress = silent) -> Report:
-    """The report on the run at `run` under `policy`, with every backend that this package has. As `verify_run`."""
+    """The report on the run at `run` under `policy`, with every backend that this package has. As
+    `verify_run`."""
     with open_run(run) as files:
         return Verifier(policy, Systems()).verify(files, progress)

@@ -1,4 +1,5 @@
-"""`zk-circuit`: the published circuits, those of the native prover, and the SRS that EZKL's keys are made from."""
+"""`zk-circuit`: the published circuits, those of the native prover, and the SRS that EZKL's keys
+are made from."""
 
 import argparse
 import sys

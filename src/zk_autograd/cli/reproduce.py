@@ -1,4 +1,5 @@
-"""`zk-train reproduce RUN`: whether a run's configuration leads to its weights, by hashes and by training again."""
+"""`zk-train reproduce RUN`: whether a run's configuration leads to its weights, by hashes and by
+training again."""
 
 import argparse
 import sys

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Tells of a run's events: bars on a terminal, a line for each proof elsewhere (`train.command.Teller`)."""
+    """Tells of a run's events: bars on a terminal, a line for each proof elsewhere
+    (`train.command.Teller`)."""
 
     def __init__(self, steps: int, progress: Progress, output: Output) -> None:
         self._header: Header | None = None

@@ -88,7 +88,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
-    """The policy that the flags make, and where the run is. UsageError for flags that contradict each other."""
+    """The policy that the flags make, and where the run is. UsageError for flags that contradict
+    each other."""
     from zk_autograd.verify.policy import Policy, TreeHead
 
     head, run = None, Path(arguments.target)

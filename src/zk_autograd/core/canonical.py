@@ -1,19 +1,21 @@
-"""Canonical JSON: one value, one sequence of bytes. Every record, statement and receipt is written with it.
+"""Canonical JSON: one value, one sequence of bytes. Every record, statement and receipt is written
+with it.
 
 Rules (RFC 8785, JSON Canonicalization Scheme, restricted):
 
-* values are objects, arrays, strings, booleans and integers n with |n| < 2^53 (the integers that every JSON
-  reader keeps exact, RFC 8785 section 3.2.2.3 and RFC 7493 section 2.2); no null, no floats: larger numbers
-  and decimals are strings;
-* keys are sorted by their UTF-16 code units (section 3.2.3), which differs from code point order above
-  U+FFFF;
-* no white space; the shortest escapes in strings (section 3.2.2.2); UTF-8 without surrogates and without a
-  byte order mark.
+* values are objects, arrays, strings, booleans and integers n with |n| < 2^53 (the integers that
+  every JSON reader keeps exact, RFC 8785 section 3.2.2.3 and RFC 7493 section 2.2); no null, no
+  floats: larger numbers and decimals are strings;
+* keys are sorted by their UTF-16 code units (section 3.2.3), which differs from code point order
+  above U+FFFF;
+* no white space; the shortest escapes in strings (section 3.2.2.2); UTF-8 without surrogates and
+  without a byte order mark.
 
-A reader decides by encoding again what it has parsed and comparing bytes, so that whatever the parser is
-lenient about is refused. What has to be bounded is looked at before the parser runs: size, depth, and the
-number of marks, since each array and object, and each item of one, takes memory of its own; integer literals are
-measured before they are converted. Memory stays below 20 bytes for each byte of input and 100 for each mark.
+A reader decides by encoding again what it has parsed and comparing bytes, so that whatever the
+parser is lenient about is refused. What has to be bounded is looked at before the parser runs:
+size, depth, and the number of marks, since each array and object, and each item of one, takes
+memory of its own; integer literals are measured before they are converted. Memory stays below 20
+bytes for each byte of input and 100 for each mark.
 """
 
 import json
@@ -24,26 +26,29 @@ from typing import NoReturn, TypeAlias
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.text import quoted
 
-# What `decode` returns consists of dict, list, str, int and bool only; `encode` takes tuples as arrays too.
+# What `decode` returns consists of dict, list, str, int and bool only; `encode` takes tuples as
+# arrays too.
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | bool"
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
 MAX_MARKS = 2**22
-"""Brackets, commas and colons of a text, those in strings too. A header of 10^5 parameters, as many unproved tensors and 10^5 blocks has
-3.5 million."""
+"""Brackets, commas and colons of a text, those in strings too. A header of 10^5 parameters, as many
+unproved tensors and 10^5 blocks has 3.5 million."""
 
 _MARKS = (b"[", b"]", b"{", b"}", b",", b":")
 _LONGEST_INTEGER = len(str(-MAX_INTEGER))
 
-# A string or a bracket. Linear time: nothing backtracks, and a string that never ends matches up to the end.
+# A string or a bracket. Linear time: nothing backtracks, and a string that never ends matches up to
+# the end.
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{}]', re.DOTALL)
 
 _encode_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def encode(value: Json) -> bytes:
-    """The canonical bytes of a value of dict, list, tuple, str, int and bool, at most `MAX_DEPTH` deep.
+    """The canonical bytes of a value of dict, list, tuple, str, int and bool, at most `MAX_DEPTH`
+    deep.
 
     Raises ValueError for anything else: it is the caller's mistake, not bad evidence.
     """
@@ -53,9 +58,9 @@ def encode(value: Json) -> bytes:
 def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
     """The value whose canonical bytes are `data`, with `encode(decode(data)) == data`.
 
-    `max_depth` counts nested arrays and objects: a number has depth 0, `[]` has depth 1. It is the caller's
-    constant and must stay well below Python's recursion limit. Raises VerificationError for anything that is
-    longer, deeper, of more than `MAX_MARKS` marks, or not canonical.
+    `max_depth` counts nested arrays and objects: a number has depth 0, `[]` has depth 1. It is the
+    caller's constant and must stay well below Python's recursion limit. Raises VerificationError
+    for anything that is longer, deeper, of more than `MAX_MARKS` marks, or not canonical.
     """
     if len(data) > max_bytes:
         raise VerificationError(
@@ -86,7 +91,8 @@ def _encode(value: Json, max_depth: int) -> bytes:
 
 
 def _ordered(value: object, depth_left: int, where: str) -> Json:
-    """A copy with sorted keys, of plain dict, list, str, int and bool; ValueError where that can't be."""
+    """A copy with sorted keys, of plain dict, list, str, int and bool; ValueError where that can't
+    be."""
     # Exact types: a subclass (an enum, say) may print as something else than it compares as.
     if type(value) is bool:
         return value
@@ -109,8 +115,8 @@ def _ordered(value: object, depth_left: int, where: str) -> Json:
 
 
 def _check_depth(text: str, max_depth: int) -> None:
-    # Up to the parser's first error, the text is valid JSON and its brackets are the ones found here; what
-    # the parser never reaches can't nest.
+    # Up to the parser's first error, the text is valid JSON and its brackets are the ones found
+    # here; what the parser never reaches can't nest.
     depth = 0
     for token in _STRING_OR_BRACKET.finditer(text):
         match text[token.start()]:

@@ -1,7 +1,9 @@
-"""The integer constants of every step, defined to the last bit from the hyper-parameters. No floats.
+"""The integer constants of every step, defined to the last bit from the hyper-parameters. No
+floats.
 
-A trainer and a verifier compute these independently and must agree in every bit. Hyper-parameters are
-decimals, read exactly; lr_t is the run's schedule's (`schedules`), or the one that is recorded. With `round(x)` = floor(x + 1/2), exact rationals, and t = 1, 2, 3 ...:
+A trainer and a verifier compute these independently and must agree in every bit. Hyper-parameters
+are decimals, read exactly; lr_t is the run's schedule's (`schedules`), or the one that is recorded.
+With `round(x)` = floor(x + 1/2), exact rationals, and t = 1, 2, 3 ...:
 
 Adam and AdamW, per run
 
@@ -26,16 +28,16 @@ SGD, with momentum, Nesterov
     LR_t = round(lr_t * 2^(32 - 28 - k + s))
     D_t as above
 
-where isqrt(x) is the largest integer whose square is at most x, 2^k the gradient's scale, and s, 30 or 15, is
-in the header. Products of rationals are not rounded in between: lr_t * F_t * 2^32 / 2^256 is one exact
-rational.
+where isqrt(x) is the largest integer whose square is at most x, 2^k the gradient's scale, and s, 30
+or 15, is in the header. Products of rationals are not rounded in between: lr_t * F_t * 2^32 / 2^256
+is one exact rational.
 
-A no-op step has c1 = c2 = LR = D = 0, E = 1; for SGD mu = 2^15, cg = LR = D = 0. It leaves W, M, V, B as they
-are, whatever the gradient: cg = 0 keeps a prover from moving B in a padding step, where mu alone would let a
-hidden G through.
+A no-op step has c1 = c2 = LR = D = 0, E = 1; for SGD mu = 2^15, cg = LR = D = 0. It leaves W, M, V,
+B as they are, whatever the gradient: cg = 0 keeps a prover from moving B in a padding step, where
+mu alone would let a hidden G through.
 
-Every constant outside its range is refused with a VerificationError, since the numbers may come from a
-stranger's header; it names the hyper-parameter, its value, the range and what to change.
+Every constant outside its range is refused with a VerificationError, since the numbers may come
+from a stranger's header; it names the hyper-parameter, its value, the range and what to change.
 """
 
 from dataclasses import dataclass
@@ -67,8 +69,8 @@ _SHOWN = 40  # characters of a hyper-parameter that a message repeats
 
 @dataclass(frozen=True, slots=True)
 class AdamConstants:
-    """Public constants of one step of Adam or AdamW. Its ranges keep the rule's products and sums below
-    2^63."""
+    """Public constants of one step of Adam or AdamW. Its ranges keep the rule's products and sums
+    below 2^63."""
 
     c1: int
     c2: int
@@ -129,7 +131,8 @@ class BiasCorrection:
 
 @dataclass(frozen=True, slots=True)
 class Coarse:
-    """A hyper-parameter that the integers can't hold as it was asked for: what it is in effect, `effect` in words, and what to do."""
+    """A hyper-parameter that the integers can't hold as it was asked for: what it is in effect,
+    `effect` in words, and what to do."""
 
     name: str
     found: Fraction
@@ -141,9 +144,9 @@ class Coarse:
 class AdamSequence:
     """The constants of steps 1, 2, 3 ... of a run of Adam or AdamW.
 
-    Going forward costs O(1) a step; asking for a smaller t than before starts again at 1. What is returned
-    depends on the arguments alone. However large t is, at most about 5.6 million steps are computed: by then
-    both powers are 0.
+    Going forward costs O(1) a step; asking for a smaller t than before starts again at 1. What is
+    returned depends on the arguments alone. However large t is, at most about 5.6 million steps are
+    computed: by then both powers are 0.
     """
 
     def __init__(self, hyper: AdamHyper, k: int, schedule: Schedule = CONSTANT) -> None:
@@ -187,8 +190,8 @@ class AdamSequence:
         """The powers of both betas at step `t` >= 1, and what follows from them."""
         _require("the number of a step", t, 1, None)
         step, power1, power2 = self._cursor if self._cursor[0] <= t else (0, _ONE, _ONE)
-        # floor(P*b / 2^256) is floor(P*(2^15 - c) / 2^15). A power falls by 1 or more a step until it is 0, and
-        # stays there: nothing is left to compute then.
+        # floor(P*b / 2^256) is floor(P*(2^15 - c) / 2^15). A power falls by 1 or more a step until
+        # it is 0, and stays there: nothing is left to compute then.
         while step < t and (power1 or power2):
             step, power1, power2 = step + 1, power1 * self._beta1 >> SHIFT, power2 * self._beta2 >> SHIFT
         self._cursor = (t, power1, power2)
@@ -196,11 +199,12 @@ class AdamSequence:
         return BiasCorrection(power1, power2, root, root * _ONE // (_ONE - power1))
 
     def effective(self) -> dict[str, Fraction]:
-        """The beta1, beta2 and eps that the integers stand for; `decimals.decimal_text` spells them for a
-        report.
+        """The beta1, beta2 and eps that the integers stand for; `decimals.decimal_text` spells them
+        for a report.
 
-        eps at step t is E_t / (sqrt(1 - beta2^t) * 2^(k + 28)): what torch's formula would need there. "eps" is that of large t. Where E_min
-        holds at step 1 it weighs more there, and "eps_at_step_1" says how much, to three digits.
+        eps at step t is E_t / (sqrt(1 - beta2^t) * 2^(k + 28)): what torch's formula would need
+        there. "eps" is that of large t. Where E_min holds at step 1 it weighs more there, and
+        "eps_at_step_1" says how much, to three digits.
         """
         scale = Fraction(2) ** (self.k + GRADIENT_BITS)
         found = {
@@ -270,7 +274,8 @@ class SgdSequence:
         return SgdConstants.no_op(self.s)
 
     def effective(self) -> dict[str, Fraction]:
-        """The momentum that the integer stands for; and lr, where LR has so few bits that it is another."""
+        """The momentum that the integer stands for; and lr, where LR has so few bits that it is
+        another."""
         found = {"momentum": Fraction(self._mu, COEFFICIENT_ONE)}
         if self._lr_is_coarse():
             units = _sgd_rate(self.hyper.lr, self.k, self.s)
@@ -288,7 +293,8 @@ class SgdSequence:
         return Coarse("lr", self.effective()["lr"], self.hyper.lr, effect, too_large)
 
     def _lr_is_coarse(self) -> bool:
-        """Whether LR of the whole lr is below 2^8, so that lr is rounded by up to a part in 2^9 of it, or to 0."""
+        """Whether LR of the whole lr is below 2^8, so that lr is rounded by up to a part in 2^9 of
+        it, or to 0."""
         return self.hyper.lr > 0 and _sgd_rate(self.hyper.lr, self.k, self.s) < COARSE_LR
 
 
@@ -296,8 +302,8 @@ ConstantsSequence: TypeAlias = AdamSequence | SgdSequence
 
 
 def choose_s(max_lr: Fraction, k: int) -> int:
-    """The s of an SGD run whose largest learning rate is `max_lr`: 30 if LR then stays below 2^31 (lr <
-    2^(k-3)), else 15.
+    """The s of an SGD run whose largest learning rate is `max_lr`: 30 if LR then stays below 2^31
+    (lr < 2^(k-3)), else 15.
 
     Raises VerificationError if 15 is not enough either (lr >= 2^(k+12)), or k isn't permitted.
     """

@@ -1,8 +1,9 @@
 """Exact decimals: text to rational and back, and the one rounding of the constants. No floats.
 
-Rules: a decimal is ASCII digits, an optional point between digits and an optional exponent, without sign or
-spaces. Length and exponent are bounded before anything is computed, so that a hostile "1e999999999" costs
-nothing. Every finite float64 that isn't negative can be read back from its repr.
+Rules: a decimal is ASCII digits, an optional point between digits and an optional exponent, without
+sign or spaces. Length and exponent are bounded before anything is computed, so that a hostile
+"1e999999999" costs nothing. Every finite float64 that isn't negative can be read back from its
+repr.
 """
 
 import re
@@ -12,18 +13,19 @@ from zk_autograd.core.errors import VerificationError
 
 MAX_TEXT = 80
 MAX_EXPONENT = 400
-"""A decimal's first digit stands below 10^400 and its last one not below 10^-400: more than a float64 can
-need."""
+"""A decimal's first digit stands below 10^400 and its last one not below 10^-400: more than a
+float64 can need."""
 
 _DECIMAL = re.compile(r"([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?")
 _SHOWN = 40  # characters of a foreign text that a message repeats
 
 
 def parse_decimal(text: str, name: str) -> Fraction:
-    """The exact value, at least 0, of a decimal such as "0.001" or "1e-08". `name` says in messages whose it
-    is.
+    """The exact value, at least 0, of a decimal such as "0.001" or "1e-08". `name` says in messages
+    whose it is.
 
-    Raises VerificationError for anything else: a sign, "nan", "1.", ".5", a longer text or a larger exponent.
+    Raises VerificationError for anything else: a sign, "nan", "1.", ".5", a longer text or a larger
+    exponent.
     """
     match = _DECIMAL.fullmatch(text) if len(text) <= MAX_TEXT else None
     if match is not None:
@@ -38,8 +40,8 @@ def parse_decimal(text: str, name: str) -> Fraction:
 
 
 def decimal_text(value: Fraction) -> str:
-    """One text for each value: its exact decimal if it has one ("0.001", or "1e-90" if that is too long),
-    else "p/q".
+    """One text for each value: its exact decimal if it has one ("0.001", or "1e-90" if that is too
+    long), else "p/q".
 
     `parse_decimal` gives back what it was made from.
     """

@@ -1,7 +1,9 @@
-"""The errors of the package: one tree, so that a caller catches one class and a third party's exception never leaks.
+"""The errors of the package: one tree, so that a caller catches one class and a third party's
+exception never leaks.
 
-Every message says what was wrong, where, and what to do. `exit_status` is what a command returns for it. What is false and what could not
-be looked at never have the same one: a disk that fails is no evidence against a run.
+Every message says what was wrong, where, and what to do. `exit_status` is what a command returns
+for it. What is false and what could not be looked at never have the same one: a disk that fails is
+no evidence against a run.
 """
 
 from dataclasses import dataclass
@@ -35,13 +37,15 @@ class ZkError(Exception):
 
 
 class UsageError(ZkError):
-    """An argument, flag, file or combination of them that can't be what the caller wants. Nothing was done."""
+    """An argument, flag, file or combination of them that can't be what the caller wants. Nothing
+    was done."""
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.USAGE
 
 
 class GradientError(ZkError):
-    """A gradient that no exact step can be computed from: missing, sparse, of another dtype, NaN or infinite."""
+    """A gradient that no exact step can be computed from: missing, sparse, of another dtype, NaN or
+    infinite."""
 
 
 class RunError(ZkError):
@@ -49,7 +53,8 @@ class RunError(ZkError):
 
 
 class StorageError(RunError):
-    """The system refuses to read or write a run's files: no space, no permission, a disk that fails. The run itself may be whole."""
+    """The system refuses to read or write a run's files: no space, no permission, a disk that
+    fails. The run itself may be whole."""
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.UNJUDGED
 
@@ -59,15 +64,17 @@ class PlaceTakenError(RunError):
 
 
 class ProverError(ZkError):
-    """A proof could not be made: the witness breaks the rule, a key is missing, the prover died or ran out of time."""
+    """A proof could not be made: the witness breaks the rule, a key is missing, the prover died or
+    ran out of time."""
 
 
 @dataclass(slots=True)
 class RangeError(ZkError):
     """An element left its range. Nothing of the step was recorded.
 
-    `what` names the quantity ("weight", "update", "first moment" ...), `tensor` and `index` (flat, within the tensor) the
-    place, `value` the integer found, `bound` the exclusive bound on its absolute value, `advice` what to change.
+    `what` names the quantity ("weight", "update", "first moment" ...), `tensor` and `index` (flat,
+    within the tensor) the place, `value` the integer found, `bound` the exclusive bound on its
+    absolute value, `advice` what to change.
     """
 
     what: str
@@ -87,8 +94,9 @@ class RangeError(ZkError):
 class VerificationError(ZkError):
     """Evidence is false, malformed or missing.
 
-    `step` is the number of the verification step (docs/verification.md), 0 where the raiser doesn't know it and the
-    verifier fills it in; `record` the index of the record it concerns, or None; `expected` and `found` are short texts.
+    `step` is the number of the verification step (docs/verification.md), 0 where the raiser doesn't
+    know it and the verifier fills it in; `record` the index of the record it concerns, or None;
+    `expected` and `found` are short texts.
     """
 
     def __init__(
@@ -128,6 +136,7 @@ class VerificationError(ZkError):
 
 
 class UnreadableError(VerificationError):
-    """Evidence could not be looked at on this machine, for want of permission, memory, or a disk that works: nothing is said against it."""
+    """Evidence could not be looked at on this machine, for want of permission, memory, or a disk
+    that works: nothing is said against it."""
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.UNJUDGED

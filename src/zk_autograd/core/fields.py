@@ -1,9 +1,9 @@
 """Strict reading of decoded JSON: each field is named, typed and bounded, and none is left over.
 
-Rules: a parser names every field of an object once and then calls `end()`, so that an unknown field is an
-error and not a place to hide in. Nothing is converted: "1" is no integer, 1 is no boolean. Texts hold no
-control characters, since reports print them. Every refusal is a VerificationError that starts with the
-field's path, `header.groups[0].lr`.
+Rules: a parser names every field of an object once and then calls `end()`, so that an unknown field
+is an error and not a place to hide in. Nothing is converted: "1" is no integer, 1 is no boolean.
+Texts hold no control characters, since reports print them. Every refusal is a VerificationError
+that starts with the field's path, `header.groups[0].lr`.
 
     fields = Fields(canonical.decode(line, max_bytes=4096), "header")
     run_id = fields.hex("run", 16)
@@ -26,7 +26,8 @@ _HEX = re.compile(r"[0-9a-f]*")
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A decoded JSON value and its path. Each method returns it as one type or raises VerificationError."""
+    """A decoded JSON value and its path. Each method returns it as one type or raises
+    VerificationError."""
 
     raw: Json
     where: str
@@ -155,7 +156,8 @@ class Fields:
 
 
 def _shown(raw: Json) -> str:
-    """A short text for a message; repr, so that nothing in it reaches a terminal as a control sequence."""
+    """A short text for a message; repr, so that nothing in it reaches a terminal as a control
+    sequence."""
     if isinstance(raw, str):
         return quoted(raw, _SHOWN) + (f" of {len(raw)} characters" if len(raw) > _SHOWN else "")
     if isinstance(raw, bool):

@@ -1,4 +1,5 @@
-"""Number formats of the update rules: widths, bounds, and the way from float32 to integers and back.
+"""Number formats of the update rules: widths, bounds, and the way from float32 to integers and
+back.
 
 Every tensor of the model is held as int64. A real number x is the integer round(x * 2^bits):
 
@@ -9,13 +10,14 @@ Every tensor of the model is held as int64. A real number x is the integer round
     B       momentum buffer (SGD)         2^-28       abs(B) < 2^30
     V       second moment (Adam)          2^-56       0 <= V <= 2^60
 
-`2^k` is the gradient scale, as loss scaling in mixed precision. The widths are written down here and nowhere
-else.
+`2^k` is the gradient scale, as loss scaling in mixed precision. The widths are written down here
+and nowhere else.
 
-Why floats may be used here and still give one result everywhere: widening float32 to float64 is exact;
-multiplying by 2^e with abs(e) <= 60 is exact, since every non-zero float32 is at least 2^-149 and below
-2^128, far from the ends of float64; rint is the one rounding, half to even. A processor set to flush
-subnormals changes nothing: they are below 2^-126, and all of them round to 0 under every permitted scale.
+Why floats may be used here and still give one result everywhere: widening float32 to float64 is
+exact; multiplying by 2^e with abs(e) <= 60 is exact, since every non-zero float32 is at least
+2^-149 and below 2^128, far from the ends of float64; rint is the one rounding, half to even. A
+processor set to flush subnormals changes nothing: they are below 2^-126, and all of them round to 0
+under every permitted scale.
 """
 
 from collections.abc import Iterable
@@ -50,18 +52,19 @@ UPDATE_BOUND = 2**31 - 2**20
 K_RANGE = range(-32, 33)
 """Permitted k of the gradient scale 2^k."""
 K_AUTO = range(-16, 17)
-"""What `auto_grad_scale` chooses from: beyond 16, SGD's LR (scale 2^(34-k)) has under 9 bits left at lr =
-1e-3."""
+"""What `auto_grad_scale` chooses from: beyond 16, SGD's LR (scale 2^(34-k)) has under 9 bits left
+at lr = 1e-3."""
 
 _AUTO_TARGET_BITS = 16
 
 
 def quantize_gradient(grad: FloatArray, k: int, name: str = "gradient") -> tuple[IntArray, int]:
-    """The integers G of a float32 gradient of any shape under the scale 2^k, and how many of them saturated.
+    """The integers G of a float32 gradient of any shape under the scale 2^k, and how many of them
+    saturated.
 
-    G = grad * 2^(k+28), rounded half to even, then clamped to +-(2^30 - 1): the one place where a value is
-    clamped, and it is counted. Raises GradientError if `grad` isn't float32 or an element isn't finite
-    (`name` and the flat index are in the message), UsageError if k isn't in K_RANGE.
+    G = grad * 2^(k+28), rounded half to even, then clamped to +-(2^30 - 1): the one place where a
+    value is clamped, and it is counted. Raises GradientError if `grad` isn't float32 or an element
+    isn't finite (`name` and the flat index are in the message), UsageError if k isn't in K_RANGE.
     """
     _require_finite_gradient(grad, name)
     if k not in K_RANGE:
@@ -73,14 +76,14 @@ def quantize_gradient(grad: FloatArray, k: int, name: str = "gradient") -> tuple
 
 
 def auto_grad_scale(grad: FloatArray) -> int:
-    """The k in K_AUTO that puts the median size of the gradient's elements nearest to 2^16 units (in the
-    ratio's sense).
+    """The k in K_AUTO that puts the median size of the gradient's elements nearest to 2^16 units
+    (in the ratio's sense).
 
-    `grad` is float32 of any shape: all gradients of the first batch in one vector. The median is over the
-    elements that aren't zero (dead units and padding would pull it to 0), the lower one of two, so that it is
-    an element and nothing is averaged. 2^16 leaves 14 bits for elements above the median before they
-    saturate. Without a non-zero element nothing is known, and k is 0. Raises GradientError as
-    `quantize_gradient` does.
+    `grad` is float32 of any shape: all gradients of the first batch in one vector. The median is
+    over the elements that aren't zero (dead units and padding would pull it to 0), the lower one of
+    two, so that it is an element and nothing is averaged. 2^16 leaves 14 bits for elements above
+    the median before they saturate. Without a non-zero element nothing is known, and k is 0. Raises
+    GradientError as `quantize_gradient` does.
     """
     _require_finite_gradient(grad, "gradient")
     sizes = np.abs(grad[grad != 0])
@@ -88,16 +91,18 @@ def auto_grad_scale(grad: FloatArray) -> int:
         return 0
     middle = (sizes.size - 1) // 2
     mantissa, exponent = np.frexp(np.float64(np.partition(sizes, middle)[middle]))
-    # The median is mantissa * 2^exponent, 1/2 <= mantissa < 1; from sqrt(1/2) on, 2^exponent is nearer.
+    # The median is mantissa * 2^exponent, 1/2 <= mantissa < 1; from sqrt(1/2) on, 2^exponent is
+    # nearer.
     nearest = int(exponent) - (0 if mantissa * mantissa >= 0.5 else 1)
     return min(max(_AUTO_TARGET_BITS - GRADIENT_BITS - nearest, K_AUTO[0]), K_AUTO[-1])
 
 
 def quantize_weight(weight: FloatArray, name: str = "weight") -> IntArray:
-    """The integers W = weight * 2^32 of float32 weights of any shape, rounded half to even, never clamped.
+    """The integers W = weight * 2^32 of float32 weights of any shape, rounded half to even, never
+    clamped.
 
-    Raises UsageError if `weight` isn't float32 or an element isn't finite, RangeError with `tensor` = `name`
-    if abs(W) >= 2^45.
+    Raises UsageError if `weight` isn't float32 or an element isn't finite, RangeError with `tensor`
+    = `name` if abs(W) >= 2^45.
     """
     if weight.dtype != np.float32:
         raise UsageError(f"{name} is {weight.dtype}; only float32 weights can be trained: convert the model")
@@ -114,9 +119,9 @@ def quantize_weight(weight: FloatArray, name: str = "weight") -> IntArray:
 def dequantize_weight(weight: IntArray) -> FloatArray:
     """The float32 weights W * 2^-32 of any shape, rounded to nearest, ties to even, once.
 
-    abs(W) < 2^45 has at most 45 bits, so the float64 is exact; times 2^-32 it still is; the cast to float32
-    is the one rounding (the result is 0 or at least 2^-32: never subnormal). Raises RangeError if abs(W) >=
-    2^45.
+    abs(W) < 2^45 has at most 45 bits, so the float64 is exact; times 2^-32 it still is; the cast to
+    float32 is the one rounding (the result is 0 or at least 2^-32: never subnormal). Raises
+    RangeError if abs(W) >= 2^45.
     """
     require_below("weight", weight, WEIGHT_BOUND, WEIGHT_ADVICE)
     return (weight.astype(np.float64) * 2.0**-WEIGHT_BITS).astype(np.float32)
@@ -126,7 +131,8 @@ WEIGHT_ADVICE = f"weights must stay below {WEIGHT_BOUND >> WEIGHT_BITS} in size:
 
 
 def require_below(what: str, values: IntArray, bound: int, advice: str) -> None:
-    """Raises RangeError, with tensor "" (see `locate`), for the first element not below `bound` in size."""
+    """Raises RangeError, with tensor "" (see `locate`), for the first element not below `bound` in
+    size."""
     # Not abs(): that of the least int64 is negative.
     if values.size and not (-bound < int(values.min()) and int(values.max()) < bound):
         index = int(np.flatnonzero((values <= -bound) | (values >= bound))[0])
@@ -134,7 +140,8 @@ def require_below(what: str, values: IntArray, bound: int, advice: str) -> None:
 
 
 class TensorSpan(NamedTuple):
-    """Where a tensor lies in the flat vector of parameters: elements `offset` to `offset + size - 1`."""
+    """Where a tensor lies in the flat vector of parameters: elements `offset` to `offset + size -
+    1`."""
 
     name: str
     offset: int
@@ -144,8 +151,8 @@ class TensorSpan(NamedTuple):
 def locate(error: RangeError, spans: Iterable[TensorSpan], start: int = 0) -> RangeError:
     """`error` with its tensor, and its index within that tensor, filled in.
 
-    Its index so far counts within a block that begins at element `start` of the flat vector. One that lies in
-    no tensor (padding) leaves the error as it is.
+    Its index so far counts within a block that begins at element `start` of the flat vector. One
+    that lies in no tensor (padding) leaves the error as it is.
     """
     position = start + error.index
     for span in spans:

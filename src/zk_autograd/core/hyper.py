@@ -1,8 +1,8 @@
 """The update rules by name, and their hyper-parameters as exact numbers.
 
-A hyper-parameter is a decimal that `decimals.parse_decimal` reads: never a float, so that a trainer and a
-verifier start from the same number. What integer it leads to, and which ones are too large, is said in
-`constants`.
+A hyper-parameter is a decimal that `decimals.parse_decimal` reads: never a float, so that a trainer
+and a verifier start from the same number. What integer it leads to, and which ones are too large,
+is said in `constants`.
 """
 
 from dataclasses import dataclass, fields
@@ -26,7 +26,8 @@ class Rule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SgdHyper:
-    """Hyper-parameters of the three SGD rules. `weight_decay` is decoupled; `momentum` is 0 for plain SGD.
+    """Hyper-parameters of the three SGD rules. `weight_decay` is decoupled; `momentum` is 0 for
+    plain SGD.
 
     Raises VerificationError if one is negative.
     """

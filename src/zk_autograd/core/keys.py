@@ -1,11 +1,12 @@
 """The keys that sign notes: public keys in C2SP's text form, and signers.
 
-Sources: C2SP signed-note ("Signatures", "Verifier keys") and RFC 8032. Narrower than them: the key ID must be
-the hash that the specification recommends, the base64 the one that an encoder writes; an Ed25519 key must be
-encoded canonically (RFC 8032 section 5.1.3) and not be of small order, since under such a key one signature
-fits many texts.
+Sources: C2SP signed-note ("Signatures", "Verifier keys") and RFC 8032. Narrower than them: the key
+ID must be the hash that the specification recommends, the base64 the one that an encoder writes; an
+Ed25519 key must be encoded canonically (RFC 8032 section 5.1.3) and not be of small order, since
+under such a key one signature fits many texts.
 
-A further algorithm (ML-DSA-44, type 0x06) is a member of `Algorithm`, an entry in `_SCHEMES` and a signer.
+A further algorithm (ML-DSA-44, type 0x06) is a member of `Algorithm`, an entry in `_SCHEMES` and a
+signer.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,8 @@ class Algorithm(IntEnum):
 class PublicKey:
     """A verifier key. Raises VerificationError if the name or the key material can't be one.
 
-    `name` is what `check_name` accepts; `raw` is the algorithm's encoding of the key: 32 bytes for Ed25519.
+    `name` is what `check_name` accepts; `raw` is the algorithm's encoding of the key: 32 bytes for
+    Ed25519.
     """
 
     name: str
@@ -44,7 +46,8 @@ class PublicKey:
 
     @classmethod
     def parse(cls, text: str) -> "PublicKey":
-        """The key of a `name+ID+base64` text. Raises VerificationError unless `encode` gives it back."""
+        """The key of a `name+ID+base64` text. Raises VerificationError unless `encode` gives it
+        back."""
         name, *rest = text.split("+", 2)
         what = f"key {quoted(name)}"
         if len(rest) != 2:
@@ -71,11 +74,13 @@ class PublicKey:
 
     @property
     def key_id(self) -> bytes:
-        """The 4 bytes that name the key in a note, besides its name. No fingerprint: collisions are cheap."""
+        """The 4 bytes that name the key in a note, besides its name. No fingerprint: collisions are
+        cheap."""
         return sha256(self.name.encode("utf-8") + b"\n" + self._material()).digest()[:KEY_ID_BYTES]
 
     def verify(self, text: str, signature: bytes) -> None:
-        """Checks that `signature`, without key ID, is this key's over the text. Raises VerificationError."""
+        """Checks that `signature`, without key ID, is this key's over the text. Raises
+        VerificationError."""
         if not _SCHEMES[self.algorithm].verifies(self, encode_utf8(text, "note text"), signature):
             raise VerificationError(f"wrong signature by the key {self.encode()}")
 
@@ -96,9 +101,11 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ed25519Signer:
-    """A key made from a 32-byte secret seed (RFC 8032 section 5.1.5); ValueError for another length.
+    """A key made from a 32-byte secret seed (RFC 8032 section 5.1.5); ValueError for another
+    length.
 
-    It can't be pickled: a checkpoint that holds it among a trainer's settings would hand the secret on.
+    It can't be pickled: a checkpoint that holds it among a trainer's settings would hand the secret
+    on.
     """
 
     name: str
@@ -137,7 +144,8 @@ class Ed25519Signer:
 def check_name(name: str) -> None:
     """Raises VerificationError unless `name` can name a key.
 
-    A name has 1..`MAX_NAME_BYTES` bytes in UTF-8, and no white space, plus sign or control characters.
+    A name has 1..`MAX_NAME_BYTES` bytes in UTF-8, and no white space, plus sign or control
+    characters.
     """
     if not 0 < len(encode_utf8(name, "key name")) <= MAX_NAME_BYTES:
         raise VerificationError(

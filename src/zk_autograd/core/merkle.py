@@ -1,13 +1,14 @@
 """The append-only Merkle tree over SHA-256: roots, inclusion proofs and consistency proofs.
 
-Sources: RFC 9162 section 2.1 (the same tree as RFC 6962): 2.1.1 for the hashes, 2.1.3 for inclusion, 2.1.4
-for consistency. A leaf is hashed with the prefix 0x00 and an inner node with 0x01, so that neither can be
-taken for the other; the root of the empty tree is SHA-256 of nothing. Trees have fewer than 2^63 leaves.
+Sources: RFC 9162 section 2.1 (the same tree as RFC 6962): 2.1.1 for the hashes, 2.1.3 for
+inclusion, 2.1.4 for consistency. A leaf is hashed with the prefix 0x00 and an inner node with 0x01,
+so that neither can be taken for the other; the root of the empty tree is SHA-256 of nothing. Trees
+have fewer than 2^63 leaves.
 
-Rules for the verifier: sizes first, then the number of nodes in the proof (exactly as many as the position
-needs), then the length of each hash, and only then arithmetic. `verify_*` return nothing and raise
-VerificationError. The functions that make proofs are the log's own, and raise ValueError for arguments that
-no tree has.
+Rules for the verifier: sizes first, then the number of nodes in the proof (exactly as many as the
+position needs), then the length of each hash, and only then arithmetic. `verify_*` return nothing
+and raise VerificationError. The functions that make proofs are the log's own, and raise ValueError
+for arguments that no tree has.
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,8 @@ class Frontier:
         if len(leaf) != HASH_BYTES:
             raise ValueError(f"a leaf hash has {HASH_BYTES} bytes, not {len(leaf)}; was the leaf's data passed?")
         node = leaf
-        # Each trailing one bit of the size is a perfect subtree that the new leaf completes to a larger one.
+        # Each trailing one bit of the size is a perfect subtree that the new leaf completes to a
+        # larger one.
         for _ in range(_trailing_zeros(self._size + 1)):
             node = node_hash(self._subtrees.pop(), node)
         self._subtrees.append(node)
@@ -87,7 +89,8 @@ def inclusion_proof(leaf_hashes: Sequence[bytes], index: int) -> list[bytes]:
 
 
 def consistency_proof(leaf_hashes: Sequence[bytes], size1: int, size2: int) -> list[bytes]:
-    """The hashes that show the tree of `size2` leaves to extend the one of `size1` (PROOF, 2.1.4.1).
+    """The hashes that show the tree of `size2` leaves to extend the one of `size1` (PROOF,
+    2.1.4.1).
 
     Empty where there is nothing to show: size1 = 0 or size1 = size2.
     """
@@ -123,11 +126,12 @@ def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[by
 
 
 def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof: Sequence[bytes]) -> None:
-    """Checks that the tree (size2, root2) begins with the leaves of the tree (size1, root1) (2.1.4.2).
+    """Checks that the tree (size2, root2) begins with the leaves of the tree (size1, root1)
+    (2.1.4.2).
 
-    With size1 = 0 the proof must be empty and root1 the root of the empty tree; every tree extends that one,
-    and nothing is said about root2 (unless size2 = 0 too). With size1 = size2 the proof must be empty and the
-    roots equal. Raises VerificationError if it isn't shown.
+    With size1 = 0 the proof must be empty and root1 the root of the empty tree; every tree extends
+    that one, and nothing is said about root2 (unless size2 = 0 too). With size1 = size2 the proof
+    must be empty and the roots equal. Raises VerificationError if it isn't shown.
     """
     if not 0 <= size1 <= size2 <= MAX_SIZE:
         raise VerificationError(
@@ -146,8 +150,9 @@ def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof
                 found=root2.hex(),
             )
         return
-    # The proof climbs from the last perfect subtree of the first tree, which is a node `level` above the
-    # leaves; where that subtree is the whole first tree, the proof leaves it out, since root1 is known.
+    # The proof climbs from the last perfect subtree of the first tree, which is a node `level`
+    # above the leaves; where that subtree is the whole first tree, the proof leaves it out, since
+    # root1 is known.
     level = _trailing_zeros(size1)
     position = (size1 - 1) >> level
     inner, border = _path_lengths(position, ((size2 - 1) >> level) + 1)
@@ -175,7 +180,8 @@ def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof
 
 
 def _subproof(leaf_hashes: Sequence[bytes], size1: int, *, known: bool) -> list[bytes]:
-    """SUBPROOF (2.1.4.1). `known`: the verifier has the root over the first `size1` of these leaves."""
+    """SUBPROOF (2.1.4.1). `known`: the verifier has the root over the first `size1` of these
+    leaves."""
     if size1 == len(leaf_hashes):
         return [] if known else [root(leaf_hashes)]
     split = _split(len(leaf_hashes))
@@ -186,8 +192,9 @@ def _subproof(leaf_hashes: Sequence[bytes], size1: int, *, known: bool) -> list[
 
 
 def _path_lengths(index: int, size: int) -> tuple[int, int]:
-    """How many siblings lie on the path from leaf `index` to the root: below the tree's right border, where
-    they stand on either side, and then on the border, where all of them stand on the left."""
+    """How many siblings lie on the path from leaf `index` to the root: below the tree's right
+    border, where they stand on either side, and then on the border, where all of them stand on the
+    left."""
     inner = (index ^ (size - 1)).bit_length()
     return inner, (index >> inner).bit_count()
 

@@ -3,14 +3,16 @@
 Sources: C2SP signed-note (the format) and C2SP tlog-checkpoint (the three lines). Narrower than the
 specifications where they leave a choice:
 
-* a note has at most `MAX_NOTE_BYTES` bytes and `MAX_SIGNATURES` signatures, of which no two are of one key
-  (name and ID);
-* all keys that the reader knows must have signed; lines of unknown keys are ignored, but must be well formed;
+* a note has at most `MAX_NOTE_BYTES` bytes and `MAX_SIGNATURES` signatures, of which no two are of
+  one key (name and ID);
+* all keys that the reader knows must have signed; lines of unknown keys are ignored, but must be
+  well formed;
 * base64 must be what an encoder writes;
 * a checkpoint has no extension lines: they are part of no statement here.
 
-To read a note whose signers are pinned use `open_note`. `parse_unverified` is for the case that nothing is
-pinned; its result is another type, so that it can't pass for a verified note. The keys are in `core.keys`.
+To read a note whose signers are pinned use `open_note`. `parse_unverified` is for the case that
+nothing is pinned; its result is another type, so that it can't pass for a verified note. The keys
+are in `core.keys`.
 """
 
 import re
@@ -32,7 +34,8 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 @dataclass(frozen=True, slots=True)
 class SignatureLine:
-    """A line of a note, as it stands there: the key's name, its 4-byte ID, and the signature's bytes."""
+    """A line of a note, as it stands there: the key's name, its 4-byte ID, and the signature's
+    bytes."""
 
     name: str
     key_id: bytes
@@ -65,10 +68,12 @@ class Checkpoint:
 
 
 def sign(text: str, signers: Sequence[Signer]) -> bytes:
-    """The note with one signature line of each signer, in this order. It opens with the signers' keys.
+    """The note with one signature line of each signer, in this order. It opens with the signers'
+    keys.
 
-    Raises UsageError without signers or with one key twice, and VerificationError if the text can't be a
-    note's (it ends in a newline and has no other control character) or a signer's signature doesn't verify.
+    Raises UsageError without signers or with one key twice, and VerificationError if the text can't
+    be a note's (it ends in a newline and has no other control character) or a signer's signature
+    doesn't verify.
     """
     keys = [signer.public_key for signer in signers]
     note = text + "\n"
@@ -83,8 +88,8 @@ def sign(text: str, signers: Sequence[Signer]) -> bytes:
 def open_note(data: bytes, keys: Sequence[PublicKey]) -> Note:
     """The note, if every one of `keys` signed it.
 
-    Raises VerificationError if one did not or its signature is wrong, or if the note is malformed; UsageError
-    if `keys` is empty or names one key twice.
+    Raises VerificationError if one did not or its signature is wrong, or if the note is malformed;
+    UsageError if `keys` is empty or names one key twice.
     """
     _check_distinct(keys)
     note = parse_unverified(data)
@@ -122,7 +127,8 @@ def parse_unverified(data: bytes) -> UnverifiedNote:
 
 
 def checkpoint_text(origin: str, size: int, root: bytes) -> str:
-    """The three lines of a checkpoint. Raises VerificationError if origin, size or root can't be a log's."""
+    """The three lines of a checkpoint. Raises VerificationError if origin, size or root can't be a
+    log's."""
     if has_control(origin) or not 0 < len(encode_utf8(origin, "checkpoint origin")) <= MAX_NAME_BYTES:
         raise VerificationError(
             "checkpoint has no usable origin",
@@ -137,7 +143,8 @@ def checkpoint_text(origin: str, size: int, root: bytes) -> str:
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
-    """The tree head in a note's text. Raises VerificationError unless `checkpoint_text` gives the same text.
+    """The tree head in a note's text. Raises VerificationError unless `checkpoint_text` gives the
+    same text.
 
     Says nothing about who signed it, or whether the origin is the expected one.
     """
@@ -171,7 +178,8 @@ def _signature_line(row: str) -> SignatureLine:
 def _check_distinct(keys: Sequence[PublicKey]) -> None:
     if not keys:
         raise UsageError("a note needs at least one key")
-    # One secret under two names is one signer; two keys of one name and ID can't be told apart in a note.
+    # One secret under two names is one signer; two keys of one name and ID can't be told apart in a
+    # note.
     secrets = {key.raw for key in keys}
     handles = {(key.name, key.key_id) for key in keys}
     if min(len(secrets), len(handles)) < len(keys):

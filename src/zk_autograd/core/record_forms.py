@@ -1,7 +1,8 @@
 """How records are written and read: one canonical JSON form for each, and a strict reader.
 
-A reader names every field, bounds every length and refuses what is left over; it checks a record's own consistency. What one record says
-about another is the verifier's business (verify.chain). docs/formats.md lists the fields.
+A reader names every field, bounds every length and refuses what is left over; it checks a record's
+own consistency. What one record says about another is the verifier's business (verify.chain).
+docs/formats.md lists the fields.
 """
 
 import re
@@ -254,7 +255,8 @@ def _read_header(f: Fields) -> Header:
 
 
 def _check_keys(keys: Sequence[str]) -> None:
-    """No key twice, be it under two names or in two spellings. One of an algorithm that isn't known here is compared as a text."""
+    """No key twice, be it under two names or in two spellings. One of an algorithm that isn't known
+    here is compared as a text."""
     raw: set[bytes] = set()
     for i, text in enumerate(keys):
         try:
@@ -272,7 +274,8 @@ def _check_keys(keys: Sequence[str]) -> None:
 
 
 def _is_ed25519(text: str) -> bool:
-    """Whether a text that is no key begins as one of Ed25519's would: a stranger's second spelling of one that is named already."""
+    """Whether a text that is no key begins as one of Ed25519's would: a stranger's second spelling
+    of one that is named already."""
     parts = text.split("+")
     for rest in ("".join(parts[1:]), "".join(parts[2:])):  # with and without an ID
         base64 = re.sub(r"[^A-Za-z0-9/]", "", rest)
@@ -362,7 +365,8 @@ def _read_close(f: Fields, h: Header) -> Close:
 
 
 def parse_log(leaves: Sequence[bytes]) -> Log:
-    """The records of a run in their order: header, genesis, segments, close. VerificationError names the record's index."""
+    """The records of a run in their order: header, genesis, segments, close. VerificationError
+    names the record's index."""
     if not leaves:
         raise VerificationError("the log has no records")
     header: Header | None = None

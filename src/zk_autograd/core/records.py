@@ -1,10 +1,11 @@
 """The records of a run as values: what the Merkle log's leaves say.
 
-Leaf 0 is the header, leaf 1 the genesis, then one segment record for each segment in order, and a close record at the end. The bytes of
-a leaf are the canonical JSON of its record; core.record_forms writes and reads it.
+Leaf 0 is the header, leaf 1 the genesis, then one segment record for each segment in order, and a
+close record at the end. The bytes of a leaf are the canonical JSON of its record; core.record_forms
+writes and reads it.
 
-Commitments are texts of lower-case hexadecimal: 56 bytes for the native backend (a Merkle root and an opening), 64 for EZKL (an
-uncompressed point), 32 for `none` (a salted SHA-256).
+Commitments are texts of lower-case hexadecimal: 56 bytes for the native backend (a Merkle root and
+an opening), 64 for EZKL (an uncompressed point), 32 for `none` (a salted SHA-256).
 """
 
 from dataclasses import dataclass, field
@@ -50,7 +51,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Unproved:
-    """A tensor of the model that no proof speaks of: a buffer or a frozen parameter, with a SHA-256 of its first bytes."""
+    """A tensor of the model that no proof speaks of: a buffer or a frozen parameter, with a SHA-256
+    of its first bytes."""
 
     name: str
     kind: str
@@ -78,7 +80,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """The backend, and if it proves the circuit (name, digest), and with a set-up the SRS (digest); `block` and `steps` are its capacity."""
+    """The backend, and if it proves the circuit (name, digest), and with a set-up the SRS (digest);
+    `block` and `steps` are its capacity."""
 
     backend: str
     version: str
@@ -96,8 +99,8 @@ class Prover:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What the trainer says of the data: a salted Merkle root over the rows (empty if none was given), their count, the sampler's name and
-    batch size, and a salted commitment to the seed."""
+    """What the trainer says of the data: a salted Merkle root over the rows (empty if none was
+    given), their count, the sampler's name and batch size, and a salted commitment to the seed."""
 
     root: bytes
     count: int
@@ -140,14 +143,16 @@ class Header:
         return parse(self.schedule)
 
     def padded(self, values: NDArray[np.signedinteger[Any]], block: int) -> IntArray:
-        """The elements of one block of `values`, integers of shape (size,), zeros up to the prover's capacity: int64 (prover.block,)."""
+        """The elements of one block of `values`, integers of shape (size,), zeros up to the
+        prover's capacity: int64 (prover.block,)."""
         where = self.blocks[block]
         padded = np.zeros(self.prover.block, np.int64)
         padded[: where.size] = values[where.offset : where.offset + where.size]
         return padded
 
     def sequence(self, group: int) -> ConstantsSequence:
-        """The constants of a group's steps. Raises VerificationError for hyper-parameters that the rule can't use.
+        """The constants of a group's steps. Raises VerificationError for hyper-parameters that the
+        rule can't use.
 
         With recorded rates each step must be asked for with its own."""
         chosen = self.groups[group]
@@ -161,7 +166,8 @@ StateCommitments: TypeAlias = dict[str, tuple[bytes, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """Leaf 1: the first state. The salts of the zero states are published, so that anybody recomputes their commitments."""
+    """Leaf 1: the first state. The salts of the zero states are published, so that anybody
+    recomputes their commitments."""
 
     state: StateCommitments
     zero_salts: StateCommitments
@@ -169,10 +175,12 @@ class Genesis:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment: steps `first` .. `last` of every block. `lr` holds, where the schedule is recorded, a decimal per step and group.
+    """One segment: steps `first` .. `last` of every block. `lr` holds, where the schedule is
+    recorded, a decimal per step and group.
 
-    `loss` and `saturated` are the trainer's word, unproved: a decimal text ("" for none) and a count, per step. `batches` is a salted
-    commitment to the steps' batches (empty if none was given), `proofs` the SHA-256 of each block's proof file (empty for `none`).
+    `loss` and `saturated` are the trainer's word, unproved: a decimal text ("" for none) and a
+    count, per step. `batches` is a salted commitment to the steps' batches (empty if none was
+    given), `proofs` the SHA-256 of each block's proof file (empty for `none`).
     """
 
     index: int
@@ -190,7 +198,8 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The last leaf: the final state, the digests of the published model's files and of the trainer's own artefacts (name, SHA-256)."""
+    """The last leaf: the final state, the digests of the published model's files and of the
+    trainer's own artefacts (name, SHA-256)."""
 
     last_step: int
     segments: int
@@ -208,7 +217,8 @@ def hyper_names(rule: Rule) -> tuple[str, ...]:
 
 
 def hyper_of(rule: Rule, texts: dict[str, str]) -> Hyper:
-    """The exact hyper-parameters of decimal texts, one for each of `hyper_names(rule)`. VerificationError for a bad one."""
+    """The exact hyper-parameters of decimal texts, one for each of `hyper_names(rule)`.
+    VerificationError for a bad one."""
     row = FAMILIES[rule]
     return row.hyper(**{name: parse_decimal(texts[name], name) for name in row.hyper_names})
 
@@ -219,7 +229,8 @@ def header_digest(leaf: bytes) -> bytes:
 
 
 def check_layout(header: Header) -> None:
-    """Parameters fill 0 .. size in order, blocks too, no block crosses a group, and names are distinct. VerificationError otherwise."""
+    """Parameters fill 0 .. size in order, blocks too, no block crosses a group, and names are
+    distinct. VerificationError otherwise."""
     end = 0
     for p in header.parameters:
         count = 1

@@ -1,4 +1,5 @@
-"""Learning-rate schedules, defined to the last bit: from a text to the exact rate of every step. No floats.
+"""Learning-rate schedules, defined to the last bit: from a text to the exact rate of every step. No
+floats.
 
 A schedule is one text, the same in a header, an option and a configuration file:
 
@@ -8,10 +9,12 @@ A schedule is one text, the same in a header, an option and a configuration file
     cosine:steps=100,end=0.01
     recorded                     nothing is declared: each step's record holds its rates
 
-Each but `recorded` may end in `,warm_up=10`. Counts are 1 .. 2^40. `factor` and `end` are shares of the group's own lr: decimals below 1
-of at most 9 places, `factor` above 0; `end` is 0 if it is left out. The order of the options is free, and a header holds the form above.
+Each but `recorded` may end in `,warm_up=10`. Counts are 1 .. 2^40. `factor` and `end` are shares of
+the group's own lr: decimals below 1 of at most 9 places, `factor` above 0; `end` is 0 if it is left
+out. The order of the options is free, and a header holds the form above.
 
-The rate of step t = 1, 2, 3 ... is lr_t = lr * f_t, a rational that is not rounded. With w = `warm_up` (0 without) and e = t - 1 - w,
+The rate of step t = 1, 2, 3 ... is lr_t = lr * f_t, a rational that is not rounded. With w =
+`warm_up` (0 without) and e = t - 1 - w,
 
     f_t = t / (w + 1)                                       for t <= w: every step of the warm-up is below lr
     f_t = 1                                                 constant
@@ -22,17 +25,22 @@ The rate of step t = 1, 2, 3 ... is lr_t = lr * f_t, a rational that is not roun
 
 where
 
-* P(j) is the power factor^j at scale 2^256, by squaring: P = 2^256; then for each binary digit of j from the first, P = floor(P * P / 2^256)
-  and, if the digit is 1, P = floor(P * factor); at the end, 0 if P < 2^128. It is below the true power by less than 4j units, and it falls
-  with every j until it is 0: above 2^128 a factor of at most 1 - 10^-9 takes away more than 2^98 units. For j >= 2^40 it is 0 in any case.
-* C(e, n) is the integer nearest to 2^64 * cos(pi * e / n). There is always one: a cosine of a rational part of pi that is rational is 0,
-  1/2 or 1 in size (Niven, 1956, corollary 3.12), so none lies halfway between two integers. As it is the rounding of a falling function, it never rises.
+* P(j) is the power factor^j at scale 2^256, by squaring: P = 2^256; then for each binary digit of j
+  from the first, P = floor(P * P / 2^256) and, if the digit is 1, P = floor(P * factor); at the
+  end, 0 if P < 2^128. It is below the true power by less than 4j units, and it falls with every j
+  until it is 0: above 2^128 a factor of at most 1 - 10^-9 takes away more than 2^98 units. For j >=
+  2^40 it is 0 in any case.
+* C(e, n) is the integer nearest to 2^64 * cos(pi * e / n). There is always one: a cosine of a
+  rational part of pi that is rational is 0, 1/2 or 1 in size (Niven, 1956, corollary 3.12), so none
+  lies halfway between two integers. As it is the rounding of a falling function, it never rises.
 
-So f_t is at most 1, at step w + 1 it is 1, and from there on it never rises. A step costs the same however large t is.
+So f_t is at most 1, at step w + 1 it is 1, and from there on it never rises. A step costs the same
+however large t is.
 
-Where a scheduler of torch.optim steps once after each step of the optimizer, e is its `last_epoch`: StepLR(every, factor),
-LinearLR(1, end, steps), CosineAnnealingLR(steps, end * lr), which here stays at its end. The warm-up is SequentialLR with
-LinearLR(1 / (w + 1), 1, w) before them and the milestone w.
+Where a scheduler of torch.optim steps once after each step of the optimizer, e is its `last_epoch`:
+StepLR(every, factor), LinearLR(1, end, steps), CosineAnnealingLR(steps, end * lr), which here stays
+at its end. The warm-up is SequentialLR with LinearLR(1 / (w + 1), 1, w) before them and the
+milestone w.
 """
 
 from dataclasses import dataclass
@@ -75,7 +83,8 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class StepDecay:
-    """`factor` as much after every `every` steps. VerificationError for a value out of range, here and below."""
+    """`factor` as much after every `every` steps. VerificationError for a value out of range, here
+    and below."""
 
     every: int
     factor: Fraction
@@ -185,7 +194,8 @@ CONSTANT = Schedule(Constant())
 
 
 def parse(text: str) -> Schedule | None:
-    """The schedule that `text` declares, None for "recorded". Raises VerificationError for a text that is none."""
+    """The schedule that `text` declares, None for "recorded". Raises VerificationError for a text
+    that is none."""
     if len(text) > MAX_TEXT:
         raise VerificationError("the schedule's text is too long", expected=f"at most {MAX_TEXT} characters")
     if text == RECORDED:
@@ -254,10 +264,12 @@ def power(factor: Fraction, j: int) -> int:
 
 
 def cosine(e: int, n: int, bits: int = COSINE_BITS + 128) -> int:
-    """C(e, n) of the module's definition, for 0 <= `e` <= `n`. It doesn't depend on `bits` > 64, the precision of the first attempt.
+    """C(e, n) of the module's definition, for 0 <= `e` <= `n`. It doesn't depend on `bits` > 64,
+    the precision of the first attempt.
 
-    The default leaves 128 bits behind the unit, and fails for a cosine within about 2^-120 of halfway, which none of the 2^79 that a
-    header can ask for is likely to be. The loop ends in any case, as none is halfway.
+    The default leaves 128 bits behind the unit, and fails for a cosine within about 2^-120 of
+    halfway, which none of the 2^79 that a header can ask for is likely to be. The loop ends in any
+    case, as none is halfway.
     """
     if 2 * e > n:
         return -cosine(n - e, n, bits)
@@ -270,11 +282,14 @@ def cosine(e: int, n: int, bits: int = COSINE_BITS + 128) -> int:
 
 
 def _cosine_near(e: int, n: int, bits: int) -> int:
-    """2^bits * cos(pi * e / n) for 0 <= e <= n / 2, wrong by less than `bits` units, for `bits` >= 64: the cosine's series with floors.
+    """2^bits * cos(pi * e / n) for 0 <= e <= n / 2, wrong by less than `bits` units, for `bits` >=
+    64: the cosine's series with floors.
 
-    The error: pi is wrong by less than 2 units, so x = pi e / n <= 1.58 by less than 2, its square by less than 8. A term is that before it
-    times the square through (2k - 1) 2k: the first is wrong by less than 5, the second by less than 4, the third by less than 3, and
-    each later one by less than 2. The first term that vanishes is number bits / 4 at the latest, and those left out come to less than 3.
+    The error: pi is wrong by less than 2 units, so x = pi e / n <= 1.58 by less than 2, its square
+    by less than 8. A term is that before it times the square through (2k - 1) 2k: the first is
+    wrong by less than 5, the second by less than 4, the third by less than 3, and each later one by
+    less than 2. The first term that vanishes is number bits / 4 at the latest, and those left out
+    come to less than 3.
     """
     x = _pi(bits) * e // n
     square = x * x >> bits
@@ -288,13 +303,15 @@ def _cosine_near(e: int, n: int, bits: int) -> int:
 
 @cache
 def _pi(bits: int) -> int:
-    """2^bits * pi, wrong by less than 2: 16 arctan(1/5) - 4 arctan(1/239) (Machin, 1706), with 32 bits more for the floors."""
+    """2^bits * pi, wrong by less than 2: 16 arctan(1/5) - 4 arctan(1/239) (Machin, 1706), with 32
+    bits more for the floors."""
     guard = 32
     return (16 * _arctan(5, bits + guard) - 4 * _arctan(239, bits + guard)) >> guard
 
 
 def _arctan(k: int, bits: int) -> int:
-    """2^bits * arctan(1/k), wrong by less than a unit for each of its at most bits / 4 terms, and one."""
+    """2^bits * arctan(1/k), wrong by less than a unit for each of its at most bits / 4 terms, and
+    one."""
     total, term, number = 0, (1 << bits) // k, 1
     while term:
         total += term // number if number % 4 == 1 else -(term // number)

@@ -1,7 +1,8 @@
 """What one proof shows: the public part, rebuilt by a verifier from the records alone.
 
-The context ties a proof to its place. Without it anybody could carry a published run's proofs into a log of their own, or
-use one at another step: it is a SHA-256 over the header's digest, the segment's index, its first step and the block's index.
+The context ties a proof to its place. Without it anybody could carry a published run's proofs into
+a log of their own, or use one at another step: it is a SHA-256 over the header's digest, the
+segment's index, its first step and the block's index.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from zk_autograd.core.records import Group, Header, Segment
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A proof's place and constants: `constants` has one entry for each of the circuit's steps, no-ops at the end.
+    """A proof's place and constants: `constants` has one entry for each of the circuit's steps,
+    no-ops at the end.
 
     `block_size` elements of the circuit's block belong to the model; the rest is padding.
     """
@@ -43,11 +45,13 @@ class Statement:
 class StatementBuilder:
     """Statements of a run's segments. Asking for them in the order of the steps costs O(1) a step.
 
-    A header may have a thousand groups, and a stranger may make them all alike: groups of the same hyper-parameters, and of the same rates
-    where those are recorded, are computed once, and a declared schedule once for all of them. The segment asked for last is kept."""
+    A header may have a thousand groups, and a stranger may make them all alike: groups of the same
+    hyper-parameters, and of the same rates where those are recorded, are computed once, and a
+    declared schedule once for all of them. The segment asked for last is kept."""
 
     def __init__(self, header: Header, digest: bytes) -> None:
-        """`digest` is `records.header_digest` of the header's leaf. VerificationError for unusable hyper-parameters."""
+        """`digest` is `records.header_digest` of the header's leaf. VerificationError for unusable
+        hyper-parameters."""
         self._header = header
         self._digest = digest
         self._sequences: list[ConstantsSequence] = [header.sequence(g) for g in range(len(header.groups))]
@@ -59,9 +63,11 @@ class StatementBuilder:
         self._made: dict[tuple[int, tuple[str, ...]], tuple[StepConstants, ...]] = {}
 
     def constants(self, group: int, first: int, last: int, lr: Sequence[Sequence[str]]) -> tuple[StepConstants, ...]:
-        """The constants of steps `first` .. `last` of a group, filled up with no-ops to the prover's segment length.
+        """The constants of steps `first` .. `last` of a group, filled up with no-ops to the
+        prover's segment length.
 
-        `lr` holds a decimal for each step and group if the rates are recorded, and is empty if the header declares a schedule.
+        `lr` holds a decimal for each step and group if the rates are recorded, and is empty if the
+        header declares a schedule.
         """
         if self._place != (first, last):
             self._place, self._made = (first, last), {}
@@ -76,7 +82,8 @@ class StatementBuilder:
         return self._made[key]
 
     def different(self, lr: Sequence[Sequence[str]]) -> list[int]:
-        """The first group of each sort: groups of the same hyper-parameters, and of the same recorded rates, have the same constants."""
+        """The first group of each sort: groups of the same hyper-parameters, and of the same
+        recorded rates, have the same constants."""
         found: dict[tuple[int, tuple[str, ...]], int] = {}
         for group in sorted({block.group for block in self._header.blocks}):
             found.setdefault(self._key(group, lr), group)
@@ -93,7 +100,8 @@ class StatementBuilder:
 
     def of_segment(self, segment: Segment) -> list[Statement]:
         """The statement of each block's proof of a segment."""
-        # Each group once: asking for a group's steps again would begin at its first step, and take the square of their number.
+        # Each group once: asking for a group's steps again would begin at its first step, and take
+        # the square of their number.
         groups = {b.group for b in self._header.blocks}
         by_group = {g: self.constants(g, segment.first, segment.last, segment.lr) for g in groups}
         return [

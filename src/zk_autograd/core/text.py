@@ -1,7 +1,7 @@
 """Texts in evidence: which characters they may hold, and how bytes are written in them.
 
-Every byte string has one text and every text one byte string; what has two spellings would let a copy differ
-from the original without being false.
+Every byte string has one text and every text one byte string; what has two spellings would let a
+copy differ from the original without being false.
 """
 
 import base64
@@ -20,7 +20,8 @@ def has_control(text: str) -> bool:
 
 
 def quoted(text: str, length: int = 60) -> str:
-    """A foreign text for a sentence: in quotes, ASCII, cut to `length` characters, and one word, so that no line begins with a part of it."""
+    """A foreign text for a sentence: in quotes, ASCII, cut to `length` characters, and one word, so
+    that no line begins with a part of it."""
     return ascii(text[:length]).replace(" ", "\\x20") + ("..." if len(text) > length else "")
 
 
@@ -45,7 +46,8 @@ def is_unicode(text: str) -> bool:
 
 
 def encode_utf8(text: str, what: str) -> bytes:
-    """The text in UTF-8. Raises VerificationError, which calls the text `what`, for a lone surrogate."""
+    """The text in UTF-8. Raises VerificationError, which calls the text `what`, for a lone
+    surrogate."""
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -58,7 +60,8 @@ def encode_base64(data: bytes) -> str:
 
 
 def decode_base64(text: str, what: str) -> bytes:
-    """The bytes that `encode_base64` writes as this text. Raises VerificationError, which calls it `what`."""
+    """The bytes that `encode_base64` writes as this text. Raises VerificationError, which calls it
+    `what`."""
     try:
         data = base64.b64decode(text, validate=True)
     except ValueError as error:
@@ -70,5 +73,6 @@ def decode_base64(text: str, what: str) -> bytes:
 
 
 def printable(line: str) -> str:
-    """The line with all that isn't printable escaped: a terminal must not obey what a run brings along."""
+    """The line with all that isn't printable escaped: a terminal must not obey what a run brings
+    along."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Why something can't be looked at here: a sentence that says what is missing and what to do. No fault of the run's."""
+    """Why something can't be looked at here: a sentence that says what is missing and what to do.
+    No fault of the run's."""
 
     reason: str
 
@@ -20,7 +21,8 @@ class Security:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What the proofs of a run rest on: a sentence for what was found in step 5, one for the report's limits, and bits where they are known."""
+    """What the proofs of a run rest on: a sentence for what was found in step 5, one for the
+    report's limits, and bits where they are known."""
 
     finding: str
     limit: str

@@ -1,13 +1,18 @@
-"""What lies in a run beside what its records name: whoever reads a verdict takes what is there for what was judged.
+"""What lies in a run beside what its records name: whoever reads a verdict takes what is there for
+what was judged.
 
-One rule for a folder and a bundle. The records of a view name its log and checkpoint, the proofs of its segments, and, in the close record, the
-model's files and the trainer's own. Every other name at the run's top level, in log/, proofs/ and model/ is *beside* it. Folders that no run has
-are not entered: their name is enough. private/, if it is a folder, is the trainer's, and nobody's business.
+One rule for a folder and a bundle. The records of a view name its log and checkpoint, the proofs of
+its segments, and, in the close record, the model's files and the trainer's own. Every other name at
+the run's top level, in log/, proofs/ and model/ is *beside* it. Folders that no run has are not
+entered: their name is enough. private/, if it is a folder, is the trainer's, and nobody's business.
 
-* Harmless are a few names in one exact spelling (`HARMLESS`), of regular files: no program takes them for a model.
-* In a view without close record, what a run that went on has left: proofs of later segments, the trainer's own files, and files half-written.
-* All others are foreign. Some *resemble* a name of the run's own: they differ by case, by the form of Unicode, or by the folder that they lie in,
-  and a reader, or a file system that doesn't see the difference, may take them for it.
+* Harmless are a few names in one exact spelling (`HARMLESS`), of regular files: no program takes
+  them for a model.
+* In a view without close record, what a run that went on has left: proofs of later segments, the
+  trainer's own files, and files half-written.
+* All others are foreign. Some *resemble* a name of the run's own: they differ by case, by the form
+  of Unicode, or by the folder that they lie in, and a reader, or a file system that doesn't see the
+  difference, may take them for it.
 """
 
 import unicodedata
@@ -22,7 +27,8 @@ from zk_autograd.evidence.layout import PRIVATE, PROOFS, ROWS, folders, proof_pl
 
 _TEXTS = tuple(stem + end for stem in ("README", "LICENSE") for end in ("", ".md", ".rst", ".txt"))
 HARMLESS = frozenset({*_TEXTS, ".gitattributes", ".gitignore", ".DS_Store", "model.sig"})
-"""Names of files that people and programs leave in folders, and that hold nothing to be judged. In this spelling alone."""
+"""Names of files that people and programs leave in folders, and that hold nothing to be judged. In
+this spelling alone."""
 
 
 class EntryKind(Enum):
@@ -35,7 +41,8 @@ class EntryKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A name in a folder, as the system spells it: it may hold lone surrogates, for bytes that are no UTF-8."""
+    """A name in a folder, as the system spells it: it may hold lone surrogates, for bytes that are
+    no UTF-8."""
 
     name: str
     kind: EntryKind
@@ -45,8 +52,9 @@ class Listing(Protocol):
     """A run's names (`evidence.run.Evidence`)."""
 
     def entries(self, folder: str) -> Generator[Entry, None, None]:
-        """The names in a folder of `layout.folders`, or at the top level (""), in no order; none if there is no such folder. The folder is open until the
-        last one: who stops before closes it."""
+        """The names in a folder of `layout.folders`, or at the top level (""), in no order; none if
+        there is no such folder. The folder is open until the last one: who stops before closes it.
+        """
         ...
 
 
@@ -60,7 +68,8 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A name that no record names: its path in the run, with "/". `resembles` is a name of the run's own that it may be taken for."""
+    """A name that no record names: its path in the run, with "/". `resembles` is a name of the
+    run's own that it may be taken for."""
 
     path: str
     kind: Kind
@@ -68,7 +77,8 @@ class Beside:
 
 
 def beside(files: Listing, log: Log) -> Generator[Beside, None, None]:
-    """What lies beside the records of this view, as it is found; what is named is passed over. The caller counts, stops, and closes it."""
+    """What lies beside the records of this view, as it is found; what is named is passed over. The
+    caller counts, stops, and closes it."""
     for folder in ("", *folders()):
         with closing(files.entries(folder)) as entries:
             for entry in entries:
@@ -78,8 +88,8 @@ def beside(files: Listing, log: Log) -> Generator[Beside, None, None]:
 
 
 def _named(log: Log, folder: str, entry: Entry) -> bool:
-    """Whether it is what a record of the view names, by its name and as a regular file: what it holds is another step's business, and that of
-    none where a sample leaves it out."""
+    """Whether it is what a record of the view names, by its name and as a regular file: what it
+    holds is another step's business, and that of none where a sample leaves it out."""
     if not folder and entry.name in (*folders(), PRIVATE):
         return entry.kind is EntryKind.FOLDER
     row = row_of(f"{folder}/{entry.name}" if folder else entry.name)
@@ -116,6 +126,7 @@ def _exactly(path: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    """The name without what some file system, or some reader, doesn't see: case, compatibility forms, format characters, dots and blanks at its end."""
+    """The name without what some file system, or some reader, doesn't see: case, compatibility
+    forms, format characters, dots and blanks at its end."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(c for c in text if unicodedata.category(c) != "Cf").rstrip(". ")

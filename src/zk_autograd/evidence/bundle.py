@@ -1,11 +1,14 @@
 """A bundle: the public files of a run in one tar archive, and nothing else.
 
-It is a ustar archive (POSIX.1-1988) in one form only, which any tar reads: regular files, sorted by name, each name one that a run's layout has
-(evidence.layout.is_public); mode 0644, owner 0, time 0; zeros up to the next multiple of 512 after each; two blocks of zeros, and the end. A
-header is a function of name and size. So the reader makes each header again and compares bytes: links, devices, holes, extensions,
-paths that lead elsewhere, a name given twice and bytes after the end are all refused, and not one is a case of its own.
+It is a ustar archive (POSIX.1-1988) in one form only, which any tar reads: regular files, sorted by
+name, each name one that a run's layout has (evidence.layout.is_public); mode 0644, owner 0, time 0;
+zeros up to the next multiple of 512 after each; two blocks of zeros, and the end. A header is a
+function of name and size. So the reader makes each header again and compares bytes: links, devices,
+holes, extensions, paths that lead elsewhere, a name given twice and bytes after the end are all
+refused, and not one is a case of its own.
 
-The bytes depend on the files' contents alone. A file of more than 8 GiB - 1 byte doesn't fit a ustar header.
+The bytes depend on the files' contents alone. A file of more than 8 GiB - 1 byte doesn't fit a
+ustar header.
 """
 
 import io
@@ -89,13 +92,14 @@ class _Place:
 class Bundle(Evidence):
     """The public files of a run in a bundle.
 
-    The archive is looked over at the first reading, which raises VerificationError if it is
-    not a bundle from its first byte to its last; the contents of its files are read when they are asked for.
+    The archive is looked over at the first reading, which raises VerificationError if it is not a
+    bundle from its first byte to its last; the contents of its files are read when they are asked
+    for.
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens the bundle at `path`. UsageError if there is no file there, or another one than a bundle; UnreadableError if this machine doesn't
-        let it be opened."""
+        """Opens the bundle at `path`. UsageError if there is no file there, or another one than a
+        bundle; UnreadableError if this machine doesn't let it be opened."""
         try:
             # Without O_NONBLOCK, opening a pipe would wait for a writer.
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -122,7 +126,8 @@ class Bundle(Evidence):
         self._fd = -1
 
     def has_log(self) -> bool:
-        """As Evidence's. What is not a bundle from its first byte to its last is to be judged, and refused."""
+        """As Evidence's. What is not a bundle from its first byte to its last is to be judged, and
+        refused."""
         try:
             index = self._index()
         except UnreadableError:
@@ -175,7 +180,8 @@ class Bundle(Evidence):
         return self._members
 
     def _looked_over(self) -> dict[str, _Place]:
-        """Where each file lies. Everything but the contents is read, and is what the writer would write."""
+        """Where each file lies. Everything but the contents is read, and is what the writer would
+        write."""
         members: dict[str, _Place] = {}
         last, at = "", 0
         block = self.read_at(0, BLOCK)
@@ -211,7 +217,8 @@ class Bundle(Evidence):
 
 
 def _other_than_a_bundle(start: bytes) -> str | None:
-    """What a file that begins with these bytes is, and what to do about it; None if it begins as a bundle does, whatever follows."""
+    """What a file that begins with these bytes is, and what to do about it; None if it begins as a
+    bundle does, whatever follows."""
     if not start:
         return "it is empty"
     for magic, what in _COMPRESSED.items():

@@ -1,7 +1,8 @@
-"""Reads that a hostile file can't abuse: bounded, of regular files alone, no link followed in the last part of a path.
+"""Reads that a hostile file can't abuse: bounded, of regular files alone, no link followed in the
+last part of a path.
 
-They raise VerificationError, which says what, where and why; where it is the system that refuses (permission, a disk that fails), it is
-UnreadableError: nothing is said against what lies there.
+They raise VerificationError, which says what, where and why; where it is the system that refuses
+(permission, a disk that fails), it is UnreadableError: nothing is said against what lies there.
 """
 
 import errno
@@ -33,7 +34,8 @@ _OF_THE_FILE = frozenset(
 def read_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> bytes:
     """The bytes of a regular file of at most `limit` bytes, read once.
 
-    A link is not followed in the last part of the path (open the folders before it with `open_folder`). Raises VerificationError.
+    A link is not followed in the last part of the path (open the folders before it with
+    `open_folder`). Raises VerificationError.
     """
     with open_bounded(path, limit, dir_fd=dir_fd) as fd:
         chunks: list[bytes] = []
@@ -47,7 +49,8 @@ def read_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> 
 
 
 def chunks_of(fd: int, path: Path | str) -> Iterator[bytes]:
-    """What is left to read of a file that `open_bounded` opened, piece by piece. VerificationError if it can't be read."""
+    """What is left to read of a file that `open_bounded` opened, piece by piece. VerificationError
+    if it can't be read."""
     with _readable(path):
         while chunk := os.read(fd, _CHUNK):
             yield chunk
@@ -55,7 +58,8 @@ def chunks_of(fd: int, path: Path | str) -> Iterator[bytes]:
 
 @contextmanager
 def open_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> Iterator[int]:
-    """The descriptor of a regular file that has at most `limit` bytes now, for reading. As `read_bounded`."""
+    """The descriptor of a regular file that has at most `limit` bytes now, for reading. As
+    `read_bounded`."""
     with _readable(path):
         # Without O_NONBLOCK, opening a pipe would wait for a writer.
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
@@ -72,7 +76,8 @@ def open_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> 
 
 
 def open_folder(path: Path | str, *, dir_fd: int | None = None) -> int:
-    """The descriptor of a folder that is no link, for `dir_fd`; the caller closes it. Raises VerificationError."""
+    """The descriptor of a folder that is no link, for `dir_fd`; the caller closes it. Raises
+    VerificationError."""
     with _readable(path):
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
 
@@ -90,7 +95,8 @@ def _readable(path: Path | str) -> Iterator[None]:
 
 
 def unreadable(path: Path | str, error: OSError) -> VerificationError:
-    """What the system's refusal to read `path` says: of the file, if it is missing or not what it must be; else of this machine."""
+    """What the system's refusal to read `path` says: of the file, if it is missing or not what it
+    must be; else of this machine."""
     # open(2) says ELOOP for a file, ENOTDIR for a folder, when O_NOFOLLOW met a link
     linked = error.errno == errno.ELOOP
     reason = "it is a link, and links are not followed" if linked else error.strerror
@@ -99,5 +105,6 @@ def unreadable(path: Path | str, error: OSError) -> VerificationError:
 
 
 def tells_of_the_file(error: OSError) -> bool:
-    """Whether the system's error says what lies at a path, and not what this machine or its user lacks."""
+    """Whether the system's error says what lies at a path, and not what this machine or its user
+    lacks."""
     return error.errno in _OF_THE_FILE

@@ -1,7 +1,9 @@
-"""Reading a run that a stranger wrote, from its folder: bounded, each file once, no links followed, plain names only.
+"""Reading a run that a stranger wrote, from its folder: bounded, each file once, no links followed,
+plain names only.
 
-The folders are opened once, when the reader is, and files are opened relative to them: what is exchanged for a link later, on the
-way to a file, is not met. Only the path of the run itself, which the auditor gave, may be a link.
+The folders are opened once, when the reader is, and files are opened relative to them: what is
+exchanged for a link later, on the way to a file, is not met. Only the path of the run itself, which
+the auditor gave, may be a link.
 """
 
 import os
@@ -23,7 +25,8 @@ class RunFolder(Evidence):
     """The public files of a run in its folder."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the run at `path`. UsageError if there is no folder there, UnreadableError if this machine doesn't let it be opened."""
+        """Opens the run at `path`. UsageError if there is no folder there, UnreadableError if this
+        machine doesn't let it be opened."""
         try:
             self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -75,7 +78,8 @@ class RunFolder(Evidence):
 
     @contextmanager
     def _inside(self, name: str) -> Iterator[int]:
-        """The descriptor of a folder of the run, or of the run's own (""). What the system refuses meanwhile is told of it."""
+        """The descriptor of a folder of the run, or of the run's own (""). What the system refuses
+        meanwhile is told of it."""
         if name and name not in self._folders:
             self._folders[name] = open_folder(name, dir_fd=self._root)
         try:
@@ -110,6 +114,7 @@ class RunFolder(Evidence):
 
 
 def not_opened(path: Path, error: OSError, otherwise: str) -> UnreadableError | UsageError:
-    """What to say of a run that can't be opened: of this machine, if it refuses; else that what was named is none."""
+    """What to say of a run that can't be opened: of this machine, if it refuses; else that what was
+    named is none."""
     found = unreadable(path, error)
     return found if isinstance(found, UnreadableError) else UsageError(f"{path} {otherwise}: {error.strerror}")

@@ -6,10 +6,12 @@
     reproducibility  those three, 32 zero bytes for a missing one, and the header's commitment to the seed (its length in front)
     weights          the final W as little-endian int64                          (left out unless the weights are published)
 
-Each is SHA-256 over `zk-autograd/hash/<name>/v0\\n` and what stands above. The weights' hash has no salt, so it would tell whoever has a
-guess at unpublished weights whether it is right: it is for published ones alone.
+Each is SHA-256 over `zk-autograd/hash/<name>/v0\\n` and what stands above. The weights' hash has no
+salt, so it would tell whoever has a guess at unpublished weights whether it is right: it is for
+published ones alone.
 
-The file is canonical JSON. All of it can be made again from the other files and the records, and a verifier does (verify.artefacts).
+The file is canonical JSON. All of it can be made again from the other files and the records, and a
+verifier does (verify.artefacts).
 """
 
 from dataclasses import dataclass
@@ -41,7 +43,8 @@ class Hashes:
 
     @classmethod
     def of(cls, config: bytes | None, data: Data, environment: bytes, weights: bytes | None) -> "Hashes":
-        """From the contents of config.toml and environment.json, the header's data, and the hash of the published integers (weights_hash)."""
+        """From the contents of config.toml and environment.json, the header's data, and the hash of
+        the published integers (weights_hash)."""
         return cls(
             config=None if config is None else config_hash(config),
             data=data_hash(data),

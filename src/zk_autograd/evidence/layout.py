@@ -1,4 +1,5 @@
-"""The public files of a run: one row each. What a stranger is given is what stands here, and nothing else.
+"""The public files of a run: one row each. What a stranger is given is what stands here, and
+nothing else.
 
     log/records.jsonl          one record a line; its bytes, without the newline, are the Merkle leaf
     log/checkpoint             signed note of the newest tree head
@@ -7,9 +8,9 @@
     environment.json, config.toml, train_log.jsonl, hashes.json    the trainer's own files
 
 A row says which names a folder has, how large a file may be, and which record names it. The readers
-(`evidence.folder`, `evidence.bundle`), what a bundle packs, and what is told of files that no record
-names (`evidence.beside`) follow the rows: another kind of file is another row, and an accessor in
-`evidence.run`. The trainer's private folder is no part of this (`run.layout`).
+(`evidence.folder`, `evidence.bundle`), what a bundle packs, and what is told of files that no
+record names (`evidence.beside`) follow the rows: another kind of file is another row, and an
+accessor in `evidence.run`. The trainer's private folder is no part of this (`run.layout`).
 """
 
 import re
@@ -41,14 +42,16 @@ PUBLISHED = (WEIGHTS_INTEGERS, WEIGHTS_FLOATS, OPENING)
 
 MAX_LOG = 4 * 2**30
 MAX_LEAVES = 2**22
-"""Records of a log. Without it a file of empty lines would take eight times its size in memory, and an hour to read."""
+"""Records of a log. Without it a file of empty lines would take eight times its size in memory, and
+an hour to read."""
 
 MAX_PROOF = 64 * 2**20
 MAX_MODEL_FILE = 64 * 2**30
 MAX_ARTEFACT = 2**30
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
-"""The name of a published file: it is no path, is not hidden, and has no character that anything could take for something else."""
+"""The name of a published file: it is no path, is not hidden, and has no character that anything
+could take for something else."""
 
 _PROOF_NAME = re.compile(r"(0|[1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})")
 
@@ -114,9 +117,11 @@ class OfTheClose:
 
 @dataclass(frozen=True, slots=True)
 class PublicFile:
-    """A kind of public file: those of `names`, or whose name `pattern` matches, in `folder` ("": the run's own), of at most `bound` bytes.
+    """A kind of public file: those of `names`, or whose name `pattern` matches, in `folder` ("":
+    the run's own), of at most `bound` bytes.
 
-    `partial`: an unfinished run may leave some of them that no record of the view names, whole or half-written.
+    `partial`: an unfinished run may leave some of them that no record of the view names, whole or
+    half-written.
     """
 
     folder: str
@@ -151,7 +156,8 @@ def row_of(path: str) -> PublicFile | None:
 
 
 def is_public(path: str) -> bool:
-    """Whether `path`, with "/" between folder and name, is that of a file which a run shows to strangers."""
+    """Whether `path`, with "/" between folder and name, is that of a file which a run shows to
+    strangers."""
     return row_of(path) is not None
 
 
@@ -161,7 +167,8 @@ def folders() -> tuple[str, ...]:
 
 
 def proof_segment(log: Log, name: str) -> int | None:
-    """The segment of a proof's file that a run of this header may have; None if it can't have one of this name."""
+    """The segment of a proof's file that a run of this header may have; None if it can't have one
+    of this name."""
     place = proof_place(name)
     if place is None or not log.header.prover.form.proves or place[1] >= len(log.header.blocks):
         return None

@@ -1,4 +1,5 @@
-"""The published model: its weights as integers and as the float32 everyone loads, and what opens the last commitment to them.
+"""The published model: its weights as integers and as the float32 everyone loads, and what opens
+the last commitment to them.
 
 Three files, each a function of the manifest and the final W alone:
 
@@ -6,9 +7,9 @@ Three files, each a function of the manifest and the final W alone:
     weights.f32.safetensors   W * 2^-32, rounded to nearest, ties to even, once
     opening.json              {"format": "zk-autograd/opening/v0", "W": [a salt for each block]}, canonical JSON
 
-The trainer writes them (`model_files`), the verifier reads them (`tensors`, `salts`). Neither file of weights has metadata, or fields of an
-entry that the format doesn't have. The safetensors library accepts a header with one name twice, and readers differ in which they take: it is
-refused.
+The trainer writes them (`model_files`), the verifier reads them (`tensors`, `salts`). Neither file
+of weights has metadata, or fields of an entry that the format doesn't have. The safetensors library
+accepts a header with one name twice, and readers differ in which they take: it is refused.
 """
 
 import json
@@ -35,11 +36,13 @@ _TYPES: dict[str, np.dtype[Any]] = {WEIGHTS_INTEGERS: np.dtype("<i8"), WEIGHTS_F
 _METADATA = "__metadata__"
 _ENTRY = frozenset({"dtype", "shape", "data_offsets"})
 _TENSOR_HEADER = 1000
-"""Bytes of a safetensors header for a tensor besides its name: type, offsets and at most 32 lengths."""
+"""Bytes of a safetensors header for a tensor besides its name: type, offsets and at most 32
+lengths."""
 
 
 def model_files(parameters: Sequence[Parameter], weights: IntArray, salts: Sequence[bytes]) -> dict[str, bytes]:
-    """The files by name. `weights` is the final W, int64 (size,); `salts` are those of its blocks' last commitments."""
+    """The files by name. `weights` is the final W, int64 (size,); `salts` are those of its blocks'
+    last commitments."""
     floats = dequantize_weight(weights)
     return {
         WEIGHTS_INTEGERS: save({p.name: weights[_place(p)].reshape(p.shape) for p in parameters}),
@@ -49,7 +52,8 @@ def model_files(parameters: Sequence[Parameter], weights: IntArray, salts: Seque
 
 
 def max_bytes(header: Header) -> dict[str, int]:
-    """The most bytes that each file of this run's model can have; a name's character takes up to 12 bytes in JSON."""
+    """The most bytes that each file of this run's model can have; a name's character takes up to 12
+    bytes in JSON."""
     names = 2**20 + sum(_TENSOR_HEADER + 12 * len(p.name) for p in header.parameters)
     return {
         **{name: dtype.itemsize * header.size + names for name, dtype in _TYPES.items()},
@@ -58,8 +62,9 @@ def max_bytes(header: Header) -> dict[str, int]:
 
 
 def flat(data: bytes, name: str, header: Header) -> NDArray[Any]:
-    """The flat vector, (size,), of a file of weights called `name`: int64 or float32. VerificationError unless its tensors are the manifest's
-    in name, type and shape, and nothing else is in it."""
+    """The flat vector, (size,), of a file of weights called `name`: int64 or float32.
+    VerificationError unless its tensors are the manifest's in name, type and shape, and nothing
+    else is in it."""
     found = _tensors(data, name, header)
     return np.concatenate(
         [found[p.name].reshape(-1) for p in header.parameters]
@@ -67,7 +72,8 @@ def flat(data: bytes, name: str, header: Header) -> NDArray[Any]:
 
 
 def salts(data: bytes, header: Header) -> list[bytes]:
-    """The salts of W's blocks that opening.json holds. VerificationError unless it is one, canonical and whole."""
+    """The salts of W's blocks that opening.json holds. VerificationError unless it is one,
+    canonical and whole."""
     fields = Fields(decode(data, max_bytes=len(data)), OPENING)
     fields.choice("format", (OPENING_FORMAT,))
     count = len(header.blocks)

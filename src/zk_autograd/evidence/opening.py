@@ -1,4 +1,5 @@
-"""Opening what somebody calls a run: its folder, or a bundle of it. What is neither is a wrong name, and nothing is said against a run."""
+"""Opening what somebody calls a run: its folder, or a bundle of it. What is neither is a wrong
+name, and nothing is said against a run."""
 
 import os
 from pathlib import Path
@@ -10,7 +11,8 @@ from zk_autograd.evidence.run import Evidence
 
 
 def open_run(path: Path) -> Evidence:
-    """A reader of the run at `path`, to be closed. UsageError if what is there is no run; UnreadableError if this machine refuses to open it."""
+    """A reader of the run at `path`, to be closed. UsageError if what is there is no run;
+    UnreadableError if this machine refuses to open it."""
     reader: Evidence
     if os.path.isfile(path):
         from zk_autograd.evidence.bundle import Bundle  # to judge a folder takes nothing of it

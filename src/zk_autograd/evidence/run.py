@@ -1,7 +1,7 @@
 """A run's evidence: one reader with an accessor for each public file, over a folder or a bundle.
 
-`evidence.folder` and `evidence.bundle` know how to open a path of the run and which names a folder of it has; everything
-else is here, so that both read the same.
+`evidence.folder` and `evidence.bundle` know how to open a path of the run and which names a folder
+of it has; everything else is here, so that both read the same.
 """
 
 from abc import ABC, abstractmethod
@@ -37,21 +37,24 @@ _CHUNK = 2**20
 class Evidence(ABC):
     """A run's public files. Close it, or use it in a `with`.
 
-    Its methods raise VerificationError for whatever is missing, too large, not a plain file or not of its form, and
-    UnreadableError where it is this machine that doesn't let it be read.
+    Its methods raise VerificationError for whatever is missing, too large, not a plain file or not
+    of its form, and UnreadableError where it is this machine that doesn't let it be read.
     """
 
     @abstractmethod
     def opened(self, path: str, limit: int) -> AbstractContextManager[BinaryIO]:
-        """A public file of at most `limit` bytes, to be read once from front to back. `path` is one that `layout.is_public` knows."""
+        """A public file of at most `limit` bytes, to be read once from front to back. `path` is one
+        that `layout.is_public` knows."""
 
     @abstractmethod
     def entries(self, folder: str) -> Generator[Entry, None, None]:
-        """The names in a folder of `layout.folders`, or at the top level (""), in no order; none if there is no such folder."""
+        """The names in a folder of `layout.folders`, or at the top level (""), in no order; none if
+        there is no such folder."""
 
     @abstractmethod
     def has_log(self) -> bool:
-        """Whether there is anything under the name of a log's file: without, this is no run, and there is nothing to judge."""
+        """Whether there is anything under the name of a log's file: without, this is no run, and
+        there is nothing to judge."""
 
     @abstractmethod
     def has(self, path: str) -> bool:
@@ -72,7 +75,8 @@ class Evidence(ABC):
         return b"".join(self.chunks(path, limit))
 
     def digest(self, path: str, limit: int) -> bytes:
-        """The SHA-256 of a public file, which is never held in memory: holes on a disk cost their writer nothing."""
+        """The SHA-256 of a public file, which is never held in memory: holes on a disk cost their
+        writer nothing."""
         hashed = sha256()
         for chunk in self.chunks(path, limit):
             hashed.update(chunk)
@@ -89,7 +93,8 @@ class Evidence(ABC):
                 yield chunk
 
     def leaves(self, limit: int = MAX_LOG, record_limit: int = MAX_RECORD) -> list[bytes]:
-        """The lines of the log, without their newlines: the leaves of its tree. At most `limit` bytes in all are read."""
+        """The lines of the log, without their newlines: the leaves of its tree. At most `limit`
+        bytes in all are read."""
         with self.opened(f"{LOG}/{RECORDS}", limit) as file:
             return _split(file, limit, record_limit)
 
@@ -118,8 +123,8 @@ class Evidence(ABC):
 
 
 def digests(files: Evidence, limits: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
-    """The SHA-256 of each file by its path in the run. One that this machine can't read is an UnreadableError after all the others: nothing false
-    hides behind it."""
+    """The SHA-256 of each file by its path in the run. One that this machine can't read is an
+    UnreadableError after all the others: nothing false hides behind it."""
     unread: UnreadableError | None = None
     for path, limit in limits.items():
         try:
@@ -133,7 +138,8 @@ def digests(files: Evidence, limits: Mapping[str, int]) -> Iterator[tuple[str, b
 
 
 def check_plain_name(name: str) -> None:
-    """Raises VerificationError unless `name` is of letters, digits, "_", "-" and "." (not the first), and at most 100 characters."""
+    """Raises VerificationError unless `name` is of letters, digits, "_", "-" and "." (not the
+    first), and at most 100 characters."""
     if not PLAIN_NAME.fullmatch(name):
         raise VerificationError(
             f"{quoted(name)} is not the name of a published file", expected="letters, digits, _ - ."
@@ -141,7 +147,8 @@ def check_plain_name(name: str) -> None:
 
 
 def _split(file: BinaryIO, limit: int, record_limit: int) -> list[bytes]:
-    """The lines of a log of at most `limit` bytes, read from its beginning. VerificationError for one that is longer or not whole."""
+    """The lines of a log of at most `limit` bytes, read from its beginning. VerificationError for
+    one that is longer or not whole."""
     leaves: list[bytes] = []
     left = limit
     while line := file.readline(min(record_limit, left) + 1):

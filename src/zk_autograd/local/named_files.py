@@ -1,7 +1,7 @@
 """Files that the user names: regular ones alone, behind links or not, and opened without waiting.
 
-What a flag, a config or a plan names may be a pipe that nobody writes to, or a device without an end. A run's own files are stricter
-(run.files): no link is followed there.
+What a flag, a config or a plan names may be a pipe that nobody writes to, or a device without an
+end. A run's own files are stricter (run.files): no link is followed there.
 """
 
 import errno
@@ -38,7 +38,8 @@ _OF_THE_NAME = frozenset(
 
 @contextmanager
 def open_named(path: Path, what: str, limit: int) -> Iterator[int]:
-    """The descriptor of a regular file of at most `limit` bytes, for reading; `what` says in messages what it is, such as "the config".
+    """The descriptor of a regular file of at most `limit` bytes, for reading; `what` says in
+    messages what it is, such as "the config".
 
     UsageError for what is no such file, StorageError where the system refuses.
     """
@@ -74,8 +75,9 @@ def read_named(path: Path, what: str, limit: int) -> bytes:
 
 
 def refusal(error: OSError | ValueError, text: str, advice: str = "") -> ZkError:
-    """What the system's `error` says of something that the user named: UsageError if it isn't there or can't be what it must be, StorageError
-    if the system refuses. `text` says what can't be done, `advice` what to do."""
+    """What the system's `error` says of something that the user named: UsageError if it isn't there
+    or can't be what it must be, StorageError if the system refuses. `text` says what can't be done,
+    `advice` what to do."""
     if isinstance(error, OSError) and error.errno is not None:
         kind = UsageError if error.errno in _OF_THE_NAME else StorageError
         return kind(f"{text}: {error.strerror or error}{advice and '; '}{advice}")

@@ -1,8 +1,11 @@
-"""Folders that nobody but the caller (and root) can write: what is made, found or run in them is the caller's own.
+"""Folders that nobody but the caller (and root) can write: what is made, found or run in them is
+the caller's own.
 
-A folder that others write to, or that lies in one, is no place for a cache or a temporary file: what is found there may be another's, and
-what is put there can be exchanged before it is read again. A sticky folder such as /tmp may be shared: in it nobody renames or deletes
-what is another's. A folder that only the caller's private group (that of the caller's name) writes to is the caller's alone, too.
+A folder that others write to, or that lies in one, is no place for a cache or a temporary file:
+what is found there may be another's, and what is put there can be exchanged before it is read
+again. A sticky folder such as /tmp may be shared: in it nobody renames or deletes what is
+another's. A folder that only the caller's private group (that of the caller's name) writes to is
+the caller's alone, too.
 """
 
 import atexit
@@ -27,7 +30,8 @@ _ADVICE = "set TMPDIR to a folder of your own"
 
 
 def require_own(folder: Path, advice: str) -> None:
-    """UsageError, which ends in `advice`, if anybody but the caller and root can exchange what is in the folder, or the folder itself.
+    """UsageError, which ends in `advice`, if anybody but the caller and root can exchange what is
+    in the folder, or the folder itself.
 
     It exists. Links on the way are followed: each folder that is really on it is looked at.
     """
@@ -41,7 +45,8 @@ def require_own(folder: Path, advice: str) -> None:
 
 
 def is_own(path: Path) -> bool:
-    """Whether a file or folder is there that is no link, and that nobody but the caller and root writes to. Those above it are another matter."""
+    """Whether a file or folder is there that is no link, and that nobody but the caller and root
+    writes to. Those above it are another matter."""
     try:
         status = path.lstat()
     except OSError:
@@ -50,7 +55,8 @@ def is_own(path: Path) -> bool:
 
 
 def make_own(folder: Path) -> None:
-    """The folder, with those above it that are missing, each of mode 0700. OSError if it can't be made."""
+    """The folder, with those above it that are missing, each of mode 0700. OSError if it can't be
+    made."""
     for place in (*reversed(folder.parents), folder):
         if not place.exists():
             with suppress(FileExistsError):  # another process was first
@@ -62,7 +68,8 @@ class NoHomeError(UsageError):
 
 
 def home(otherwise: str) -> Path:
-    """The caller's home folder. NoHomeError, which ends with what to do `otherwise`, if there is none."""
+    """The caller's home folder. NoHomeError, which ends with what to do `otherwise`, if there is
+    none."""
     try:
         found = Path.home()
     except RuntimeError:
@@ -73,7 +80,8 @@ def home(otherwise: str) -> Path:
 
 
 def expanded(path: str) -> str:
-    """The path with the caller's home folder for a "~/" at its beginning, which no shell saw. NoHomeError."""
+    """The path with the caller's home folder for a "~/" at its beginning, which no shell saw.
+    NoHomeError."""
     return str(home("write the path out") / path[2:]) if path.startswith("~/") else path
 
 
@@ -81,8 +89,8 @@ def expanded(path: str) -> str:
 def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
     """A new, empty folder of mode 0700 that is gone afterwards, by its absolute path.
 
-    It lies in `place`, a folder of the caller's; else in $TMPDIR, $TEMP or $TMP, /tmp or /var/tmp, and never in the current folder for want
-    of another. UsageError if that can't be.
+    It lies in `place`, a folder of the caller's; else in $TMPDIR, $TEMP or $TMP, /tmp or /var/tmp,
+    and never in the current folder for want of another. UsageError if that can't be.
     """
     parent = _shared_place() if place is None else place.absolute()
     try:
@@ -97,7 +105,8 @@ def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
 
 
 _made: dict[Path, int] = {}
-"""The temporary folders that there are, each with the process that made it and may remove it: a forked child knows of its parent's, too."""
+"""The temporary folders that there are, each with the process that made it and may remove it: a
+forked child knows of its parent's, too."""
 
 
 def _remove(path: Path) -> None:
@@ -136,7 +145,8 @@ def _shared_place() -> Path:
 
 
 def _open_to(place: Path, status: os.stat_result, *, sticky: bool) -> str:
-    """Who else can exchange what is in `place`, in words; "" if nobody. With `sticky`, a shared folder is good enough if it is that."""
+    """Who else can exchange what is in `place`, in words; "" if nobody. With `sticky`, a shared
+    folder is good enough if it is that."""
     if status.st_uid not in (0, os.geteuid()):
         return f"{place} belongs to user {status.st_uid}"
     if sticky and status.st_mode & stat.S_ISVTX:

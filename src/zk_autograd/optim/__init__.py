@@ -1,4 +1,5 @@
-"""The trainer's side: an optimizer whose step is core's exact integer rule. It loads torch when `ZKOptimizer` is first asked for."""
+"""The trainer's side: an optimizer whose step is core's exact integer rule. It loads torch when
+`ZKOptimizer` is first asked for."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

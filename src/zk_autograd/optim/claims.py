@@ -19,7 +19,8 @@ def loss_text(loss: object) -> str:
 
 
 def batch_digest(batch: bytes | Sequence[int] | np.ndarray | torch.Tensor) -> bytes:
-    """SHA-256 over a domain and the batch: bytes as they are, or row indices as little-endian int64, one after the other.
+    """SHA-256 over a domain and the batch: bytes as they are, or row indices as little-endian
+    int64, one after the other.
 
     UsageError for anything else.
     """

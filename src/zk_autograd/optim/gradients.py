@@ -1,4 +1,5 @@
-"""The gradients of a step, checked and rounded to integers. Nothing is clipped except by saturation, which is counted."""
+"""The gradients of a step, checked and rounded to integers. Nothing is clipped except by
+saturation, which is counted."""
 
 from collections.abc import Iterator
 
@@ -28,9 +29,11 @@ def checked_scale(scale: object) -> int | None:
 
 
 def quantized(manifest: Manifest, k: int) -> tuple[IntArray, int]:
-    """The integers G, int64 (size,), of the tensors' gradients under the scale 2^k, and how many elements saturated.
+    """The integers G, int64 (size,), of the tensors' gradients under the scale 2^k, and how many
+    elements saturated.
 
-    Raises GradientError, which names the tensor, for a gradient that is missing, sparse, of another type, or not finite.
+    Raises GradientError, which names the tensor, for a gradient that is missing, sparse, of another
+    type, or not finite.
     """
     parts, saturated = [], 0
     for name, gradient in _gradients(manifest):
@@ -41,7 +44,8 @@ def quantized(manifest: Manifest, k: int) -> tuple[IntArray, int]:
 
 
 def suitable_scale(manifest: Manifest) -> int:
-    """The k that `grad_scale="auto"` chooses from the present gradients. Raises GradientError as `quantized` does."""
+    """The k that `grad_scale="auto"` chooses from the present gradients. Raises GradientError as
+    `quantized` does."""
     quantized(manifest, 0)  # for its checks, whose messages name the tensor
     return auto_grad_scale(np.concatenate([gradient for _, gradient in _gradients(manifest)]))
 
@@ -52,7 +56,8 @@ def limit(k: int) -> float:
 
 
 def roomy_scale(manifest: Manifest) -> int | None:
-    """The largest k under which no element of the present gradients saturates; None if there is none. Raises GradientError as `quantized` does."""
+    """The largest k under which no element of the present gradients saturates; None if there is
+    none. Raises GradientError as `quantized` does."""
     largest = max(float(np.abs(gradient).max()) for _, gradient in _gradients(manifest))
     return next((k for k in reversed(K_RANGE) if largest <= limit(k)), None)
 

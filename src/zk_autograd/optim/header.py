@@ -23,14 +23,17 @@ NO_DATA = Data(root=b"", count=0, sampler="unspecified", batch_size=0, seed=b"")
 RUN_ID_BYTES = 16
 
 WALKED_STEPS = 10_000
-"""Of a run whose lr comes close to the bounds, the steps that are looked at before the first one; later ones are refused when they come."""
+"""Of a run whose lr comes close to the bounds, the steps that are looked at before the first one;
+later ones are refused when they come."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderParts:
-    """What is known before the first step. `schedule` is a canonical text of `core.schedules`; `keys` are public keys in C2SP's form.
+    """What is known before the first step. `schedule` is a canonical text of `core.schedules`;
+    `keys` are public keys in C2SP's form.
 
-    `expected_steps` is how many steps there will be, if that is known: not a part of the header, but a reason to refuse it.
+    `expected_steps` is how many steps there will be, if that is known: not a part of the header,
+    but a reason to refuse it.
     """
 
     rule: Rule
@@ -46,8 +49,8 @@ class HeaderParts:
     def complete(self, groups: Sequence[GroupOptions], shifts: Sequence[int], grad_scale: int) -> Header:
         """A header with a fresh random run id; `shifts` holds s of each group (`shifts_of`).
 
-        Raises UsageError for hyper-parameters that the rule can't use with the gradient scale 2^`grad_scale`, and for more blocks than a
-        verifier would look at.
+        Raises UsageError for hyper-parameters that the rule can't use with the gradient scale
+        2^`grad_scale`, and for more blocks than a verifier would look at.
         """
         header = Header(
             run=os.urandom(RUN_ID_BYTES),
@@ -77,9 +80,11 @@ class HeaderParts:
         return header
 
     def difference(self, header: Header, groups: Sequence[GroupOptions], grad_scale: int | None) -> str | None:
-        """In what `header`, of an older run, isn't of these parts and groups; None if it is. `grad_scale` None fits any.
+        """In what `header`, of an older run, isn't of these parts and groups; None if it is.
+        `grad_scale` None fits any.
 
-        A recorded lr may be another by now; blocks, prover, keys and data are taken from the old header.
+        A recorded lr may be another by now; blocks, prover, keys and data are taken from the old
+        header.
         """
         fixed = [{n: t for n, t in g.hyper if n != "lr" or self.schedule != RECORDED} for g in header.groups]
         wanted = [{n: t for n, t in g.texts() if n != "lr" or self.schedule != RECORDED} for g in groups]
@@ -101,7 +106,8 @@ class HeaderParts:
 
 
 def shifts_of(rule: Rule, largest_lr: Sequence[Fraction], grad_scale: int) -> tuple[int, ...]:
-    """s of each group, from the largest learning rate it will see; 0 for a rule without one. UsageError for one that is too large."""
+    """s of each group, from the largest learning rate it will see; 0 for a rule without one.
+    UsageError for one that is too large."""
     try:
         return tuple(choose_s(lr, grad_scale) if len(FAMILIES[rule].shifts) > 1 else 0 for lr in largest_lr)
     except VerificationError as error:
@@ -109,7 +115,8 @@ def shifts_of(rule: Rule, largest_lr: Sequence[Fraction], grad_scale: int) -> tu
 
 
 def require_format(header: Header, t: int, lr: Sequence[str]) -> None:
-    """UsageError if a recorded lr of step `t`, a decimal for each group, is larger than the number format that the header's s stands for holds."""
+    """UsageError if a recorded lr of step `t`, a decimal for each group, is larger than the number
+    format that the header's s stands for holds."""
     fits = Fraction(SGD_LR_BOUND, 2 ** (WEIGHT_BITS - GRADIENT_BITS + FINE_S)) * Fraction(2) ** header.grad_scale
     for index, (group, text) in enumerate(zip(header.groups, lr, strict=False)):
         if group.s != FINE_S:
@@ -124,10 +131,11 @@ def require_format(header: Header, t: int, lr: Sequence[str]) -> None:
 
 
 def _require_all(sequence: ConstantsSequence, last: int) -> None:
-    """VerificationError if a step of 1 .. `last` has a constant out of range, as far as that is cheap to say."""
+    """VerificationError if a step of 1 .. `last` has a constant out of range, as far as that is
+    cheap to say."""
     try:
-        # Adam's bias corrections are largest at an end of the run, and a schedule is largest with the whole lr: where that fits both
-        # ends, everything fits.
+        # Adam's bias corrections are largest at an end of the run, and a schedule is largest with
+        # the whole lr: where that fits both ends, everything fits.
         for t in (1, last):
             sequence.at(t, sequence.hyper.lr)
     except VerificationError:

@@ -1,6 +1,8 @@
-"""A torch optimizer whose step is core's exact integer rule, and whose steps a run directory records and proves.
+"""A torch optimizer whose step is core's exact integer rule, and whose steps a run directory
+records and proves.
 
-The class validates arguments and keeps torch's habits. The state is `trajectory`'s, the rule `core.rules`', the records `run`'s.
+The class validates arguments and keeps torch's habits. The state is `trajectory`'s, the rule
+`core.rules`', the records `run`'s.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -55,51 +57,68 @@ __all__ = [
 
 
 _KEPT_AT_ONCE = 16
-"""Of so many parameter groups each change is kept when it is made, but for the first one after a step at which lr had moved."""
+"""Of so many parameter groups each change is kept when it is made, but for the first one after a
+step at which lr had moved."""
 
 
 class ZKOptimizer(Unique, torch.optim.Optimizer):
     """SGD, momentum SGD, Nesterov's, Adam or AdamW on integers, in place of torch.optim's.
 
-    The integers are the model: weights are rounded to multiples of 2^-32 when the optimizer is made, and after each step the model's
-    parameters are the float32 values of the integer weights. Nobody else may write to them in between. With `run`, each step is
-    recorded and, by the provers "native" and "ezkl", proved; leave the `with` block, or call `close`, to prove what is left and close the run. An
-    exception that leaves the block stops the run where it is, to be gone on with by `resume=True`. So does dropping the optimizer, with a warning
-    `UnclosedRun`; and the end of a script tells of a run that is open. The run belongs to the process that made the optimizer: forked
-    children can't use it, and copies and pickles are refused.
+    The integers are the model: weights are rounded to multiples of 2^-32 when the optimizer is
+    made, and after each step the model's parameters are the float32 values of the integer weights.
+    Nobody else may write to them in between. With `run`, each step is recorded and, by the provers
+    "native" and "ezkl", proved; leave the `with` block, or call `close`, to prove what is left and
+    close the run. An exception that leaves the block stops the run where it is, to be gone on with
+    by `resume=True`. So does dropping the optimizer, with a warning `UnclosedRun`; and the end of a
+    script tells of a run that is open. The run belongs to the process that made the optimizer:
+    forked children can't use it, and copies and pickles are refused.
 
-    A resumption restores the weights, and what `param_groups` held when the run was left: lr, initial_lr, max_lr, and what else is a
-    number, a text, a boolean, None, or a list or tuple of these. It counts more than the `lr` given here, which ResumedLr says where it is
-    neither that nor the one that the run began with. Schedulers, buffers and frozen
-    parameters are the caller's. Making a scheduler may overwrite lr: take `state_dict()` before, give it to `load_state_dict` afterwards, and
-    then load the scheduler's own state. ResumedLr warns if the first step has another lr than was due, or nobody knows which one was;
-    ResumedModel names buffers and frozen parameters that aren't as the run had them, among those that are small enough to be looked at with
-    each step: load them before the optimizer is made.
+    A resumption restores the weights, and what `param_groups` held when the run was left: lr,
+    initial_lr, max_lr, and what else is a number, a text, a boolean, None, or a list or tuple of
+    these. It counts more than the `lr` given here, which ResumedLr says where it is neither that
+    nor the one that the run began with. Schedulers, buffers and frozen parameters are the caller's.
+    Making a scheduler may overwrite lr: take `state_dict()` before, give it to `load_state_dict`
+    afterwards, and then load the scheduler's own state. ResumedLr warns if the first step has
+    another lr than was due, or nobody knows which one was; ResumedModel names buffers and frozen
+    parameters that aren't as the run had them, among those that are small enough to be looked at
+    with each step: load them before the optimizer is made.
 
-    Arguments, beside torch's own (`lr`, by default 0.001, `betas`, `eps`, `weight_decay`, `momentum`, `nesterov`; `weight_decay` is always decoupled):
+    Arguments, beside torch's own (`lr`, by default 0.001, `betas`, `eps`, `weight_decay`,
+    `momentum`, `nesterov`; `weight_decay` is always decoupled):
 
-    * `params`: `model.named_parameters()`, or groups with such pairs under "params" and hyper-parameters of their own; frozen tensors are
-      left out;
-    * `rule`: "sgd" (with a momentum "sgd-momentum", with nesterov "sgd-nesterov"), "adam" or "adamw";
-    * `grad_scale`: gradients are multiplied by 2^`grad_scale` before they are rounded to multiples of 2^-28, and saturate beyond +-4, of which a
-      `ClampedGradients` warns; "auto" chooses it at the first step from the gradients there;
-    * `schedule`: "recorded" lets a scheduler of torch change lr and records what it was; "constant", "step:every=30,factor=0.1",
-      "linear:steps=100,end=0" or "cosine:steps=100,end=0", each with ",warm_up=10" if wanted, is declared in the header, so that an auditor
-      recomputes it: `param_groups` then shows the lr of the next step, and a change of it is refused (`core.schedules` has the formulas);
-    * `max_lr`: the largest lr that will be set, where no scheduler of torch says it; it chooses SGD's number format;
-    * `run`: a directory to be made, or None to train without a record; `resume`: go on with the run that is there;
-    * `prover`: "native" (the default), "ezkl", "none" (salted hashes, nothing proved), or a backend; `srs`: file or digest of EZKL's SRS (default: the
-      cache's newest); `preset`: "standard" or "strict", what the native prover's soundness may assume (default: standard);
-      `expected_steps` helps to choose a circuit, and to refuse an lr that would leave its range later;
-    * `key`: the file of the log key, or a signer (default: the one that `zk-key new` makes; a new run makes it, and warns (NewLogKey), if there
-      is none);
+    * `params`: `model.named_parameters()`, or groups with such pairs under "params" and
+      hyper-parameters of their own; frozen tensors are left out;
+    * `rule`: "sgd" (with a momentum "sgd-momentum", with nesterov "sgd-nesterov"), "adam" or
+      "adamw";
+    * `grad_scale`: gradients are multiplied by 2^`grad_scale` before they are rounded to multiples
+      of 2^-28, and saturate beyond +-4, of which a `ClampedGradients` warns; "auto" chooses it at
+      the first step from the gradients there;
+    * `schedule`: "recorded" lets a scheduler of torch change lr and records what it was;
+      "constant", "step:every=30,factor=0.1", "linear:steps=100,end=0" or "cosine:steps=100,end=0",
+      each with ",warm_up=10" if wanted, is declared in the header, so that an auditor recomputes
+      it: `param_groups` then shows the lr of the next step, and a change of it is refused
+      (`core.schedules` has the formulas);
+    * `max_lr`: the largest lr that will be set, where no scheduler of torch says it; it chooses
+      SGD's number format;
+    * `run`: a directory to be made, or None to train without a record; `resume`: go on with the run
+      that is there;
+    * `prover`: "native" (the default), "ezkl", "none" (salted hashes, nothing proved), or a
+      backend; `srs`: file or digest of EZKL's SRS (default: the cache's newest); `preset`:
+      "standard" or "strict", what the native prover's soundness may assume (default: standard);
+      `expected_steps` helps to choose a circuit, and to refuse an lr that would leave its range
+      later;
+    * `key`: the file of the log key, or a signer (default: the one that `zk-key new` makes; a new
+      run makes it, and warns (NewLogKey), if there is none);
     * `publish`: write the final weights into the run, opened;
-    * `unproved`: the model, whose buffers and other parameters the header then lists as unproved, with their first values' digests;
+    * `unproved`: the model, whose buffers and other parameters the header then lists as unproved,
+      with their first values' digests;
     * `data`, `model_code`: what the header says of the data, and a SHA-256 of the model's code;
-    * `config`: a TOML text that says how the training was set up, for config.toml, without access tokens; a resumed run keeps its first one;
+    * `config`: a TOML text that says how the training was set up, for config.toml, without access
+      tokens; a resumed run keeps its first one;
     * `on_event`: called with the run's events, from two threads.
 
-    Raises UsageError, RunError, ProverError; at a step GradientError or RangeError, after which nothing has changed.
+    Raises UsageError, RunError, ProverError; at a step GradientError or RangeError, after which
+    nothing has changed.
     """
 
     INSTEAD = "make another optimizer, without run=, and load state_dict() into it"
@@ -221,7 +240,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
 
     @property
     def head(self) -> Checkpoint | None:
-        """The newest tree head of the run's log: after `close`, what an auditor is given. None if nothing is recorded."""
+        """The newest tree head of the run's log: after `close`, what an auditor is given. None if
+        nothing is recorded."""
         return self._trajectory.head
 
     @property
@@ -231,11 +251,13 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
 
     @property
     def saturated(self) -> int:
-        """How many elements of gradients were too large and saturated, over the steps of this process."""
+        """How many elements of gradients were too large and saturated, over the steps of this
+        process."""
         return self._trajectory.saturated
 
     def effective(self) -> list[dict[str, str]]:
-        """The betas and eps, or the momentum, that each group's integers stand for, as decimals. Empty before the first step."""
+        """The betas and eps, or the momentum, that each group's integers stand for, as decimals.
+        Empty before the first step."""
         header = self.header
         groups = () if header is None else [header.sequence(i) for i in range(len(header.groups))]
         return [{name: decimal_text(value) for name, value in s.effective().items()} for s in groups]
@@ -247,8 +269,9 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         batch: bytes | Sequence[int] | np.ndarray | torch.Tensor | None = None,
         loop_state: bytes | None = None,
     ) -> None:
-        """Says something of the next step: its loss (a number), which rows its gradient is of (their indices, or bytes that name
-        them), and what the loop needs to go on after it. Raises UsageError for what can't be recorded."""
+        """Says something of the next step: its loss (a number), which rows its gradient is of
+        (their indices, or bytes that name them), and what the loop needs to go on after it. Raises
+        UsageError for what can't be recorded."""
         self._keep()
         if loss is not None:
             self._note = replace(self._note, loss=loss_text(loss))
@@ -258,9 +281,11 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             self._note = replace(self._note, loop_state=loop_state)
 
     def start(self) -> None:
-        """Fixes the hyper-parameters and, from the gradients there, an automatic grad_scale; makes the run directory.
+        """Fixes the hyper-parameters and, from the gradients there, an automatic grad_scale; makes
+        the run directory.
 
-        The first `step` does it; whoever wants the directory earlier calls it after the first backward(). Raises as `step`.
+        The first `step` does it; whoever wants the directory earlier calls it after the first
+        backward(). Raises as `step`.
         """
         self._trajectory.start(self.param_groups)
 
@@ -271,11 +296,14 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     def step(self, closure: Callable[[], float]) -> float: ...
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One exact step from the parameters' gradients, recorded before it returns. `closure` computes them and returns the loss.
+        """One exact step from the parameters' gradients, recorded before it returns. `closure`
+        computes them and returns the loss.
 
-        Raises GradientError for a gradient that is missing, sparse, not float32 or not finite, RangeError for a result that leaves its
-        range, UsageError for a hyper-parameter or a tensor that was changed, and for one that was given frozen and has a gradient: then nothing
-        has changed, and nothing was recorded. RunError in a forked child, RunError and ProverError if the run can't be written, or an earlier step can't be proved.
+        Raises GradientError for a gradient that is missing, sparse, not float32 or not finite,
+        RangeError for a result that leaves its range, UsageError for a hyper-parameter or a tensor
+        that was changed, and for one that was given frozen and has a gradient: then nothing has
+        changed, and nothing was recorded. RunError in a forked child, RunError and ProverError if
+        the run can't be written, or an earlier step can't be proved.
         """
         self._keep()
         self._trajectory.require_ours()
@@ -291,7 +319,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's, with integers under "state" and one entry more: `load_state_dict` goes on from it bit for bit.
+        """As torch's, with integers under "state" and one entry more: `load_state_dict` goes on
+        from it bit for bit.
 
         Raises UsageError if the groups or their tensors were changed."""
         self._keep()
@@ -305,11 +334,14 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         return {**state_dict, saved_state.KEY: saved_state.described(now, self._trajectory.manifest)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes over the integers, the count of steps, the schedule and the hyper-parameters, and writes the weights to the model.
+        """Takes over the integers, the count of steps, the schedule and the hyper-parameters, and
+        writes the weights to the model.
 
-        Raises UsageError for the state of other parameters, another rule or another class. Where steps are recorded, it takes the run's own
-        state at this very step alone, and sets `param_groups` from it: a run begins with zero moments, so it can't begin in the middle of
-        another. Go on with that one by resume=True instead. Weights are not written then: UsageError if the model's are others by now.
+        Raises UsageError for the state of other parameters, another rule or another class. Where
+        steps are recorded, it takes the run's own state at this very step alone, and sets
+        `param_groups` from it: a run begins with zero moments, so it can't begin in the middle of
+        another. Go on with that one by resume=True instead. Weights are not written then:
+        UsageError if the model's are others by now.
         """
         trajectory = self._trajectory
         loaded = saved_state.restored(state_dict, trajectory.saved_state().rule, trajectory.manifest)
@@ -340,8 +372,9 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         self.param_groups.append(WatchedGroup(group, self._group_written))
 
     def _group_written(self, group: Mapping[str, Any]) -> None:
-        # A scheduler writes to one group after the other: with many of them, keeping all of that would take longer than a step.
-        # Nor is half of what it writes kept where nobody knows what is due: a kill between two groups would have that taken for the whole.
+        # A scheduler writes to one group after the other: with many of them, keeping all of that
+        # would take longer than a step. Nor is half of what it writes kept where nobody knows what
+        # is due: a kill between two groups would have that taken for the whole.
         self._unkept = True
         at_once = len(self.param_groups) <= _KEPT_AT_ONCE and not self._trajectory.is_open
         if at_once or group is self.param_groups[-1]:
@@ -359,17 +392,20 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             group["lr"] = lr
 
     def close(self, artefacts: Mapping[str, bytes] | None = None) -> None:
-        """Proves what is left, publishes the weights if asked for, and closes the run; the record lists `artefacts`, SHA-256 by name,
-        beside the run's own files. UsageError for a name of those.
+        """Proves what is left, publishes the weights if asked for, and closes the run; the record
+        lists `artefacts`, SHA-256 by name, beside the run's own files. UsageError for a name of
+        those.
 
-        Does nothing the second time, or if no step was made. If it fails, or is interrupted, the run can be resumed.
+        Does nothing the second time, or if no step was made. If it fails, or is interrupted, the
+        run can be resumed.
         """
         require_own_names(artefacts or {})
         self._trajectory.keep(self.param_groups)
         self._trajectory.close(artefacts or {}, publish=self._publish)
 
     def abandon(self) -> None:
-        """Stops recording and proving at once. Every step that was made is safe, and resume=True goes on after it."""
+        """Stops recording and proving at once. Every step that was made is safe, and resume=True
+        goes on after it."""
         self._trajectory.abandon(self.param_groups)
 
     def __enter__(self) -> Self:

@@ -1,8 +1,10 @@
-"""Hyper-parameters in the names and types of torch.optim, read as the exact decimals that a run records.
+"""Hyper-parameters in the names and types of torch.optim, read as the exact decimals that a run
+records.
 
-Rules: a number is a finite int, float, decimal text or Decimal that isn't negative. A float stands for the shortest decimal that
-gives it back (its repr), so 1e-3 is exactly 1/1000. `weight_decay` is decoupled in every rule that has it (for SGD: Loshchilov and
-Hutter, 2019, algorithm 1), and torch's coupled L2 decay isn't offered; nor are amsgrad, maximize and dampening.
+Rules: a number is a finite int, float, decimal text or Decimal that isn't negative. A float stands
+for the shortest decimal that gives it back (its repr), so 1e-3 is exactly 1/1000. `weight_decay` is
+decoupled in every rule that has it (for SGD: Loshchilov and Hutter, 2019, algorithm 1), and torch's
+coupled L2 decay isn't offered; nor are amsgrad, maximize and dampening.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,12 +30,14 @@ _UNSUPPORTED = {
     "dampening": "the momentum rule here has none; leave it 0",
 }
 _IGNORED = ("decoupled_weight_decay", "foreach", "fused", "capturable", "differentiable")
-"""Options of torch that choose how a step is computed, which here is the integer rule in any case, or say what holds anyway."""
+"""Options of torch that choose how a step is computed, which here is the integer rule in any case,
+or say what holds anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """A hyper-parameter twice: the decimal text that is recorded, and the float that learning-rate schedulers see."""
+    """A hyper-parameter twice: the decimal text that is recorded, and the float that learning-rate
+    schedulers see."""
 
     text: str
     value: float
@@ -46,7 +50,8 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class GroupOptions:
-    """A parameter group's hyper-parameters, one for each of `records.hyper_names(rule)`, in their order."""
+    """A parameter group's hyper-parameters, one for each of `records.hyper_names(rule)`, in their
+    order."""
 
     rule: Rule
     values: Mapping[str, Exact]
@@ -63,8 +68,9 @@ class GroupOptions:
         return {**options, **FAMILIES[self.rule].torch}
 
     def seen_in(self, group: Mapping[str, object], place: str) -> "GroupOptions":
-        """The options that `group`, an entry of `param_groups`, holds now. A value that still is the float of the exact one here
-        stands for that one. Raises UsageError, which names `place`, for a value that is no number."""
+        """The options that `group`, an entry of `param_groups`, holds now. A value that still is
+        the float of the exact one here stands for that one. Raises UsageError, which names `place`,
+        for a value that is no number."""
         found = _by_exact_name(group)
         values = {}
         for name, before in self.values.items():
@@ -75,7 +81,8 @@ class GroupOptions:
 
 
 def exact(value: object, name: str) -> Exact:
-    """`value` as an exact decimal. Raises UsageError, which calls it `name`, for anything that isn't a finite number, at least 0."""
+    """`value` as an exact decimal. Raises UsageError, which calls it `name`, for anything that
+    isn't a finite number, at least 0."""
     if isinstance(value, bool) or not isinstance(value, str | Decimal | Real):
         kind = type(value).__name__
         raise UsageError(f"{name} is a {kind}; give an int, a float, a decimal text or a decimal.Decimal")
@@ -89,8 +96,8 @@ def exact(value: object, name: str) -> Exact:
 
 
 def require_known(options: GroupOptions, group: Mapping[str, object], place: str) -> None:
-    """Raises UsageError, which names `place`, for an option of torch in `group`, an entry of `param_groups`, that no step would follow, and
-    for one of the rule's that was taken away."""
+    """Raises UsageError, which names `place`, for an option of torch in `group`, an entry of
+    `param_groups`, that no step would follow, and for one of the rule's that was taken away."""
     wanted = options.for_torch()
     for name in wanted:
         if name not in group:
@@ -102,7 +109,8 @@ def require_known(options: GroupOptions, group: Mapping[str, object], place: str
 
 
 def choose_rule(name: object, options: Iterable[Mapping[str, object]]) -> Rule:
-    """The rule called `name`, made more special by the momentum and Nesterov options of the groups. Raises UsageError."""
+    """The rule called `name`, made more special by the momentum and Nesterov options of the groups.
+    Raises UsageError."""
     options = list(options)
     if isinstance(name, Real):
         raise UsageError(
@@ -128,9 +136,11 @@ def choose_rule(name: object, options: Iterable[Mapping[str, object]]) -> Rule:
 
 
 def read_options(rule: Rule, options: Mapping[str, object], place: str) -> GroupOptions:
-    """The exact hyper-parameters of one group from options in torch's names; None or a missing one means the default.
+    """The exact hyper-parameters of one group from options in torch's names; None or a missing one
+    means the default.
 
-    Raises UsageError, which names `place`, for an option that the rule doesn't have or a value that is no number.
+    Raises UsageError, which names `place`, for an option that the rule doesn't have or a value that
+    is no number.
     """
     for name, advice in _UNSUPPORTED.items():
         if options.get(name):
@@ -151,7 +161,8 @@ def read_options(rule: Rule, options: Mapping[str, object], place: str) -> Group
 
 
 def check_names(options: Iterable[str]) -> None:
-    """Raises UsageError for an argument of the optimizer that neither this package nor torch.optim knows."""
+    """Raises UsageError for an argument of the optimizer that neither this package nor torch.optim
+    knows."""
     for name in options:
         if name not in _UNSUPPORTED and name not in _IGNORED:
             raise UsageError(f"ZKOptimizer has no option {name!r}; its hyper-parameters are {', '.join(_TORCH_NAMES)}")
@@ -169,7 +180,8 @@ def _by_exact_name(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_set(value: object) -> bool:
-    """Whether a hyper-parameter is given and isn't zero; `exact` says later whether it is a number at all."""
+    """Whether a hyper-parameter is given and isn't zero; `exact` says later whether it is a number
+    at all."""
     return value is not None and value not in (0, "0")
 
 

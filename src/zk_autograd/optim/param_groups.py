@@ -1,9 +1,12 @@
-"""torch's `param_groups` beside the tensors: noticed when somebody writes there, and kept as bytes, from which a resumed run restores them.
+"""torch's `param_groups` beside the tensors: noticed when somebody writes there, and kept as bytes,
+from which a resumed run restores them.
 
-A scheduler writes the next lr after a step, and nobody tells the optimizer. So each group is a dictionary that says when it is written to.
+A scheduler writes the next lr after a step, and nobody tells the optimizer. So each group is a
+dictionary that says when it is written to.
 
-What is kept of a group are the numbers, texts, booleans, None, and lists and tuples of these; a tensor of one element counts as its number.
-Anything else (a function, a dictionary) stays what the caller of the constructor makes it.
+What is kept of a group are the numbers, texts, booleans, None, and lists and tuples of these; a
+tensor of one element counts as its number. Anything else (a function, a dictionary) stays what the
+caller of the constructor makes it.
 """
 
 import json
@@ -28,7 +31,8 @@ _MAX_INTEGER = 2**1000
 
 
 class WatchedGroup(dict[str, Any]):
-    """An entry of `param_groups` that calls `written`, a method, with itself after each of its changes, as long as the method's object lives.
+    """An entry of `param_groups` that calls `written`, a method, with itself after each of its
+    changes, as long as the method's object lives.
 
     A copy, and what comes back from pickle, is a plain dictionary.
     """
@@ -81,7 +85,8 @@ class WatchedGroup(dict[str, Any]):
 
 
 def encoded(groups: Iterable[Mapping[str, object]], left_out: Iterable[str]) -> str:
-    """What is to be kept of the groups, without the tensors and the entries `left_out`. Equal texts are equal settings."""
+    """What is to be kept of the groups, without the tensors and the entries `left_out`. Equal texts
+    are equal settings."""
     without = {*TENSORS, *left_out}
     return as_text([_kept(group, without) for group in groups])
 

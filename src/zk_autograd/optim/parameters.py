@@ -1,7 +1,9 @@
-"""The tensors that an optimizer is given: which of them are trained, in what order, and where each lies in the run's flat vector.
+"""The tensors that an optimizer is given: which of them are trained, in what order, and where each
+lies in the run's flat vector.
 
-Rules: order is that of the groups, then the order given (`named_parameters()`). Frozen tensors (`requires_grad=False`) are left out.
-Only dense float32 tensors have an exact step, and no two of them, under whatever names, may share memory.
+Rules: order is that of the groups, then the order given (`named_parameters()`). Frozen tensors
+(`requires_grad=False`) are left out. Only dense float32 tensors have an exact step, and no two of
+them, under whatever names, may share memory.
 """
 
 import hashlib
@@ -29,7 +31,8 @@ _TO_FLOAT = "convert the model with model.float() before making the optimizer"
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Span:
-    """Where a tensor's elements lie in a device's memory: addresses of bytes, without the last one. An empty tensor's is empty."""
+    """Where a tensor's elements lie in a device's memory: addresses of bytes, without the last one.
+    An empty tensor's is empty."""
 
     device: str
     start: int
@@ -41,7 +44,8 @@ class _Span:
 
 @dataclass(frozen=True, slots=True)
 class GroupOfTensors:
-    """The trained tensors of a parameter group with their names, and the options that were given with it."""
+    """The trained tensors of a parameter group with their names, and the options that were given
+    with it."""
 
     tensors: tuple[tuple[str, torch.Tensor], ...]
     options: Mapping[str, object]
@@ -49,8 +53,8 @@ class GroupOfTensors:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Trained tensors in the run's order: `parameters[i]` says where `tensors[i]` lies; `size` elements in all. `addresses` are those of the
-    tensors' memory when the optimizer was made."""
+    """Trained tensors in the run's order: `parameters[i]` says where `tensors[i]` lies; `size`
+    elements in all. `addresses` are those of the tensors' memory when the optimizer was made."""
 
     parameters: tuple[Parameter, ...]
     tensors: tuple[torch.Tensor, ...]
@@ -76,7 +80,8 @@ class Manifest:
     def weights(self) -> IntArray:
         """The integers W, int64 (size,), of the tensors' present values.
 
-        UsageError for one that isn't finite, RangeError for one of 2^13 or more in size; both name the tensor.
+        UsageError for one that isn't finite, RangeError for one of 2^13 or more in size; both name
+        the tensor.
         """
         parts = [
             quantize_weight(_as_floats(t), p.name).reshape(-1)
@@ -85,8 +90,9 @@ class Manifest:
         return np.concatenate(parts)
 
     def require_as_made(self) -> None:
-        """UsageError, which names it, for a tensor that can't be read or written as what it was when the optimizer was made: one of another
-        type or shape, without dense values, or in memory that it shares by now. Moving it to another device is permitted."""
+        """UsageError, which names it, for a tensor that can't be read or written as what it was
+        when the optimizer was made: one of another type or shape, without dense values, or in
+        memory that it shares by now. Moving it to another device is permitted."""
         moved = False
         for p, tensor, address in zip(self.parameters, self.tensors, self.addresses, strict=True):
             if tensor.dtype != torch.float32:
@@ -103,7 +109,8 @@ class Manifest:
             _check_memory([(p.name, tensor) for p, tensor in zip(self.parameters, self.tensors, strict=True)])
 
     def write(self, weights: IntArray) -> FloatArray:
-        """Writes the float32 values of W, int64 (size,), to the tensors, and returns them, (size,). UsageError as `require_as_made`."""
+        """Writes the float32 values of W, int64 (size,), to the tensors, and returns them, (size,).
+        UsageError as `require_as_made`."""
         self.require_as_made()
         floats = dequantize_weight(weights)
         with torch.no_grad():
@@ -112,7 +119,8 @@ class Manifest:
         return floats
 
     def changed(self, written: FloatArray) -> str | None:
-        """The name of the first tensor that isn't bit for bit what was written to it, or None. UsageError as `require_as_made`."""
+        """The name of the first tensor that isn't bit for bit what was written to it, or None.
+        UsageError as `require_as_made`."""
         self.require_as_made()
         for p, tensor in zip(self.parameters, self.tensors, strict=True):
             before = written[p.offset : p.offset + p.size].view(np.int32)
@@ -122,8 +130,9 @@ class Manifest:
 
 
 def collect(params: object) -> tuple[list[GroupOfTensors], list[tuple[str, torch.Tensor]]]:
-    """The groups of what torch.optim takes (tensors, pairs of name and tensor, or dictionaries with either under "params"), checked, and
-    the frozen tensors among them. Tensors without a name are called param.0, param.1 ...
+    """The groups of what torch.optim takes (tensors, pairs of name and tensor, or dictionaries with
+    either under "params"), checked, and the frozen tensors among them. Tensors without a name are
+    called param.0, param.1 ...
 
     Raises UsageError, which names the tensor, for whatever can't be trained.
     """
@@ -160,9 +169,11 @@ def collect(params: object) -> tuple[list[GroupOfTensors], list[tuple[str, torch
 def unproved_tensors(
     model: torch.nn.Module | None, trained: Sequence[torch.Tensor], frozen: Iterable[tuple[str, torch.Tensor]]
 ) -> tuple[Unproved, ...]:
-    """What no proof speaks of: the model's buffers, its parameters outside the optimizer, and the frozen ones given to it.
+    """What no proof speaks of: the model's buffers, its parameters outside the optimizer, and the
+    frozen ones given to it.
 
-    UsageError, which names it, for one that shares memory with a trained tensor, or holds no dense values.
+    UsageError, which names it, for one that shares memory with a trained tensor, or holds no dense
+    values.
     """
     known = {id(t) for t in trained}
     spans = sorted(map(_span, trained))
@@ -225,7 +236,8 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _check_memory(named: Sequence[tuple[str, torch.Tensor]]) -> None:
-    """Refuses tensors that share elements: a step of one would change the other behind the proof's back."""
+    """Refuses tensors that share elements: a step of one would change the other behind the proof's
+    back."""
     spans = []
     for name, tensor in named:
         span = _span(tensor)
@@ -238,7 +250,8 @@ def _check_memory(named: Sequence[tuple[str, torch.Tensor]]) -> None:
 
 
 def _check_unproved(name: str, kind: str, tensor: torch.Tensor, trained: Sequence[_Span]) -> None:
-    """Refuses what each step would move, though the run says that it is no part of a step. `trained` are apart, and in order."""
+    """Refuses what each step would move, though the run says that it is no part of a step.
+    `trained` are apart, and in order."""
     where = "the buffer" if kind == "buffer" else "the frozen parameter"
     if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
         raise UsageError(f"{where} {name} holds no dense values (layout {tensor.layout}, device {tensor.device})")

@@ -1,4 +1,5 @@
-"""Where an optimizer's steps go: to a run directory, or nowhere beyond memory. Both look the same to the optimizer."""
+"""Where an optimizer's steps go: to a run directory, or nowhere beyond memory. Both look the same
+to the optimizer."""
 
 import os
 import re
@@ -55,7 +56,8 @@ class Keeper(Protocol):
         lr: tuple[str, ...] = (),
         settings: bytes = b"",
     ) -> State:
-        """Makes the next step and returns the state after it. Raises RangeError or UsageError; then nothing has changed."""
+        """Makes the next step and returns the state after it. Raises RangeError or UsageError; then
+        nothing has changed."""
         ...
 
 
@@ -63,7 +65,8 @@ class InMemory:
     """The keeper of a run that nothing is recorded of."""
 
     def __init__(self, header: Header, state: State, step: int) -> None:
-        """`state` is the one after `step` steps. VerificationError for hyper-parameters that the header's rule can't use."""
+        """`state` is the one after `step` steps. VerificationError for hyper-parameters that the
+        header's rule can't use."""
         self.header = header
         self.state = state
         self.step = step
@@ -85,13 +88,15 @@ class InMemory:
 
 
 class Recorder(Unique):
-    """The keeper of a recorded run: its writer, and beside it the trainer's own files, which are told of each step.
+    """The keeper of a recorded run: its writer, and beside it the trainer's own files, which are
+    told of each step.
 
     As the writer's, its methods raise RunError in a forked child, before they touch anything.
     """
 
     def __init__(self, writer: RunWriter, artefacts: Artefacts, *, begun: bool) -> None:
-        """`begun` says whether the artefacts know the run; else they are mended before the first thing that is written."""
+        """`begun` says whether the artefacts know the run; else they are mended before the first
+        thing that is written."""
         self._writer = writer
         self._artefacts = artefacts
         self._begun = begun
@@ -123,11 +128,13 @@ class Recorder(Unique):
         return self._writer.last_lr
 
     def later_settings(self) -> bytes | None:
-        """What `keep_settings` kept after the last step; None if nothing. RunError if it can't be read."""
+        """What `keep_settings` kept after the last step; None if nothing. RunError if it can't be
+        read."""
         return self._writer.later_settings()
 
     def keep_settings(self, settings: bytes, *, durable: bool) -> None:
-        """Keeps what the optimizer's settings became after the last step. RunError if that can't be written."""
+        """Keeps what the optimizer's settings became after the last step. RunError if that can't be
+        written."""
         self._writer.keep_settings(settings, durable=durable)
 
     @property
@@ -154,8 +161,8 @@ class Recorder(Unique):
         return state
 
     def finish(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
-        """Proves what is left and closes the run, with its weights if they are to be published; the record also lists the caller's
-        `artefacts`. If that fails the run stays, to be resumed."""
+        """Proves what is left and closes the run, with its weights if they are to be published; the
+        record also lists the caller's `artefacts`. If that fails the run stays, to be resumed."""
         writer = self._writer
         writer.require_own_process(writer.path)
         try:
@@ -175,7 +182,8 @@ class Recorder(Unique):
         self._writer.abandon()
 
     def tell(self, what: str) -> None:
-        """Says on standard error what became of the run, what is left of it and how it is gone on with."""
+        """Says on standard error what became of the run, what is left of it and how it is gone on
+        with."""
         self._writer.tell(what)
 
     def _begin(self) -> None:
@@ -186,7 +194,8 @@ class Recorder(Unique):
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run directory that is still to be made, and by whom it is proved and signed, and who hears of its progress."""
+    """A run directory that is still to be made, and by whom it is proved and signed, and who hears
+    of its progress."""
 
     path: Path
     backend: Backend
@@ -195,9 +204,11 @@ class NewRun:
     new_key: Path | None = None
 
     def begin(self, header: Header, weights: IntArray) -> Recorder:
-        """Makes the directory, with the header, the first state and the trainer's own files. Raises RunError; then nothing is left.
+        """Makes the directory, with the header, the first state and the trainer's own files. Raises
+        RunError; then nothing is left.
 
-        A log key that is still to be made, `new_key`, is made now, when there is nothing else to refuse the run for, and stays.
+        A log key that is still to be made, `new_key`, is made now, when there is nothing else to
+        refuse the run for, and stays.
         """
         signers = self.signers
         if self.new_key is not None:
@@ -240,8 +251,8 @@ def signers_of(key: str | Path | Signer | None) -> list[Signer]:
 
 
 def key_to_make(key: str | Path | Signer | None) -> Path | None:
-    """Where a log key is made for a new run: at the default place, if no key was named and none is there. Raises UsageError, if others can write
-    to that place, too."""
+    """Where a log key is made for a new run: at the default place, if no key was named and none is
+    there. Raises UsageError, if others can write to that place, too."""
     if key is not None or os.path.lexists(path := keyfile.default_path()):
         return None
     keyfile.require_place(path)
@@ -257,7 +268,8 @@ def made_key(path: Path, public: str) -> str:
 
 
 def place_called(run: str | Path) -> Path:
-    """The folder that `run` names; "~/" is the user's home. UsageError for what is no path here, such as s3://bucket/run."""
+    """The folder that `run` names; "~/" is the user's home. UsageError for what is no path here,
+    such as s3://bucket/run."""
     text = str(run)
     if _ADDRESS.match(text):
         raise UsageError(
@@ -267,7 +279,8 @@ def place_called(run: str | Path) -> Path:
 
 
 def check_place(path: Path) -> None:
-    """Raises RunError if no new run can be made at `path`: it exists, or lies in no folder. StorageError if that can't be written."""
+    """Raises RunError if no new run can be made at `path`: it exists, or lies in no folder.
+    StorageError if that can't be written."""
     if os.path.lexists(path):
         text = f"{path} exists already; choose another place for the run, or resume the one that is there"
         raise PlaceTakenError(text)

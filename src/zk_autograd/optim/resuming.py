@@ -1,8 +1,10 @@
-"""What an optimizer knows beside the integers when it goes on with a run: what `param_groups` held, and what of the model moved.
+"""What an optimizer knows beside the integers when it goes on with a run: what `param_groups` held,
+and what of the model moved.
 
-Each step keeps both, as it found them. What `param_groups` became afterwards is kept as soon as it is written there (run.settings), so that
-a kill between two steps loses nothing. One moment is left: after a step, before a scheduler's own. Whether that came isn't known then, and
-nor is, after a power cut, what it wrote; a warning says so where lr had been moving.
+Each step keeps both, as it found them. What `param_groups` became afterwards is kept as soon as it
+is written there (run.settings), so that a kill between two steps loses nothing. One moment is left:
+after a step, before a scheduler's own. Whether that came isn't known then, and nor is, after a
+power cut, what it wrote; a warning says so where lr had been moving.
 """
 
 import json
@@ -21,22 +23,24 @@ from zk_autograd.optim.unproved import unrestored
 
 _SHOWN = 5
 _SAME = 1e-9
-"""Relative: schedulers that compute an lr in closed form and those that multiply differ by roundings."""
+"""Relative: schedulers that compute an lr in closed form and those that multiply differ by
+roundings."""
 
 
 class ResumedLr(UserWarning):
-    """The first step after a resumption has another lr than the one that was due, or it isn't known which one was; or the lr that a
-    resumption was given doesn't count."""
+    """The first step after a resumption has another lr than the one that was due, or it isn't known
+    which one was; or the lr that a resumption was given doesn't count."""
 
 
 class ResumedModel(UserWarning):
-    """Buffers or frozen parameters of a resumed run's model don't have the values that they had; `resume` restores the weights alone."""
+    """Buffers or frozen parameters of a resumed run's model don't have the values that they had;
+    `resume` restores the weights alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a step keeps: `groups` as `param_groups.encoded` gives them; `moved` says whether they had changed since the step before;
-    `unproved` as `UnprovedValues.digests` gives it."""
+    """What a step keeps: `groups` as `param_groups.encoded` gives them; `moved` says whether they
+    had changed since the step before; `unproved` as `UnprovedValues.digests` gives it."""
 
     groups: str
     moved: bool
@@ -50,10 +54,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What a resumption restores: for each group entries of `param_groups`, and the lr that was due at the next step, None where nobody knows.
+    """What a resumption restores: for each group entries of `param_groups`, and the lr that was due
+    at the next step, None where nobody knows.
 
-    `of_step` are the groups that the last step kept, as `param_groups.encoded` gives them; "" if it kept none.
-    `old` says that the run is of a version that kept no settings: `due` is then the last step's.
+    `of_step` are the groups that the last step kept, as `param_groups.encoded` gives them; "" if it
+    kept none. `old` says that the run is of a version that kept no settings: `due` is then the last
+    step's.
     """
 
     groups: tuple[Mapping[str, Kept], ...]
@@ -93,8 +99,9 @@ def groups_of(header: Header) -> tuple[GroupOptions, ...]:
 
 
 def warn_of_asked(asked: Sequence[Exact | None], begun: Sequence[GroupOptions], restored: Resumed) -> None:
-    """Warns of an lr in the optimizer's arguments, `asked` for each group, that doesn't count and wasn't what the run began with, `begun`,
-    either, nor what its scheduler did. A scheduler that leaves a max_lr there has never gone by that argument."""
+    """Warns of an lr in the optimizer's arguments, `asked` for each group, that doesn't count and
+    wasn't what the run began with, `begun`, either, nor what its scheduler did. A scheduler that
+    leaves a max_lr there has never gone by that argument."""
     ignored = []
     for index, (wanted, options, group) in enumerate(zip(asked, begun, restored.groups, strict=False)):
         known = (group.get("lr"), group.get("initial_lr"), options.values["lr"].value)
@@ -111,11 +118,11 @@ def warn_of_asked(asked: Sequence[Exact | None], begun: Sequence[GroupOptions], 
 
 
 def resumed(writer: Recorder, unproved: Sequence[Unproved], left_out: Sequence[set[str]], *, recorded: bool) -> Resumed:
-    """What `writer` knows of the last step. `unproved` are the model's tensors as they are; `left_out` names, for each group, the entries of
-    `param_groups` that the run fixes.
+    """What `writer` knows of the last step. `unproved` are the model's tensors as they are;
+    `left_out` names, for each group, the entries of `param_groups` that the run fixes.
 
-    Warns of what isn't there, with `recorded`, the schedule that `param_groups` has, also of an lr that isn't known. RunError for settings
-    that aren't this optimizer's.
+    Warns of what isn't there, with `recorded`, the schedule that `param_groups` has, also of an lr
+    that isn't known. RunError for settings that aren't this optimizer's.
     """
     step = writer.step
     own, later, missing = _parsed(writer.settings), None, ""

@@ -1,7 +1,8 @@
 """What `state_dict` holds beside torch's own entries, so that an optimizer goes on bit for bit.
 
-The integer state lies under "state", a dictionary for each tensor (torch's numbering), as int64 tensors W, M, V or B. What the floats
-of `param_groups` can't say exactly lies under "zk_autograd": plain texts and integers, so that torch.load takes it with weights_only=True.
+The integer state lies under "state", a dictionary for each tensor (torch's numbering), as int64
+tensors W, M, V or B. What the floats of `param_groups` can't say exactly lies under "zk_autograd":
+plain texts and integers, so that torch.load takes it with weights_only=True.
 """
 
 from collections.abc import Mapping
@@ -25,8 +26,8 @@ KEY = "zk_autograd"
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """An optimizer after `step` steps, which are all that a schedule goes by. `grad_scale` and `shifts` (s of each group, 0 for none) are None before the first one has fixed
-    them."""
+    """An optimizer after `step` steps, which are all that a schedule goes by. `grad_scale` and
+    `shifts` (s of each group, 0 for none) are None before the first one has fixed them."""
 
     rule: Rule
     schedule: str
@@ -63,7 +64,8 @@ def described(saved: SavedState, manifest: Manifest) -> dict[str, object]:
 
 
 def deviation(saved: SavedState, now: SavedState) -> str | None:
-    """In what `saved`, over the same tensors, isn't the state `now`, to the last bit; None if it is."""
+    """In what `saved`, over the same tensors, isn't the state `now`, to the last bit; None if it
+    is."""
     pairs = {
         "schedule": (saved.schedule, now.schedule),
         "step": (saved.step, now.step),
@@ -81,7 +83,8 @@ def deviation(saved: SavedState, now: SavedState) -> str | None:
 
 
 def restored(state_dict: Mapping[str, object], rule: Rule, manifest: Manifest) -> SavedState:
-    """The state in a `state_dict` that was made by an optimizer of the same rule over the same tensors. Raises UsageError."""
+    """The state in a `state_dict` that was made by an optimizer of the same rule over the same
+    tensors. Raises UsageError."""
     try:
         own, parts = state_dict[KEY], state_dict["state"]
     except (KeyError, TypeError):

@@ -1,8 +1,9 @@
 """Learning rates from step to step: who sets them, and what nobody may change.
 
-A declared schedule (`core.schedules`) sets lr itself: `param_groups` shows, as a float, the lr of the next step, and a change of it is
-refused. With the schedule `recorded` a scheduler of torch.optim writes there, and each step's record holds the lr it found. Every other
-hyper-parameter stands in the header, and a change of it is refused in any case.
+A declared schedule (`core.schedules`) sets lr itself: `param_groups` shows, as a float, the lr of
+the next step, and a change of it is refused. With the schedule `recorded` a scheduler of
+torch.optim writes there, and each step's record holds the lr it found. Every other hyper-parameter
+stands in the header, and a change of it is refused in any case.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,8 +31,8 @@ def canonical(text: object) -> str:
 def largest_lr(
     groups: Sequence[GroupOptions], param_groups: Sequence[Mapping[str, object]], announced: Exact | None
 ) -> list[Fraction]:
-    """For each group the largest lr known so far: its own, which no declared schedule exceeds, the one `announced`, and the one its
-    scheduler will come to."""
+    """For each group the largest lr known so far: its own, which no declared schedule exceeds, the
+    one `announced`, and the one its scheduler will come to."""
     largest = []
     for index, (options, group) in enumerate(zip(groups, param_groups, strict=True)):
         planned = [exact(group[n], f"{n} of {place(index)}") for n in _PLANNED if n in group]
@@ -59,7 +60,8 @@ def settled(
 ) -> tuple[GroupOptions, ...]:
     """The hyper-parameters with which a run begins: what `param_groups` holds before step 1.
 
-    A schedule under which lr changes has its lr from the optimizer's arguments alone: UsageError if `param_groups` says another by now.
+    A schedule under which lr changes has its lr from the optimizer's arguments alone: UsageError if
+    `param_groups` says another by now.
     """
     begun = []
     for index, (options, group) in enumerate(zip(groups, param_groups, strict=True)):
@@ -82,7 +84,8 @@ def rates(
 ) -> tuple[str, ...]:
     """The lr of each group at step `t` as decimals, or nothing if the schedule is declared.
 
-    `groups` is what the run began with. Raises UsageError for a hyper-parameter that may not differ from it and does.
+    `groups` is what the run began with. Raises UsageError for a hyper-parameter that may not differ
+    from it and does.
     """
     found = []
     for index, (options, group) in enumerate(zip(groups, param_groups, strict=True)):

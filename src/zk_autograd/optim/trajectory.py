@@ -40,9 +40,11 @@ class CoarseLr(UserWarning):
 
 
 class ClampedGradients(UserWarning):
-    """Elements of gradients are beyond what grad_scale holds and are clamped, so the step isn't torch's; a smaller grad_scale mends it.
+    """Elements of gradients are beyond what grad_scale holds and are clamped, so the step isn't
+    torch's; a smaller grad_scale mends it.
 
-    Told of the first step that clamps one element in `CLAMPED_SHARE` or more, and of the tenth, hundredth, thousandth ... that clamps any.
+    Told of the first step that clamps one element in `CLAMPED_SHARE` or more, and of the tenth,
+    hundredth, thousandth ... that clamps any.
     """
 
 
@@ -50,9 +52,11 @@ CLAMPED_SHARE = 1000
 
 
 class Trajectory(Owned, Unique):
-    """Where the model stands: after `steps` steps, in `state` (int64 vectors of all elements, in the manifest's order).
+    """Where the model stands: after `steps` steps, in `state` (int64 vectors of all elements, in
+    the manifest's order).
 
-    Before the first step hyper-parameters may still change; `start` fixes them. `grad_scale` None is chosen there.
+    Before the first step hyper-parameters may still change; `start` fixes them. `grad_scale` None
+    is chosen there.
     """
 
     def __init__(
@@ -67,7 +71,8 @@ class Trajectory(Owned, Unique):
         announced_lr: Exact | None,
         unproved: UnprovedValues,
     ) -> None:
-        """Rounds the model's weights. `frozen` tensors were given with the others, and are not trained.
+        """Rounds the model's weights. `frozen` tensors were given with the others, and are not
+        trained.
 
         UsageError or RangeError for weights or hyper-parameters that no step can begin with.
         """
@@ -115,8 +120,9 @@ class Trajectory(Owned, Unique):
         artefacts: Artefacts,
         asked: Sequence[Exact | None] = (),
     ) -> None:
-        """Goes on with the run at `path`. UsageError if it is of another model or of other hyper-parameters. Warns of what can't be restored,
-        and of an lr of a group that the caller `asked` for and doesn't get."""
+        """Goes on with the run at `path`. UsageError if it is of another model or of other
+        hyper-parameters. Warns of what can't be restored, and of an lr of a group that the caller
+        `asked` for and doesn't get."""
         writer = recording.resume(path, prover, srs, key, artefacts)
         difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
         if difference is not None:
@@ -153,18 +159,21 @@ class Trajectory(Owned, Unique):
 
     @property
     def next_lr(self) -> list[float] | None:
-        """Each group's lr of the next step, for `param_groups`; None if the schedule is recorded, so that it is set there."""
+        """Each group's lr of the next step, for `param_groups`; None if the schedule is recorded,
+        so that it is set there."""
         return None if self._schedule is None else scheduled_lr(self._groups, self._schedule, self.steps + 1)
 
     def restore_groups(self, param_groups: Sequence[dict[str, object]]) -> None:
-        """Puts into each entry of `param_groups` what it held when the run was left, as far as that is kept; lets a new run be."""
+        """Puts into each entry of `param_groups` what it held when the run was left, as far as that
+        is kept; lets a new run be."""
         if self._resumed is not None:
             for group, kept in zip(param_groups, self._resumed.groups, strict=False):
                 dict.update(group, kept)  # nobody is to be told
             self._kept = _Kept(self._resumed.of_step, encoded(param_groups, self._left_out))
 
     def require_ours(self) -> None:
-        """Raises UsageError if the run is closed, or a weight isn't what the last step made it; RunError in a forked child."""
+        """Raises UsageError if the run is closed, or a weight isn't what the last step made it;
+        RunError in a forked child."""
         if self._closed:
             raise UsageError("the run is closed: make another optimizer for further steps")
         self._require_own_run()
@@ -178,7 +187,8 @@ class Trajectory(Owned, Unique):
             )
 
     def require_groups(self, param_groups: ParamGroups) -> None:
-        """Raises UsageError if `param_groups` hasn't the groups and the tensors that it was made with."""
+        """Raises UsageError if `param_groups` hasn't the groups and the tensors that it was made
+        with."""
         require_count(self._groups, param_groups)
         for index, (group, wanted) in enumerate(zip(param_groups, self._tensor_ids, strict=True)):
             found = group.get("params") if _is_group(group) else None
@@ -189,7 +199,8 @@ class Trajectory(Owned, Unique):
                 )
 
     def _require_given(self, param_groups: ParamGroups) -> None:
-        """Raises UsageError as `require_groups`, and if a tensor that was given frozen is trained by now."""
+        """Raises UsageError as `require_groups`, and if a tensor that was given frozen is trained
+        by now."""
         self.require_groups(param_groups)
         for name, tensor in self.frozen:
             if self._has_gradient(name, tensor):
@@ -200,7 +211,8 @@ class Trajectory(Owned, Unique):
                 )
 
     def _has_gradient(self, name: str, tensor: torch.Tensor) -> bool:
-        """Whether a tensor that was given frozen has a gradient that a step of torch's would have taken."""
+        """Whether a tensor that was given frozen has a gradient that a step of torch's would have
+        taken."""
         gradient, (old, version) = tensor.grad, self._old.get(name, (None, 0))
         if gradient is not old:
             self._old.pop(name, None)  # it may be as large as the tensor
@@ -209,7 +221,8 @@ class Trajectory(Owned, Unique):
         return (gradient is not old or gradient._version != version) and _moves(gradient)
 
     def start(self, param_groups: ParamGroups) -> recording.Keeper:
-        """Fixes the hyper-parameters and the gradients' scale, and makes the run directory; does so once."""
+        """Fixes the hyper-parameters and the gradients' scale, and makes the run directory; does so
+        once."""
         if self._keeper is not None:
             return self._keeper
         self.require_ours()
@@ -229,7 +242,8 @@ class Trajectory(Owned, Unique):
         return keeper
 
     def advance(self, param_groups: ParamGroups, claims: Claims) -> None:
-        """One step from the gradients of the model's parameters, whose weights are written. Raises as `ZKOptimizer.step`."""
+        """One step from the gradients of the model's parameters, whose weights are written. Raises
+        as `ZKOptimizer.step`."""
         if self._keeper is None and not gradients.present(self.manifest):
             gradients.quantized(self.manifest, 0)  # raises, before there is a run without a step
         keeper = self.start(param_groups)
@@ -249,8 +263,8 @@ class Trajectory(Owned, Unique):
         self._written = self.manifest.write(self.state["W"])
 
     def _tell_of_clamping(self, count: int, scale: int, stacklevel: int) -> None:
-        """Warns if it is time to, before anything is done: a warning that is made an error refuses the step. Once for the same step, which
-        `start` looks at first."""
+        """Warns if it is time to, before anything is done: a warning that is made an error refuses
+        the step. Once for the same step, which `start` looks at first."""
         if count == 0 or self._clamping == (self.steps, count):
             return
         steps = self._clamping_steps + 1
@@ -281,8 +295,8 @@ class Trajectory(Owned, Unique):
     def restore(self, loaded: SavedState) -> None:
         """Goes on from a state over the same manifest, and writes its weights to the model.
 
-        Where the steps are recorded nothing is written: UsageError if it isn't, to the last bit, the state that the run is in, or if the
-        model holds other weights by now.
+        Where the steps are recorded nothing is written: UsageError if it isn't, to the last bit,
+        the state that the run is in, or if the model holds other weights by now.
         """
         if self._new_run is not None or self._writer is not None:
             if (found := deviation(loaded, self.saved_state())) is not None:
@@ -303,10 +317,12 @@ class Trajectory(Owned, Unique):
         self._groups, self.state, self.steps, self._keeper = loaded.groups, loaded.state, loaded.step, keeper
 
     def keep(self, param_groups: ParamGroups, *, written: bool = False, durable: bool = False) -> None:
-        """Keeps what `param_groups` holds by now, where that is news, for a resumption. `durable`: also beyond a power cut. `written`:
-        somebody wrote there since the last step, be it what was there: where the step left open what is due, that is news.
+        """Keeps what `param_groups` holds by now, where that is news, for a resumption. `durable`:
+        also beyond a power cut. `written`: somebody wrote there since the last step, be it what was
+        there: where the step left open what is due, that is news.
 
-        Never raises for a file that can't be written: who writes to `param_groups` waits for nothing. `durable` warns of it.
+        Never raises for a file that can't be written: who writes to `param_groups` waits for
+        nothing. `durable` warns of it.
         """
         if self._writer is None or self._closed or len(param_groups) != len(self._groups):
             return  # another number of groups is refused by the next step, and none of this optimizer's
@@ -326,7 +342,8 @@ class Trajectory(Owned, Unique):
                 self._kept = replace(self._kept, groups=groups, durable=durable, open=False)
 
     def close(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
-        """Proves what is left and closes the run; does nothing the second time, or if there is none."""
+        """Proves what is left and closes the run; does nothing the second time, or if there is
+        none."""
         if not self._closed:
             self._require_own_run()
             self._closed = True
@@ -334,8 +351,8 @@ class Trajectory(Owned, Unique):
                 self._writer.finish(artefacts, publish=publish)
 
     def abandon(self, param_groups: ParamGroups, *, tell: str = "") -> None:
-        """Stops recording and proving at once; the run can be resumed. `tell` names the exception that nobody else tells of: a line on
-        standard error then says how the run was left."""
+        """Stops recording and proving at once; the run can be resumed. `tell` names the exception
+        that nobody else tells of: a line on standard error then says how the run was left."""
         if not self._closed:
             self._require_own_run()
             try:
@@ -358,11 +375,13 @@ class Trajectory(Owned, Unique):
         return () if self._schedule is None else ("lr",)
 
     def _settings(self, param_groups: ParamGroups) -> tuple["_Kept", bytes]:
-        """What the next step keeps of `param_groups` and the model, and its form for the run; nothing if there is none."""
+        """What the next step keeps of `param_groups` and the model, and its form for the run;
+        nothing if there is none."""
         if self._writer is None:
             return self._kept, b""
         groups = encoded(param_groups, self._left_out)
-        # Before the first step, what tells that lr will move is what a scheduler of torch leaves in the group.
+        # Before the first step, what tells that lr will move is what a scheduler of torch leaves in
+        # the group.
         first = any("initial_lr" in group for group in param_groups)
         moved = groups != self._kept.of_step if self._kept.of_step else first
         settings = resuming.Settings(groups, moved, self._unproved.digests(self._writer.header.unproved))
@@ -384,10 +403,12 @@ class Trajectory(Owned, Unique):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What a resumption would find: `of_step` is what the last step kept of `param_groups`, `groups` the newest that was kept since.
+    """What a resumption would find: `of_step` is what the last step kept of `param_groups`,
+    `groups` the newest that was kept since.
 
-    `durable` says whether a power cut would leave that so known: if the step's are what was due, or the newest was written to the disk.
-    `open` says that lr had moved at the step and nothing was kept since, so that a resumption wouldn't know which one is due.
+    `durable` says whether a power cut would leave that so known: if the step's are what was due, or
+    the newest was written to the disk. `open` says that lr had moved at the step and nothing was
+    kept since, so that a resumption wouldn't know which one is due.
     """
 
     of_step: str = ""

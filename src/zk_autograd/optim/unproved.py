@@ -1,7 +1,9 @@
-"""What of a model no step moves, looked at with each step: whether a resumed model has its buffers back, nobody else would notice.
+"""What of a model no step moves, looked at with each step: whether a resumed model has its buffers
+back, nobody else would notice.
 
-A step keeps 8 bytes of each tensor's SHA-256, in the order of the header's list; zeros where it wasn't looked at. Looking costs a hash of
-the values, so the smallest tensors are looked at, up to a number of bytes: batch norm's always are, a frozen backbone is not.
+A step keeps 8 bytes of each tensor's SHA-256, in the order of the header's list; zeros where it
+wasn't looked at. Looking costs a hash of the values, so the smallest tensors are looked at, up to a
+number of bytes: batch norm's always are, a frozen backbone is not.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +15,8 @@ from zk_autograd.core.records import Unproved
 from zk_autograd.optim.parameters import digest
 
 BUDGET = 2**16
-"""Bytes that are looked at with each step in any case. A step hashes its gradients, too: no fewer bytes than those have may be looked at."""
+"""Bytes that are looked at with each step in any case. A step hashes its gradients, too: no fewer
+bytes than those have may be looked at."""
 
 _SHORT = 8
 _UNSEEN = bytes(_SHORT)
@@ -29,7 +32,8 @@ class UnprovedValues:
         listed: Sequence[Unproved],
         budget: int,
     ) -> None:
-        """`listed` are what the header says of `model` and of the `frozen` tensors given to the optimizer."""
+        """`listed` are what the header says of `model` and of the `frozen` tensors given to the
+        optimizer."""
         sources = {name: _constant(tensor) for name, tensor in frozen}
         if model is not None:
             for name, _ in (*model.named_parameters(), *model.named_buffers()):
@@ -55,11 +59,12 @@ class UnprovedValues:
 
 
 def unrestored(first: Sequence[Unproved], seen: bytes, now: Sequence[Unproved]) -> list[str]:
-    """The names of the tensors that don't have their values back in a resumed run. `first` is the header's list, `seen` what the last
-    step kept, `now` what is there.
+    """The names of the tensors that don't have their values back in a resumed run. `first` is the
+    header's list, `seen` what the last step kept, `now` what is there.
 
-    These are the ones that have their first values again though the run had moved them; and frozen parameters that the run never moved and
-    that differ. Whatever else is there, somebody has loaded: buffers may move after a step, too.
+    These are the ones that have their first values again though the run had moved them; and frozen
+    parameters that the run never moved and that differ. Whatever else is there, somebody has
+    loaded: buffers may move after a step, too.
     """
     there: Mapping[str, bytes] = {u.name: u.digest[:_SHORT] for u in now}
     names = []

@@ -1,4 +1,5 @@
-"""Which backend proves a run: by name or ready-made, for a new run or as the header of an old one says."""
+"""Which backend proves a run: by name or ready-made, for a new run or as the header of an old one
+says."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -35,10 +36,11 @@ def backend_for_new_run(
 ) -> Backend:
     """The backend called `prover` (one of core.backends), or `prover` itself.
 
-    `scratch` is the folder that holds a witness while it is proved: the run's private one. `srs` is the SRS of "ezkl": a file, which is
-    copied to the cache, the digest in hexadecimal of one in the cache, or None for the newest one there; "native" has none, and a `preset`
-    instead (None: standard). `decays` is whether a group has a weight decay. Raises UsageError for an SRS or an extra that is missing, an SRS or
-    a preset of another prover, ProverError if keys can't be made.
+    `scratch` is the folder that holds a witness while it is proved: the run's private one. `srs` is
+    the SRS of "ezkl": a file, which is copied to the cache, the digest in hexadecimal of one in the
+    cache, or None for the newest one there; "native" has none, and a `preset` instead (None:
+    standard). `decays` is whether a group has a weight decay. Raises UsageError for an SRS or an
+    extra that is missing, an SRS or a preset of another prover, ProverError if keys can't be made.
     """
     require_fitting(prover, srs, preset)
     if not isinstance(prover, str):
@@ -56,19 +58,23 @@ def require_fitting(prover: str | Backend, srs: str | Path | None, preset: str |
 
 
 def require_provable(prover: str | Backend, rule: Rule, decays: Mapping[str, str]) -> None:
-    """Raises UsageError for a ready-made backend whose circuit is another rule's, or has no line for a weight decay.
+    """Raises UsageError for a ready-made backend whose circuit is another rule's, or has no line
+    for a weight decay.
 
-    `decays` has the weight decay of each parameter group that has one, by what messages call the group.
+    `decays` has the weight decay of each parameter group that has one, by what messages call the
+    group.
     """
     if not isinstance(prover, str):
         choice_of(prover.prover.backend).require_provable(prover.prover, rule, decays)
 
 
 def backend_of_run(recorded: Prover, prover: str | Backend, srs: str | Path | None, scratch: Path) -> Backend:
-    """The backend of a run that goes on: `prover` if that is one, else what the run's header recorded. `srs` and `scratch` as in
-    `backend_for_new_run`; None for the SRS means that it is in the cache.
+    """The backend of a run that goes on: `prover` if that is one, else what the run's header
+    recorded. `srs` and `scratch` as in `backend_for_new_run`; None for the SRS means that it is in
+    the cache.
 
-    Raises RunError if this version has another circuit by that name, UsageError and ProverError as `backend_for_new_run`.
+    Raises RunError if this version has another circuit by that name, UsageError and ProverError as
+    `backend_for_new_run`.
     """
     if not isinstance(prover, str):
         return prover

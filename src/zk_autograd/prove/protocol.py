@@ -1,7 +1,9 @@
-"""What a proving backend is: commitments to states and gradients, and proofs of one segment of one block.
+"""What a proving backend is: commitments to states and gradients, and proofs of one segment of one
+block.
 
-The trainer's side drives a `Backend`; the verifier has its own classes (prove/*/verify.py) and imports nothing from here but the
-values. Blocks shorter than the backend's capacity are padded with zero elements, segments with no-op steps.
+The trainer's side drives a `Backend`; the verifier has its own classes (prove/*/verify.py) and
+imports nothing from here but the values. Blocks shorter than the backend's capacity are padded with
+zero elements, segments with no-op steps.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +26,9 @@ IntArray = NDArray[np.int64]
 class BlockWitness:
     """The private part of one proof.
 
-    `states`: for each state int64 of shape (steps + 1, block), before the first step to after the last, no-ops and padding
-    included; `gradients`: int64 (steps, block); `salts`: a salt for each of "<state>_in", "<state>_out" and "G".
+    `states`: for each state int64 of shape (steps + 1, block), before the first step to after the
+    last, no-ops and padding included; `gradients`: int64 (steps, block); `salts`: a salt for each
+    of "<state>_in", "<state>_out" and "G".
     """
 
     states: Mapping[str, IntArray]
@@ -53,12 +56,14 @@ class Backend(Protocol):
 
     @property
     def different_proofs(self) -> int:
-        """How many different proofs of one block of a segment may become known: each opens its commitments at other points, and masks
-        and salts pay for so many. One that is made again, byte for byte, counts once."""
+        """How many different proofs of one block of a segment may become known: each opens its
+        commitments at other points, and masks and salts pay for so many. One that is made again,
+        byte for byte, counts once."""
         ...
 
     def draw_salt(self) -> bytes:
-        """A fresh salt from the operating system's randomness, of BACKENDS[backend].salt_bytes bytes."""
+        """A fresh salt from the operating system's randomness, of BACKENDS[backend].salt_bytes
+        bytes."""
         ...
 
     def commit(self, values: Any, salt: bytes) -> bytes:
@@ -66,12 +71,13 @@ class Backend(Protocol):
         ...
 
     def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
-        """The commitments to several blocks, each with its salt, as `commit` gives them one by one. Taken as they are needed."""
+        """The commitments to several blocks, each with its salt, as `commit` gives them one by one.
+        Taken as they are needed."""
         ...
 
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
-        """Proves one block of one segment and verifies the proof. Raises ProverError: a witness that breaks the rule (named), a
-        prover that died or ran out of time."""
+        """Proves one block of one segment and verifies the proof. Raises ProverError: a witness
+        that breaks the rule (named), a prover that died or ran out of time."""
         ...
 
     def check(self, statement: Statement, proof: bytes) -> BlockProof:
@@ -79,13 +85,15 @@ class Backend(Protocol):
         ...
 
     def stop(self) -> None:
-        """Ends a proof in progress from another thread (its `prove` raises ProverError) and any process that is left."""
+        """Ends a proof in progress from another thread (its `prove` raises ProverError) and any
+        process that is left."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """About what proofs take: bytes and seconds of one, what is made once for all of them, and from what this is known. Nothing by default."""
+    """About what proofs take: bytes and seconds of one, what is made once for all of them, and from
+    what this is known. Nothing by default."""
 
     proof_bytes: int = 0
     proof_seconds: float = 0
@@ -96,8 +104,8 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A run that is to be proved: `group_sizes` are those of its parameter groups, `steps` is None for a long one, `preset` for the backend's
-    default; `decays`: a group has weight decay."""
+    """A run that is to be proved: `group_sizes` are those of its parameter groups, `steps` is None
+    for a long one, `preset` for the backend's default; `decays`: a group has weight decay."""
 
     rule: Rule
     group_sizes: Sequence[int]
@@ -108,8 +116,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The shape that a new run's proofs would have: parameters of a block, steps of a segment, and in `words` what they are made with, after
-    their number."""
+    """The shape that a new run's proofs would have: parameters of a block, steps of a segment, and
+    in `words` what they are made with, after their number."""
 
     block: int
     steps: int
@@ -129,8 +137,8 @@ class Choice(Protocol):
         ...
 
     def require_provable(self, prover: Prover, rule: Rule, decays: Mapping[str, str]) -> None:
-        """UsageError if a ready-made backend's circuit can't prove runs of `rule` with the weight decays `decays`, by what messages call
-        their groups: the steps would be refused later."""
+        """UsageError if a ready-made backend's circuit can't prove runs of `rule` with the weight
+        decays `decays`, by what messages call their groups: the steps would be refused later."""
         ...
 
     def planned(self, wanted: Wanted) -> Planned:
@@ -138,17 +146,19 @@ class Choice(Protocol):
         ...
 
     def for_new_run(self, wanted: Wanted, srs: str | Path | None, scratch: Path) -> Backend:
-        """A backend of the `planned` shape. `scratch` is the folder that holds a witness while it is proved. UsageError for what is missing,
-        ProverError if keys can't be made."""
+        """A backend of the `planned` shape. `scratch` is the folder that holds a witness while it
+        is proved. UsageError for what is missing, ProverError if keys can't be made."""
         ...
 
     def of_run(self, recorded: Prover, srs: str | Path | None, scratch: Path) -> Backend:
-        """The backend that a run's header recorded. RunError if this version has another circuit by that name; else as `for_new_run`."""
+        """The backend that a run's header recorded. RunError if this version has another circuit by
+        that name; else as `for_new_run`."""
         ...
 
 
 def require_same_circuit(recorded: Prover, digest: bytes) -> None:
-    """RunError if the run that goes on was begun with another circuit than the one of its name here, which has this digest."""
+    """RunError if the run that goes on was begun with another circuit than the one of its name
+    here, which has this digest."""
     if digest != recorded.circuit_digest:
         raise RunError(
             f"the run was begun with another circuit {recorded.circuit} (digest {recorded.circuit_digest.hex()}): "

@@ -24,8 +24,9 @@ from zk_autograd.verify.verifier import Verifier
 def judged(
     path: Path, files: Evidence, systems: Mapping[str, ProofSystem], progress: Progress
 ) -> tuple[Log, Mapping[Step, Finding]]:
-    """The records of the finished run at `path`, and what became of each step, after the verifier found nothing wrong with them and all
-    that they name. VerificationError if it did; RunError for a run that is unfinished, or has no hashes."""
+    """The records of the finished run at `path`, and what became of each step, after the verifier
+    found nothing wrong with them and all that they name. VerificationError if it did; RunError for
+    a run that is unfinished, or has no hashes."""
     policy = Policy(keys=(), srs=frozenset(), require=frozenset({Level.L0}))
     log: Log | None = None
     try:

@@ -1,9 +1,11 @@
 """A training that is made again, compared step by step with what the run's records have of it.
 
-Compared in any case: the header's rule, scale, schedule, hyper-parameters, tensors (those that are unproved with their first values), blocks,
-count of rows, sampler and batch size; recorded learning rates; and each step's loss and count of saturated elements. With the salts of the
-private folder also each segment's commitment to its batches, and those to the first state and to the states after each segment. The
-commitments to gradients are not: a state follows from the one before it and its gradients, and it is the states that are compared.
+Compared in any case: the header's rule, scale, schedule, hyper-parameters, tensors (those that are
+unproved with their first values), blocks, count of rows, sampler and batch size; recorded learning
+rates; and each step's loss and count of saturated elements. With the salts of the private folder
+also each segment's commitment to its batches, and those to the first state and to the states after
+each segment. The commitments to gradients are not: a state follows from the one before it and its
+gradients, and it is the states that are compared.
 """
 
 from collections.abc import Mapping
@@ -29,7 +31,8 @@ _LOSS, _SATURATED, _STATES = "loss", "count of saturated elements", "states:"
 
 
 def check_settings(plan: Plan, header: Header, *, published: bool) -> None:
-    """VerificationError if the records have other settings than `plan` of those that no training shows."""
+    """VerificationError if the records have other settings than `plan` of those that no training
+    shows."""
     prover = header.prover
     preset = choice_of(prover.backend).preset_of(prover)
     pairs = {
@@ -45,10 +48,11 @@ def check_settings(plan: Plan, header: Header, *, published: bool) -> None:
 
 
 class Repetition:
-    """Sees the steps of `session.retrain`. VerificationError at the first thing that is not as recorded.
+    """Sees the steps of `session.retrain`. VerificationError at the first thing that is not as
+    recorded.
 
-    With `lenient`, for an environment that is not the run's, unequal losses, counts and states go to `differences` instead: there floats may
-    differ in their last bits where the weights do not.
+    With `lenient`, for an environment that is not the run's, unequal losses, counts and states go
+    to `differences` instead: there floats may differ in their last bits where the weights do not.
     """
 
     def __init__(self, log: Log, journal: Journal | None, backend: Backend | None, *, lenient: bool) -> None:
@@ -166,7 +170,8 @@ class Repetition:
     def _states(
         self, state: Mapping[str, IntArray], salts: Salts | None, expected: StateCommitments, when: str, *, first: bool
     ) -> None:
-        """Whether these are what was committed to; `salts` are those of the segment that begins here."""
+        """Whether these are what was committed to; `salts` are those of the segment that begins
+        here."""
         if salts is None or self._backend is None:
             return
         header = self._log.header

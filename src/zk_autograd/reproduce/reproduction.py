@@ -1,7 +1,9 @@
-"""Whether a run's configuration, data and environment give its weights again: hashes first, then the training itself.
+"""Whether a run's configuration, data and environment give its weights again: hashes first, then
+the training itself.
 
-A run names its own keys and SRS here, so this says nothing of who made it: that is zk-verify's business. Code that a run names is only
-run if the caller names it, too, and only the code that the header has the digest of, from elsewhere than the run's folder.
+A run names its own keys and SRS here, so this says nothing of who made it: that is zk-verify's
+business. Code that a run names is only run if the caller names it, too, and only the code that the
+header has the digest of, from elsewhere than the run's folder.
 """
 
 from collections.abc import Mapping
@@ -57,9 +59,10 @@ def reproduce(
     data: str | None = None,
     allowed: Factory | None = None,
 ) -> Reproduction:
-    """Judges the finished run, or bundle, at `path`. `systems` are the provers that the verifier knows; `data` is csv:PATH, where the run's
-    table is now; `allowed` is the code that the caller named, and no other is run. UsageError if there is no run, RunError for one that is
-    unfinished or has no hashes."""
+    """Judges the finished run, or bundle, at `path`. `systems` are the provers that the verifier
+    knows; `data` is csv:PATH, where the run's table is now; `allowed` is the code that the caller
+    named, and no other is run. UsageError if there is no run, RunError for one that is unfinished
+    or has no hashes."""
     with open_run(path) as files:
         inquiry = _Inquiry(path, files, systems, progress, data, allowed)
         try:
@@ -100,7 +103,8 @@ class _Inquiry:
         own = "keys and SRS, whose maker could forge proofs" if log.header.prover.srs_digest else "keys"
         self.found("evidence", f"steps 1 to 10 of zk-verify, with the run's own {own}: nothing false; proofs: {proofs}")
         self.differences += judgement.unseen(findings)
-        # A file of such a name that the close record doesn't name is not the run's, whatever it says.
+        # A file of such a name that the close record doesn't name is not the run's, whatever it
+        # says.
         contents = {name: self.files.artefact(name, limit) for name, limit in LIMITS.items() if name in recorded}
         self._train_log(log, contents[TRAIN_LOG])
         self._environment(contents[ENVIRONMENT])
@@ -170,7 +174,8 @@ class _Inquiry:
         return plan
 
     def _kept(self, path: Path) -> bool:
-        """Whether the trainer's private part is here, with `path`. One that is closed to whoever asks counts as one that isn't."""
+        """Whether the trainer's private part is here, with `path`. One that is closed to whoever
+        asks counts as one that isn't."""
         try:
             return exists(path) and forgotten_on(Layout(self.path)) is None
         except StorageError as error:
@@ -179,7 +184,8 @@ class _Inquiry:
             return False
 
     def _as_made(self, log: Log, plan: Plan, hashes: Hashes) -> Plan:
-        """The plan with the steps that the run has, after a look at what the records say of its other settings."""
+        """The plan with the steps that the run has, after a look at what the records say of its
+        other settings."""
         assert log.close is not None
         made = log.close.last_step
         check_settings(plan, log.header, published=hashes.weights is not None)
@@ -267,7 +273,8 @@ class _Inquiry:
         return Journal(layout.segments, log.header, log.header_digest, Files())
 
     def _salts(self, log: Log, journal: Journal) -> tuple[bytes, ...]:
-        """Of the last commitments to W, whose weights are not published. Called once the model has the header's size: what is read is as large."""
+        """Of the last commitments to W, whose weights are not published. Called once the model has
+        the header's size: what is read is as large."""
         try:
             return journal.start(len(log.segments)).salts.state_in["W"]
         except StorageError:
@@ -304,7 +311,8 @@ class _Inquiry:
 
 
 def _plan_of(text: bytes) -> Plan:
-    """The plan that config.toml says, without what is private. UsageError for a text that is none of zk-train's."""
+    """The plan that config.toml says, without what is private. UsageError for a text that is none
+    of zk-train's."""
     try:
         return Plan.of(config.from_toml(text.decode(), CONFIG), key_file="", secret=b"")
     except UnicodeDecodeError as error:

@@ -34,7 +34,8 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """`checks` are what was looked at, with what was found, in order; `differences` what is not as it was, or was not looked at."""
+    """`checks` are what was looked at, with what was found, in order; `differences` what is not as
+    it was, or was not looked at."""
 
     verdict: Verdict
     checks: tuple[tuple[str, str], ...]

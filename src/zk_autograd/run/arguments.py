@@ -1,4 +1,5 @@
-"""What a caller gives to the writer, refused before anything is written: UsageError says what is wrong with it."""
+"""What a caller gives to the writer, refused before anything is written: UsageError says what is
+wrong with it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +16,8 @@ _MAX_DIGESTS = 100
 
 
 def signers_in_order(signers: Sequence[Signer], header: Header) -> list[Signer]:
-    """The signers in the order of the header's keys. UsageError unless there is one for each key, and no other."""
+    """The signers in the order of the header's keys. UsageError unless there is one for each key,
+    and no other."""
     by_key = {signer.public_key.encode(): signer for signer in signers}
     for text in by_key:
         if text not in header.keys:
@@ -47,7 +49,8 @@ def require_claims(claims: Claims) -> None:
 
 
 def require_digests(model: Mapping[str, bytes], artefacts: Mapping[str, bytes]) -> None:
-    """Files of the model by name (contents), and artefacts by name (SHA-256), as the close record can hold them."""
+    """Files of the model by name (contents), and artefacts by name (SHA-256), as the close record
+    can hold them."""
     for name in (*model, *artefacts):
         try:
             check_plain_name(name)

@@ -5,9 +5,10 @@
     artefacts.step(...)                                              # after each step that the writer took
     digests = artefacts.finish(writer, published)                    # and they go into the close record
 
-No access token is in what they hold (credentials.redaction). Lines of the log are appended without waiting for the disk: the journal and the
-records have all of them but the seconds, and `resume` writes again what a crash took. What the close record speaks of is written whole,
-and durably, before it.
+No access token is in what they hold (credentials.redaction). Lines of the log are appended without
+waiting for the disk: the journal and the records have all of them but the seconds, and `resume`
+writes again what a crash took. What the close record speaks of is written whole, and durably,
+before it.
 """
 
 import threading
@@ -35,11 +36,13 @@ from zk_autograd.run.log import whole_leaves
 from zk_autograd.run.writer import RunWriter
 
 MAX_CONFIG = 2**20
-"""Bytes of config.toml: where a secret was hidden it may be longer than the text that was checked."""
+"""Bytes of config.toml: where a secret was hidden it may be longer than the text that was checked.
+"""
 
 
 def checked_config(text: str) -> str:
-    """The text, if config.toml can hold it. UsageError unless it is TOML within the bounds of run.bounded_toml."""
+    """The text, if config.toml can hold it. UsageError unless it is TOML within the bounds of
+    run.bounded_toml."""
     try:
         bounded_toml.parse(text, "it")
     except UsageError as error:
@@ -48,7 +51,8 @@ def checked_config(text: str) -> str:
 
 
 class Artefacts:
-    """The files of one run. As a listener it may be called from two threads, and before `begin` or `resume`; it passes events on."""
+    """The files of one run. As a listener it may be called from two threads, and before `begin` or
+    `resume`; it passes events on."""
 
     def __init__(
         self,
@@ -89,7 +93,8 @@ class Artefacts:
             self._layout = layout
 
     def resume(self, writer: RunWriter) -> None:
-        """The files as an undisturbed run would have them, and a line that says that it was resumed. RunError."""
+        """The files as an undisturbed run would have them, and a line that says that it was
+        resumed. RunError."""
         with self._changing:
             layout = Layout(writer.path)
             environment = self._environment()
@@ -105,12 +110,14 @@ class Artefacts:
             self._layout = layout
 
     def step(self, number: int, loss: str, lr: tuple[str, ...], saturated: int) -> None:
-        """Step `number` was taken; `lr` are its rates (train_log.rates). RunError if the log can't be written."""
+        """Step `number` was taken; `lr` are its rates (train_log.rates). RunError if the log can't
+        be written."""
         with self._changing:
             self._append(train_log.step(number, loss, lr, saturated, self._seconds()))
 
     def finish(self, writer: RunWriter, published: IntArray | None) -> dict[str, bytes]:
-        """Writes the last line and hashes.json, and returns the files' SHA-256 by name. `published` is the final W if it is shown.
+        """Writes the last line and hashes.json, and returns the files' SHA-256 by name. `published`
+        is the final W if it is shown.
 
         Called when the run is drained, just before its close record is written.
         """

@@ -1,8 +1,9 @@
 """TOML from anywhere: read within bounds of time and memory.
 
-Rules: a text has at most `MAX_BYTES`, a key at most `MAX_PARTS` parts between dots, whatever is in it at most 64 bits if it is an integer,
-as TOML itself says, and an exponent that a Decimal can have if it is a float. Python's parser takes time and memory that grow with the
-square of a key's parts: keys are measured before it sees them.
+Rules: a text has at most `MAX_BYTES`, a key at most `MAX_PARTS` parts between dots, whatever is in
+it at most 64 bits if it is an integer, as TOML itself says, and an exponent that a Decimal can have
+if it is a float. Python's parser takes time and memory that grow with the square of a key's parts:
+keys are measured before it sees them.
 """
 
 import re
@@ -33,7 +34,8 @@ _TOKEN = re.compile(
 
 
 def parse(text: str, where: str) -> dict[str, Any]:
-    """The values of a text, floats as Decimals; `where` says in messages whose they are. UsageError."""
+    """The values of a text, floats as Decimals; `where` says in messages whose they are.
+    UsageError."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
@@ -66,7 +68,8 @@ def _float(text: str) -> Decimal:
 
 
 def _long_key(text: str) -> int:
-    """The line, from 1, of the first key with too many parts; 0 if there is none before the place where the text stops being TOML."""
+    """The line, from 1, of the first key with too many parts; 0 if there is none before the place
+    where the text stops being TOML."""
     place = parts = 0
     while token := _TOKEN.match(text, place):
         place = token.end()

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """`loss` is a decimal text, "" for none, and `saturated` how many gradients were clamped: the trainer's word, unproved. `batch` is a
-    32-byte digest of which rows the gradient is of, b"" for none; the record commits to it. `loop_state` is what the caller needs to go
-    on after the step: it is kept in private, and given back by a resumed run."""
+    """`loss` is a decimal text, "" for none, and `saturated` how many gradients were clamped: the
+    trainer's word, unproved. `batch` is a 32-byte digest of which rows the gradient is of, b"" for
+    none; the record commits to it. `loop_state` is what the caller needs to go on after the step:
+    it is kept in private, and given back by a resumed run."""
 
     loss: str = ""
     saturated: int = 0

@@ -1,8 +1,10 @@
-"""environment.json: what the machine and its software have to do with a result, to the last bit, and nothing of whose they are.
+"""environment.json: what the machine and its software have to do with a result, to the last bit,
+and nothing of whose they are.
 
-No host, user, path, kernel or serial number is in it, and of the environment's variables only those of `VARIABLES`, if their values are plain.
-What another machine must share for a training to repeat itself: processor features and vector units (they choose the order of additions),
-the versions of Python, NumPy, torch and BLAS, the number of torch's threads, and torch's settings.
+No host, user, path, kernel or serial number is in it, and of the environment's variables only those
+of `VARIABLES`, if their values are plain. What another machine must share for a training to repeat
+itself: processor features and vector units (they choose the order of additions), the versions of
+Python, NumPy, torch and BLAS, the number of torch's threads, and torch's settings.
 """
 
 import os
@@ -69,7 +71,8 @@ _FLAGS = frozenset(
 
 
 def current() -> bytes:
-    """environment.json's bytes for this process as it is set up now. Imports torch, if it is installed."""
+    """environment.json's bytes for this process as it is set up now. Imports torch, if it is
+    installed."""
     return encode(
         {
             "format": FORMAT,
@@ -85,7 +88,8 @@ def current() -> bytes:
 
 
 def differences(recorded: bytes, here: bytes) -> list[str]:
-    """In which places the second environment isn't the first: sentences such as "packages.numpy: 2.1 there, 2.2 here".
+    """In which places the second environment isn't the first: sentences such as "packages.numpy:
+    2.1 there, 2.2 here".
 
     VerificationError for what is no environment.json.
     """
@@ -98,7 +102,8 @@ def differences(recorded: bytes, here: bytes) -> list[str]:
 
 
 def parsed(content: bytes) -> Mapping[str, Json]:
-    """What environment.json holds. VerificationError unless it is canonical and of this format; what it says is the trainer's word."""
+    """What environment.json holds. VerificationError unless it is canonical and of this format;
+    what it says is the trainer's word."""
     value = decode(content, max_bytes=MAX_BYTES)
     Fields(value, ENVIRONMENT).choice("format", (FORMAT,))
     if not isinstance(value, dict):
@@ -150,7 +155,8 @@ def _torch() -> dict[str, Json]:
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, Json]:
-    """Those of `VARIABLES` that are set; "other" in the place of a value that is not plain, or looks secret."""
+    """Those of `VARIABLES` that are set; "other" in the place of a value that is not plain, or
+    looks secret."""
     found: dict[str, Json] = {}
     for name in VARIABLES:
         if name in environ:

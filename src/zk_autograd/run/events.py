@@ -1,7 +1,7 @@
 """What a writer tells while it works, for progress bars and logs.
 
-Events come from the training thread and from the proving thread; the callback must stand being called by both, and must not raise:
-what it raises stops the writer.
+Events come from the training thread and from the proving thread; the callback must stand being
+called by both, and must not raise: what it raises stops the writer.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,8 @@ class ProofStarted:
 
 @dataclass(frozen=True, slots=True)
 class ProofFailed:
-    """The prover died, hung or refused; it is tried again unless this was the last `attempt` (they count from 1)."""
+    """The prover died, hung or refused; it is tried again unless this was the last `attempt` (they
+    count from 1)."""
 
     segment: int
     block: int
@@ -53,7 +54,8 @@ class ProofFailed:
 
 @dataclass(frozen=True, slots=True)
 class ProofDone:
-    """A block's proof of `size` bytes is on disk, after `seconds`; `found` if an interrupted run had left it there."""
+    """A block's proof of `size` bytes is on disk, after `seconds`; `found` if an interrupted run
+    had left it there."""
 
     segment: int
     block: int

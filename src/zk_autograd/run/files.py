@@ -1,9 +1,11 @@
 """Files: writes that survive a crash, and reads that a hostile file can't abuse.
 
-A whole file is written to a temporary name in its own folder, fsynced and renamed, and the folder is fsynced: after a crash the
-file is the old one or the new one. An append is fsynced, and may leave a torn end after a crash: who appends must recognise one.
-Writing raises RunError, reading VerificationError; both say what, where, and why. Where it is the system that refuses (space, permission, a
-disk that fails), they are StorageError and UnreadableError: nothing is said against what lies there.
+A whole file is written to a temporary name in its own folder, fsynced and renamed, and the folder
+is fsynced: after a crash the file is the old one or the new one. An append is fsynced, and may
+leave a torn end after a crash: who appends must recognise one. Writing raises RunError, reading
+VerificationError; both say what, where, and why. Where it is the system that refuses (space,
+permission, a disk that fails), they are StorageError and UnreadableError: nothing is said against
+what lies there.
 
 All writes of a run go through one `Files`, so that a test can make any of them fail.
 """
@@ -38,9 +40,11 @@ _READABLE = "look as its owner, or at the disk"
 
 
 class Files(Owned):
-    """Durable writes. Every method raises RunError where the system refuses, and in another process than the one that made the object.
+    """Durable writes. Every method raises RunError where the system refuses, and in another process
+    than the one that made the object.
 
-    One writer at a time: the temporary name of a file is always the same, so that a crash leaves at most one behind.
+    One writer at a time: the temporary name of a file is always the same, so that a crash leaves at
+    most one behind.
     """
 
     def __init__(self, fsync: Callable[[int], None] = os.fsync) -> None:
@@ -71,16 +75,19 @@ class Files(Owned):
         self._replace(path, (data,), mode)
 
     def overwrite(self, path: Path, data: bytes, mode: int = 0o644) -> None:
-        """The bytes over those of the file, which is made if it isn't there, without waiting for the disk: some hundredths of a millisecond.
+        """The bytes over those of the file, which is made if it isn't there, without waiting for
+        the disk: some hundredths of a millisecond.
 
-        They outlive the process. A power cut, or a kill in the midst, may leave the old bytes or a mixture: who reads must recognise one.
+        They outlive the process. A power cut, or a kill in the midst, may leave the old bytes or a
+        mixture: who reads must recognise one.
         """
         with self._explained("written", path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, mode) as fd:
             _write_all(fd, data)
             os.ftruncate(fd, len(data))
 
     def write_stream(self, path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> None:
-        """As `write_atomic`, for what does not fit in memory. The file is unchanged if making the chunks raises, too."""
+        """As `write_atomic`, for what does not fit in memory. The file is unchanged if making the
+        chunks raises, too."""
         self._replace(path, chunks, mode)
 
     def _replace(self, path: Path, chunks: Iterable[bytes], mode: int) -> None:
@@ -112,13 +119,15 @@ class Files(Owned):
             self._fsync(fd)
 
     def remove(self, path: Path, parent: int | None = None) -> None:
-        """No file of this name any more. `parent` is the descriptor of its folder, where the path to that mustn't be followed again."""
+        """No file of this name any more. `parent` is the descriptor of its folder, where the path
+        to that mustn't be followed again."""
         with self._explained("removed", path):
             os.unlink(path if parent is None else path.name, dir_fd=parent)
             self._sync_parent(path, parent)
 
     def remove_folder(self, path: Path, parent: int | None = None) -> None:
-        """No folder of this name any more, nor anything that was in it. Links are removed, not followed. After an error, some may be left.
+        """No folder of this name any more, nor anything that was in it. Links are removed, not
+        followed. After an error, some may be left.
 
         `parent` as for `remove`.
         """
@@ -148,7 +157,8 @@ class Files(Owned):
 
 
 def _empty(path: Path | str, parent: int | None) -> None:
-    """Removes what is in a folder, however deep it is: what lies in a folder of it is brought up before that is removed."""
+    """Removes what is in a folder, however deep it is: what lies in a folder of it is brought up
+    before that is removed."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     top = os.open(path, flags, dir_fd=parent)
     try:
@@ -241,7 +251,8 @@ def advice_for(error: OSError, otherwise: str) -> str:
 
 
 def of_the_run(error: VerificationError, otherwise: str) -> RunError:
-    """The error of a run, one of whose files raised `error`: RunError(`otherwise`), or StorageError where it is the system that refuses."""
+    """The error of a run, one of whose files raised `error`: RunError(`otherwise`), or StorageError
+    where it is the system that refuses."""
     if isinstance(error, UnreadableError):
         return StorageError(f"{error}; that says nothing against the run: {_READABLE}, and try again")
     return RunError(otherwise)

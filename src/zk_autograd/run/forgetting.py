@@ -1,13 +1,15 @@
 """Forgetting a run: its private folder is deleted, its evidence stays.
 
-What can still be done afterwards: verify the run, bundle it, and whatever its published files allow. What never can be done again: go on
-with it, prove another step, open one of its commitments (to publish its weights, or to show its gradients to an auditor).
+What can still be done afterwards: verify the run, bundle it, and whatever its published files
+allow. What never can be done again: go on with it, prove another step, open one of its commitments
+(to publish its weights, or to show its gradients to an auditor).
 
-The marker is written first, and the lock is held. So a crash leaves a run that says it was forgotten, and forgetting it again deletes
-the rest. Files are unlinked, not overwritten: what a disk or a snapshot keeps of them is out of reach here.
+The marker is written first, and the lock is held. So a crash leaves a run that says it was
+forgotten, and forgetting it again deletes the rest. Files are unlinked, not overwritten: what a
+disk or a snapshot keeps of them is out of reach here.
 
-A folder `private` that is a link is refused, and what is deleted lies in the folder that the lock was taken in: whoever gave us the run
-chose its links, not what they lead to.
+A folder `private` that is a link is refused, and what is deleted lies in the folder that the lock
+was taken in: whoever gave us the run chose its links, not what they lead to.
 """
 
 import os
@@ -27,8 +29,8 @@ from zk_autograd.run.marker import forgotten_on, mark_forgotten
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """What forgetting would do. `reason` is why the run is damaged or can't be read, `begun` when it was done or begun before, `remains`
-    whether something is left to delete."""
+    """What forgetting would do. `reason` is why the run is damaged or can't be read, `begun` when
+    it was done or begun before, `remains` whether something is left to delete."""
 
     condition: Condition
     reason: str
@@ -40,8 +42,8 @@ class Forgetting:
 def plan(path: Path) -> Forgetting:
     """What `forget` would do.
 
-    UsageError if there is no run with a private folder at `path`. RunError if that is a link, isn't a run's, or has a marker that can't
-    be read.
+    UsageError if there is no run with a private folder at `path`. RunError if that is a link, isn't
+    a run's, or has a marker that can't be read.
     """
     layout = Layout(path)
     if not exists(layout.private):
@@ -58,10 +60,12 @@ def plan(path: Path) -> Forgetting:
 
 
 def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Progress) -> Forgetting:
-    """Deletes the private folder's contents, but for the lock, the marker and .gitignore; gives what it did.
+    """Deletes the private folder's contents, but for the lock, the marker and .gitignore; gives
+    what it did.
 
-    `now` is the time in UTC, ISO 8601. RunError if a trainer is at work, something can't be deleted, or the run isn't finished and
-    `unfinished` doesn't say that it may be ended so: it can't be resumed then.
+    `now` is the time in UTC, ISO 8601. RunError if a trainer is at work, something can't be
+    deleted, or the run isn't finished and `unfinished` doesn't say that it may be ended so: it
+    can't be resumed then.
     """
     layout = Layout(path)
     if not is_own_folder(layout.private):

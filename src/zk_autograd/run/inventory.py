@@ -1,10 +1,14 @@
-"""What lies in a run's directory, looked at from outside: nothing is changed, and nothing is judged (that is zk-verify's).
+"""What lies in a run's directory, looked at from outside: nothing is changed, and nothing is judged
+(that is zk-verify's).
 
-A run is *finished* if its log has a close record under its checkpoint, *damaged* if no resume could go on with it and no verifier would
-take it, else *unfinished*. What a crash leaves is no damage: the next resume repairs it. Nor is what this user, or this machine, can't
-read: of a run whose private folder is closed to whoever looks, the log says how it stands, and one whose log is closed *can't be read*.
+A run is *finished* if its log has a close record under its checkpoint, *damaged* if no resume could
+go on with it and no verifier would take it, else *unfinished*. What a crash leaves is no damage:
+the next resume repairs it. Nor is what this user, or this machine, can't read: of a run whose
+private folder is closed to whoever looks, the log says how it stands, and one whose log is closed
+*can't be read*.
 
-Whoever made the run may be a stranger: nothing here takes memory that its files don't take on the disk.
+Whoever made the run may be a stranger: nothing here takes memory that its files don't take on the
+disk.
 """
 
 import os
@@ -49,7 +53,8 @@ class Condition(StrEnum):
 
 
 class Secrets(StrEnum):
-    """What became of a run's private folder. ABSENT: this is a copy without it, as a stranger has it. UNREADABLE: it is another's."""
+    """What became of a run's private folder. ABSENT: this is a copy without it, as a stranger has
+    it. UNREADABLE: it is another's."""
 
     KEPT = "kept"
     FORGOTTEN = "forgotten"
@@ -59,10 +64,11 @@ class Secrets(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run. Steps: `steps` are in the journal, `recorded` of them in the log under its checkpoint. `waiting` segments are sealed and
-    not yet recorded. `reason` says what is damaged or can't be read, `closed` why the private folder isn't readable, `repairs` what the
-    next resume does first. Sizes are in bytes, of the files that can be seen; `changed` is a POSIX time, `trainer` the process that holds
-    the lock.
+    """A run. Steps: `steps` are in the journal, `recorded` of them in the log under its checkpoint.
+    `waiting` segments are sealed and not yet recorded. `reason` says what is damaged or can't be
+    read, `closed` why the private folder isn't readable, `repairs` what the next resume does first.
+    Sizes are in bytes, of the files that can be seen; `changed` is a POSIX time, `trainer` the
+    process that holds the lock.
     """
 
     path: Path
@@ -89,8 +95,8 @@ class RunStatus:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """The runs directly in a folder, in order of their names, and folders that can't be looked into. UsageError if there is no such
-    folder, StorageError if it can't be listed."""
+    """The runs directly in a folder, in order of their names, and folders that can't be looked
+    into. UsageError if there is no such folder, StorageError if it can't be listed."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
@@ -107,7 +113,8 @@ def _may_be_run(path: Path) -> bool:
 
 
 def is_run(path: Path) -> bool:
-    """Whether something at `path` looks like a run, be it a broken one. StorageError if the system doesn't tell."""
+    """Whether something at `path` looks like a run, be it a broken one. StorageError if the system
+    doesn't tell."""
     return any(is_folder(path / part) for part in (LOG, PRIVATE))
 
 
@@ -185,7 +192,8 @@ class _Found:
 
 
 def _read(layout: Layout, found: _Found) -> None:
-    """All that there is. Raises VerificationError or RunError for damage, UnreadableError or StorageError where that can't be told."""
+    """All that there is. Raises VerificationError or RunError for damage, UnreadableError or
+    StorageError where that can't be told."""
     if is_own_folder(layout.private):
         found.secrets = Secrets.KEPT
         try:
@@ -268,7 +276,8 @@ def _read_journal(layout: Layout, found: _Found) -> None:
 
 
 def _measured(path: Path) -> tuple[int, int, float]:
-    """Bytes in the run's public part and in its private one, and when something in it was last changed."""
+    """Bytes in the run's public part and in its private one, and when something in it was last
+    changed."""
     changed = 0.0
     with suppress(OSError):
         changed = path.stat().st_mtime
@@ -279,8 +288,8 @@ def _measured(path: Path) -> tuple[int, int, float]:
 
 @dataclass(slots=True)
 class _Measure:
-    """Of a folder's files. Links are not followed, what can't be looked at isn't counted, and of what is no run's (deeper folders, more
-    entries) not everything is."""
+    """Of a folder's files. Links are not followed, what can't be looked at isn't counted, and of
+    what is no run's (deeper folders, more entries) not everything is."""
 
     changed: float
     bytes: int = 0

@@ -1,15 +1,18 @@
-"""The journal: every step of a run, durable before it is acknowledged. A crash loses nothing that a caller was told of.
+"""The journal: every step of a run, durable before it is acknowledged. A crash loses nothing that a
+caller was told of.
 
     segments/<i>/start      the state before the segment's first step, and the salts of all its commitments
     segments/<i>/step-<t>   one step: gradients and what the record claims of them, the caller's loop state after it, the optimizer's settings
     segments/<i>/proof-<b>  a proof that is not yet published
     segments/<i>/published  the hashes of the proofs that may be public
 
-A segment is sealed, which means that no step is added and its proofs can be made, by the `start` of the next one: one atomic write
-says where it ends and what it led to. The salts of its state-out are those of the next one's state-in: one commitment for both.
+A segment is sealed, which means that no step is added and its proofs can be made, by the `start` of
+the next one: one atomic write says where it ends and what it led to. The salts of its state-out are
+those of the next one's state-in: one commitment for both.
 
-`published` is written *before* a proof leaves this folder. Each further proof of the same statement opens its commitments at another
-point, and a salt hides only so many openings (Backend.different_proofs).
+`published` is written *before* a proof leaves this folder. Each further proof of the same statement
+opens its commitments at another point, and a salt hides only so many openings
+(Backend.different_proofs).
 """
 
 import re
@@ -41,7 +44,8 @@ _MAX_REST = 128 * 2**20
 """Bytes of all that is in a file beside the salts, the integers and the loop state."""
 
 _MAX_HASHES = 1024
-"""Of the proofs of a block that may be public: each of them opens its commitments at another point."""
+"""Of the proofs of a block that may be public: each of them opens its commitments at another point.
+"""
 
 _HASH_BYTES = 32
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
@@ -50,7 +54,8 @@ _SETTINGS = "settings"
 
 @dataclass(frozen=True, slots=True)
 class Salts:
-    """The salts of a segment's commitments, each in block order; of the states by name. `batches` is that of the batch commitment."""
+    """The salts of a segment's commitments, each in block order; of the states by name. `batches`
+    is that of the batch commitment."""
 
     state_in: Mapping[str, tuple[bytes, ...]]
     state_out: Mapping[str, tuple[bytes, ...]]
@@ -59,7 +64,8 @@ class Salts:
 
     @classmethod
     def draw(cls, backend: Backend, header: Header, state_in: Mapping[str, tuple[bytes, ...]] | None = None) -> "Salts":
-        """Fresh salts. `state_in` are the previous segment's of its state-out, None for the first segment."""
+        """Fresh salts. `state_in` are the previous segment's of its state-out, None for the first
+        segment."""
 
         def per_block() -> tuple[bytes, ...]:
             return tuple(backend.draw_salt() for _ in header.blocks)
@@ -74,8 +80,8 @@ class Salts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """A segment before its step `first`: the state (int64 of shape (header.size,)), its salts, and the loop state and settings of the step
-    before."""
+    """A segment before its step `first`: the state (int64 of shape (header.size,)), its salts, and
+    the loop state and settings of the step before."""
 
     segment: int
     first: int
@@ -89,8 +95,10 @@ class Start:
 class Step:
     """Step `number` of a run. `gradients` are integers of shape (header.size,) below 2^30 in size.
 
-    `lr` holds a decimal for each group if the schedule is recorded, else nothing; `claims.loop_state` is the caller's own, to go on after
-    this step: generator, sampler, schedule. `settings` are the optimizer's own, as the step found them (run.settings): b"" if nobody said, as in runs of earlier versions.
+    `lr` holds a decimal for each group if the schedule is recorded, else nothing;
+    `claims.loop_state` is the caller's own, to go on after this step: generator, sampler, schedule.
+    `settings` are the optimizer's own, as the step found them (run.settings): b"" if nobody said,
+    as in runs of earlier versions.
     """
 
     number: int

@@ -1,4 +1,5 @@
-"""Where the parts of a run lie in its directory: the public ones (evidence.layout), and the trainer's own.
+"""Where the parts of a run lie in its directory: the public ones (evidence.layout), and the
+trainer's own.
 
 private/                   states, gradients, salts; mode 0700, part of no bundle
     .gitignore             keeps all of the folder out of a repository

@@ -1,10 +1,12 @@
 """One trainer at a time: an exclusive flock(2) on a file of the run.
 
-The system releases it when its holder dies, however it dies. A forked child (a data loader's worker, say) would inherit it and hold
-it beyond its parent's death: it is closed in the child, which doesn't release the parent's.
+The system releases it when its holder dies, however it dies. A forked child (a data loader's
+worker, say) would inherit it and hold it beyond its parent's death: it is closed in the child,
+which doesn't release the parent's.
 
-Its folder, the run's private one, is no link, nor is the lock: what those lead to would be another's, and whoever holds the lock writes
-and deletes there. Neither is anything opened that could make its opener wait (a pipe).
+Its folder, the run's private one, is no link, nor is the lock: what those lead to would be
+another's, and whoever holds the lock writes and deletes there. Neither is anything opened that
+could make its opener wait (a pipe).
 """
 
 import errno
@@ -32,8 +34,8 @@ class RunLock(Unique):
     """The lock, held from its making on."""
 
     def __init__(self, path: Path) -> None:
-        """Takes the lock of `path`, which is made if missing. RunError if another holds it, or it lies behind a link; StorageError if the
-        system refuses."""
+        """Takes the lock of `path`, which is made if missing. RunError if another holds it, or it
+        lies behind a link; StorageError if the system refuses."""
         self._folder = self._fd = -1
         try:
             self._folder = _opened_folder(path.parent)
@@ -70,7 +72,8 @@ class RunLock(Unique):
 
     @property
     def folder(self) -> int:
-        """The descriptor of the lock's folder: that one, whatever its path leads to by now. Valid while the lock is held."""
+        """The descriptor of the lock's folder: that one, whatever its path leads to by now. Valid
+        while the lock is held."""
         return self._folder
 
     def __enter__(self) -> Self:
@@ -105,10 +108,11 @@ class RunLock(Unique):
 
 
 def holder(path: Path) -> str | None:
-    """The process that holds the lock of `path`, as it wrote itself down; None if nobody does. RunError if it can't be looked at, StorageError
-    if that is the system's doing.
+    """The process that holds the lock of `path`, as it wrote itself down; None if nobody does.
+    RunError if it can't be looked at, StorageError if that is the system's doing.
 
-    It takes the lock for a moment, shared with others who look: the reason why RunLock tries for a moment.
+    It takes the lock for a moment, shared with others who look: the reason why RunLock tries for a
+    moment.
     """
     try:
         folder = _opened_folder(path.parent)
@@ -138,7 +142,8 @@ def _refusal(error: OSError) -> type[RunError]:
 
 
 def _opened_folder(path: Path) -> int:
-    """The descriptor of the lock's folder. RunError if it is a link, or no folder; OSError for whatever else is wrong with it."""
+    """The descriptor of the lock's folder. RunError if it is a link, or no folder; OSError for
+    whatever else is wrong with it."""
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:

@@ -1,7 +1,8 @@
 """The run's log: records in their order, and the signed checkpoint over them.
 
-A record is appended and fsynced, then the checkpoint is replaced. What a crash can leave: a torn last line (dropped: nobody was told of
-it), or complete records that no checkpoint covers (kept if they are what the writer would write again, see `put`).
+A record is appended and fsynced, then the checkpoint is replaced. What a crash can leave: a torn
+last line (dropped: nobody was told of it), or complete records that no checkpoint covers (kept if
+they are what the writer would write again, see `put`).
 """
 
 import os
@@ -21,9 +22,11 @@ from zk_autograd.run.layout import Layout
 
 
 def whole_leaves(file: BinaryIO) -> tuple[list[bytes], int]:
-    """The records of a log that is open for reading, and how many bytes they take: a crash may leave a torn one behind them.
+    """The records of a log that is open for reading, and how many bytes they take: a crash may
+    leave a torn one behind them.
 
-    VerificationError for what no crash leaves, and no trainer. A file of holes, which take no space on the disk, takes no memory either.
+    VerificationError for what no crash leaves, and no trainer. A file of holes, which take no space
+    on the disk, takes no memory either.
     """
     leaves: list[bytes] = []
     size = 0
@@ -83,11 +86,13 @@ class RunLog:
 
     @property
     def head(self) -> Checkpoint | None:
-        """The newest tree head that was signed, at any time and from any thread; None before the first."""
+        """The newest tree head that was signed, at any time and from any thread; None before the
+        first."""
         return self._head
 
     def confirms(self) -> bool:
-        """Whether the next record is there already, from before a crash, and must be confirmed by `put`."""
+        """Whether the next record is there already, from before a crash, and must be confirmed by
+        `put`."""
         return bool(self._found)
 
     def take_leaves(self) -> list[bytes]:
@@ -96,7 +101,8 @@ class RunLog:
         return leaves
 
     def put(self, leaf: bytes) -> None:
-        """The next record. If a crash left one in its place, it must be the same. RunError otherwise."""
+        """The next record. If a crash left one in its place, it must be the same. RunError
+        otherwise."""
         if self._found:
             if self._found[0] != leaf:
                 raise RunError(
@@ -109,7 +115,8 @@ class RunLog:
         self._tree.append(leaf_hash(leaf))
 
     def sign(self) -> Checkpoint:
-        """Makes the checkpoint one over the records so far, unless it is: the tree head that is signed."""
+        """Makes the checkpoint one over the records so far, unless it is: the tree head that is
+        signed."""
         head = Checkpoint(self._origin, self._tree.size, self._tree.root())
         if head == self._head:
             return head

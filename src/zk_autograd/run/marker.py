@@ -1,4 +1,5 @@
-"""The marker of a run whose private folder was deleted: private/forgotten says when, and lies there before anything is deleted."""
+"""The marker of a run whose private folder was deleted: private/forgotten says when, and lies there
+before anything is deleted."""
 
 from zk_autograd.core import canonical
 from zk_autograd.core.errors import RunError, VerificationError
@@ -12,7 +13,8 @@ _MAX_BYTES = 4096
 
 
 def forgotten_on(layout: Layout) -> str | None:
-    """When the run was forgotten, as ISO 8601 in UTC; None if it was not. RunError if the marker can't be read."""
+    """When the run was forgotten, as ISO 8601 in UTC; None if it was not. RunError if the marker
+    can't be read."""
     if not exists(layout.forgotten):
         return None
     try:

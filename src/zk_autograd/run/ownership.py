@@ -1,7 +1,9 @@
-"""What belongs to one process, and what there is one of: neither a forked child nor a copy goes on with it.
+"""What belongs to one process, and what there is one of: neither a forked child nor a copy goes on
+with it.
 
-A fork duplicates a writer, but not its lock, its proving thread or its provers; and a lock that another thread held at that moment is never
-given up in the child. So whoever owns something looks at each use, before anything else, whether it still is in its own process.
+A fork duplicates a writer, but not its lock, its proving thread or its provers; and a lock that
+another thread held at that moment is never given up in the child. So whoever owns something looks
+at each use, before anything else, whether it still is in its own process.
 """
 
 import os
@@ -23,7 +25,8 @@ class Owned:
         return os.getpid() == self._process
 
     def require_own_process(self, path: Path) -> None:
-        """RunError in any other process than the one that made the object; `path` is what would be written there."""
+        """RunError in any other process than the one that made the object; `path` is what would be
+        written there."""
         if not self.in_own_process:
             raise RunError(
                 f"{path} belongs to process {self._process}; a forked child can't write to it: leave it to that process, and train in the "

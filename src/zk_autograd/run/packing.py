@@ -1,4 +1,5 @@
-"""Making a bundle of a run: what its records name, checked against them, in the one form that evidence.bundle has."""
+"""Making a bundle of a run: what its records name, checked against them, in the one form that
+evidence.bundle has."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,9 +32,11 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What a bundle holds: its size, the SHA-256 of its bytes, the root and size of its log, and whether the run has its close record.
+    """What a bundle holds: its size, the SHA-256 of its bytes, the root and size of its log, and
+    whether the run has its close record.
 
-    `left_out` are the names in the run that no record names, a thousand of them if there are more; they are in no bundle.
+    `left_out` are the names in the run that no record names, a thousand of them if there are more;
+    they are in no bundle.
     """
 
     files: int
@@ -47,7 +50,8 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A file of the bundle: its bytes where they were read already, and its SHA-256 where a record says it."""
+    """A file of the bundle: its bytes where they were read already, and its SHA-256 where a record
+    says it."""
 
     name: str
     content: Sequence[bytes] | None = None
@@ -55,11 +59,13 @@ class _Member:
 
 
 def pack(run: Path, out: Path, files: Files, advance: Progress) -> Packed:
-    """Makes the bundle `out` of the run at `run`, whole or not at all. Nobody writes to the run meanwhile, as far as whoever packs it can
-    see to that: a bundle has nothing of the private folder, in which the lock is, and of another's run that may be closed.
+    """Makes the bundle `out` of the run at `run`, whole or not at all. Nobody writes to the run
+    meanwhile, as far as whoever packs it can see to that: a bundle has nothing of the private
+    folder, in which the lock is, and of another's run that may be closed.
 
-    RunError if `out` exists, a trainer is at work, a crash left the log half-written, or files are missing or are not those that the
-    records name; StorageError if they can't be read, or the bundle can't be written.
+    RunError if `out` exists, a trainer is at work, a crash left the log half-written, or files are
+    missing or are not those that the records name; StorageError if they can't be read, or the
+    bundle can't be written.
     """
     require_listable(run)
     if exists(out):
@@ -131,8 +137,9 @@ def _whole_leaves(reader: Evidence, run: Path) -> list[bytes]:
 
 
 def _named(log: Log, reader: Evidence, besides: set[str]) -> Iterator[_Member]:
-    """The files that the records name, and those of a list of names that are there: all that the view is of, and in one without close record
-    what the run may have so far; `besides` those that were read already."""
+    """The files that the records name, and those of a list of names that are there: all that the
+    view is of, and in one without close record what the run may have so far; `besides` those that
+    were read already."""
     for row in ROWS:
         named = {name: digest for name, digest in row.named_by.names(log) if row.has(name)}
         for name, digest in named.items():
@@ -171,7 +178,8 @@ class _Archive:
 
 
 def _limit(path: str) -> int:
-    """Bytes of a public file, where no record vouches for them: what takes no space on this disk would take it in a bundle."""
+    """Bytes of a public file, where no record vouches for them: what takes no space on this disk
+    would take it in a bundle."""
     row = row_of(path)
     assert row is not None
     return min(row.bound, MAX_MEMBER)

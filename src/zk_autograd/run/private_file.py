@@ -1,9 +1,12 @@
-"""Private files: fields, binary parts and a digest over all of it, so that a torn or altered file is noticed.
+"""Private files: fields, binary parts and a digest over all of it, so that a torn or altered file
+is noticed.
 
-    "zk-autograd/private/v0\\n" | length of the fields, 8 bytes, big-endian | fields as canonical JSON | parts | SHA-256 of all before
+    "zk-autograd/private/v0\\n" | length of the fields, 8 bytes, big-endian | fields as canonical
+    JSON | parts | SHA-256 of all before
 
-The fields name the kind of file and the run, so that no file passes for another; `parts` lists the parts' names and lengths in
-order. The digest has no key: it guards against accidents, not against the trainer.
+The fields name the kind of file and the run, so that no file passes for another; `parts` lists the
+parts' names and lengths in order. The digest has no key: it guards against accidents, not against
+the trainer.
 """
 
 from collections.abc import Mapping
@@ -28,7 +31,8 @@ _DIGEST_BYTES = 32
 
 
 def encode(kind: str, run: bytes, fields: Mapping[str, Json], parts: Mapping[str, bytes]) -> bytes:
-    """The file's bytes. `run` is the digest of the run's header, `fields` has no names "kind", "run" and "parts"."""
+    """The file's bytes. `run` is the digest of the run's header, `fields` has no names "kind",
+    "run" and "parts"."""
     lengths: list[Json] = [[name, len(part)] for name, part in parts.items()]
     head = canonical.encode({**fields, "kind": kind, "run": run.hex(), "parts": lengths})
     body = b"".join((MAGIC, len(head).to_bytes(8, "big"), head, *parts.values()))
@@ -36,11 +40,12 @@ def encode(kind: str, run: bytes, fields: Mapping[str, Json], parts: Mapping[str
 
 
 def read(path: Path, kind: str, run: bytes | None, limit: int = MAX_FRAME) -> tuple[Fields, dict[str, bytes]]:
-    """The fields still to be read (`end()` them) and the parts of the file. `run` is None where it isn't known yet; a file of more than
-    `limit` bytes is refused before it is read: it may take no space on the disk, and all memory.
+    """The fields still to be read (`end()` them) and the parts of the file. `run` is None where it
+    isn't known yet; a file of more than `limit` bytes is refused before it is read: it may take no
+    space on the disk, and all memory.
 
-    Raises RunError for a file that is missing, torn, altered, of another version, another run or another kind, StorageError for one that
-    the system doesn't let be read.
+    Raises RunError for a file that is missing, torn, altered, of another version, another run or
+    another kind, StorageError for one that the system doesn't let be read.
     """
     try:
         data = read_bounded(path, limit)

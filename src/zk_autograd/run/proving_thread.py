@@ -1,6 +1,8 @@
-"""The proving thread: settles sealed segments in their order beside the training, with a bounded backlog.
+"""The proving thread: settles sealed segments in their order beside the training, with a bounded
+backlog.
 
-An exception in the thread is kept, and raised to the training thread when it next asks; nothing is settled after it.
+An exception in the thread is kept, and raised to the training thread when it next asks; nothing is
+settled after it.
 """
 
 import sys
@@ -39,14 +41,16 @@ class ProvingThread:
             return len(self._queue) + self._busy
 
     def check(self) -> None:
-        """Raises what ended the thread, if something did; RunError where the interpreter has ended it."""
+        """Raises what ended the thread, if something did; RunError where the interpreter has ended
+        it."""
         _require_interpreter()
         with self._changed:
             if self._failure:
                 raise self._failure
 
     def put(self, segment: int, on_wait: Callable[[int], None]) -> None:
-        """Hands a segment over. If the backlog is full, calls `on_wait(pending)` and waits; a failure ends the waiting. RunError as `check`."""
+        """Hands a segment over. If the backlog is full, calls `on_wait(pending)` and waits; a
+        failure ends the waiting. RunError as `check`."""
         _require_interpreter()
         with self._changed:
             full = len(self._queue) >= self._backlog
@@ -66,8 +70,8 @@ class ProvingThread:
         self.check()
 
     def stop(self, stop_backend: Callable[[], None], limit: float = 20) -> bool:
-        """Ends the thread, and the proof in progress with it. False if it still runs after `limit` seconds, or the interpreter has ended it in
-        the middle of something."""
+        """Ends the thread, and the proof in progress with it. False if it still runs after `limit`
+        seconds, or the interpreter has ended it in the middle of something."""
         if sys.is_finalizing():
             return False
         with self._changed:
@@ -80,7 +84,8 @@ class ProvingThread:
         return not self._thread.is_alive()
 
     def leave(self, stop_backend: Callable[[], None], ended: Callable[[], object]) -> None:
-        """As `stop`, for the garbage collector, which may run in any thread; `ended` is called if the thread has ended."""
+        """As `stop`, for the garbage collector, which may run in any thread; `ended` is called if
+        the thread has ended."""
         if threading.current_thread() is self._thread:
             # It can't wait for its own end, and may hold any lock just now.
             threading.Thread(target=self.leave, args=(stop_backend, ended), daemon=True).start()
@@ -125,7 +130,8 @@ class ProvingThread:
 
 
 def _require_interpreter() -> None:
-    """RunError at the end of the interpreter, as in a `__del__`: the thread never runs again, and may hold any lock."""
+    """RunError at the end of the interpreter, as in a `__del__`: the thread never runs again, and
+    may hold any lock."""
     if sys.is_finalizing():
         raise RunError(
             "the interpreter is ending, and nothing can be proved or recorded any more: close the run before the script ends; it can be resumed"

@@ -1,4 +1,5 @@
-"""From the files of a run to the point where it goes on. Nothing here makes a proof: that is the proving thread's work."""
+"""From the files of a run to the point where it goes on. Nothing here makes a proof: that is the
+proving thread's work."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -28,9 +29,11 @@ from zk_autograd.run.step import advance
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Position:
-    """Where a run stands: in the open segment, which begins with step `first`, after `step`, with `state` and the loop's own.
+    """Where a run stands: in the open segment, which begins with step `first`, after `step`, with
+    `state` and the loop's own.
 
-    `settings` are those of `step`; `last_lr` is what its file says of lr, () if the open segment has no step."""
+    `settings` are those of `step`; `last_lr` is what its file says of lr, () if the open segment
+    has no step."""
 
     segment: int
     first: int
@@ -53,9 +56,11 @@ def recover(
     stopping: threading.Event,
     stages: Sequence[Stage] = (),
 ) -> tuple[Settlement, Position]:
-    """Brings the log to where the files allow it without a new proof, and the state to the last step of the journal.
+    """Brings the log to where the files allow it without a new proof, and the state to the last
+    step of the journal.
 
-    The caller holds the lock. `signers` are in the order of the header's keys. Raises RunError as `RunWriter.resume` does.
+    The caller holds the lock. `signers` are in the order of the header's keys. Raises RunError as
+    `RunWriter.resume` does.
     """
     for folder in (layout.log, layout.proofs, layout.model, layout.segments):
         if exists(folder) and not is_own_folder(folder):
@@ -90,7 +95,8 @@ def recover(
 
 
 def read_header(layout: Layout) -> tuple[Header, bytes]:
-    """The header of the run and its leaf. RunError if there is no run, it was forgotten, or is of a format that this version doesn't read."""
+    """The header of the run and its leaf. RunError if there is no run, it was forgotten, or is of a
+    format that this version doesn't read."""
     require_kept(layout)
     if not exists(layout.header):
         state = "its creation was interrupted before the first step" if exists(layout.private) else "there is no run"
@@ -109,15 +115,17 @@ def read_header(layout: Layout) -> tuple[Header, bytes]:
 
 
 def is_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> bool | None:
-    """Whether the private header, whose leaf this is, was signed by these keys when the run was made; None for a run of an earlier version,
-    which doesn't say. RunError if the file can't be read."""
+    """Whether the private header, whose leaf this is, was signed by these keys when the run was
+    made; None for a run of an earlier version, which doesn't say. RunError if the file can't be
+    read."""
     _, parts = read(layout.header, "header", header_digest(leaf))
     note = parts.get(header_signature.PART)
     return None if note is None else header_signature.is_signed(note, header_digest(leaf), keys)
 
 
 def require_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> None:
-    """RunError for a run that somebody else may have made: going on with it would sign what they recorded."""
+    """RunError for a run that somebody else may have made: going on with it would sign what they
+    recorded."""
     own = is_own(layout, leaf, keys)
     if own is False or (own is None and not exists(layout.log / CHECKPOINT)):
         missing = "is not signed by your key" if own is False else "is not signed, and its log has no checkpoint"
@@ -128,7 +136,8 @@ def require_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> None:
 
 
 def parse_found(leaves: list[bytes], header_leaf: bytes) -> records.Log | None:
-    """The records that the log was found with; None if it has none. RunError if they are not this run's."""
+    """The records that the log was found with; None if it has none. RunError if they are not this
+    run's."""
     if not leaves:
         return None
     if leaves[0] != header_leaf:
@@ -140,7 +149,8 @@ def parse_found(leaves: list[bytes], header_leaf: bytes) -> records.Log | None:
 
 
 def confirm(settlement: Settlement, found: records.Log | None, header_leaf: bytes) -> None:
-    """Confirms the records that no checkpoint covers, and signs them: `settlement` has then come as far as `found`."""
+    """Confirms the records that no checkpoint covers, and signs them: `settlement` has then come as
+    far as `found`."""
     log = settlement.log
     if found and found.genesis:
         settlement.last = found.genesis.state
@@ -169,7 +179,8 @@ def check_proofs(layout: Layout, segments: tuple[Segment, ...]) -> None:
 
 
 def remove_orphans(layout: Layout, sealed: int, files: Files) -> None:
-    """Deletes proofs of segments that are not sealed: nothing in the journal can be what they speak of."""
+    """Deletes proofs of segments that are not sealed: nothing in the journal can be what they speak
+    of."""
     for name in names_in(layout.proofs):
         place = proof_place(name)
         if place is not None and place[0] >= sealed:
@@ -177,9 +188,11 @@ def remove_orphans(layout: Layout, sealed: int, files: Files) -> None:
 
 
 def replay(header: Header, journal: Journal, settled: int, next_step: int) -> Position:
-    """The position after the last step of the journal, whose segments from `settled` on must be whole.
+    """The position after the last step of the journal, whose segments from `settled` on must be
+    whole.
 
-    `next_step` is the first step that no record speaks of. RunError for a gap or a step that can't be made.
+    `next_step` is the first step that no record speaks of. RunError for a gap or a step that can't
+    be made.
     """
     begun = journal.segments()
     newest = begun[-1] if begun else -1

@@ -1,4 +1,5 @@
-"""How a run that isn't finished is gone on with: by the command that began it, or by the optimizer of a loop of one's own."""
+"""How a run that isn't finished is gone on with: by the command that began it, or by the optimizer
+of a loop of one's own."""
 
 from pathlib import Path
 from shlex import quote

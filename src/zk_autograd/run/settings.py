@@ -1,9 +1,12 @@
-"""The optimizer's settings (torch's `param_groups`) after a step: private/settings, a frame with the step's number and the caller's bytes.
+"""The optimizer's settings (torch's `param_groups`) after a step: private/settings, a frame with
+the step's number and the caller's bytes.
 
-The settings that a step was made with lie in the step's own file. A scheduler writes the next ones after the step, and for that moment
-alone there is this file. It is written after its step and says which one that is, so an older one speaks of nothing. While a run is
-trained it is overwritten in place and not fsynced, since a step with a scheduler would take noticeably longer otherwise: it outlives the
-process, and not always a power cut, and its digest tells a torn one. Who leaves a run on purpose writes it as every other file.
+The settings that a step was made with lie in the step's own file. A scheduler writes the next ones
+after the step, and for that moment alone there is this file. It is written after its step and says
+which one that is, so an older one speaks of nothing. While a run is trained it is overwritten in
+place and not fsynced, since a step with a scheduler would take noticeably longer otherwise: it
+outlives the process, and not always a power cut, and its digest tells a torn one. Who leaves a run
+on purpose writes it as every other file.
 """
 
 from zk_autograd.core.errors import RunError, VerificationError
@@ -23,7 +26,8 @@ def keep(layout: Layout, run: bytes, step: int, settings: bytes, files: Files, *
 
 
 def kept(layout: Layout, run: bytes, step: int) -> bytes | None:
-    """What was kept after `step`; None if nothing was. RunError for a file that is torn, altered or of another run."""
+    """What was kept after `step`; None if nothing was. RunError for a file that is torn, altered or
+    of another run."""
     if not exists(layout.settings):
         return None
     try:

@@ -1,4 +1,5 @@
-"""Settling: from what the journal holds to what the log says. One way for the happy path and for the recovery.
+"""Settling: from what the journal holds to what the log says. One way for the happy path and for
+the recovery.
 
     number  write             where                       what a crash after it leaves, and what settling again does with it
     1       witness           private/segments/           a sealed segment: it is settled
@@ -9,8 +10,9 @@
     6       register          -                           not built yet: `stages` is empty
     7       anchor            -                           not built yet
 
-The numbers are those of `Settlement.settle`. Each write looks for what is there already, takes it if it is right, and makes the rest; so
-a crash between any two of them is repaired by settling again. An append that was torn is cut off when the log is opened (RunLog).
+The numbers are those of `Settlement.settle`. Each write looks for what is there already, takes it
+if it is right, and makes the rest; so a crash between any two of them is repaired by settling
+again. An append that was torn is cut off when the log is opened (RunLog).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,8 +44,8 @@ _STOPPED = "proving was stopped; resume the run to go on"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What follows a checkpoint: `done` says whether it was taken for this tree head, `do` takes it. Both may raise RunError, and `do` may
-    have been interrupted anywhere before."""
+    """What follows a checkpoint: `done` says whether it was taken for this tree head, `do` takes
+    it. Both may raise RunError, and `do` may have been interrupted anywhere before."""
 
     done: Callable[[Checkpoint], bool]
     do: Callable[[Checkpoint], None]
@@ -53,7 +55,8 @@ class Stage:
 class Settlement:
     """Settles a run's records in their order; one thread at a time.
 
-    `stages` follow each checkpoint, in their order. `settled` segments are in the log, under a checkpoint, and so are the steps up to `recorded`; `last` is the newest one's state-out (the
+    `stages` follow each checkpoint, in their order. `settled` segments are in the log, under a
+    checkpoint, and so are the steps up to `recorded`; `last` is the newest one's state-out (the
     genesis state at first). `stopped` says whether the work was given up.
     """
 
@@ -87,9 +90,11 @@ class Settlement:
         self.sign()
 
     def settle(self, index: int) -> None:
-        """Proofs, record and checkpoint of the sealed segment `index`, the first that has no confirmed record.
+        """Proofs, record and checkpoint of the sealed segment `index`, the first that has no
+        confirmed record.
 
-        Raises ProverError if the prover fails for good, RunError if a write fails or files contradict each other.
+        Raises ProverError if the prover fails for good, RunError if a write fails or files
+        contradict each other.
         """
         # (1) Witness: the segment is in the journal, whole, since it was sealed.
         start, end = self.journal.start(index), self.journal.start(index + 1)
@@ -140,7 +145,8 @@ class Settlement:
         self.sign()
 
     def sign(self) -> None:
-        """The checkpoint over the records so far, unless it is there, and each stage that was not taken for it."""
+        """The checkpoint over the records so far, unless it is there, and each stage that was not
+        taken for it."""
         head = self.log.sign()
         for stage in self.stages:
             if not stage.done(head):
@@ -162,7 +168,8 @@ class Settlement:
         return Genesis(state, {name: start.salts.state_in[name] for name in self.header.states[1:]})
 
     def _witness(self, block: int, start: Start, end: Start, steps: list[Step], statement: Statement) -> BlockWitness:
-        """The states of a block from step to step, computed again, and compared with what the trainer went on from."""
+        """The states of a block from step to step, computed again, and compared with what the
+        trainer went on from."""
         capacity = self.header.prover
         gradients = np.zeros((capacity.steps, capacity.block), np.int64)
         state: State = {name: self.header.padded(start.state[name], block) for name in self.header.states}
@@ -207,7 +214,8 @@ class Settlement:
             self.journal.unstage(segment, block)
 
     def _adopted(self, statement: Statement, witness: BlockWitness) -> BlockProof | None:
-        """A proof that an interrupted run left, if it is right. One that isn't is deleted, unless a record speaks of it."""
+        """A proof that an interrupted run left, if it is right. One that isn't is deleted, unless a
+        record speaks of it."""
         segment, block = statement.segment, statement.block
         public = self.layout.proof(segment, block)
         proof = self._checked(statement, witness, read_proof(public))
@@ -232,7 +240,8 @@ class Settlement:
                     f"the proof that is there could not be checked: {error}; resume the run to go on"
                 ) from error
             return None
-        # Valid, but perhaps of steps that this journal doesn't have (one of both was restored from a copy).
+        # Valid, but perhaps of steps that this journal doesn't have (one of both was restored from
+        # a copy).
         ends = ((values[-1], witness.salts[f"{name}_out"]) for name, values in witness.states.items())
         wanted = dict(zip(witness.states, self.backend.commit_all(ends), strict=True))
         same_in = all(checked.state_in[name] == self.last[name][statement.block] for name in wanted)
@@ -281,7 +290,8 @@ class Settlement:
 
 
 def leaf_of(record: Record, header: Header | None) -> bytes:
-    """The bytes of a record, after a reader has read them. RunError for a record that no reader would take."""
+    """The bytes of a record, after a reader has read them. RunError for a record that no reader
+    would take."""
     try:
         leaf = record_forms.to_bytes(record)
         record_forms.parse(leaf, header)
@@ -291,7 +301,8 @@ def leaf_of(record: Record, header: Header | None) -> bytes:
 
 
 def batch_commitment(salt: bytes, batches: list[bytes]) -> bytes:
-    """A salted commitment to the batches' digests (32 bytes, or none) of a segment's steps; b"" if no step has one."""
+    """A salted commitment to the batches' digests (32 bytes, or none) of a segment's steps; b"" if
+    no step has one."""
     if not any(batches):
         return b""
     content = b"".join(len(digest).to_bytes(1, "big") + digest for digest in batches)

@@ -1,4 +1,5 @@
-"""One exact step of a run over the flat vector of all parameters, for the optimizer's path and for recovery alike."""
+"""One exact step of a run over the flat vector of all parameters, for the optimizer's path and for
+recovery alike."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
@@ -24,9 +25,11 @@ def advance(
 ) -> State:
     """The state after step `t` = 1, 2, 3 ..., from the one before it. Nothing is changed in place.
 
-    The arrays of `state` and `gradients` are int64 of shape (header.size,); `sequences` holds `header.sequence` of each group, and is
-    cheap to ask in the order of the steps; `lr` is a decimal for each group if the schedule is recorded, and empty if the header declares one.
-    Raises UsageError for arguments that don't fit the header or an lr out of range, RangeError with tensor and index.
+    The arrays of `state` and `gradients` are int64 of shape (header.size,); `sequences` holds
+    `header.sequence` of each group, and is cheap to ask in the order of the steps; `lr` is a
+    decimal for each group if the schedule is recorded, and empty if the header declares one. Raises
+    UsageError for arguments that don't fit the header or an lr out of range, RangeError with tensor
+    and index.
     """
     if gradients.dtype != np.int64 or gradients.shape != (header.size,):
         found = f"{gradients.dtype} of shape {gradients.shape}"
@@ -44,7 +47,8 @@ def advance(
 
 
 def first_state(header: Header, weights: IntArray) -> State:
-    """The state before step 1: `weights` (int64 of shape (header.size,)) and zeros. Raises UsageError, RangeError."""
+    """The state before step 1: `weights` (int64 of shape (header.size,)) and zeros. Raises
+    UsageError, RangeError."""
     if weights.shape != (header.size,):
         raise UsageError(f"the weights have shape {weights.shape}; the header's manifest has {header.size} elements")
     try:
@@ -71,7 +75,8 @@ def group_range(header: Header, group: int) -> slice:
 
 
 def located(header: Header, error: RangeError, start: int = 0) -> RangeError:
-    """`error` with its tensor and the index in it; its index so far counts from element `start` of the flat vector."""
+    """`error` with its tensor and the index in it; its index so far counts from element `start` of
+    the flat vector."""
     return locate(error, (TensorSpan(p.name, p.offset, p.size) for p in header.parameters), start)
 
 

@@ -1,4 +1,5 @@
-"""train_log.jsonl: what happened in a training, a line for each event, in canonical JSON. The trainer's word; nothing here is proved.
+"""train_log.jsonl: what happened in a training, a line for each event, in canonical JSON. The
+trainer's word; nothing here is proved.
 
     {"event":"begin","run":ID,"steps":0}
     {"event":"step","loss":TEXT,"lr":[TEXT for each group],"saturated":COUNT,"seconds":TEXT,"step":T}
@@ -6,8 +7,9 @@
     {"changes":[TEXT ...],"event":"resumed","steps":T}               another process goes on after step T; how its environment differs
     {"event":"close","segments":COUNT,"steps":T}
 
-`loss` is "" where the loop gave none; `seconds` are those since the process began or resumed the run, "" where a crash lost the line and
-it was written again from the journal and the records, which have all else of it.
+`loss` is "" where the loop gave none; `seconds` are those since the process began or resumed the
+run, "" where a crash lost the line and it was written again from the journal and the records, which
+have all else of it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,7 +66,8 @@ def line(event: Mapping[str, Json]) -> bytes:
 
 
 def events(content: bytes) -> Iterator[dict[str, Json]]:
-    """The events of a log in order, read strictly. VerificationError names the first line that is none."""
+    """The events of a log in order, read strictly. VerificationError names the first line that is
+    none."""
     lines = content.split(b"\n")
     if lines.pop():
         raise VerificationError("the last line of the training's log does not end")
@@ -76,7 +79,8 @@ def events(content: bytes) -> Iterator[dict[str, Json]]:
 
 
 def whole_events(file: BinaryIO) -> list[dict[str, Json]]:
-    """The events of a log that a crash may have torn: lines that are none, and an end without a newline, are left out."""
+    """The events of a log that a crash may have torn: lines that are none, and an end without a
+    newline, are left out."""
     found: list[dict[str, Json]] = []
     inside = False  # a line that is too long for an event
     while piece := file.readline(MAX_LINE + 1):
@@ -90,10 +94,12 @@ def whole_events(file: BinaryIO) -> list[dict[str, Json]]:
 def mended(
     old: Iterable[dict[str, Json]], steps: Mapping[int, Mapping[str, Json]], segments: Mapping[int, int]
 ) -> list[Mapping[str, Json]]:
-    """The log of a run that stands after `steps` (their events by number) with the recorded `segments` (their last steps by index).
+    """The log of a run that stands after `steps` (their events by number) with the recorded
+    `segments` (their last steps by index).
 
-    What `old` has of them stays where it is, with its seconds; what it lacks comes in front of the next later thing, and what can't be
-    is left out: other steps, a line twice, and the close of a run that goes on.
+    What `old` has of them stays where it is, with its seconds; what it lacks comes in front of the
+    next later thing, and what can't be is left out: other steps, a line twice, and the close of a
+    run that goes on.
     """
     taken: dict[int, Mapping[str, Json]] = {}  # the steps of `old` with their seconds
     for event in old:
@@ -138,8 +144,9 @@ def mended(
 def changes(content: bytes, log: Log) -> list[str]:
     """What the resumptions in a finished run's log say of their environments.
 
-    VerificationError, which names the line, unless it is what the records tell: it begins, has every step in order, every segment, and
-    closes, each of them once. Only `seconds`, where among the steps a segment was proved, and what a resumption says, are its own.
+    VerificationError, which names the line, unless it is what the records tell: it begins, has
+    every step in order, every segment, and closes, each of them once. Only `seconds`, where among
+    the steps a segment was proved, and what a resumption says, are its own.
     """
     assert log.close is not None
     header, done, ended = log.header, 0, False
@@ -177,7 +184,8 @@ def changes(content: bytes, log: Log) -> list[str]:
 
 
 def steps_of(header: Header, segment: Segment) -> Iterator[dict[str, Json]]:
-    """The events of a recorded segment's steps, as far as its record tells them. VerificationError if it leaves any out."""
+    """The events of a recorded segment's steps, as far as its record tells them. VerificationError
+    if it leaves any out."""
     count = segment.last - segment.first + 1
     if not len(segment.loss) == len(segment.saturated) == count:
         raise VerificationError(
@@ -190,7 +198,8 @@ def steps_of(header: Header, segment: Segment) -> Iterator[dict[str, Json]]:
 
 
 def rates(header: Header, t: int, recorded: Sequence[str]) -> tuple[str, ...]:
-    """The learning rate of each group at step `t`: the recorded decimals, or where a schedule is declared, the shortest floats nearest to it."""
+    """The learning rate of each group at step `t`: the recorded decimals, or where a schedule is
+    declared, the shortest floats nearest to it."""
     schedule = parse_schedule(header.schedule)
     if schedule is None:
         return tuple(recorded)

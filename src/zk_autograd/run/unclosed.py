@@ -1,8 +1,9 @@
-"""A run whose writer goes away without `close` or `abandon`: it is abandoned in the writer's place, and somebody is told.
+"""A run whose writer goes away without `close` or `abandon`: it is abandoned in the writer's place,
+and somebody is told.
 
-When the garbage collector takes the writer, its proving thread is stopped, its lock is given back, and a warning `UnclosedRun` says what was
-left. At the end of the process, which ends thread and lock anyway, a line on standard error says so. Forked children say nothing: the run
-isn't theirs.
+When the garbage collector takes the writer, its proving thread is stopped, its lock is given back,
+and a warning `UnclosedRun` says what was left. At the end of the process, which ends thread and
+lock anyway, a line on standard error says so. Forked children say nothing: the run isn't theirs.
 """
 
 import atexit
@@ -22,11 +23,13 @@ from zk_autograd.run.settle import Settlement
 
 
 class UnclosedRun(UserWarning):
-    """A recorded run was dropped without close() or abandon(). No step is lost, but what was left is neither proved nor recorded."""
+    """A recorded run was dropped without close() or abandon(). No step is lost, but what was left
+    is neither proved nor recorded."""
 
 
 class Unclosed(Owned):
-    """Where an open run stands, and what ends it without its writer; nothing here leads back to that. `step` is the last one taken."""
+    """Where an open run stands, and what ends it without its writer; nothing here leads back to
+    that. `step` is the last one taken."""
 
     def __init__(self, settlement: Settlement, thread: ProvingThread, lock: RunLock, step: int) -> None:
         super().__init__()
@@ -49,7 +52,8 @@ class Unclosed(Owned):
             self._finalizer.detach()
 
     def text(self, what: str) -> str | None:
-        """What became of the run (`what`), what is left of it and how it is gone on with; None if its folder is gone, too."""
+        """What became of the run (`what`), what is left of it and how it is gone on with; None if
+        its folder is gone, too."""
         run, form = self._settlement.layout.root, self._settlement.header.prover.form
         left = self.step - self._settlement.recorded
         done = "proved and recorded" if form.proves else "recorded"

@@ -1,14 +1,17 @@
-"""The trainer's end of a run: every step durable before the next, proofs beside the training, a log that a crash can't harm.
+"""The trainer's end of a run: every step durable before the next, proofs beside the training, a log
+that a crash can't harm.
 
     writer = RunWriter.create(path, header, backend, signers, weights)
     state = writer.append(gradients, loop_state=...)      # as often as there are steps
     writer.close()                                        # or abandon(), and later RunWriter.resume(path, ...)
 
-The order on disk is always witness, proof, record, checkpoint. `create` writes the first witness and then does what `resume` does;
-what a crash left is settled by the same function that settles everything else (run.settle).
+The order on disk is always witness, proof, record, checkpoint. `create` writes the first witness
+and then does what `resume` does; what a crash left is settled by the same function that settles
+everything else (run.settle).
 
-After a RunError or a ProverError the writer takes no more steps: `abandon` it, repair what the message says, and resume. A step whose
-`append` failed may be there or not; `step` of the resumed writer says which was the last.
+After a RunError or a ProverError the writer takes no more steps: `abandon` it, repair what the
+message says, and resume. A step whose `append` failed may be there or not; `step` of the resumed
+writer says which was the last.
 """
 
 import os
@@ -49,10 +52,12 @@ BACKLOG = 2
 
 
 class RunWriter(Owned, Unique):
-    """A run that is being written. Its methods are called by one thread; proofs are made in another.
+    """A run that is being written. Its methods are called by one thread; proofs are made in
+    another.
 
-    It belongs to the process that made it: in a forked child `append`, `drain`, `close` and `abandon` raise RunError, and touch nothing. If it
-    is dropped without `close` or `abandon`, the run is abandoned, with a warning (run.unclosed).
+    It belongs to the process that made it: in a forked child `append`, `drain`, `close` and
+    `abandon` raise RunError, and touch nothing. If it is dropped without `close` or `abandon`, the
+    run is abandoned, with a warning (run.unclosed).
     """
 
     def __init__(
@@ -101,10 +106,12 @@ class RunWriter(Owned, Unique):
         backlog: int = BACKLOG,
         stages: Sequence[Stage] = (),
     ) -> Self:
-        """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape (header.size,).
+        """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape
+        (header.size,).
 
-        `header.keys` are the texts of the signers' keys, `header.prover` is the backend's; `stages` follow each checkpoint (run.settle). Raises RunError if the path exists or a
-        write fails (nothing is left then), UsageError and RangeError for arguments that no run can have.
+        `header.keys` are the texts of the signers' keys, `header.prover` is the backend's; `stages`
+        follow each checkpoint (run.settle). Raises RunError if the path exists or a write fails
+        (nothing is left then), UsageError and RangeError for arguments that no run can have.
         """
         files = files or Files()
         leaf = leaf_of(header, None)
@@ -151,8 +158,9 @@ class RunWriter(Owned, Unique):
     ) -> Self:
         """The run at `path`, as its last acknowledged step left it, whatever ended it.
 
-        `backend_for` gives the backend that the header names. Raises RunError if there is no run, another trainer holds it, it is
-        complete, of another version, or its files contradict each other; UsageError if the signers aren't the header's keys.
+        `backend_for` gives the backend that the header names. Raises RunError if there is no run,
+        another trainer holds it, it is complete, of another version, or its files contradict each
+        other; UsageError if the signers aren't the header's keys.
         """
         files = files or Files()
         layout = Layout(path)
@@ -203,12 +211,14 @@ class RunWriter(Owned, Unique):
 
     @property
     def settings(self) -> bytes:
-        """What `append` gave with `step`; b"" before the first, and after one of an earlier version."""
+        """What `append` gave with `step`; b"" before the first, and after one of an earlier
+        version."""
         return self._position.settings
 
     @property
     def last_lr(self) -> tuple[str, ...]:
-        """The lr of `step` as `append` took it; () too where a resumed run has the step in a segment that was sealed."""
+        """The lr of `step` as `append` took it; () too where a resumed run has the step in a
+        segment that was sealed."""
         return self._position.last_lr
 
     @property
@@ -218,7 +228,8 @@ class RunWriter(Owned, Unique):
 
     @property
     def pending(self) -> int:
-        """How many sealed segments are still to be proved or recorded. RunError in a forked child, which doesn't hear of them."""
+        """How many sealed segments are still to be proved or recorded. RunError in a forked child,
+        which doesn't hear of them."""
         self.require_own_process(self.path)
         return self._thread.pending
 
@@ -230,7 +241,8 @@ class RunWriter(Owned, Unique):
         return head
 
     def final_salts(self, name: str) -> tuple[bytes, ...]:
-        """The salts of the newest commitments to the state `name`, in block order: what opens them. UsageError before `drain`."""
+        """The salts of the newest commitments to the state `name`, in block order: what opens them.
+        UsageError before `drain`."""
         if self._position.step >= self._position.first:
             raise UsageError(f"the state after step {self.step} has no commitment yet; drain the run first")
         return self._position.salts.state_in[name]
@@ -243,13 +255,15 @@ class RunWriter(Owned, Unique):
         lr: tuple[str, ...] = (),
         settings: bytes = b"",
     ) -> State:
-        """Takes the next step with `gradients` (int64 of shape (header.size,)), and gives the state after it, as `state`.
+        """Takes the next step with `gradients` (int64 of shape (header.size,)), and gives the state
+        after it, as `state`.
 
-        `lr`: a decimal for each group if the schedule is recorded, else nothing; `settings`: the optimizer's, as the step finds them
-        (`keep_settings` has what they become).
+        `lr`: a decimal for each group if the schedule is recorded, else nothing; `settings`: the
+        optimizer's, as the step finds them (`keep_settings` has what they become).
 
-        When it returns, the step is on disk. If a segment is full and too many wait to be proved, it waits (event `Waiting`).
-        Raises UsageError or RangeError, and nothing has changed; RunError or ProverError, and the writer is to be abandoned.
+        When it returns, the step is on disk. If a segment is full and too many wait to be proved,
+        it waits (event `Waiting`). Raises UsageError or RangeError, and nothing has changed;
+        RunError or ProverError, and the writer is to be abandoned.
         """
         self._check_open()
         position = self._position
@@ -269,20 +283,24 @@ class RunWriter(Owned, Unique):
         return dict(state)
 
     def later_settings(self) -> bytes | None:
-        """What `keep_settings` kept after `step`; None if nothing. RunError if the file is torn or altered."""
+        """What `keep_settings` kept after `step`; None if nothing. RunError if the file is torn or
+        altered."""
         return settings_file.kept(self._settlement.layout, self._settlement.digest, self.step)
 
     def keep_settings(self, settings: bytes, *, durable: bool) -> None:
-        """Keeps what the optimizer's settings became after `step`. `durable`: it outlives a power cut, too, and not this process alone.
+        """Keeps what the optimizer's settings became after `step`. `durable`: it outlives a power
+        cut, too, and not this process alone.
 
-        Does nothing once the run has ended, or is another process's. Raises RunError if the file can't be written: the run can go on.
+        Does nothing once the run has ended, or is another process's. Raises RunError if the file
+        can't be written: the run can go on.
         """
         if not self._ended and self.in_own_process:
             layout, files = self._settlement.layout, self._settlement.files
             settings_file.keep(layout, self._settlement.digest, self.step, settings, files, durable=durable)
 
     def drain(self) -> None:
-        """Seals the open segment, though it may be short, and waits until everything is proved and recorded."""
+        """Seals the open segment, though it may be short, and waits until everything is proved and
+        recorded."""
         self._check_open()
         if self._position.step >= self._position.first:
             with self._writing():
@@ -292,9 +310,11 @@ class RunWriter(Owned, Unique):
     def close(
         self, model_files: Mapping[str, bytes] | None = None, artefacts: Mapping[str, bytes] | None = None
     ) -> None:
-        """Drains, publishes the model's files, and ends the run with the close record and its checkpoint.
+        """Drains, publishes the model's files, and ends the run with the close record and its
+        checkpoint.
 
-        `model_files` are contents by name, `artefacts` SHA-256 digests by name. UsageError for a bad name or digest, before anything.
+        `model_files` are contents by name, `artefacts` SHA-256 digests by name. UsageError for a
+        bad name or digest, before anything.
         """
         self.require_own_process(self.path)
         model, others = dict(model_files or {}), dict(artefacts or {})
@@ -315,12 +335,14 @@ class RunWriter(Owned, Unique):
         self._end(f"{self.path} is complete")
 
     def abandon(self) -> None:
-        """Gives up at once, even a proof in progress. Nothing acknowledged is lost; `resume` goes on. May be called twice."""
+        """Gives up at once, even a proof in progress. Nothing acknowledged is lost; `resume` goes
+        on. May be called twice."""
         self.require_own_process(self.path)
         self._end(f"{self.path} was abandoned; resume it")
 
     def tell(self, what: str) -> None:
-        """Says on standard error what became of the run (`what`), what is left of it and how it is gone on with."""
+        """Says on standard error what became of the run (`what`), what is left of it and how it is
+        gone on with."""
         self._unclosed.tell(what)
 
     def _end(self, reason: str) -> None:
@@ -338,7 +360,8 @@ class RunWriter(Owned, Unique):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """What fails inside may have left half of its writes: nothing must follow it before a recovery."""
+        """What fails inside may have left half of its writes: nothing must follow it before a
+        recovery."""
         try:
             yield
         except BaseException as error:

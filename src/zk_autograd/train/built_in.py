@@ -1,5 +1,6 @@
-"""The three built-in classifiers. This file's SHA-256 is a run's `model_code`, so it holds what defines them and nothing that moves: it imports
-nothing of this package. Whoever changes it ends what runs of the version before can go on with.
+"""The three built-in classifiers. This file's SHA-256 is a run's `model_code`, so it holds what
+defines them and nothing that moves: it imports nothing of this package. Whoever changes it ends
+what runs of the version before can go on with.
 """
 
 import math
@@ -57,8 +58,8 @@ def logistic(columns: int, classes: int) -> nn.Module:
 
 
 def first_weights(model: nn.Module, draw: Callable[[int, int, float], torch.Tensor]) -> None:
-    """Gives weights and biases numbers uniform in +-1/sqrt(inputs), as torch draws them: `draw` takes the tensor's place in the model, its number of
-    elements, and the bound."""
+    """Gives weights and biases numbers uniform in +-1/sqrt(inputs), as torch draws them: `draw`
+    takes the tensor's place in the model, its number of elements, and the bound."""
     layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
     tensors = [(tensor, layer.in_features) for layer in layers for tensor in (layer.weight, layer.bias)]
     with torch.no_grad():

@@ -1,7 +1,8 @@
-"""A recorded training as one call, for the command, a service or an enclave: from an order to the summary of its run.
+"""A recorded training as one call, for the command, a service or an enclave: from an order to the
+summary of its run.
 
-What computes the gradients is an argument: `session.Session` does it with a torch model. Nothing here needs torch, nor
-does anything that this module imports.
+What computes the gradients is an argument: `session.Session` does it with a torch model. Nothing
+here needs torch, nor does anything that this module imports.
 """
 
 from collections.abc import Callable
@@ -27,9 +28,10 @@ from zk_autograd.train.summary import Summary
 class Order:
     """A training that is to be recorded in `run`.
 
-    `key` is the file of the log key, `key_named` whether the caller named it; `srs` is for the prover that needs one.
-    `resume` goes on with the run that is there; `allowed` is code that the caller lets it run though their key didn't
-    sign it. `backend` proves in the place of the plan's prover.
+    `key` is the file of the log key, `key_named` whether the caller named it; `srs` is for the
+    prover that needs one. `resume` goes on with the run that is there; `allowed` is code that the
+    caller lets it run though their key didn't sign it. `backend` proves in the place of the plan's
+    prover.
     """
 
     plan: Plan
@@ -44,10 +46,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Where a training is recorded, and by whom it is proved and signed. `resume` goes on with the run that is there.
+    """Where a training is recorded, and by whom it is proved and signed. `resume` goes on with the
+    run that is there.
 
-    `key` is the file of the caller's own key (None for a new run: the default one, which is made if there is none); `allowed` is the code
-    that the caller named for a run that it didn't sign.
+    `key` is the file of the caller's own key (None for a new run: the default one, which is made if
+    there is none); `allowed` is the code that the caller named for a run that it didn't sign.
     """
 
     run: Path
@@ -60,8 +63,8 @@ class Recording:
 
 
 class Training(AbstractContextManager[object], Protocol):
-    """What computes gradients, takes the steps that are made of them, and records them. A context: leaving it by an exception stops the
-    run where it is."""
+    """What computes gradients, takes the steps that are made of them, and records them. A context:
+    leaving it by an exception stops the run where it is."""
 
     @property
     def plan(self) -> Plan:
@@ -89,7 +92,8 @@ class Training(AbstractContextManager[object], Protocol):
     def classes(self) -> tuple[str, ...]: ...
 
     def train(self, go_on: Callable[[], bool], begun: Callable[[], None]) -> int:
-        """Makes the steps that are left, as long as `go_on` says so: the last one. `begun` is called once there is a new run."""
+        """Makes the steps that are left, as long as `go_on` says so: the last one. `begun` is
+        called once there is a new run."""
         ...
 
     def close(self) -> None:
@@ -117,7 +121,8 @@ class Teller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """A training that was broken off by an interrupt after `steps` steps. `resumable`: there is a run, which can be resumed."""
+    """A training that was broken off by an interrupt after `steps` steps. `resumable`: there is a
+    run, which can be resumed."""
 
     run: Path
     steps: int
@@ -125,7 +130,8 @@ class Interrupted:
 
 
 Stop = AbstractContextManager[Callable[[], bool]]
-"""While it is entered, what it gives says whether the training is to come to a good end before its last step."""
+"""While it is entered, what it gives says whether the training is to come to a good end before its
+last step."""
 
 
 def train(
@@ -134,10 +140,12 @@ def train(
     tell: Teller,
     stop: Stop | None = None,
 ) -> Summary | Interrupted:
-    """Trains, records, proves and closes. `compute` is given the plan, and where it is to be recorded.
+    """Trains, records, proves and closes. `compute` is given the plan, and where it is to be
+    recorded.
 
-    Raises PlaceTakenError if the run's place was taken before the first step; RunError, UsageError, GradientError, RangeError and ProverError as
-    the optimizer does, after a note on what is left of the run.
+    Raises PlaceTakenError if the run's place was taken before the first step; RunError, UsageError,
+    GradientError, RangeError and ProverError as the optimizer does, after a note on what is left of
+    the run.
     """
     plan, run, new_key = order.plan, order.run, None
     if not order.resume:

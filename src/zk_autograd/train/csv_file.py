@@ -1,9 +1,10 @@
 """A table on disk: comma-separated UTF-8 text (RFC 4180), whose first row names the columns.
 
-Rules: every column but the one with the classes holds decimal numbers, below 10^100 in size; no cell is empty, and every row has as many
-cells as there are names. Classes are integers or texts, and are numbered in their order: integers by value, texts by code point. A byte
-order mark and empty lines at the end are let through, and nothing else is guessed. Errors name the line that a row begins at, as
-editors count it, and the column.
+Rules: every column but the one with the classes holds decimal numbers, below 10^100 in size; no
+cell is empty, and every row has as many cells as there are names. Classes are integers or texts,
+and are numbered in their order: integers by value, texts by code point. A byte order mark and empty
+lines at the end are let through, and nothing else is guessed. Errors name the line that a row
+begins at, as editors count it, and the column.
 """
 
 import csv
@@ -48,8 +49,8 @@ _SHOWN = 40
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """`features` are float64 (rows, columns), `columns` what they are called; `classes` int64 (rows,), the places of the labels in `names`,
-    which are of the column `label`."""
+    """`features` are float64 (rows, columns), `columns` what they are called; `classes` int64
+    (rows,), the places of the labels in `names`, which are of the column `label`."""
 
     features: NDArray[np.float64]
     classes: NDArray[np.int64]
@@ -59,7 +60,8 @@ class Table:
 
 
 def read(source: CsvFile) -> Table:
-    """The table. UsageError, which names row and column, for a file that isn't one; StorageError if the system doesn't let it be read."""
+    """The table. UsageError, which names row and column, for a file that isn't one; StorageError if
+    the system doesn't let it be read."""
     rows = _rows(source)
     try:
         _, names = next(rows)

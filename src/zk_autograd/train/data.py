@@ -1,7 +1,9 @@
-"""Data sets that ship with scikit-learn and tables on disk, split and scaled the same way everywhere, and a commitment to their training rows.
+"""Data sets that ship with scikit-learn and tables on disk, split and scaled the same way
+everywhere, and a commitment to their training rows.
 
-Rules: the split is a permutation from the seed, the first fifth is for tests. Columns are standardised by the training rows' mean and
-standard deviation in float64, with sums that are rounded once (math.fsum), so that no order of addition shows; then rounded to float32.
+Rules: the split is a permutation from the seed, the first fifth is for tests. Columns are
+standardised by the training rows' mean and standard deviation in float64, with sums that are
+rounded once (math.fsum), so that no order of addition shows; then rounded to float32.
 """
 
 import hmac
@@ -37,8 +39,8 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
-    """Rows to train on and rows to test with. `names` holds what class 0, 1, 2 ... is called where a table says it; `scaling` is None of rows
-    that are as they were."""
+    """Rows to train on and rows to test with. `names` holds what class 0, 1, 2 ... is called where
+    a table says it; `scaling` is None of rows that are as they were."""
 
     source: DataSource
     train: Rows
@@ -54,7 +56,8 @@ class DataSet:
 
 
 def load(source: DataSource, seed: int) -> DataSet:
-    """The data set, split by the seed. UsageError if scikit-learn is missing, or for a table that can't be trained on."""
+    """The data set, split by the seed. UsageError if scikit-learn is missing, or for a table that
+    can't be trained on."""
     table = csv_file.read(source) if isinstance(source, CsvFile) else _shipped(source)
     features, classes = table.features, table.classes
     names = table.names if isinstance(source, CsvFile) else ()
@@ -75,9 +78,10 @@ def load(source: DataSource, seed: int) -> DataSet:
 def commitment(rows: Rows, secret: bytes, *, seed: int, batch_size: int) -> Data:
     """What a run's header says of its training data.
 
-    The root is that of an RFC 9162 tree whose leaf i is salt_i | features | label, little-endian, with salt_i = HMAC-SHA256(secret,
-    "row" | i): a row can be shown, with its path, without saying anything of the others. The seed's commitment is
-    HMAC-SHA256(secret, "seed" | seed). `secret` has 32 random bytes and stays with the trainer.
+    The root is that of an RFC 9162 tree whose leaf i is salt_i | features | label, little-endian,
+    with salt_i = HMAC-SHA256(secret, "row" | i): a row can be shown, with its path, without saying
+    anything of the others. The seed's commitment is HMAC-SHA256(secret, "seed" | seed). `secret`
+    has 32 random bytes and stays with the trainer.
     """
     leaves = [
         merkle.leaf_hash(_mac(secret, b"row", i) + features.astype("<f4").tobytes() + int(label).to_bytes(8, "little"))

@@ -1,4 +1,5 @@
-"""What a run of a plan would take: its proofs by the shapes that the provers choose, before anything is made."""
+"""What a run of a plan would take: its proofs by the shapes that the provers choose, before
+anything is made."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from zk_autograd.train.session import loop_of, repeatable, shared_options
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`proofs` says in words how many there would be, and of what kind; `rule` is the one that the momentum makes it."""
+    """`proofs` says in words how many there would be, and of what kind; `rule` is the one that the
+    momentum makes it."""
 
     rule: Rule
     parameters: int

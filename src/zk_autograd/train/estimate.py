@@ -1,8 +1,10 @@
-"""How many proofs a run takes, and about how long and how much disk. Counts are exact; times and sizes are estimates.
+"""How many proofs a run takes, and about how long and how much disk. Counts are exact; times and
+sizes are estimates.
 
-Rules for the estimates: the time of an EZKL proof is that of its table, 2^16 rows, whatever is in it, as measured on two idle cores; that
-of a native proof grows with its rows, one for each parameter and step, padding included. Proofs are made one after the other,
-beside a training that takes far less time.
+Rules for the estimates: the time of an EZKL proof is that of its table, 2^16 rows, whatever is in
+it, as measured on two idle cores; that of a native proof grows with its rows, one for each
+parameter and step, padding included. Proofs are made one after the other, beside a training that
+takes far less time.
 """
 
 from collections.abc import Sequence
@@ -18,7 +20,8 @@ from zk_autograd.prove.protocol import Planned
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`public_bytes` are the log and the proofs, `private_bytes` the journal of states, gradients and salts; `seconds` is for proving."""
+    """`public_bytes` are the log and the proofs, `private_bytes` the journal of states, gradients
+    and salts; `seconds` is for proving."""
 
     proofs: int
     segments: int

@@ -6,8 +6,8 @@ from types import FrameType, TracebackType
 
 
 class Interruption:
-    """In a `with`, which gives whether it was asked: the first SIGINT asks and calls `on_first`, the second raises KeyboardInterrupt, later ones
-    do nothing."""
+    """In a `with`, which gives whether it was asked: the first SIGINT asks and calls `on_first`,
+    the second raises KeyboardInterrupt, later ones do nothing."""
 
     def __init__(self, on_first: Callable[[], None]) -> None:
         self.asked = False

@@ -1,4 +1,5 @@
-"""The training loop, from any step to any other. It knows of a torch optimizer and of nothing that is behind it."""
+"""The training loop, from any step to any other. It knows of a torch optimizer and of nothing that
+is behind it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,8 +31,9 @@ class NotingOptimizer(Protocol):
 class Loop:
     """Trains `model` on the data with cross-entropy; step t takes the sampler's batch t.
 
-    `generator` is the state of torch's when the loop is made: the same one again if the loop is made again. What is trained of the model is
-    settled before its first step: the rest is looked at then.
+    `generator` is the state of torch's when the loop is made: the same one again if the loop is
+    made again. What is trained of the model is settled before its first step: the rest is looked at
+    then.
     """
 
     model: nn.Module
@@ -41,9 +43,11 @@ class Loop:
     _fresh: Fresh | None = field(init=False, default=None)
 
     def gradients(self, step: int, optimizer: NotingOptimizer) -> float:
-        """Puts the gradients of step 1, 2, 3 ... on the model's parameters, notes loss, rows and the loop's state, and returns the loss.
+        """Puts the gradients of step 1, 2, 3 ... on the model's parameters, notes loss, rows and
+        the loop's state, and returns the loss.
 
-        A model that draws or counts does so here: once a step. UsageError if the model fails, or makes buffers while it is trained.
+        A model that draws or counts does so here: once a step. UsageError if the model fails, or
+        makes buffers while it is trained.
         """
         fresh = self._begun()
         rows = self.sampler.batch(step)
@@ -71,7 +75,8 @@ class Loop:
     ) -> int:
         """Makes steps `first` .. `last`, and returns the last one made.
 
-        `go_on(step, loss)` is asked after each whether to make another; `before_first` is called when the first gradients are there.
+        `go_on(step, loss)` is asked after each whether to make another; `before_first` is called
+        when the first gradients are there.
         """
         step = first - 1
         while step < last:
@@ -85,7 +90,8 @@ class Loop:
         return step
 
     def restore(self, state: bytes) -> None:
-        """Goes on from what was noted with the last step made. RunError if that was of another model."""
+        """Goes on from what was noted with the last step made. RunError if that was of another
+        model."""
         loop_state.restored(state, self.model, self._begun())
 
     def _begun(self) -> Fresh:

@@ -1,11 +1,14 @@
-"""What a loop needs beside the weights to go on bit for bit: torch's generator, from which dropout draws, and whatever of the model no
-optimizer moves: the buffers, in which batch norm counts, and the frozen parameters, which a forward pass may move (a moving average, the
-teacher of a student). A run's private journal keeps it with each step.
+"""What a loop needs beside the weights to go on bit for bit: torch's generator, from which dropout
+draws, and whatever of the model no optimizer moves: the buffers, in which batch norm counts, and
+the frozen parameters, which a forward pass may move (a moving average, the teacher of a student). A
+run's private journal keeps it with each step.
 
-Rules: the state is a safetensors file with the generator's bytes under `generator`, if they moved since the loop was made, each buffer
-under `buffer.NAME`, and each frozen parameter that isn't what it was at first under `frozen.NAME`: a large one that stays costs nothing.
-A loop without any of them has b"". Buffers and frozen parameters keep their names, shapes and types from the first step on. Only torch's
-CPU generator is kept: a model that draws from another one, or counts in attributes that are no buffers, doesn't go on as it stopped.
+Rules: the state is a safetensors file with the generator's bytes under `generator`, if they moved
+since the loop was made, each buffer under `buffer.NAME`, and each frozen parameter that isn't what
+it was at first under `frozen.NAME`: a large one that stays costs nothing. A loop without any of
+them has b"". Buffers and frozen parameters keep their names, shapes and types from the first step
+on. Only torch's CPU generator is kept: a model that draws from another one, or counts in attributes
+that are no buffers, doesn't go on as it stopped.
 """
 
 from dataclasses import dataclass
@@ -26,7 +29,8 @@ _Form = tuple[torch.Size, torch.dtype]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fresh:
-    """What a loop begins with: torch's generator, the form of each buffer, and the frozen parameters' values."""
+    """What a loop begins with: torch's generator, the form of each buffer, and the frozen
+    parameters' values."""
 
     generator: torch.Tensor
     buffers: dict[str, _Form]
@@ -34,13 +38,15 @@ class Fresh:
 
     @classmethod
     def of(cls, model: nn.Module, generator: torch.Tensor) -> "Fresh":
-        """Of a model that has made no step, with what is trained of it settled. `generator` is the state of torch's."""
+        """Of a model that has made no step, with what is trained of it settled. `generator` is the
+        state of torch's."""
         frozen = {name: p.detach().clone() for name, p in model.named_parameters() if not p.requires_grad}
         return cls(generator, _forms(dict(model.named_buffers())), frozen)
 
 
 def taken(model: nn.Module, fresh: Fresh) -> bytes:
-    """The state after a step. UsageError if a buffer or frozen parameter came, went or changed its form, or is of a type that no file has."""
+    """The state after a step. UsageError if a buffer or frozen parameter came, went or changed its
+    form, or is of a type that no file has."""
     buffers, frozen = dict(model.named_buffers()), _frozen(model, fresh)
     for kind, found, first in (
         ("buffer", _forms(buffers), fresh.buffers),
@@ -65,12 +71,14 @@ def taken(model: nn.Module, fresh: Fresh) -> bytes:
 
 
 def restored(state: bytes, model: nn.Module, fresh: Fresh) -> None:
-    """Puts generator, buffers and frozen parameters where `state` has them. RunError if it isn't of this model."""
+    """Puts generator, buffers and frozen parameters where `state` has them. RunError if it isn't of
+    this model."""
     try:
         tensors = load(state) if state else {}
     except SafetensorError as error:
         raise RunError(f"the loop's state in the run's private folder can't be read: {error}") from error
-    # A copy has memory of its own: torch dies of a state that lies at an odd address, as one in the middle of a file may.
+    # A copy has memory of its own: torch dies of a state that lies at an odd address, as one in the
+    # middle of a file may.
     torch.set_rng_state(tensors.pop(_GENERATOR, fresh.generator).clone())
     frozen = {name.removeprefix(_FROZEN): t for name, t in tensors.items() if name.startswith(_FROZEN)}
     known = _forms(fresh.frozen)
@@ -99,7 +107,8 @@ def _forms(tensors: dict[str, torch.Tensor]) -> dict[str, _Form]:
 
 
 def _write(values: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor]) -> None:
-    """Only what differs: elements that share memory with each other can't be written to, and a step can't have moved them apart."""
+    """Only what differs: elements that share memory with each other can't be written to, and a step
+    can't have moved them apart."""
     with torch.no_grad():
         for name, tensor in tensors.items():
             if not _same(tensor, values[name]):

@@ -14,7 +14,8 @@ from zk_autograd.train.names import Factory, ModelName, ModelSource
 from zk_autograd.train.seeded import Purpose, uniform
 
 EARLIER = frozenset({bytes.fromhex("a98a784ea5cf8530cbe971b4707eb77ce9fff5c7d9a1de0071b7b33ace082099")})
-"""The built-in models' code in runs of version 0.1: the file that defined them had other imports, and the same models."""
+"""The built-in models' code in runs of version 0.1: the file that defined them had other imports,
+and the same models."""
 
 _MAKERS: dict[ModelName, Callable[[int, int], nn.Module]] = {
     ModelName.LOGISTIC: built_in.logistic,
@@ -24,10 +25,11 @@ _MAKERS: dict[ModelName, Callable[[int, int], nn.Module]] = {
 
 
 def build(source: ModelSource, columns: int, classes: int, seed: int) -> nn.Module:
-    """The model, with its first weights. UsageError for a model that the data don't fit, or a factory that makes none.
+    """The model, with its first weights. UsageError for a model that the data don't fit, or a
+    factory that makes none.
 
-    The built-in models have weights and biases uniform in +-1/sqrt(inputs), as torch draws them, from the seed; a user's has what its
-    factory gave it with torch's generator begun from the seed.
+    The built-in models have weights and biases uniform in +-1/sqrt(inputs), as torch draws them,
+    from the seed; a user's has what its factory gave it with torch's generator begun from the seed.
     """
     if isinstance(source, Factory):
         return own_model.built(source, columns, classes)
@@ -50,14 +52,16 @@ def code_digest(source: ModelSource) -> bytes:
 
 
 def is_code(source: ModelSource, digest: bytes) -> bool:
-    """Whether `digest`, of a run's header, is that of the code that defines the model here, or defined it in a version before."""
+    """Whether `digest`, of a run's header, is that of the code that defines the model here, or
+    defined it in a version before."""
     return digest == code_digest(source) or (not isinstance(source, Factory) and digest in EARLIER)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Inside, torch computes on one thread, so that a machine repeats itself to the last bit: on a CPU, what the models here are made of
-    adds in an order that depends on the number of threads and on nothing else."""
+    """Inside, torch computes on one thread, so that a machine repeats itself to the last bit: on a
+    CPU, what the models here are made of adds in an order that depends on the number of threads and
+    on nothing else."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,5 @@
-"""What a model and a data set are called, apart from what the names stand for: a command's help must not wait for torch."""
+"""What a model and a data set are called, apart from what the names stand for: a command's help
+must not wait for torch."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class DataName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Factory:
-    """A user's callable that makes a model: attribute `name` of `module`, which Python finds in the current folder or on PYTHONPATH."""
+    """A user's callable that makes a model: attribute `name` of `module`, which Python finds in the
+    current folder or on PYTHONPATH."""
 
     module: str
     name: str
@@ -105,7 +107,8 @@ def data_called(text: str, label: str = "", where: str = "--data") -> DataSource
 
 
 def shown(text: str) -> str:
-    """A text that somebody typed, or a run says, for a message: as it is if it is one printable word, and not all of a long one."""
+    """A text that somebody typed, or a run says, for a message: as it is if it is one printable
+    word, and not all of a long one."""
     return text[:80] if text and text.isascii() and text.isprintable() and " " not in text else quoted(text, 80)
 
 

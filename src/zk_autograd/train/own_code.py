@@ -1,12 +1,15 @@
 """Whether code that a run names may be run here, told without importing any of it.
 
-A run may have come from a stranger, its private folder too, and whoever made it knows the digests of all that is published: of Python's own
-modules, of packages, of whatever project its receiver works in. So the code is run only if the caller names it, or the run is the
-caller's own; its module's file must be the one whose SHA-256 the header has; and nothing of the run's own folder is imported, nor
-anything while Python looks for modules there: a file of the run could pass for any module.
+A run may have come from a stranger, its private folder too, and whoever made it knows the digests
+of all that is published: of Python's own modules, of packages, of whatever project its receiver
+works in. So the code is run only if the caller names it, or the run is the caller's own; its
+module's file must be the one whose SHA-256 the header has; and nothing of the run's own folder is
+imported, nor anything while Python looks for modules there: a file of the run could pass for any
+module.
 
-A factory's module is looked for in the current folder first, then where Python looks. That holds for this one name: whatever else is
-imported meanwhile comes from the current folder only if it is nowhere else.
+A factory's module is looked for in the current folder first, then where Python looks. That holds
+for this one name: whatever else is imported meanwhile comes from the current folder only if it is
+nowhere else.
 """
 
 import site
@@ -26,13 +29,15 @@ class Consent(Enum):
 
     NOBODY = "nobody"
     OWN_RUN = "own run"
-    """The run is signed by the caller's own key. Not enough for modules of Python's installation, which no trainer writes."""
+    """The run is signed by the caller's own key. Not enough for modules of Python's installation,
+    which no trainer writes."""
     NAMED = "named"
     """The caller named this very code."""
 
 
 def refusal(source: Factory, run: Path, recorded: bytes, consent: Consent) -> str | None:
-    """Why the code of `source` is not run for the run at `run`, whose header has the digest `recorded`; None if it may be."""
+    """Why the code of `source` is not run for the run at `run`, whose header has the digest
+    `recorded`; None if it may be."""
     if consent is Consent.NOBODY:
         return f"code that a run names is run only if you name it, too: look at it, and give --allow-code {source}"
     folder = run.resolve()
@@ -68,7 +73,8 @@ def refusal(source: Factory, run: Path, recorded: bytes, consent: Consent) -> st
 
 
 def top_level(name: str) -> ModuleSpec | None:
-    """A factory's module or package of this name: that in the current folder, else the one that Python finds. None if there is none."""
+    """A factory's module or package of this name: that in the current folder, else the one that
+    Python finds. None if there is none."""
     before = list(sys.path)
     try:
         sys.path[:] = _places()
@@ -83,7 +89,8 @@ def _places() -> list[str]:
 
 
 def _found(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
-    """As the import system finds a module, importing no package above it; `path` is that package's, None for a module without one."""
+    """As the import system finds a module, importing no package above it; `path` is that package's,
+    None for a module without one."""
     for finder in sys.meta_path:
         if (spec := finder.find_spec(name, path)) is not None:
             return spec

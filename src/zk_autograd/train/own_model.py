@@ -1,7 +1,8 @@
-"""A user's own model: `factory(columns, classes)` in a module of theirs gives an nn.Module from (rows, columns) to (rows, classes).
+"""A user's own model: `factory(columns, classes)` in a module of theirs gives an nn.Module from
+(rows, columns) to (rows, classes).
 
-The factory is called once, with torch's generator begun from the seed, and the weights stay as it made them. Its model is tried on two
-rows of zeros before anything is begun.
+The factory is called once, with torch's generator begun from the seed, and the weights stay as it
+made them. Its model is tried on two rows of zeros before anything is begun.
 """
 
 import importlib
@@ -26,7 +27,8 @@ _CONTRACT = "it must take (columns, classes) and return a torch.nn.Module"
 
 
 def built(source: Factory, columns: int, classes: int) -> nn.Module:
-    """The model. UsageError, one sentence, for a module or factory that is missing or fails, and for a model that can't be trained."""
+    """The model. UsageError, one sentence, for a module or factory that is missing or fails, and
+    for a model that can't be trained."""
     make = _callable(source)
     try:
         model = make(columns, classes)
@@ -62,7 +64,8 @@ def code_digest(source: Factory) -> bytes:
 def _module(source: Factory) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
-        # At the end: what the module imports beside it is found, and no file that lies there by chance passes for another module.
+        # At the end: what the module imports beside it is found, and no file that lies there by
+        # chance passes for another module.
         sys.path.append(here)
     importlib.invalidate_caches()
     try:
@@ -94,7 +97,8 @@ def _import_top_level(name: str) -> None:
 
 @contextmanager
 def _from_source() -> Iterator[None]:
-    """Inside, modules are compiled from their text, whose digest is what a header names, and not loaded as somebody once compiled them."""
+    """Inside, modules are compiled from their text, whose digest is what a header names, and not
+    loaded as somebody once compiled them."""
     before = sys.pycache_prefix
     with temporary_folder("zk-code-") as empty:
         sys.pycache_prefix = str(empty)

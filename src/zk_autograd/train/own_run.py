@@ -1,4 +1,5 @@
-"""Whether a run is the caller's own, and is what its private plan says, told before any code that it names is imported."""
+"""Whether a run is the caller's own, and is what its private plan says, told before any code that
+it names is imported."""
 
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from zk_autograd.train.plan import Plan
 
 
 def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
-    """The header of the run at `run`, if it is one of this plan on these data. RunError, which gives `advice` on other data."""
+    """The header of the run at `run`, if it is one of this plan on these data. RunError, which
+    gives `advice` on other data."""
     header, _ = read_header(Layout(run))
     pairs: dict[str, tuple[object, object]] = {
         "rule": (header.rule.value, plan.rule.value),
@@ -54,7 +56,8 @@ def _in_full(schedule: str) -> str:
 def require_code(plan: Plan, run: Path, header: Header, key: Path | None, allowed: Factory | None) -> None:
     """RunError if the model of the plan is code that may not be run to go on with the run at `run`.
 
-    `key` is the file of the caller's own key (None: the default one), `allowed` the code that the caller named.
+    `key` is the file of the caller's own key (None: the default one), `allowed` the code that the
+    caller named.
     """
     if not isinstance(plan.model, Factory):
         return
@@ -69,8 +72,9 @@ def require_code(plan: Plan, run: Path, header: Header, key: Path | None, allowe
 
 
 def _signed_by(run: Path, key: PublicKey) -> bool:
-    """Whether the run's private header is signed by the key; of an earlier version's run, which has no such signature, whether its checkpoint
-    is, and is over its records, the first of which is that header."""
+    """Whether the run's private header is signed by the key; of an earlier version's run, which has
+    no such signature, whether its checkpoint is, and is over its records, the first of which is
+    that header."""
     layout = Layout(run)
     _, leaf = read_header(layout)
     if (own := is_own(layout, leaf, [key])) is not None:

@@ -31,13 +31,14 @@ _GROUP_FIELDS = frozenset(ParameterGroup.__slots__)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training. Decimals are texts; `momentum`, `weight_decay`, `betas` and `eps` are empty for the rule's default, `preset` for the
-    prover's; `grad_scale` is an exponent or "auto"; `freeze` holds patterns of names. Parameters in none of `groups` have the plan's
-    own hyper-parameters.
+    """A training. Decimals are texts; `momentum`, `weight_decay`, `betas` and `eps` are empty for
+    the rule's default, `preset` for the prover's; `grad_scale` is an exponent or "auto"; `freeze`
+    holds patterns of names. Parameters in none of `groups` have the plan's own hyper-parameters.
 
     Where nobody set `batch_size` (`batch_size_set`), it is lowered to the number of training rows.
 
-    `secret` is what salts of the data are derived from. Raises UsageError for numbers that no training can have.
+    `secret` is what salts of the data are derived from. Raises UsageError for numbers that no
+    training can have.
     """
 
     model: ModelSource
@@ -73,7 +74,8 @@ class Plan:
 
     @classmethod
     def of(cls, settings: Settings, *, key_file: str, secret: bytes) -> "Plan":
-        """The whole training, with defaults for what isn't set. UsageError for a label of data that have one."""
+        """The whole training, with defaults for what isn't set. UsageError for a label of data that
+        have one."""
         values = {s.attribute: settings.values.get(s.name, s.default) for s in SETTINGS if s.part}
         rule = Rule(values.pop("rule"))
         lr = values.pop("lr") or FAMILIES[rule].own_lr
@@ -82,7 +84,8 @@ class Plan:
         return cls(**values, data=data, rule=rule, lr=lr, key_file=key_file, secret=secret, batch_size_set=given)
 
     def settings(self) -> dict[str, Any]:
-        """Every setting of the training by its name, in the order of SETTINGS, as a file would hold it."""
+        """Every setting of the training by its name, in the order of SETTINGS, as a file would hold
+        it."""
         found = {s.name: getattr(self, s.attribute) for s in SETTINGS if s.part and s.name != "label"}
         label = self.data.label if isinstance(self.data, CsvFile) else ""
         own = {"model": str(self.model), "data": str(self.data), "label": label, "rule": self.rule.value}
@@ -100,7 +103,8 @@ class Plan:
 
     @classmethod
     def read(cls, run: Path) -> "Plan":
-        """The plan of the run at `run`. Raises UsageError if there is no run, RunError if zk-train can't go on with it."""
+        """The plan of the run at `run`. Raises UsageError if there is no run, RunError if zk-train
+        can't go on with it."""
         if not is_folder(run):
             raise UsageError(f"there is no run at {run}; name the folder that --out named")
         require_kept(Layout(run))

@@ -1,4 +1,5 @@
-"""Which rows a step sees: a function of seed and step number, so that a loop that goes on needs to know its step and nothing else."""
+"""Which rows a step sees: a function of seed and step number, so that a loop that goes on needs to
+know its step and nothing else."""
 
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ from zk_autograd.train.seeded import Purpose, permutation
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """Each epoch goes through all of `rows` rows in an order of its own; its last batch may be smaller than `batch_size`."""
+    """Each epoch goes through all of `rows` rows in an order of its own; its last batch may be
+    smaller than `batch_size`."""
 
     rows: int
     batch_size: int

@@ -1,7 +1,9 @@
-"""How the columns of a table were scaled, and what its classes are called: what it takes to use a model that was trained on it.
+"""How the columns of a table were scaled, and what its classes are called: what it takes to use a
+model that was trained on it.
 
-It is of the training rows, so it is kept with what is private, as private/table.json: canonical JSON whose numbers are texts, the shortest
-ones that are read as the same float64. Nothing of a run depends on it.
+It is of the training rows, so it is kept with what is private, as private/table.json: canonical
+JSON whose numbers are texts, the shortest ones that are read as the same float64. Nothing of a run
+depends on it.
 """
 
 import math
@@ -24,8 +26,9 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """`columns` are the features' names, `means` and `deviations` (1 for a column that never changes) float64 values in that order;
-    `classes` is what class 0, 1, 2 ... is called, `label` the column that says it."""
+    """`columns` are the features' names, `means` and `deviations` (1 for a column that never
+    changes) float64 values in that order; `classes` is what class 0, 1, 2 ... is called, `label`
+    the column that says it."""
 
     columns: tuple[str, ...]
     means: tuple[float, ...]
@@ -35,7 +38,8 @@ class Scaling:
 
     @classmethod
     def of(cls, trained: NDArray[np.float64], columns: Sequence[str], label: str, classes: Sequence[str]) -> "Scaling":
-        """By mean and standard deviation of the training rows `trained`, float64 (rows, columns), with sums that are rounded once."""
+        """By mean and standard deviation of the training rows `trained`, float64 (rows, columns),
+        with sums that are rounded once."""
         means, deviations = [], []
         for values in trained.T.tolist():
             mean = math.fsum(values) / len(values)
@@ -45,7 +49,8 @@ class Scaling:
         return cls(tuple(columns), tuple(means), tuple(deviations), label, tuple(classes))
 
     def applied(self, features: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(x - mean) / deviation in float64, rounded to float32; what is beyond it, as a row that wasn't trained on may be, is its largest."""
+        """(x - mean) / deviation in float64, rounded to float32; what is beyond it, as a row that
+        wasn't trained on may be, is its largest."""
         scaled = np.empty(features.shape, np.float32)
         for i, (mean, deviation) in enumerate(zip(self.means, self.deviations, strict=True)):
             scaled[:, i] = np.clip((features[:, i] - mean) / deviation, -_LARGEST, _LARGEST)

@@ -1,8 +1,9 @@
 """Numbers from a seed that are the same on every machine and in every version of NumPy.
 
-Philox-4x64 is a counter-based generator (Salmon et al., 2011): the stream of (seed, purpose, index) is found without drawing those
-before it, so a loop's position is a number and nothing has to be saved. Only raw 64-bit words are drawn: NumPy keeps a bit generator's
-words for ever, but not what its distributions make of them (NEP 19).
+Philox-4x64 is a counter-based generator (Salmon et al., 2011): the stream of (seed, purpose, index)
+is found without drawing those before it, so a loop's position is a number and nothing has to be
+saved. Only raw 64-bit words are drawn: NumPy keeps a bit generator's words for ever, but not what
+its distributions make of them (NEP 19).
 """
 
 from enum import IntEnum
@@ -29,7 +30,8 @@ def words(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.uin
 
 
 def permutation(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.int64]:
-    """A permutation of 0 .. `count` - 1: the order of as many words, of which two are equal with probability below count^2 / 2^65."""
+    """A permutation of 0 .. `count` - 1: the order of as many words, of which two are equal with
+    probability below count^2 / 2^65."""
     return np.argsort(words(seed, purpose, index, count), kind="stable").astype(np.int64)
 
 

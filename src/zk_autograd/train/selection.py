@@ -1,7 +1,9 @@
-"""Which of a model's parameters are trained, and in which group: the plan's patterns against the parameters' names.
+"""Which of a model's parameters are trained, and in which group: the plan's patterns against the
+parameters' names.
 
-Rules: patterns are those of the shell (fnmatch: `*`, `?`, `[ab]`), and tell upper from lower case. A pattern that matches nothing is a
-mistake, as is a parameter in two groups, a group with nothing to train, and a model with nothing to train.
+Rules: patterns are those of the shell (fnmatch: `*`, `?`, `[ab]`), and tell upper from lower case.
+A pattern that matches nothing is a mistake, as is a parameter in two groups, a group with nothing
+to train, and a model with nothing to train.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,8 @@ Named = tuple[str, nn.Parameter]
 
 
 def parameter_groups(plan: Plan, model: nn.Module) -> list[dict[str, object]]:
-    """Freezes what the plan freezes, and returns the rest as ZKOptimizer takes it: the default group first, then the plan's in order."""
+    """Freezes what the plan freezes, and returns the rest as ZKOptimizer takes it: the default
+    group first, then the plan's in order."""
     _freeze(plan.freeze, model)
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     if not trained:

@@ -1,7 +1,9 @@
-"""A training from its plan: data, model, optimizer and loop put together, to be recorded in a run, or made again and compared.
+"""A training from its plan: data, model, optimizer and loop put together, to be recorded in a run,
+or made again and compared.
 
-The same plan gives the same integer weights each time, on one machine with one version of torch: one thread, the sampler and the first
-weights are functions of the seed, and torch's generator begins from it.
+The same plan gives the same integer weights each time, on one machine with one version of torch:
+one thread, the sampler and the first weights are functions of the seed, and torch's generator
+begins from it.
 """
 
 import warnings
@@ -35,8 +37,9 @@ from zk_autograd.train.selection import parameter_groups
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A step that was made again. `header` is that of a run of it, whose `data` have neither root nor seed; `loss`, `saturated` and
-    `batch` are what would be recorded of the step; `state` gives the integers after it."""
+    """A step that was made again. `header` is that of a run of it, whose `data` have neither root
+    nor seed; `loss`, `saturated` and `batch` are what would be recorded of the step; `state` gives
+    the integers after it."""
 
     number: int
     header: Header
@@ -59,8 +62,9 @@ class Watch(Protocol):
 
 
 def retrain(plan: Plan, on_step: Callable[[int, int], None], watch: Watch | None = None) -> IntArray:
-    """The final integer weights W, int64 (elements,), of `plan.steps` steps that nothing is recorded of: those of a run of the plan,
-    bit for bit. `on_step(step, steps)` is called after each. Of a run that was ended early, give the plan with the steps it made.
+    """The final integer weights W, int64 (elements,), of `plan.steps` steps that nothing is
+    recorded of: those of a run of the plan, bit for bit. `on_step(step, steps)` is called after
+    each. Of a run that was ended early, give the plan with the steps it made.
 
     Raises UsageError if data or model are missing or don't fit, GradientError, RangeError.
     """
@@ -86,18 +90,21 @@ def retrain(plan: Plan, on_step: Callable[[int, int], None], watch: Watch | None
 
 
 def data_commitment(plan: Plan) -> Data:
-    """What the header of a run of this plan says of its data. Raises UsageError if the data are missing."""
+    """What the header of a run of this plan says of its data. Raises UsageError if the data are
+    missing."""
     return _committed(plan, data.load(plan.data, plan.seed))
 
 
 def loop_of(plan: Plan) -> Loop:
-    """The model with its data. UsageError for a batch larger than the data, or a model that they don't fit."""
+    """The model with its data. UsageError for a batch larger than the data, or a model that they
+    don't fit."""
     rows = data.load(plan.data, plan.seed)
     return _loop_on(_fitted(plan, rows), rows)
 
 
 def _fitted(plan: Plan, rows: data.DataSet) -> Plan:
-    """The plan with a batch that the data have: a default one gives way. UsageError for one that was asked for."""
+    """The plan with a batch that the data have: a default one gives way. UsageError for one that
+    was asked for."""
     most = len(rows.train)
     if plan.batch_size > most and plan.batch_size_set:
         raise UsageError(f"--batch-size {plan.batch_size} is more than the {most} training rows of {plan.data}")
@@ -111,7 +118,8 @@ def _loop_on(plan: Plan, rows: data.DataSet) -> Loop:
 
 
 def shared_options(plan: Plan) -> dict[str, Any]:
-    """The hyper-parameters of all groups that have none of their own, in torch's names; None for the rule's default."""
+    """The hyper-parameters of all groups that have none of their own, in torch's names; None for
+    the rule's default."""
     return {
         "lr": plan.lr,
         "betas": plan.betas or None,
@@ -123,21 +131,23 @@ def shared_options(plan: Plan) -> dict[str, Any]:
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Inside, torch computes on one thread and draws from a generator that is the caller's again afterwards."""
+    """Inside, torch computes on one thread and draws from a generator that is the caller's again
+    afterwards."""
     with models.one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # The report at the end says what eps is in effect, how many elements saturated and what key was made; the loop puts buffers and frozen
-        # parameters back once there is an optimizer.
+        # The report at the end says what eps is in effect, how many elements saturated and what key
+        # was made; the loop puts buffers and frozen parameters back once there is an optimizer.
         for kind in (CoarseEps, ClampedGradients, NewLogKey, ResumedModel):
             warnings.simplefilter("ignore", kind)
         yield
 
 
 class Session:
-    """A training of a torch model that is recorded (`command.Training`). Make it, and use it in a `with`, inside `repeatable`."""
+    """A training of a torch model that is recorded (`command.Training`). Make it, and use it in a
+    `with`, inside `repeatable`."""
 
     def __init__(self, plan: Plan, recording: Recording) -> None:
-        """Loads data and model and, with `resume`, the run. RunError if the run was begun with other data or code: before any code of a
-        user's is imported."""
+        """Loads data and model and, with `resume`, the run. RunError if the run was begun with
+        other data or code: before any code of a user's is imported."""
         self._run = recording.run
         rows = data.load(plan.data, plan.seed)
         self.plan = plan = _fitted(plan, rows)
@@ -198,7 +208,8 @@ class Session:
         return self.loop.accuracy()
 
     def train(self, go_on: Callable[[], bool], begun: Callable[[], None] = lambda: None) -> int:
-        """Makes the steps that are left, as long as `go_on` says so, and returns the last one. `begun` is called once there is a run."""
+        """Makes the steps that are left, as long as `go_on` says so, and returns the last one.
+        `begun` is called once there is a run."""
         begun = begun if self.optimizer.header is None else lambda: None
 
         def begin() -> None:

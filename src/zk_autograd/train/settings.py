@@ -1,11 +1,13 @@
 """What a trainer may set, by flag or in a file, and what holds where nothing is set.
 
-Each setting is one row of `SETTINGS`: from it come its flag and help (cli.train), its key in a file and in the config.toml of a run
-(`config`), its place in the private plan (`plan`), and its default. A new one is a row, a field of `plan.Plan`, and what uses it.
+Each setting is one row of `SETTINGS`: from it come its flag and help (cli.train), its key in a file
+and in the config.toml of a run (`config`), its place in the private plan (`plan`), and its default.
+A new one is a row, a field of `plan.Plan`, and what uses it.
 
-Rules: a setting has one name, that of its flag without the dashes (`weight-decay`), and one check, whose message begins with where it
-was set: `--steps` or `train.toml: steps`. What was set later wins: flag over file over default. Numbers of the optimizer are exact
-decimals. Nothing here loads a library: a command's help is made of it.
+Rules: a setting has one name, that of its flag without the dashes (`weight-decay`), and one check,
+whose message begins with where it was set: `--steps` or `train.toml: steps`. What was set later
+wins: flag over file over default. Numbers of the optimizer are exact decimals. Nothing here loads a
+library: a command's help is made of it.
 """
 
 from argparse import BooleanOptionalAction
@@ -25,7 +27,8 @@ from zk_autograd.local.own_folders import expanded
 from zk_autograd.train.names import DataName, ModelName, ModelSource, data_called, model_called, nearest, shown
 
 Reader = Callable[[object, str], Any]
-"""Gives a setting's value from what a flag or a file holds. Raises UsageError, which begins with the place given."""
+"""Gives a setting's value from what a flag or a file holds. Raises UsageError, which begins with
+the place given."""
 
 MAX_STEPS = 2**40
 SEED_BOUND = 2**64
@@ -132,7 +135,8 @@ def _schedule(value: object, where: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ParameterGroup:
-    """Parameters whose names match one of `parameters` (shell patterns), and their own hyper-parameters; "" and () are the plan's."""
+    """Parameters whose names match one of `parameters` (shell patterns), and their own
+    hyper-parameters; "" and () are the plan's."""
 
     parameters: tuple[str, ...]
     lr: str = ""
@@ -169,9 +173,11 @@ def _pair(text: str) -> list[str]:
 class Setting:
     """One thing that may be set.
 
-    `read` gives its value from what a flag or a file holds, `default` is what holds where nothing is set (None: another setting decides).
-    `help` and `flag`, argparse's arguments, make its flag; without `help` it has none, and is set in a file alone. `own` says whether a
-    group of parameters may have its own; `part` whether it is a part of the training: the others say where things lie on this machine.
+    `read` gives its value from what a flag or a file holds, `default` is what holds where nothing
+    is set (None: another setting decides). `help` and `flag`, argparse's arguments, make its flag;
+    without `help` it has none, and is set in a file alone. `own` says whether a group of parameters
+    may have its own; `part` whether it is a part of the training: the others say where things lie
+    on this machine.
     """
 
     name: str
@@ -294,7 +300,8 @@ class Settings:
 
     @classmethod
     def of(cls, values: Mapping[str, object], called: Callable[[str], str]) -> "Settings":
-        """The settings of `values`, by their names; `called` says how a message calls one. UsageError for any that can't be."""
+        """The settings of `values`, by their names; `called` says how a message calls one.
+        UsageError for any that can't be."""
         return cls(read(values, READERS, called))
 
     def over(self, other: "Settings") -> "Settings":

@@ -1,4 +1,5 @@
-"""What zk-train says at its end: what was trained and shown, where the root is, and what an auditor types."""
+"""What zk-train says at its end: what was trained and shown, where the root is, and what an auditor
+types."""
 
 import shlex
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ _RECORDS_BESIDE_SEGMENTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A finished run. `seconds` is the time of this process, `waited` the part of it after the last step; `classes` holds the labels of
-    class 0, 1, 2 ... where a table says them."""
+    """A finished run. `seconds` is the time of this process, `waited` the part of it after the last
+    step; `classes` holds the labels of class 0, 1, 2 ... where a table says them."""
 
     plan: Plan
     run: Path

@@ -6,5 +6,6 @@
     report = Verifier(Policy(keys=(key,), srs=frozenset({digest}))).verify(run)
     print(report.text())
 
-The steps, their modules and their numbers are listed in `verifier`; docs/verification.md says what each of them shows.
+The steps, their modules and their numbers are listed in `verifier`; docs/verification.md says what
+each of them shows.
 """

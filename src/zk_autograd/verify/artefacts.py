@@ -1,11 +1,14 @@
-"""Step 10, the trainer's own files: they are those of the close record, and hashes.json is what it must be.
+"""Step 10, the trainer's own files: they are those of the close record, and hashes.json is what it
+must be.
 
-environment.json, config.toml (if there is one), train_log.jsonl and hashes.json lie at the run's top level. The close record names them
-by their SHA-256: one that is missing, and one whose bytes are others are failures. What stands in hashes.json is computed again from
-config.toml, environment.json, the header and the published integers. What the files say is the trainer's word, and no step shows that it is true.
+environment.json, config.toml (if there is one), train_log.jsonl and hashes.json lie at the run's
+top level. The close record names them by their SHA-256: one that is missing, and one whose bytes
+are others are failures. What stands in hashes.json is computed again from config.toml,
+environment.json, the header and the published integers. What the files say is the trainer's word,
+and no step shows that it is true.
 
-A run that was written without them names none. One that is there and that no record names is no part of this: verify.uncovered. Digests under
-other names are of files that are no part of the run.
+A run that was written without them names none. One that is there and that no record names is no
+part of this: verify.uncovered. Digests under other names are of files that are no part of the run.
 """
 
 from hashlib import sha256
@@ -43,7 +46,8 @@ def check_artefacts(log: Log, files: Evidence, weights: bytes | None) -> Outcome
 
 
 def check_digests(log: Log, files: Evidence) -> None:
-    """That those which the close record names have its digests: what can be told of them where the model can't be read. VerificationError."""
+    """That those which the close record names have its digests: what can be told of them where the
+    model can't be read. VerificationError."""
     if log.close is None:
         return
     try:

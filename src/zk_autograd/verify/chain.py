@@ -1,18 +1,21 @@
 """Step 6, Chain: the records fit together, from the first state to the last.
 
 * Segments are numbered 0, 1, 2 ... and hold the steps 1 .. T without gap, overlap or repeat.
-* The genesis commits to zeros in every state but W: those commitments are recomputed from the published salts. That is work for each block, so
-  before it, no salt stands there twice (a trainer who made one commitment could have it recomputed a thousand times), and every block is full but the
-  last of a group (so could one who has a thousand parameters, in blocks of a million).
+* The genesis commits to zeros in every state but W: those commitments are recomputed from the
+  published salts. That is work for each block, so before it, no salt stands there twice (a trainer
+  who made one commitment could have it recomputed a thousand times), and every block is full but
+  the last of a group (so could one who has a thousand parameters, in blocks of a million).
 * Each state-in is the state-out before it, for each state and block; the first one is the genesis.
-* The close record, where there is one, has the same last step, number of segments and final state. Without it the run is *unfinished*:
-  nothing says that its trainer didn't go on.
+* The close record, where there is one, has the same last step, number of segments and final state.
+  Without it the run is *unfinished*: nothing says that its trainer didn't go on.
 
-A segment may hold fewer steps than the circuit at any place in the run, not only at its end (a resumed run, or one that publishes
-often, has such): the rest of the circuit are no-ops, whose constants are in the statement and whose effect is proved, and where the
-segment begins and ends is in the statement too. How many steps each segment holds is therefore no secret and no lie.
+A segment may hold fewer steps than the circuit at any place in the run, not only at its end (a
+resumed run, or one that publishes often, has such): the rest of the circuit are no-ops, whose
+constants are in the statement and whose effect is proved, and where the segment begins and ends is
+in the statement too. How many steps each segment holds is therefore no secret and no lie.
 
-That a record has one commitment and one proof hash for each block, and gradients for each, is its form (core.record_forms, step 1).
+That a record has one commitment and one proof hash for each block, and gradients for each, is its
+form (core.record_forms, step 1).
 """
 
 from collections.abc import Iterator

@@ -1,9 +1,12 @@
-"""Steps 1 to 3: the records as they stand in the log, who signed it, and whether it is the log that was signed.
+"""Steps 1 to 3: the records as they stand in the log, who signed it, and whether it is the log that
+was signed.
 
-(1) Parse: sizes bounded, no links followed (evidence.folder); canonical bytes of a known format (core.record_forms).
+(1) Parse: sizes bounded, no links followed (evidence.folder); canonical bytes of a known format
+    (core.record_forms).
 (2) Signatures: every pinned key signed the checkpoint and is one of those that the header names.
-(3) Log: the root over the leaves, recomputed, is the checkpoint's; the log's origin is the header's run; a root that the auditor gave
-    is the root over the first `size` leaves, which the checkpoint covers. The view that counts is that one; records after it don't exist.
+(3) Log: the root over the leaves, recomputed, is the checkpoint's; the log's origin is the header's
+    run; a root that the auditor gave is the root over the first `size` leaves, which the checkpoint
+    covers. The view that counts is that one; records after it don't exist.
 
 Checkpoints and the tree: RFC 9162, C2SP tlog-checkpoint and signed-note (core.merkle, core.note).
 """
@@ -28,7 +31,8 @@ MAX_LOG = 2**30
 
 @dataclass(frozen=True, slots=True)
 class LogView:
-    """The log that counts: the first `head.size` leaves, as records; and what else the files say, still to be compared."""
+    """The log that counts: the first `head.size` leaves, as records; and what else the files say,
+    still to be compared."""
 
     leaves: tuple[bytes, ...]
     note: bytes

@@ -1,8 +1,9 @@
 """Step 10, Model: the published weights are those of the last commitment.
 
-The close record names exactly the three files of evidence.model_files by their SHA-256, or none. They have the tensors of the header's
-manifest and no others: unproved tensors (buffers, frozen parameters) are not in them. The floats are the integers' rounding, and the
-integers open close.state["W"], block by block.
+The close record names exactly the three files of evidence.model_files by their SHA-256, or none.
+They have the tensors of the header's manifest and no others: unproved tensors (buffers, frozen
+parameters) are not in them. The floats are the integers' rounding, and the integers open
+close.state["W"], block by block.
 
 What else lies in model/ is no part of this: verify.uncovered.
 """
@@ -27,11 +28,13 @@ from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
 INTEGERS, FLOATS = WEIGHTS_INTEGERS, WEIGHTS_FLOATS
 MAX_PARAMETERS = 2**28
-"""The largest model that is opened. Step 10 takes about 40 bytes of memory for a parameter: 10 GiB here."""
+"""The largest model that is opened. Step 10 takes about 40 bytes of memory for a parameter: 10 GiB
+here."""
 
 
 def check_model(log: Log, files: Evidence, basis: Basis, progress: Progress) -> tuple[bytes | None, Outcome]:
-    """Step 10's part for the model, and the hash of the published integers (evidence.hashes) if there are any."""
+    """Step 10's part for the model, and the hash of the published integers (evidence.hashes) if
+    there are any."""
     close = log.close
     if close is None or not close.model:
         why = "no close record" if close is None else "the close record names no model"

@@ -1,6 +1,8 @@
-"""What a step of the verification comes to: the one form in which every step answers, and step 11 decides.
+"""What a step of the verification comes to: the one form in which every step answers, and step 11
+decides.
 
-Nothing decides by a sentence: levels, what keeps one from being reached, and where a claim comes from are values.
+Nothing decides by a sentence: levels, what keeps one from being reached, and where a claim comes
+from are values.
 """
 
 from collections.abc import Mapping
@@ -9,7 +11,8 @@ from enum import Enum, IntEnum
 
 
 class Step(IntEnum):
-    """The steps of a verification; the numbers are those of docs/verification.md, of the tests' names and of VerificationError.step."""
+    """The steps of a verification; the numbers are those of docs/verification.md, of the tests'
+    names and of VerificationError.step."""
 
     PARSE = 1
     SIGNATURES = 2
@@ -53,7 +56,8 @@ NOT_REACHED = Finding(Status.NOT_REACHED)
 
 @dataclass(frozen=True, slots=True)
 class SampleTaken:
-    """The sample of the proofs. `seed` is what it was drawn from, `beacon` whether that is the policy's beacon."""
+    """The sample of the proofs. `seed` is what it was drawn from, `beacon` whether that is the
+    policy's beacon."""
 
     proofs: int
     verified: tuple[int, ...]
@@ -65,8 +69,9 @@ class SampleTaken:
 
 @dataclass(frozen=True, slots=True)
 class UncoveredFile:
-    """A name in the run that no record names: its path, with "/". `harmless` ones weigh nothing, nor those that the auditor `accepted`;
-    `resembles` is the name of the run's own that it may be taken for."""
+    """A name in the run that no record names: its path, with "/". `harmless` ones weigh nothing,
+    nor those that the auditor `accepted`; `resembles` is the name of the run's own that it may be
+    taken for."""
 
     name: str
     harmless: bool
@@ -80,7 +85,8 @@ class UncoveredFile:
 
 
 class Level(Enum):
-    """What can be shown of a run (docs/verification.md). L1_SAMPLED is reached, never required: see `Policy.accept_sample`."""
+    """What can be shown of a run (docs/verification.md). L1_SAMPLED is reached, never required: see
+    `Policy.accept_sample`."""
 
     L0 = "L0"
     L1 = "L1"
@@ -117,9 +123,10 @@ class Claim:
 class Outcome:
     """What a step found.
 
-    `shown` are the levels that it shows, if those which they rest on are; `missing` says of a level why the step keeps it from being
-    reached. `withheld` says why the verdict is not complete, whatever the levels. `claims` are what the step can tell the source of,
-    `limits` what none of this means: sentences for a reader, and nothing decides by them.
+    `shown` are the levels that it shows, if those which they rest on are; `missing` says of a level
+    why the step keeps it from being reached. `withheld` says why the verdict is not complete,
+    whatever the levels. `claims` are what the step can tell the source of, `limits` what none of
+    this means: sentences for a reader, and nothing decides by them.
     """
 
     finding: Finding

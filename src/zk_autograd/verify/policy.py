@@ -1,7 +1,8 @@
 """What the auditor asks for and whom they trust, apart from any evidence.
 
-A policy is decided before a run is looked at; nothing in it may come from the run. Keys are *pinned*: a key that the auditor first
-saw in the run pins nothing. SRS digests are *allowed*: whoever made an SRS can forge proofs under it.
+A policy is decided before a run is looked at; nothing in it may come from the run. Keys are
+*pinned*: a key that the auditor first saw in the run pins nothing. SRS digests are *allowed*:
+whoever made an SRS can forge proofs under it.
 """
 
 import re
@@ -25,7 +26,8 @@ class TreeHead:
 
     @classmethod
     def parse(cls, text: str) -> "TreeHead":
-        """The head of a text ROOT@SIZE, 64 lower-case hexadecimal digits and a decimal number of at least 1. UsageError otherwise."""
+        """The head of a text ROOT@SIZE, 64 lower-case hexadecimal digits and a decimal number of at
+        least 1. UsageError otherwise."""
         match = _HEAD.fullmatch(text)
         if match is None:
             raise UsageError(
@@ -39,13 +41,14 @@ class TreeHead:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`keys` must all have signed; `srs` are SHA-256 digests of SRS files that are allowed besides those of public
-    ceremonies; `require` the levels that decide about the exit status.
+    """`keys` must all have signed; `srs` are SHA-256 digests of SRS files that are allowed besides
+    those of public ceremonies; `require` the levels that decide about the exit status.
 
-    `head`: see `TreeHead`. `sample`: how many proofs are verified, None for all of them; `beacon`: the text that the sample is drawn
-    from, None for fresh randomness; `accept_sample`: whether a sample is enough where L1 is required.
-    `accept_uncovered`: paths in the run, with "/", that no record names and that the auditor knows: they don't count against the run.
-    UsageError for a policy that contradicts itself.
+    `head`: see `TreeHead`. `sample`: how many proofs are verified, None for all of them; `beacon`:
+    the text that the sample is drawn from, None for fresh randomness; `accept_sample`: whether a
+    sample is enough where L1 is required. `accept_uncovered`: paths in the run, with "/", that no
+    record names and that the auditor knows: they don't count against the run. UsageError for a
+    policy that contradicts itself.
     """
 
     keys: tuple[PublicKey, ...] = ()

@@ -1,6 +1,8 @@
-"""What a backend brings to a verification, by shape: prove/*/verify.py have them, and the caller passes them in (prove.systems).
+"""What a backend brings to a verification, by shape: prove/*/verify.py have them, and the caller
+passes them in (prove.systems).
 
-They are the verifier's own code and its own circuits: nothing that comes with a run is executed or used as a key.
+They are the verifier's own code and its own circuits: nothing that comes with a run is executed or
+used as a key.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +32,8 @@ class ProofChecker(Protocol):
     """Proofs and commitments of one run's circuit, under one SRS where there is one."""
 
     def verify(self, statement: Statement, proof: bytes) -> Commitments:
-        """The commitments of a proof that is valid for the statement. VerificationError otherwise, whatever the bytes are."""
+        """The commitments of a proof that is valid for the statement. VerificationError otherwise,
+        whatever the bytes are."""
         ...
 
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
@@ -39,7 +42,8 @@ class ProofChecker(Protocol):
 
 
 class Circuit(Protocol):
-    """A circuit of the verifier's own. A backend without proofs has none: `rule` is "" there, of any, and `digest` b""."""
+    """A circuit of the verifier's own. A backend without proofs has none: `rule` is "" there, of
+    any, and `digest` b""."""
 
     @property
     def rule(self) -> str: ...
@@ -68,19 +72,21 @@ class ProofSystem(Protocol):
         ...
 
     def circuit(self, prover: Prover) -> Circuit | Missing:
-        """The verifier's own circuit by the name that the header gives. VerificationError if there is none; what the header says of it
-        is compared by the caller."""
+        """The verifier's own circuit by the name that the header gives. VerificationError if there
+        is none; what the header says of it is compared by the caller."""
         ...
 
     def check_constants(self, prover: Prover, constants: StepConstants) -> None:
-        """VerificationError for a step's constants that a proof of this circuit would not show to be the ones used."""
+        """VerificationError for a step's constants that a proof of this circuit would not show to
+        be the ones used."""
         ...
 
     def trust(self, prover: Prover, allowed: frozenset[bytes]) -> Trust | Missing | None:
-        """What the proofs of this circuit rest on, None where there are none; Missing if that is an SRS that is neither a public ceremony's
-        nor has a digest that is `allowed`."""
+        """What the proofs of this circuit rest on, None where there are none; Missing if that is an
+        SRS that is neither a public ceremony's nor has a digest that is `allowed`."""
         ...
 
     def checker(self, prover: Prover) -> ProofChecker | Missing:
-        """A checker for a run whose circuit was found to be the verifier's own, and whose proofs rest on what the policy allows."""
+        """A checker for a run whose circuit was found to be the verifier's own, and whose proofs
+        rest on what the policy allows."""
         ...

@@ -1,8 +1,10 @@
-"""Step 7, Proofs: each one looked at is valid for the statement that the records make, and speaks of their commitments.
+"""Step 7, Proofs: each one looked at is valid for the statement that the records make, and speaks
+of their commitments.
 
-All of them by default, or a sample (verify.sampling). A proof's file must be there with the SHA-256 of its record; the statement, and
-with it every public input, is rebuilt from the records: header digest, segment, first step, block, constants. The commitments in
-the proof must be the record's, state-in, state-out and gradient.
+All of them by default, or a sample (verify.sampling). A proof's file must be there with the SHA-256
+of its record; the statement, and with it every public input, is rebuilt from the records: header
+digest, segment, first step, block, constants. The commitments in the proof must be the record's,
+state-in, state-out and gradient.
 """
 
 import os
@@ -22,7 +24,8 @@ from zk_autograd.verify.sampling import draw, miss_probability, surely_found
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
 MAX_PROOF = 2**23
-"""Bytes of one proof. Those of the published EZKL circuits have about 4,000, those of the native prover about a million."""
+"""Bytes of one proof. Those of the published EZKL circuits have about 4,000, those of the native
+prover about a million."""
 
 _SEED_BYTES = 32
 
@@ -30,7 +33,8 @@ _SEED_BYTES = 32
 def check_proofs(
     log: Log, files: Evidence, basis: Basis, policy: Policy, head: TreeHead, progress: Progress
 ) -> tuple[SampleTaken | None, Outcome]:
-    """Step 7, and the sample where one was drawn. The segments are in order (step 6), and the constants were computed once (step 5)."""
+    """Step 7, and the sample where one was drawn. The segments are in order (step 6), and the
+    constants were computed once (step 5)."""
     count, blocks = len(log.segments) * len(log.header.blocks), len(log.header.blocks)
     if basis.proofless:
         return None, _unproved(log, Status.ABSENT, basis.proofless)

@@ -1,14 +1,17 @@
 """Which proofs a sample holds, and what it misses. Exact integers only.
 
-Of n proofs, numbered segment by segment and block by block, the first and the last are always in. The other k - 2 are drawn from
-the n - 2 between them, uniformly and without replacement, from the bytes
+Of n proofs, numbered segment by segment and block by block, the first and the last are always in.
+The other k - 2 are drawn from the n - 2 between them, uniformly and without replacement, from the
+bytes
 
     SHAKE-256("zk-autograd/sample/v0\\n" || len(seed) || seed || root || size)          len(seed) and size: 8 bytes, big-endian
 
-read as 8-byte big-endian numbers x: a number below b is x mod b for the first x below the largest multiple of b up to 2^64. The draw
-is the first k - 2 steps of a Fisher-Yates shuffle of 1 .. n-2: step i exchanges place i with place i + (a number below n-2-i).
+read as 8-byte big-endian numbers x: a number below b is x mod b for the first x below the largest
+multiple of b up to 2^64. The draw is the first k - 2 steps of a Fisher-Yates shuffle of 1 .. n-2:
+step i exchanges place i with place i + (a number below n-2-i).
 
-With m bad proofs among the n - 2, the sample misses all of them with probability C(n-2-m, k-2) / C(n-2, k-2).
+With m bad proofs among the n - 2, the sample misses all of them with probability C(n-2-m, k-2) /
+C(n-2, k-2).
 """
 
 from collections.abc import Iterator
@@ -22,7 +25,8 @@ _FIRST_READ = 1024
 
 
 def draw(proofs: int, sample: int, seed: bytes, root: bytes, size: int) -> tuple[int, ...]:
-    """The `sample` chosen of 0 .. `proofs` - 1, in order; all of them if the sample isn't smaller. `sample` is at least 2."""
+    """The `sample` chosen of 0 .. `proofs` - 1, in order; all of them if the sample isn't smaller.
+    `sample` is at least 2."""
     if sample >= proofs:
         return tuple(range(proofs))
     words = _words(DOMAIN + len(seed).to_bytes(8, "big") + seed + root + size.to_bytes(8, "big"))
@@ -37,18 +41,21 @@ def draw(proofs: int, sample: int, seed: bytes, root: bytes, size: int) -> tuple
 
 
 def miss_probability(proofs: int, sample: int, bad: int) -> Fraction:
-    """The probability that a sample holds none of `bad` bad proofs that are neither the first nor the last."""
+    """The probability that a sample holds none of `bad` bad proofs that are neither the first nor
+    the last."""
     inner, drawn = _between(proofs, sample)
     if bad > inner - drawn:
         return Fraction(0)
-    # C(N-m, K) / C(N, K) is the product of (N-m-j)/(N-j) over j < K, and of (N-K-i)/(N-i) over i < m.
+    # C(N-m, K) / C(N, K) is the product of (N-m-j)/(N-j) over j < K, and of (N-K-i)/(N-i) over i <
+    # m.
     less, factors = (bad, drawn) if drawn <= bad else (drawn, bad)
     over = prod(inner - less - j for j in range(factors))
     return Fraction(over, prod(inner - j for j in range(factors)))
 
 
 def surely_found(proofs: int, sample: int, confidence: Fraction = Fraction(99, 100)) -> int | None:
-    """The smallest number of bad proofs of which the sample holds at least one with this probability; None if it never does."""
+    """The smallest number of bad proofs of which the sample holds at least one with this
+    probability; None if it never does."""
     inner, drawn = _between(proofs, sample)
     if drawn == 0 or inner == 0:
         return None
@@ -56,7 +63,8 @@ def surely_found(proofs: int, sample: int, confidence: Fraction = Fraction(99, 1
     def found(bad: int) -> bool:
         return 1 - miss_probability(proofs, sample, bad) >= confidence
 
-    # Doubling first keeps the numbers small: one of `bad` and `drawn` is then at most about twice the square root of 4.6 * inner.
+    # Doubling first keeps the numbers small: one of `bad` and `drawn` is then at most about twice
+    # the square root of 4.6 * inner.
     high = 1
     while not found(high):
         high *= 2

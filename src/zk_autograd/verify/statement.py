@@ -1,13 +1,18 @@
-"""Step 5, Statement: what the proofs of this run must show, from the verifier's own code and the records alone.
+"""Step 5, Statement: what the proofs of this run must show, from the verifier's own code and the
+records alone.
 
-* The rule is one that the backend proves, and every constant of every step is recomputed from the header's decimals and its schedule (or the
-  recorded learning rates) by core.constants and core.schedules; one that leaves its range is refused, and one that the circuit would not see.
-* The circuit is the verifier's *own*, found by its name: its digest, shape and version must be what the header says.
-* The SRS, where the backend has one, is one that the policy allows by digest. Whoever made it can forge, so without an allowed one
-  the proofs show nothing, and neither do commitments under it. A backend without says how many bits its proofs are worth.
+* The rule is one that the backend proves, and every constant of every step is recomputed from the
+  header's decimals and its schedule (or the recorded learning rates) by core.constants and
+  core.schedules; one that leaves its range is refused, and one that the circuit would not see.
+* The circuit is the verifier's *own*, found by its name: its digest, shape and version must be what
+  the header says.
+* The SRS, where the backend has one, is one that the policy allows by digest. Whoever made it can
+  forge, so without an allowed one the proofs show nothing, and neither do commitments under it. A
+  backend without says how many bits its proofs are worth.
 
-Nothing is computed for a step that the log doesn't hold: segments are taken as long as their steps are in order (step 6 refuses
-the others), and each holds at most the steps of the verifier's own circuit.
+Nothing is computed for a step that the log doesn't hold: segments are taken as long as their steps
+are in order (step 6 refuses the others), and each holds at most the steps of the verifier's own
+circuit.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,8 +33,8 @@ SEGMENT_RECORD = 2
 """Index of the first segment's record: the header and the genesis come before it."""
 
 MAX_CONSTANTS = 2**25
-"""Steps, times groups that differ then, whose constants are recomputed: some twelve minutes, 0.02 ms each. A step takes no byte of the log, so
-its size wouldn't bound them."""
+"""Steps, times groups that differ then, whose constants are recomputed: some twelve minutes, 0.02
+ms each. A step takes no byte of the log, so its size wouldn't bound them."""
 
 _GROUPS_SHOWN = 20
 """Those with the most parameters: a stranger can't hide one behind twenty small ones."""
@@ -37,7 +42,8 @@ _GROUPS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What steps 6, 7 and 10 rest on: a checker of commitments and proofs, or why there is none; and what its proofs rest on.
+    """What steps 6, 7 and 10 rest on: a checker of commitments and proofs, or why there is none;
+    and what its proofs rest on.
 
     `proofless` says why the run's backend has no proofs, "" if it has.
     """
@@ -50,7 +56,8 @@ class Basis:
 def check_statement(
     log: Log, systems: Mapping[str, ProofSystem], allowed: frozenset[bytes], progress: Progress
 ) -> tuple[Basis, Outcome]:
-    """Step 5. `systems` are the verifier's backends by name, `allowed` the SRS digests of the policy."""
+    """Step 5. `systems` are the verifier's backends by name, `allowed` the SRS digests of the
+    policy."""
     prover = log.header.prover
     system = systems.get(prover.backend)
     if system is None:
@@ -75,7 +82,8 @@ def check_statement(
 
 
 def in_order(segments: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
-    """The segments with their record's index, up to the first one whose steps don't follow on those before it."""
+    """The segments with their record's index, up to the first one whose steps don't follow on those
+    before it."""
     step = 1
     for index, segment in enumerate(segments):
         if segment.first != step:
@@ -85,7 +93,8 @@ def in_order(segments: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
 
 
 def _own(header: Header, system: ProofSystem, allowed: frozenset[bytes], sentences: list[str]) -> Basis:
-    """The checker of the verifier's own circuit, if it is the run's and what its proofs rest on is allowed."""
+    """The checker of the verifier's own circuit, if it is the run's and what its proofs rest on is
+    allowed."""
     prover = header.prover
     try:
         own = system.circuit(prover)
@@ -188,7 +197,8 @@ def _hyper(header: Header) -> list[str]:
 
 
 def rates(log: Log) -> str | None:
-    """The range of the learning rates that a recorded schedule used, as decimals; None if the header declares one."""
+    """The range of the learning rates that a recorded schedule used, as decimals; None if the
+    header declares one."""
     recorded = [text for segment in log.segments for step in segment.lr for text in step]
     if not recorded:
         return None

@@ -1,7 +1,8 @@
 """Step 10, what lies beside: names in the run that no record in this view names.
 
-Which names those are, and what to think of each, is evidence.beside. Harmless ones, and what an unfinished run leaves, are listed and weigh nothing. Each
-other one keeps the verdict from being complete (exit status 3), unless the auditor named it. Nothing of them is opened.
+Which names those are, and what to think of each, is evidence.beside. Harmless ones, and what an
+unfinished run leaves, are listed and weigh nothing. Each other one keeps the verdict from being
+complete (exit status 3), unless the auditor named it. Nothing of them is opened.
 """
 
 from contextlib import closing
@@ -23,8 +24,8 @@ _CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:
-    """The names, in order; `more`: there are others, which were not looked at; `left`: how many an unfinished run has left, besides;
-    `private`: whether the trainer's private folder is there."""
+    """The names, in order; `more`: there are others, which were not looked at; `left`: how many an
+    unfinished run has left, besides; `private`: whether the trainer's private folder is there."""
 
     files: tuple[UncoveredFile, ...]
     more: bool

@@ -9,7 +9,8 @@ from zk_autograd.verify.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The levels that were reached, why that is less than was asked for (nothing if it isn't), and the step's own outcome."""
+    """The levels that were reached, why that is less than was asked for (nothing if it isn't), and
+    the step's own outcome."""
 
     levels: frozenset[Level]
     missing: tuple[str, ...]
@@ -19,12 +20,14 @@ class Verdict:
 def decide(outcomes: Mapping[Step, Outcome], policy: Policy) -> Verdict:
     """Step 11, over the outcomes of the steps before it, none of which failed.
 
-    A level is reached if a step shows it and no step keeps it, or one that it rests on, from being reached.
+    A level is reached if a step shows it and no step keeps it, or one that it rests on, from being
+    reached.
     """
     shown = {level for outcome in outcomes.values() for level in outcome.shown}
     kept = {level for outcome in outcomes.values() for level in outcome.missing}
     levels = frozenset(level for level in shown if not kept & {level, *RESTS_ON[level]})
-    # The auditor takes a sample for the whole: what keeps L1 from being reached is then asked of L1-sampled.
+    # The auditor takes a sample for the whole: what keeps L1 from being reached is then asked of
+    # L1-sampled.
     required = {
         Level.L1_SAMPLED if level is Level.L1 and policy.accept_sample and Level.L1_SAMPLED in shown else level
         for level in policy.require

@@ -15,9 +15,10 @@
                                    uncovered    what lies beside all that, and that no record names
     11      Verdict                verdict      what was shown, against what was asked for
 
-The numbers are those of the code below, of the report, of VerificationError.step, of docs/verification.md and of the tests' names.
-Each step gives an `outcome.Outcome`, or raises VerificationError, which ends the verification.
-Left to the caller: to have the keys, the SRS digests and the root from somewhere else than the run.
+The numbers are those of the code below, of the report, of VerificationError.step, of
+docs/verification.md and of the tests' names. Each step gives an `outcome.Outcome`, or raises
+VerificationError, which ends the verification. Left to the caller: to have the keys, the SRS
+digests and the root from somewhere else than the run.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,15 +45,17 @@ from zk_autograd.verify.verdict import decide
 
 
 class Verifier:
-    """Judges runs under one policy. `systems` are the backends that it knows, by name (prove.systems)."""
+    """Judges runs under one policy. `systems` are the backends that it knows, by name
+    (prove.systems)."""
 
     def __init__(self, policy: Policy, systems: Mapping[str, ProofSystem]) -> None:
         self._policy = policy
         self._systems = systems
 
     def verify(self, files: Evidence, progress: Progress = silent) -> Report:
-        """The report on a run. What is false, malformed or missing in it is `report.failure`, what this machine could
-        not read or compute is `report.unreadable`; nothing is raised for either. MemoryError passes."""
+        """The report on a run. What is false, malformed or missing in it is `report.failure`, what
+        this machine could not read or compute is `report.unreadable`; nothing is raised for either.
+        MemoryError passes."""
         policy, outcomes = self._policy, dict[Step, Outcome]()
         view: LogView | None = None
         try:
@@ -60,11 +63,13 @@ class Verifier:
             with _at(Step.PARSE):
                 view, outcomes[Step.PARSE] = parse(files, policy.head)
 
-            # (2) Signatures: every pinned key signed the checkpoint and is named in the header. None pinned: skipped.
+            # (2) Signatures: every pinned key signed the checkpoint and is named in the header.
+            # None pinned: skipped.
             with _at(Step.SIGNATURES):
                 outcomes[Step.SIGNATURES] = check_signatures(view, policy.keys)
 
-            # (3) Log: the recomputed root is the checkpoint's, and the policy's where it has one; the origin is the run's.
+            # (3) Log: the recomputed root is the checkpoint's, and the policy's where it has one;
+            # the origin is the run's.
             with _at(Step.LOG):
                 outcomes[Step.LOG] = check_log(view, policy.head)
 
@@ -92,7 +97,8 @@ class Verifier:
             with _at(Step.DATA):
                 outcomes[Step.DATA] = check_data()
 
-            # (10) Model: the published weights open the final commitment, the trainer's own files are the recorded ones.
+            # (10) Model: the published weights open the final commitment, the trainer's own files
+            # are the recorded ones.
             with _at(Step.MODEL):
                 uncovered, outcomes[Step.MODEL] = _check_model(view, files, basis, policy, progress)
         except VerificationError as error:

@@ -1,9 +1,9 @@
 """The update rules as exact integer functions, behind one entry for the optimizer and the provers.
 
-A state is a dictionary of int64 vectors of one length, named as `state_names` says. `step` gives the next
-one; `trace` gives the next one and every intermediate value, for a prover. Neither clips, rounds
-otherwise than its definition says, or depends on anything but its arguments. Plain SGD keeps W alone: its B'
-is its G.
+A state is a dictionary of int64 vectors of one length, named as `state_names` says. `step` gives
+the next one; `trace` gives the next one and every intermediate value, for a prover. Neither clips,
+rounds otherwise than its definition says, or depends on anything but its arguments. Plain SGD keeps
+W alone: its B' is its G.
 """
 
 from collections.abc import Mapping
@@ -42,8 +42,8 @@ def trace(rule: Rule, state: Mapping[str, IntArray], G: IntArray, constants: Ste
     """One step of `rule` with all of its intermediate values.
 
     The arrays of `state` and `G` are int64 of one shape; `constants` come from the rule's
-    `ConstantsSequence`. Raises UsageError if they don't fit the rule or each other, RangeError (tensor "",
-    see `formats.locate`) if an element leaves its range: nothing is ever clipped.
+    `ConstantsSequence`. Raises UsageError if they don't fit the rule or each other, RangeError
+    (tensor "", see `formats.locate`) if an element leaves its range: nothing is ever clipped.
     """
     if set(state) != set(state_names(rule)):
         raise UsageError(f"the state of {rule.value} is {state_names(rule)}; this one has {tuple(state)}")

@@ -9,10 +9,10 @@
     R  = floor((Dt*floor(W / 2^15) + 2^14) / 2^15)        decoupled decay; Dt = 0 for Adam
     W' = W - U - R                                        abs(W') < 2^45
 
-The formats are those of `formats`, the constants those of `constants` (Dt is its field D). Adam: Kingma and
-Ba, 2015; the decay: Loshchilov and Hutter, 2019. M' and V' need no check of their own: each is a mean of two
-numbers within the bound, weighted by c and 2^15 - c, and rounded. All products and sums are below 2^63
-(tests/core/rules/test_arithmetic.py has the table).
+The formats are those of `formats`, the constants those of `constants` (Dt is its field D). Adam:
+Kingma and Ba, 2015; the decay: Loshchilov and Hutter, 2019. M' and V' need no check of their own:
+each is a mean of two numbers within the bound, weighted by c and 2^15 - c, and rounded. All
+products and sums are below 2^63 (tests/core/rules/test_arithmetic.py has the table).
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,8 @@ class AdamState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AdamTrace:
-    """Everything that a step computes, named as in the module's definition; M, V and W are the next state."""
+    """Everything that a step computes, named as in the module's definition; M, V and W are the next
+    state."""
 
     M: IntArray
     Mh: IntArray
@@ -64,10 +65,11 @@ class AdamTrace:
 
 
 def adam_trace(state: AdamState, G: IntArray, constants: AdamConstants) -> AdamTrace:
-    """The step from `state` with the gradient `G` (int64, of the state's shape), and all that it computes.
+    """The step from `state` with the gradient `G` (int64, of the state's shape), and all that it
+    computes.
 
-    Raises RangeError (tensor "", index within the vector) if an element of the state, of G, of Mh, U or W'
-    leaves its range.
+    Raises RangeError (tensor "", index within the vector) if an element of the state, of G, of Mh,
+    U or W' leaves its range.
     """
     c = constants
     require_below("weight", state.W, WEIGHT_BOUND, WEIGHT_ADVICE)

@@ -1,7 +1,7 @@
 """One row for each update rule: what a run of it has, and where its step stands.
 
-To add a rule takes its name (`hyper.Rule`), its file here, its row below, its AIR (crates/air) and its circuit
-(prove/ezkl/circuit): everything else asks the row.
+To add a rule takes its name (`hyper.Rule`), its file here, its row below, its AIR (crates/air) and
+its circuit (prove/ezkl/circuit): everything else asks the row.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,11 +35,13 @@ if TYPE_CHECKING:
 class Family:
     """What a rule is made of.
 
-    `states` are the names of its state, W first, in the order of records and commitments; `hyper_names` those of its
-    hyper-parameters, in the order of a header, which are fields of `hyper`; those of its fields in `unused` must be 0, and the text
-    says what to choose instead. `constants` are a step's, `sequence` makes a run's, with an s of `shifts` ((0,): the rule has none).
-    `trace` is a step with all that it computes. `defaults` are decimals for hyper-parameters that nobody gave, `own_lr` is the lr of a
-    training that is asked for by the rule's name alone; `torch` are options of torch.optim that tell the rule from others.
+    `states` are the names of its state, W first, in the order of records and commitments;
+    `hyper_names` those of its hyper-parameters, in the order of a header, which are fields of
+    `hyper`; those of its fields in `unused` must be 0, and the text says what to choose instead.
+    `constants` are a step's, `sequence` makes a run's, with an s of `shifts` ((0,): the rule has
+    none). `trace` is a step with all that it computes. `defaults` are decimals for hyper-parameters
+    that nobody gave, `own_lr` is the lr of a training that is asked for by the rule's name alone;
+    `torch` are options of torch.optim that tell the rule from others.
     """
 
     states: tuple[str, ...]
@@ -129,7 +131,8 @@ def constants_sequence(
 
 
 def _require_fit(rule: Rule, hyper: Hyper) -> None:
-    """Raises VerificationError if `hyper` is of another rule, or has a parameter that `rule` doesn't use."""
+    """Raises VerificationError if `hyper` is of another rule, or has a parameter that `rule`
+    doesn't use."""
     row = FAMILIES[rule]
     if not isinstance(hyper, row.hyper):
         raise VerificationError(

@@ -6,11 +6,12 @@
     R  = floor((D*floor(W / 2^15) + 2^14) / 2^15)         decoupled decay
     W' = W - U - R                                        abs(W') < 2^45
 
-The formats are those of `formats`, the constants those of `constants`. In a real step cg = 2^15, and B' is
-floor((mu*B + 2^14) / 2^15) + G, as in torch.optim without dampening; in a no-op cg = 0 and mu = 2^15, so that
-B' = B whatever G is. Plain SGD has mu = 0, so B' = G, and nothing of B is kept. Nesterov's A needs no check
-of its own: abs(B') and abs(G) below 2^30 and mu <= 2^15 keep it below 2^31. All products and sums are below
-2^63 (tests/core/rules/test_arithmetic.py has the table).
+The formats are those of `formats`, the constants those of `constants`. In a real step cg = 2^15,
+and B' is floor((mu*B + 2^14) / 2^15) + G, as in torch.optim without dampening; in a no-op cg = 0
+and mu = 2^15, so that B' = B whatever G is. Plain SGD has mu = 0, so B' = G, and nothing of B is
+kept. Nesterov's A needs no check of its own: abs(B') and abs(G) below 2^30 and mu <= 2^15 keep it
+below 2^31. All products and sums are below 2^63 (tests/core/rules/test_arithmetic.py has the
+table).
 """
 
 from collections.abc import Mapping
@@ -44,7 +45,8 @@ class SgdState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SgdTrace:
-    """Everything that a step computes, named as in the module's definition; B and W are the next state."""
+    """Everything that a step computes, named as in the module's definition; B and W are the next
+    state."""
 
     B: IntArray
     A: IntArray
@@ -54,10 +56,11 @@ class SgdTrace:
 
 
 def sgd_trace(state: SgdState, G: IntArray, constants: SgdConstants) -> SgdTrace:
-    """The step from `state` with the gradient `G` (int64, of the state's shape), and all that it computes.
+    """The step from `state` with the gradient `G` (int64, of the state's shape), and all that it
+    computes.
 
-    Raises RangeError (tensor "", index within the vector) if an element of the state, of G, B', U or W'
-    leaves its range.
+    Raises RangeError (tensor "", index within the vector) if an element of the state, of G, B', U
+    or W' leaves its range.
     """
     B = _next_momentum(state, G, constants)
     return _moved(state.W, B, B, constants)

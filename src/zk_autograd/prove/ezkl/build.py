@@ -1,7 +1,9 @@
-"""Building a circuit of the catalogue from its relations: the graph, the settings, the keys' worth of checks.
+"""Building a circuit of the catalogue from its relations: the graph, the settings, the keys' worth
+of checks.
 
-Needs onnx (the `[dev]` extra); proving and verifying use the published files. The settings are EZKL's own for the graph, with two
-changes: the rows of the committed tensors are subtracted (EZKL counts them as circuit rows), and the timestamp is 0.
+Needs onnx (the `[dev]` extra); proving and verifying use the published files. The settings are
+EZKL's own for the graph, with two changes: the rows of the committed tensors are subtracted (EZKL
+counts them as circuit rows), and the timestamp is 0.
 """
 
 import json
@@ -45,7 +47,8 @@ RUN_ARGUMENTS: dict[str, Any] = {
 
 
 def build(variant: str, block: int, steps: int, child: Child, proof_bytes: int = 0) -> Circuit:
-    """The circuit of a variant for `steps` steps on `block` parameters. ProverError if it doesn't fit or EZKL refuses it."""
+    """The circuit of a variant for `steps` steps on `block` parameters. ProverError if it doesn't
+    fit or EZKL refuses it."""
     layout = Layout(CIRCUITS[variant].relations, block, steps)
     rows = table_rows(layout)
     if rows > TABLE_MAX:
@@ -69,7 +72,8 @@ def build(variant: str, block: int, steps: int, child: Child, proof_bytes: int =
 
 
 def canonical_settings(settings: dict[str, Any]) -> bytes:
-    """EZKL's settings with the committed tensors' rows subtracted and the timestamp 0: keys sorted, floats as EZKL prints them."""
+    """EZKL's settings with the committed tensors' rows subtracted and the timestamp 0: keys sorted,
+    floats as EZKL prints them."""
     settings = dict(settings)
     settings["timestamp"] = 0
     settings["num_rows"] -= sum(settings["module_sizes"]["polycommit"])
@@ -94,7 +98,8 @@ def write(circuit: Circuit, folder: Path) -> None:
 
 
 def measured(circuit: Circuit, srs_digest: bytes, cache: Cache, child: Child) -> Circuit:
-    """The circuit with the length of its proofs, read off a real proof of a sample under an SRS of the cache."""
+    """The circuit with the length of its proofs, read off a real proof of a sample under an SRS of
+    the cache."""
     keys = cache.keys(circuit, srs_digest, child, proving=True)
     statement, witness = sample(circuit.variant, circuit.block, circuit.steps, draw_salt)
     salts = {**witness.salts, "aux": draw_salt()}

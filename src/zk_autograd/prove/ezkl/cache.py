@@ -1,4 +1,5 @@
-"""What lies in the user's cache, and clearing it. Keys are made again when they are needed (about 10 s); an SRS may be nobody's but here."""
+"""What lies in the user's cache, and clearing it. Keys are made again when they are needed (about
+10 s); an SRS may be nobody's but here."""
 
 import os
 import shutil
@@ -23,7 +24,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A thing in the cache: its name there, its size in bytes, and when it was last changed (POSIX time)."""
+    """A thing in the cache: its name there, its size in bytes, and when it was last changed (POSIX
+    time)."""
 
     kind: Kind
     path: Path
@@ -36,7 +38,8 @@ class Holding:
 
 
 def holdings(cache: Cache) -> list[Holding]:
-    """Everything in the cache's folder, keys first. StorageError if the system doesn't let it be looked at."""
+    """Everything in the cache's folder, keys first. StorageError if the system doesn't let it be
+    looked at."""
     found: list[Holding] = []
     try:
         for part, kind in (("keys", Kind.KEYS), ("srs", Kind.SRS)):

@@ -1,4 +1,5 @@
-"""An honest segment of made-up training, from a seed: what building a circuit, tests and benchmarks prove."""
+"""An honest segment of made-up training, from a seed: what building a circuit, tests and benchmarks
+prove."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -23,7 +24,8 @@ _DECAY = {"weight_decay": "0.1"}
 def sample(
     variant: str, block: int, steps: int, draw_salt: Callable[[], bytes], *, seed: int = 0, no_ops: int = 0
 ) -> tuple[Statement, BlockWitness]:
-    """A statement and its witness for a variant: `steps` steps on `block` parameters, the last `no_ops` of them padding.
+    """A statement and its witness for a variant: `steps` steps on `block` parameters, the last
+    `no_ops` of them padding.
 
     Weights are normal around 0 with standard deviation 0.1, gradients with 2^-6; `seed` fixes both.
     """

@@ -1,7 +1,8 @@
 """The values of a circuit for one segment of one block, and the check that they satisfy every line.
 
-EZKL's own witness generation accepts values outside the lookup table without a word, and its prover hangs for ever on such a
-witness: so `violations` runs first. It evaluates the same plan that the graph is built from, in the field.
+EZKL's own witness generation accepts values outside the lookup table without a word, and its prover
+hangs for ever on such a witness: so `violations` runs first. It evaluates the same plan that the
+graph is built from, in the field.
 """
 
 from collections.abc import Sequence
@@ -44,8 +45,9 @@ def tensors(
 ) -> Tensors:
     """The committed tensors of a segment.
 
-    `states`: int64 arrays (T+1, n) of each state; `gradients`: int64 (T, n); `constants`: the T steps' constants;
-    `context`: CONTEXT field elements; `salts`: SALTS field elements for each committed tensor, from the operating system.
+    `states`: int64 arrays (T+1, n) of each state; `gradients`: int64 (T, n); `constants`: the T
+    steps' constants; `context`: CONTEXT field elements; `salts`: SALTS field elements for each
+    committed tensor, from the operating system.
     """
     parts = circuit.hints(states, gradients, constants)
     parts |= {f"{name}_between": copies for name, copies in circuit.between(states, constants).items()}
@@ -77,7 +79,8 @@ def table_output(value: int) -> int:
 
 
 def violations(layout: Layout, values: Tensors, limit: int = 10) -> list[Violation]:
-    """The first `limit` rows that a circuit with these tensors would refuse; empty for a witness that can be proved."""
+    """The first `limit` rows that a circuit with these tensors would refuse; empty for a witness
+    that can be proved."""
     pool = np.empty(layout.pool + sum(_rows(r) for r in rows_of(layout)), dtype=object)
     pool[: layout.pool] = [v for name in layout.lengths for v in values[name]]
     found: list[Violation] = []

@@ -15,12 +15,14 @@ from zk_autograd.prove.hashed.commitment import commit
 VERSION = "1"
 MAX_BLOCK = 2**20
 MAX_STEPS = 256
-"""The verifier's own bounds on a run without a circuit: they bound memory, and the work for each record."""
+"""The verifier's own bounds on a run without a circuit: they bound memory, and the work for each
+record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a header says of the backend's block and steps, within the bounds, in the place of a circuit."""
+    """What a header says of the backend's block and steps, within the bounds, in the place of a
+    circuit."""
 
     block: int
     steps: int

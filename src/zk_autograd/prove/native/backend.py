@@ -1,7 +1,8 @@
 """The proving side: a witness in, a proof out that this side has verified itself.
 
-A proof's coins are derived from the salts, the statement and the witness, so that one made again after a crash is the same proof, byte for
-byte: it opens nothing at another point, and may be made as often as it takes. Whoever publishes one compares (run.settle).
+A proof's coins are derived from the salts, the statement and the witness, so that one made again
+after a crash is the same proof, byte for byte: it opens nothing at another point, and may be made
+as often as it takes. Whoever publishes one compares (run.settle).
 """
 
 import os
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from zk_autograd._native import Job
 
 DIFFERENT_PROOFS = 1
-"""A state's mask pays for its opening in two different proofs, as the state after a segment and as the one before the next
-(docs/soundness.md, "What the caller owes"). Another version of the prover, which makes another proof, must not open it in a third."""
+"""A state's mask pays for its opening in two different proofs, as the state after a segment and as
+the one before the next (docs/soundness.md, "What the caller owes"). Another version of the prover,
+which makes another proof, must not open it in a third."""
 
 
 class NativeBackend:

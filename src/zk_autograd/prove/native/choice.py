@@ -12,7 +12,8 @@ from zk_autograd.prove.native.shape import Shape, choose
 from zk_autograd.prove.protocol import Backend, Cost, Planned, Wanted, require_same_circuit
 
 ROWS_PER_SECOND = {1: 270_000, 2: 270_000, 3: 250_000}
-"""By how many states a rule has. A proof has a row for each parameter and step, padding included."""
+"""By how many states a rule has. A proof has a row for each parameter and step, padding included.
+"""
 PROOF_SECONDS = 0.4
 """What a proof costs beside its rows: the work that each challenge asks for."""
 PROOF_BYTES = 1_060_000

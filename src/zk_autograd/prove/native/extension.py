@@ -1,4 +1,5 @@
-"""Whether the compiled part is here. It is imported where it is used, so that what needs none of it starts without it."""
+"""Whether the compiled part is here. It is imported where it is used, so that what needs none of it
+starts without it."""
 
 import os
 
@@ -9,7 +10,8 @@ _process: int | None = None
 
 
 def require_built() -> None:
-    """UsageError, saying how to get it, if `zk_autograd._native` is not built, or is of older sources that had no prover."""
+    """UsageError, saying how to get it, if `zk_autograd._native` is not built, or is of older
+    sources that had no prover."""
     try:
         from zk_autograd import _native
     except ImportError as error:
@@ -22,8 +24,9 @@ def require_built() -> None:
 
 
 def require_threads() -> None:
-    """ProverError in a forked child of a process that has proved, verified or committed: a fork leaves the compiled module's threads behind, and
-    whoever hands them work waits for ever. Called before each of the three."""
+    """ProverError in a forked child of a process that has proved, verified or committed: a fork
+    leaves the compiled module's threads behind, and whoever hands them work waits for ever. Called
+    before each of the three."""
     global _process  # noqa: PLW0603 - as global as the threads are
     _process = _process or os.getpid()
     if _process != os.getpid():

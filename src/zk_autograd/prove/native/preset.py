@@ -4,7 +4,8 @@ from enum import StrEnum
 
 
 class Preset(StrEnum):
-    """How much the native prover's soundness assumes: `standard` has small proofs, `strict` assumes less about the code's decoding."""
+    """How much the native prover's soundness assumes: `standard` has small proofs, `strict` assumes
+    less about the code's decoding."""
 
     STANDARD = "standard"
     STRICT = "strict"

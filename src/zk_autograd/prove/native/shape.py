@@ -1,12 +1,14 @@
 """A shape of the native backend: rule, preset, and how many parameters and steps one proof holds.
 
-A circuit's name is native/<rule>-<preset>. Its digest is a SHA-256 over what the compiled module says of its columns, relations and
-parameters, all variants in turn; for the rules of SGD the text for s = 30 and then the one for s = 15, since the groups of one run may
-differ in s: a statement's s is that of its constants. N parameters and T steps, both powers of two, are no part of the name; a proof
-takes N*T rows of the trace. N is a block of the header, and a commitment doesn't depend on T.
+A circuit's name is native/<rule>-<preset>. Its digest is a SHA-256 over what the compiled module
+says of its columns, relations and parameters, all variants in turn; for the rules of SGD the text
+for s = 30 and then the one for s = 15, since the groups of one run may differ in s: a statement's s
+is that of its constants. N parameters and T steps, both powers of two, are no part of the name; a
+proof takes N*T rows of the trace. N is a block of the header, and a commitment doesn't depend on T.
 
-Bounds: the lookup table of 2^16 entries lies in the trace, which has as many rows at least; below 2^13 parameters the masked state is no
-codeword of anything; above 2^20 rows neither memory nor proven soundness was accounted for.
+Bounds: the lookup table of 2^16 entries lies in the trace, which has as many rows at least; below
+2^13 parameters the masked state is no codeword of anything; above 2^20 rows neither memory nor
+proven soundness was accounted for.
 """
 
 from collections.abc import Sequence
@@ -28,18 +30,21 @@ MIN_LOG_ROWS = 16
 MAX_LOG_ROWS = 20
 MIN_LOG_PARAMS = 13
 LARGEST_BLOCK = 17
-"""log2 of the largest block that `choose` takes: a larger group is proved in several, so that a proof still holds several steps."""
+"""log2 of the largest block that `choose` takes: a larger group is proved in several, so that a
+proof still holds several steps."""
 USUAL_STEPS = 4
 """log2 of the steps of a proof where nobody knows how long the run will be."""
 FIXED_ROWS = 2**17
-"""What a proof costs beside its rows, in rows: the work that its challenges ask for takes as long as about so many."""
+"""What a proof costs beside its rows, in rows: the work that its challenges ask for takes as long
+as about so many."""
 
 _CIRCUITS = {f"native/{rule.value}-{preset}": (rule, preset) for rule in Rule for preset in Preset}
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`log_params` and `log_steps` are log2 of N and T. VerificationError outside the bounds: they may come from a stranger's header."""
+    """`log_params` and `log_steps` are log2 of N and T. VerificationError outside the bounds: they
+    may come from a stranger's header."""
 
     rule: Rule
     preset: Preset
@@ -58,7 +63,8 @@ class Shape:
 
     @classmethod
     def of(cls, prover: Prover) -> "Shape":
-        """The shape that a header names; its digest and version are the caller's to compare. VerificationError if there is none."""
+        """The shape that a header names; its digest and version are the caller's to compare.
+        VerificationError if there is none."""
         rule, preset = circuit(prover.circuit)
         for what, value in (("block", prover.block), ("steps", prover.steps)):
             if value < 1 or value & (value - 1):
@@ -96,7 +102,8 @@ class Shape:
         return (*(f"{s}_in" for s in states), *(f"{s}_out" for s in states), "G")
 
     def security(self) -> float:
-        """Proven bits of a proof, the lowest of the variants. UsageError if the compiled module is missing."""
+        """Proven bits of a proof, the lowest of the variants. UsageError if the compiled module is
+        missing."""
         require_built()
         from zk_autograd import _native
 
@@ -121,13 +128,15 @@ def circuit(name: str) -> tuple[Rule, Preset]:
 
 
 def shifts(rule: Rule) -> tuple[int, ...]:
-    """The values of s that the constants of `rule` may have, in the order of the digest; 0 for a rule without s."""
+    """The values of s that the constants of `rule` may have, in the order of the digest; 0 for a
+    rule without s."""
     return FAMILIES[rule].shifts
 
 
 @cache
 def description(name: str) -> str:
-    """The columns, relations and parameters of a circuit, as text. UsageError if the compiled module is missing."""
+    """The columns, relations and parameters of a circuit, as text. UsageError if the compiled
+    module is missing."""
     rule, preset = circuit(name)
     require_built()
     from zk_autograd import _native
@@ -143,10 +152,12 @@ def circuit_digest(name: str) -> bytes:
 def choose(
     rule: Rule, group_sizes: Sequence[int], expected_steps: int | None = None, preset: Preset = DEFAULT_PRESET
 ) -> Shape:
-    """The shape for parameter groups of these sizes and a run of `expected_steps` steps, None where that is not known.
+    """The shape for parameter groups of these sizes and a run of `expected_steps` steps, None where
+    that is not known.
 
-    N holds the largest group, or as much of it as a block may. Of the T that fit, the one whose proofs cost the least in all, `FIXED_ROWS`
-    for each and its rows, no-op steps included; of several the largest.
+    N holds the largest group, or as much of it as a block may. Of the T that fit, the one whose
+    proofs cost the least in all, `FIXED_ROWS` for each and its rows, no-op steps included; of
+    several the largest.
     """
     log_params = min(max((max(group_sizes) - 1).bit_length(), MIN_LOG_PARAMS), LARGEST_BLOCK)
     candidates = range(max(MIN_LOG_ROWS - log_params, 0), MAX_LOG_ROWS - log_params + 1)

@@ -1,10 +1,13 @@
-"""Verification of a proof: everything public is rebuilt from the statement, and the proof's bytes are all that is taken from a run.
+"""Verification of a proof: everything public is rebuilt from the statement, and the proof's bytes
+are all that is taken from a run.
 
-A stored proof is its commitments, COMMITMENT_BYTES each in the order of `Shape.commitment_names`, and then the proof's body, whose length
-the compiled module derives from the statement; it refuses any other.
+A stored proof is its commitments, COMMITMENT_BYTES each in the order of `Shape.commitment_names`,
+and then the proof's body, whose length the compiled module derives from the statement; it refuses
+any other.
 
-Two relations depend on the statement, and both sides derive which from it: a statement with weight decay in any of its constants has the
-decay's lines, and segment 0 shows the range of the first weights, too. Other states are in range because the proof before showed it.
+Two relations depend on the statement, and both sides derive which from it: a statement with weight
+decay in any of its constants has the decay's lines, and segment 0 shows the range of the first
+weights, too. Other states are in range because the proof before showed it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -42,7 +45,8 @@ class Public(NamedTuple):
 
     @classmethod
     def of(cls, shape: Shape, statement: Statement) -> "Public":
-        """VerificationError for a statement that is not of this shape: another number of steps, or constants of several s."""
+        """VerificationError for a statement that is not of this shape: another number of steps, or
+        constants of several s."""
         if len(statement.constants) != shape.steps:
             raise VerificationError(
                 "the statement has another number of steps than the circuit",
@@ -70,7 +74,8 @@ class Public(NamedTuple):
 
 
 def split(shape: Shape, proof: bytes) -> tuple[list[bytes], bytes]:
-    """The commitments and the body of a stored proof. VerificationError for one that is too short for its commitments."""
+    """The commitments and the body of a stored proof. VerificationError for one that is too short
+    for its commitments."""
     length = BACKENDS["native"].commitment_bytes
     end = length * len(shape.commitment_names)
     if len(proof) < end:
@@ -89,7 +94,8 @@ class NativeVerifier:
         self.shape = shape
 
     def verify(self, statement: Statement, proof: bytes) -> ProofCommitments:
-        """The commitments of a proof that is valid for the statement. VerificationError for any other bytes."""
+        """The commitments of a proof that is valid for the statement. VerificationError for any
+        other bytes."""
         from zk_autograd import _native
 
         _require_own_process()
@@ -104,7 +110,8 @@ class NativeVerifier:
         )
 
     def commit(self, values: Any, salt: bytes) -> bytes:
-        """The commitment to a block of a state, int64 (block,), padding included. VerificationError for a salt that is none."""
+        """The commitment to a block of a state, int64 (block,), padding included. VerificationError
+        for a salt that is none."""
         from zk_autograd import _native
 
         if len(salt) != BACKENDS["native"].salt_bytes:
@@ -121,7 +128,8 @@ class NativeVerifier:
 
 
 def _require_own_process() -> None:
-    """UnreadableError in a fork of a process where the compiled module was at work: that says nothing of a proof."""
+    """UnreadableError in a fork of a process where the compiled module was at work: that says
+    nothing of a proof."""
     try:
         require_threads()
     except ProverError as error:
@@ -135,7 +143,8 @@ def little_endian(values: Any) -> bytes:
 
 @contextmanager
 def _refusals(what: str) -> Iterator[None]:
-    """Makes a VerificationError of whatever the compiled module raises: ValueError (its ProofError is one), or RuntimeError for a fault of its own."""
+    """Makes a VerificationError of whatever the compiled module raises: ValueError (its ProofError
+    is one), or RuntimeError for a fault of its own."""
     try:
         yield
     except (ValueError, OverflowError, RuntimeError) as error:

@@ -1,6 +1,8 @@
-"""The parts of Adam's and AdamW's checker circuits; those of the gradient, the weights and decay are in weights.py.
+"""The parts of Adam's and AdamW's checker circuits; those of the gradient, the weights and decay
+are in weights.py.
 
-The rule (core.rules) and what its lines show, for one element; `R` is RADIX and every name is the line's:
+The rule (core.rules) and what its lines show, for one element; `R` is RADIX and every name is the
+line's:
 
     r1 = c1*2^15*G + (2^15-c1)*M - 2^15*M' + HALF     in 1 .. 2^15: M' is the rounded quotient
     rm = M' - 2^15*Mh + HALF                          in 1 .. 2^15: Mh is the rounded quotient
@@ -13,16 +15,19 @@ The rule (core.rules) and what its lines show, for one element; `R` is RADIX and
     a0 = 2*LR*Mh + D - 2*D*U - R*a1                   a = a0 + R*a1 >= 0
     b0 = 2*D - 1 - a - R*b1 + penalties               a <= 2*D - 1: U is the rounded quotient
 
-b0's other terms are all range-checked, so the penalties (part.py) stand there and cost no line of their own.
+b0's other terms are all range-checked, so the penalties (part.py) stand there and cost no line of
+their own.
 
-M is kept between steps as 2^15*(M + mu_t) with 2^15*mu_{t+1} = (2^15-c1)*mu_t - HALF in the field, which swallows r1's constant and the
-factor of M'; rm's own constant becomes HALF - mu_{t+1}; the last step, whose M' is committed as it is, has a line with both. Such copies are
-hints of one circuit alone, so a public offset may be added to them; that moves constants out of lines, and each constant is a place in the
-circuit.
+M is kept between steps as 2^15*(M + mu_t) with 2^15*mu_{t+1} = (2^15-c1)*mu_t - HALF in the field,
+which swallows r1's constant and the factor of M'; rm's own constant becomes HALF - mu_{t+1}; the
+last step, whose M' is committed as it is, has a line with both. Such copies are hints of one
+circuit alone, so a public offset may be added to them; that moves constants out of lines, and each
+constant is a place in the circuit.
 
-An inner product costs half a row (of two columns) a term, rounded up to a row, and a sum or difference half a row: so a line of three
-terms is written as one of two and a sum, and t1 is had from s1 = e1 + t1. 31 rows a step and parameter in all, 38.5 with decay, and half a
-row more in the last step.
+An inner product costs half a row (of two columns) a term, rounded up to a row, and a sum or
+difference half a row: so a line of three terms is written as one of two and a sum, and t1 is had
+from s1 = e1 + t1. 31 rows a step and parameter in all, 38.5 with decay, and half a row more in the
+last step.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,10 @@
 """The published circuits: graph, settings and digest of each, found in the package as data.
 
-A circuit is (variant, block n, steps T); rules.py has the variants, a rule with or without weight decay. The cost of a proof is set by the table's size, hardly by how full the circuit is, so each
-holds about what 2^16 rows hold, and a run takes the one that needs the fewest proofs. The digest is a SHA-256 over the graph's
-bytes, the canonical settings and EZKL's version: `zk-circuit build` gives the same files and digests again.
+A circuit is (variant, block n, steps T); rules.py has the variants, a rule with or without weight
+decay. The cost of a proof is set by the table's size, hardly by how full the circuit is, so each
+holds about what 2^16 rows hold, and a run takes the one that needs the fewest proofs. The digest is
+a SHA-256 over the graph's bytes, the canonical settings and EZKL's version: `zk-circuit build`
+gives the same files and digests again.
 """
 
 import lzma
@@ -34,7 +36,8 @@ SHAPES: dict[str, tuple[tuple[int, int], ...]] = {
     "sgd-nesterov": ((32, 94), (128, 23), (360, 8)),
     "sgd-nesterov-decay": ((32, 70), (128, 17), (276, 8)),
 }
-"""(n, T) of the published circuits of each variant: few parameters and many steps, the middle, many parameters and few steps."""
+"""(n, T) of the published circuits of each variant: few parameters and many steps, the middle, many
+parameters and few steps."""
 
 
 def circuit_name(variant: str, block: int, steps: int) -> str:
@@ -51,7 +54,8 @@ def circuit_digest(onnx: bytes, settings: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Circuit:
-    """A published circuit. `onnx` and `settings` are the files' bytes, `proof_bytes` the length of each of its proofs."""
+    """A published circuit. `onnx` and `settings` are the files' bytes, `proof_bytes` the length of
+    each of its proofs."""
 
     variant: str
     block: int
@@ -89,7 +93,8 @@ def names() -> list[str]:
 
 @cache
 def load(name: str) -> Circuit:
-    """A circuit by its name. VerificationError if the catalogue has none of that name or its files don't give its digest."""
+    """A circuit by its name. VerificationError if the catalogue has none of that name or its files
+    don't give its digest."""
     for variant, shapes in SHAPES.items():
         for block, steps in shapes:
             if circuit_name(variant, block, steps) == name:
@@ -130,7 +135,8 @@ def proofs_needed(block: int, steps: int, group_sizes: Sequence[int], run_steps:
 
 
 def choose(rule: Rule, group_sizes: Sequence[int], run_steps: int | None = None, *, decays: bool = False) -> Circuit:
-    """The circuit that needs the fewest proofs for parameter groups of these sizes and a run of `run_steps` steps (None: a long one).
+    """The circuit that needs the fewest proofs for parameter groups of these sizes and a run of
+    `run_steps` steps (None: a long one).
 
     `decays` is whether a group has a weight decay.
     """

@@ -15,7 +15,8 @@ def to_hex(value: int) -> str:
 
 
 def from_hex(text: str) -> int:
-    """The element that `text` writes; VerificationError unless it is 64 lower-case digits of a value below the order."""
+    """The element that `text` writes; VerificationError unless it is 64 lower-case digits of a
+    value below the order."""
     if len(text) != 64 or text.strip("0123456789abcdef"):
         raise VerificationError("a field element is not 64 lower-case hexadecimal digits", found=text[:80])
     value = int.from_bytes(bytes.fromhex(text), "little")

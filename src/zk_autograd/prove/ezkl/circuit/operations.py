@@ -1,7 +1,9 @@
-"""The order of a circuit's operations over one flat pool of values, shared by the graph and by the witness check.
+"""The order of a circuit's operations over one flat pool of values, shared by the graph and by the
+witness check.
 
-The pool starts as the concatenation of the committed tensors; each operation appends its results. An operation is given by the
-pool indices it reads, so the graph (ONNX nodes) and the check (arithmetic in the field) are two readings of one list.
+The pool starts as the concatenation of the committed tensors; each operation appends its results.
+An operation is given by the pool indices it reads, so the graph (ONNX nodes) and the check
+(arithmetic in the field) are two readings of one list.
 """
 
 from dataclasses import dataclass
@@ -36,7 +38,8 @@ class PairRows:
 
 @dataclass(frozen=True, slots=True)
 class LookupRows:
-    """`pool[start + r] = y(pool[inputs[r]])`; `labels` names each row, `exact` marks those whose output must be 1."""
+    """`pool[start + r] = y(pool[inputs[r]])`; `labels` names each row, `exact` marks those whose
+    output must be 1."""
 
     start: int
     inputs: Indices
@@ -88,8 +91,9 @@ def rows_of(layout: Layout) -> list[Rows]:
         elif isinstance(line, Lookup):
             inputs, labels, exact = [], [], []
             if line is layout.relations.lines[-1]:
-                # The first row of the last lookup is the coefficient 1, whose output is 1 in every honest proof: it is what
-                # the graph makes public to keep the lookups alive, and it says nothing about the witness.
+                # The first row of the last lookup is the coefficient 1, whose output is 1 in every
+                # honest proof: it is what the graph makes public to keep the lookups alive, and it
+                # says nothing about the witness.
                 inputs, labels, exact, end = [layout.over_elements("one", "in")[:1]], ["one"], [True], end + 1
             for name in line.names:
                 if name in layout.relations.state_hints:
@@ -108,15 +112,18 @@ def rows_of(layout: Layout) -> list[Rows]:
 
 
 def table_rows(layout: Layout) -> int:
-    """Rows of the circuit's two columns: those of the operations, and half a row for each public value.
+    """Rows of the circuit's two columns: those of the operations, and half a row for each public
+    value.
 
-    EZKL's own count before layout leaves out the padding of inner products with an odd number of terms, and the public values' copies.
+    EZKL's own count before layout leaves out the padding of inner products with an odd number of
+    terms, and the public values' copies.
     """
     return -(-(operation_halves(layout) + layout.public_length) // 2)
 
 
 def operation_halves(layout: Layout) -> int:
-    """Half rows that the operations take: an inner product ceil(terms / 2) rows, any other value a half."""
+    """Half rows that the operations take: an inner product ceil(terms / 2) rows, any other value a
+    half."""
     halves = 0
     for rows in rows_of(layout):
         if isinstance(rows, DotRows):

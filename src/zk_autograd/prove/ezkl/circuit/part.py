@@ -1,12 +1,15 @@
-"""Parts of a circuit, and how they make one: a rule is a list of parts, and each variant of it takes the parts it needs.
+"""Parts of a circuit, and how they make one: a rule is a list of parts, and each variant of it
+takes the parts it needs.
 
-A part is all that belongs together: lines, what is looked up, hints with the function that finds them, public coefficients with the function
-that computes them, the copies of a state between steps, and what it shows of each variable. Graph, witness, the verifier's public values and the
-tables of docs/soundness-ezkl.md are made from the same parts.
+A part is all that belongs together: lines, what is looked up, hints with the function that finds
+them, public coefficients with the function that computes them, the copies of a state between steps,
+and what it shows of each variable. Graph, witness, the verifier's public values and the tables of
+docs/soundness-ezkl.md are made from the same parts.
 
-The last line of a circuit holds the penalties. Where several outputs must be 1 it has BIG * sum of 2^i * (1 - y_i) over all of them:
-every 1 - y is -1, 0 or 1, so the sum is 0 only where each is (weights all 1 would let two cancel). It may have other terms only if each is
-range-checked, so that nothing can pay for a penalty.
+The last line of a circuit holds the penalties. Where several outputs must be 1 it has BIG * sum of
+2^i * (1 - y_i) over all of them: every 1 - y is -1, 0 or 1, so the sum is 0 only where each is
+(weights all 1 would let two cancel). It may have other terms only if each is range-checked, so that
+nothing can pay for a penalty.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +53,8 @@ GLOBALS = {
     "offset G": OFFSET_G,
     "1+2 offset u": 1 + 2 * OFFSET_U,
 }
-"""Public coefficients that are the same in every step and run. A circuit has those that its lines use, in this order."""
+"""Public coefficients that are the same in every step and run. A circuit has those that its lines
+use, in this order."""
 
 
 def _no_coefficients(constants: Sequence[Any]) -> dict[str, list[int]]:
@@ -69,10 +73,12 @@ def _no_hints(states: Values, gradients: Any, constants: Sequence[Any]) -> Value
 class Part:
     """Some lines of a circuit and what belongs to them.
 
-    `exact` are those of `looked_up` whose output must be 1. `bounds` names the part's step coefficients, each with the interval of its values in a
-    circuit of one step. `coefficients` gives their T values as integers or field elements, `between` the copies of states between steps
-    (T-1, n) from all states (T+1, n), `solve` the hints of an honest segment from states and gradients (T, n), int64. Hints are found from the
-    *next* states, not from the rule, so that a wrong next state gives hints as near as they can be and the lookups refuse it.
+    `exact` are those of `looked_up` whose output must be 1. `bounds` names the part's step
+    coefficients, each with the interval of its values in a circuit of one step. `coefficients`
+    gives their T values as integers or field elements, `between` the copies of states between steps
+    (T-1, n) from all states (T+1, n), `solve` the hints of an honest segment from states and
+    gradients (T, n), int64. Hints are found from the *next* states, not from the rule, so that a
+    wrong next state gives hints as near as they can be and the lookups refuse it.
     """
 
     lines: tuple[Dot | Pair, ...] = ()
@@ -89,7 +95,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The line of the penalties: its name, its other terms, each of them range-checked, and its constant beside the penalties' own."""
+    """The line of the penalties: its name, its other terms, each of them range-checked, and its
+    constant beside the penalties' own."""
 
     name: str
     terms: tuple[tuple[str, str], ...] = ()
@@ -103,9 +110,11 @@ class Last:
 
 @dataclass(frozen=True, slots=True)
 class RuleCircuit:
-    """A variant's relations with the functions that compute public coefficients, copies between steps and hints, as a part has them.
+    """A variant's relations with the functions that compute public coefficients, copies between
+    steps and hints, as a part has them.
 
-    `decays` is whether it has lines for weight decay: it serves runs without decay too, but one without them serves no others.
+    `decays` is whether it has lines for weight decay: it serves runs without decay too, but one
+    without them serves no others.
     """
 
     rule: Rule

@@ -1,4 +1,5 @@
-"""Intervals of integers, and what lookups show a value to lie in: the arithmetic behind the documents' tables."""
+"""Intervals of integers, and what lookups show a value to lie in: the arithmetic behind the
+documents' tables."""
 
 from dataclasses import dataclass
 
@@ -41,7 +42,8 @@ THREE_LIMBS = TWO_LIMBS + only(RADIX**2) * LIMB
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A row of a rule's table: `variable` is an integer of `values`, `by` these lookups and equations."""
+    """A row of a rule's table: `variable` is an integer of `values`, `by` these lookups and
+    equations."""
 
     variable: str
     values: Interval

@@ -1,6 +1,8 @@
-"""The circuits by variant: each is a list of parts. A variant is a rule, or an SGD rule with weight decay.
+"""The circuits by variant: each is a list of parts. A variant is a rule, or an SGD rule with weight
+decay.
 
-An AdamW without decay takes AdamW's circuit, where D may be 0; an SGD rule without decay takes the cheaper circuit without decay's lines.
+An AdamW without decay takes AdamW's circuit, where D may be 0; an SGD rule without decay takes the
+cheaper circuit without decay's lines.
 """
 
 from zk_autograd.core.hyper import Rule
@@ -43,5 +45,6 @@ CIRCUITS: dict[str, RuleCircuit] = {
 
 
 def variant_of(rule: Rule, *, decays: bool) -> str:
-    """The cheapest variant for runs of `rule`; `decays` is whether a group of the run has a weight decay."""
+    """The cheapest variant for runs of `rule`; `decays` is whether a group of the run has a weight
+    decay."""
     return next(name for name, circuit in CIRCUITS.items() if circuit.rule is rule and circuit.decays >= decays)
