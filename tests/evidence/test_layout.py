@@ -88,6 +88,13 @@ def test_a_receipt_is_a_row_and_an_accessor(receipts: None, tmp_path: Path) -> N
             assert files.receipt() == b"signed"
             report = Verifier(LOG_POLICY, stand_ins()).verify(files)
             assert (report.exit_status, report.uncovered) == (0, ())
+    (run / "register" / "receipt").rename(tmp_path / "receipt")
+    packing.pack(run, tmp_path / "empty.tar", Files(), lambda *_: None)
+    (run / "register").rmdir()
+    packing.pack(run, tmp_path / "none.tar", Files(), lambda *_: None)
+    assert (tmp_path / "none.tar").read_bytes() == (tmp_path / "empty.tar").read_bytes()
+    (run / "register").mkdir()
+    (tmp_path / "receipt").rename(run / "register" / "receipt")
     (run / "register" / "receipts").write_bytes(b"planted")
     with Folder(run) as files:
         report = Verifier(LOG_POLICY, stand_ins()).verify(files)

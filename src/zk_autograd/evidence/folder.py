@@ -53,6 +53,8 @@ class RunFolder(Evidence):
 
     def has(self, path: str) -> bool:
         folder, _, name = path.rpartition("/")
+        if folder and not self._is_folder(folder):
+            return False
         with self._inside(folder) as parent, suppress(FileNotFoundError):
             os.stat(name, dir_fd=parent, follow_symlinks=False)
             return True
