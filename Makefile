@@ -16,7 +16,7 @@ RUN := $(RUN)
 
 CRATE_FILES := $(shell find crates -name '*.rs' -o -name Cargo.toml)
 # Folders of Python code; mypy and ruff refuse a name that isn't there.
-PYTHON_CODE := $(wildcard src tests attacks benchmarks examples)
+PYTHON_CODE := $(wildcard src tests attacks benchmarks docs examples)
 
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28 $(UPGRADE) pyproject.toml requirements/build.in

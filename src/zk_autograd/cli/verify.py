@@ -174,19 +174,16 @@ def _level(text: str) -> "Level":
 
 
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.evidence.opening import open_run
-    from zk_autograd.prove.systems import Systems
-    from zk_autograd.verify.verifier import Verifier
+    from zk_autograd.auditing import judge
 
     policy, run = _policy(arguments)
-    with open_run(run) as files:
-        if arguments.srs:
-            from zk_autograd.prove.ezkl.keys import Cache
+    if arguments.srs:
+        from zk_autograd.prove.ezkl.keys import Cache
 
-            for path in arguments.srs:
-                Cache().add_srs(path)
-        with output.progress() as progress:
-            report = Verifier(policy, Systems()).verify(files, progress)
+        for path in arguments.srs:
+            Cache().add_srs(path)
+    with output.progress() as progress:
+        report = judge(run, policy, progress)
     output.text(report.text(output.width), _STYLES)
     output.result(report.to_json())
     return report.exit_status
