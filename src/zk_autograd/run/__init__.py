@@ -1,2 +1,1 @@
-"""The run directory: written by the trainer with crash recovery (`writer`), read by anybody
-(`reader`)."""
+"""The run directory, written by the trainer with crash recovery (`writer`)."""
