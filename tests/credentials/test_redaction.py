@@ -3,19 +3,18 @@
 import json
 import time
 from collections.abc import Callable
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_autograd.credentials.redaction import MARK, PIECE, PROCESS, Redactor, looks_secret
+from zk_autograd.credentials.redaction import BEGINNING, MARK, PROCESS, Redactor, looks_secret
 
 TOKEN = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
-SERVICE = "vfy_9a8b7c6d5e4f3g2h"
 
 
-@pytest.mark.parametrize("token", [TOKEN, SERVICE, "hf_oauth_eyJhbGciOi.eyJzdWIi-0_x", "hf_abcdefgh"])
+@pytest.mark.parametrize("token", [TOKEN, "hf_oauth_eyJhbGciOi.eyJzdWIi-0_x", "hf_jwt_eyJhbGciOi", "hf_abcdefgh"])
 @pytest.mark.parametrize(
     "form",
     [
@@ -40,14 +39,13 @@ def test_a_token_is_hidden_and_what_stands_around_it_is_not(token: str, form: st
         "hf_",
         "hf_hub",
         "from hf_hub import x",
-        "vfy_1234567",
+        "hf_1234567",
         "HF_TOKEN=",
         "HF_DATASETS_CACHE",
         "# key=3\n#key=4",
         "?monkey=1&mysecrets=2",
         "https://a-user@example.org/x",
         "mail someone.with.a.long.name@example.org",
-        "&#1114112; \\U99999999 \\u{110000} \\777",
         "the half_life",
         "a%20b\\n",
         "https://example.org:443/x",
@@ -58,67 +56,44 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
     assert Redactor(["s3cr3t/v+lue="]).text(text) == text
 
 
-def _percent(text: str) -> str:
-    return "".join(f"%{ord(c):02x}" for c in text)
-
-
-def _json_escapes(text: str) -> str:
-    return "".join(f"\\u{ord(c):04X}" for c in text)
-
-
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "plain": str,
-    "url": lambda s: quote(s, safe=""),
-    "url twice": lambda s: quote(quote(s, safe=""), safe=""),
-    "percent": _percent,
+    "in a url": lambda s: quote(s, safe=""),
+    "in a path": quote,
+    "in a query": lambda s: urlencode({"q": s}).removeprefix("q="),
+    "small hexadecimal digits": lambda s: quote(s, safe="").lower(),
+    "in a url in a url": lambda s: quote(quote(s, safe=""), safe=""),
     "upper case": str.upper,
     "lower case": str.lower,
-    "octal": lambda s: "".join(f"\\{ord(c):03o}" for c in s),
-    "octal in json": lambda s: json.dumps("".join(f"\\{ord(c):03o}" for c in s)),
-    "eight digits": lambda s: "".join(f"\\U{ord(c):08x}" for c in s),
-    "braces": lambda s: "".join(f"\\u{{{ord(c):x}}}" for c in s),
-    "html": lambda s: "".join(f"&#{ord(c)};" for c in s),
-    "hexadecimal html": lambda s: "".join(f"&#x{ord(c):X};" for c in s),
-    "PERCENT": lambda s: _percent(s).upper(),
-    "json": _json_escapes,
-    "json in json": lambda s: json.dumps(_json_escapes(s)),
-    "escaped slashes": lambda s: json.dumps(s).replace("/", "\\/"),
-    "hexadecimal": lambda s: "".join(f"\\x{ord(c):02x}" for c in s),
-    "repr": repr,
-    "json in json in json": lambda s: json.dumps(json.dumps(json.dumps(s))),
-    "repr of bytes": lambda s: repr(s.encode()),
+    "json": lambda s: json.dumps(s)[1:-1],
+    "json in json": lambda s: json.dumps(json.dumps(s))[3:-3],
+    "url in json": lambda s: json.dumps(quote(s))[1:-1],
+    "repr": lambda s: repr(s)[1:-1],
+    "repr of bytes": lambda s: repr(s.encode())[2:-1],
+    "repr in json": lambda s: json.dumps(repr(s))[1:-1].strip("'"),
+    "json in repr": lambda s: repr(json.dumps(s))[2:-2],
 }
 
 
 @pytest.mark.parametrize("secret", [TOKEN, "pass/w+rd=%41~x", "quo\"te'and\\back/slash"])
 @pytest.mark.parametrize("spelt", SPELLINGS.values(), ids=SPELLINGS.keys())
-def test_every_spelling_of_a_secret_is_hidden(secret: str, spelt: Callable[[str], str]) -> None:
-    text = f"before {spelt(secret)} after"
-    hidden = Redactor([secret]).text(text)
-    assert hidden.count(MARK) == 1
-    left = "".join(filter(str.isalnum, hidden.replace(MARK, "")))
-    assert left in ("beforeafter", "beforebafter"), hidden  # b of b'...'
+def test_a_known_value_is_hidden_in_its_spellings(secret: str, spelt: Callable[[str], str]) -> None:
+    assert Redactor([secret]).text(f"before {spelt(secret)} after") == f"before {MARK} after"
 
 
-@given(st.text(st.characters(codec="ascii", exclude_categories=["Z", "C"]), min_size=4, max_size=60), st.data())
-def test_no_piece_of_a_known_secret_is_left(secret: str, data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(secret) - 1))
-    piece = secret[start : start + data.draw(st.integers(1, len(secret)))]
-    hidden = Redactor([secret]).text(f"\u00e9 {piece} \u00e9").replace(MARK, "\0")
-    width = min(PIECE, len(secret))
-    assert not any(secret[i : i + width] in hidden for i in range(len(secret) - width + 1))
-    if len(piece) < width:
-        assert hidden == f"\u00e9 {piece} \u00e9" or "hf_" in piece or "://" in piece or "=" in piece
+@given(
+    st.lists(st.text(st.characters(codec="ascii", exclude_categories=["Z", "C"]), min_size=4, max_size=60), min_size=1),
+    st.text(),
+)
+def test_no_known_value_is_left(secrets: list[str], around: str) -> None:
+    hidden = Redactor(secrets).text(f"{around} {' '.join(secrets)} {around}").replace(MARK, "\0")
+    assert not any(secret in hidden for secret in secrets)
 
 
-@given(st.text(max_size=200))
-def test_redacting_twice_changes_nothing_more(text: str) -> None:
-    once = Redactor([TOKEN]).text(text)
-    assert Redactor([TOKEN]).text(once) == once
-
-
-def test_bytes_of_another_encoding_keep_what_is_no_secret() -> None:
-    assert Redactor().data(b"\xff\x00" + TOKEN.encode() + b"\xe4 \n") == b"\xff\x00" + MARK.encode() + b"\xe4 \n"
+def test_known_values_that_overlap_are_hidden_whole() -> None:
+    assert Redactor(["token-1234", "token-1234-and-more"]).text("token-1234-and-more") == MARK
+    assert Redactor(["abababababX123"]).text("ababababababX123") == MARK
+    assert Redactor(["one-token-1234", "token-1234-two"]).text("one-token-1234-two") == MARK
 
 
 def test_a_value_too_short_to_be_looked_for_hides_nothing() -> None:
@@ -130,6 +105,15 @@ def test_a_known_value_looks_secret() -> None:
     assert not looks_secret(value)
     PROCESS.add(value)
     assert looks_secret(f"csv:{value}.csv")
+
+
+def test_a_known_value_is_hidden_as_far_as_it_goes_on() -> None:
+    secret = "S0me/Th1ng+Without"
+    redactor = Redactor([secret, "S0me/Th1ng-else"])
+    for end in range(BEGINNING, len(secret) + 1):
+        assert redactor.text(f"a {secret[:end]}, b") == f"a {MARK}, b"
+    assert redactor.text(f"https://x/{quote(secret, safe='')[:12]}") == f"https://x/{MARK}"
+    assert redactor.text("s0me/th1NG-ELSE, S0me/Th1nk S0me/Th") == f"{MARK}, {MARK}k S0me/Th"
 
 
 @pytest.mark.parametrize(
@@ -144,20 +128,13 @@ def test_a_known_value_looks_secret() -> None:
         ("https://{}@example.org/repo.git", "https://{}@example.org/repo.git"),
         ("https://{}:@example.org/repo.git", "https://{}:@example.org/repo.git"),
         ("https://{}:x-oauth-basic@example.org/", "https://{}:{}@example.org/"),
-        ("https://x.org/?go=https%3A%2F%2F{}%40example.org", "https://x.org/?go=https%3A%2F%2F{}%40example.org"),
+        ("https://me:{}@example.org/", "https://me:{}@example.org/"),
     ],
 )
 def test_a_token_of_no_known_form_is_hidden_by_its_place_in_a_url(form: str, hidden: str) -> None:
-    token = "1/fFAGRNJru1FTz70BzhT3Zg".replace("/", "-")
+    token = "1-fFAGRNJru1FTz70BzhT3Zg"
+    assert looks_secret(form.replace("{}", token))
     assert Redactor().text(form.replace("{}", token)) == hidden.replace("{}", MARK)
-
-
-def test_a_secret_of_capitals_is_hidden_in_small_letters_and_followed() -> None:
-    redactor = Redactor(["S3CR3T-WITH-CAPITALS"])
-    assert redactor.text("a s3cr3t-with-capitals b 3cr3t-WI c") == f"a {MARK} b {MARK} c"
-    assert redactor.begun("a s3cr3t-w") == 2
-    assert redactor.goes_on("s3cr3t-w")
-    assert not redactor.goes_on("s3cr3t-with-capitals")
 
 
 N = 200_000
@@ -167,16 +144,10 @@ N = 200_000
     "text",
     [
         "\\" * N,
-        "\\" * N + "u",
-        "\\x" * N,
-        "%" * N,
         "%25" * N,
-        "&#" * N,
         "hf_" * N,
         "hf_oauth_" * N + "!",
         "hf_oauth_" * N,
-        "vfy_" * N + "!",
-        "a" * N + "_h!",
         "://" * N,
         "://" + "a" * N,
         "://" + "a:" * N,
@@ -185,13 +156,13 @@ N = 200_000
         "?a_" * N,
         "#" * N,
         "?key=" * N,
+        "s3cr3t/" * N,
+        "s3cr3t/v" * (N // 8),
     ],
     ids=lambda text: f"{text[:9]}...{text[-1]}",
 )
 def test_the_time_grows_with_the_text_and_not_with_its_square(text: str) -> None:
-    redactor = Redactor()
+    redactor = Redactor(["s3cr3t/v+lue="])
     began = time.process_time()
     redactor.text(text)
-    redactor.begun(text)
-    redactor.goes_on(text)
     assert time.process_time() - began < 5

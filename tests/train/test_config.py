@@ -202,7 +202,7 @@ def test_what_is_set_wins_over_what_is_beneath_and_defaults_fill_the_rest() -> N
         ('"\\u0007" = 1', "train.toml: '\\x07' is no setting"),
         ('label = "hf_abcdefghijklmnopqrstuvwx"', "train.toml: label looks like an access token, and would be recorded: give tokens by --hf-token"),
         ('data = "csv:hf_abcdefghijklmnopqrstuvwx.csv"', "data looks like an access token"),
-        ('freeze = ["vfy_abcdefghijklmnopqrstuvwx"]', "freeze looks like an access token"),
+        ('freeze = ["hf_abcdefghijklmnopqrstuvwx"]', "freeze looks like an access token"),
         ('[[groups]]\nparameters = ["hf_abcdefghijklmnopqrstuvwx"]', "groups[0].parameters looks like an access token"),
     ],
 )  # fmt: skip

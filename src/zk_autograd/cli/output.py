@@ -8,8 +8,8 @@ Colours and progress bars are rich's, for terminals only, and respect NO_COLOR; 
         arguments = parser().parse_args(argv)
         return run_command(lambda output: work(arguments, output), json_output=arguments.json)
 
-No access token is in any of it, nor in the tracebacks and logs of what a command calls (credentials.streams): flags are read by a `Parser`, whose
-refusals repeat what was typed.
+A command that has an access token hides it first of all, before it reads its flags, whose refusals repeat what was typed
+(credentials.tokens.hide); the others have none, and nothing of it is loaded there.
 
 Exit statuses are core.errors.ExitStatus, one table for all commands: those of the errors for a ZkError; 2 from argparse for flags that it
 refuses; 4 where the output, memory or the disk fails; 70 for an error of our own, with its traceback; 130 after an interrupt. A word to
@@ -28,9 +28,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from zk_autograd.core.errors import ExitStatus, ZkError
 from zk_autograd.core.progress import Progress
-from zk_autograd.credentials import tokens
-from zk_autograd.credentials.redaction import PROCESS
-from zk_autograd.credentials.streams import redacted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +68,7 @@ _REFUSALS = frozenset(
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of flags that doesn't repeat a token that was typed in the wrong place, and whose help ends in the table of exit statuses."""
+    """A parser of flags for which there may be no stream to write to, and whose help ends in the table of exit statuses."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("epilog", EXIT_STATUSES)
@@ -88,14 +85,13 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(int(status))
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        tokens.remember()
         if file is not None and file is not sys.stdout:
             with suppress(OSError, ValueError):
-                print(PROCESS.text(message), end="", file=file)
+                print(message, end="", file=file)
             return
         try:
             with _writing():
-                _required(file).write(PROCESS.text(message))
+                _required(file).write(message)
                 _required(file).flush()
         except UnwritableOutput as error:
             raise SystemExit(_unwritten(error)) from error
@@ -190,15 +186,13 @@ class UnwritableOutput(Exception):
 def run_command(command: Callable[[Output], int], *, json_output: bool) -> int:
     """The exit status of a command: what it returns, or that of the error it raises, which is printed."""
     _occupy()
-    tokens.remember()
-    with redacted():
-        try:
-            output = Output(json_output=json_output)
-            status = _status(command, output)
-            output.flush()
-            return status
-        except UnwritableOutput as error:
-            return _unwritten(error)
+    try:
+        output = Output(json_output=json_output)
+        status = _status(command, output)
+        output.flush()
+        return status
+    except UnwritableOutput as error:
+        return _unwritten(error)
 
 
 def _occupy() -> None:
@@ -277,7 +271,8 @@ def _one_line(text: str) -> str:
 def _console(stream: TextIO) -> "Console":
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, markup=False, emoji=False)
+    # What is printed beside bars passes through it, too; a word that it broke over lines would be no secret any more.
+    return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def _quiet(what: str, done: int, total: int) -> None:

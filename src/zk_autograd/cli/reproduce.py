@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
 from zk_autograd.core.errors import UsageError
+from zk_autograd.credentials import tokens
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,6 +55,7 @@ def reproduce(arguments: argparse.Namespace, output: Output) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command's exit status."""
+    tokens.hide()
     arguments = parser().parse_args(argv)
     return run_command(lambda output: reproduce(arguments, output), json_output=arguments.json)
 

@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="MODULE:FACTORY",
         help="with --resume: run this code of the run's, though your key didn't sign the run, or it is an installed package's",
     )
-    add("--hf-token", metavar="TOKEN", help=tokens.HF_TOKEN_HELP)
+    add("--hf-token", metavar="TOKEN", help=tokens.HELP)
     add("--dry-run", action="store_true", help="say how many proofs, how long and how much disk, and train nothing")
     add("--json", action="store_true", help="print one JSON object")
     return flags
@@ -81,6 +81,8 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     from zk_autograd.train.command import Order
     from zk_autograd.train.plan import SECRET_BYTES, Plan
 
+    if arguments.hf_token is not None:
+        tokens.provide(tokens.resolve(arguments.hf_token))  # before the settings, which may not hold it
     settings, resumed = _settings(arguments), arguments.resume is not None
     allowed = None if arguments.allow_code is None else code_called(arguments.allow_code, "--allow-code")
     if allowed is not None and not resumed:
@@ -96,8 +98,8 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         key = settings.key_file or (Path() if arguments.dry_run else keyfile.default_path())
         plan = Plan.of(settings, key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
         run = settings.out
-    if arguments.hf_token is not None or isinstance(plan.model, Factory):
-        tokens.provide(tokens.HUGGING_FACE, tokens.resolve(tokens.HUGGING_FACE, arguments.hf_token))
+    if isinstance(plan.model, Factory):
+        tokens.provide(tokens.resolve())
     if arguments.dry_run:
         if resumed:
             raise UsageError("--dry-run is for a run that is still to be begun; leave out --resume")
@@ -178,6 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from zk_autograd.cli import reproduce
 
         return reproduce.main(words[1:])
+    tokens.hide()
     arguments = parser().parse_args(words)
     return run_command(lambda output: train(arguments, output), json_output=arguments.json)
 

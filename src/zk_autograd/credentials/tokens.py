@@ -1,124 +1,106 @@
-"""Access tokens: where they are looked for, and what keeps them to their owner.
+"""Access tokens: where they are looked for, and that none of them is shown.
 
-The first place that has one wins: the flag, the environment variable, the cache file.
+The first place that has one wins: the flag --hf-token, the variable HF_TOKEN, the cache file $HF_HOME/token
+(~/.cache/huggingface/token) that Hugging Face's own programs make and read, whoever else can read it.
 
-    Hugging Face   --hf-token   HF_TOKEN            $HF_HOME/token                     (~/.cache/huggingface/token)
-    service        --token      ZK_AUTOGRAD_TOKEN   token in the package's cache       (~/.cache/zk-autograd/token)
-
-A token is one word of printable ASCII. Our own cache file is refused if others could read it, as a key is; Hugging Face's is as its own
-programs make it, readable by others or not, and they read it in any case. Whatever is resolved is redacted from then on
-(credentials.redaction), and no message repeats a part of it.
+A token is one word of printable ASCII. Whatever is resolved is redacted from then on (credentials.redaction), and no message
+repeats a part of it.
 """
 
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 
-from zk_autograd.core.errors import UsageError
+from zk_autograd.core.errors import UsageError, ZkError
+from zk_autograd.credentials import streams
 from zk_autograd.credentials.redaction import PROCESS, SHORTEST, Redactor
 from zk_autograd.local.named_files import refusal
+from zk_autograd.local.own_folders import NoHomeError, home
 
+FLAG, VARIABLE = "--hf-token", "HF_TOKEN"
 MAX_BYTES = 4096
+
+HELP = (
+    "a Hugging Face token for the code of your model, which finds it as HF_TOKEN; recorded nowhere (default: HF_TOKEN, "
+    "then $HF_HOME/token)"
+)
+"""For the flag's parser. A flag can be seen in the system's list of processes: the variable or the file is the better place."""
 
 _TOKEN = re.compile(rf"[!-~]{{{SHORTEST},{MAX_BYTES}}}")
 
 
-def _hugging_face(environ: Mapping[str, str]) -> Path:
-    if os.path.isabs(own := environ.get("HF_HOME", "")):  # a relative one would find what lies where the caller stands
-        return Path(own) / "token"
-    from zk_autograd.local.own_folders import home
-
-    named = environ.get("XDG_CACHE_HOME", "")
-    cache = Path(named) if os.path.isabs(named) else home("set HF_HOME") / ".cache"
-    return cache / "huggingface" / "token"
-
-
-def _service(environ: Mapping[str, str]) -> Path:
-    from zk_autograd.prove.ezkl.keys import default_cache  # not before it is needed: every command imports this module
-
-    return default_cache(environ) / "token"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A kind of token: its flag, its variable, where its cache file lies, and the mode bits that this file may not have.
-
-    `file` raises NoHomeError where there is no folder in which a cache file could lie.
-    """
-
-    what: str
-    flag: str
-    variable: str
-    file: Callable[[Mapping[str, str]], Path]
-    forbidden: int
-
-
-HUGGING_FACE = Source("Hugging Face token", "--hf-token", "HF_TOKEN", _hugging_face, forbidden=0)
-SERVICE = Source("service token", "--token", "ZK_AUTOGRAD_TOKEN", _service, forbidden=0o077)
-
-HF_TOKEN_HELP = "a Hugging Face token for the code of your model, which finds it as HF_TOKEN; recorded nowhere (default: HF_TOKEN, then $HF_HOME/token)"
-"""For the flag's parser. A flag can be seen in the system's list of processes: the variable or the file is the better place."""
-
-
-def resolve(
-    source: Source, flag: str | None, environ: Mapping[str, str] = os.environ, redactor: Redactor = PROCESS
-) -> str | None:
-    """The token, None if there is none anywhere. UsageError for one that is none, and for a file that others can read."""
-    if flag is not None:
-        return _checked(flag, source.flag, redactor)
-    if value := environ.get(source.variable):
-        return _checked(value, source.variable, redactor)
-    from zk_autograd.local.own_folders import NoHomeError
-
-    try:
-        path = source.file(environ)
-    except NoHomeError:
-        return None
-    content = _read(path, source)
-    return None if content is None else _checked(content, str(path), redactor)
-
-
-def provide(source: Source, token: str | None, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Lets the code that runs in this process, and its children, find the token under its variable."""
-    if token is not None:
-        environ[source.variable] = token
+def hide() -> None:
+    """What a command that may have a token does first: neither stream shows one from now on, wherever it comes from."""
+    streams.wrap()
+    remember()
 
 
 def remember(environ: Mapping[str, str] = os.environ, redactor: Redactor = PROCESS) -> None:
-    """Redacts from now on what the variables hold, used or not."""
-    for source in (HUGGING_FACE, SERVICE):
-        for word in environ.get(source.variable, "").split():
-            redactor.add(word)
+    """Redacts from now on what the variable and the cache file hold, used or not."""
+    for word in environ.get(VARIABLE, "").split():
+        redactor.add(word)
+    with suppress(ZkError):  # it is for whoever wants the token to say what is wrong with it
+        if _TOKEN.fullmatch(token := _without_newline(_cached(environ) or "")):
+            redactor.add(token)
+
+
+def resolve(
+    flag: str | None = None, environ: Mapping[str, str] = os.environ, redactor: Redactor = PROCESS
+) -> str | None:
+    """The token, None if there is none anywhere. UsageError for one that is none, StorageError if the system refuses to read."""
+    if flag is not None:
+        return _checked(flag, FLAG, redactor)
+    if value := environ.get(VARIABLE):
+        return _checked(value, VARIABLE, redactor)
+    try:
+        token = _cached(environ)
+    except NoHomeError:
+        return None
+    return None if token is None else _checked(token, str(cache_file(environ)), redactor)
+
+
+def provide(token: str | None, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Lets the code that runs in this process, and its children, find the token under its variable."""
+    if token is not None:
+        environ[VARIABLE] = token
+
+
+def cache_file(environ: Mapping[str, str]) -> Path:
+    """Where Hugging Face's programs keep a token. NoHomeError where there is no folder in which it could lie."""
+    if os.path.isabs(own := environ.get("HF_HOME", "")):  # a relative one would find what lies where the caller stands
+        return Path(own) / "token"
+    named = environ.get("XDG_CACHE_HOME", "")
+    return (Path(named) if os.path.isabs(named) else home("set HF_HOME") / ".cache") / "huggingface" / "token"
 
 
 def _checked(text: str, where: str, redactor: Redactor) -> str:
-    token = text.removesuffix("\n").removesuffix("\r")
+    token = _without_newline(text)
     for word in token.split():
         redactor.add(word)  # first of all: whatever is said of it
     if not _TOKEN.fullmatch(token):
         raise UsageError(
-            f"{where} holds no token: it must be one word of {SHORTEST} to {MAX_BYTES} printable ASCII characters; take the token as it was given"
+            f"{where} holds no token: it must be one word of {SHORTEST} to {MAX_BYTES} printable ASCII characters; "
+            "take the token as it was given"
         )
     return token
 
 
-def _read(path: Path, source: Source) -> str | None:
+def _cached(environ: Mapping[str, str]) -> str | None:
+    path = cache_file(environ)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO must not hang
         with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise UsageError(f"{path} is no file; give the {source.what} by {source.variable}")
-            if status.st_mode & source.forbidden:
-                mode = stat.S_IMODE(status.st_mode)
-                raise UsageError(
-                    f"{path} can be read by others (mode {mode:04o}): `chmod 600 {path}`, and renew the token"
-                )
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UsageError(f"{path} is no file; give the Hugging Face token by {VARIABLE}")
             return file.read(MAX_BYTES + 2).decode("latin-1")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise refusal(error, f"can't read the {source.what} in {path}") from error
+        raise refusal(error, f"can't read the Hugging Face token in {path}") from error
+
+
+def _without_newline(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r")

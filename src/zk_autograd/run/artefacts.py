@@ -5,9 +5,9 @@
     artefacts.step(...)                                              # after each step that the writer took
     digests = artefacts.finish(writer, published)                    # and they go into the close record
 
-No access token is in what they hold (credentials.redaction). Lines of the log are appended without
-waiting for the disk: the journal and the records have all of them but the seconds, and `resume`
-writes again what a crash took. What the close record speaks of is written whole, and durably,
+No access token is in what they hold: config.toml is redacted (credentials.redaction), environment.json has no variable that looks
+like one, and the log is of numbers. Its lines are appended without waiting for the disk: the journal and the records have all of
+them but the seconds, and `resume` writes again what a crash took. What the close record speaks of is written whole, and durably,
 before it.
 """
 
@@ -177,7 +177,7 @@ class Artefacts:
 
     def _append(self, event: Mapping[str, Json]) -> None:
         assert self._layout is not None
-        self._hasty.append(self._layout.root / TRAIN_LOG, self._redactor.data(train_log.line(event)))
+        self._hasty.append(self._layout.root / TRAIN_LOG, train_log.line(event))
 
     def _write(self, layout: Layout, name: str, data: bytes) -> None:
         self._files.write_atomic(layout.root / name, data)

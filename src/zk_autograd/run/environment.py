@@ -18,7 +18,7 @@ from typing import Any
 from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
-from zk_autograd.credentials.redaction import PROCESS
+from zk_autograd.credentials.redaction import looks_secret
 from zk_autograd.evidence.layout import ENVIRONMENT
 from zk_autograd.version import __version__
 
@@ -161,7 +161,7 @@ def _variables(environ: Mapping[str, str]) -> dict[str, Json]:
     for name in VARIABLES:
         if name in environ:
             value = environ[name]
-            found[name] = value if _PLAIN_VALUE.fullmatch(value) and not PROCESS.spans(value) else "other"
+            found[name] = value if _PLAIN_VALUE.fullmatch(value) and not looks_secret(value) else "other"
     return found
 
 
