@@ -1,5 +1,6 @@
-"""Whole trainings whose model's code spills a token wherever it can: neither a file of the run nor a stream has it. Commands that have no
-token do without all that."""
+"""Whole trainings whose model's code spills a token wherever it can: neither a file of the run nor
+a stream has it. Commands that have no token do without all that.
+"""
 
 import os
 import shutil

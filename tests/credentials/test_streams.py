@@ -1,4 +1,6 @@
-"""No token in what the standard streams show, however it is spelt and thrown, and in whatever pieces it is written."""
+"""No token in what the standard streams show, however it is spelt and thrown, and in whatever
+pieces it is written.
+"""
 
 import io
 import json
@@ -73,7 +75,12 @@ def test_a_secret_that_is_flushed_in_two_is_hidden_with_the_rest_of_its_word(sec
         for piece in ("a ", secret[:place], secret[place:-1], secret[-1], "", ", b", "c"):
             stream.write(piece)
             stream.flush()
-        assert below.getvalue() == f"a {MARK} bc"
+        for piece in ("\n", secret[:place]):
+            stream.write(piece)
+        stream.flush()
+        for piece in (secret[place:], ", d", "e\n"):
+            stream.write(piece)
+        assert below.getvalue() == f"a {MARK} bc\n{MARK} de\n"
 
 
 @given(st.text(), st.lists(st.integers(0, 400), max_size=12), st.booleans())
@@ -155,7 +162,7 @@ def test_a_process_without_streams_is_left_without(monkeypatch: pytest.MonkeyPat
     assert (sys.stdout, sys.stderr) == (None, None)
 
 
-# ---- a command's whole process ----------------------------------------------------------------------------------------
+# ---- a command's whole process -------------------------------------------------------------------
 
 SCRIPT = """
 import atexit, logging, os, sys, threading, warnings
@@ -278,7 +285,8 @@ def test_a_process_that_ends_in_any_way_shows_no_token(
     assert ended.returncode == status, shown
     assert words in shown.replace('"[redacted]"', "'[redacted]'")  # repr chooses the quotes
     assert not leaks(shown, secret)
-    assert way in ("atexit", "late") or "ignored" not in shown  # at the process's end the wrappers cause no trouble
+    # At the process's end the wrappers cause no trouble.
+    assert way in ("atexit", "late") or "ignored" not in shown
 
 
 BARS = """

@@ -8,8 +8,8 @@ Colours and progress bars are rich's, for terminals only, and respect NO_COLOR; 
         arguments = parser().parse_args(argv)
         return run_command(lambda output: work(arguments, output), json_output=arguments.json)
 
-A command that has an access token hides it first of all, before it reads its flags, whose refusals repeat what was typed
-(credentials.tokens.hide); the others have none, and nothing of it is loaded there.
+A command that has an access token hides it first of all, before it reads its flags, whose refusals
+repeat what was typed (credentials.tokens.hide); the others have none, and load nothing of it.
 
 Exit statuses are core.errors.ExitStatus, one table for all commands: those of the errors for a ZkError; 2 from argparse for flags that it
 refuses; 4 where the output, memory or the disk fails; 70 for an error of our own, with its traceback; 130 after an interrupt. A word to
@@ -68,7 +68,7 @@ _REFUSALS = frozenset(
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of flags for which there may be no stream to write to, and whose help ends in the table of exit statuses."""
+    """A parser of flags that may have no stream to write to; its help ends in the table of exit statuses."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("epilog", EXIT_STATUSES)
@@ -271,7 +271,7 @@ def _one_line(text: str) -> str:
 def _console(stream: TextIO) -> "Console":
     from rich.console import Console
 
-    # What is printed beside bars passes through it, too; a word that it broke over lines would be no secret any more.
+    # What is printed beside bars passes through it, too: in a word that it breaks over lines no secret is found.
     return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 

@@ -82,7 +82,8 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     from zk_autograd.train.plan import SECRET_BYTES, Plan
 
     if arguments.hf_token is not None:
-        tokens.provide(tokens.resolve(arguments.hf_token))  # before the settings, which may not hold it
+        # Before the settings, which may not hold it.
+        tokens.provide(tokens.resolve(arguments.hf_token))
     settings, resumed = _settings(arguments), arguments.resume is not None
     allowed = None if arguments.allow_code is None else code_called(arguments.allow_code, "--allow-code")
     if allowed is not None and not resumed:

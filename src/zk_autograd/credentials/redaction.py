@@ -1,17 +1,20 @@
-"""Redaction: no access token is in a file that this package writes, nor in what a command with a token prints.
+"""Redaction: no access token is in a file that this package writes, nor in what a command with a
+token prints.
 
 What is found, and hidden:
 
-* each value that a `Redactor` was told, and its beginning of at least 8 characters, in letters of either case, as it is and as
-  URLs (percent), JSON and Python's repr spell it, or two of them, one over the other;
-* a text of the form of a Hugging Face token: `hf_` and at least 8 letters or digits, as long as they go on, and `hf_oauth_` or
-  `hf_jwt_` with letters, digits and `.`, `_`, `~`, `-`;
-* the password in a URL (`https://user:PASSWORD@host`), a user name there of at least 16 characters (`https://TOKEN@host`), and
-  the value of a parameter, in the query or after `#`, whose name ends in token, key, secret, password, signature or credential
-  (`X-Amz-Security-Token`).
+* each value that a `Redactor` was told, and its beginning of at least 8 characters, in letters of
+  either case, as it is and as URLs (percent), JSON and Python's repr spell it, or two of them, one
+  over the other;
+* a text of the form of a Hugging Face token: `hf_` and at least 8 letters or digits, as long as
+  they go on, and `hf_oauth_` or `hf_jwt_` with letters, digits and `.`, `_`, `~`, `-`;
+* the password in a URL (`https://user:PASSWORD@host`), a user name there of at least 16 characters
+  (`https://TOKEN@host`), and the value of a parameter, in the query or after `#`, whose name ends
+  in token, key, secret, password, signature or credential (`X-Amz-Security-Token`).
 
-What isn't: a piece of a value without its beginning; the rest of one that has something between its characters, such as the end
-of a line; any other spelling, such as escapes of plain letters, base64, or what is compressed or encrypted.
+What isn't: a piece of a value without its beginning; the rest of one that has something between its
+characters, such as the end of a line; any other spelling, such as escapes of plain letters, base64,
+or what is compressed or encrypted.
 
 Rule: whatever the text is, the time grows with its length and not with the square of it.
 """
@@ -67,7 +70,8 @@ class Redactor:
             spelt |= {spell(text) for text in spelt for spell in _SPELLINGS}
         self._known |= {text.lower() for text in spelt}
         beginnings = {re.escape(known[:BEGINNING]) for known in self._known}
-        self._begun = re.compile(f"(?={'|'.join(beginnings)})", re.IGNORECASE)  # in front of each: they may overlap
+        # It matches in front of each, not with it: they may overlap.
+        self._begun = re.compile(f"(?={'|'.join(beginnings)})", re.IGNORECASE)
 
     def text(self, text: str) -> str:
         """The text with `MARK` in the place of each secret."""
@@ -78,7 +82,8 @@ class Redactor:
                 parts += [text[place:start], MARK]
             place = max(place, start + max(_shared(known, text, start) for known in self._known))
         text = "".join((*parts, text[place:]))
-        for form in _FORMS:  # a template would be compiled when it is used, which fails at the process's end
+        for form in _FORMS:
+            # A template in the function's place would be compiled here, which fails at the process's end.
             text = form.sub(lambda match: match[1] + MARK, text)
         return text
 

@@ -1,13 +1,15 @@
-"""Standard output and standard error without secrets, whatever writes to them: prints, logs, warnings, tracebacks, progress bars.
+"""Standard output and standard error without secrets, whatever writes to them: prints, logs,
+warnings, tracebacks, progress bars.
 
-A secret may come in pieces: what is written is held back from the last white space on, until more is written or somebody flushes.
-Where a flush meets the beginning of a secret, the rest of the word is hidden with it. A command that has a token wraps its
-streams before anything else, and they stay so to the process's end: what threads, atexit handlers and Python itself say after
-the command is without secrets, too.
+A secret may come in pieces: what is written is held back from the last white space on, until more
+is written or somebody flushes. Where a flush meets the beginning of a secret, the rest of the word
+is hidden with it. A command that has a token wraps its streams before anything else, and they stay
+so to the process's end: what threads, atexit handlers and Python itself say after the command is
+without secrets, too.
 
-Out of reach are a secret of which a flush or another writer to the same stream cuts off less than a beginning, what does not pass
-through Python's streams (native code and child processes that write to the descriptors), and files that others open themselves,
-a log's among them.
+Out of reach are a secret of which a flush or another writer to the same stream cuts off less than a
+beginning, what does not pass through Python's streams (native code and child processes that write
+to the descriptors), and files that others open themselves, a log's among them.
 """
 
 import re
@@ -23,7 +25,7 @@ _REST = re.compile(rf"[^{_SPACES}]*")
 
 
 class RedactedStream:
-    """A text stream that shows no secret, over another one, which does all that this one doesn't do itself."""
+    """A text stream without secrets, over another one that does all that this one doesn't do itself."""
 
     def __init__(self, below: TextIO, redactor: Redactor = PROCESS) -> None:
         self.buffer = RedactedBuffer(self)
@@ -78,11 +80,11 @@ class RedactedBuffer:
 
 
 def wrap() -> None:
-    """From now on, to the process's end, standard output and standard error show no secret that `PROCESS` knows or finds."""
+    """From now on, to the process's end, the standard streams show no secret that `PROCESS` finds."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, RedactedStream):
             wrapped = RedactedStream(stream)
             setattr(sys, name, wrapped)
-            if getattr(sys, f"__{name}__") is stream:  # where Python itself writes when it has taken the other back
+            if getattr(sys, f"__{name}__") is stream:  # which Python takes back at its end
                 setattr(sys, f"__{name}__", wrapped)

@@ -1,10 +1,11 @@
 """Access tokens: where they are looked for, and that none of them is shown.
 
-The first place that has one wins: the flag --hf-token, the variable HF_TOKEN, the cache file $HF_HOME/token
-(~/.cache/huggingface/token) that Hugging Face's own programs make and read, whoever else can read it.
+The first place that has one wins: the flag --hf-token, the variable HF_TOKEN, the cache file
+$HF_HOME/token (~/.cache/huggingface/token) that Hugging Face's own programs make and read, whoever
+else can read it.
 
-A token is one word of printable ASCII. Whatever is resolved is redacted from then on (credentials.redaction), and no message
-repeats a part of it.
+A token is one word of printable ASCII. Whatever is resolved is redacted from then on
+(credentials.redaction), and no message repeats a part of it.
 """
 
 import os
@@ -27,13 +28,14 @@ HELP = (
     "a Hugging Face token for the code of your model, which finds it as HF_TOKEN; recorded nowhere (default: HF_TOKEN, "
     "then $HF_HOME/token)"
 )
-"""For the flag's parser. A flag can be seen in the system's list of processes: the variable or the file is the better place."""
+"""For the flag's parser. A flag can be seen in the system's list of processes: a better place is the
+variable or the file."""
 
 _TOKEN = re.compile(rf"[!-~]{{{SHORTEST},{MAX_BYTES}}}")
 
 
 def hide() -> None:
-    """What a command that may have a token does first: neither stream shows one from now on, wherever it comes from."""
+    """What a command that may have a token does first: from now on neither stream shows one."""
     streams.wrap()
     remember()
 
@@ -50,7 +52,8 @@ def remember(environ: Mapping[str, str] = os.environ, redactor: Redactor = PROCE
 def resolve(
     flag: str | None = None, environ: Mapping[str, str] = os.environ, redactor: Redactor = PROCESS
 ) -> str | None:
-    """The token, None if there is none anywhere. UsageError for one that is none, StorageError if the system refuses to read."""
+    """The token, None if there is none anywhere. UsageError for one that is none, StorageError if the
+    system refuses to read."""
     if flag is not None:
         return _checked(flag, FLAG, redactor)
     if value := environ.get(VARIABLE):
@@ -69,8 +72,9 @@ def provide(token: str | None, environ: MutableMapping[str, str] = os.environ) -
 
 
 def cache_file(environ: Mapping[str, str]) -> Path:
-    """Where Hugging Face's programs keep a token. NoHomeError where there is no folder in which it could lie."""
-    if os.path.isabs(own := environ.get("HF_HOME", "")):  # a relative one would find what lies where the caller stands
+    """Where Hugging Face's programs keep a token. NoHomeError where there is no folder for it."""
+    # A relative one would find what lies where the caller stands.
+    if os.path.isabs(own := environ.get("HF_HOME", "")):
         return Path(own) / "token"
     named = environ.get("XDG_CACHE_HOME", "")
     return (Path(named) if os.path.isabs(named) else home("set HF_HOME") / ".cache") / "huggingface" / "token"

@@ -5,10 +5,11 @@
     artefacts.step(...)                                              # after each step that the writer took
     digests = artefacts.finish(writer, published)                    # and they go into the close record
 
-No access token is in what they hold: config.toml is redacted (credentials.redaction), environment.json has no variable that looks
-like one, and the log is of numbers. Its lines are appended without waiting for the disk: the journal and the records have all of
-them but the seconds, and `resume` writes again what a crash took. What the close record speaks of is written whole, and durably,
-before it.
+No access token is in what they hold: config.toml is redacted (credentials.redaction),
+environment.json has no variable that looks like one, and the log has numbers, and differences
+between environments. Its lines are appended without waiting for the disk: the journal and the
+records have all of them but the seconds, and `resume` writes again what a crash took. What the
+close record speaks of is written whole, and durably, before it.
 """
 
 import threading
