@@ -1,8 +1,8 @@
 """What every command prints, and how an error becomes an exit status.
 
-Results go to standard output: lines, or with --json one JSON object and nothing else. Notes, progress and errors go to standard error.
-Colours and progress bars are rich's, for terminals only, and respect NO_COLOR; nothing of it is loaded before it is used, so that
-`--help` answers at once.
+Results go to standard output: lines, or with --json one JSON object and nothing else. Notes,
+progress and errors go to standard error. Colours and progress bars are rich's, for terminals only,
+and respect NO_COLOR; nothing of it is loaded before it is used, so that `--help` answers at once.
 
     def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_args(argv)
@@ -11,9 +11,10 @@ Colours and progress bars are rich's, for terminals only, and respect NO_COLOR; 
 A command that has an access token hides it first of all, before it reads its flags, whose refusals
 repeat what was typed (credentials.tokens.hide); the others have none, and load nothing of it.
 
-Exit statuses are core.errors.ExitStatus, one table for all commands: those of the errors for a ZkError; 2 from argparse for flags that it
-refuses; 4 where the output, memory or the disk fails; 70 for an error of our own, with its traceback; 130 after an interrupt. A word to
-standard error that can't be written is lost: it changes no status.
+Exit statuses are core.errors.ExitStatus, one table for all commands: those of the errors for a
+ZkError; 2 from argparse for flags that it refuses; 4 where the output, memory or the disk fails; 70
+for an error of our own, with its traceback; 130 after an interrupt. A word to standard error that
+can't be written is lost: it changes no status.
 """
 
 import argparse
@@ -68,14 +69,16 @@ _REFUSALS = frozenset(
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of flags that may have no stream to write to; its help ends in the table of exit statuses."""
+    """A parser of flags that may have no stream to write to; its help ends in the table of exit
+    statuses."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("epilog", EXIT_STATUSES)
         super().__init__(**options)
 
     def error(self, message: str) -> NoReturn:
-        """Ends with 2. argparse's own prints the usage to standard output where there is no standard error."""
+        """Ends with 2. argparse's own prints the usage to standard output where there is no
+        standard error."""
         self.exit(ExitStatus.USAGE, f"{self.format_usage()}{self.prog}: error: {message}\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
@@ -98,10 +101,12 @@ class Parser(argparse.ArgumentParser):
 
 
 class Output:
-    """Where a command's words go. The text of `line` and `lines` is left out with --json, the object of `result` without it."""
+    """Where a command's words go. The text of `line` and `lines` is left out with --json, the
+    object of `result` without it."""
 
     def __init__(self, *, json_output: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:
-        """`out` and `err` are standard output and standard error unless given. UnwritableOutput where there is no standard output."""
+        """`out` and `err` are standard output and standard error unless given. UnwritableOutput
+        where there is no standard output."""
         self._json = json_output
         self._out = _required(sys.stdout if out is None else out)
         self._err = (sys.stderr if err is None else err) or open(os.devnull, "w")  # noqa: SIM115 - as long as the process
@@ -112,7 +117,8 @@ class Output:
             self._say(_one_line(text))
 
     def text(self, text: str, styles: Mapping[str, str]) -> None:
-        """A text of several lines, on a terminal with the matches of regular expressions in rich styles."""
+        """A text of several lines, on a terminal with the matches of regular expressions in rich
+        styles."""
         if self._json:
             return
         if not self._out.isatty():
@@ -128,7 +134,8 @@ class Output:
 
     @property
     def width(self) -> int:
-        """How many columns a text may take: the terminal's, at most 120, or 100 where there is no terminal."""
+        """How many columns a text may take: the terminal's, at most 120, or 100 where there is no
+        terminal."""
         if not self._out.isatty():
             return 100
         return max(40, min(_console(self._out).width, 120))
@@ -144,7 +151,8 @@ class Output:
             _print(self._err, _one_line(text))
 
     def error(self, kind: str, text: str, status: ExitStatus) -> int:
-        """A sentence that says what was wrong; with --json also as the command's result. Gives the status."""
+        """A sentence that says what was wrong; with --json also as the command's result. Gives the
+        status."""
         message = _one_line(text)
         self.note(f"error: {message}")
         self.result({"error": {"kind": kind, "message": message, "exit_status": status}})
@@ -161,7 +169,8 @@ class Output:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """Bars, one for each thing that is being done, while the block runs. Nothing where standard error is no terminal."""
+        """Bars, one for each thing that is being done, while the block runs. Nothing where standard
+        error is no terminal."""
         if not self._err.isatty():
             yield _quiet
             return
@@ -184,7 +193,8 @@ class UnwritableOutput(Exception):
 
 
 def run_command(command: Callable[[Output], int], *, json_output: bool) -> int:
-    """The exit status of a command: what it returns, or that of the error it raises, which is printed."""
+    """The exit status of a command: what it returns, or that of the error it raises, which is
+    printed."""
     _occupy()
     try:
         output = Output(json_output=json_output)
@@ -196,8 +206,8 @@ def run_command(command: Callable[[Output], int], *, json_output: bool) -> int:
 
 
 def _occupy() -> None:
-    """No file that is opened from now on gets the number of a standard stream that is closed: native code and child processes would read it,
-    or write to it."""
+    """No file that is opened from now on gets the number of a standard stream that is closed:
+    native code and child processes would read it, or write to it."""
     with suppress(OSError):
         while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
             os.set_inheritable(fd, True)
@@ -229,7 +239,8 @@ def _status(command: Callable[[Output], int], output: Output) -> int:
 
 
 def _unwritten(error: UnwritableOutput) -> int:
-    """Says what became of standard output, if somebody may still read it. Python itself would complain once more when it flushes at exit."""
+    """Says what became of standard output, if somebody may still read it. Python itself would
+    complain once more when it flushes at exit."""
     if not isinstance(error.__cause__, BrokenPipeError):  # whoever read the output has gone: as planned
         with suppress(OSError, ValueError):
             print(f"error: {error}", file=sys.stderr or open(os.devnull, "w"))  # noqa: SIM115
@@ -271,7 +282,8 @@ def _one_line(text: str) -> str:
 def _console(stream: TextIO) -> "Console":
     from rich.console import Console
 
-    # What is printed beside bars passes through it, too: in a word that it breaks over lines no secret is found.
+    # What is printed beside bars passes through it, too: in a word that it breaks over lines no
+    # secret is found.
     return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 

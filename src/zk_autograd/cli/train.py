@@ -73,7 +73,8 @@ _WITH_RESUME = {"srs", "key-file"}
 
 
 def train(arguments: argparse.Namespace, output: Output, backend: "Backend | None" = None) -> int:
-    """What `main` does with parsed flags. `backend` proves in the place of the one that --prover names."""
+    """What `main` does with parsed flags. `backend` proves in the place of the one that --prover
+    names."""
     for module in ("torch", "sklearn"):
         if find_spec(module) is None:
             raise UsageError(f"zk-train needs {module}: pip install 'zk-autograd[train]'")
@@ -126,7 +127,8 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
 
 
 def _default_places() -> Iterator[Path]:
-    """Names for a run that nobody named, by the time in UTC: 20261130T120000Z, and if that is taken 20261130T120000Z-2 ..."""
+    """Names for a run that nobody named, by the time in UTC: 20261130T120000Z, and if that is taken
+    20261130T120000Z-2 ..."""
     name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     yield Path("runs") / name
     for number in range(2, 1000):
@@ -153,7 +155,8 @@ def _recorded(order: "Order", output: Output) -> int:
 
 
 def _require_code_without_key(plan: "Plan", run: Path, key: Path, allowed: Factory | None) -> None:
-    """UsageError for a run whose private folder, which may be a stranger's, names both the code and the key that is to vouch for it."""
+    """UsageError for a run whose private folder, which may be a stranger's, names both the code and
+    the key that is to vouch for it."""
     if isinstance(plan.model, Factory) and plan.model != allowed:
         raise UsageError(
             f"{run} names code, {plan.model}, and a key file of its own, {quote(str(key))}: if that is a key of yours, name it with --key-file, "

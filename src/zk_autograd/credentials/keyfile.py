@@ -4,8 +4,9 @@
     name: <the key's name>
     ed25519: <the secret seed, 32 bytes in base64>
 
-Beside it lies `<file>.pub` with the public key in C2SP's form (`name+ID+base64`): what an auditor pins. Reading is strict: another
-version, an unknown line, a looser spelling or a file that others could read is refused.
+Beside it lies `<file>.pub` with the public key in C2SP's form (`name+ID+base64`): what an auditor
+pins. Reading is strict: another version, an unknown line, a looser spelling or a file that others
+could read is refused.
 """
 
 import errno
@@ -31,7 +32,8 @@ _NEW_KEY = "make one with `zk-key new`"
 
 
 def default_path() -> Path:
-    """Where the key lies unless another place is named: log.key in the user's configuration folder (XDG_CONFIG_HOME, if it is absolute).
+    """Where the key lies unless another place is named: log.key in the user's configuration folder
+    (XDG_CONFIG_HOME, if it is absolute).
 
     UsageError if there is neither that nor a home folder.
     """
@@ -48,10 +50,11 @@ def public_path(path: Path) -> Path:
 
 
 def create(path: Path, name: str) -> Ed25519Signer:
-    """Writes a new key to `path` (mode 0600) and its public half beside it; folders that are missing are made (mode 0700).
+    """Writes a new key to `path` (mode 0600) and its public half beside it; folders that are
+    missing are made (mode 0700).
 
-    Raises UsageError if either file exists, the name can't name a key, or there is no such place, StorageError if the system refuses; then
-    nothing is left behind.
+    Raises UsageError if either file exists, the name can't name a key, or there is no such place,
+    StorageError if the system refuses; then nothing is left behind.
     """
     try:
         check_name(name)
@@ -78,10 +81,11 @@ def create(path: Path, name: str) -> Ed25519Signer:
 
 
 def load_or_make(path: Path) -> Ed25519Signer:
-    """The key in a file, which is made if there is none, with its public half and the folders that are missing. Of several processes that
-    make it at once, all get the same one.
+    """The key in a file, which is made if there is none, with its public half and the folders that
+    are missing. Of several processes that make it at once, all get the same one.
 
-    Raises UsageError as `load`, and if a public half lies there without its key; StorageError if the system refuses.
+    Raises UsageError as `load`, and if a public half lies there without its key; StorageError if
+    the system refuses.
     """
     if not os.path.lexists(path):
         signer = Ed25519Signer(DEFAULT_NAME, os.urandom(32))
@@ -104,7 +108,8 @@ def load_or_make(path: Path) -> Ed25519Signer:
 
 
 def require_place(path: Path) -> None:
-    """UsageError if others can write to the folder that a key is to lie in, or to the one that it would be made in: they could exchange it."""
+    """UsageError if others can write to the folder that a key is to lie in, or to the one that it
+    would be made in: they could exchange it."""
     there = path.parent
     while not there.exists() and there != there.parent:
         there = there.parent
@@ -112,7 +117,8 @@ def require_place(path: Path) -> None:
 
 
 def load(path: Path) -> Ed25519Signer:
-    """The key in a file. Raises UsageError if there is none, if others than its owner can read it, or if it isn't one."""
+    """The key in a file. Raises UsageError if there is none, if others than its owner can read it,
+    or if it isn't one."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO must not hang
         with open(descriptor, "rb") as file:

@@ -83,7 +83,8 @@ class Redactor:
             place = max(place, start + max(_shared(known, text, start) for known in self._known))
         text = "".join((*parts, text[place:]))
         for form in _FORMS:
-            # A template in the function's place would be compiled here, which fails at the process's end.
+            # A template in the function's place would be compiled here, which fails at the
+            # process's end.
             text = form.sub(lambda match: match[1] + MARK, text)
         return text
 
@@ -93,7 +94,8 @@ PROCESS = Redactor()
 
 
 def looks_secret(text: str) -> bool:
-    """Whether something in the text would be redacted: what is recorded for good is refused instead."""
+    """Whether something in the text would be redacted: what is recorded for good is refused
+    instead."""
     return PROCESS.text(text) != text
 
 

@@ -25,7 +25,8 @@ _REST = re.compile(rf"[^{_SPACES}]*")
 
 
 class RedactedStream:
-    """A text stream without secrets, over another one that does all that this one doesn't do itself."""
+    """A text stream without secrets, over another one that does all that this one doesn't do
+    itself."""
 
     def __init__(self, below: TextIO, redactor: Redactor = PROCESS) -> None:
         self.buffer = RedactedBuffer(self)

@@ -28,8 +28,8 @@ HELP = (
     "a Hugging Face token for the code of your model, which finds it as HF_TOKEN; recorded nowhere (default: HF_TOKEN, "
     "then $HF_HOME/token)"
 )
-"""For the flag's parser. A flag can be seen in the system's list of processes: a better place is the
-variable or the file."""
+"""For the flag's parser. A flag can be seen in the system's list of processes: a better place is
+the variable or the file."""
 
 _TOKEN = re.compile(rf"[!-~]{{{SHORTEST},{MAX_BYTES}}}")
 
@@ -52,8 +52,8 @@ def remember(environ: Mapping[str, str] = os.environ, redactor: Redactor = PROCE
 def resolve(
     flag: str | None = None, environ: Mapping[str, str] = os.environ, redactor: Redactor = PROCESS
 ) -> str | None:
-    """The token, None if there is none anywhere. UsageError for one that is none, StorageError if the
-    system refuses to read."""
+    """The token, None if there is none anywhere. UsageError for one that is none, StorageError if
+    the system refuses to read."""
     if flag is not None:
         return _checked(flag, FLAG, redactor)
     if value := environ.get(VARIABLE):
