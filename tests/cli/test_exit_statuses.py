@@ -27,7 +27,9 @@ HELP: list[tuple[Main, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("main", "flags"), HELP, ids=str)
+@pytest.mark.parametrize(
+    ("main", "flags"), HELP, ids=[" ".join([main.__module__, *flags]).rpartition(".")[2] for main, flags in HELP]
+)
 def test_every_help_ends_in_the_table(main: Main, flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([*flags, "--help"])

@@ -92,7 +92,7 @@ def test_native_prover_takes_every_rule_and_the_shape_that_suits(rule: Rule, tmp
     assert native(tmp_path, rule, None, "strict").prover.circuit == f"native/{rule.value}-strict"
 
 
-@pytest.mark.parametrize("prover", ["ezkl", "none", HashedBackend(3, 3)], ids=str)
+@pytest.mark.parametrize("prover", ["ezkl", "none", HashedBackend(3, 3)], ids=["ezkl", "none", "an object"])
 def test_preset_of_another_prover_is_refused(prover: str | Backend, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="preset is chosen for the prover native alone"):
         backend_for_new_run(prover, Rule.ADAM, [31], None, 100, tmp_path, "standard")

@@ -142,7 +142,11 @@ def edited(line: int, row: str) -> str:
         (GOOD, "age", "column 'age' has 12 different labels in 12 rows, which are no classes; name the column"),
         (edited(4, "é,1,0").encode("latin-1"), "", "row 4 is no UTF-8 text"),
         (GOOD.encode("utf-16"), "", "row 1 is no UTF-8 text"),
-        (gzip.compress(GOOD.encode()), "", "is compressed (gzip); unpack it, or save it as comma-separated text"),
+        (
+            gzip.compress(GOOD.encode(), mtime=0),
+            "",
+            "is compressed (gzip); unpack it, or save it as comma-separated text",
+        ),
         (bz2.compress(GOOD.encode()), "", "is compressed (bzip2); unpack it"),
         (lzma.compress(GOOD.encode()), "", "is compressed (xz); unpack it"),
         (b"PK\3\4" + bytes(30), "", "is compressed (zip, as spreadsheets are); unpack it"),
