@@ -1,4 +1,5 @@
-"""Shared by all tests: Hypothesis draws the same examples in every run, and one cache of SRS and keys serves every real proof.
+"""Shared by all tests: Hypothesis draws the same examples in every run, one cache of SRS and keys serves every real proof, and workers
+that run side by side share the cores.
 
 The cache lies in the checkout (`.cache/tests`), so that a second run of the tests makes no key again. Its SRS is made here, so the tests
 know its secret in principle: it is good for tests alone.
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 import zk_autograd
+from tests.shared import Shared, SharedCache, locked
 from zk_autograd.core.errors import UsageError
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.keys import Cache, make_srs
@@ -25,6 +27,11 @@ from zk_autograd.prove.native.shape import description
 # A shell that runs the tests in the background has them ignore interrupts: those that send one would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+if WORKERS:  # read by torch and the provers when they are first used, and by the processes that tests start
+    for variable in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
+        os.environ.setdefault(variable, str(max(1, len(os.sched_getaffinity(0)) // WORKERS)))
+
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
 
@@ -32,16 +39,26 @@ TEST_CACHE = Path(__file__).parent.parent / ".cache" / "tests"
 
 
 @pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """What this session makes once for all its workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if WORKERS else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return Shared(folder)
+
+
+@pytest.fixture(scope="session")
 def ezkl_cache() -> Cache:
     """A cache with one SRS of 2^16 rows in it."""
     if find_spec("ezkl") is None:
         pytest.skip("EZKL is not installed: pip install 'zk-autograd[ezkl]'")
-    cache = Cache(TEST_CACHE)
-    if not cache.srs_digests():
-        made = TEST_CACHE / "made.srs"
-        made.unlink(missing_ok=True)
-        make_srs(made, Child())
-        cache.add_srs(made)
+    cache = SharedCache(TEST_CACHE)
+    with locked(TEST_CACHE / "locks" / "srs"):
+        if not cache.srs_digests():
+            made = TEST_CACHE / "made.srs"
+            made.unlink(missing_ok=True)
+            make_srs(made, Child())
+            cache.add_srs(made)
     return cache
 
 

@@ -2,28 +2,28 @@
 
 import pytest
 
-from attacks.tools.attempt import EzklWorkshop, Scene
-from tests.attacks.session import Remembering, native_victim, victim_of
+from attacks.tools.attempt import Scene
+from tests.attacks.session import Remembering, Workshop, ezkl_victim, native_victim
+from tests.shared import Shared
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.hashed.verify import HashedSystem
 from zk_autograd.prove.native.verify import NativeSystem
 
 
 @pytest.fixture(scope="session")
-def ezkl_scene(ezkl_cache: Cache, srs_digest: bytes, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def ezkl_scene(shared: Shared, ezkl_cache: Cache, srs_digest: bytes, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """One for all tests. The attacker's SRS and keys, which take half a minute, are kept in the cache as the auditor's are."""
     folder = tmp_path_factory.mktemp("forgeries")
-    workshop = EzklWorkshop(ezkl_cache, ezkl_cache.folder / "attacker", folder)
-    victim = victim_of(ezkl_cache.folder, srs_digest)
+    workshop = Workshop(ezkl_cache, ezkl_cache.folder / "attacker", folder)
+    victim = ezkl_victim(shared, ezkl_cache, srs_digest)
     return Scene(victim, {"none": HashedSystem(), "ezkl": Remembering(ezkl_cache)}, folder, workshop)
 
 
 @pytest.fixture(scope="session")
-def native_scene(native_prover: None, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def native_scene(shared: Shared, native_prover: None, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """One for all tests."""
-    return Scene(
-        native_victim(), {"none": HashedSystem(), "native": NativeSystem()}, tmp_path_factory.mktemp("forgeries")
-    )
+    folder = tmp_path_factory.mktemp("forgeries")
+    return Scene(native_victim(shared), {"none": HashedSystem(), "native": NativeSystem()}, folder)
 
 
 @pytest.fixture

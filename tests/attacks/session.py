@@ -1,14 +1,15 @@
 """The victims of a test session: one real run of each backend, made when first asked for, whichever tests ask."""
 
-import atexit
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
-from functools import cache, partial
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from attacks.tools.victim import Victim, build, ezkl, native
+from attacks.tools.attempt import EzklWorkshop
+from attacks.tools.trapdoor_run import TrapdoorRun
+from attacks.tools.victim import TRAINER, Victim, build, ezkl, native
+from tests.shared import Shared, locked
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
@@ -16,25 +17,37 @@ from zk_autograd.core.statement import Statement
 from zk_autograd.core.trust import Missing
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.ezkl.verify import EzklSystem, installed_ezkl
+from zk_autograd.prove.protocol import Backend
 from zk_autograd.verify.proof_system import Commitments, ProofChecker
 
 
-@cache
-def victim_of(folder: Path, srs: bytes) -> Victim:
-    """EZKL's, under this SRS of the cache `folder`."""
-    return build(_home() / "run", partial(ezkl, Cache(folder), srs))
+def ezkl_victim(shared: Shared, cache: Cache, srs: bytes) -> Victim:
+    """EZKL's, under this SRS of the cache."""
+    return _victim(shared, "ezkl-victim", partial(ezkl, cache, srs))
 
 
-@cache
-def native_victim() -> Victim:
+def native_victim(shared: Shared) -> Victim:
     """The native prover's."""
-    return build(_home() / "run", native)
+    return _victim(shared, "native-victim", native)
 
 
-def _home() -> Path:
-    home = Path(tempfile.mkdtemp(prefix="zk-victim-"))
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
-    return home
+def _victim(shared: Shared, name: str, backend: Callable[[], Backend]) -> Victim:
+    def make(folder: Path) -> None:
+        victim = build(folder / "run", backend)
+        (folder / "known").write_bytes(pickle.dumps((victim.prover, victim.weights, victim.salts)))
+
+    folder = shared.made(name, make)
+    prover, weights, salts = pickle.loads((folder / "known").read_bytes())
+    return Victim(folder / "run", TRAINER, prover, backend, weights, salts)
+
+
+class Workshop(EzklWorkshop):
+    """The attacker's, whose SRS and keys are made by one worker alone."""
+
+    @cached_property
+    def trapdoor_run(self) -> TrapdoorRun:
+        with locked(self.cache.folder / "locks" / "attacker"):
+            return TrapdoorRun.build(self.folder)
 
 
 class Remembering(EzklSystem):

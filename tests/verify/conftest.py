@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.shared import Shared
 from tests.verify.run_builder import SIGNER, honest
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Header
@@ -35,29 +36,29 @@ def train(path: Path, header: Header, backend: Backend, lengths: tuple[int, ...]
 
 
 @pytest.fixture(scope="session")
-def hashed_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hashed_run(shared: Shared) -> Path:
     """A run of the backend `none`: 6 parameters, steps 1..3, 4..6, 7..8."""
     backend = HashedBackend(block=4, steps=3)
     header = replace(honest("none").header, prover=backend.prover, keys=(SIGNER.public_key.encode(),))
-    return train(tmp_path_factory.mktemp("hashed") / "run", header, backend, (3, 3, 2))
+    return shared.made("hashed-run", lambda folder: train(folder / "run", header, backend, (3, 3, 2))) / "run"
 
 
 @pytest.fixture(scope="session")
-def native_run(tmp_path_factory: pytest.TempPathFactory, native_prover: None) -> Path:
+def native_run(shared: Shared, native_prover: None) -> Path:
     """A run of real native proofs, with weight decay and two groups of different s: 6 parameters in two blocks, steps 1..8, 9..11."""
     shape = Shape(Rule.SGD_MOMENTUM, Preset.STANDARD, 13, 3)
     base = honest("none", rule=Rule.SGD_MOMENTUM, groups=2).header
     groups = (base.groups[0], replace(base.groups[1], s=15))
     header = replace(base, prover=shape.prover, groups=groups, keys=(SIGNER.public_key.encode(),))
-    return train(tmp_path_factory.mktemp("native") / "run", header, NativeBackend(shape), (8, 3))
+    return shared.made("native-run", lambda folder: train(folder / "run", header, NativeBackend(shape), (8, 3))) / "run"
 
 
 @pytest.fixture(scope="session")
-def ezkl_run(tmp_path_factory: pytest.TempPathFactory, ezkl_cache: Cache, srs_digest: bytes) -> Path:
+def ezkl_run(shared: Shared, ezkl_cache: Cache, srs_digest: bytes) -> Path:
     """A run of real proofs: 6 parameters in one block, steps 1..3, 4..5."""
     backend = EzklBackend(load("adam-n480-t4"), srs_digest, ezkl_cache)
     base = honest().header
     header = replace(
         base, prover=backend.prover, keys=(SIGNER.public_key.encode(),), blocks=(replace(base.blocks[0], size=6),)
     )
-    return train(tmp_path_factory.mktemp("ezkl") / "run", header, backend, (3, 2))
+    return shared.made("ezkl-run", lambda folder: train(folder / "run", header, backend, (3, 2))) / "run"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from attacks.tools.victim import Victim
-from tests.attacks.session import Remembering, victim_of
+from tests.attacks.session import Remembering, ezkl_victim
+from tests.shared import Shared
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.ezkl.keys import Cache
@@ -23,8 +24,8 @@ pytestmark = [pytest.mark.ezkl, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def victim(ezkl_cache: Cache, srs_digest: bytes) -> Victim:
-    return victim_of(ezkl_cache.folder, srs_digest)
+def victim(shared: Shared, ezkl_cache: Cache, srs_digest: bytes) -> Victim:
+    return ezkl_victim(shared, ezkl_cache, srs_digest)
 
 
 @pytest.fixture(scope="module")
