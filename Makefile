@@ -20,9 +20,13 @@ PYTHON_CODE := $(wildcard src tests attacks benchmarks docs examples)
 
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28 $(UPGRADE) pyproject.toml requirements/build.in
+# Tests side by side, each worker with its share of the cores; a worker takes up to 3 GB. A single process: make test WORKERS=0
+WORKERS ?= auto
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
+
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check test train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-fast test-slow test-long train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -40,18 +44,33 @@ $(VENV)/.installed: $(VENV)/.requirements pyproject.toml Cargo.toml Cargo.lock $
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-check: install ## the static side: ruff, mypy, import-linter, rustfmt, clippy
+check: check-python check-rust ## the static side: ruff, mypy, import-linter, rustfmt, clippy
+
+check-python: install
 	$(BIN)/ruff check $(PYTHON_CODE)
 	$(BIN)/ruff format --check $(PYTHON_CODE)
 	$(BIN)/mypy $(PYTHON_CODE)
 	$(BIN)/lint-imports
+
+check-rust:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-test: install ## every test, the fast ones first; warnings are errors
+test: test-rust test-fast test-slow ## the tests, the fast ones first; warnings are errors
+
+test-all: test test-long ## these and the long ones, which take minutes each
+
+test-rust:
 	cargo test --locked --workspace
-	$(BIN)/pytest -m "not slow"
-	$(BIN)/pytest -m slow
+
+test-fast: install ## tests of less than about two seconds each
+	$(PYTEST) -m "not slow and not long"
+
+test-slow: install ## those that take longer
+	$(PYTEST) -m "slow and not long"
+
+test-long: install ## those that take minutes: more rounds and examples of what make test has a few of
+	$(PYTEST) -m long
 
 # Here one machine plays both parts.
 train: install $(KEY) ## trains $(STEPS) proved steps, then judges them as an auditor would
