@@ -17,9 +17,12 @@ import pytest
 from hypothesis import settings
 
 import zk_autograd
+from attacks.tools.trapdoor import write_srs
+from attacks.tools.victim import CIRCUIT
 from tests.shared import Shared, SharedCache, locked
 from zk_autograd.core.errors import UsageError
 from zk_autograd.prove.ezkl.child import Child
+from zk_autograd.prove.ezkl.circuit.catalogue import load
 from zk_autograd.prove.ezkl.keys import Cache, make_srs
 from zk_autograd.prove.native.extension import require_built
 from zk_autograd.prove.native.shape import description
@@ -59,6 +62,19 @@ def ezkl_cache() -> Cache:
             made.unlink(missing_ok=True)
             make_srs(made, Child())
             cache.add_srs(made)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def another_cache(ezkl_cache: Cache) -> Cache:
+    """A cache with another SRS, the attacker's, and the keys of the circuit that they attack."""
+    cache = SharedCache(ezkl_cache.folder / "attacker")
+    with locked(TEST_CACHE / "locks" / "attacker"):
+        made = cache.folder / "made.srs"
+        if not made.exists():
+            write_srs(made)
+        srs = cache.add_srs(made)
+    cache.keys(load(CIRCUIT), srs, Child(), proving=True)
     return cache
 
 

@@ -11,10 +11,16 @@ from zk_autograd.prove.native.verify import NativeSystem
 
 
 @pytest.fixture(scope="session")
-def ezkl_scene(shared: Shared, ezkl_cache: Cache, srs_digest: bytes, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def ezkl_scene(
+    shared: Shared,
+    ezkl_cache: Cache,
+    another_cache: Cache,
+    srs_digest: bytes,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Scene:
     """One for all tests. The attacker's SRS and keys, which take half a minute, are kept in the cache as the auditor's are."""
     folder = tmp_path_factory.mktemp("forgeries")
-    workshop = Workshop(ezkl_cache, ezkl_cache.folder / "attacker", folder)
+    workshop = Workshop(ezkl_cache, another_cache.folder, folder, shared)
     victim = ezkl_victim(shared, ezkl_cache, srs_digest)
     return Scene(victim, {"none": HashedSystem(), "ezkl": Remembering(ezkl_cache)}, folder, workshop)
 

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from attacks.tools.attempt import EzklWorkshop
 from attacks.tools.trapdoor_run import TrapdoorRun
 from attacks.tools.victim import TRAINER, Victim, build, ezkl, native
-from tests.shared import Shared, locked
+from tests.shared import Shared
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
@@ -41,13 +42,19 @@ def _victim(shared: Shared, name: str, backend: Callable[[], Backend]) -> Victim
     return Victim(folder / "run", TRAINER, prover, backend, weights, salts)
 
 
+@dataclass
 class Workshop(EzklWorkshop):
-    """The attacker's, whose SRS and keys are made by one worker alone."""
+    """The attacker's, whose run is made once."""
+
+    shared: Shared
 
     @cached_property
     def trapdoor_run(self) -> TrapdoorRun:
-        with locked(self.cache.folder / "locks" / "attacker"):
-            return TrapdoorRun.build(self.folder)
+        def make(folder: Path) -> None:
+            (folder / "run").write_bytes(pickle.dumps(TrapdoorRun.build(self.folder)))
+
+        found: TrapdoorRun = pickle.loads((self.shared.made("trapdoor-run", make) / "run").read_bytes())
+        return found
 
 
 class Remembering(EzklSystem):

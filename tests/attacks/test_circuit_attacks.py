@@ -152,7 +152,14 @@ def test_without_its_two_dimensional_index_a_graph_loses_its_range_checks() -> N
 @pytest.mark.ezkl
 @pytest.mark.slow
 @real_circuits
-@pytest.mark.parametrize("rule", ["adam", "adamw", "sgd-momentum", "sgd-nesterov-decay"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "adam",
+        "sgd-nesterov-decay",
+        *(pytest.param(rule, marks=pytest.mark.long) for rule in ("adamw", "sgd-momentum")),
+    ],
+)
 def test_every_row_of_the_plan_is_enforced_by_the_key(rule: str, ezkl_cache: Cache, srs_digest: bytes) -> None:
     from attacks.on_circuits import unconstrained_cells
     from zk_autograd.prove.ezkl.graph import model

@@ -104,17 +104,13 @@ def test_a_changed_byte_anywhere_is_refused(proved: Proved, verifier: EzklVerifi
             verifier.verify(statement, bytes(changed))
 
 
-def test_a_proof_under_another_srs_is_refused(proved: Proved, tmp_path: Path) -> None:
+def test_a_proof_under_another_srs_is_refused(proved: Proved, another_cache: Cache) -> None:
     backend, statement, _, proof = proved
     if backend.prover.circuit != "adam-n32-t64":
-        pytest.skip("one circuit is enough: another SRS costs half a minute")
-    from zk_autograd.prove.ezkl.keys import make_srs
-
-    cache = Cache(tmp_path / "cache")
-    make_srs(tmp_path / "srs", Child())
-    other = cache.add_srs(tmp_path / "srs")
+        pytest.skip("one circuit is enough: keys under another SRS take a quarter of a minute")
+    (srs,) = another_cache.srs_digests()
     with pytest.raises(VerificationError, match="does not verify"):
-        EzklVerifier(backend._circuit, other, cache).verify(statement, proof.proof)
+        EzklVerifier(backend._circuit, srs, another_cache).verify(statement, proof.proof)
 
 
 def test_the_same_segment_with_other_salts_commits_differently(proved: Proved) -> None:
