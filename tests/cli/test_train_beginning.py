@@ -1,4 +1,4 @@
-"""A training on a machine where nothing was set up, several that begin at once, and a table of few rows: real processes."""
+"""A training on a machine where nothing was set up, several that begin at once, and a table of few rows: real processes, where one matters."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.training import SMALL, TRAINER
+from tests.cli.training import SMALL, TRAINER, Train
 from zk_autograd.cli import verify
 from zk_autograd.core.record_forms import parse_log
 from zk_autograd.credentials import keyfile
@@ -77,9 +77,9 @@ def test_a_first_training_makes_a_log_key_and_says_so(home: Path, capsys: pytest
         (("--dry-run",), ""),
     ],
 )
-def test_no_key_is_made_where_no_run_begins(home: Path, flags: tuple[str, ...], message: str) -> None:
+def test_no_key_is_made_where_no_run_begins(zk_train: Train, home: Path, flags: tuple[str, ...], message: str) -> None:
     Path("taken").touch()
-    status, _, err = ended(start(*FLAGS, "--steps", "2", *flags))
+    status, _, err = zk_train(*FLAGS, "--steps", "2", *flags)
     assert (status == 0) is (flags == ("--dry-run",))
     assert message in err
     assert not home.exists()
@@ -118,7 +118,7 @@ def table(rows: int) -> Path:
     return path
 
 
-def test_a_table_of_few_rows_is_trained_without_a_word_on_batches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_of_few_rows_is_trained_without_a_word_on_batches(zk_train: Train) -> None:
     table(60)
     flags = ("--data", "csv:few.csv", "--model", "logistic", "--prover", "none", "--steps", "3")
     status, _, err = ended(start(*flags, "--out", "run"))
@@ -130,12 +130,12 @@ def test_a_table_of_few_rows_is_trained_without_a_word_on_batches(capsys: pytest
         assert parse_log(reader.leaves()).header.data.batch_size == 48
     status, out, err = ended(start("reproduce", "run"))
     assert (status, out.splitlines()[-1]) == (0, "verdict: FULL"), out + err
-    status, _, err = ended(start(*flags, "--dry-run"))
+    status, _, err = zk_train(*flags, "--dry-run")
     assert status == 0, err
-    status, _, err = ended(start(*flags, "--batch-size", "64", "--out", "other"))
+    status, _, err = zk_train(*flags, "--batch-size", "64", "--out", "other")
     assert (status, "--batch-size 64 is more than the 48 training rows" in err) == (2, True)
     Path("set.toml").write_text("batch-size = 64\n")
-    status, _, err = ended(start(*flags, "--config", "set.toml", "--out", "other"))
+    status, _, err = zk_train(*flags, "--config", "set.toml", "--out", "other")
     assert (status, "is more than the 48 training rows" in err) == (2, True)
 
 
