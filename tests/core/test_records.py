@@ -43,6 +43,7 @@ def key_text(name: str, raw: bytes) -> str:
     return Ed25519Signer(name, raw).public_key.encode()
 
 
+@pytest.mark.slow
 def test_a_header_of_very_many_tensors_is_read() -> None:
     """10^5 parameters, 10^5 unproved tensors and 10^5 blocks, with long names: the bounds on a record's bytes and marks are above it."""
     many = 10**5
