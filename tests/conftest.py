@@ -31,9 +31,8 @@ from zk_autograd.prove.native.shape import description
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
-if WORKERS:  # read by torch and the provers when they are first used, and by the processes that tests start
-    for variable in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
-        os.environ.setdefault(variable, str(max(1, len(os.sched_getaffinity(0)) // WORKERS)))
+if WORKERS:  # torch's threads spin where cores are short; it reads this when it is loaded. The provers' don't: a proof takes what is free.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // WORKERS)))
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")

@@ -1,5 +1,6 @@
 """Real proofs: what the backend makes, the verifier accepts, and nothing near it."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.shared import Shared
 from zk_autograd.core.errors import ProverError, UsageError, VerificationError
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.ezkl.backend import EzklBackend, draw_salt
@@ -24,12 +26,16 @@ Proved = tuple[EzklBackend, Statement, BlockWitness, BlockProof]
 
 
 @pytest.fixture(scope="module", params=[("adam-n32-t64", 5), ("adamw-n32-t52", 0), ("sgd-nesterov-decay-n128-t17", 3)])
-def proved(request: pytest.FixtureRequest, ezkl_cache: Cache, srs_digest: bytes) -> Proved:
+def proved(request: pytest.FixtureRequest, shared: Shared, ezkl_cache: Cache, srs_digest: bytes) -> Proved:
     name, no_ops = request.param
     circuit = catalogue.load(name)
     backend = EzklBackend(circuit, srs_digest, ezkl_cache)
-    statement, witness = sample(circuit.variant, circuit.block, circuit.steps, draw_salt, no_ops=no_ops)
-    return backend, statement, witness, backend.prove(statement, witness)
+
+    def make(folder: Path) -> None:
+        statement, witness = sample(circuit.variant, circuit.block, circuit.steps, draw_salt, no_ops=no_ops)
+        (folder / "proved").write_bytes(pickle.dumps((statement, witness, backend.prove(statement, witness))))
+
+    return backend, *pickle.loads((shared.made(name, make) / "proved").read_bytes())
 
 
 @pytest.fixture
