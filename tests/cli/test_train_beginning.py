@@ -86,9 +86,9 @@ def test_no_key_is_made_where_no_run_begins(zk_train: Train, home: Path, flags: 
     assert sorted(os.listdir()) == ["taken"]
 
 
-def test_a_resumed_run_whose_key_is_gone_makes_no_other(home: Path) -> None:
+def test_a_resumed_run_whose_key_is_gone_makes_no_other(zk_train: Train, home: Path) -> None:
     keyfile.create(home / "zk-autograd" / "log.key", "me")
-    assert ended(start(*FLAGS, "--steps", "2", "--out", "run"))[0] == 0
+    assert zk_train(*FLAGS, "--steps", "2", "--out", "run")[0] == 0
     (home / "zk-autograd" / "log.key").unlink()
     status, _, err = ended(start("--resume", "run"))
     assert (status, f"there is no log key at {home}" in err) == (2, True)
@@ -139,8 +139,8 @@ def test_a_table_of_few_rows_is_trained_without_a_word_on_batches(zk_train: Trai
     assert (status, "is more than the 48 training rows" in err) == (2, True)
 
 
-def test_what_is_private_brings_its_own_gitignore() -> None:
-    assert ended(start(*FLAGS, "--steps", "2", "--out", "run"))[0] == 0
+def test_what_is_private_brings_its_own_gitignore(zk_train: Train) -> None:
+    assert zk_train(*FLAGS, "--steps", "2", "--out", "run")[0] == 0
     assert Path("run/private/.gitignore").read_bytes() == b"*\n"
     status, out, _ = ended(start("bundle", "run", "--json", command="run"))
     from zk_autograd.evidence.bundle import Bundle
@@ -159,13 +159,13 @@ def test_what_is_private_brings_its_own_gitignore() -> None:
     assert sorted(os.listdir("run/private")) == [".gitignore", "forgotten", "lock"]
 
 
-def test_a_name_that_is_taken_gets_a_number() -> None:
+def test_a_name_that_is_taken_gets_a_number(zk_train: Train) -> None:
     now = int(time.time())
     names = {time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second)) for second in range(now, now + 300)}
     for name in names:
         (Path("runs") / name).mkdir(parents=True)
         (Path("runs") / f"{name}-2").touch()
-    status, _, err = ended(start(*FLAGS, "--steps", "1"))
+    status, _, err = zk_train(*FLAGS, "--steps", "1")
     assert status == 0, err
     (run,) = (path for path in Path("runs").iterdir() if (path / "log").exists())
     assert run.name.removesuffix("-3") in names
