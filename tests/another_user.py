@@ -1,4 +1,5 @@
-"""Commands as another user runs them: one who owns nothing here, has no name and no home. It takes root to become one."""
+"""Commands as another user runs them: one who owns nothing here, has no name and no home. It takes
+root to become one."""
 
 import os
 import shutil
@@ -53,7 +54,8 @@ def public_folder() -> Iterator[Path]:
 def as_another(
     command: str, *flags: str, cwd: Path, env: Mapping[str, str] | None = None, parts: str = JUDGING
 ) -> "subprocess.CompletedProcess[str]":
-    """What `command` (a module of cli) does for the other user; of this process's environment it gets what Python needs, and no home."""
+    """What `command` (a module of cli) does for the other user; of this process's environment it
+    gets what Python needs, and no home."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}

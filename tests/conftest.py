@@ -1,8 +1,8 @@
-"""Shared by all tests: Hypothesis draws the same examples in every run, one cache of SRS and keys serves every real proof, and workers
-that run side by side share the cores.
+"""Shared by all tests: Hypothesis draws the same examples in every run, one cache of SRS and keys
+serves every real proof, and workers that run side by side share the cores.
 
-The cache lies in the checkout (`.cache/tests`), so that a second run of the tests makes no key again. Its SRS is made here, so the tests
-know its secret in principle: it is good for tests alone.
+The cache lies in the checkout (`.cache/tests`), so that a second run of the tests makes no key
+again. Its SRS is made here, so the tests know its secret in principle: it is good for tests alone.
 """
 
 import os
@@ -27,7 +27,8 @@ from zk_autograd.prove.ezkl.keys import Cache, make_srs
 from zk_autograd.prove.native.extension import require_built
 from zk_autograd.prove.native.shape import description
 
-# A shell that runs the tests in the background has them ignore interrupts: those that send one would wait for ever.
+# A shell that runs the tests in the background has them ignore interrupts: those that send one
+# would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
@@ -85,7 +86,8 @@ def srs_digest(ezkl_cache: Cache) -> bytes:
 
 @pytest.fixture(scope="session")
 def native_prover() -> None:
-    """The compiled module with the native prover. Whoever builds the package has it; a checkout that isn't built has not."""
+    """The compiled module with the native prover. Whoever builds the package has it; a checkout
+    that isn't built has not."""
     try:
         require_built()
     except UsageError as error:
@@ -104,7 +106,8 @@ def without_native(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB. It is named by a descriptor alone, so that it goes with the process, however that ends."""
+    """A file system of 1 MiB. It is named by a descriptor alone, so that it goes with the process,
+    however that ends."""
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,5 @@
-"""What a forked child comes to: it acts on what it has from its parent, and tells by a pipe how that ended."""
+"""What a forked child comes to: it acts on what it has from its parent, and tells by a pipe how
+that ended."""
 
 import os
 import signal
@@ -14,7 +15,8 @@ forking = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
 def in_child(act: Callable[[], object]) -> str:
-    """What became of `act` in a forked child: "done", or the error's class and message. The child must come to its end."""
+    """What became of `act` in a forked child: "done", or the error's class and message. The child
+    must come to its end."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -1,6 +1,7 @@
 """What is made once for all tests, whichever worker asks first: the others wait for it.
 
-A session's things lie in its own temporary folder, so that none was made by other code than is tested.
+A session's things lie in its own temporary folder, so that none was made by other code than is
+tested.
 """
 
 import fcntl
@@ -30,7 +31,8 @@ class Shared:
         self._folder = folder
 
     def made(self, name: str, make: Callable[[Path], object]) -> Path:
-        """The folder `name`, empty until `make` fills it; one that could not be made is tried again by whoever asks next."""
+        """The folder `name`, empty until `make` fills it; one that could not be made is tried again
+        by whoever asks next."""
         folder, done = self._folder / name, self._folder / f"{name}.done"
         with locked(self._folder / f"{name}.lock"):
             if not done.exists():

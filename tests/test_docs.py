@@ -1,5 +1,5 @@
-"""What the README and the documents say is so: examples run, links and paths lead somewhere, flags and fields exist, console output is
-what the commands print, and lines end where they should."""
+"""What the README and the documents say is so: examples run, links and paths lead somewhere, flags
+and fields exist, console output is what the commands print, and lines end where they should."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def consoles(text: str) -> list[str]:
     return [textwrap.dedent(block).strip("\n") for block in blocks if block.strip()]
 
 
-# ---- form -----------------------------------------------------------------------------------------------------------
+# ---- form ----------------------------------------------------------------------------------------
 
 
 def test_the_readme_is_a_page() -> None:
@@ -123,7 +123,7 @@ def test_the_picture_is_the_scripts() -> None:
         assert (DOCS / f"evidence-chain-{name}.svg").read_text(encoding="utf-8") == draw(theme)
 
 
-# ---- commands -------------------------------------------------------------------------------------------------------
+# ---- commands ------------------------------------------------------------------------------------
 
 
 @pages
@@ -215,7 +215,8 @@ _VARIES = (
     (r"[0-9.]+ s\b", "TIME"),
     (r"(?<=accuracy  )[0-9.]+", "PART"),
 )
-"""What differs from run to run; the rest of the output in the documents is what the commands print, to the letter."""
+"""What differs from run to run; the rest of the output in the documents is what the commands print,
+to the letter."""
 
 
 def _what_stays(text: str) -> list[str]:
@@ -225,7 +226,8 @@ def _what_stays(text: str) -> list[str]:
 
 
 def _stand_in(pieces: list[str], told: list[str]) -> bool:
-    """Whether all lines of the pieces, which "..." parted, stand in what was told, in their order and each piece in one."""
+    """Whether all lines of the pieces, which "..." parted, stand in what was told, in their order
+    and each piece in one."""
     start = 0
     for piece in map(_what_stays, pieces):
         found = (i for i in range(start, len(told)) if told[i : i + len(piece)] == piece)

@@ -1,4 +1,5 @@
-"""The package as it is installed: its versions, commands and files, what an import loads; its lock files."""
+"""The package as it is installed: its versions, commands and files, what an import loads; its lock
+files."""
 
 import os
 import re
@@ -22,7 +23,8 @@ LOCKS = {"verify": ["ezkl"], "train": ["ezkl", "train"], "dev": ["ezkl", "train"
 
 
 def locked_versions(name: str) -> dict[str, str]:
-    """Each package of a lock file with its version. Every entry must be `name==version` with hashes."""
+    """Each package of a lock file with its version. Every entry must be `name==version` with
+    hashes."""
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     entries = re.sub(r"\s*\\\n\s*", " ", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE)).splitlines()
     versions: dict[str, str] = {}

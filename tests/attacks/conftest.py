@@ -18,7 +18,8 @@ def ezkl_scene(
     srs_digest: bytes,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Scene:
-    """One for all tests. The attacker's SRS and keys, which take half a minute, are kept in the cache as the auditor's are."""
+    """One for all tests. The attacker's SRS and keys, which take half a minute, are kept in the
+    cache as the auditor's are."""
     folder = tmp_path_factory.mktemp("forgeries")
     workshop = Workshop(ezkl_cache, another_cache.folder, folder, shared)
     victim = ezkl_victim(shared, ezkl_cache, srs_digest)
@@ -34,6 +35,7 @@ def native_scene(shared: Shared, native_prover: None, tmp_path_factory: pytest.T
 
 @pytest.fixture
 def scene(request: pytest.FixtureRequest) -> Scene:
-    """The scene of the backend that a test is parametrised with; the native one if it isn't: the attack is on neither."""
+    """The scene of the backend that a test is parametrised with; the native one if it isn't: the
+    attack is on neither."""
     found: Scene = request.getfixturevalue(f"{getattr(request, 'param', 'native')}_scene")
     return found

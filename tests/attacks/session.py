@@ -1,4 +1,5 @@
-"""The victims of a test session: one real run of each backend, made when first asked for, whichever tests ask."""
+"""The victims of a test session: one real run of each backend, made when first asked for, whichever
+tests ask."""
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
@@ -58,7 +59,8 @@ class Workshop(EzklWorkshop):
 
 
 class Remembering(EzklSystem):
-    """EZKL, asked once for each proof and commitment: it starts a process for each, and the same ones come again and again."""
+    """EZKL, asked once for each proof and commitment: it starts a process for each, and the same
+    ones come again and again."""
 
     def __init__(self, cache: Cache) -> None:
         super().__init__(cache, installed_ezkl())

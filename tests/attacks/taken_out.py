@@ -1,8 +1,10 @@
-"""The verifier with a check taken out: what the tests use to see that an attack is real, and that nothing else masks it.
+"""The verifier with a check taken out: what the tests use to see that an attack is real, and that
+nothing else masks it.
 
-Each of these patches one check, or the few that overlap, and gives back the submission as the weakened auditor would look at it. A check
-inside a statement can't be taken out of a proof that was made with it; so `statements` gives the verifier the statements that the proofs
-were made for, as one would have who doesn't bind them to the header, the step or the block.
+Each of these patches one check, or the few that overlap, and gives back the submission as the
+weakened auditor would look at it. A check inside a statement can't be taken out of a proof that was
+made with it; so `statements` gives the verifier the statements that the proofs were made for, as
+one would have who doesn't bind them to the header, the step or the block.
 """
 
 import os
@@ -85,11 +87,13 @@ salts = _patching((chain, "_check_salts", _nothing))
 zeros = _patching((chain, "_check_zero", _nothing))
 end = _patching((chain, "_check_close", _nothing))
 one_proof = _patching((proofs, "_check", _nothing))
-"""All that is done with a proof: it is there, has the record's hash, verifies, speaks of the record's commitments."""
+"""All that is done with a proof: it is there, has the record's hash, verifies, speaks of the
+record's commitments."""
 spoken = _patching((proofs, "_compare", _nothing))
 """A proof speaks of the record's commitments."""
 rates_read = _patching((Header, "declared", None))
-"""A record has rates only where the header declares no schedule: here they are read in any case, and count."""
+"""A record has rates only where the header declares no schedule: here they are read in any case,
+and count."""
 model = _patching((verifier, "check_model", lambda *_: (None, _PASSED)))
 artefacts = _patching((verifier, "check_artefacts", lambda *_: _PASSED))
 uncovered = _patching((verifier, "check_uncovered", lambda *_: Uncovered((), False, 0)))
@@ -103,7 +107,8 @@ closed_temporary = _patching((own_folders, "_open_to", lambda place, status, sti
 
 
 def own_place(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
-    """A child process looks for modules in a folder of its own: here it looks where its caller stands."""
+    """A child process looks for modules in a folder of its own: here it looks where its caller
+    stands."""
     popen = subprocess.Popen
 
     def where_the_caller_stands(*arguments: Any, cwd: object = None, **options: Any) -> "subprocess.Popen[bytes]":
@@ -145,12 +150,14 @@ _PUBLIC_OF = Public.of
 
 
 def _public_of_original(shape: Shape, statement: Statement) -> Public:
-    """A native proof is bound to whether its segment is the first, besides: that of the place where it came from counts."""
+    """A native proof is bound to whether its segment is the first, besides: that of the place where
+    it came from counts."""
     return _PUBLIC_OF(shape, statement.original if isinstance(statement, _Moved) else statement)
 
 
 def statements(moved: Mapping[Place, Place] | None = None) -> TakenOut:
-    """Proofs are bound to header, place and constants: the verifier takes the victim's, of the place where a proof came from."""
+    """Proofs are bound to header, place and constants: the verifier takes the victim's, of the
+    place where a proof came from."""
 
     def take_out(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
         run = scene.victim.forgery()
@@ -205,7 +212,8 @@ def srs(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Subm
 
 
 def sample(beacon: str | None) -> TakenOut:
-    """A sample is not L1, and its seed is the verifier's: here the auditor accepts one, drawn from a beacon (None: the policy's)."""
+    """A sample is not L1, and its seed is the verifier's: here the auditor accepts one, drawn from
+    a beacon (None: the policy's)."""
 
     def take_out(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
         policy = submission.policy
@@ -228,7 +236,8 @@ def own_key(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> 
 
 
 def proved_as(change: Callable[[Public], Public]) -> TakenOut:
-    """The public part of a native proof is rebuilt from the records: here it is what the proof was made for."""
+    """The public part of a native proof is rebuilt from the records: here it is what the proof was
+    made for."""
     return _patching((Public, "of", lambda shape, statement: change(_PUBLIC_OF(shape, statement))))
 
 
@@ -275,7 +284,8 @@ def read_once(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -
 
 
 def regular(name: str) -> TakenOut:
-    """A file is a regular one: here it may be a pipe, which is none of the run's files either, and somebody writes to it what the file held."""
+    """A file is a regular one: here it may be a pipe, which is none of the run's files either, and
+    somebody writes to it what the file held."""
 
     def take_out(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
         uncovered(patch, scene, submission)

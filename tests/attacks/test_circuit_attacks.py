@@ -87,8 +87,8 @@ def test_an_attack_that_nothing_refuses_is_reported() -> None:
 def test_each_lookup_and_each_exact_output_alone_stops_some_cheat(
     rule: str, cheats: dict[ModuleType, Sequence[Cheat]]
 ) -> None:
-    # h is the one that nothing rests on: see attacks/fraction_for_each_variable.py. Weights before and after share one cheat of fractions,
-    # and have one each that leaves the range.
+    # h is the one that nothing rests on: see attacks/fraction_for_each_variable.py. Weights before
+    # and after share one cheat of fractions, and have one each that leaves the range.
     spare = {"h"} if rule in ADAMS else set()
     single = [c for module in DIRECTED for c in cheats[module] if c.segment.rule == rule]
     lookups = {c.lookups[0] for c in single if len(c.lookups) == 1 and not c.exact}

@@ -1,4 +1,5 @@
-"""Every attack on a run is refused by the step that is meant to refuse it, and passes without that step's check."""
+"""Every attack on a run is refused by the step that is meant to refuse it, and passes without that
+step's check."""
 
 import json
 import tracemalloc
@@ -196,7 +197,8 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     },
     "temporary_files_exchanged": {"in an open folder": taken_out.closed_temporary},
 }
-"""Without these checks an attempt is accepted, exit status 0. Where there are two, both stand in its way (the program says so)."""
+"""Without these checks an attempt is accepted, exit status 0. Where there are two, both stand in
+its way (the program says so)."""
 
 ELSEWHERE = {
     ("log_resigned", "for an auditor who pins no key"): "there is no check: that is what the verdict says",

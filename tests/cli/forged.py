@@ -1,4 +1,5 @@
-"""Runs that lie and are signed by their trainer: records and files changed, and all digests and signatures made again."""
+"""Runs that lie and are signed by their trainer: records and files changed, and all digests and
+signatures made again."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +26,8 @@ def forge(
     log: Callable[[Objects], Objects | None] = lambda events: None,
     config: tuple[str, str] = ("", ""),
 ) -> Path:
-    """Changes what `records` and `log` change in place (or `log` gives back), and a text of config.toml."""
+    """Changes what `records` and `log` change in place (or `log` gives back), and a text of
+    config.toml."""
     leaves = _lines(run / "log/records.jsonl")
     events = _lines(run / "train_log.jsonl")
     changed = log(events)

@@ -1,4 +1,5 @@
-"""zk-train with a prover that never comes to an end unless it is stopped: `python stuck_training.py FLAGS`."""
+"""zk-train with a prover that never comes to an end unless it is stopped: `python stuck_training.py
+FLAGS`."""
 
 import sys
 import threading

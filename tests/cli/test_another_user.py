@@ -1,4 +1,5 @@
-"""Runs and folders of another user: what can't be read is never called broken, and what can be is shown."""
+"""Runs and folders of another user: what can't be read is never called broken, and what can be is
+shown."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""`zk-circuit digest` and `explain`. Building circuits and SRS files is tested with the EZKL backend."""
+"""`zk-circuit digest` and `explain`. Building circuits and SRS files is tested with the EZKL
+backend."""
 
 import json
 from collections.abc import Callable

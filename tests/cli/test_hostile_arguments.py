@@ -1,4 +1,5 @@
-"""Arguments that a stranger handed to an auditor, or to a trainer: keys, digests and files that are none."""
+"""Arguments that a stranger handed to an auditor, or to a trainer: keys, digests and files that are
+none."""
 
 from collections.abc import Callable
 from hashlib import sha256

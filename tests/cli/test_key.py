@@ -1,4 +1,5 @@
-"""`zk-key` as a function: output and exit status. What the file holds is tests/optim/test_keyfile.py's."""
+"""`zk-key` as a function: output and exit status. What the file holds is
+tests/optim/test_keyfile.py's."""
 
 import json
 from pathlib import Path

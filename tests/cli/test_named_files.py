@@ -1,4 +1,5 @@
-"""Files that a user names: what is no regular file is refused in a sentence, at once; a link is followed."""
+"""Files that a user names: what is no regular file is refused in a sentence, at once; a link is
+followed."""
 
 import os
 import signal

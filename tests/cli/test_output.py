@@ -170,7 +170,8 @@ def test_terminal_that_spells_ascii_alone_gets_nothing_else(monkeypatch: pytest.
 
 
 def test_a_panic_of_compiled_code_is_a_fault_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
-    """pyo3's is no Exception; without a catch it would end the process with 1, which says "false"."""
+    """pyo3's is no Exception; without a catch it would end the process with 1, which says
+    "false"."""
 
     class PanicException(BaseException):
         pass

@@ -1,4 +1,5 @@
-"""`zk-train reproduce` on runs whose trainer lies in what no proof shows: no lie is FULL, nor PARTIAL without a word of it."""
+"""`zk-train reproduce` on runs whose trainer lies in what no proof shows: no lie is FULL, nor
+PARTIAL without a word of it."""
 
 import shutil
 from collections.abc import Callable

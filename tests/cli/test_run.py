@@ -1,4 +1,5 @@
-"""`zk-run` as a function: what it prints, what it leaves, its exit status. What it does is tests/run's business."""
+"""`zk-run` as a function: what it prints, what it leaves, its exit status. What it does is
+tests/run's business."""
 
 import io
 import json
@@ -175,7 +176,8 @@ def test_a_bundle_is_judged_by_the_line_that_it_prints(
     words = shlex.split(out.splitlines()[1])
     assert words[0] == "zk-verify"
     words[words.index("KEY")] = SIGNER.public_key.encode()
-    # The records say that EZKL proved them, which a test's stand-in did: the log is good, and step 5 knows no such circuit.
+    # The records say that EZKL proved them, which a test's stand-in did: the log is good, and step
+    # 5 knows no such circuit.
     assert verify.main([*words[1:], "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert [step["status"] for step in report["steps"]][:3] == ["passed"] * 3

@@ -84,7 +84,7 @@ def test_momentum_makes_sgd_another_rule(zk_train: Train) -> None:
     assert json.loads(zk_train(*flags)[1])["rule"] == "sgd-momentum"
 
 
-# ---- how much it would be ------------------------------------------------------------------------------------------
+# ---- how much it would be ------------------------------------------------------------------------
 
 
 def test_dry_run_counts_proofs_and_writes_nothing(zk_train: Train) -> None:
@@ -159,7 +159,7 @@ def test_native_run_is_resumed_with_its_own_preset(zk_train: Train, capsys: pyte
     assert "circuit native/sgd-strict is this verifier's own" in " ".join(capsys.readouterr().out.split())
 
 
-# ---- what it refuses -----------------------------------------------------------------------------------------------
+# ---- what it refuses -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""A training on a machine where nothing was set up, several that begin at once, and a table of few rows: real processes, where one matters."""
+"""A training on a machine where nothing was set up, several that begin at once, and a table of few
+rows: real processes, where one matters."""
 
 import json
 import os

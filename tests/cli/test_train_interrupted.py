@@ -79,7 +79,8 @@ def test_second_interrupt_stops_at_once_and_the_run_is_resumed(zk_train: Train, 
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
-    # The file of step 20 is there a moment before the optimizer counts the step, and the interrupt may come in between.
+    # The file of step 20 is there a moment before the optimizer counts the step, and the interrupt
+    # may come in between.
     found = json.loads(out)
     assert found["steps"] in (19, 20)
     assert found == {"interrupted": True, "run": "run", "steps": found["steps"], "resumable": True}

@@ -72,7 +72,8 @@ def test_own_table_and_model_are_trained_as_a_config_says(zk_train: Train, capsy
     assert [(p.name, p.group) for p in header.parameters][-2:] == [("1.weight", 1), ("1.bias", 1)]
     assert {u.name for u in header.unproved} == {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
     assert str(header.schedule).startswith("cosine:steps=20,end=0.1")
-    # What the run publishes of its settings leads to the same weights, and says nothing of the folder.
+    # What the run publishes of its settings leads to the same weights, and says nothing of the
+    # folder.
     published_config = Path("run/config.toml").read_text()
     assert 'data = "csv:table.csv"\n' in published_config
     assert str(Path.cwd()) not in published_config
@@ -164,7 +165,8 @@ def test_settings_that_cant_be_followed_are_refused_in_a_sentence(
 
 @pytest.fixture
 def stopped(own: None, zk_train: Train, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An open run of the user's model, whose module is forgotten, and says so when it is imported again."""
+    """An open run of the user's model, whose module is forgotten, and says so when it is imported
+    again."""
     arguments = command.parser().parse_args(["--config", "train.toml", "--out", "run"])
     assert run_command(lambda output: command.train(arguments, output, Broken(31, 16)), json_output=False) == 1
     capsys.readouterr()
@@ -179,7 +181,8 @@ def rewritten(run: Path, **change: object) -> None:
 
 
 def unsigned(run: Path) -> None:
-    """The run without anything that its trainer's key signed, as anybody can make it who knows the public half."""
+    """The run without anything that its trainer's key signed, as anybody can make it who knows the
+    public half."""
     path = run / "private" / "header"
     _, parts = private_file.read(path, "header", None)
     path.write_bytes(private_file.encode("header", header_digest(parts["leaf"]), {}, {"leaf": parts["leaf"]}))
@@ -266,7 +269,8 @@ def test_a_key_that_lies_in_the_run_vouches_for_nothing(stopped: Path, zk_train:
 
 @pytest.mark.parametrize("flags", [(), ("--allow-code", "net_of_a_user:net")])
 def test_nothing_is_signed_of_a_run_that_nobody_signed(stopped: Path, zk_train: Train, flags: tuple[str, ...]) -> None:
-    """Whoever gets one signature out of a resumption has a run that is the trainer's own from then on."""
+    """Whoever gets one signature out of a resumption has a run that is the trainer's own from then
+    on."""
     unsigned(stopped)
     for model in ("softmax", "net_of_a_user:net"):  # for the first one no code is needed
         rewritten(stopped, model=model, groups=[])

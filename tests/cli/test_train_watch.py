@@ -12,7 +12,8 @@ from zk_autograd.run.events import Event, ProofDone, ProofFailed, StepLogged, Wa
 
 @pytest.fixture
 def shown() -> tuple[Watch, list[tuple[str, int, int]], StringIO]:
-    """A watch over 100 steps of a run in segments of 64 with 2 blocks; the bars it moves; what it writes."""
+    """A watch over 100 steps of a run in segments of 64 with 2 blocks; the bars it moves; what it
+    writes."""
     bars: list[tuple[str, int, int]] = []
     words = StringIO()
     watch = Watch(100, lambda what, done, total: bars.append((what, done, total)), Output(json_output=False, err=words))

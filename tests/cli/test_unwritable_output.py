@@ -1,4 +1,5 @@
-"""Output that can't be written is no verdict: real processes whose standard streams are closed, full, or read by nobody."""
+"""Output that can't be written is no verdict: real processes whose standard streams are closed,
+full, or read by nobody."""
 
 import json
 import os

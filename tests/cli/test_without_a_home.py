@@ -1,4 +1,5 @@
-"""Commands of a user who has no name and no home, as in a container: whoever needs no home isn't asked for one."""
+"""Commands of a user who has no name and no home, as in a container: whoever needs no home isn't
+asked for one."""
 
 import json
 import shutil

@@ -1,8 +1,8 @@
-"""The update rules and their constants once more, from the design's formulas, on Python integers and
-fractions.
+"""The update rules and their constants once more, from the design's formulas, on Python integers
+and fractions.
 
-An oracle for tests: one element at a time, unlimited integers, `Fraction` and `math.floor` for every
-division, no code of the package. Slow and plain on purpose.
+An oracle for tests: one element at a time, unlimited integers, `Fraction` and `math.floor` for
+every division, no code of the package. Slow and plain on purpose.
 """
 
 import math
@@ -13,8 +13,8 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Violation:
-    """The first check of a step that an element fails: its place in the order of checks, quantity and
-    value."""
+    """The first check of a step that an element fails: its place in the order of checks, quantity
+    and value."""
 
     order: int
     what: str
@@ -132,7 +132,8 @@ def exact(text: str) -> Fraction:
 
 
 class AdamSchedule:
-    """The constants of Adam and AdamW at t = 1, 2, 3 ..., straight from the definition at scale 2^256."""
+    """The constants of Adam and AdamW at t = 1, 2, 3 ..., straight from the definition at scale
+    2^256."""
 
     def __init__(self, hyper: dict[str, str], k: int) -> None:
         self.hyper = {name: exact(text) for name, text in hyper.items()}

@@ -1,7 +1,8 @@
 """The schedules once more, from the definition's formulas, with no code of the package.
 
-An oracle for tests. The cosine: pi by the Gauss-Legendre iteration and the series at a fraction of the angle, in decimals of 120 digits,
-doubled back by 2 c^2 - 1. The power: by recursion on half of the exponent, with `math.floor` of fractions.
+An oracle for tests. The cosine: pi by the Gauss-Legendre iteration and the series at a fraction of
+the angle, in decimals of 120 digits, doubled back by 2 c^2 - 1. The power: by recursion on half of
+the exponent, with `math.floor` of fractions.
 """
 
 import math
@@ -41,7 +42,8 @@ def real_cosine(e: int, n: int) -> Decimal:
 
 
 def cosine(e: int, n: int) -> int:
-    """2^64 cos(pi e / n), to the nearest integer; the oracle fails where 90 digits don't tell which one that is."""
+    """2^64 cos(pi e / n), to the nearest integer; the oracle fails where 90 digits don't tell which
+    one that is."""
     with localcontext() as context:
         context.prec = DIGITS
         scaled = real_cosine(e, n) * 2**64

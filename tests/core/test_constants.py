@@ -74,7 +74,8 @@ def test_the_vectors_are_what_their_generator_makes() -> None:
 
 @EACH_ADAM_RUN
 def test_constants_are_the_real_numbers_rounded(run: dict[str, Any]) -> None:
-    """The powers' floors are 2^-230 or so in all: the integers are those that unlimited precision gives."""
+    """The powers' floors are 2^-230 or so in all: the integers are those that unlimited precision
+    gives."""
     hyper = {name: Decimal(text) for name, text in run["hyper"].items()}
     with localcontext() as context:
         context.prec = 150

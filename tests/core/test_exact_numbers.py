@@ -1,4 +1,5 @@
-"""Integers that a float32 or a float64 would round, on their whole way: text, header, schedule, oracle, NumPy."""
+"""Integers that a float32 or a float64 would round, on their whole way: text, header, schedule,
+oracle, NumPy."""
 
 from fractions import Fraction
 
@@ -105,7 +106,8 @@ def test_adams_eps_and_rate_are_the_oracles(eps: int) -> None:
 
 @pytest.mark.parametrize("t", [1, 7, 1000])
 def test_a_rate_next_to_a_half_is_rounded_to_its_own_side(t: int) -> None:
-    """A float can't tell the two decimals apart, of which one is below the half and the other above it."""
+    """A float can't tell the two decimals apart, of which one is below the half and the other above
+    it."""
     places = 70
     sequence = with_hyper(Rule.ADAM).sequence(0)
     assert isinstance(sequence, AdamSequence)

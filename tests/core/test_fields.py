@@ -1,4 +1,5 @@
-"""Strict reading of fields: what is accepted, what is refused, and that a refusal names the place."""
+"""Strict reading of fields: what is accepted, what is refused, and that a refusal names the
+place."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Keys that sign notes: vectors of C2SP, Go and RFC 8032; texts, names and key material that are refused."""
+"""Keys that sign notes: vectors of C2SP, Go and RFC 8032; texts, names and key material that are
+refused."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -155,8 +156,9 @@ def encoded(y: int, sign: int) -> bytes:
 
 @pytest.mark.parametrize("sign", [0, 1])
 def test_key_of_small_order_is_refused(sign: int) -> None:
-    # A point of order 8 doubled has order 4 and y = 0, so that x^2 = -y^2 by the addition law, and the
-    # curve's equation becomes d y^4 + 2 y^2 - 1 = 0. Roots by exponentiation, since P = 5 mod 8.
+    # A point of order 8 doubled has order 4 and y = 0, so that x^2 = -y^2 by the addition law, and
+    # the curve's equation becomes d y^4 + 2 y^2 - 1 = 0. Roots by exponentiation, since P = 5 mod
+    # 8.
     d = -121665 * pow(121666, -1, P) % P
     i = pow(2, (P - 1) // 4, P)
 

@@ -1,4 +1,5 @@
-"""The Merkle tree: vectors of RFC 9162 and of other implementations, and every proof in small trees."""
+"""The Merkle tree: vectors of RFC 9162 and of other implementations, and every proof in small
+trees."""
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -13,8 +14,8 @@ SIZES = 64  # every tree up to this size is tried whole
 LEAVES = [leaf_hash(b"leaf %d" % index) for index in range(SIZES)]
 ROOTS = [root(LEAVES[:size]) for size in range(SIZES + 1)]
 
-# Leaves, roots and proofs of github.com/transparency-dev/merkle, proof/verify_test.go, and before that of
-# Certificate Transparency (RFC 6962). Leaf indices are one-based there.
+# Leaves, roots and proofs of github.com/transparency-dev/merkle, proof/verify_test.go, and before
+# that of Certificate Transparency (RFC 6962). Leaf indices are one-based there.
 CT_LEAVES = [
     leaf_hash(bytes.fromhex(data))
     for data in (
@@ -122,7 +123,8 @@ def tree_hash(leaves: Sequence[bytes]) -> bytes:
 
 
 def spoiled(proof: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """The proof with each node changed, left out, doubled, shortened and lengthened, and with one more."""
+    """The proof with each node changed, left out, doubled, shortened and lengthened, and with one
+    more."""
     for index, node in enumerate(proof):
         before, after = list(proof[:index]), list(proof[index + 1 :])
         yield [*before, bytes([node[0] ^ 0x80]) + node[1:], *after]
@@ -207,7 +209,8 @@ def test_leaf_and_node_are_never_the_same_hash() -> None:
     assert leaf_hash(b"data") == sha256(b"\x00data").digest()
     assert node_hash(left, right) == sha256(b"\x01" + left + right).digest()
     assert leaf_hash(left + right) != node_hash(left, right)
-    # A node handed in as a leaf of a smaller tree has the right root, and is told apart by the size alone.
+    # A node handed in as a leaf of a smaller tree has the right root, and is told apart by the size
+    # alone.
     assert not included(node_hash(left, right), 0, 4, [node_hash(*LEAVES[2:4])], ROOTS[4])
 
 

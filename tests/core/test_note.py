@@ -268,7 +268,8 @@ def test_malformed_note_is_refused(data: bytes, reason: str) -> None:
 
 
 def test_base64_has_one_spelling() -> None:
-    # 68 bytes end in "XY=": the lowest two bits of Y are not the signature's, and a decoder ignores them.
+    # 68 bytes end in "XY=": the lowest two bits of Y are not the signature's, and a decoder ignores
+    # them.
     data = note.sign(TEXT, [ALICE]).decode()
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     last = alphabet.index(data[-3])
@@ -287,8 +288,8 @@ def test_number_of_signatures_is_bounded() -> None:
 
 
 def test_sixteen_signatures_of_ml_dsa_44_have_room() -> None:
-    # C2SP signed-note: verifiers must accept at least 16 signatures. tlog-cosignature: type 0x06 has 8 + 2420
-    # bytes.
+    # C2SP signed-note: verifiers must accept at least 16 signatures. tlog-cosignature: type 0x06
+    # has 8 + 2420 bytes.
     strangers = [line(f"witness{index}.example/w", b"\x00" * 4 + bytes(2428)) for index in range(16)]
     data = (note.sign(TEXT, [ALICE]).decode() + "".join(strangers)).encode()
     assert note.open_note(data, [ALICE.public_key]).text == TEXT

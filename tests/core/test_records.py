@@ -45,7 +45,8 @@ def key_text(name: str, raw: bytes) -> str:
 
 @pytest.mark.slow
 def test_a_header_of_very_many_tensors_is_read() -> None:
-    """10^5 parameters, 10^5 unproved tensors and 10^5 blocks, with long names: the bounds on a record's bytes and marks are above it."""
+    """10^5 parameters, 10^5 unproved tensors and 10^5 blocks, with long names: the bounds on a
+    record's bytes and marks are above it."""
     many = 10**5
     parameters = tuple(
         Parameter(f"model.layers.{i}.attention.projection.weight", (4, 8), 32 * i, 32, 0) for i in range(many)
@@ -173,7 +174,8 @@ def test_native_commitments_and_salts_have_their_own_lengths() -> None:
 
 
 def edited(record: Record, path: str, value: object) -> bytes:
-    """The record's JSON with one field, named like `groups.0.lr`, exchanged (`...` takes it out)."""
+    """The record's JSON with one field, named like `groups.0.lr`, exchanged (`...` takes it
+    out)."""
     whole = json.loads(to_bytes(record))
     place: Any = whole
     *steps, last = [int(p) if p.isdigit() else p for p in path.split(".")]

@@ -1,23 +1,24 @@
 """The integer rules against torch.optim in float64, with the effective hyper-parameters.
 
-Both get the same float32 gradients. A *unit* is 2^-32 for weights and 2^-(28+k) for gradients and moments;
-errors are those of the integer side, since float64 errs by some 2^-52 (SLACK). With decay each step
-multiplies the error so far by 1 - D/2^30, so errors at most add up, and R itself errs by D/2^15 + 1/2 units:
-floor(W/2^15) drops less than 1 of 2^15 units.
+Both get the same float32 gradients. A *unit* is 2^-32 for weights and 2^-(28+k) for gradients and
+moments; errors are those of the integer side, since float64 errs by some 2^-52 (SLACK). With decay
+each step multiplies the error so far by 1 - D/2^30, so errors at most add up, and R itself errs by
+D/2^15 + 1/2 units: floor(W/2^15) drops less than 1 of 2^15 units.
 
-SGD. G errs by 1/2. B' = mu*B + G, rounded: its error e obeys e' <= mu*e + 1/2 + 1/2, so e <= 1/(1 - mu);
-plain SGD has B' = G and e = 1/2. Nesterov's mu*B' + G, rounded, has mu*e + 1 <= e again. LR is the effective
-lr exactly. So a step adds to W at most lr*e*2^-(28+k) + (1/2)*2^-32.
+SGD. G errs by 1/2. B' = mu*B + G, rounded: its error e obeys e' <= mu*e + 1/2 + 1/2, so e <= 1/(1 -
+mu); plain SGD has B' = G and e = 1/2. Nesterov's mu*B' + G, rounded, has mu*e + 1 <= e again. LR is
+the effective lr exactly. So a step adds to W at most lr*e*2^-(28+k) + (1/2)*2^-32.
 
-Adam. M is a mean of G's, rounded to 2^-15 units: its error is at most 1/2 + 2^-16 * 2^15/c1; Mh's at most
-that and another 1/2. V is a mean of G*G's: abs(G*G - g*g) <= g_max + 1/4 with g_max the largest gradient,
-rounding adds (1/2) * 2^15/c2, so eV = g_max + 1/4 + 2^14/c2, and sqrt(V') is off by at most eV / (sqrt(V') +
-sqrt(v)), S by 1 more, D = S + E by 1/2 more: eD. With d = sqrt(v) + eps*sqrt(1 - beta2^t), and LR off by 1/2,
+Adam. M is a mean of G's, rounded to 2^-15 units: its error is at most 1/2 + 2^-16 * 2^15/c1; Mh's
+at most that and another 1/2. V is a mean of G*G's: abs(G*G - g*g) <= g_max + 1/4 with g_max the
+largest gradient, rounding adds (1/2) * 2^15/c2, so eV = g_max + 1/4 + 2^14/c2, and sqrt(V') is off
+by at most eV / (sqrt(V') + sqrt(v)), S by 1 more, D = S + E by 1/2 more: eD. With d = sqrt(v) +
+eps*sqrt(1 - beta2^t), and LR off by 1/2,
 
     abs(LR*Mh/D - lr*m/d) <= abs(Mh)/(2*D) + lr * (eM/D + abs(m)*eD/(D*d))
 
-and U's rounding adds 1/2. The terms are evaluated along the run: where v is small against G's unit the bound
-is loose, and has to be.
+and U's rounding adds 1/2. The terms are evaluated along the run: where v is small against G's unit
+the bound is loose, and has to be.
 """
 
 from fractions import Fraction
@@ -45,8 +46,8 @@ Floats = NDArray[np.float64]
 
 
 def training_data() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """First weights of 40 elements and the gradients of STEPS steps: of two sizes, with a drift, some mostly
-    zero."""
+    """First weights of 40 elements and the gradients of STEPS steps: of two sizes, with a drift,
+    some mostly zero."""
     random = np.random.default_rng(11)
     weights = random.normal(0, 0.5, 40).astype(np.float32)
     sizes = np.where(np.arange(40) % 2, 1e-3, 1e-5)
@@ -60,7 +61,8 @@ def torch_parameter(W: IntArray) -> Any:
 
 
 def torch_step(optimizer: Any, parameter: Any, gradient: NDArray[np.float32], decay: float) -> None:
-    """Decoupled decay, then a step, as AdamW does; torch's SGD has no decoupled decay of its own."""
+    """Decoupled decay, then a step, as AdamW does; torch's SGD has no decoupled decay of its
+    own."""
     parameter.grad = torch.tensor(gradient.astype(np.float64))
     with torch.no_grad():
         parameter.mul_(1 - decay)
@@ -110,8 +112,8 @@ def test_sgd_follows_torch(rule: Rule, momentum: str, weight_decay: str, lr: str
 
 
 def adam_error(t: AdamTrace, c1: int, c2: int, m: Floats, v: Floats, eps: float, lr: float, g_max: Floats) -> Floats:
-    """The docstring's bound on U's error in one step, in weight units; m, v and eps in units, lr times
-    2^32."""
+    """The docstring's bound on U's error in one step, in weight units; m, v and eps in units, lr
+    times 2^32."""
     eM = 1 + 1 / (2 * c1)
     eV = g_max + 0.25 + 2**14 / c2
     roots = np.sqrt(t.V.astype(np.float64)) + np.sqrt(v)

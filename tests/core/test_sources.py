@@ -1,4 +1,5 @@
-"""What the sources must not have, whatever the tests of their behaviour say: floats in the rules, pickles, checks that a release build drops."""
+"""What the sources must not have, whatever the tests of their behaviour say: floats in the rules,
+pickles, checks that a release build drops."""
 
 import ast
 import re
@@ -89,8 +90,9 @@ ASSERTIONS = {
         "Val::two_adic_generator(log_params + log_steps).exp_power_of_2(log_params), steps",
     ),
 }
-"""What a release build doesn't look at, in all that accepts or refuses a proof. Neither depends on a proof: the first is about the relations' own
-order, and the second about generators of the field, for sizes of which there are few (crates/verifier/tests/parts.rs tries all)."""
+"""What a release build doesn't look at, in all that accepts or refuses a proof. Neither depends on
+a proof: the first is about the relations' own order, and the second about generators of the field,
+for sizes of which there are few (crates/verifier/tests/parts.rs tries all)."""
 
 
 def test_no_assertion_that_a_release_build_drops_decides_what_is_accepted() -> None:
@@ -104,8 +106,8 @@ def test_no_assertion_that_a_release_build_drops_decides_what_is_accepted() -> N
 
 
 def test_tests_in_rust_run_with_checks_of_overflow() -> None:
-    """The hostile provers' tests are built from the profile `test`, which has them unless it says otherwise; the module is a release build, and
-    meets hostile bytes in tests/prove/native."""
+    """The hostile provers' tests are built from the profile `test`, which has them unless it says
+    otherwise; the module is a release build, and meets hostile bytes in tests/prove/native."""
     profiles = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["profile"]
     for profile in ("dev", "test"):
         assert profiles.get(profile, {}).get("overflow-checks", True)
@@ -136,7 +138,8 @@ def test_nothing_is_read_that_could_run() -> None:
 
 
 def test_the_oracles_libraries_are_not_shipped() -> None:
-    """The low-degree test, trees and prover of Plonky3 are what the own ones are compared with, and no part of what is built."""
+    """The low-degree test, trees and prover of Plonky3 are what the own ones are compared with, and
+    no part of what is built."""
     ours = {
         "p3-air",
         "p3-batch-stark",

@@ -59,7 +59,8 @@ def test_a_recorded_rate_that_no_step_can_use_is_refused() -> None:
 
 
 def test_groups_of_equal_hyper_parameters_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stranger's header may have a thousand of them, and pays nothing for it. With recorded rates each has its own."""
+    """A stranger's header may have a thousand of them, and pays nothing for it. With recorded rates
+    each has its own."""
     computed: list[int] = []
     at = AdamSequence.at
 

@@ -53,7 +53,8 @@ def test_a_tar_reader_takes_it(tmp_path: Path) -> None:
 
 
 def test_the_form_is_a_tar_writers(tmp_path: Path) -> None:
-    # Python's own writer, told to leave out what is not a file's: an independent statement of each field's place.
+    # Python's own writer, told to leave out what is not a file's: an independent statement of each
+    # field's place.
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, data in SMALL.items():

@@ -1,4 +1,5 @@
-"""A stranger's bundle: one form is taken, whatever else an archive can hold is refused by step 1, and no length that lies costs anything."""
+"""A stranger's bundle: one form is taken, whatever else an archive can hold is refused by step 1,
+and no length that lies costs anything."""
 
 import bz2
 import gzip
@@ -29,7 +30,8 @@ def run() -> Run:
 
 
 def signed(block: bytes) -> bytes:
-    """A header with a checksum that agrees, and with the device of a file, which some versions of Python leave out."""
+    """A header with a checksum that agrees, and with the device of a file, which some versions of
+    Python leave out."""
     block = block[:329] + b"0000000\0" * 2 + block[345:]
     block = block[:148] + b" " * 8 + block[156:]
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
@@ -179,7 +181,8 @@ def test_a_bundle_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_size_that_lies_makes_nothing_be_read_or_allocated(tmp_path: Path) -> None:
-    # 8 GiB in a file of 2 KiB, and a file of 8 GiB that has no bytes: the second is read by its header alone.
+    # 8 GiB in a file of 2 KiB, and a file of 8 GiB that has no bytes: the second is read by its
+    # header alone.
     with (
         opened(tmp_path / "b.tar", header("log/checkpoint", bundle.MAX_MEMBER) + END) as reader,
         pytest.raises(VerificationError, match="ends early"),

@@ -78,7 +78,8 @@ def receipts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_receipt_is_a_row_and_an_accessor(receipts: None, tmp_path: Path) -> None:
-    """It is read from a folder and from a bundle, packed, bounded, and nothing beside the run's own; other names beside it are."""
+    """It is read from a folder and from a bundle, packed, bounded, and nothing beside the run's
+    own; other names beside it are."""
     run = honest("none").write(tmp_path / "run")
     (run / "register").mkdir()
     (run / "register" / "receipt").write_bytes(b"signed")

@@ -1,4 +1,5 @@
-"""Each example is run as a user would run it, and its run judged by the line that it prints; the loop of one's own is also killed."""
+"""Each example is run as a user would run it, and its run judged by the line that it prints; the
+loop of one's own is also killed."""
 
 import shlex
 import subprocess

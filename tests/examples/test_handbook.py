@@ -1,4 +1,5 @@
-"""What docs/training.md says is so: its table, model and settings train as it shows, and its errors are those of the command."""
+"""What docs/training.md says is so: its table, model and settings train as it shows, and its errors
+are those of the command."""
 
 import csv
 import re

@@ -1,4 +1,5 @@
-"""Temporary files lie where nobody but the caller can exchange them, and never where the caller happens to stand."""
+"""Temporary files lie where nobody but the caller can exchange them, and never where the caller
+happens to stand."""
 
 import os
 import stat

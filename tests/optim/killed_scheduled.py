@@ -1,7 +1,9 @@
-"""A trainer under a scheduler that kills itself with signal 9: `python -m tests.optim.killed_scheduled RUN KEPT SCHEDULER MOMENT STEPS`.
+"""A trainer under a scheduler that kills itself with signal 9: `python -m
+tests.optim.killed_scheduled RUN KEPT SCHEDULER MOMENT STEPS`.
 
-MOMENT: "between" the last step and the scheduler's own, "after" both, or "end", where it ends without a word. KEPT gets the states as a
-checkpoint has them: the scheduler's after the last step but one, and after the last.
+MOMENT: "between" the last step and the scheduler's own, "after" both, or "end", where it ends
+without a word. KEPT gets the states as a checkpoint has them: the scheduler's after the last step
+but one, and after the last.
 """
 
 import os

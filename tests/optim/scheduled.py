@@ -1,4 +1,5 @@
-"""A training of a few steps under a scheduler of torch, recorded, for the tests that interrupt it, and what they compare it with."""
+"""A training of a few steps under a scheduler of torch, recorded, for the tests that interrupt it,
+and what they compare it with."""
 
 import io
 from collections.abc import Callable, Sequence

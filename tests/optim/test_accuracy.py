@@ -1,4 +1,5 @@
-"""What the integers cost in accuracy: training on digits beside torch.optim, with the same data, weights and batches."""
+"""What the integers cost in accuracy: training on digits beside torch.optim, with the same data,
+weights and batches."""
 
 import warnings
 from typing import Any

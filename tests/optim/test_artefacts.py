@@ -1,4 +1,5 @@
-"""ZKOptimizer's own files in a run: written by themselves, judged, and whole again after an interruption."""
+"""ZKOptimizer's own files in a run: written by themselves, judged, and whole again after an
+interruption."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""What ZKOptimizer refuses: one sentence with what, where, and what to do, and nothing has changed."""
+"""What ZKOptimizer refuses: one sentence with what, where, and what to do, and nothing has
+changed."""
 
 from pathlib import Path
 from typing import Any

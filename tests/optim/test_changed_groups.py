@@ -1,4 +1,5 @@
-"""`param_groups` that are others than the optimizer was made with: refused in a sentence, nothing recorded, and the run can be resumed."""
+"""`param_groups` that are others than the optimizer was made with: refused in a sentence, nothing
+recorded, and the run can be resumed."""
 
 import shutil
 from collections.abc import Callable
@@ -24,7 +25,7 @@ def stepped(module: torch.nn.Module, o: ZKOptimizer) -> None:
     o.step()
 
 
-# ---- their number --------------------------------------------------------------------------------------------------
+# ---- their number --------------------------------------------------------------------------------
 
 COUNTS: dict[str, Callable[[ZKOptimizer], object]] = {
     "appended": lambda o: o.param_groups.append({"params": [], "lr": 0.5}),
@@ -103,7 +104,7 @@ def test_state_with_a_group_too_many_or_none_is_refused_and_nothing_has_changed(
     o.abandon()
 
 
-# ---- their tensors -------------------------------------------------------------------------------------------------
+# ---- their tensors -------------------------------------------------------------------------------
 
 
 def replaced(o: ZKOptimizer) -> None:
@@ -143,7 +144,7 @@ def test_groups_with_other_tensors_are_refused_and_nothing_is_recorded(way: str,
     o.abandon()
 
 
-# ---- their options -------------------------------------------------------------------------------------------------
+# ---- their options -------------------------------------------------------------------------------
 
 OPTIONS: dict[str, tuple[str, object, str]] = {
     "decay": ("weight_decay", 0.1, "the rule adam has lr, eps, betas"),
@@ -196,11 +197,12 @@ def test_an_option_of_the_rule_that_was_taken_away_is_refused(
     o.abandon()
 
 
-# ---- written where nobody watches ----------------------------------------------------------------------------------
+# ---- written where nobody watches ----------------------------------------------------------------
 
 
 def as_killed(run: Path, o: ZKOptimizer, **options: Any) -> ZKOptimizer:
-    """An optimizer that goes on with the run as a kill would leave it now; nothing else is written to it."""
+    """An optimizer that goes on with the run as a kill would leave it now; nothing else is written
+    to it."""
     copied = run.with_name("copied")
     shutil.copytree(run, copied)
     _, resumed = optimizer(copied, groups=len(o.param_groups), resume=True, **options)
@@ -264,7 +266,8 @@ def test_what_is_taken_out_of_a_group_is_kept_too(way: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("groups", [1, 2])
 def test_lr_that_a_scheduler_leaves_as_it_is_is_known_after_a_kill(groups: int, tmp_path: Path) -> None:
-    """Between its stairs, too, StepLR has stepped: to say that it has to step once more would be wrong."""
+    """Between its stairs, too, StepLR has stepped: to say that it has to step once more would be
+    wrong."""
     run = tmp_path / "run"
     module, o = optimizer(run, groups=groups)
     scheduler = StepLR(o, 2, 0.5)
@@ -281,7 +284,8 @@ def test_lr_that_a_scheduler_leaves_as_it_is_is_known_after_a_kill(groups: int, 
 
 
 def test_half_of_what_a_scheduler_writes_is_not_taken_for_the_whole(tmp_path: Path) -> None:
-    """A kill between two groups, after a step at which lr had moved: nobody knows what is due, and that is said."""
+    """A kill between two groups, after a step at which lr had moved: nobody knows what is due, and
+    that is said."""
     run = tmp_path / "run"
     module, o = optimizer(run, groups=2)
     scheduler = StepLR(o, 1, 0.5)
@@ -299,7 +303,7 @@ def test_half_of_what_a_scheduler_writes_is_not_taken_for_the_whole(tmp_path: Pa
     o.abandon()
 
 
-# ---- what no group is ----------------------------------------------------------------------------------------------
+# ---- what no group is ----------------------------------------------------------------------------
 
 WRONG: dict[str, Callable[[ZKOptimizer], object]] = {
     **COUNTS,

@@ -1,4 +1,5 @@
-"""Tensors that are another thing than they were when the optimizer was made: trained exactly, or refused by name, and nothing recorded."""
+"""Tensors that are another thing than they were when the optimizer was made: trained exactly, or
+refused by name, and nothing recorded."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,7 @@ def made(model: torch.nn.Module, **options: Any) -> ZKOptimizer:
     return ZKOptimizer(model.named_parameters(), lr=0.01, **options)
 
 
-# ---- frozen and thawed ---------------------------------------------------------------------------------------------
+# ---- frozen and thawed ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("before", [0, 1])
@@ -71,7 +72,8 @@ def test_a_tensor_that_was_given_frozen_and_is_thawed_is_refused_by_name(
 def test_a_tensor_that_was_thawed_for_the_backward_alone_is_refused_by_name(
     recorded: bool, tmp_path: Path, signer: Ed25519Signer
 ) -> None:
-    """As trainings of two networks in turn do: it would never be trained, and torch's optimizers would train it."""
+    """As trainings of two networks in turn do: it would never be trained, and torch's optimizers
+    would train it."""
     model = layers()
     model[0].requires_grad_(False)
     options: dict[str, Any] = {"run": tmp_path / "run", "prover": "none", "key": signer} if recorded else {}
@@ -184,7 +186,7 @@ def test_a_tensor_whose_place_another_took_is_refused() -> None:
         optimizer.step()
 
 
-# ---- of another type, shape or memory ------------------------------------------------------------------------------
+# ---- of another type, shape or memory ------------------------------------------------------------
 
 
 def swapped_to_meta(model: torch.nn.Sequential) -> None:

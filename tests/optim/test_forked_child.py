@@ -1,4 +1,5 @@
-"""A recorded optimizer in a forked child of its process: refused, in a sentence, and the run goes on as if nothing had been."""
+"""A recorded optimizer in a forked child of its process: refused, in a sentence, and the run goes
+on as if nothing had been."""
 
 import io
 import os

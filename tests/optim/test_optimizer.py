@@ -165,7 +165,8 @@ def test_scheduler_changes_lr_only_where_it_is_recorded(schedule: str) -> None:
 
 
 def test_scheduler_that_warms_up_gets_the_number_format_of_its_largest_lr() -> None:
-    """At 2^-10 of the lr alone, SGD would choose s = 30, under which the lr that comes later doesn't fit."""
+    """At 2^-10 of the lr alone, SGD would choose s = 30, under which the lr that comes later
+    doesn't fit."""
     parameter = vector([1.0])
     optimizer = ZKOptimizer([parameter], "sgd", 8, grad_scale=0)
     scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=2**-10, total_iters=1)
@@ -275,7 +276,7 @@ def test_lr_that_the_gradients_scale_leaves_no_precision_is_warned_of_with_the_s
         stepped(ZKOptimizer([parameter], "sgd", 0, grad_scale=0), parameter)
 
 
-# ---- state ---------------------------------------------------------------------------------------------------------
+# ---- state ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rule", RULES)

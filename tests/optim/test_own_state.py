@@ -1,4 +1,5 @@
-"""What wrappers do with an optimizer's state: a recorded one takes its own of this very step, and no other."""
+"""What wrappers do with an optimizer's state: a recorded one takes its own of this very step, and
+no other."""
 
 import copy
 from collections.abc import Sequence

@@ -1,6 +1,8 @@
-"""The optimizer against core's rule (equal in every bit) and against torch.optim (within the formats' error).
+"""The optimizer against core's rule (equal in every bit) and against torch.optim (within the
+formats' error).
 
-The bounds are those of tests/core/test_rules_parity.py; the float32 weights that the optimizer writes err by 2^-24 of their size more.
+The bounds are those of tests/core/test_rules_parity.py; the float32 weights that the optimizer
+writes err by 2^-24 of their size more.
 """
 
 import warnings
@@ -202,7 +204,8 @@ def test_adam_stays_within_its_formats_error_of_torch(
 
 @pytest.mark.parametrize(("k", "wanted"), [(0, -0.0001), (8, -0.00456)])
 def test_a_gradient_that_goes_away_leaves_no_moment_that_pushes(k: int, wanted: float) -> None:
-    """22 units once, then zeros: float Adam moves by -0.0046. With 28 fraction bits alone M stood still, and W moved by -0.73."""
+    """22 units once, then zeros: float Adam moves by -0.0046. With 28 fraction bits alone M stood
+    still, and W moved by -0.73."""
     parameter = vector([0.0])
     optimizer = ZKOptimizer([parameter], "adam", 1e-3, grad_scale=k)
     run(optimizer, parameter, [[22 * 2.0**-28]] + [[0.0]] * 999)

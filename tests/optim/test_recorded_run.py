@@ -41,7 +41,8 @@ Make = Callable[..., ZKOptimizer]
 
 @pytest.fixture
 def make(tmp_path: Path, signer: Ed25519Signer) -> Make:
-    """Makes the optimizer of a model for the run in tmp_path / "run", in segments of 3 steps and blocks of 20 parameters."""
+    """Makes the optimizer of a model for the run in tmp_path / "run", in segments of 3 steps and
+    blocks of 20 parameters."""
 
     def made(model: torch.nn.Module, **options: Any) -> ZKOptimizer:
         settings = {

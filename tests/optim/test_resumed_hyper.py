@@ -1,4 +1,5 @@
-"""A state that is loaded brings its own hyper-parameters: whatever the optimizer was made with, it goes on as the one that was saved."""
+"""A state that is loaded brings its own hyper-parameters: whatever the optimizer was made with, it
+goes on as the one that was saved."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ SCHEDULE = "cosine:steps=8,end=0.1,warm_up=2"
 def test_state_goes_on_with_the_hyper_parameters_that_were_saved(
     rule: str, schedule: str, other: str, steps: int, tmp_path: Path
 ) -> None:
-    """Powers of the betas, rates and decays are those of the saved run: none is computed before they are restored."""
+    """Powers of the betas, rates and decays are those of the saved run: none is computed before
+    they are restored."""
     whole, half = network(), network()
     optimizer = ZKOptimizer(whole.named_parameters(), rule, schedule=schedule, **SAVED[rule])
     train(whole, optimizer, range(8))

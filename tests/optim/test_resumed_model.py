@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore::zk_autograd
 
 
 class Net(torch.nn.Module):
-    """Batch norm, a table that stays, a frozen layer, and a moving average that the loop makes after each step."""
+    """Batch norm, a table that stays, a frozen layer, and a moving average that the loop makes
+    after each step."""
 
     table: torch.Tensor
     average: torch.Tensor

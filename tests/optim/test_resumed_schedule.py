@@ -1,4 +1,5 @@
-"""A run that is left and resumed under a scheduler of torch makes the steps of one that was never left."""
+"""A run that is left and resumed under a scheduler of torch makes the steps of one that was never
+left."""
 
 import copy
 import math
@@ -47,7 +48,8 @@ STOPS = (2, 3, 7)  # in a segment, at its end, in a later one
 
 
 def left(run: Path, name: str, stop: int, **options: Any) -> tuple[dict[str, Any], float, dict[str, Any]]:
-    """Leaves a run after some steps; the states of scheduler and optimizer, as a checkpoint holds them, and the lr that was due."""
+    """Leaves a run after some steps; the states of scheduler and optimizer, as a checkpoint holds
+    them, and the lr that was due."""
     module, o = optimizer(run, **options)
     scheduler = SCHEDULERS[name](o)
     train(module, o, scheduler, range(stop))
@@ -88,7 +90,8 @@ def test_scheduler_made_from_the_number_of_its_steps_goes_on_with_the_lr_that_wa
 
 
 def test_factor_that_torch_takes_twice_is_named_and_the_optimizers_state_takes_it_back(tmp_path: Path) -> None:
-    """StepLR that is made where lr has just fallen multiplies once more: with torch's own optimizers, too."""
+    """StepLR that is made where lr has just fallen multiplies once more: with torch's own
+    optimizers, too."""
     expected = undisturbed(tmp_path, "stairs")
     run = tmp_path / "run"
     left(run, "stairs", 2)

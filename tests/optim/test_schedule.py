@@ -1,4 +1,5 @@
-"""Declared schedules drive `param_groups`, as torch's schedulers would, and the run that they make is judged by its header alone."""
+"""Declared schedules drive `param_groups`, as torch's schedulers would, and the run that they make
+is judged by its header alone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,7 @@ def log_of(run: Path) -> Log:
         return parse_log(reader.leaves())
 
 
-# ---- as torch's ----------------------------------------------------------------------------------------------------
+# ---- as torch's ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_declared_halving_is_bit_for_bit_the_recorded_one() -> None:
         np.testing.assert_array_equal(declared.integers[name], values)
 
 
-# ---- nobody else sets lr -------------------------------------------------------------------------------------------
+# ---- nobody else sets lr -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear:steps=10"])
@@ -159,7 +160,8 @@ def test_lr_that_is_too_large_in_the_middle_is_refused_where_the_steps_are_known
     ZKOptimizer([vector([1.0])], "adam", expected_steps=10, **warmed)
     with pytest.raises(UsageError, match=r"lr = about 0\.314286 gives LR of step 11 out of range"):
         ZKOptimizer([vector([1.0])], "adam", expected_steps=40, **warmed)
-    # ten million steps are not walked through: the last one is looked at, and the others when they come
+    # ten million steps are not walked through: the last one is looked at, and the others when they
+    # come
     ZKOptimizer(
         [vector([1.0])], "adam", expected_steps=10**7, **{**RISING, "schedule": "linear:steps=9000000,warm_up=900000"}
     )
@@ -181,7 +183,7 @@ def test_lr_that_is_too_large_in_the_middle_is_refused_at_its_step(tmp_path: Pat
     assert close.last_step == 10
 
 
-# ---- going on ------------------------------------------------------------------------------------------------------
+# ---- going on ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stop", [1, 2, 5])
@@ -239,7 +241,7 @@ def test_state_dict_before_the_first_step_keeps_the_base_lr() -> None:
     assert rates(second) == pytest.approx([0.01 * 2 / 3])
 
 
-# ---- groups, proved ------------------------------------------------------------------------------------------------
+# ---- groups, proved ------------------------------------------------------------------------------
 
 
 def groups_of(model: torch.nn.Sequential) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""A rule of the test's own, from its constants to a verdict: it is added by its name, its file and its row, and by nothing else.
+"""A rule of the test's own, from its constants to a verdict: it is added by its name, its file and
+its row, and by nothing else.
 
 A proof would need its AIR and its circuit besides; crates/air has a toy one in its tests.
 """
@@ -23,7 +24,7 @@ from zk_autograd.core.schedules import CONSTANT, Schedule
 
 pytestmark = pytest.mark.torch
 
-# ---- the rule's file ------------------------------------------------------------------------------------------------
+# ---- the rule's file -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def trace(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) 
     return ToyTrace(state["W"] - rate * np.sign(G), state["N"] + (rate > 0))
 
 
-# ---- its row --------------------------------------------------------------------------------------------------------
+# ---- its row -------------------------------------------------------------------------------------
 
 ROW = Family(
     states=("W", "N"),

@@ -1,4 +1,5 @@
-"""Recorded optimizers that nobody closes: in a notebook, where a cell is run again, and at the end of a script."""
+"""Recorded optimizers that nobody closes: in a notebook, where a cell is run again, and at the end
+of a script."""
 
 import gc
 import subprocess
@@ -20,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def cell(run: Path, signer: Ed25519Signer, *, resume: bool) -> ZKOptimizer:
-    """What a notebook's cell does: an optimizer without `with`, under a scheduler, and a step more."""
+    """What a notebook's cell does: an optimizer without `with`, under a scheduler, and a step
+    more."""
     model = network()
     optimizer = ZKOptimizer(model.named_parameters(), run=run, key=signer, prover="none", resume=resume)
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)

@@ -135,7 +135,8 @@ def test_ezkl_commits_for_real(ezkl_cache: Cache, srs_digest: bytes) -> None:
 
 
 def test_ezkl_key_that_cannot_be_made_is_this_machines_fault(tmp_path: Path) -> None:
-    """An SRS file of the right digest that EZKL can't use: its set-up fails in the child process."""
+    """An SRS file of the right digest that EZKL can't use: its set-up fails in the child
+    process."""
     junk = tmp_path / "junk"
     junk.write_bytes(b"no SRS")
     from zk_autograd.prove.ezkl.keys import file_digest

@@ -1,4 +1,5 @@
-"""A backend of the test's own, from a training to a verdict: its row, and the two modules of its folder. Nothing else knows its name."""
+"""A backend of the test's own, from a training to a verdict: its row, and the two modules of its
+folder. Nothing else knows its name."""
 
 import os
 import re
@@ -36,7 +37,7 @@ def bound(statement: Statement) -> bytes:
     return sha256(repr(statement).encode()).digest()
 
 
-# ---- prove/toy/choice.py --------------------------------------------------------------------------------------------
+# ---- prove/toy/choice.py -------------------------------------------------------------------------
 
 
 class ToyBackend:
@@ -82,7 +83,7 @@ class ToyChoice:
         return ToyBackend()
 
 
-# ---- prove/toy/verify.py --------------------------------------------------------------------------------------------
+# ---- prove/toy/verify.py -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ NAMED = re.compile(r"[\"'](?:native|ezkl)[\"']|prove\.(?:hashed|native|ezkl)\b")
 
 
 def test_few_files_name_a_backend() -> None:
-    """Outside of its own folder: its row, and commands about one backend's files. Everything else asks the row."""
+    """Outside of its own folder: its row, and commands about one backend's files. Everything else
+    asks the row."""
     naming = {
         str(path.relative_to(SOURCES))
         for path in SOURCES.rglob("*.py")

@@ -1,4 +1,5 @@
-"""An open run is gone on with by what began it, and by nothing else: each message names that one."""
+"""An open run is gone on with by what began it, and by nothing else: each message names that
+one."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""A trainer that kills itself with signal 9 at one write: `python killed.py RUN WRITE before|after|torn`.
+"""A trainer that kills itself with signal 9 at one write: `python killed.py RUN WRITE
+before|after|torn`.
 
 `torn` leaves half of an append, or a half-written temporary file.
 """

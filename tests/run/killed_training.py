@@ -1,9 +1,11 @@
-"""Trainings that are killed with signal 9 at random times: `python -m tests.run.killed_training FOLDER PROVER RUNS SEED`.
+"""Trainings that are killed with signal 9 at random times: `python -m tests.run.killed_training
+FOLDER PROVER RUNS SEED`.
 
-Torch is loaded once; each trainer is a fork of this process that knows nothing of the one before it, and finds out from the run's
-directory whether there is something to go on with. It is killed after a random part of the time that an undisturbed training takes,
-as often as the seed says, and so during its resumptions, too; the last one comes to the end. Prints a line for each run: what was being
-written when each kill came, as JSON.
+Torch is loaded once; each trainer is a fork of this process that knows nothing of the one before
+it, and finds out from the run's directory whether there is something to go on with. It is killed
+after a random part of the time that an undisturbed training takes, as often as the seed says, and
+so during its resumptions, too; the last one comes to the end. Prints a line for each run: what was
+being written when each kill came, as JSON.
 """
 
 import json
@@ -94,7 +96,8 @@ def finish(run: Path, prover: str) -> float:
 
 
 def newest(run: Path) -> str:
-    """What was written last: the name of a file, without its numbers, and "torn" for a temporary one."""
+    """What was written last: the name of a file, without its numbers, and "torn" for a temporary
+    one."""
     if not Layout(run).header.exists():
         return NOTHING
     found = [path for path in run.rglob("*") if path.is_file() and path.name != "lock"]
@@ -107,7 +110,8 @@ def newest(run: Path) -> str:
 
 
 def killed_after(run: Path, prover: str, seconds: float) -> str:
-    """What a trainer that was killed after some seconds had written last; END if it had come to its end."""
+    """What a trainer that was killed after some seconds had written last; END if it had come to its
+    end."""
     pid = forked(run, prover)
     time.sleep(seconds)
     os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,5 @@
-"""A run of the small model that is begun and gone on with as its test says; and what its states must be."""
+"""A run of the small model that is begun and gone on with as its test says; and what its states
+must be."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from zk_autograd.run.writer import RunWriter
 
 
 def create(path: Path, backend: Backend | None = None, **options: Any) -> RunWriter:
-    """A new run; without proofs unless there is a backend. `options` are RunWriter.create's, and `header`, `signers`."""
+    """A new run; without proofs unless there is a backend. `options` are RunWriter.create's, and
+    `header`, `signers`."""
     backend = backend or hashed_backend()
     header = options.pop("header", None) or make_header(backend)
     options = {"files": TracedFiles(path)} | options

@@ -48,7 +48,8 @@ def failure_of(action: Callable[[], object]) -> ZkError:
 
 
 def interrupted(path: Path, write: str, way: str = "lost") -> FaultyProver:
-    """A run of three steps whose write of this name failed; its prover, whose proofs of two segments are six."""
+    """A run of three steps whose write of this name failed; its prover, whose proofs of two
+    segments are six."""
     backend = FaultyProver()
     files = FailingFiles(path, write, way)
     writer = create(path, backend, files=files)

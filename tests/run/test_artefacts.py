@@ -1,4 +1,5 @@
-"""The trainer's own files: what is in them, and that they fit the close record however often the run was broken off."""
+"""The trainer's own files: what is in them, and that they fit the close record however often the
+run was broken off."""
 
 import json
 import stat
@@ -47,7 +48,8 @@ HERE = encode({"format": environment.FORMAT, "wibble": "1"})
 
 
 class Trainer:
-    """Trains `LAST` steps of a small run, resumes it if it is there, and closes it; tells what its files are told."""
+    """Trains `LAST` steps of a small run, resumes it if it is there, and closes it; tells what its
+    files are told."""
 
     def __init__(self, path: Path, config: str | None = CONFIG, here: bytes = HERE, files: Files | None = None) -> None:
         self.path = path
@@ -96,7 +98,8 @@ def events_of(run: Path) -> list[dict[str, Any]]:
 
 
 def require_whole(run: Path, names: tuple[str, ...] = ARTEFACTS) -> None:
-    """The close record names exactly these files, they are there with these digests, and all steps and segments are in the log."""
+    """The close record names exactly these files, they are there with these digests, and all steps
+    and segments are in the log."""
     log = log_of(run)
     assert log.close is not None
     assert tuple(dict(log.close.artefacts)) == tuple(sorted(names))

@@ -1,4 +1,5 @@
-"""File primitives: what is on disk after a write that worked, one that failed, one that was interrupted; reads that are refused."""
+"""File primitives: what is on disk after a write that worked, one that failed, one that was
+interrupted; reads that are refused."""
 
 import os
 import stat

@@ -1,4 +1,5 @@
-"""Forgetting a run: the evidence stays, what is private goes, and a crash in between is completed by the next time."""
+"""Forgetting a run: the evidence stays, what is private goes, and a crash in between is completed
+by the next time."""
 
 import os
 import shutil

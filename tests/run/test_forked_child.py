@@ -1,4 +1,5 @@
-"""A forked child and the run of its parent: nothing that the child does to it is done, and nothing of it hurts the parent."""
+"""A forked child and the run of its parent: nothing that the child does to it is done, and nothing
+of it hurts the parent."""
 
 import gc
 import os

@@ -1,4 +1,5 @@
-"""The disk fills up at each place where it can while a torch model is trained; there is space again, and the run is as if nothing had been."""
+"""The disk fills up at each place where it can while a torch model is trained; there is space
+again, and the run is as if nothing had been."""
 
 import os
 import shutil

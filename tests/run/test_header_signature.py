@@ -1,4 +1,5 @@
-"""A run is gone on with by whoever made it: nobody signs what a stranger recorded under their public key."""
+"""A run is gone on with by whoever made it: nobody signs what a stranger recorded under their
+public key."""
 
 from hashlib import sha256
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""How a run stands, seen from outside: in every state that a training, a crash or a meddler leaves it in."""
+"""How a run stands, seen from outside: in every state that a training, a crash or a meddler leaves
+it in."""
 
 import os
 import shutil

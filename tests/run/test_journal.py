@@ -1,4 +1,5 @@
-"""The journal: what is written comes back, what was altered is refused, and nobody else may read it."""
+"""The journal: what is written comes back, what was altered is refused, and nobody else may read
+it."""
 
 import os
 import stat

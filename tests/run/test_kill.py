@@ -1,4 +1,5 @@
-"""A trainer is killed with signal 9 at a write of each kind, and resumed: as if nothing had happened."""
+"""A trainer is killed with signal 9 at a write of each kind, and resumed: as if nothing had
+happened."""
 
 import signal
 import subprocess

@@ -1,4 +1,5 @@
-"""Who may read what a trainer writes: nothing private is open to others for a moment, however careless the trainer's umask is."""
+"""Who may read what a trainer writes: nothing private is open to others for a moment, however
+careless the trainer's umask is."""
 
 import os
 import stat
@@ -50,7 +51,8 @@ def check_private(run: Path) -> int:
 
 
 class Watching(TracedFiles):
-    """Looks at the modes after each write, and while each file is written under its temporary name."""
+    """Looks at the modes after each write, and while each file is written under its temporary
+    name."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)

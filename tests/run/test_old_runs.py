@@ -1,4 +1,5 @@
-"""Runs that earlier versions made (tests/data/runs/) are verified for ever, and the open ones go on."""
+"""Runs that earlier versions made (tests/data/runs/) are verified for ever, and the open ones go
+on."""
 
 import shutil
 from pathlib import Path

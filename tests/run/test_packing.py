@@ -1,4 +1,5 @@
-"""Making a bundle: the public files of a run and no others, the same bytes each time, whole or not at all."""
+"""Making a bundle: the public files of a run and no others, the same bytes each time, whole or not
+at all."""
 
 import os
 import shutil

@@ -1,4 +1,5 @@
-"""Trainers of a torch model are killed with signal 9 at random times, also while they resume: each run ends as if nothing had happened."""
+"""Trainers of a torch model are killed with signal 9 at random times, also while they resume: each
+run ends as if nothing had happened."""
 
 import json
 import shutil
@@ -37,7 +38,8 @@ SECONDS = 600
 
 @pytest.fixture
 def memory() -> Iterator[Path]:
-    """A folder in memory, where there is one: what dies here is a process, not a machine, so nothing needs to reach a disk."""
+    """A folder in memory, where there is one: what dies here is a process, not a machine, so
+    nothing needs to reach a disk."""
     shared = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
         yield Path(folder)
@@ -45,7 +47,8 @@ def memory() -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """A run that was killed: what each kill met, and how many different proofs were seen of each segment and block."""
+    """A run that was killed: what each kill met, and how many different proofs were seen of each
+    segment and block."""
 
     run: Path
     kills: tuple[str, ...]
@@ -68,7 +71,8 @@ def killed(folder: Path, prover: str, runs: int, seed: int) -> list[Killed]:
 
 
 def story(run: Path) -> tuple[list[object], list[bytes], dict[str, bytes]]:
-    """All of a run that doesn't hang on its salts and its name: what the records say, the batches of each step, the weights."""
+    """All of a run that doesn't hang on its salts and its name: what the records say, the batches
+    of each step, the weights."""
     layout = Layout(run)
     with RunFolder(run) as reader:
         log = parse_log(reader.leaves())

@@ -1,4 +1,5 @@
-"""Every write of a run fails once, in each way that it can; and everything that a run rests on is altered once."""
+"""Every write of a run fails once, in each way that it can; and everything that a run rests on is
+altered once."""
 
 import os
 import shutil
@@ -143,7 +144,7 @@ def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_space(small_disk
     assert {None, STEPS} <= stopped_at
 
 
-# ---- what was altered ----------------------------------------------------------------------------------------------
+# ---- what was altered ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -322,7 +323,8 @@ def audit_segments(run: Path) -> list[bytes]:
 
 
 def test_steps_that_lead_elsewhere_are_not_proved(run: Path) -> None:
-    # A sealed segment's step is exchanged for a well-formed one: it no longer leads to the next segment's state.
+    # A sealed segment's step is exchanged for a well-formed one: it no longer leads to the next
+    # segment's state.
     backend = FaultyProver()
     writer = RunWriter.resume(run, lambda _: backend, [SIGNER])
     journal = Journal(Layout(run).segments, writer.header, writer.header_digest, Files())

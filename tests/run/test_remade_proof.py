@@ -1,4 +1,5 @@
-"""A native proof that is made again after a crash is the same, byte for byte: its commitments are opened at no other point."""
+"""A native proof that is made again after a crash is the same, byte for byte: its commitments are
+opened at no other point."""
 
 import subprocess
 import sys
@@ -42,7 +43,8 @@ class CountingBackend(NativeBackend):
 
 
 class LosingFiles(DeadlyFiles):
-    """Ends the process in the place of a write, and leaves its bytes in a file of our own beside the run: an eavesdropper's."""
+    """Ends the process in the place of a write, and leaves its bytes in a file of our own beside
+    the run: an eavesdropper's."""
 
     def write_atomic(self, path: Path, data: bytes, mode: int = 0o644) -> None:
         if path.name == "proof-0":

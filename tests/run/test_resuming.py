@@ -1,4 +1,5 @@
-"""Going on with a run: from where it was, under the same conditions, and not at all where it is no run of ours."""
+"""Going on with a run: from where it was, under the same conditions, and not at all where it is no
+run of ours."""
 
 import json
 import shutil

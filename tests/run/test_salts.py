@@ -1,4 +1,5 @@
-"""Each committed value has a salt of its own, so that equal values are not seen to be equal; a state has one from segment to segment."""
+"""Each committed value has a salt of its own, so that equal values are not seen to be equal; a
+state has one from segment to segment."""
 
 from pathlib import Path
 

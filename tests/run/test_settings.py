@@ -1,4 +1,5 @@
-"""What is kept of the optimizer's settings after a step: of the newest step, of this run, whole and small, or nothing."""
+"""What is kept of the optimizer's settings after a step: of the newest step, of this run, whole and
+small, or nothing."""
 
 import stat
 from pathlib import Path

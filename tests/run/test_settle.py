@@ -1,5 +1,5 @@
-"""Settling: provers that die, hang or panic; proofs that an interrupted run left; how often a commitment may be opened; and what follows
-a checkpoint."""
+"""Settling: provers that die, hang or panic; proofs that an interrupted run left; how often a
+commitment may be opened; and what follows a checkpoint."""
 
 import os
 import shutil
@@ -193,7 +193,7 @@ def test_a_commitment_of_another_state_is_not_recorded(tmp_path: Path) -> None:
     finish(tmp_path / "run", FaultyProver())
 
 
-# ---- proofs that were left -----------------------------------------------------------------------------------------
+# ---- proofs that were left -----------------------------------------------------------------------
 
 
 def test_a_proof_without_a_record_is_adopted(tmp_path: Path) -> None:
@@ -283,7 +283,8 @@ def test_a_proof_whose_check_was_stopped_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_valid_proof_of_other_steps_is_not_adopted(tmp_path: Path) -> None:
-    # The private folder was restored from a copy, and training went another way from there: the statement is the same.
+    # The private folder was restored from a copy, and training went another way from there: the
+    # statement is the same.
     run, fork = tmp_path / "run", tmp_path / "fork"
     create(run, FaultyProver()).abandon()
     shutil.copytree(run, fork)
@@ -366,7 +367,8 @@ def test_proofs_that_never_became_public_do_not_count(tmp_path: Path) -> None:
 
 
 class Repeating(FaultyProver):
-    """One whose proofs are the same when they are made again; that of another `version` makes others."""
+    """One whose proofs are the same when they are made again; that of another `version` makes
+    others."""
 
     def __init__(self, version: int) -> None:
         super().__init__(different_proofs=1)
@@ -439,7 +441,7 @@ def test_weights_are_those_of_an_undisturbed_run_whatever_the_prover_does(tmp_pa
             np.testing.assert_array_equal(state[name], values)
 
 
-# ---- what follows a checkpoint -------------------------------------------------------------------------------------
+# ---- what follows a checkpoint -------------------------------------------------------------------
 
 
 class Noted:
@@ -473,7 +475,8 @@ def test_each_checkpoint_is_followed_by_its_stages_in_order(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("dies", [1, 2, 3, 4])
 def test_a_stage_that_fails_is_taken_when_the_run_goes_on(tmp_path: Path, dies: int) -> None:
-    """Whatever the failure interrupted: the last one is after the close record's checkpoint, when nothing else is left to do."""
+    """Whatever the failure interrupted: the last one is after the close record's checkpoint, when
+    nothing else is left to do."""
     run, noted = tmp_path / "run", Noted(dies)
     with pytest.raises(ZkError, match="register can't be reached"):
         writer = create(run, FaultyProver(), stages=[noted.stage])

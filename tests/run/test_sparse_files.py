@@ -1,6 +1,8 @@
-"""Files that take no space on the disk, and would take all memory, in a run of somebody else's: each is one run's matter, told in a sentence.
+"""Files that take no space on the disk, and would take all memory, in a run of somebody else's:
+each is one run's matter, told in a sentence.
 
-The commands run in a process that may take 2 GiB of addresses: Python and NumPy need a part of that.
+The commands run in a process that may take 2 GiB of addresses: Python and NumPy need a part of
+that.
 """
 
 import json
@@ -163,7 +165,8 @@ def test_a_loop_state_that_no_journal_keeps_is_refused_and_nothing_is_written(tm
 
 
 def deep(folder: Path, levels: int) -> None:
-    """Folders in folders, deeper than Python recurses and longer than a path may be, with a file in the last."""
+    """Folders in folders, deeper than Python recurses and longer than a path may be, with a file in
+    the last."""
     fd = os.open(folder, os.O_RDONLY)
     for _ in range(levels):
         os.mkdir("d" * 50, dir_fd=fd)

@@ -1,4 +1,5 @@
-"""One run, and two who want it: the second is refused, whatever it wants to do, until the first is gone."""
+"""One run, and two who want it: the second is refused, whatever it wants to do, until the first is
+gone."""
 
 import subprocess
 import sys

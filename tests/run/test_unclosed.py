@@ -134,7 +134,7 @@ def test_nothing_is_said_of_a_run_that_was_closed_abandoned_or_removed(tmp_path:
     gc.collect()  # a warning would be an error
 
 
-# ---- the end of the process ----------------------------------------------------------------------------------------
+# ---- the end of the process ----------------------------------------------------------------------
 
 SCRIPT = """
 import os, sys
@@ -152,7 +152,8 @@ train(writer, 3)
 
 
 def ended(run: Path, end: str, *flags: str) -> tuple[int, str]:
-    """The status and the standard error of a script that has made three steps, and then does `end`."""
+    """The status and the standard error of a script that has made three steps, and then does
+    `end`."""
     done = subprocess.run(
         [sys.executable, *flags, "-c", SCRIPT + end, str(run)],
         cwd=ROOT,

@@ -1,4 +1,5 @@
-"""What the tests of the run directory share: a small model, backends that fail on demand, files that fail on demand, an audit."""
+"""What the tests of the run directory share: a small model, backends that fail on demand, files
+that fail on demand, an audit."""
 
 import os
 import threading
@@ -45,7 +46,8 @@ HYPER = {
 
 
 def make_header(backend: Backend, rule: Rule = Rule.ADAM, schedule: str = "constant") -> Header:
-    """A run of three tensors in two groups, and three blocks: one group needs two, each block has padding or not."""
+    """A run of three tensors in two groups, and three blocks: one group needs two, each block has
+    padding or not."""
     hyper = HYPER[rule]
     s = 30 if "beta1" not in hyper else 0
     other = hyper | {"lr": "0.002"}
@@ -80,7 +82,8 @@ def gradients(t: int) -> IntArray:
 
 
 def train(writer: RunWriter, steps: int) -> None:
-    """Goes on to step `steps`. The loop's state is what the next gradient is made from, as a generator's would be."""
+    """Goes on to step `steps`. The loop's state is what the next gradient is made from, as a
+    generator's would be."""
     while writer.step < steps:
         t = int.from_bytes(writer.loop_state, "big") + 1
         assert t == writer.step + 1
@@ -96,7 +99,8 @@ def hashed_backend() -> HashedBackend:
 
 
 class FaultyProver:
-    """A backend with proofs, to inject faults: what a proof says is in it, bound to its statement, and nothing is proved.
+    """A backend with proofs, to inject faults: what a proof says is in it, bound to its statement,
+    and nothing is proved.
 
     `faults` are called one after the other, one a proof; the first ones may raise or wait.
     """
@@ -171,7 +175,8 @@ def panic(_: FaultyProver) -> None:
 
 
 class TracedFiles(Files):
-    """Calls `act` around each write, by name: method, path within the run, and how often it was written before."""
+    """Calls `act` around each write, by name: method, path within the run, and how often it was
+    written before."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(fsync=lambda _: None)  # these tests stop the process, not the machine
@@ -220,7 +225,8 @@ class TracedFiles(Files):
 
 
 class FailingFiles(TracedFiles):
-    """The write `name` fails: "lost", it did nothing; "kept", it did all; "torn", it did half (an append)."""
+    """The write `name` fails: "lost", it did nothing; "kept", it did all; "torn", it did half (an
+    append)."""
 
     def __init__(self, root: Path, name: str, way: str) -> None:
         super().__init__(root)
@@ -239,7 +245,8 @@ class FailingFiles(TracedFiles):
 
 
 def audit(run: Path, backend: Backend) -> Log:
-    """Reads a complete run as a stranger would, and checks the log whole, the chain, and every proof."""
+    """Reads a complete run as a stranger would, and checks the log whole, the chain, and every
+    proof."""
     with RunFolder(run) as reader:
         leaves = reader.leaves()
         head = parse_checkpoint(open_note(reader.checkpoint(), [SIGNER.public_key]).text)

@@ -1,4 +1,5 @@
-"""A user's model that draws (dropout) and counts (batch norm), for `--model tests.train.noisy_net:net`; and a training that is killed.
+"""A user's model that draws (dropout) and counts (batch norm), for `--model
+tests.train.noisy_net:net`; and a training that is killed.
 
 `python -m tests.train.noisy_net RUN KEY STEP` trains `PLAN` and dies by SIGKILL after that step.
 """
@@ -25,8 +26,8 @@ def net(columns: int, classes: int) -> nn.Module:
 
 
 class Averaging(nn.Module):
-    """A classifier of what its inputs differ by from their moving average, which is a frozen parameter, and from a layer's, which the
-    plan freezes: a forward pass moves both."""
+    """A classifier of what its inputs differ by from their moving average, which is a frozen
+    parameter, and from a layer's, which the plan freezes: a forward pass moves both."""
 
     def __init__(self, columns: int, classes: int) -> None:
         super().__init__()

@@ -252,7 +252,8 @@ def test_flags_and_their_help_are_those_of_the_table() -> None:
 
 
 def test_a_setting_more_is_a_row_and_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flag, help, file, private plan and config.toml have it; what uses it is up to whoever adds it."""
+    """Flag, help, file, private plan and config.toml have it; what uses it is up to whoever adds
+    it."""
     row = Setting("warm-start", READERS["publish"], False, "begin warm", {"action": "store_true"})
     monkeypatch.setattr(settings, "SETTINGS", (*SETTINGS, row))
     monkeypatch.setattr(cli, "SETTINGS", (*SETTINGS, row))

@@ -133,7 +133,8 @@ def test_model_that_fails_is_told_with_step_and_rows() -> None:
 
 
 def test_frozen_parameter_that_moved_before_a_resumption_is_kept_after_it() -> None:
-    """What it is compared with is what it was when the model was made, not when the loop went on."""
+    """What it is compared with is what it was when the model was made, not when the loop went
+    on."""
 
     def made() -> Loop:
         torch.manual_seed(0)

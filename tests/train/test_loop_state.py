@@ -163,7 +163,8 @@ def test_model_that_changes_its_form_while_it_is_trained_is_refused(
 
 
 def test_buffers_of_every_memory_are_put_back() -> None:
-    """Expanded ones hold what they held; views of one memory, and those that lie crosswise, get their values."""
+    """Expanded ones hold what they held; views of one memory, and those that lie crosswise, get
+    their values."""
     model, memory = nn.Module(), torch.arange(6.0)
     buffers = {
         "expanded": torch.ones(1).expand(3),

@@ -1,5 +1,5 @@
-"""Whose code of a run is run: the caller's own or what they name, of the header's digest, from elsewhere than the run's folder; and nothing
-before that is sure."""
+"""Whose code of a run is run: the caller's own or what they name, of the header's digest, from
+elsewhere than the run's folder; and nothing before that is sure."""
 
 import sys
 import webbrowser as antigravity_like  # a module that does something, once it is asked

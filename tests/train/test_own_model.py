@@ -1,4 +1,5 @@
-"""Models of a user's own: what a factory must be, and one sentence for each way in which it isn't."""
+"""Models of a user's own: what a factory must be, and one sentence for each way in which it
+isn't."""
 
 import py_compile
 import sys

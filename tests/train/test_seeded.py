@@ -5,7 +5,8 @@ from zk_autograd.train.seeded import Purpose, permutation, uniform, words
 
 
 def philox(key: tuple[int, int], counter: int) -> list[int]:
-    """One block of Philox-4x64-10, from the paper (Salmon et al., 2011, section 4.3 and table 2), in Python's integers."""
+    """One block of Philox-4x64-10, from the paper (Salmon et al., 2011, section 4.3 and table 2),
+    in Python's integers."""
     mask = 2**64 - 1
     x, (k0, k1) = [counter, 0, 0, 0], key
     for _ in range(10):

@@ -40,7 +40,8 @@ Record = Callable[..., tuple[Header, IntArray]]
 
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
-    """Records a plan in tmp_path/run, at most `steps` steps of it, and gives header and final weights."""
+    """Records a plan in tmp_path/run, at most `steps` steps of it, and gives header and final
+    weights."""
     keyfile.create(tmp_path / "key", "trainer")
 
     def run(plan: Plan, *, resume: bool = False, steps: int | None = None) -> tuple[Header, IntArray]:

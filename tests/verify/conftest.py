@@ -45,7 +45,8 @@ def hashed_run(shared: Shared) -> Path:
 
 @pytest.fixture(scope="session")
 def native_run(shared: Shared, native_prover: None) -> Path:
-    """A run of real native proofs, with weight decay and two groups of different s: 6 parameters in two blocks, steps 1..8, 9..11."""
+    """A run of real native proofs, with weight decay and two groups of different s: 6 parameters in
+    two blocks, steps 1..8, 9..11."""
     shape = Shape(Rule.SGD_MOMENTUM, Preset.STANDARD, 13, 3)
     base = honest("none", rule=Rule.SGD_MOMENTUM, groups=2).header
     groups = (base.groups[0], replace(base.groups[1], s=15))

@@ -1,4 +1,5 @@
-"""How a stranger's run is judged in the tests: whatever is in it, an auditor gets a report of one form, and never a traceback."""
+"""How a stranger's run is judged in the tests: whatever is in it, an auditor gets a report of one
+form, and never a traceback."""
 
 import json
 import os
@@ -25,7 +26,8 @@ PATIENCE = 120
 
 
 def put(folder: Path, leaves: Sequence[bytes], origin: str) -> Path:
-    """The records as they are, under a checkpoint that the trainer's own key signed: the trainer is the one who cheats."""
+    """The records as they are, under a checkpoint that the trainer's own key signed: the trainer is
+    the one who cheats."""
     (folder / "log/records.jsonl").write_bytes(b"".join(leaf + b"\n" for leaf in leaves))
     head = root([leaf_hash(leaf) for leaf in leaves])
     (folder / "log/checkpoint").write_bytes(sign(checkpoint_text(origin, len(leaves), head), [SIGNER]))
@@ -38,7 +40,8 @@ def written(run: Run, folder: Path, leaves: Sequence[bytes]) -> Path:
 
 
 def said(capsys: pytest.CaptureFixture[str], target: Path | str, *flags: str) -> tuple[int, dict[str, Any]]:
-    """The exit status of zk-verify, and its JSON. Both forms of the report are asked for, and must agree and obey nobody."""
+    """The exit status of zk-verify, and its JSON. Both forms of the report are asked for, and must
+    agree and obey nobody."""
     capsys.readouterr()
     with soon():
         status = main([str(target), *(flags or FLAGS), "--json"])

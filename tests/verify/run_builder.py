@@ -1,7 +1,9 @@
-"""Evidence that a test can bend at will: an honest run in memory, changed field by field, signed, and written to disk.
+"""Evidence that a test can bend at will: an honest run in memory, changed field by field, signed,
+and written to disk.
 
-The bytes are made with `core` alone. `STAND_IN` takes the place of EZKL where only order, coverage and the comparison with the
-records are at stake: its proofs are valid for exactly the statement they were made for, and hide nothing.
+The bytes are made with `core` alone. `STAND_IN` takes the place of EZKL where only order, coverage
+and the comparison with the records are at stake: its proofs are valid for exactly the statement
+they were made for, and hide nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -109,7 +111,8 @@ class StandInChecker:
 
 @dataclass(slots=True)
 class StandInSystem:
-    """A backend of one circuit, "own"; `missing` makes it one that can't be used here, `unseen` is an LR that it doesn't prove."""
+    """A backend of one circuit, "own"; `missing` makes it one that can't be used here, `unseen` is
+    an LR that it doesn't prove."""
 
     own: StandInCircuit = field(default_factory=StandInCircuit)
     missing: str = ""
@@ -141,8 +144,8 @@ class StandInSystem:
 class Run:
     """A run's evidence. Change what you like; `leaves` and `write` use what is there then.
 
-    `signed` is how many records the checkpoint covers (None: all), `head_root` its root (None: the true one), `tail` bytes at the
-    end of the records' file.
+    `signed` is how many records the checkpoint covers (None: all), `head_root` its root (None: the
+    true one), `tail` bytes at the end of the records' file.
     """
 
     header: Header
@@ -232,7 +235,8 @@ def honest(
     schedule: str = "constant",
     groups: int = 1,
 ) -> Run:
-    """A run of 6 parameters in blocks of at most 4, with segments of these lengths; one group or two."""
+    """A run of 6 parameters in blocks of at most 4, with segments of these lengths; one group or
+    two."""
     prover = (
         Prover("ezkl", "stand-in", 4, 3, "own", _CIRCUIT_DIGEST, SRS)
         if backend == "ezkl"
@@ -341,7 +345,8 @@ def judge(run: Run, folder: Path, policy: Policy = POLICY, system: StandInSystem
 
 
 def refused(report: Report, number: int, message: str, record: int | None = None) -> None:
-    """Asserts that the report failed in the step of this number, with this message, and that no later step was reached."""
+    """Asserts that the report failed in the step of this number, with this message, and that no
+    later step was reached."""
     failure = report.failure
     assert failure is not None, report.text()
     assert (failure.step, failure.record) == (number, record), str(failure)

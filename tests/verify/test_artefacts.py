@@ -1,4 +1,5 @@
-"""Step 10, the trainer's own files: one byte changed, one file less or more, one hash that the run doesn't have."""
+"""Step 10, the trainer's own files: one byte changed, one file less or more, one hash that the run
+doesn't have."""
 
 import os
 import tracemalloc
@@ -239,7 +240,8 @@ def test_10_the_log_of_the_training_is_not_held_in_memory(tmp_path: Path) -> Non
 
 
 class Closed(RunFolder):
-    """A run, some files of which this machine doesn't let be read; `held` are those of the model that were read whole."""
+    """A run, some files of which this machine doesn't let be read; `held` are those of the model
+    that were read whole."""
 
     def __init__(self, path: Path, closed: tuple[str, ...]) -> None:
         super().__init__(path)

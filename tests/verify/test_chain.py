@@ -144,7 +144,8 @@ def test_step6_work_on_a_state_has_a_bound(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("count", [1024, 1025])
 def test_step6_a_run_of_ezkl_has_at_most_a_thousand_commitments_of_a_first_state(tmp_path: Path, count: int) -> None:
-    """Each takes as long whatever it holds, and whoever commits to zeros on purpose pays almost nothing."""
+    """Each takes as long whatever it holds, and whoever commits to zeros on purpose pays almost
+    nothing."""
     run = honest()
     run.edit_header(
         parameters=(Parameter("p", (4 * count,), 0, 4 * count, 0),),
@@ -265,7 +266,8 @@ def test_step6_short_segments_anywhere(tmp_path: Path, lengths: tuple[int, ...])
 
 
 def test_step6_more_steps_in_a_short_segment_than_were_proved(tmp_path: Path) -> None:
-    """A segment of 2 steps can't pass for one of 3: the constants in its statement would be others."""
+    """A segment of 2 steps can't pass for one of 3: the constants in its statement would be
+    others."""
     run = honest(lengths=(2,))
     proofs, hashes = dict(run.proofs), run.segments[0].proofs
     edit(run, 0, last=3, loss=("0.5",) * 3, saturated=(0,) * 3)

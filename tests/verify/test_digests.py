@@ -1,4 +1,5 @@
-"""What a report prints as a digest was computed by the verifier, or given by the auditor: never repeated from the run unseen."""
+"""What a report prints as a digest was computed by the verifier, or given by the auditor: never
+repeated from the run unseen."""
 
 import re
 from dataclasses import replace

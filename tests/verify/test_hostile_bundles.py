@@ -1,4 +1,5 @@
-"""A stranger's bundle, judged by the command: never a traceback, never more than its run would show, and no length that lies costs anything."""
+"""A stranger's bundle, judged by the command: never a traceback, never more than its run would
+show, and no length that lies costs anything."""
 
 import os
 from pathlib import Path
@@ -100,7 +101,8 @@ def test_a_bundle_that_ends_in_a_hole_is_refused(run: Run, tmp_path: Path, capsy
 
 
 def test_a_bundle_exchanged_while_it_is_read_is_judged_by_its_hashes(tmp_path: Path) -> None:
-    """What lies where a file was, when it is read, is compared with the records: the headers were looked at before."""
+    """What lies where a file was, when it is read, is compared with the records: the headers were
+    looked at before."""
     run = honest()
     path = tmp_path / "b.tar"
     whole = packed(files_of(run, tmp_path / "run"))

@@ -1,4 +1,5 @@
-"""Checkpoints and roots that a stranger wrote, or that an auditor mistyped: what is judged under them, and what isn't."""
+"""Checkpoints and roots that a stranger wrote, or that an auditor mistyped: what is judged under
+them, and what isn't."""
 
 import base64
 import shutil

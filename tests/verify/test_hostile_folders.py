@@ -1,4 +1,5 @@
-"""Folders that a stranger made: something else in a file's place, names of every kind, parts that are missing, and more than there should be."""
+"""Folders that a stranger made: something else in a file's place, names of every kind, parts that
+are missing, and more than there should be."""
 
 import os
 import shutil
@@ -128,7 +129,8 @@ ODD = [
 def test_odd_names_are_escaped_and_never_make_the_verdict_better(
     run: Run, folder: Path, capsys: pytest.CaptureFixture[str], name: bytes
 ) -> None:
-    """Beside the model they are refused. At the run's top they are no files of the run; what is said of them, `said` looks at."""
+    """Beside the model they are refused. At the run's top they are no files of the run; what is
+    said of them, `said` looks at."""
     top = os.path.join(os.fsencode(folder), name)
     with open(top, "wb") as file:
         file.write(b"x")
@@ -204,7 +206,8 @@ def test_private_parts_are_not_read(folder: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_file_that_changes_while_it_is_judged_is_read_once(folder: Path) -> None:
-    """The bytes that were hashed are the bytes that were judged: each public file is held once at most, and its hash is that of what is held.
+    """The bytes that were hashed are the bytes that were judged: each public file is held once at
+    most, and its hash is that of what is held.
 
     Before, the files of step 10 are hashed where they lie; of the training's log that is all.
     """

@@ -1,4 +1,5 @@
-"""Published files that a trainer named in the close record and no trainer writes: safetensors, openings, hashes and names."""
+"""Published files that a trainer named in the close record and no trainer writes: safetensors,
+openings, hashes and names."""
 
 import json
 from collections.abc import Callable
@@ -37,7 +38,8 @@ def entry(shape: Any, start: Any, end: Any, dtype: str = "I64") -> dict[str, Any
 
 
 def weights(first: Any, second: Any, more: bytes = b"", extra: bytes = b"") -> Callable[[Run], bytes]:
-    """A file of the run's two tensors with these entries, over the run's own bytes and perhaps more."""
+    """A file of the run's two tensors with these entries, over the run's own bytes and perhaps
+    more."""
 
     def make(run: Run) -> bytes:
         text = json.dumps({"layer.weight": first, "layer.bias": second}, separators=(",", ":")).encode()
@@ -161,7 +163,8 @@ def test_a_float_that_is_no_rounding_of_its_integer(run: Run, tmp_path: Path, bi
 
 
 def test_the_padding_of_a_block_opens_as_zeros(run: Run, tmp_path: Path) -> None:
-    """The proofs don't show that elements beyond the model are zero: the opening does, which recomputes them as zeros."""
+    """The proofs don't show that elements beyond the model are zero: the opening does, which
+    recomputes them as zeros."""
     assert run.close is not None
     block = run.header.blocks[1]
     values = np.concatenate([run.weights[block.offset : block.offset + block.size], [0, 1]])
@@ -285,7 +288,8 @@ def test_a_name_in_the_close_record_that_is_no_published_files(
         run.close = replace(honest_close, model=tuple(sorted(models)))
         status, report = said(capsys, run.write(tmp_path / str(index)))
         assert (status, step_of(report)) == (FAILED, 10)
-    # As a name of a file of the trainer's own it is a digest of something that is no part of a run, and nothing is looked for.
+    # As a name of a file of the trainer's own it is a digest of something that is no part of a run,
+    # and nothing is looked for.
     run.close = replace(honest_close, artefacts=((name, bytes(32)),))
     status, report = said(capsys, run.write(tmp_path / "artefact"))
     assert status in (SHOWN, LESS, FAILED)

@@ -1,4 +1,5 @@
-"""Records that a trainer signed and no trainer writes: numbers, sizes, names, decimals, schedules and JSON of every kind."""
+"""Records that a trainer signed and no trainer writes: numbers, sizes, names, decimals, schedules
+and JSON of every kind."""
 
 import json
 import re
@@ -63,7 +64,8 @@ def exchanged(leaf: bytes, path: tuple[Any, ...], literal: bytes) -> bytes:
 
 @pytest.mark.parametrize("record", range(6))
 def test_no_integer_of_a_record_can_be_another(tmp_path: Path, record: int) -> None:
-    """Each in turn, in every record: too small, too large, of another type or spelling, and other integers that its form allows."""
+    """Each in turn, in every record: too small, too large, of another type or spelling, and other
+    integers that its form allows."""
     run = honest()
     leaves = run.leaves()
     folder = run.write(tmp_path)
@@ -257,7 +259,8 @@ NFC, NFD = (unicodedata.normalize(form, "caf\u00e9.weight") for form in ("NFC", 
 def test_names_that_look_like_others_or_like_lines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], names: tuple[str, ...], step: int
 ) -> None:
-    """Texts of the run's are escaped in both reports (which `said` looks for), and two spellings of one name are two names."""
+    """Texts of the run's are escaped in both reports (which `said` looks for), and two spellings of
+    one name are two names."""
     run = named(*names)  # the model's files have the names that they had: step 10 sees it
     folder = run.write(tmp_path)
     status, report = said(capsys, folder)

@@ -208,7 +208,8 @@ def safetensors(header: str, data: bytes) -> bytes:
 
 
 def test_step10_one_name_twice(run: Run, tmp_path: Path) -> None:
-    """The library takes the last of two entries, other readers the first: the same file would be two models."""
+    """The library takes the last of two entries, other readers the first: the same file would be
+    two models."""
     data = run.weights.tobytes()
     entries = [
         '"layer.weight":{"dtype":"I64","shape":[4],"data_offsets":[0,32]}',

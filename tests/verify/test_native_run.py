@@ -1,4 +1,5 @@
-"""The verifier on a real run of native proofs: SGD with momentum and decay, two groups of different s, 11 steps in two segments."""
+"""The verifier on a real run of native proofs: SGD with momentum and decay, two groups of different
+s, 11 steps in two segments."""
 
 import json
 import shutil

@@ -1,4 +1,5 @@
-"""The verifier on the session's real run: 40 parameters in two blocks, 66 steps in two segments, four EZKL proofs, a published model."""
+"""The verifier on the session's real run: 40 parameters in two blocks, 66 steps in two segments,
+four EZKL proofs, a published model."""
 
 import shutil
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""How much code a verdict rests on: what is loaded of this package to judge a native run, counted in a process of its own."""
+"""How much code a verdict rests on: what is loaded of this package to judge a native run, counted
+in a process of its own."""
 
 import json
 import subprocess
@@ -12,10 +13,12 @@ RUN = ROOT / "tests/data/runs/native-finished"
 KEY = (ROOT / "tests/data/runs/test.key.pub").read_text().strip()
 
 MODULES = 60
-"""Packages' faces that hold nothing but a docstring are counted, too. Before a backend brought its own verifier they were 74."""
+"""Packages' faces that hold nothing but a docstring are counted, too. Before a backend brought its
+own verifier they were 74."""
 
 LINES = 4_400
-"""Of code, without blanks, comments and docstrings. The same count gave 6,312 before: 70 % of it are 4,418."""
+"""Of code, without blanks, comments and docstrings. The same count gave 6,312 before: 70 % of it
+are 4,418."""
 
 _COUNT = """
 import ast, io, json, sys, tokenize

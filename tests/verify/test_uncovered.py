@@ -1,4 +1,5 @@
-"""Step 10, what lies beside: one rule for a folder and a bundle. What no record names is listed, and weighs unless it is harmless or was named."""
+"""Step 10, what lies beside: one rule for a folder and a bundle. What no record names is listed,
+and weighs unless it is harmless or was named."""
 
 import json
 import os
@@ -289,7 +290,8 @@ def test_nothing_is_looked_at_after_a_failure(run: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "link", "nothing"])
 def test_what_bears_a_proofs_name_outside_the_sample_and_is_no_file_is_listed(tmp_path: Path, kind: str) -> None:
-    """It is not looked at as a proof, and whoever reads the verdict finds it under a name that the records name."""
+    """It is not looked at as a proof, and whoever reads the verdict finds it under a name that the
+    records name."""
     folder = honest(lengths=(3,) * 8).write(tmp_path / "run")
     policy = replace(POLICY, sample=3, beacon="x", accept_sample=True)
     before = look(folder, policy)

@@ -1,4 +1,5 @@
-"""What this machine could not read or compute is no failure of the run's: exit status 4, and nothing that says FAILED."""
+"""What this machine could not read or compute is no failure of the run's: exit status 4, and
+nothing that says FAILED."""
 
 import errno
 import os

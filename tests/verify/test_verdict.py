@@ -1,4 +1,5 @@
-"""Step 11: the union of what the steps showed, against what was asked for. Sentences decide nothing."""
+"""Step 11: the union of what the steps showed, against what was asked for. Sentences decide
+nothing."""
 
 from dataclasses import replace
 

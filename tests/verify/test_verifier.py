@@ -1,4 +1,5 @@
-"""The whole verification: real runs, the order of the steps, and that nothing but a report comes out, whatever the bytes."""
+"""The whole verification: real runs, the order of the steps, and that nothing but a report comes
+out, whatever the bytes."""
 
 import json
 import shutil
@@ -100,7 +101,8 @@ def test_run_with_real_proofs_from_the_command_line(
 def test_step7_real_proof_with_one_bit_changed(
     ezkl_run: Path, ezkl_cache: Cache, srs_digest: bytes, tmp_path: Path, name: str
 ) -> None:
-    """The bit is changed in the record's hash too, and the log signed again: the proof itself is what is refused."""
+    """The bit is changed in the record's hash too, and the log signed again: the proof itself is
+    what is refused."""
     folder = shutil.copytree(ezkl_run, tmp_path / "run", ignore=shutil.ignore_patterns("private"))
     proof = bytearray((folder / "proofs" / name).read_bytes())
     proof[-40] ^= 1
@@ -136,7 +138,8 @@ BREAKS: list[tuple[int, Callable[[Run], None]]] = [
 
 
 def test_steps_are_taken_in_order(tmp_path: Path) -> None:
-    """With everything broken the first step fails; with that one mended the next; and so on to the end."""
+    """With everything broken the first step fails; with that one mended the next; and so on to the
+    end."""
     for i in range(len(BREAKS) + 1):
         run = honest()
         for _, break_it in reversed(BREAKS[i:]):
@@ -277,7 +280,8 @@ def test_what_is_exchanged_is_found_in_a_folder_a_bundle_and_under_a_root(tmp_pa
 
 
 def resign(folder: Path, leaves: list[bytes]) -> None:
-    """Writes the records, and a checkpoint over them by the trainer's own key: the trainer is the one who cheats."""
+    """Writes the records, and a checkpoint over them by the trainer's own key: the trainer is the
+    one who cheats."""
     (folder / "log/records.jsonl").write_bytes(b"".join(leaf + b"\n" for leaf in leaves))
     origin = f"zk-autograd/{json.loads(leaves[0]).get('run', '')}" if leaves else "x"
     try:
@@ -420,7 +424,8 @@ def test_changed_model_that_the_close_record_names_gives_a_report(
 
 
 def test_honest_run_of_the_fuzzers_passes(hashed_run: Path, tmp_path: Path) -> None:
-    """What the fuzzers change passes unchanged, signed anew too: their failures are of their making."""
+    """What the fuzzers change passes unchanged, signed anew too: their failures are of their
+    making."""
     folder = shutil.copytree(hashed_run, tmp_path / "run", ignore=shutil.ignore_patterns("private"))
     with RunFolder(folder) as files:
         leaves = files.leaves()

@@ -71,7 +71,7 @@ def parse(leaf: bytes, header: Header | None) -> Record:
     return record
 
 
-# ---- writing -------------------------------------------------------------------------------------------------------
+# ---- writing -------------------------------------------------------------------------------------
 
 
 def _write_header(h: Header) -> Json:
@@ -159,7 +159,7 @@ def _write_close(c: Close) -> Json:
 _WRITERS = {Header: _write_header, Genesis: _write_genesis, Segment: _write_segment, Close: _write_close}
 
 
-# ---- reading -------------------------------------------------------------------------------------------------------
+# ---- reading -------------------------------------------------------------------------------------
 
 
 def _hex_or_empty(fields: Fields, name: str, nbytes: int) -> bytes:

@@ -66,7 +66,8 @@ def assert_equals_oracle(
     judge: Callable[[Element], "dict[str, int] | oracle.Violation"],
     elements: Sequence[Element],
 ) -> None:
-    """`run` on the elements' columns gives what `judge` says of each, or the first failing check's error."""
+    """`run` on the elements' columns gives what `judge` says of each, or the first failing check's
+    error."""
     verdicts = [judge(element) for element in elements]
     columns = [vector(column) for column in zip(*elements, strict=True)]
     failed = [(v.order, at) for at, v in enumerate(verdicts) if isinstance(v, oracle.Violation)]

@@ -123,7 +123,8 @@ def test_a_weight_that_adam_moves_out_of_range_is_refused(sign: int) -> None:
     assert (refusal.value.what, refusal.value.index) == ("weight", 1)
 
 
-# Dead bands: what rounding to nearest must not leave standing. Float Adam on the same gradients is the measure.
+# Dead bands: what rounding to nearest must not leave standing. Float Adam on the same gradients is
+# the measure.
 
 
 DEFAULTS = AdamHyper(Fraction(1, 1000), Fraction(9, 10), Fraction(999, 1000), Fraction(1, 10**8))

@@ -14,7 +14,8 @@ from zk_autograd.core.rules.arithmetic import isqrt, rounded, settled_root
 
 
 def largest_values() -> list[tuple[str, int, int]]:
-    """Each product and sum in the order of the code, its largest absolute value, and how many bits that has."""
+    """Each product and sum in the order of the code, its largest absolute value, and how many bits
+    that has."""
     W, G = formats.WEIGHT_BOUND - 1, formats.GRADIENT_BOUND - 1
     M, Mh, B = formats.FIRST_MOMENT_BOUND - 1, formats.ROUNDED_MOMENT_BOUND - 1, formats.MOMENTUM_BOUND - 1
     V, U = formats.SECOND_MOMENT_MAX, formats.UPDATE_BOUND - 1

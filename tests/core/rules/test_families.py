@@ -61,7 +61,8 @@ NAMED = re.compile(
 
 
 def test_few_files_name_a_rule() -> None:
-    """Where a new rule is written: its file, its row, its constants, and EZKL's circuit. Everything else asks the row."""
+    """Where a new rule is written: its file, its row, its constants, and EZKL's circuit. Everything
+    else asks the row."""
     naming = {
         str(path.relative_to(SOURCES))
         for path in SOURCES.rglob("*.py")

@@ -1,4 +1,5 @@
-"""SGD, with momentum and Nesterov's, against the oracle, at the ends of their ranges, and in the dead band."""
+"""SGD, with momentum and Nesterov's, against the oracle, at the ends of their ranges, and in the
+dead band."""
 
 from dataclasses import replace
 from fractions import Fraction

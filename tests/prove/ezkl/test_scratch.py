@@ -1,4 +1,5 @@
-"""EZKL trusts the lookup tables that it finds in a folder: each child gets a new one, and nothing of it is left."""
+"""EZKL trusts the lookup tables that it finds in a folder: each child gets a new one, and nothing
+of it is left."""
 
 import subprocess
 from pathlib import Path

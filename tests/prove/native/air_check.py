@@ -1,8 +1,10 @@
-"""The native relations a third time: a slow judge of small traces, in plain integers modulo p, written from the documentation.
+"""The native relations a third time: a slow judge of small traces, in plain integers modulo p,
+written from the documentation.
 
-A row is one step of one parameter, a list of field elements in the order of `columns`. It is right if every relation is zero modulo
-p = 2^64 - 2^32 + 1, every looked-up value lies below 2^16, and the next row of the parameter (or the state after the segment) has
-the states that the row says. `rows_of_step` writes rows the way an honest prover does, from core's rules and not from Rust.
+A row is one step of one parameter, a list of field elements in the order of `columns`. It is right
+if every relation is zero modulo p = 2^64 - 2^32 + 1, every looked-up value lies below 2^16, and the
+next row of the parameter (or the state after the segment) has the states that the row says.
+`rows_of_step` writes rows the way an honest prover does, from core's rules and not from Rust.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +26,8 @@ _SGD = {Rule.SGD: "u0 u1 e0", Rule.SGD_MOMENTUM: "b0 b1 u0 u1 e0", Rule.NESTEROV
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What a statement says of a segment; with `weights_in_range` each row shows that its weight is in range."""
+    """What a statement says of a segment; with `weights_in_range` each row shows that its weight is
+    in range."""
 
     rule: Rule
     s: int
@@ -34,7 +37,8 @@ class Segment:
 
 
 def columns(segment: Segment) -> list[str]:
-    """The names of a row's columns: states, limbs and remainders, the weight's and the decay's, the gradient's."""
+    """The names of a row's columns: states, limbs and remainders, the weight's and the decay's, the
+    gradient's."""
     adam = segment.rule in (Rule.ADAM, Rule.ADAMW)
     names = [*state_names(segment.rule), *(_ADAM if adam else _SGD[segment.rule]).split()]
     if segment.s == 30:
@@ -54,7 +58,8 @@ def fault(
 ) -> str | None:
     """The first thing that doesn't hold of a trace, None if all does.
 
-    `rows` are those of the first parameter's steps, then of the second's ...; `before` and `after` have a state for each parameter.
+    `rows` are those of the first parameter's steps, then of the second's ...; `before` and `after`
+    have a state for each parameter.
     """
     steps, states = len(segment.steps), len(state_names(segment.rule))
     names = columns(segment)
@@ -201,9 +206,11 @@ class _Row:
 
 
 def rows_of_step(segment: Segment, step: int, state: Mapping[str, IntArray], G: IntArray) -> list[list[int]]:
-    """The rows of one step, one for each parameter, from core's rule: `state` and `G` are int64 vectors.
+    """The rows of one step, one for each parameter, from core's rule: `state` and `G` are int64
+    vectors.
 
-    A no-op step's row computes with the coefficients of the first step, as every row does, and keeps the state.
+    A no-op step's row computes with the coefficients of the first step, as every row does, and
+    keeps the state.
     """
     own = segment.steps[step]
     result = trace(segment.rule, state, G, own)

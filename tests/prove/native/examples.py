@@ -1,4 +1,5 @@
-"""Statements and witnesses of the smallest shape: 2^13 parameters, 8 steps, the last two of them no-ops."""
+"""Statements and witnesses of the smallest shape: 2^13 parameters, 8 steps, the last two of them
+no-ops."""
 
 import numpy as np
 
@@ -23,7 +24,8 @@ def shape_of(rule: Rule, preset: Preset = Preset.STANDARD) -> Shape:
 
 
 def statement_of(rule: Rule, *, s: int | None = None, weight_decay: str = "0", segment: int = 0) -> Statement:
-    """Segment `segment`, which begins at step 6 * `segment` + 1, of a run whose header has the digest 0101..."""
+    """Segment `segment`, which begins at step 6 * `segment` + 1, of a run whose header has the
+    digest 0101..."""
     texts = {**_HYPER, "weight_decay": weight_decay}
     hyper = hyper_of(rule, {name: texts[name] for name in hyper_names(rule)})
     sequence = constants_sequence(rule, hyper, 0, shifts(rule)[0] if s is None else s)

@@ -1,9 +1,11 @@
-"""Golden proofs of the format zk-autograd/native/v1, made from SHAKE-256 alone: the same bytes on every machine.
+"""Golden proofs of the format zk-autograd/native/v1, made from SHAKE-256 alone: the same bytes on
+every machine.
 
     python -m tests.prove.native.golden       writes tests/data/native/
 
-`cases.json` holds the public part of each proof, and the SHA-256 of its bytes; `adam-standard.proof` is one of them whole, as a run would store
-it. They change only together with the format's version; until that is released, whoever changes the format makes them anew.
+`cases.json` holds the public part of each proof, and the SHA-256 of its bytes;
+`adam-standard.proof` is one of them whole, as a run would store it. They change only together with
+the format's version; until that is released, whoever changes the format makes them anew.
 """
 
 import json

@@ -55,7 +55,8 @@ def test_a_row_with_one_other_cell_is_refused(number: int) -> None:
     kept = TRACES[number]
     segment = segment_of(kept)
     for row in range(len(kept["rows"])):
-        # The gradient is given, not found: at a learning rate of 0 another one gives the same weights.
+        # The gradient is given, not found: at a learning rate of 0 another one gives the same
+        # weights.
         for cell, name in enumerate(columns(segment)[:-2]):
             for delta in (1, -1, 2**15, -(2**16), pow(2, -1, P), pow(2, -15, P)):
                 rows = [list(values) for values in kept["rows"]]
@@ -64,7 +65,8 @@ def test_a_row_with_one_other_cell_is_refused(number: int) -> None:
 
 
 def segments(rule: Rule) -> list[tuple[Segment, int | None, str]]:
-    """Segments of the examples' statement, with its s and its decay, for every shift of the rule."""
+    """Segments of the examples' statement, with its s and its decay, for every shift of the
+    rule."""
     found = []
     for s in shifts(rule):
         for decay in ("0", "0.1"):

@@ -1,4 +1,5 @@
-"""The format is frozen: a stored proof verifies, and proving again gives the same bytes, on every machine."""
+"""The format is frozen: a stored proof verifies, and proving again gives the same bytes, on every
+machine."""
 
 import json
 from hashlib import sha256

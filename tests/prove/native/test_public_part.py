@@ -1,5 +1,6 @@
-"""The module as it is built (a release build, unlike the tests in Rust): each public value and each byte of a stored proof matters, and Rust's
-rules are the oracle's on states that no training begins with."""
+"""The module as it is built (a release build, unlike the tests in Rust): each public value and each
+byte of a stored proof matters, and Rust's rules are the oracle's on states that no training begins
+with."""
 
 import random
 from collections.abc import Iterator
@@ -37,7 +38,8 @@ def of_sgd() -> tuple[Public, list[bytes], bytes]:
 
 
 def verdict(public: Public, commitments: list[bytes] = COMMITMENTS, body: bytes = BODY) -> str:
-    """What the module says, "" if the proof is one. ValueError for a public part that no statement has."""
+    """What the module says, "" if the proof is one. ValueError for a public part that no statement
+    has."""
     from zk_autograd import _native
 
     try:

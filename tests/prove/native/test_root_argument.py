@@ -1,7 +1,9 @@
-"""Why Adam's relations have one root (crates/air/src/adam.rs): the argument on small fields, where all values can be tried.
+"""Why Adam's relations have one root (crates/air/src/adam.rs): the argument on small fields, where
+all values can be tried.
 
-With limbs of b bits in the place of 16, p = 2^4b - 2^2b + 1 in that of 2^64 - 2^32 + 1. The prover chooses the limbs of a and of b = 2 S - a; the
-relations are V* = S S + a and the lookups of the limbs and of a1 + b1 + q + 1.
+With limbs of b bits in the place of 16, p = 2^4b - 2^2b + 1 in that of 2^64 - 2^32 + 1. The prover
+chooses the limbs of a and of b = 2 S - a; the relations are V* = S S + a and the lookups of the
+limbs and of a1 + b1 + q + 1.
 """
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 
 
 def solutions(bits: int, q: int, *, tied: bool = True) -> tuple[list[int], list[int], list[int]]:
-    """V*, S and a of each choice of limbs that the relations accept, for V* in its range; `tied` is whether a1 + b1 + q + 1 is looked up."""
+    """V*, S and a of each choice of limbs that the relations accept, for V* in its range; `tied` is
+    whether a1 + b1 + q + 1 is looked up."""
     p = 2 ** (4 * bits) - 2 ** (2 * bits) + 1
     largest = (2 ** (2 * bits - 2) + 2 ** (bits - 1)) ** 2
     limb = np.arange(2**bits)

@@ -1,4 +1,5 @@
-"""What the compiled module is told of a statement, and how a stored proof is cut: nothing of it needs the module."""
+"""What the compiled module is told of a statement, and how a stored proof is cut: nothing of it
+needs the module."""
 
 import sys
 from dataclasses import replace

@@ -126,7 +126,7 @@ def _kill(process: subprocess.Popen[bytes], *, wait: bool = True) -> None:
         process.communicate()
 
 
-# ---- inside the child ----------------------------------------------------------------------------------------------
+# ---- inside the child ----------------------------------------------------------------------------
 
 
 def _settings(request: dict[str, Any]) -> Any:

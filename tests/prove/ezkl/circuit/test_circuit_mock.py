@@ -1,4 +1,5 @@
-"""Real circuits under EZKL's mock prover, which checks gates, copies and lookups of a witness: what the field evaluator says is what they do."""
+"""Real circuits under EZKL's mock prover, which checks gates, copies and lookups of a witness: what
+the field evaluator says is what they do."""
 
 import random
 from collections.abc import Callable
@@ -78,7 +79,8 @@ def extreme(rule: str) -> Segment:
 
 
 def positions(layout: Layout) -> list[tuple[str, int]]:
-    """(line, row) of every looked-up position, in the circuit's order, without the row of the public output."""
+    """(line, row) of every looked-up position, in the circuit's order, without the row of the
+    public output."""
     found: list[tuple[str, int]] = []
     seen: dict[str, int] = {}
     for rows in rows_of(layout):
@@ -127,8 +129,9 @@ def test_honest_segments_are_accepted(rule: str, prover: Prover) -> None:
     ],
 )
 def test_every_looked_up_position_is_enforced_and_no_other(rule: str, prover: Prover) -> None:
-    # With everything wrong, every position is refused; that tells where the circuit has each. Then each committed value is made wrong alone, and the
-    # positions refused must be exactly those that the evaluator names.
+    # With everything wrong, every position is refused; that tells where the circuit has each. Then
+    # each committed value is made wrong alone, and the positions refused must be exactly those that
+    # the evaluator names.
     layout = Layout(CIRCUITS[rule].relations, 1, 2)
     circuit, values = prover(rule, 1, 2), honest(rule, 1, 2).tensors()
     everything = spoilt(values, committed(layout))
@@ -190,7 +193,8 @@ def test_the_table_ends_and_turns_where_the_relations_say(tmp_path: Path) -> Non
 
 
 def one_for_each_check() -> list[Cheat]:
-    """A solved cheat for each check that stands alone, in a segment's inner and last steps where there is a choice."""
+    """A solved cheat for each check that stands alone, in a segment's inner and last steps where
+    there is a choice."""
     modules = (
         rounding_off_by_one,
         quotient_and_remainder_shifted,

@@ -1,4 +1,5 @@
-"""The relations, in the field: what is honest passes at every extreme, and no other next state does, whatever the hints.
+"""The relations, in the field: what is honest passes at every extreme, and no other next state
+does, whatever the hints.
 
 The docs' table of proved ranges (docs/soundness-ezkl.md) is computed here once more.
 """
@@ -49,7 +50,7 @@ from zk_autograd.prove.ezkl.witness import table_output, tensors, violations
 
 SOUNDNESS = Path(__file__).parents[4] / "docs" / "soundness-ezkl.md"
 
-# ---- honest segments -----------------------------------------------------------------------------------------------
+# ---- honest segments -----------------------------------------------------------------------------
 
 WEIGHT, GRADIENT, MOMENT, SECOND = 2**45 - 1, 2**30 - 1, 2**45 - 1, 2**60
 
@@ -90,7 +91,8 @@ state_values = {
 
 @st.composite
 def honest_segments(draw: st.DrawFn, rule: str) -> Segment:
-    """1 to 3 steps on one or two elements, one of them or a fourth a no-op now and then; every value in its format."""
+    """1 to 3 steps on one or two elements, one of them or a fourth a no-op now and then; every
+    value in its format."""
     drawn: StepConstants = draw(adam_constants) if rule in ADAMS else draw(sgd_constants)
     one = under(rule, drawn, drawn.D)
     no_op: StepConstants = AdamConstants.no_op() if isinstance(one, AdamConstants) else SgdConstants.no_op(one.s)
@@ -154,7 +156,8 @@ def adam_extremes(rule: str) -> Iterator[Segment]:
     for c1, c2, LR, E, D in product((1, ONE), (1, ONE), (0, rate), (1, 2**29 - 1), extreme_decays(rule)):
         for gradient in (GRADIENT, -GRADIENT, 0):
             yield Segment.honest(rule, [AdamConstants(c1, c2, LR, E, D)] * 2, states, [[gradient] * len(states)] * 2)
-    # The largest update in either direction: U = 2*Mh, since S = 0 and LR = 2*E; M is a little larger than 2^15*Mh, and decays to it.
+    # The largest update in either direction: U = 2*Mh, since S = 0 and LR = 2*E; M is a little
+    # larger than 2^15*Mh, and decays to it.
     one = AdamConstants(1, 1, 2**30 - 2, 2**29 - 1, 0)
     for sign in (1, -1):
         rounded = (UPDATE_BOUND - 2) // 2
@@ -217,7 +220,7 @@ def test_every_extreme_of_the_formats_fits(rule: str) -> None:
     assert min(updates) < -UPDATE_BOUND + 2**4
 
 
-# ---- nothing else passes -------------------------------------------------------------------------------------------
+# ---- nothing else passes -------------------------------------------------------------------------
 
 NUDGES: tuple[int | Fraction, ...] = (1, -1, Fraction(1, 2), Fraction(1, RADIX), Fraction(1, ONE), ONE, -ONE, RADIX)
 
@@ -230,7 +233,8 @@ def nudged(value: int) -> list[int]:
 
 
 def best_hints(segment: Segment) -> list[Segment]:
-    """The claim with hints solved for in each way: low limbs or high ones give way, and each root or quotient near the claimed state's."""
+    """The claim with hints solved for in each way: low limbs or high ones give way, and each root
+    or quotient near the claimed state's."""
     names = {n for line in CIRCUITS[segment.rule].relations.lines if isinstance(line, Lookup) for n in line.names}
     return [segment.sparing(*(n for n in names if digit in n)) for digit in "01"]
 
@@ -261,7 +265,8 @@ def test_no_neighbour_of_the_exact_next_state_passes(rule: str, steps: int, time
 
 
 def consistent(segment: Segment, name: str, time: int) -> list[Segment]:
-    """The claim with the weights and all later steps following from the changed state, where that is an integer."""
+    """The claim with the weights and all later steps following from the changed state, where that
+    is an integer."""
     value = segment.states[name][time][0]
     if not -(2**62) < value < 2**62 or (name == "V" and value < 0):
         return []
@@ -293,7 +298,7 @@ def test_other_hints_for_the_same_states_may_pass() -> None:
     assert violations(layout, values) == []
 
 
-# ---- the table -----------------------------------------------------------------------------------------------------
+# ---- the table -----------------------------------------------------------------------------------
 
 
 def test_the_exponent_gives_every_entry_its_output() -> None:
@@ -332,7 +337,7 @@ def test_every_looked_up_variable_has_a_row_for_each_place() -> None:
             assert seen == {"one": 1} | {n: block if n in ends else block * steps for n in names}
 
 
-# ---- what the statement fixes --------------------------------------------------------------------------------------
+# ---- what the statement fixes --------------------------------------------------------------------
 
 
 @RULES
@@ -357,13 +362,14 @@ def test_a_run_takes_the_cheapest_circuit_that_has_lines_for_its_decay() -> None
         assert CIRCUITS[variant_of(rule, decays=True)].rule is rule
 
 
-# ---- proved ranges -------------------------------------------------------------------------------------------------
+# ---- proved ranges -------------------------------------------------------------------------------
 
 Interval = tuple[int, int]
 
 
 def proved(rule: str) -> dict[str, Interval]:
-    """The interval of integers that each variable of a rule is shown to lie in, by the lookups and the equations alone."""
+    """The interval of integers that each variable of a rule is shown to lie in, by the lookups and
+    the equations alone."""
     two, three = (0, TWO_LIMBS), (0, TABLE_MAX * (1 + RADIX + RADIX**2))
     signed = (-OFFSET_G, two[1] - OFFSET_G)
     update = (-OFFSET_U, two[1] - OFFSET_U)
@@ -441,7 +447,8 @@ def plus(*intervals: Interval) -> Interval:
 
 @RULES
 def test_no_line_wraps_in_the_field(rule: str) -> None:
-    # In a circuit of one step every state is itself; between steps the lines are the same numbers with the offsets taken along.
+    # In a circuit of one step every state is itself; between steps the lines are the same numbers
+    # with the offsets taken along.
     relations, ranges = CIRCUITS[rule].relations, proved(rule)
     limb = (0, TABLE_MAX)
     known: dict[str, Interval] = {name: limb for name in (*relations.hints, *relations.state_hints)}
@@ -487,7 +494,8 @@ def test_no_line_wraps_in_the_field(rule: str) -> None:
 
 
 def exact_again(rule: str, constants: StepConstants, state: State, gradient: int) -> list[State]:
-    """Every integer next state that the inequalities of docs/soundness-ezkl.md allow near the exact one, by trying."""
+    """Every integer next state that the inequalities of docs/soundness-ezkl.md allow near the exact
+    one, by trying."""
     exact = exact_step(rule, state, gradient, constants)
     found = []
     near = range(-3, 4)
@@ -550,7 +558,7 @@ def test_the_inequalities_have_one_solution(rule: str) -> None:
     check()
 
 
-# ---- salts ---------------------------------------------------------------------------------------------------------
+# ---- salts ---------------------------------------------------------------------------------------
 
 
 def test_a_column_has_more_salts_than_anybody_learns_values_of_it() -> None:
@@ -560,8 +568,9 @@ def test_a_column_has_more_salts_than_anybody_learns_values_of_it() -> None:
 
 
 def test_salts_hide_as_many_openings_as_they_are() -> None:
-    # An opening at x is sum of value_i * L_i(x), L_i(x) = omega^i * (x^n - 1) / (n * (x - omega^i)): over the salts' rows a Cauchy matrix,
-    # so that openings at SALTS different points can be any values at all, whatever else is in the column. A small n shows the same.
+    # An opening at x is sum of value_i * L_i(x), L_i(x) = omega^i * (x^n - 1) / (n * (x -
+    # omega^i)): over the salts' rows a Cauchy matrix, so that openings at SALTS different points
+    # can be any values at all, whatever else is in the column. A small n shows the same.
     rows, known = 32, 20
     omega = pow(7, (MODULUS - 1) // rows, MODULUS)
     points = [pow(5, k, MODULUS) for k in range(3, 3 + SALTS)]

@@ -1,9 +1,13 @@
-"""Every line solved for another solution: there is no direction in which next state and hints can move to a second claim.
+"""Every line solved for another solution: there is no direction in which next state and hints can
+move to a second claim.
 
-What a step looks up depends linearly on each of the prover's variables, if limbs are taken together as one number and the root S stands. So a
-prover who wants another claim picks a *direction*, a change of some variables under which as many looked-up values as can be stay as they
-are, and how far to go: until one of the moving values is another entry of the table. Here every such direction is tried, and on it every entry for every
-value that moves; wraps, halves and fractions k/2^15 are among them, since the field has them. What is in the table everywhere may differ from the honest claim in hints only.
+What a step looks up depends linearly on each of the prover's variables, if limbs are taken together
+as one number and the root S stands. So a prover who wants another claim picks a *direction*, a
+change of some variables under which as many looked-up values as can be stay as they are, and how
+far to go: until one of the moving values is another entry of the table. Here every such direction
+is tried, and on it every entry for every value that moves; wraps, halves and fractions k/2^15 are
+among them, since the field has them. What is in the table everywhere may differ from the honest
+claim in hints only.
 
 The lines of the root are quadratic: its other solutions are tried apart.
 """
@@ -31,13 +35,15 @@ FREE_HINTS = ("Mh", "wq", "Rd", "N", "r1")
 """Those that don't only split a value."""
 THREE_LIMBS: int = TABLE_MAX * RADIX**2 + TWO_LIMBS
 FEW = tuple(k for n in range(1, 40) for k in (n, -n)) + tuple(s * 2**k for k in range(6, 33) for s in (1, -1))
-"""Where a value in limbs is moved to, which has too many places to try all: so far from where it was."""
+"""Where a value in limbs is moved to, which has too many places to try all: so far from where it
+was."""
 
 Vector = tuple[int, ...]
 
 
 def looked_up(variant: str, steps: int, tensors: Tensors) -> dict[str, int]:
-    """What the first step of one element looks up, limbs joined, and with decay W's floor after it; penalties are left out."""
+    """What the first step of one element looks up, limbs joined, and with decay W's floor after it;
+    penalties are left out."""
     layout = Layout(CIRCUITS[variant].relations, 1, steps)
     pool = [v for values in tensors.values() for v in values]
     found: dict[str, int] = {}
@@ -77,7 +83,8 @@ def allowed(name: str) -> int:
 
 @dataclass(frozen=True)
 class Claim:
-    """The first step of an honest segment: what it looks up, and how far each of the prover's variables moves that."""
+    """The first step of an honest segment: what it looks up, and how far each of the prover's
+    variables moves that."""
 
     variant: str
     values: dict[str, int]
@@ -111,7 +118,8 @@ class Claim:
         return cls(variant, values, exact, tuple(cells), {name: row for name, row in rows.items() if any(row)})
 
     def directions(self, unchecked: str = "") -> set[Vector]:
-        """Every change of the variables, up to a factor, that leaves as many values as they are as a change can; `unchecked` doesn't count."""
+        """Every change of the variables, up to a factor, that leaves as many values as they are as
+        a change can; `unchecked` doesn't count."""
         found = set()
         rows = [row for name, row in self.slopes.items() if name != unchecked]
         for still in combinations(rows, len(self.variables) - 1):
@@ -120,7 +128,8 @@ class Claim:
         return found
 
     def claims(self, direction: Vector, unchecked: str = "") -> Iterator[int]:
-        """How far along a direction there are other claims that the circuit accepts, were it not to look up `unchecked`."""
+        """How far along a direction there are other claims that the circuit accepts, were it not to
+        look up `unchecked`."""
         moving = {
             name: slope
             for name, row in self.slopes.items()
@@ -145,7 +154,8 @@ class Claim:
 
 
 def only_solution(rows: Sequence[Vector]) -> Vector | None:
-    """The one solution of `rows` * x = 0 over the field, its first element that isn't 0 being 1; None if there are more."""
+    """The one solution of `rows` * x = 0 over the field, its first element that isn't 0 being 1;
+    None if there are more."""
     matrix, pivots = [list(row) for row in rows], list[int]()
     width = len(matrix[0]) if matrix else 1
     for column in range(width):
@@ -172,7 +182,8 @@ def only_solution(rows: Sequence[Vector]) -> Vector | None:
 
 
 def constants_for(variant: str) -> list[StepConstants]:
-    """Such that few fractions pass, such that many do, and for SGD such that r0 alone is the remainder."""
+    """Such that few fractions pass, such that many do, and for SGD such that r0 alone is the
+    remainder."""
     if variant in ADAMS:
         return [
             under(variant, AdamConstants(3277, 33, 2**22, 700, 0), 2**20 + 12345),
@@ -209,8 +220,9 @@ def test_no_direction_leads_to_a_second_next_state(variant: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", CIRCUITS)
 def test_with_a_check_taken_out_some_direction_leads_to_one(variant: str) -> None:
-    # t and e need another root. Without decay W' is an integer because W and U are, whatever is looked up of it; with decay a cheat on u moves
-    # two values at once, which no such direction does: attacks/fraction_for_each_variable.py has it.
+    # t and e need another root. Without decay W' is an integer because W and U are, whatever is
+    # looked up of it; with decay a cheat on u moves two values at once, which no such direction
+    # does: attacks/fraction_for_each_variable.py has it.
     expected = {"r1", "rm", "r2", "m", "a", "b"} if variant in ADAMS else {"r0", "r1", "u"}
     if "nesterov" in variant:
         expected |= {"rm", "rn", "B", "N"}
@@ -235,6 +247,7 @@ def test_no_other_root_fits(variant: str) -> None:
     half = inverse(2)
     near = [root + k for k in range(-100, 101)] + [root + k * half for k in range(-101, 101, 2)]
     assert [s for s in near if honest.with_hint("S", 0, 0, s % MODULUS).refusals() == []] == [root]
-    # t = S*S + 2*S - V' is the same for the field's other solution, -S - 2, and for those that leave another t.
+    # t = S*S + 2*S - V' is the same for the field's other solution, -S - 2, and for those that
+    # leave another t.
     for other in (-root - 2, -root - 1, -root, -root - 3, *(MODULUS - 2 - k * half for k in range(1, 9))):
         assert honest.with_hint("S", 0, 0, other % MODULUS).refusals()

@@ -1,7 +1,9 @@
-"""The circuits' lookups, stated again as formulas of the decoded variables, and compared as polynomials.
+"""The circuits' lookups, stated again as formulas of the decoded variables, and compared as
+polynomials.
 
-Every committed value is a random field element, and so is every output of a lookup: two polynomials that agree there are one, but for
-a chance of about 2^-245. Nothing here reads the lines that a circuit is made of; the formulas are those of docs/soundness-ezkl.md.
+Every committed value is a random field element, and so is every output of a lookup: two polynomials
+that agree there are one, but for a chance of about 2^-245. Nothing here reads the lines that a
+circuit is made of; the formulas are those of docs/soundness-ezkl.md.
 """
 
 import random
@@ -45,7 +47,8 @@ def drawn_constants(draw: random.Random, name: str, steps: int) -> list[StepCons
 
 
 class Cells:
-    """The committed values of a circuit, all of them random but for the public ones, and what they stand for."""
+    """The committed values of a circuit, all of them random but for the public ones, and what they
+    stand for."""
 
     def __init__(self, draw: random.Random, layout: Layout, name: str, constants: list[StepConstants]) -> None:
         self.layout, self.name, self.constants = layout, name, constants
@@ -77,7 +80,8 @@ class Cells:
 
 
 def stated(cells: Cells) -> tuple[dict[str, list[int]], list[int]]:
-    """What is looked up under each label, step by step and element by element; and the part of the last lookup that is no penalty."""
+    """What is looked up under each label, step by step and element by element; and the part of the
+    last lookup that is no penalty."""
     layout, decays = cells.layout, CIRCUITS[cells.name].decays
     nesterov = "nesterov" in cells.name
     buffer = nesterov or "momentum" in cells.name
@@ -139,7 +143,8 @@ def stated(cells: Cells) -> tuple[dict[str, list[int]], list[int]]:
 
 
 def made(draw: random.Random, cells: Cells) -> tuple[dict[str, list[int]], dict[str, list[int]], set[str]]:
-    """What the plan looks up under each label, the random outputs, and the labels that must be exact."""
+    """What the plan looks up under each label, the random outputs, and the labels that must be
+    exact."""
     pool, public = list(cells.values), range(cells.first_public, cells.first_public + len(cells.public) - CONTEXT)
     inputs: dict[str, list[int]] = defaultdict(list)
     outputs: dict[str, list[int]] = defaultdict(list)

@@ -48,7 +48,7 @@ _ONE = 2**SHIFT
 SQUARE = Part(lines=(Pair("GG", Operation.PRODUCT, "G", "G"),))
 
 
-# ---- the first moment ----------------------------------------------------------------------------------------------
+# ---- the first moment ----------------------------------------------------------------------------
 
 
 def moment_offsets(constants: Sequence[AdamConstants]) -> list[int]:
@@ -115,7 +115,7 @@ FIRST_MOMENT = Part(
 )
 
 
-# ---- the second moment and its root --------------------------------------------------------------------------------
+# ---- the second moment and its root --------------------------------------------------------------
 
 
 def _second_coefficients(constants: Sequence[AdamConstants]) -> dict[str, list[int]]:
@@ -166,7 +166,7 @@ SECOND_MOMENT = Part(
 )
 
 
-# ---- the quotient --------------------------------------------------------------------------------------------------
+# ---- the quotient --------------------------------------------------------------------------------
 
 
 def _quotient_coefficients(constants: Sequence[AdamConstants]) -> dict[str, list[int]]:

@@ -74,7 +74,7 @@ GRADIENT = Part(
 )
 
 
-# ---- how far the weights move --------------------------------------------------------------------------------------
+# ---- how far the weights move --------------------------------------------------------------------
 
 
 def require_no_decay(constants: Constants) -> None:
@@ -138,7 +138,7 @@ MOVED_AND_DECAYED = Part(
 """W' = W - U - Rd; Rd is DECAY's."""
 
 
-# ---- decay ---------------------------------------------------------------------------------------------------------
+# ---- decay ---------------------------------------------------------------------------------------
 
 
 def _decay_coefficients(constants: Constants) -> dict[str, list[int]]:
@@ -189,7 +189,7 @@ DECAY = Part(
 )
 
 
-# ---- the weights at the ends ---------------------------------------------------------------------------------------
+# ---- the weights at the ends ---------------------------------------------------------------------
 
 
 def _offset_u(constants: Constants) -> dict[str, list[int]]:
