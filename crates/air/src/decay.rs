@@ -12,26 +12,40 @@
 //! fits the limbs. In the first segment, where nothing is known of W yet, the lookup of `2 wl` alone leaves `2 W` an integer: W might be
 //! a half integer modulo p. There W's low limb is looked up too.
 
-use crate::constants::Periodic;
-use crate::relations::{Columns, Sink, Value};
-use crate::rule::Air;
+use crate::constants::{PERIODIC, Periodic};
+use crate::row::{OutOfRange, Writer, limbs};
+use crate::segment::Segment;
+use crate::sink::{Columns, Sink, Value};
 
 /// The limbs of the weight's upper part.
-pub const LIMBS: [&str; 2] = ["h0", "h1"];
+const LIMBS: [&str; 2] = ["h0", "h1"];
 
 /// The limbs of the decay, and its remainder.
-pub const COLUMNS: [&str; 4] = ["d0", "d1", "d2", "rr"];
+const DECAY: [&str; 4] = ["d0", "d1", "d2", "rr"];
+
+/// The columns that a segment's rows have.
+#[must_use]
+pub fn columns(segment: &Segment) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    if segment.weight_limbs() {
+        names.extend(LIMBS);
+    }
+    if segment.decay {
+        names.extend(DECAY);
+    }
+    names
+}
 
 /// The relations of the columns that the row has; what is taken from the weight.
 #[inline]
 pub(crate) fn relations<V: Value, S: Sink<V>>(
-    air: &Air,
+    segment: &Segment,
     w: &V,
     columns: &mut Columns<'_, V>,
     periodic: &Periodic<V>,
     sink: &mut S,
 ) -> V {
-    if !air.weight_limbs() {
+    if !segment.weight_limbs() {
         return V::int(0);
     }
     let (h0, h1) = (columns.take(), columns.take());
@@ -40,10 +54,10 @@ pub(crate) fn relations<V: Value, S: Sink<V>>(
     sink.range("h0", h0);
     sink.range("h1", h1);
     sink.range("2 (W - 2^15 Wh)", wl.times(2));
-    if air.weights_in_range() {
+    if segment.weights_in_range {
         sink.range("W - 2^15 Wh", wl);
     }
-    if !air.decay() {
+    if !segment.decay {
         return V::int(0);
     }
     let (d0, d1, d2, rr) = (columns.take(), columns.take(), columns.take(), columns.take());
@@ -57,4 +71,33 @@ pub(crate) fn relations<V: Value, S: Sink<V>>(
     sink.range("d2", d2);
     sink.range("2 rr", rr.times(2));
     r
+}
+
+/// Writes the columns; what is taken from the weight.
+pub(crate) fn fill(
+    segment: &Segment,
+    periodic: &[i64; PERIODIC],
+    w: i64,
+    row: &mut Writer<'_>,
+) -> Result<i64, OutOfRange> {
+    // |W| stays far from the field's edge without limbs too: 2^31 a step.
+    limbs("W", w, 1 << 61, 1 << 62)?;
+    if !segment.weight_limbs() {
+        return Ok(0);
+    }
+    let wh = w >> 15;
+    let limb = limbs("W", wh, 1 << 30, 1 << 31)?;
+    row.put(limb & 0x7fff);
+    row.put(limb >> 15);
+    if !segment.decay {
+        return Ok(0);
+    }
+    let y = periodic[3] * wh + (1 << 14);
+    let r = y >> 15;
+    let limb = u64::try_from(limbs("R", r, 1 << 43, 1 << 44)?).unwrap_or(0);
+    row.put_limb(limb & 0xffff);
+    row.put_limb((limb >> 16) & 0xfff);
+    row.put_limb(limb >> 28);
+    row.put(y & 0x7fff);
+    Ok(r)
 }

@@ -4,8 +4,10 @@ use core::fmt::Write as _;
 use core::ops::{Add, Mul, Sub};
 
 use crate::constants::Periodic;
-use crate::relations::{Sink, Value, evaluate};
-use crate::rule::{Air, GRADIENT};
+use crate::gradient;
+use crate::relations::{Air, evaluate};
+use crate::segment::Segment;
+use crate::sink::{Sink, Value};
 
 /// An expression's text and its degree in the columns.
 #[derive(Clone, Debug)]
@@ -125,7 +127,7 @@ pub fn counts(air: &Air) -> Counts {
     let description = describe(air);
     Counts {
         main: air.main_columns().len(),
-        gradient: GRADIENT.len(),
+        gradient: gradient::COLUMNS.len(),
         zeros: description.zeros.len(),
         ranges: description.ranges.len(),
         states: description.nexts.len(),
@@ -137,10 +139,10 @@ pub fn counts(air: &Air) -> Counts {
 pub fn text(air: &Air) -> String {
     let description = describe(air);
     let mut text = String::new();
-    let rule = air.rule().name();
-    let _ =
-        writeln!(text, "air {rule} s={} decay={} weights_in_range={}", air.s(), air.decay(), air.weights_in_range());
-    let _ = writeln!(text, "coefficients {} {}", air.first(), air.second());
+    let (rule, segment) = (air.rule().name(), air.segment());
+    let Segment { s, decay, weights_in_range, first, second } = segment;
+    let _ = writeln!(text, "air {rule} s={s} decay={decay} weights_in_range={weights_in_range}");
+    let _ = writeln!(text, "coefficients {first} {second}");
     let _ = writeln!(text, "columns {}", air.columns().join(" "));
     for (_, zero) in &description.zeros {
         let _ = writeln!(text, "zero {}", zero.text);
@@ -157,15 +159,16 @@ pub fn text(air: &Air) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::Rule;
+    use crate::relations::Variant;
+    use crate::rules::Rule;
 
     #[test]
     fn every_zero_and_state_has_degree_two_at_most_and_every_lookup_one() {
         for rule in Rule::ALL {
             for s in [15, 30] {
                 for decay in [false, true] {
-                    for weights in [false, true] {
-                        let description = describe(&Air::generic(rule, s, decay, weights));
+                    for weights_in_range in [false, true] {
+                        let description = describe(&Air::generic(&Variant { rule, s, decay, weights_in_range }));
                         for (name, zero) in &description.zeros {
                             assert!(zero.degree() <= 2, "{rule:?} {name}: {}", zero.text());
                         }
@@ -184,7 +187,7 @@ mod tests {
 
     #[test]
     fn adam_takes_22_columns_and_23_lookups() {
-        let counts = counts(&Air::generic(Rule::Adam, 0, false, false));
+        let counts = counts(&Air::generic(&Variant { rule: Rule::Adam, s: 0, decay: false, weights_in_range: false }));
         assert_eq!((counts.main + counts.gradient, counts.ranges), (22, 23));
     }
 }

@@ -6,17 +6,31 @@
 //! is a relation on each row; every *next* is the value that a state takes after the row. The argument why the relations have
 //! one solution stands beside them, in [`adam`] and [`sgd`].
 
+//!
+//! From the bottom up: [`sink`] and [`row`] (what relations and rows are written to), [`constants`], [`segment`] (what a
+//! segment fixes), [`rule`] (what a rule is); [`gradient`], [`decay`], [`adam`], [`sgd`]; [`rules`] (one row each), and on top
+//! [`relations`], [`trace`] and [`describe`]. A new rule is a file of its own and a row in [`rules`].
+
 pub mod adam;
 pub mod constants;
 pub mod decay;
 pub mod describe;
 pub mod field;
+pub mod gradient;
 pub mod relations;
+pub mod row;
 pub mod rule;
+pub mod rules;
+pub mod segment;
 pub mod sgd;
+pub mod sink;
+#[cfg(test)]
+mod toy;
 pub mod trace;
 
 pub use constants::{Periodic, StepConstants};
 pub use field::{Ext, Val};
-pub use relations::{Collected, Sink, Value, evaluate};
-pub use rule::{Air, Rule, RuleError};
+pub use relations::{Air, Variant, evaluate};
+pub use rule::RuleError;
+pub use rules::Rule;
+pub use sink::{Collected, Sink, Value};

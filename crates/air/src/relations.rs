@@ -1,118 +1,83 @@
-//! What a rule's description is written against: values that can be added and multiplied, and a sink for what must hold.
+//! The relations of a segment: a rule's, the decay's and the gradient's, with the names of their columns.
 
-use core::ops::{Add, Mul, Sub};
+use crate::constants::{Periodic, SegmentConstants, StepConstants};
+use crate::rule::RuleError;
+use crate::rules::Rule;
+use crate::segment::Segment;
+use crate::sink::{Sink, Value};
+use crate::{decay, gradient};
 
-use p3_field::PrimeCharacteristicRing;
+/// Which relations a statement asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Variant {
+    /// The rule.
+    pub rule: Rule,
+    /// The rule's shift; any number if it has none.
+    pub s: u32,
+    /// Whether the weights decay.
+    pub decay: bool,
+    /// Whether each row shows that its weight is in range (a decaying weight is shown to be in any case).
+    pub weights_in_range: bool,
+}
 
-use crate::constants::Periodic;
-use crate::rule::{Air, Rule};
-use crate::{adam, sgd};
+/// The relations of a segment: the rule, and what the segment fixes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Air {
+    rule: Rule,
+    segment: Segment,
+}
 
-/// A value of a column, or an expression of such values.
-pub trait Value: Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
-    /// The integer as such a value.
-    fn int(value: i64) -> Self;
+impl Air {
+    /// The relations for a segment with these constants.
+    ///
+    /// # Errors
+    /// As [`Rule::constants`].
+    pub fn new(variant: &Variant, steps: &[StepConstants]) -> Result<(Self, SegmentConstants), RuleError> {
+        let constants = variant.rule.constants(variant.s, variant.decay, steps)?;
+        let mut air = Self::generic(variant);
+        (air.segment.first, air.segment.second) = (constants.first, constants.second);
+        Ok((air, constants))
+    }
 
-    /// The value times an integer.
+    /// The relations with coefficients that stand for any: for descriptions and counts alone. The caller has checked s.
     #[must_use]
-    fn times(&self, factor: i64) -> Self {
-        self.clone() * Self::int(factor)
-    }
-}
-
-impl<R: PrimeCharacteristicRing + Clone> Value for R {
-    #[inline]
-    fn int(value: i64) -> Self {
-        Self::from_i64(value)
+    pub const fn generic(variant: &Variant) -> Self {
+        let Variant { rule, s, decay, weights_in_range } = *variant;
+        let s = if rule.shifts().is_empty() { 0 } else { s };
+        Self { rule, segment: Segment { s, decay, weights_in_range, first: 1, second: 1 } }
     }
 
-    #[inline]
-    fn times(&self, factor: i64) -> Self {
-        self.clone() * Self::from_i64(factor)
-    }
-}
-
-/// Where a rule's relations go. Names are for people: [`crate::explain`] and [`crate::describe`] use them.
-pub trait Sink<V> {
-    /// `value` is zero on every row. Its degree in the columns is at most 2.
-    fn zero(&mut self, name: &'static str, value: V);
-
-    /// `value` lies in `0 .. 2^16` on every row. Its degree is 1.
-    fn range(&mut self, name: &'static str, value: V);
-
-    /// What the state of that index is after the row. Its degree is at most 2.
-    fn next(&mut self, state: usize, value: V);
-}
-
-/// The relations of one row, collected in the order of the description.
-#[derive(Clone, Debug)]
-pub struct Collected<V> {
-    /// What must be zero.
-    pub zeros: Vec<V>,
-    /// What must lie in the table.
-    pub ranges: Vec<V>,
-    /// The states after the row.
-    pub nexts: Vec<V>,
-}
-
-impl<V> Default for Collected<V> {
-    fn default() -> Self {
-        Self { zeros: Vec::new(), ranges: Vec::new(), nexts: Vec::new() }
-    }
-}
-
-impl<V> Collected<V> {
-    /// Empties the lists and keeps their memory.
-    pub fn clear(&mut self) {
-        self.zeros.clear();
-        self.ranges.clear();
-        self.nexts.clear();
-    }
-}
-
-impl<V> Sink<V> for Collected<V> {
-    #[inline]
-    fn zero(&mut self, _name: &'static str, value: V) {
-        self.zeros.push(value);
+    /// The rule.
+    #[must_use]
+    pub const fn rule(&self) -> Rule {
+        self.rule
     }
 
-    #[inline]
-    fn range(&mut self, _name: &'static str, value: V) {
-        self.ranges.push(value);
+    /// What the segment fixes.
+    #[must_use]
+    pub const fn segment(&self) -> &Segment {
+        &self.segment
     }
 
-    #[inline]
-    fn next(&mut self, state: usize, value: V) {
-        debug_assert_eq!(state, self.nexts.len());
-        self.nexts.push(value);
+    /// The names of the columns that are committed together, the states first. The gradient's two limbs follow them.
+    #[must_use]
+    pub fn main_columns(&self) -> Vec<&'static str> {
+        let mut names = self.rule.columns(&self.segment);
+        names.extend(decay::columns(&self.segment));
+        names
+    }
+
+    /// The names of all columns that a row of the relations reads: those committed together, then the gradient's.
+    #[must_use]
+    pub fn columns(&self) -> Vec<&'static str> {
+        let mut names = self.main_columns();
+        names.extend(gradient::COLUMNS);
+        names
     }
 }
 
 /// The relations of a row of `air`: `columns` in the order of [`Air::columns`], `periodic` the step's constants.
 #[inline]
 pub fn evaluate<V: Value, S: Sink<V>>(air: &Air, columns: &[V], periodic: &Periodic<V>, sink: &mut S) {
-    match air.rule() {
-        Rule::Adam | Rule::AdamW => adam::relations(air, columns, periodic, sink),
-        Rule::Sgd | Rule::SgdMomentum | Rule::SgdNesterov => sgd::relations(air, columns, periodic, sink),
-    }
-}
-
-/// Reads columns one after the other.
-pub(crate) struct Columns<'a, V> {
-    rest: core::slice::Iter<'a, V>,
-}
-
-impl<'a, V: Clone> Columns<'a, V> {
-    pub(crate) fn new(columns: &'a [V]) -> Self {
-        Self { rest: columns.iter() }
-    }
-
-    /// The next column.
-    ///
-    /// # Panics
-    /// If there is none: a caller that passes fewer columns than the description names is wrong.
-    #[inline]
-    pub(crate) fn take(&mut self) -> V {
-        self.rest.next().expect("as many columns as the description names").clone()
-    }
+    air.rule.relations(&air.segment, columns, periodic, sink);
 }

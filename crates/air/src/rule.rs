@@ -1,9 +1,12 @@
-//! Which relations a segment has: the rule, and what of it a statement asks for.
+//! What a rule is: all that its own file says of it. [`crate::rules`] lists them, one row each.
 
 use core::fmt;
+use core::ops::RangeInclusive;
 
-use crate::constants::{SegmentConstants, StepConstants};
-use crate::{adam, decay, sgd};
+use crate::constants::{PERIODIC, Periodic, SegmentConstants, StepConstants};
+use crate::row::{OutOfRange, State, Writer};
+use crate::segment::Segment;
+use crate::sink::{Sink, Value};
 
 /// A wrong constant, or a rule that doesn't exist: one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,176 +28,95 @@ impl fmt::Display for RuleError {
 
 impl core::error::Error for RuleError {}
 
-/// The update rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Rule {
-    /// Adam without decay.
-    Adam,
-    /// Adam with decoupled decay.
-    AdamW,
-    /// Plain gradient descent.
-    Sgd,
-    /// Gradient descent with momentum.
-    SgdMomentum,
-    /// Gradient descent with Nesterov's momentum.
-    SgdNesterov,
-}
+/// A constant of a step: its name, its value, and what it may be.
+pub type Bounded = (&'static str, i64, RangeInclusive<i64>);
 
-impl Rule {
-    /// All rules.
-    pub const ALL: [Self; 5] = [Self::Adam, Self::AdamW, Self::Sgd, Self::SgdMomentum, Self::SgdNesterov];
-
-    /// The name in records and on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Adam => "adam",
-            Self::AdamW => "adamw",
-            Self::Sgd => "sgd",
-            Self::SgdMomentum => "sgd-momentum",
-            Self::SgdNesterov => "sgd-nesterov",
-        }
-    }
-
-    /// The rule of a name.
-    ///
-    /// # Errors
-    /// If there is no rule of that name.
-    pub fn parse(name: &str) -> Result<Self, RuleError> {
-        Self::ALL
-            .into_iter()
-            .find(|rule| rule.name() == name)
-            .ok_or_else(|| RuleError::new(format!("there is no rule {name:?}")))
-    }
-
-    /// Checks SGD's shift; Adam has none.
-    ///
-    /// # Errors
-    /// If it is neither 15 nor 30.
-    pub fn check_shift(self, s: u32) -> Result<(), RuleError> {
-        if self.is_adam() || s == 15 || s == 30 {
-            Ok(())
-        } else {
-            Err(RuleError::new(format!("s is {s}, and it is 15 or 30")))
-        }
-    }
-
-    /// Whether the rule is Adam or AdamW.
-    #[must_use]
-    pub const fn is_adam(self) -> bool {
-        matches!(self, Self::Adam | Self::AdamW)
-    }
-
+/// An update rule: its constants, its columns, its relations, and how an honest prover fills a row.
+///
+/// The gradient's columns come after those of the rule, and are not the rule's own.
+pub trait Update {
     /// The names of the state's parts; the weights come first.
-    #[must_use]
-    pub const fn states(self) -> &'static [&'static str] {
-        match self {
-            Self::Adam | Self::AdamW => &["W", "M", "V"],
-            Self::Sgd => &["W"],
-            Self::SgdMomentum | Self::SgdNesterov => &["W", "B"],
-        }
-    }
-}
+    const STATES: &'static [&'static str];
 
-/// The relations of a segment: rule and shift, which optional relations are in, and the coefficients that all steps share.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Air {
-    rule: Rule,
-    s: u32,
-    decay: bool,
-    weights_in_range: bool,
-    first: i64,
-    second: i64,
-}
+    /// The shifts s that the rule may have; none if it has no shift.
+    const SHIFTS: &'static [u32];
 
-impl Air {
-    /// The relations for a segment with these constants: with `decay` the weights decay, with `weights_in_range` each row
-    /// shows that its weight is in range (a decaying weight is shown to be in any case).
+    /// The constants of a step from the five numbers that records hold, with the statement's s.
     ///
     /// # Errors
-    /// As [`SegmentConstants::new`].
-    pub fn new(
-        rule: Rule,
-        s: u32,
-        decay: bool,
-        weights_in_range: bool,
-        steps: &[StepConstants],
-    ) -> Result<(Self, SegmentConstants), RuleError> {
-        let constants = SegmentConstants::new(rule, s, decay, steps)?;
-        let (first, second) = (constants.first, constants.second);
-        let air = Self { rule, s: if rule.is_adam() { 0 } else { s }, decay, weights_in_range, first, second };
-        Ok((air, constants))
-    }
+    /// If a number contradicts the statement.
+    fn step(numbers: [i64; 5], s: u32) -> Result<StepConstants, RuleError>;
 
-    /// The relations with coefficients that stand for any: for descriptions and counts alone. The caller has checked s.
-    #[must_use]
-    pub fn generic(rule: Rule, s: u32, decay: bool, weights_in_range: bool) -> Self {
-        Self { rule, s: if rule.is_adam() { 0 } else { s }, decay, weights_in_range, first: 1, second: 1 }
-    }
+    /// Whether a step changes nothing.
+    ///
+    /// # Errors
+    /// If its constants say both.
+    fn is_no_op(step: &StepConstants) -> Result<bool, RuleError>;
 
-    /// The rule.
-    #[must_use]
-    pub const fn rule(&self) -> Rule {
-        self.rule
-    }
+    /// The ranges of a step's constants; the decay's is the same for all rules.
+    fn ranges(step: &StepConstants, no_op: bool) -> Vec<Bounded>;
 
-    /// SGD's shift, 15 or 30; 0 for Adam.
-    #[must_use]
-    pub const fn s(&self) -> u32 {
-        self.s
-    }
+    /// The coefficients that all steps of a segment share: they stand in the relations as integers.
+    fn coefficients(step: &StepConstants) -> (i64, i64);
 
-    /// Whether the weights decay.
-    #[must_use]
-    pub const fn decay(&self) -> bool {
-        self.decay
-    }
+    /// The constants that change from step to step: 1, or 0 in a no-op step; LR; E, or 0; D.
+    fn periodic(step: &StepConstants, no_op: bool) -> [i64; PERIODIC];
 
-    /// Whether the weight is shown to be in range without anything being known of it.
-    #[must_use]
-    pub const fn weights_in_range(&self) -> bool {
-        self.weights_in_range
-    }
-
-    /// Whether the weight's limbs are shown: they are where it decays.
-    #[must_use]
-    pub const fn weight_limbs(&self) -> bool {
-        self.decay || self.weights_in_range
-    }
-
-    /// Adam's c1, or SGD's mu.
-    #[must_use]
-    pub const fn first(&self) -> i64 {
-        self.first
-    }
-
-    /// Adam's c2, or 0.
-    #[must_use]
-    pub const fn second(&self) -> i64 {
-        self.second
-    }
-
-    /// The names of the columns that are committed together, the states first. The gradient's two limbs follow them.
-    #[must_use]
-    pub fn main_columns(&self) -> Vec<&'static str> {
-        let mut names = if self.rule.is_adam() { adam::COLUMNS.to_vec() } else { sgd::columns(self) };
-        if self.weight_limbs() {
-            names.extend(decay::LIMBS);
+    /// Splits the constants of a segment's steps.
+    ///
+    /// # Errors
+    /// If a constant lies outside its range, the steps' coefficients differ, or a no-op stands before a real step.
+    fn split(steps: &[StepConstants], decay: bool) -> Result<SegmentConstants, RuleError> {
+        let mut shared: Option<(i64, i64)> = None;
+        let mut periodic = Vec::with_capacity(steps.len());
+        let mut ended = false;
+        for (index, step) in steps.iter().enumerate() {
+            let no_op = Self::is_no_op(step)?;
+            let decay = ("D", step.decay, 0..=if decay && !no_op { (1 << 28) - 1 } else { 0 });
+            for (name, value, range) in Self::ranges(step, no_op).into_iter().chain([decay]) {
+                if !range.contains(&value) {
+                    let (low, high) = range.into_inner();
+                    return Err(RuleError::new(format!(
+                        "{name} of step {index} is {value}, and it lies in {low} ..= {high}"
+                    )));
+                }
+            }
+            if no_op {
+                ended = true;
+            } else {
+                if ended {
+                    return Err(RuleError::new(format!("step {index} of the segment follows a no-op step")));
+                }
+                let own = Self::coefficients(step);
+                if *shared.get_or_insert(own) != own {
+                    return Err(RuleError::new(format!(
+                        "step {index} of the segment has other coefficients than the first"
+                    )));
+                }
+            }
+            periodic.push(Self::periodic(step, no_op));
         }
-        if self.decay {
-            names.extend(decay::COLUMNS);
-        }
-        names
+        let Some((first, second)) = shared else {
+            return Err(RuleError::new("a segment has at least one step that is no no-op".into()));
+        };
+        Ok(SegmentConstants { first, second, periodic })
     }
 
-    /// The names of all columns that a row of the relations reads: those committed together, then the gradient's.
-    #[must_use]
-    pub fn columns(&self) -> Vec<&'static str> {
-        let mut names = self.main_columns();
-        names.extend(GRADIENT);
-        names
-    }
+    /// The names of the columns, the states first.
+    fn columns(segment: &Segment) -> Vec<&'static str>;
+
+    /// The relations of one row, `columns` with the gradient's at the end.
+    fn relations<V: Value, S: Sink<V>>(segment: &Segment, columns: &[V], periodic: &Periodic<V>, sink: &mut S);
+
+    /// Writes a row's columns without the gradient's, and gives the state after it.
+    ///
+    /// # Errors
+    /// If a quantity of the step has no columns that stand for it.
+    fn fill(
+        segment: &Segment,
+        periodic: &[i64; PERIODIC],
+        state: State,
+        gradient: i64,
+        row: &mut Writer<'_>,
+    ) -> Result<State, OutOfRange>;
 }
-
-/// The columns of the gradient, committed apart: `G = g0 + 2^15 g1 - 2^30`.
-pub const GRADIENT: [&str; 2] = ["g0", "g1"];

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use zk_autograd_air::{Rule, StepConstants};
+use zk_autograd_air::{Rule, Variant};
 use zk_autograd_prover::{Salts, StateSecret};
 use zk_autograd_verifier::parameters::{LOG_PARAMS, LOG_ROWS};
 use zk_autograd_verifier::sealed::Sealed;
@@ -102,16 +102,10 @@ pub fn statement(
     }
     let mut steps = Vec::with_capacity(constants.len());
     for step in constants {
-        steps.push(if rule.is_adam() {
-            StepConstants { c1: step.0, c2: step.1, lr: step.2, eps: step.3, decay: step.4, ..StepConstants::default() }
-        } else {
-            if step.3 != i64::from(s) {
-                return Err(invalid(format!("a step has s = {}, and the statement s = {s}", step.3)));
-            }
-            StepConstants { mu: step.0, cg: step.1, lr: step.2, decay: step.4, ..StepConstants::default() }
-        });
+        steps.push(rule.step((*step).into(), s).map_err(invalid)?);
     }
-    Statement::new(rule, s, decay, first, preset, log_params, &steps, context).map_err(invalid)
+    Statement::new(&Variant { rule, s, decay, weights_in_range: first }, preset, log_params, &steps, context)
+        .map_err(invalid)
 }
 
 /// All that a proof is made of.

@@ -17,7 +17,7 @@ mod _native {
     use pyo3::exceptions::{PyRuntimeError, PyValueError};
     use pyo3::prelude::*;
     use pyo3::types::PyBytes;
-    use zk_autograd_air::{Air, Rule};
+    use zk_autograd_air::{Air, Rule, Variant};
     use zk_autograd_prover::{Masking, Progress, ProveError, Witness, prove};
     use zk_autograd_verifier::statement::description;
     use zk_autograd_verifier::{Shape, soundness};
@@ -49,7 +49,7 @@ mod _native {
         rule.check_shift(s).map_err(invalid)?;
         let mut text = String::new();
         for (decay, first) in [(false, false), (false, true), (true, false), (true, true)] {
-            text += &description(&Air::generic(rule, s, decay, first), preset);
+            text += &description(&Air::generic(&Variant { rule, s, decay, weights_in_range: first }), preset);
         }
         Ok(text)
     }
@@ -60,7 +60,13 @@ mod _native {
         let (rule, preset) = (Rule::parse(rule).map_err(invalid)?, crate::arguments::preset(preset)?);
         rule.check_shift(s).map_err(invalid)?;
         // The variant with the most columns and lookups has the fewest bits.
-        let shape = Shape::new(&Air::generic(rule, s, true, true), preset, log_params, log_steps).map_err(invalid)?;
+        let shape = Shape::new(
+            &Air::generic(&Variant { rule, s, decay: true, weights_in_range: true }),
+            preset,
+            log_params,
+            log_steps,
+        )
+        .map_err(invalid)?;
         Ok(soundness::proven(&shape, preset).0)
     }
 

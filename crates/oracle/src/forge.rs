@@ -7,7 +7,7 @@
 use p3_field::{Field, PrimeCharacteristicRing, PrimeField64};
 use zk_autograd_air::field::{ORDER, from_signed, to_signed};
 use zk_autograd_air::trace::fill_row;
-use zk_autograd_air::{Air, Collected, Periodic, Rule, RuleError, Val, evaluate};
+use zk_autograd_air::{Air, Collected, Periodic, Rule, RuleError, Val, Variant, evaluate};
 
 use crate::sample::Random;
 use crate::segment::Segment;
@@ -34,7 +34,7 @@ fn another(random: &mut Random, value: Val) -> Val {
 /// Overlapping or adjoining limbs, or a remainder and its quotient: what the upper one loses, the lower one gains.
 fn moved_limbs(random: &mut Random, air: &Air, row: &mut [Val]) -> usize {
     let names = air.columns();
-    let quotient = if air.s() == 30 { "e1" } else { "e0" };
+    let quotient = if air.segment().s == 30 { "e1" } else { "e0" };
     let pairs: Vec<(usize, usize, u32)> = [
         ("m0", "m1", 15),
         ("g0", "g1", 15),
@@ -132,8 +132,9 @@ fn other_quotient(random: &mut Random, air: &Air, periodic: &[i64; 4], row: &mut
         _ => ("g0", "g1", 15, 30),
     };
     let argument = read(low, row)? + (read(high, row)? << shift) - (1 << offset);
-    let y = i128::from(periodic[1]) * argument + (1 << (air.s() - 1)) + WRAPS[random.below(4)] * i128::from(ORDER);
-    let (u, e) = ((y >> air.s()) + (1 << 31), y & ((1 << air.s()) - 1));
+    let y =
+        i128::from(periodic[1]) * argument + (1 << (air.segment().s - 1)) + WRAPS[random.below(4)] * i128::from(ORDER);
+    let (u, e) = ((y >> air.segment().s) + (1 << 31), y & ((1 << air.segment().s) - 1));
     for (name, value) in [("u0", u & 0xffff), ("u1", u >> 16), ("e0", e & 0x7fff), ("e1", e >> 15)] {
         if let Some(at) = place(&names, name) {
             row[at] = Val::from_i128(value);
@@ -150,7 +151,10 @@ const WRAPS: [i128; 4] = [-2, -1, 1, 2];
 /// # Errors
 /// If the segment's constants lie outside their range.
 pub fn forged(random: &mut Random, segment: &Segment, trace: &Trace) -> Result<Trace, RuleError> {
-    let (air, constants) = Air::new(segment.rule, segment.s, segment.decay, segment.weights_in_range, &segment.steps)?;
+    let (air, constants) = Air::new(
+        &Variant { rule: segment.rule, s: segment.s, decay: segment.decay, weights_in_range: segment.weights_in_range },
+        &segment.steps,
+    )?;
     let mut forged = trace.clone();
     let steps = segment.steps.len();
     let parameters = trace.rows.len() / steps;
@@ -185,7 +189,7 @@ pub fn forged(random: &mut Random, segment: &Segment, trace: &Trace) -> Result<T
         // Any cell, limbs, a root or a quotient, the rest of the row mended or not, and the parameter goes on from there.
         kind => {
             let mut row = forged.rows[index].clone();
-            let other = if air.rule().is_adam() { other_root } else { other_quotient };
+            let other = if segment.is_adam() { other_root } else { other_quotient };
             let solved = (kind < 8).then(|| other(random, &air, &constants.periodic[step], &mut row)).flatten();
             let cell = match (kind, solved) {
                 (_, Some(cell)) => cell,

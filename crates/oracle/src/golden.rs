@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use p3_field::PrimeField64;
 use zk_autograd_air::describe::describe;
-use zk_autograd_air::{Air, Rule, RuleError, Val};
+use zk_autograd_air::{Air, Rule, RuleError, Val, Variant};
 
 use crate::forge::forged;
 use crate::json::{list, object};
@@ -26,7 +26,7 @@ pub fn lines() -> Result<Vec<String>, RuleError> {
     let mut kept: HashSet<(Rule, u32, Option<&str>)> = HashSet::new();
     for (rule, s, decay, weights_in_range) in variants() {
         let segment = segment(&mut random, rule, s, decay, weights_in_range, 2, 0);
-        let names = describe(&Air::generic(rule, s, decay, weights_in_range));
+        let names = describe(&Air::generic(&Variant { rule, s, decay, weights_in_range }));
         let name = |fault: &Fault| match fault {
             Fault::Relation(which) => names.zeros[*which].0,
             Fault::Lookup(which) => names.ranges[*which].0,
@@ -53,7 +53,7 @@ pub fn lines() -> Result<Vec<String>, RuleError> {
 /// Every set of relations: rule, s, decay, weights in range.
 pub fn variants() -> impl Iterator<Item = (Rule, u32, bool, bool)> {
     Rule::ALL.into_iter().flat_map(|rule| {
-        let shifts: &[u32] = if rule.is_adam() { &[0] } else { &[15, 30] };
+        let shifts: &[u32] = if rule.shifts().is_empty() { &[0] } else { rule.shifts() };
         shifts.iter().flat_map(move |s| {
             [(false, false), (false, true), (true, false), (true, true)]
                 .into_iter()

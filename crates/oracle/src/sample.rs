@@ -5,10 +5,10 @@ use rand::{RngExt, SeedableRng};
 use zk_autograd_air::constants::StepConstants;
 use zk_autograd_air::field::from_signed;
 use zk_autograd_air::trace::{State, fill_row};
-use zk_autograd_air::{Air, Rule, RuleError, Val};
+use zk_autograd_air::{Air, Rule, RuleError, Val, Variant};
 
 use crate::relations::Ends;
-use crate::segment::Segment;
+use crate::segment::{Segment, is_adam};
 use crate::verdict::Trace;
 
 /// A source of numbers that are as often small as large.
@@ -54,7 +54,7 @@ pub fn segment(
     steps: usize,
     no_ops: usize,
 ) -> Segment {
-    let adam = rule.is_adam();
+    let adam = is_adam(rule);
     let c1 = 1 + random.unsigned(15).min((1 << 15) - 1);
     let c2 = 1 + random.unsigned(15).min((1 << 15) - 1);
     let mu = if rule == Rule::Sgd { 0 } else { random.unsigned(15) };
@@ -75,7 +75,7 @@ pub fn segment(
 /// The constants of a step that changes nothing.
 #[must_use]
 pub fn no_op(rule: Rule) -> StepConstants {
-    let adam = rule.is_adam();
+    let adam = is_adam(rule);
     StepConstants { mu: if adam { 0 } else { 1 << 15 }, eps: i64::from(adam), ..StepConstants::default() }
 }
 
@@ -97,7 +97,10 @@ fn state(random: &mut Random, rule: Rule) -> State {
 /// # Errors
 /// If the segment's constants lie outside their range.
 pub fn trace(random: &mut Random, segment: &Segment, parameters: usize) -> Result<Trace, RuleError> {
-    let (air, constants) = Air::new(segment.rule, segment.s, segment.decay, segment.weights_in_range, &segment.steps)?;
+    let (air, constants) = Air::new(
+        &Variant { rule: segment.rule, s: segment.s, decay: segment.decay, weights_in_range: segment.weights_in_range },
+        &segment.steps,
+    )?;
     let states = air.rule().states().len();
     let mut trace = Trace { rows: Vec::new(), ends: Ends { before: Vec::new(), after: Vec::new() } };
     while trace.ends.before.len() < parameters {
@@ -130,7 +133,7 @@ pub fn trace(random: &mut Random, segment: &Segment, parameters: usize) -> Resul
 /// A training's segment: constants as in practice.
 #[must_use]
 pub fn training(rule: Rule, s: u32, steps: usize) -> Segment {
-    let adam = rule.is_adam();
+    let adam = is_adam(rule);
     let mu = if adam || rule == Rule::Sgd { 0 } else { 29_491 };
     let constants = (0..).take(steps).map(|step: i64| StepConstants {
         c1: if adam { 3277 } else { 0 },
@@ -172,8 +175,11 @@ pub struct Visit<'a> {
 /// Never for such a segment: its constants are in range, and so is every step.
 pub fn walk(random: &mut Random, segment: &Segment, parameters: usize, mut visit: impl FnMut(&Visit<'_>)) {
     let rule = segment.rule;
-    let (air, constants) =
-        Air::new(rule, segment.s, segment.decay, segment.weights_in_range, &segment.steps).expect("constants in range");
+    let (air, constants) = Air::new(
+        &Variant { rule, s: segment.s, decay: segment.decay, weights_in_range: segment.weights_in_range },
+        &segment.steps,
+    )
+    .expect("constants in range");
     let mut row = vec![Val::default(); air.columns().len()];
     for parameter in 0..parameters {
         let size = random.signed(28);
@@ -184,7 +190,7 @@ pub fn walk(random: &mut Random, segment: &Segment, parameters: usize, mut visit
             Rule::SgdMomentum | Rule::SgdNesterov => [weight, size, 0],
         };
         for (step, periodic) in constants.periodic.iter().enumerate() {
-            let gradient = random.signed(if rule.is_adam() { 30 } else { 22 });
+            let gradient = random.signed(if is_adam(rule) { 30 } else { 22 });
             let after = fill_row(&air, periodic, now, gradient, &mut row).expect("a step in range");
             visit(&Visit { parameter, step, before: now, gradient, after, row: &row });
             now = after;

@@ -93,6 +93,12 @@ impl Column {
     }
 }
 
+/// Whether a rule is Adam or AdamW: the second statement's own view.
+#[must_use]
+pub const fn is_adam(rule: Rule) -> bool {
+    matches!(rule, Rule::Adam | Rule::AdamW)
+}
+
 /// Which relations a segment has, and its steps' constants: what a statement says.
 #[derive(Clone, Debug)]
 pub struct Segment {
@@ -112,7 +118,7 @@ impl Segment {
     /// Whether the rule is Adam or AdamW.
     #[must_use]
     pub fn is_adam(&self) -> bool {
-        matches!(self.rule, Rule::Adam | Rule::AdamW)
+        is_adam(self.rule)
     }
 
     /// Whether a step of the segment changes nothing.

@@ -11,7 +11,7 @@ use p3_lookup::debug_util::{LookupDebugInstance, check_lookups};
 use p3_lookup::{Count, InteractionBuilder, Lookups};
 use p3_matrix::dense::RowMajorMatrix;
 use zk_autograd_air::field::from_signed;
-use zk_autograd_air::{Air, Collected, Ext, Periodic, RuleError, Val, evaluate};
+use zk_autograd_air::{Air, Collected, Ext, Periodic, RuleError, Val, Variant, evaluate};
 
 use crate::relations::{Ends, Steps};
 use crate::segment::{Column, Segment};
@@ -44,7 +44,10 @@ pub enum Fault {
 /// # Errors
 /// If the segment's constants lie outside their range.
 pub fn first(segment: &Segment, trace: &Trace) -> Result<Vec<Fault>, RuleError> {
-    let (air, constants) = Air::new(segment.rule, segment.s, segment.decay, segment.weights_in_range, &segment.steps)?;
+    let (air, constants) = Air::new(
+        &Variant { rule: segment.rule, s: segment.s, decay: segment.decay, weights_in_range: segment.weights_in_range },
+        &segment.steps,
+    )?;
     let states = air.rule().states().len();
     let steps = segment.steps.len();
     let mut collected = Collected::default();

@@ -2,19 +2,22 @@
 
 use zk_autograd_air::field::to_signed;
 use zk_autograd_air::trace::fill_row;
-use zk_autograd_air::{Air, Rule, Val};
+use zk_autograd_air::{Air, Rule, Val, Variant};
 use zk_autograd_oracle::forge::forged;
 use zk_autograd_oracle::golden::{lines, variants};
 use zk_autograd_oracle::relations::Steps;
 use zk_autograd_oracle::sample::{Random, segment, trace};
-use zk_autograd_oracle::segment::{Column, Segment};
+use zk_autograd_oracle::segment::{Column, Segment, is_adam};
 use zk_autograd_oracle::stark::{Batch, Parameters};
 use zk_autograd_oracle::verdict::{Second, Trace, completes, first, matrix};
 
 /// The states that the rule gives, in integers, where the trace's own states and gradients are integers of the rule's range.
 fn honest_ends(segment: &Segment, trace: &Trace) -> Option<Vec<Vec<i64>>> {
-    let (air, constants) =
-        Air::new(segment.rule, segment.s, segment.decay, segment.weights_in_range, &segment.steps).ok()?;
+    let (air, constants) = Air::new(
+        &Variant { rule: segment.rule, s: segment.s, decay: segment.decay, weights_in_range: segment.weights_in_range },
+        &segment.steps,
+    )
+    .ok()?;
     let (width, steps) = (air.columns().len(), segment.steps.len());
     let mut row = vec![Val::default(); width];
     let mut ends = Vec::new();
@@ -23,10 +26,10 @@ fn honest_ends(segment: &Segment, trace: &Trace) -> Option<Vec<Vec<i64>>> {
         for (part, value) in now.iter_mut().zip(before) {
             *part = to_signed(*value);
         }
-        if segment.rule.is_adam() && (now[1].abs() > 1 << 45 || !(0..=1 << 60).contains(&now[2])) {
+        if segment.is_adam() && (now[1].abs() > 1 << 45 || !(0..=1 << 60).contains(&now[2])) {
             return None;
         }
-        if now[0].abs() >= 1 << 45 || (!segment.rule.is_adam() && now[1].abs() > 1 << 30) {
+        if now[0].abs() >= 1 << 45 || (!segment.is_adam() && now[1].abs() > 1 << 30) {
             return None;
         }
         for (step, periodic) in constants.periodic.iter().enumerate() {
@@ -45,9 +48,9 @@ fn the_columns_have_the_same_names_in_the_same_order() {
     for (rule, s, decay, weights) in variants() {
         let segment = segment(&mut random, rule, s, decay, weights, 1, 0);
         let names: Vec<&str> = segment.columns().into_iter().map(Column::name).collect();
-        let air = Air::generic(rule, s, decay, weights);
+        let air = Air::generic(&Variant { rule, s, decay, weights_in_range: weights });
         assert_eq!(names[..air.columns().len()], air.columns());
-        assert_eq!(names.len() - air.columns().len(), usize::from(rule.is_adam()));
+        assert_eq!(names.len() - air.columns().len(), usize::from(is_adam(rule)));
         assert_eq!(segment.states(), rule.states().len());
     }
 }
@@ -110,10 +113,10 @@ fn another_learning_rate_coefficient_or_decay_is_refused_by_both() {
             match constant {
                 0 => other.steps[..3]
                     .iter_mut()
-                    .for_each(|step| add(if rule.is_adam() { &mut step.c1 } else { &mut step.mu })),
-                1 if rule.is_adam() => other.steps[..3].iter_mut().for_each(|step| add(&mut step.c2)),
+                    .for_each(|step| add(if is_adam(rule) { &mut step.c1 } else { &mut step.mu })),
+                1 if is_adam(rule) => other.steps[..3].iter_mut().for_each(|step| add(&mut step.c2)),
                 2 => add(&mut other.steps[1].lr),
-                3 if rule.is_adam() => add(&mut other.steps[1].eps),
+                3 if is_adam(rule) => add(&mut other.steps[1].eps),
                 4 if decay => add(&mut other.steps[1].decay),
                 _ => continue,
             }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use p3_matrix::dense::RowMajorMatrix;
+use zk_autograd_air::segment::Segment;
 use zk_autograd_air::{Ext, Val};
 use zk_autograd_verifier::codec::Writer;
 use zk_autograd_verifier::composition::OutOfDomain;
 use zk_autograd_verifier::parameters::{BATCH_BITS, LOOKUP_BITS, MASK, POINT_BITS, QUERY_BITS};
 use zk_autograd_verifier::transcript::Transcript;
 use zk_autograd_verifier::verify::{Points, QUOTIENT_COLUMNS, Weights, gradient_value, shifted};
-use zk_autograd_verifier::{Commitments, Statement};
+use zk_autograd_verifier::{Commitments, Shape, Statement};
 
 use crate::coins::Seed;
 use crate::error::ProveError;
@@ -400,11 +401,39 @@ fn seed(statement: &Statement, witness: &Witness<'_>) -> Seed {
     }
     let data = hasher.finalize();
     let mut parts: Vec<&[u8]> = vec![data.as_bytes(), &statement.context];
-    let place = format!("{:?} {:?} {:?}", statement.air, statement.constants, statement.shape);
+    let place = place(statement);
     parts.push(place.as_bytes());
     parts.extend(witness.salts.state_in.iter().chain(&witness.salts.state_out).map(<[u8; 32]>::as_slice));
     parts.push(&witness.salts.gradient);
     Seed::derive("zk-autograd native proof v1", &parts)
+}
+
+/// Where a proof stands, as text. It is part of every seed, so it never changes: a proof made again by another version would
+/// open the same polynomials elsewhere.
+fn place(statement: &Statement) -> String {
+    let Segment { s, decay, weights_in_range, first, second } = statement.air.segment();
+    let Shape {
+        log_params,
+        log_steps,
+        main,
+        gradient,
+        helpers,
+        states,
+        zeros,
+        ranges,
+        folds,
+        folds_to_states,
+        final_length,
+        queries,
+    } = &statement.shape;
+    format!(
+        "Air {{ rule: {:?}, s: {s}, decay: {decay}, weights_in_range: {weights_in_range}, first: {first}, second: {second} }} \
+         {:?} Shape {{ log_params: {log_params}, log_steps: {log_steps}, main: {main}, gradient: {gradient}, helpers: {helpers}, \
+         states: {states}, zeros: {zeros}, ranges: {ranges}, folds: {folds:?}, folds_to_states: {folds_to_states}, \
+         final_length: {final_length}, queries: {queries} }}",
+        statement.air.rule(),
+        statement.constants
+    )
 }
 
 fn gradient_seed(witness: &Witness<'_>) -> Seed {

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use support::{Choice, Example};
-use zk_autograd_air::{Air, Rule};
+use zk_autograd_air::{Air, Rule, Variant};
 use zk_autograd_prover::{Masking, Progress, Proof, prove};
 use zk_autograd_verifier::{Error, Preset, Shape, Statement, verify};
 
@@ -98,7 +98,9 @@ fn every_public_value_is_in_the_transcript() {
             for s in [15, 30] {
                 let own = rule == CHOICE.rule && s == CHOICE.s && decay == CHOICE.decay && first == CHOICE.first;
                 if !own {
-                    let verdict = under(|statement| statement.air = Air::generic(rule, s, decay, first));
+                    let verdict = under(|statement| {
+                        statement.air = Air::generic(&Variant { rule, s, decay, weights_in_range: first });
+                    });
                     assert_eq!(verdict, bound, "{rule:?} {s} {decay} {first}");
                 }
             }

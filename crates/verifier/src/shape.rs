@@ -140,12 +140,12 @@ fn split(bits: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zk_autograd_air::Rule;
+    use zk_autograd_air::{Rule, Variant};
 
     #[test]
     fn every_admissible_shape_has_queries_and_folds_that_meet() {
         for rule in Rule::ALL {
-            let air = Air::generic(rule, 30, true, true);
+            let air = Air::generic(&Variant { rule, s: 30, decay: true, weights_in_range: true });
             for log_params in LOG_PARAMS {
                 for log_steps in 0..=7 {
                     let rows = log_params + log_steps;

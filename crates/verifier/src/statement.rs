@@ -1,7 +1,7 @@
 //! The public part of a proof. All of it comes from the caller, nothing from the proof.
 
 use zk_autograd_air::constants::{SegmentConstants, StepConstants};
-use zk_autograd_air::{Air, Rule, describe};
+use zk_autograd_air::{Air, RuleError, Variant, describe};
 
 use crate::error::Error;
 use crate::parameters::{
@@ -45,12 +45,8 @@ impl Statement {
     ///
     /// # Errors
     /// [`Error::Statement`] if a size or a constant lies outside its range.
-    #[allow(clippy::too_many_arguments)]
     pub fn new(
-        rule: Rule,
-        s: u32,
-        decay: bool,
-        weights_in_range: bool,
+        variant: &Variant,
         preset: Preset,
         log_params: usize,
         steps: &[StepConstants],
@@ -59,12 +55,12 @@ impl Statement {
         if !steps.len().is_power_of_two() {
             return Err(Error::Statement(format!("a segment's steps are a power of two, not {}", steps.len())));
         }
-        rule.check_shift(s).map_err(|error| Error::Statement(error.to_string()))?;
+        let refused = |error: RuleError| Error::Statement(error.to_string());
+        variant.rule.check_shift(variant.s).map_err(refused)?;
         let log_steps = steps.len().trailing_zeros() as usize;
         // Sizes first: constants of a segment that is too long aren't read.
-        let shape = Shape::new(&Air::generic(rule, s, decay, weights_in_range), preset, log_params, log_steps)?;
-        let (air, constants) =
-            Air::new(rule, s, decay, weights_in_range, steps).map_err(|error| Error::Statement(error.to_string()))?;
+        let shape = Shape::new(&Air::generic(variant), preset, log_params, log_steps)?;
+        let (air, constants) = Air::new(variant, steps).map_err(refused)?;
         Ok(Self { air, constants, preset, shape, context })
     }
 

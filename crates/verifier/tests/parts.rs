@@ -85,7 +85,7 @@ mod transcript {
 }
 
 use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField};
-use zk_autograd_air::{Air, Ext, Rule, StepConstants, Val};
+use zk_autograd_air::{Air, Ext, Rule, StepConstants, Val, Variant};
 
 use codec::{Reader, extension};
 use composition::{OutOfDomain, last_rows, periodic_at};
@@ -100,7 +100,14 @@ use verify::{Points, SHIFT, shifted};
 const ADAM: StepConstants = StepConstants { c1: 3277, c2: 33, mu: 0, cg: 0, lr: 5, eps: 7, decay: 0 };
 
 fn statement(preset: Preset) -> Statement {
-    Statement::new(Rule::Adam, 0, false, false, preset, 13, &[ADAM; 8], [7; 32]).unwrap()
+    Statement::new(
+        &Variant { rule: Rule::Adam, s: 0, decay: false, weights_in_range: false },
+        preset,
+        13,
+        &[ADAM; 8],
+        [7; 32],
+    )
+    .unwrap()
 }
 
 fn sealed(number: u8) -> Sealed {
@@ -393,7 +400,7 @@ fn the_bits_are_those_of_the_enforced_lengths() {
 
     for rule in Rule::ALL {
         for (decay, first) in [(false, false), (true, true)] {
-            let air = Air::generic(rule, 30, decay, first);
+            let air = Air::generic(&Variant { rule, s: 30, decay, weights_in_range: first });
             for log_rows in LOG_ROWS {
                 for log_params in *LOG_PARAMS.start()..=log_rows {
                     for preset in Preset::ALL {

@@ -7,7 +7,7 @@ use p3_security::fri::{FriRegime, commit_phase_error_ldr_m, commit_phase_error_u
 use p3_security::logup::{LogUpAir, fingerprint_error};
 use p3_security::proximity::{alpha_ldr_m, list_size_ldr_m};
 use p3_security::shape::InstanceShape;
-use zk_autograd_air::{Air, Rule};
+use zk_autograd_air::{Air, Rule, Variant};
 use zk_autograd_verifier::parameters::{
     BATCH_BITS, FOLD_BITS, LOG_BLOWUP, LOG_FINAL_DOMAIN, LOG_PARAMS, LOG_ROWS, LOOKUP_BITS, MASK, MAX_LOG_ARITY,
     QUERY_BITS,
@@ -20,7 +20,7 @@ fn shapes() -> Vec<(Shape, Preset)> {
     for rule in Rule::ALL {
         for (decay, first) in [(false, false), (false, true), (true, false), (true, true)] {
             for s in [15, 30] {
-                let air = Air::generic(rule, s, decay, first);
+                let air = Air::generic(&Variant { rule, s, decay, weights_in_range: first });
                 for log_rows in LOG_ROWS {
                     for log_params in *LOG_PARAMS.start()..=log_rows {
                         for preset in Preset::ALL {
@@ -46,7 +46,7 @@ fn every_shape_has_a_hundred_proven_bits() {
 /// What documents and reports say of the benchmark's shape: change both together.
 #[test]
 fn the_bits_of_the_largest_segment_are_pinned() {
-    let air = Air::generic(Rule::Adam, 0, false, false);
+    let air = Air::generic(&Variant { rule: Rule::Adam, s: 0, decay: false, weights_in_range: false });
     for (preset, expected) in [(Preset::Standard, "100.3"), (Preset::Strict, "100.6")] {
         let shape = Shape::new(&air, preset, 16, 4).unwrap();
         assert_eq!(

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use zk_autograd_air::Rule;
+use zk_autograd_air::{Rule, Variant};
 use zk_autograd_oracle::json::object;
 use zk_autograd_oracle::machine::{butterflies, hash_bytes, peak_gib};
 use zk_autograd_oracle::sample::{Random, training, walk};
@@ -63,10 +63,7 @@ fn least_work(shape: &Shape) -> (f64, f64) {
 fn measure(task: &Task) -> Result<String, Box<dyn core::error::Error>> {
     let segment = training(task.rule, 30, 1 << task.log_steps);
     let statement = Statement::new(
-        task.rule,
-        segment.s,
-        false,
-        false,
+        &Variant { rule: task.rule, s: segment.s, decay: false, weights_in_range: false },
         Preset::Standard,
         task.log_params,
         &segment.steps,

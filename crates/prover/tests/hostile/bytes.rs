@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use zk_autograd_air::{Rule, StepConstants, field::ORDER};
+use zk_autograd_air::{Rule, StepConstants, Variant, field::ORDER};
 use zk_autograd_prover::{Masking, Progress, Proof, prove};
 use zk_autograd_verifier::sealed::{SEALED_BYTES, Sealed};
 use zk_autograd_verifier::{Commitments, Error, Preset, Statement, verify};
@@ -263,7 +263,13 @@ fn every_part_of_a_statement_matters() {
 #[test]
 fn statements_out_of_range_are_none() {
     let new = |rule, s, log_params, steps: &[StepConstants]| {
-        Statement::new(rule, s, false, false, Preset::Standard, log_params, steps, [0; 32])
+        Statement::new(
+            &Variant { rule, s, decay: false, weights_in_range: false },
+            Preset::Standard,
+            log_params,
+            steps,
+            [0; 32],
+        )
     };
     let sgd = StepConstants { cg: 1 << 15, lr: 5, ..StepConstants::default() };
     let adam = StepConstants { c1: 3277, c2: 33, lr: 5, eps: 1, ..StepConstants::default() };

@@ -1,7 +1,7 @@
 //! Honest steps at the ends of every range: what the lies of the other tests are measured against.
 
 use zk_autograd_air::trace::fill_row;
-use zk_autograd_air::{Rule, StepConstants, Val};
+use zk_autograd_air::{Rule, StepConstants, Val, Variant};
 use zk_autograd_prover::{Masking, Progress, prove};
 use zk_autograd_verifier::{Preset, Statement, verify};
 
@@ -9,7 +9,9 @@ use crate::support::{Example, Random, no_op};
 
 /// A block in which every parameter begins at some combination of ends and goes on at ends, as far as the rule allows it.
 fn block(rule: Rule, s: u32, steps: &[StepConstants], starts: &[[i64; 3]], gradients: &[i64]) {
-    let statement = Statement::new(rule, s, true, true, Preset::Standard, 13, steps, [7; 32]).unwrap();
+    let statement =
+        Statement::new(&Variant { rule, s, decay: true, weights_in_range: true }, Preset::Standard, 13, steps, [7; 32])
+            .unwrap();
     let mut row = vec![Val::default(); statement.air.columns().len()];
     let mut kept = Vec::new();
     let mut random = Random(61);

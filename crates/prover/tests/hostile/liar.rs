@@ -5,7 +5,7 @@ use core::cell::Cell;
 use p3_field::PrimeCharacteristicRing;
 use zk_autograd_air::constants::PERIODIC;
 use zk_autograd_air::field::{from_signed, to_signed};
-use zk_autograd_air::{Air, Rule, StepConstants, Val};
+use zk_autograd_air::{Air, Rule, StepConstants, Val, Variant};
 use zk_autograd_verifier::{Error, Preset, Statement};
 
 use crate::forged::{Broken, Careless, Forged, Lie, column, forge, judge};
@@ -71,7 +71,7 @@ impl Row<'_> {
     /// The quotient q of the second moment.
     pub fn q(&self) -> i64 {
         let xh = self.get("x0") + self.get("x1") * int(1 << 16) + self.get("x2") * int(1 << 31) - int(1 << 46);
-        to_signed(self.get("V*") - self.get("V") - xh * int(self.air.second()))
+        to_signed(self.get("V*") - self.get("V") - xh * int(self.air.segment().second))
     }
 
     /// Another remainder of the update's division: its limbs, or the whole of it in the low one.
@@ -121,7 +121,14 @@ pub fn adam() -> Example {
     }
     steps[TIE].eps = 2 * steps[TIE].lr;
     steps[SMALL].eps = 1;
-    let statement = Statement::new(Rule::AdamW, 0, true, true, Preset::Standard, 13, &steps, [7; 32]).unwrap();
+    let statement = Statement::new(
+        &Variant { rule: Rule::AdamW, s: 0, decay: true, weights_in_range: true },
+        Preset::Standard,
+        13,
+        &steps,
+        [7; 32],
+    )
+    .unwrap();
     let mut random = Random(3);
     let mut gradients = Random(4);
     Example::with(

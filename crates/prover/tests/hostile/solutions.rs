@@ -8,7 +8,9 @@
 use p3_field::{Field, PrimeCharacteristicRing, PrimeField64};
 use zk_autograd_air::constants::PERIODIC;
 use zk_autograd_air::field::{ORDER, from_signed, to_signed};
-use zk_autograd_air::{Air, Collected, Periodic, Rule, Val, evaluate};
+use zk_autograd_air::{Air, Collected, Periodic, Rule, Val, Variant, evaluate};
+
+use crate::support::is_adam;
 
 const TABLE: u64 = 1 << 16;
 const P: i128 = ORDER as i128;
@@ -16,7 +18,7 @@ const P: i128 = ORDER as i128;
 /// All rows, gradient included, that the relations accept for this state and gradient.
 pub fn rows(air: &Air, periodic: &[i64; PERIODIC], state: &[Val], gradient: i64) -> Vec<Vec<Val>> {
     let mut partial = vec![state[..air.rule().states().len()].to_vec()];
-    if air.rule().is_adam() {
+    if is_adam(air.rule()) {
         partial = adam(air, periodic, state, from_signed(gradient));
     } else {
         partial = partial.into_iter().flat_map(|row| sgd(air, periodic, &row, from_signed(gradient))).collect();
@@ -56,7 +58,7 @@ fn divisions(value: Val) -> impl Iterator<Item = (Val, Val)> {
 fn adam(air: &Air, periodic: &[i64; PERIODIC], state: &[Val], g: Val) -> Vec<Vec<Val>> {
     let [_, lr, eps, _] = periodic.map(from_signed);
     let (w, m, v) = (state[0], state[1], state[2]);
-    let (c1, c2) = (int(air.first()), int(air.second()));
+    let (c1, c2) = (int(air.segment().first), int(air.segment().second));
     let mut rows = Vec::new();
     let moments: Vec<(Val, [Val; 3])> = divisions(c1 * (g * int(1 << 15) - m) + int(1 << 14))
         .filter_map(|(change, _)| {
@@ -150,7 +152,7 @@ pub fn quotients(y: Val, d: Val) -> Vec<[Val; 5]> {
 
 fn sgd(air: &Air, periodic: &[i64; PERIODIC], row: &[Val], g: Val) -> Vec<Vec<Val>> {
     let lr = from_signed(periodic[1]);
-    let mu = int(air.first());
+    let mu = int(air.segment().first);
     let mut partial = vec![(row.to_vec(), g)];
     if air.rule() != Rule::Sgd {
         partial = divisions(mu * row[1] + int(1 << 14))
@@ -167,7 +169,7 @@ fn sgd(air: &Air, periodic: &[i64; PERIODIC], row: &[Val], g: Val) -> Vec<Vec<Va
             })
             .collect();
     }
-    partial.into_iter().flat_map(|(row, argument)| updates(air.s(), lr * argument, &row)).collect()
+    partial.into_iter().flat_map(|(row, argument)| updates(air.segment().s, lr * argument, &row)).collect()
 }
 
 /// All U and e with `y + 2^(s-1) = 2^s U + e`: the row with u0 u1 e0, and e1 if s is 30.
@@ -190,17 +192,17 @@ fn updates(s: u32, y: Val, row: &[Val]) -> Vec<Vec<Val>> {
 }
 
 fn decays(air: &Air, periodic: &[i64; PERIODIC], w: Val, row: Vec<Val>) -> Vec<Vec<Val>> {
-    if !air.weight_limbs() {
+    if !air.segment().weight_limbs() {
         return vec![row];
     }
     let mut rows = Vec::new();
     for (wh, wl) in divisions(w) {
         let Some(limbs) = pair(wh + int(1 << 30), 15) else { continue };
-        if air.weights_in_range() && wl.as_canonical_u64() >= TABLE {
+        if air.segment().weights_in_range && wl.as_canonical_u64() >= TABLE {
             continue;
         }
         let with_limbs = joined(&row, &limbs);
-        if !air.decay() {
+        if !air.segment().decay {
             rows.push(with_limbs);
             continue;
         }
@@ -255,10 +257,11 @@ mod tests {
 
     fn air(rule: Rule, s: u32, decay: bool, first: bool, constants: StepConstants) -> (Air, Vec<[i64; PERIODIC]>) {
         let mut no_op = StepConstants { eps: 1, ..StepConstants::default() };
-        if !rule.is_adam() {
+        if !is_adam(rule) {
             no_op.mu = 1 << 15;
         }
-        let (air, constants) = Air::new(rule, s, decay, first, &[constants, no_op]).unwrap();
+        let (air, constants) =
+            Air::new(&Variant { rule, s, decay, weights_in_range: first }, &[constants, no_op]).unwrap();
         (air, constants.periodic)
     }
 

@@ -79,7 +79,7 @@ fn the_first_moment_has_one_value() {
         let g = row.get("g0") + row.get("g1") * int(1 << 15) - int(1 << 30);
         let own =
             (row.get("m0") + row.get("m1") * int(1 << 15) - int(1 << 30)) * int(1 << 15) + row.get("r2") - int(1 << 14);
-        let rest = (g * int(1 << 15) - mn) * int(row.air.first()) + int(1 << 14) - (own - mn) * int(1 << 15);
+        let rest = (g * int(1 << 15) - mn) * int(row.air.segment().first) + int(1 << 14) - (own - mn) * int(1 << 15);
         row.add("r2", -Val::ONE.halve());
         (rest.as_canonical_u64() < 1 << 14).then_some(())
     });
@@ -122,7 +122,7 @@ fn the_second_moment_has_one_value() {
     // q and a half: the root of a half integer lies beyond 2^31.
     refused(&example, STEPS - 1, &["a1 + b1 + q + 1"], |row| {
         let vn = row.get("V*") + Val::ONE.halve();
-        let rest = row.get("xl") * int(row.air.second()) + int(1 << 14) - int(row.q()) * int(1 << 15);
+        let rest = row.get("xl") * int(row.air.segment().second) + int(1 << 14) - int(row.q()) * int(1 << 15);
         wrapped_root(row, vn, 2)?;
         // The remainder falls by half of 2^15.
         (rest.as_canonical_u64() >= 1 << 14).then_some(())
@@ -138,9 +138,9 @@ fn the_second_moment_has_one_value() {
         row.add("x0", -half * int(1 << 15).inverse());
         row.set(&["xl"], &[xl]);
         // 2 (c2 xl + 2^14) = 2^16 q + 2 rho
-        let q = (doubled * u64::try_from(row.air.second()).unwrap() + (1 << 15)) >> 16;
+        let q = (doubled * u64::try_from(row.air.segment().second).unwrap() + (1 << 15)) >> 16;
         let xh = row.get("x0") + row.get("x1") * int(1 << 16) + row.get("x2") * int(1 << 31) - int(1 << 46);
-        let vn = row.get("V") + xh * int(row.air.second()) + Val::from_u64(q);
+        let vn = row.get("V") + xh * int(row.air.segment().second) + Val::from_u64(q);
         row.second_moment(vn, q.cast_signed())
     });
     // A remainder of X below zero, or of 2^15 and more: Xh one off.
@@ -237,15 +237,15 @@ fn a_gradient_is_in_range_and_zero_where_nothing_happens() {
         let g = (1 << 30) + (1 << 16) + 5;
         row.set(&["g0", "g1"], &[int(5), int((1 << 16) + 2)]);
         let m = to_signed(row.get("M"));
-        let mn = m + ((row.air.first() * ((g << 15) - m) + (1 << 14)) >> 15);
+        let mn = m + ((row.air.segment().first * ((g << 15) - m) + (1 << 14)) >> 15);
         let rounded = mn + (1 << 14);
         row.set(&["m0", "m1"], &pair(int((rounded >> 15) + (1 << 30)), 15)?);
         row.set(&["r2"], &[int(rounded & 0x7fff)]);
         let x = g * g - to_signed(row.get("V"));
         row.set(&["x0", "x1", "x2"], &triple(int((x >> 15) + (1 << 46)), 31)?);
         row.set(&["xl"], &[int(x & 0x7fff)]);
-        let q = (row.air.second() * (x & 0x7fff) + (1 << 14)) >> 15;
-        let vn = row.get("V") + int(row.air.second() * (x >> 15) + q);
+        let q = (row.air.segment().second * (x & 0x7fff) + (1 << 14)) >> 15;
+        let vn = row.get("V") + int(row.air.segment().second * (x >> 15) + q);
         row.second_moment(vn, q)
     });
     // A step that is said not to be one, and has a gradient: nothing is won today, since M and V stay.
@@ -281,7 +281,7 @@ fn a_step_of_sgd_has_one_value() {
             // The argument follows by its own line, if it moves at all.
             let b = to_signed(row.get("b0") + row.get("b1") * int(1 << 15) - int(1 << 30));
             let g = to_signed(row.get("g0") + row.get("g1") * int(1 << 15) - int(1 << 30));
-            let a = ((row.air.first() * b + (1 << 14)) >> 15) + g;
+            let a = ((row.air.segment().first * b + (1 << 14)) >> 15) + g;
             row.set(&["n0", "n1"], &pair(int(a + (1 << 31)), 16)?);
             redo(row)?;
             (row.get("n0") != before).then_some(())
@@ -295,7 +295,7 @@ fn a_step_of_sgd_has_one_value() {
         let short = 2 * row.int("e0") < row.periodic[1].into();
         let halved = int(row.periodic[1]).halve();
         row.add("e0", -halved);
-        (!short && (row.air.first() * b + (1 << 14)) & 0x7fff < 1 << 14).then_some(())
+        (!short && (row.air.segment().first * b + (1 << 14)) & 0x7fff < 1 << 14).then_some(())
     });
     // Nesterov's argument, either way: a larger or smaller step.
     for by in [1, -1] {

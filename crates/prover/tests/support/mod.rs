@@ -14,7 +14,7 @@ pub mod anatomy;
 
 use zk_autograd_air::constants::StepConstants;
 use zk_autograd_air::trace::{State, fill_row};
-use zk_autograd_air::{Rule, Val};
+use zk_autograd_air::{Rule, Val, Variant};
 use zk_autograd_prover::{Salts, Witness};
 use zk_autograd_verifier::{Preset, Statement};
 
@@ -42,9 +42,14 @@ impl Random {
     }
 }
 
+/// Whether a rule's constants and states are Adam's.
+pub const fn is_adam(rule: Rule) -> bool {
+    matches!(rule, Rule::Adam | Rule::AdamW)
+}
+
 pub fn constants(rule: Rule, s: u32, decay: bool, step: usize) -> StepConstants {
     let decay = if decay { 10_737 } else { 0 };
-    if rule.is_adam() {
+    if is_adam(rule) {
         let lr = 4_294_967 * (1 + step as i64 % 3);
         StepConstants { c1: 3277, c2: 33, lr, eps: 33 + step as i64, decay, ..StepConstants::default() }
     } else {
@@ -60,7 +65,7 @@ pub fn constants(rule: Rule, s: u32, decay: bool, step: usize) -> StepConstants 
 }
 
 pub fn no_op(rule: Rule) -> StepConstants {
-    if rule.is_adam() {
+    if is_adam(rule) {
         StepConstants { eps: 1, ..StepConstants::default() }
     } else {
         StepConstants { mu: 1 << 15, ..StepConstants::default() }
@@ -100,7 +105,14 @@ impl Choice {
 
     pub fn statement_with(&self, preset: Preset, steps: &[StepConstants]) -> Statement {
         let context = core::array::from_fn(|i| i as u8);
-        Statement::new(self.rule, self.s, self.decay, self.first, preset, self.log_params, steps, context).unwrap()
+        Statement::new(
+            &Variant { rule: self.rule, s: self.s, decay: self.decay, weights_in_range: self.first },
+            preset,
+            self.log_params,
+            steps,
+            context,
+        )
+        .unwrap()
     }
 }
 
@@ -108,7 +120,7 @@ impl Example {
     /// Random states and gradients.
     pub fn new(choice: &Choice, preset: Preset, seed: u64) -> Self {
         let mut random = Random(seed);
-        let adam = choice.rule.is_adam();
+        let adam = is_adam(choice.rule);
         let mut starts = Random(seed ^ 0x5eed);
         Self::with(
             choice.statement(preset),

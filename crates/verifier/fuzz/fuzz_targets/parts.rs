@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use zk_autograd_air::{Ext, Rule, StepConstants};
+use zk_autograd_air::{Ext, Rule, StepConstants, Variant};
 use zk_autograd_verifier::codec::Reader;
 use zk_autograd_verifier::composition::{OutOfDomain, check};
 use zk_autograd_verifier::merkle::check_opening;
@@ -33,7 +33,7 @@ fn numbers(bytes: &[u8]) -> Option<()> {
     {
         steps.push(StepConstants { c1, c2, mu, cg, lr, eps, decay });
     }
-    Statement::new(rule, s, flags & 16 != 0, flags & 32 != 0, preset, log_params, &steps, [0; 32]).ok().map(|_| ())
+    Statement::new(&Variant { rule, s, decay: flags & 16 != 0, weights_in_range: flags & 32 != 0 }, preset, log_params, &steps, [0; 32]).ok().map(|_| ())
 }
 
 /// An opening of any sorted indices, whose leaves and siblings are what comes next.

@@ -1,6 +1,6 @@
 //! Statements for the fuzz targets, and how an input names one.
 
-use zk_autograd_air::{Rule, StepConstants};
+use zk_autograd_air::{Rule, StepConstants, Variant};
 use zk_autograd_verifier::sealed::{SEALED_BYTES, Sealed};
 use zk_autograd_verifier::{Commitments, Preset, Statement, verify};
 
@@ -23,13 +23,13 @@ pub const STATEMENTS: u8 = 4;
 pub fn statement(number: u8) -> Statement {
     let (rule, s, decay, first, preset, log_params, steps) = CHOICES[usize::from(number % STATEMENTS)];
     let decay_integer = if decay { 10_737 } else { 0 };
-    let step = if rule.is_adam() {
+    let step = if matches!(rule, Rule::Adam | Rule::AdamW) {
         StepConstants { c1: 3277, c2: 33, lr: 4_294_967, eps: 33, decay: decay_integer, ..StepConstants::default() }
     } else {
         let mu = if rule == Rule::Sgd { 0 } else { 29_491 };
         StepConstants { mu, cg: 1 << 15, lr: 5_243, decay: decay_integer, ..StepConstants::default() }
     };
-    Statement::new(rule, s, decay, first, preset, log_params, &vec![step; steps], [number; 32]).expect("admissible")
+    Statement::new(&Variant { rule, s, decay, weights_in_range: first }, preset, log_params, &vec![step; steps], [number; 32]).expect("admissible")
 }
 
 /// The bytes that name a statement's proof.
