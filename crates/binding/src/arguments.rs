@@ -130,7 +130,7 @@ impl Job {
         salts: &HashMap<String, Vec<u8>>,
     ) -> PyResult<Self> {
         let shape = &statement.shape;
-        let rows = 1_usize << shape.log_rows();
+        let rows = 1_usize << shape.lengths.log_rows();
         let names = statement.air.rule().states();
         if states.len() != names.len() {
             return Err(invalid(format!("the rule's states are {}, and {} are given", names.join(", "), states.len())));
@@ -138,7 +138,7 @@ impl Job {
         let mut values = Vec::with_capacity(names.len());
         for name in names {
             let object = states.get(*name).ok_or_else(|| invalid(format!("the state {name} is missing")))?;
-            values.push(buffer(object, rows + (1 << shape.log_params), name)?);
+            values.push(buffer(object, rows + (1 << shape.lengths.log_params), name)?);
         }
         let salt = |name: &str| -> PyResult<StateSecret> {
             secret(salts.get(name).ok_or_else(|| invalid(format!("the salt {name} is missing")))?)

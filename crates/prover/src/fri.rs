@@ -4,17 +4,18 @@ use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField};
 use p3_maybe_rayon::prelude::*;
 use p3_util::reverse_bits_len;
 use zk_autograd_air::{Ext, Val};
-use zk_autograd_verifier::Shape;
+use zk_autograd_verifier::Lengths;
+use zk_autograd_verifier::codec::Writer;
 use zk_autograd_verifier::fri::fold_pair;
 use zk_autograd_verifier::parameters::{FOLD_BITS, LOG_FINAL_DOMAIN};
 use zk_autograd_verifier::transcript::Transcript;
 
 use crate::error::ProveError;
 use crate::memory;
-use crate::prove::{Progress, Tamper, work};
+use crate::progress::Progress;
 use crate::state::parts;
+use crate::tamper::{Tamper, work};
 use crate::tree::Tree;
-use zk_autograd_verifier::codec::Writer;
 
 /// A committed word and its tree, whose leaves are the groups that fold into one value.
 pub struct Layer {
@@ -47,22 +48,22 @@ impl Layer {
 /// # Errors
 /// [`ProveError::Cancelled`]; [`ProveError::Internal`] if the last word has too high a degree.
 pub fn commit(
-    shape: &Shape,
+    lengths: &Lengths,
     rows: Vec<Ext>,
-    states: &[Ext],
+    lines: &[Ext],
     transcript: &mut Transcript,
     writer: &mut Writer,
     progress: &Progress,
     tamper: &impl Tamper,
 ) -> Result<Vec<Layer>, ProveError> {
     let mut word = rows;
-    if shape.folds_to_states == 0 {
-        for (value, state) in word.iter_mut().zip(states) {
+    if lengths.folds_to_states == 0 {
+        for (value, state) in word.iter_mut().zip(lines) {
             *value += *state;
         }
     }
-    let mut layers = Vec::with_capacity(shape.folds.len());
-    for (number, log_arity) in shape.folds.iter().copied().enumerate() {
+    let mut layers = Vec::with_capacity(lengths.folds.len());
+    for (number, log_arity) in lengths.folds.iter().copied().enumerate() {
         progress.check()?;
         tamper.layer(number, &mut word);
         let groups = word.len() >> log_arity;
@@ -84,18 +85,18 @@ pub fn commit(
             memory::give(core::mem::replace(&mut folded, next));
             power = power.square();
         }
-        if number + 1 == shape.folds_to_states {
-            for (value, state) in folded.iter_mut().zip(states) {
+        if number + 1 == lengths.folds_to_states {
+            for (value, state) in folded.iter_mut().zip(lines) {
                 *value += power * *state;
             }
         }
         layers.push(Layer { word: core::mem::replace(&mut word, folded), tree, log_arity });
     }
     let mut polynomial = interpolate(&word);
-    if tamper.checks() && polynomial[shape.final_length..].iter().any(|coefficient| *coefficient != Ext::ZERO) {
+    if tamper.checks() && polynomial[lengths.final_length..].iter().any(|coefficient| *coefficient != Ext::ZERO) {
         return Err(ProveError::Internal("the final polynomial has too many coefficients".into()));
     }
-    polynomial.truncate(shape.final_length);
+    polynomial.truncate(lengths.final_length);
     tamper.final_polynomial(&mut polynomial);
     transcript.elements(&polynomial);
     for coefficient in &polynomial {

@@ -23,7 +23,7 @@ pub fn columns(statement: &Statement, trace: &Trace, challenge: Ext) -> (Vec<Val
     let shape = &statement.shape;
     let pairs = shape.helpers + 1;
     let width = padded(2 * pairs);
-    let rows = 1_usize << shape.log_rows();
+    let rows = 1_usize << shape.lengths.log_rows();
     let mut values = memory::cleared(rows * width);
     // First each row's own sum, then, after a scan over the chunks, the running one.
     let totals: Vec<Ext> = values

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use p3_field::PrimeCharacteristicRing;
 use p3_maybe_rayon::prelude::*;
 use zk_autograd_air::{Ext, Val};
-use zk_autograd_verifier::merkle::{DIGEST_BYTES, Digest};
+use zk_autograd_verifier::digest::{DIGEST_BYTES, Digest};
 
 /// Shorter buffers come from the allocator, which keeps them itself.
 const LEAST: usize = 1 << 15;

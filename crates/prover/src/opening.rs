@@ -8,16 +8,17 @@ use p3_field::{
 use p3_maybe_rayon::prelude::*;
 use p3_util::reverse_bits_len;
 use zk_autograd_air::{Ext, Val};
+use zk_autograd_verifier::batch::{Batch, mask};
 use zk_autograd_verifier::codec::extension;
-use zk_autograd_verifier::composition::OutOfDomain;
-use zk_autograd_verifier::sealed::Sealed;
-use zk_autograd_verifier::table::horner;
-use zk_autograd_verifier::verify::{Points, QUOTIENT_COLUMNS, SHIFT, Weights};
-use zk_autograd_verifier::{Shape, Statement};
+use zk_autograd_verifier::fri::SHIFT;
+use zk_autograd_verifier::lengths::Domain;
+use zk_autograd_verifier::range::horner;
+use zk_autograd_verifier::table::{Layout, Opening, Point};
 
 use crate::memory;
 use crate::packed::Packed;
 use crate::state::States;
+use crate::table::Places;
 use crate::words::{Words, shifts};
 
 const CHUNK: usize = 4096;
@@ -130,151 +131,203 @@ pub fn evaluate(words: &Words, point: Ext, differences: &[Ext], columns: Range<u
     total.drain(start..start + columns.len()).collect()
 }
 
-/// The words of columns that go into the batch.
+/// The columns that are opened, with what is the same for all points of a word.
 pub struct Opened<'a> {
-    /// Main columns, multiplicities, gradient.
-    pub main: &'a Words,
-    /// The lookups' columns.
-    pub helpers: &'a Words,
-    /// The quotient's parts and the mask.
-    pub quotient: &'a Words,
-    /// 1 / (x - z).
-    pub at_point: &'a [Ext],
-    /// 1 / (x - g z).
-    pub at_next: &'a [Ext],
-    /// 1 / (x - the gradient's sealing point).
-    pub at_gradient: &'a [Ext],
+    layout: &'a Layout,
+    places: &'a Places,
+    /// The matrices of the rounds, and the quotient's.
+    rows: Vec<&'a Words>,
+    lines: &'a [States],
+    /// 1 / (x - point) for the points at which columns of rows are opened.
+    differences: Vec<(Ext, Vec<Ext>)>,
 }
 
-impl Opened<'_> {
-    /// All values at the out-of-domain point, in the order in which a proof holds them.
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        for (_, differences) in self.differences.drain(..) {
+            memory::give(differences);
+        }
+    }
+}
+
+impl<'a> Opened<'a> {
+    /// Prepares the openings at their points. `differences` are those that are there already.
     #[must_use]
-    pub fn out_of_domain(
-        &self,
-        statement: &Statement,
-        points: &Points,
-        state_in: &States,
-        state_out: &States,
-    ) -> Vec<Ext> {
-        let shape = &statement.shape;
-        let point = points.out_of_domain;
-        let mut values = evaluate(self.main, point, self.at_point, 0..shape.main + shape.gradient);
-        let helpers = evaluate(self.helpers, point, self.at_point, 0..2 * (shape.helpers + 1));
-        let quotient = evaluate(self.quotient, point, self.at_point, 0..QUOTIENT_COLUMNS - 2);
-        let unit = extension(Val::ZERO, Val::ONE);
-        let joined = |parts: &[Ext]| parts[0] + parts[1] * unit;
-        values.extend(helpers.chunks_exact(2).map(joined));
-        values.extend(quotient.chunks_exact(2).map(joined));
-        let next_main = evaluate(self.main, points.next, self.at_next, 0..shape.states);
-        values.extend(next_main);
-        let sum = 2 * shape.helpers;
-        values.push(joined(&evaluate(self.helpers, points.next, self.at_next, sum..sum + 2)));
-        values.extend(state_in.coefficients.iter().map(|list| horner(list, point)));
-        values.extend(state_out.coefficients.iter().map(|list| horner(list, points.last)));
-        values
+    pub fn new(
+        layout: &'a Layout,
+        places: &'a Places,
+        (rows, lines): (Vec<&'a Words>, &'a [States]),
+        points: &[Ext],
+        differences: Vec<(Ext, Vec<Ext>)>,
+    ) -> Self {
+        let mut opened = Self { layout, places, rows, lines, differences };
+        for (opening, point) in layout.openings.iter().zip(points) {
+            if layout.trees[opening.tree].domain == Domain::Rows && opened.differences(*point).is_none() {
+                let log_size = opened.rows[0].log_half + 1;
+                opened.differences.push((*point, inverse_differences(log_size, *point)));
+            }
+        }
+        opened
+    }
+
+    fn differences(&self, point: Ext) -> Option<&[Ext]> {
+        self.differences.iter().find(|(own, _)| *own == point).map(|(_, list)| &list[..])
+    }
+
+    /// The words of a tree over rows, and its first column there.
+    fn columns(&self, tree: usize) -> Option<(usize, usize)> {
+        self.places.rows[tree]
+    }
+
+    /// All values that are sent, in the order in which a proof holds them.
+    #[must_use]
+    pub fn values(&self, points: &[Ext]) -> Vec<Ext> {
+        let sent = || self.layout.openings.iter().zip(points).filter(|(opening, _)| opening.point != Point::Seal);
+        // Of each matrix all columns that are opened at one point, at once.
+        let mut spans: Vec<((usize, Ext), Range<usize>)> = Vec::new();
+        for (opening, point) in sent() {
+            let Some((matrix, from)) = self.columns(opening.tree) else { continue };
+            for (column, _) in opening.part.terms() {
+                let own = from + column..from + column + 1;
+                match spans.iter_mut().find(|(key, _)| *key == (matrix, *point)) {
+                    Some((_, span)) => *span = span.start.min(own.start)..span.end.max(own.end),
+                    None => spans.push(((matrix, *point), own)),
+                }
+            }
+        }
+        let values: Vec<Vec<Ext>> = spans
+            .iter()
+            .map(|((matrix, point), span)| {
+                let differences = self.differences(*point).unwrap_or_default();
+                evaluate(self.rows[*matrix], *point, differences, span.clone())
+            })
+            .collect();
+        let at = |opening: &Opening, point: Ext, column: usize| -> Ext {
+            if let Some((matrix, from)) = self.columns(opening.tree) {
+                let place = spans.iter().position(|(key, _)| *key == (matrix, point)).unwrap_or(0);
+                values[place][from + column - spans[place].1.start]
+            } else {
+                let column = self.line(opening.tree);
+                horner(&column.0.coefficients[column.1], point)
+            }
+        };
+        sent()
+            .map(|(opening, point)| {
+                opening.part.terms().iter().map(|(column, factor)| *factor * at(opening, *point, *column)).sum()
+            })
+            .collect()
+    }
+
+    /// The column of a tree over lines: its group, and its number there.
+    fn line(&self, tree: usize) -> (&States, usize) {
+        let mut number = self.places.lines[tree].unwrap_or(0);
+        for group in self.lines {
+            if number < group.trees.len() {
+                return (group, number);
+            }
+            number -= group.trees.len();
+        }
+        unreachable!("as many columns of lines as trees")
     }
 
     /// The rows' word: the mask, and the quotients by the points at which the columns were opened.
     #[must_use]
-    pub fn batch(&self, shape: &Shape, values: &OutOfDomain, points_value: Ext, weights: &Weights) -> Vec<Ext> {
-        let unit = extension(Val::ZERO, Val::ONE);
-        let columns = shape.main + shape.gradient;
-        let pairs = shape.helpers + 1;
-        let doubled = |list: &[Ext]| -> Vec<Ext> { list.iter().flat_map(|weight| [*weight, *weight * unit]).collect() };
-        let main = Row::new(&weights.point[..columns], self.main.width);
-        let helpers = Row::new(&doubled(&weights.point[columns..columns + pairs]), self.helpers.width);
-        let quotient = Row::new(&doubled(&weights.point[columns + pairs..]), self.quotient.width);
-        let at_point = dot(
-            &weights.point,
-            values
-                .main
-                .iter()
-                .chain(&values.gradient)
-                .chain(&values.helpers)
-                .chain([&values.sum])
-                .chain(&values.quotient),
-        );
-        let at_next = dot(&weights.next, values.next_states.iter().chain([&values.next_sum]));
-        let mut out = memory::take(2 << shape.log_rows());
+    pub fn batch(&self, batch: &Batch) -> Vec<Ext> {
+        let quotient = self.rows[self.rows.len() - 1];
+        let joined: Vec<Joined<'_>> = batch
+            .groups
+            .iter()
+            .filter(|group| group.domain == Domain::Rows)
+            .map(|group| {
+                let mut weights: Vec<(usize, Vec<Ext>)> = Vec::new();
+                for (tree, column, weight) in &group.terms {
+                    let Some((matrix, from)) = self.columns(*tree) else { continue };
+                    let place = weights.iter().position(|(own, _)| *own == matrix).unwrap_or_else(|| {
+                        weights.push((matrix, vec![Ext::ZERO; self.rows[matrix].width]));
+                        weights.len() - 1
+                    });
+                    weights[place].1[from + column] += *weight;
+                }
+                Joined {
+                    rows: weights.iter().map(|(matrix, list)| (self.rows[*matrix], Row::new(list))).collect(),
+                    claimed: group.claimed,
+                    differences: self.differences(group.point).unwrap_or_default(),
+                }
+            })
+            .collect();
+        let mut out = memory::take(2 << quotient.log_half);
         out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
             for (offset, out) in out.iter_mut().enumerate() {
                 let index = chunk * CHUNK + offset;
-                let (row, lookups, parts) = (self.main.row(index), self.helpers.row(index), self.quotient.row(index));
-                let here = main.dot(row) + helpers.dot(lookups) + quotient.dot(parts);
-                let sum = extension(lookups[2 * pairs - 2], lookups[2 * pairs - 1]);
-                let mut next = weights.next[shape.states] * sum;
-                for (value, weight) in row.iter().zip(&weights.next[..shape.states]) {
-                    next += *weight * *value;
+                let mut word = mask(quotient.row(index));
+                for Joined { rows, claimed, differences } in &joined {
+                    let sum: Ext = rows.iter().map(|(words, weights)| weights.dot(words.row(index))).sum();
+                    word += (sum - *claimed) * differences[index];
                 }
-                let sealed = zk_autograd_verifier::verify::gradient_value(row[shape.main], row[shape.main + 1]);
-                *out = extension(parts[4], parts[5])
-                    + (here - at_point) * self.at_point[index]
-                    + (next - at_next) * self.at_next[index]
-                    + weights.gradient * (Ext::from(sealed) - points_value) * self.at_gradient[index];
+                *out = word;
             }
         });
         out
     }
-}
 
-/// The states' word.
-#[must_use]
-pub fn batch_states(
-    shape: &Shape,
-    states: [&States; 2],
-    values: [&[Ext]; 2],
-    points: &Points,
-    weights: &Weights,
-) -> Vec<Ext> {
-    let mut out = memory::cleared(1 << shape.log_state_words());
-    let sealing = [&points.state_in, &points.state_out];
-    let mut weights = weights.states.iter();
-    for (side, point) in [(0, points.out_of_domain), (1, points.last)] {
-        let differences = inverse_differences(shape.log_state_words(), point);
-        for (column, value) in values[side].iter().enumerate() {
-            let Some((weight, seal_weight)) = weights.next() else { continue };
-            let sealed: Sealed = states[side].sealed[column];
-            let seal_differences = inverse_differences(shape.log_state_words(), sealing[side][column]);
-            let words = &states[side].words;
+    /// The lines' word.
+    #[must_use]
+    pub fn batch_lines(&self, batch: &Batch, log_size: usize) -> Vec<Ext> {
+        let mut out = memory::cleared(1 << log_size);
+        for group in batch.groups.iter().filter(|group| group.domain == Domain::Lines) {
+            let differences = inverse_differences(log_size, group.point);
+            let columns: Vec<(&Words, usize, Ext)> = group
+                .terms
+                .iter()
+                .map(|(tree, _, weight)| {
+                    let (states, column) = self.line(*tree);
+                    (&states.words, column, *weight)
+                })
+                .collect();
             out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
                 for (offset, out) in out.iter_mut().enumerate() {
                     let index = chunk * CHUNK + offset;
-                    let own = Ext::from(words.row(index)[column]);
-                    *out += *weight * (own - *value) * differences[index]
-                        + *seal_weight * (own - sealed.value) * seal_differences[index];
+                    let sum: Ext =
+                        columns.iter().map(|(words, column, weight)| *weight * words.row(index)[*column]).sum();
+                    *out += (sum - group.claimed) * differences[index];
                 }
             });
+            memory::give(differences);
         }
+        out
     }
-    out
 }
 
-fn dot<'a>(weights: &[Ext], values: impl Iterator<Item = &'a Ext>) -> Ext {
-    weights.iter().zip(values).map(|(weight, value)| *weight * *value).sum()
+/// The openings at one point, as the words' values are joined.
+struct Joined<'a> {
+    rows: Vec<(&'a Words, Row)>,
+    claimed: Ext,
+    differences: &'a [Ext],
 }
 
-/// Weights for the values of a padded row, ready for vectors.
+/// Weights for the values of a padded row, ready for vectors: for those vectors in which a weight isn't zero.
 struct Row {
+    first: usize,
     low: Vec<Packed>,
     high: Vec<Packed>,
 }
 
 impl Row {
-    fn new(weights: &[Ext], width: usize) -> Self {
-        let mut parts = [Val::zero_vec(width), Val::zero_vec(width)];
-        for (index, weight) in weights.iter().enumerate() {
-            let [low, high] = crate::state::parts(*weight);
-            parts[0][index] = low;
-            parts[1][index] = high;
-        }
-        let [low, high] = parts.map(|list| Packed::pack_slice(&list).to_vec());
-        Self { low, high }
+    fn new(weights: &[Ext]) -> Self {
+        let (low, high): (Vec<Val>, Vec<Val>) =
+            weights.iter().map(|weight| crate::state::parts(*weight)).map(|[low, high]| (low, high)).unzip();
+        let used = |weight: &Ext| *weight != Ext::ZERO;
+        let first = weights.iter().position(used).unwrap_or(0) / Packed::WIDTH;
+        let last = weights.iter().rposition(used).unwrap_or(0) / Packed::WIDTH;
+        let [low, high] = [low, high].map(|list| Packed::pack_slice(&list)[first..=last].to_vec());
+        Self { first, low, high }
     }
 
     #[inline]
     fn dot(&self, row: &[Val]) -> Ext {
         let mut sums = [Packed::ZERO; 2];
-        for ((values, low), high) in Packed::pack_slice(row).iter().zip(&self.low).zip(&self.high) {
+        let row = &Packed::pack_slice(row)[self.first..];
+        for ((values, low), high) in row.iter().zip(&self.low).zip(&self.high) {
             sums[0] += *values * *low;
             sums[1] += *values * *high;
         }

@@ -1,30 +1,29 @@
-//! The prover, message by message.
+//! The prover, message by message: the same for every kind of table.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use p3_matrix::dense::RowMajorMatrix;
-use zk_autograd_air::segment::Segment;
 use zk_autograd_air::{Ext, Val};
+use zk_autograd_verifier::batch::{Batch, points};
 use zk_autograd_verifier::codec::Writer;
-use zk_autograd_verifier::composition::OutOfDomain;
-use zk_autograd_verifier::parameters::{BATCH_BITS, LOOKUP_BITS, MASK, POINT_BITS, QUERY_BITS};
+use zk_autograd_verifier::lengths::Domain;
+use zk_autograd_verifier::parameters::{BATCH_BITS, MASK, POINT_BITS, QUERY_BITS};
+use zk_autograd_verifier::sealed::Sealed;
+use zk_autograd_verifier::table::{Layout, Part, Point, QUOTIENT_COLUMNS, Root};
 use zk_autograd_verifier::transcript::Transcript;
-use zk_autograd_verifier::verify::{Points, QUOTIENT_COLUMNS, Weights, gradient_value, shifted};
-use zk_autograd_verifier::{Commitments, Shape, Statement};
+use zk_autograd_verifier::verify::shifted;
+use zk_autograd_verifier::{Commitments, Lengths, Statement, Table};
 
-use crate::coins::Seed;
 use crate::error::ProveError;
-use crate::memory;
-use crate::opening::{Opened, batch_states, evaluate, inverse_differences};
-use crate::quotient::{self, Columns};
-use crate::state::{StateSecret, States, seal};
+use crate::fri::{self, Layer};
+use crate::matrix::{Maker, Matrix, committed};
+use crate::opening::{Opened, evaluate, inverse_differences};
+use crate::progress::{Clock, Phases, Progress};
+use crate::quotient::Quotient;
+use crate::segment::Segment;
+use crate::state::{States, seal};
+use crate::table::{Places, Reads, Witnessed};
+use crate::tamper::{Honest, Tamper, work};
 use crate::tree::Tree;
 use crate::witness::{Trace, Witness, trace};
-use crate::words::{Dft, Polynomials, Words, masked, words};
-use crate::work::grind;
-use crate::{fri, lookups};
+use crate::words::{Dft, Words};
 
 /// Whether the polynomials hide the witness. Unmasked proofs are for measurements: they verify, and hide nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,37 +33,6 @@ pub enum Masking {
     /// None.
     Off,
 }
-
-/// How far a proof is, and whether to go on with it.
-#[derive(Clone, Default)]
-pub struct Progress {
-    cancelled: Arc<AtomicBool>,
-}
-
-impl Progress {
-    /// Asks the prover to end at its next step, well within a second.
-    pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether somebody asked for an end.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
-    }
-
-    /// Whether to go on.
-    ///
-    /// # Errors
-    /// [`ProveError::Cancelled`] if not.
-    pub fn check(&self) -> Result<(), ProveError> {
-        if self.is_cancelled() { Err(ProveError::Cancelled) } else { Ok(()) }
-    }
-}
-
-/// How long the parts of a proof took.
-#[derive(Clone, Debug, Default)]
-pub struct Phases(pub Vec<(&'static str, Duration)>);
 
 /// A proof, the commitments that it speaks of, and what it cost.
 #[derive(Clone, Debug)]
@@ -77,58 +45,22 @@ pub struct Proof {
     pub phases: Phases,
 }
 
-/// What a hostile prover may change, in the order in which it is sent. The honest one changes nothing; tests and attacks implement it.
-pub trait Tamper: Sync {
-    /// Whether the prover checks itself: what it would find wrong goes no further.
-    fn checks(&self) -> bool {
-        true
-    }
-    /// The trace before it is committed to.
-    fn trace(&self, _trace: &mut Trace) {}
-    /// The states to commit to, before and after.
-    fn states(&self, _before: &mut [Vec<i64>], _after: &mut [Vec<i64>]) {}
-    /// The committed states: polynomials, words, trees, seals.
-    fn committed(&self, _before: &mut States, _after: &mut States) {}
-    /// The polynomials of the trace's columns.
-    fn polynomials(&self, _polynomials: &mut Polynomials) {}
-    /// The commitments that the proof shows.
-    fn commitments(&self, _commitments: &mut Commitments) {}
-    /// Whether to do the work before the named challenge.
-    fn works(&self, _before: &'static str) -> bool {
-        true
-    }
-    /// The lookups' columns, row by row.
-    fn lookups(&self, _values: &mut [Val]) {}
-    /// The words of the quotient's parts.
-    fn quotient(&self, _parts: &mut Words) {}
-    /// The values at the out-of-domain point, and that point.
-    fn out_of_domain(&self, _values: &mut [Ext], _point: Ext) {}
-    /// The word of a layer of the low-degree test, before it is committed to.
-    fn layer(&self, _number: usize, _word: &mut [Ext]) {}
-    /// The final polynomial.
-    fn final_polynomial(&self, _coefficients: &mut [Ext]) {}
+/// A table's proof.
+#[derive(Clone, Debug)]
+pub struct TableProof {
+    /// The commitments, in the order of their trees.
+    pub sealed: Vec<Sealed>,
+    /// The proof's bytes.
+    pub bytes: Vec<u8>,
+    /// Time by phase.
+    pub phases: Phases,
 }
 
-/// Changes nothing.
-pub struct Honest;
-
-impl Tamper for Honest {}
-
-/// A proof of work, or what a hostile prover sends in its place.
-pub(crate) fn work(
-    transcript: &mut Transcript,
-    writer: &mut Writer,
-    bits: usize,
-    before: &'static str,
-    tamper: &impl Tamper,
-) {
-    if tamper.works(before) {
-        writer.value(grind(transcript, bits));
-    } else {
-        let _ = transcript.work_seed();
-        transcript.work(Val::default());
-        writer.value(Val::default());
-    }
+/// How a proof is made.
+struct Run<'a> {
+    masking: Masking,
+    progress: &'a Progress,
+    clock: Clock,
 }
 
 /// Proves the statement.
@@ -145,7 +77,7 @@ pub fn prove(
     let mut clock = Clock::new();
     let trace = trace(statement, witness, progress)?;
     clock.lap("trace");
-    prove_trace(statement, witness, trace, masking, progress, &Honest, clock)
+    segment(statement, witness, trace, &Honest, Run { masking, progress, clock })
 }
 
 /// Proves what a hostile prover makes of a trace.
@@ -158,289 +90,232 @@ pub fn prove_tampered(
     trace: Trace,
     tamper: &impl Tamper,
 ) -> Result<Proof, ProveError> {
-    prove_trace(statement, witness, trace, Masking::Full, &Progress::default(), tamper, Clock::new())
+    let progress = Progress::default();
+    segment(statement, witness, trace, tamper, Run { masking: Masking::Full, progress: &progress, clock: Clock::new() })
 }
 
-struct Clock {
-    last: Instant,
-    phases: Vec<(&'static str, Duration)>,
-}
-
-impl Clock {
-    fn new() -> Self {
-        Self { last: Instant::now(), phases: Vec::new() }
-    }
-
-    fn lap(&mut self, phase: &'static str) {
-        let now = Instant::now();
-        let spent = now - self.last;
-        self.last = now;
-        match self.phases.iter_mut().find(|(name, _)| *name == phase) {
-            Some((_, total)) => *total += spent,
-            None => self.phases.push((phase, spent)),
-        }
-    }
-}
-
-#[allow(clippy::too_many_lines)]
-fn prove_trace(
+fn segment(
     statement: &Statement,
     witness: &Witness<'_>,
-    mut trace: Trace,
-    masking: Masking,
+    trace: Trace,
+    tamper: &impl Tamper,
+    run: Run<'_>,
+) -> Result<Proof, ProveError> {
+    let TableProof { sealed, bytes, phases } = run.prove(Segment::new(statement, witness, trace, tamper), tamper)?;
+    let commitments = Commitments::from_tree_order(&sealed)
+        .ok_or_else(|| ProveError::Internal("the states before and after are not as many".into()))?;
+    Ok(Proof { commitments, bytes, phases })
+}
+
+/// Proves what a table says of its columns.
+///
+/// # Errors
+/// [`ProveError`]: a witness without columns, or an end that was asked for.
+pub fn prove_table(
+    witnessed: impl Witnessed,
     progress: &Progress,
     tamper: &impl Tamper,
-    mut clock: Clock,
-) -> Result<Proof, ProveError> {
-    let shape = &statement.shape;
-    let dft = Dft::default();
-    let mask = if masking == Masking::Full { MASK } else { 0 };
-    let (log_rows, log_words) = (shape.log_rows(), shape.log_row_words());
-    let salted = |seed: Seed| Some(seed);
+) -> Result<TableProof, ProveError> {
+    Run { masking: Masking::Full, progress, clock: Clock::new() }.prove(witnessed, tamper)
+}
 
-    tamper.trace(&mut trace);
-    let seed = seed(statement, witness);
-    let copies = |after: bool| -> Vec<Vec<i64>> {
-        (0..shape.states)
-            .map(|s| {
-                if after { witness.after(s, shape.log_params) } else { witness.before(s, shape.log_params) }.to_vec()
-            })
-            .collect()
-    };
-    let (mut before, mut after) = (copies(false), copies(true));
-    tamper.states(&mut before, &mut after);
-    let commit = |values: &[Vec<i64>], secrets: &[StateSecret]| {
-        let list: Vec<(&[i64], &StateSecret)> = values.iter().map(Vec::as_slice).zip(secrets).collect();
-        States::new(&dft, &list, mask)
-    };
-    let mut state_in = commit(&before, &witness.salts.state_in);
-    let mut state_out = commit(&after, &witness.salts.state_out);
-    tamper.committed(&mut state_in, &mut state_out);
-    clock.lap("states");
-    progress.check()?;
+/// The messages so far: what was sent, and the transcript of it.
+struct Messages<'a, T> {
+    writer: Writer,
+    transcript: Transcript,
+    tamper: &'a T,
+}
 
-    // The gradient's coins don't depend on the rest of the proof: its commitment is its own.
-    let gradient_seed = gradient_seed(witness);
-    let matrix = RowMajorMatrix::new(memory::copied(&trace.values), trace.width);
-    let mut polynomials = masked(&dft, matrix, shape.main, mask, &seed.child("main"));
-    for column in shape.main..shape.main + shape.gradient {
-        let mut stream = gradient_seed.child("mask").stream((column - shape.main) as u64);
-        for row in 0..mask {
-            let coin = stream.value();
-            polynomials.high[row * trace.width + column] += coin;
-            polynomials.low.values[row * trace.width + column] -= coin;
+impl<T: Tamper> Messages<'_, T> {
+    fn root(&mut self, tree: &Tree) {
+        self.transcript.root(&tree.root());
+        self.writer.bytes(&tree.root());
+    }
+
+    fn work(&mut self, bits: usize, before: &'static str) {
+        work(&mut self.transcript, &mut self.writer, bits, before, self.tamper);
+    }
+
+    fn elements(&mut self, values: &[Ext]) {
+        self.transcript.elements(values);
+        for value in values {
+            self.writer.element(*value);
         }
     }
-    tamper.polynomials(&mut polynomials);
-    progress.check()?;
-    let main_small = quotient::small(&dft, &polynomials, log_rows);
-    progress.check()?;
-    let main = words(&dft, polynomials);
-    progress.check()?;
-    clock.lap("LDE");
-    progress.check()?;
-    let gradient_tree = Tree::new(2 << log_rows, shape.gradient, salted(gradient_seed.child("salts")), |index, out| {
-        out.copy_from_slice(&main.row(index)[shape.main..shape.main + shape.gradient]);
-    });
-    progress.check()?;
-    let main_tree = Tree::new(2 << log_rows, shape.main, salted(seed.child("main salts")), |index, out| {
-        out.copy_from_slice(&main.row(index)[..shape.main]);
-    });
-    clock.lap("hashing");
-    let mut at_gradient = Vec::new();
-    let gradient = seal(gradient_tree.root(), log_words, |point| {
-        at_gradient = inverse_differences(log_words, point);
-        let values = evaluate(&main, point, &at_gradient, shape.main..shape.main + shape.gradient);
-        values[0] + values[1] * gradient_value(Val::default(), Val::new(1))
-    });
-    clock.lap("openings");
-    let own = Commitments { state_in: state_in.sealed.clone(), state_out: state_out.sealed.clone(), gradient };
-    let mut commitments = own.clone();
-    tamper.commitments(&mut commitments);
 
-    let mut writer = Writer::default();
-    let mut transcript = Transcript::new(&statement.transcript_bytes(&commitments));
-    let send_root = |transcript: &mut Transcript, writer: &mut Writer, tree: &Tree| {
-        transcript.root(&tree.root());
-        writer.bytes(&tree.root());
-    };
-    send_root(&mut transcript, &mut writer, &main_tree);
-    work(&mut transcript, &mut writer, LOOKUP_BITS, "of the lookups", tamper);
-    let lookup = transcript.challenge();
-    clock.lap("proof of work");
-    progress.check()?;
-
-    let (mut values, total) = lookups::columns(statement, &trace, lookup);
-    drop(trace);
-    tamper.lookups(&mut values);
-    if total != Ext::default() && tamper.checks() {
-        return Err(ProveError::Internal("the lookups don't balance".into()));
+    /// The queried indices, sorted and distinct.
+    fn indices(&mut self, lengths: &Lengths) -> Vec<usize> {
+        let mut indices: Vec<usize> =
+            (0..lengths.queries).map(|_| self.transcript.index(lengths.log_row_words())).collect();
+        indices.sort_unstable();
+        indices.dedup();
+        indices
     }
-    clock.lap("LogUp");
-    progress.check()?;
-    let pairs = shape.helpers + 1;
-    let width = crate::words::padded(2 * pairs);
-    let polynomials = masked(&dft, RowMajorMatrix::new(values, width), 2 * pairs, mask, &seed.child("lookups"));
-    let helpers_small = quotient::small(&dft, &polynomials, log_rows);
-    progress.check()?;
-    let helpers = words(&dft, polynomials);
-    progress.check()?;
-    clock.lap("LDE");
-    progress.check()?;
-    let helper_tree = Tree::new(2 << log_rows, 2 * pairs, salted(seed.child("lookup salts")), |index, out| {
-        out.copy_from_slice(&helpers.row(index)[..2 * pairs]);
-    });
-    clock.lap("hashing");
-    send_root(&mut transcript, &mut writer, &helper_tree);
-    let composition = transcript.challenge();
+}
 
-    let columns = Columns { main, main_small, helpers, helpers_small };
-    let mut parts = quotient::words_of_parts(
-        &dft,
-        statement,
-        &columns,
-        &state_in,
-        &state_out,
-        lookup,
-        composition,
-        mask,
-        &seed,
-        progress,
-    )?;
-    tamper.quotient(&mut parts);
-    clock.lap("quotient");
-    progress.check()?;
-    let quotient_tree =
-        Tree::new(2 << log_rows, QUOTIENT_COLUMNS, salted(seed.child("quotient salts")), |index, out| {
-            out.copy_from_slice(&parts.row(index)[..QUOTIENT_COLUMNS]);
+/// 1 / (x - point), for the points at which trees over rows are sealed.
+type Differences = Vec<(Ext, Vec<Ext>)>;
+
+impl Run<'_> {
+    fn prove<W: Witnessed>(mut self, mut witnessed: W, tamper: &impl Tamper) -> Result<TableProof, ProveError> {
+        let (lengths, layout) = (witnessed.table().lengths().clone(), witnessed.table().layout());
+        let places = Places::new(&layout);
+        let (dft, reads) = (Dft::default(), Reads::new(&layout, &places));
+        let mask = if self.masking == Masking::Full { MASK } else { 0 };
+
+        // What is sealed comes before all messages: columns of lines, and trees of the first round.
+        let mut lines = witnessed.lines(&dft, mask);
+        tamper.committed(&mut lines);
+        self.clock.lap("states");
+        self.progress.check()?;
+        let maker = Maker { dft: &dft, layout: &layout, reads: &reads, mask, progress: self.progress, tamper };
+        let columns = witnessed.columns(0, &[])?;
+        let mut matrices = vec![maker.matrix(0, columns, |tree| witnessed.coins(tree), &mut self.clock)?];
+        let (own, differences) = sealed(&layout, &lengths, &matrices[0], &lines);
+        self.clock.lap("openings");
+        let mut shown = own.clone();
+        tamper.commitments(&mut shown);
+
+        let transcript = Transcript::new(&witnessed.table().beginning(&shown));
+        let mut messages = Messages { writer: Writer::default(), transcript, tamper };
+        let mut challenges = Vec::new();
+        for (number, round) in layout.rounds.iter().enumerate() {
+            if number > 0 {
+                let mut columns = witnessed.columns(number, &challenges)?;
+                tamper.columns(number, &mut columns);
+                self.clock.lap("LogUp");
+                self.progress.check()?;
+                matrices.push(maker.matrix(number, columns, |tree| witnessed.coins(tree), &mut self.clock)?);
+            }
+            for (tree, _, nodes) in &matrices[number].trees {
+                if layout.trees[*tree].root == Root::Sent {
+                    messages.root(nodes);
+                }
+            }
+            if let Some((bits, before)) = round.work {
+                messages.work(bits, before);
+                self.clock.lap("proof of work");
+            }
+            challenges.extend((0..round.challenges).map(|_| messages.transcript.challenge()));
+            self.progress.check()?;
+        }
+
+        let coefficients: Vec<&[Val]> = lines.iter().flat_map(|group| &group.coefficients).map(Vec::as_slice).collect();
+        let table = witnessed.table();
+        let quotient = Quotient::new(&dft, table, &layout, &reads, (&matrices, &coefficients), &challenges);
+        let mut parts = quotient.words(mask, witnessed.seed(), self.progress)?;
+        tamper.quotient(&mut parts);
+        self.clock.lap("quotient");
+        self.progress.check()?;
+        let quotient_tree = committed(&parts, 0, QUOTIENT_COLUMNS, witnessed.seed().child("quotient salts"));
+        self.clock.lap("hashing");
+        messages.root(&quotient_tree);
+        messages.work(POINT_BITS, "of the point");
+        let point = messages.transcript.challenge();
+        let points = points(&lengths, &layout, &own, point).map_err(|error| ProveError::Internal(error.to_string()))?;
+        self.clock.lap("proof of work");
+
+        let rows: Vec<&Words> = matrices.iter().map(|matrix| &matrix.words).chain([&parts]).collect();
+        let opened = Opened::new(&layout, &places, (rows, &lines), &points, differences);
+        self.progress.check()?;
+        let mut values = opened.values(&points);
+        tamper.out_of_domain(&mut values, point);
+        messages.elements(&values);
+        self.clock.lap("openings");
+        self.progress.check()?;
+        messages.work(BATCH_BITS, "of the batch");
+        let challenge = messages.transcript.challenge();
+        self.clock.lap("proof of work");
+        let claims = layout
+            .claims(&values, &shown)
+            .ok_or_else(|| ProveError::Internal("the out-of-domain values have another count".into()))?;
+        let batch = Batch::new(&layout, &claims, &points, challenge);
+        let rows_word = opened.batch(&batch);
+        self.progress.check()?;
+        let lines_word = opened.batch_lines(&batch, lengths.log_state_words());
+        self.clock.lap("openings");
+        drop(opened);
+        let Messages { writer, transcript, .. } = &mut messages;
+        let layers = fri::commit(&lengths, rows_word, &lines_word, transcript, writer, self.progress, tamper)?;
+        self.clock.lap("FRI");
+        messages.work(QUERY_BITS, "of the queries");
+        let indices = messages.indices(&lengths);
+        self.clock.lap("proof of work");
+
+        let mut writer = messages.writer;
+        let trees = Trees { matrices: &matrices, quotient: (&parts, &quotient_tree), lines: &lines };
+        trees.open(&layout, &places, &lengths, &indices, &mut writer);
+        open_layers(&layers, &indices, &mut writer);
+        self.clock.lap("openings");
+        Ok(TableProof { sealed: shown, bytes: writer.finish(), phases: self.clock.finish() })
+    }
+}
+
+/// The commitments in the order of their trees, and what was computed for those over rows.
+fn sealed(layout: &Layout, lengths: &Lengths, first: &Matrix, lines: &[States]) -> (Vec<Sealed>, Differences) {
+    let mut differences = Vec::new();
+    let mut lines = lines.iter().flat_map(|group| &group.sealed);
+    let log_size = lengths.log_row_words();
+    let mut sealed = Vec::new();
+    for tree in layout.sealed() {
+        let own = first.trees.iter().find(|(number, ..)| *number == tree);
+        let part = layout.openings.iter().find(|opening| opening.tree == tree && opening.point == Point::Seal);
+        sealed.extend(match (own, part) {
+            (Some((_, from, nodes)), Some(opening)) => Some(seal(nodes.root(), log_size, |point| {
+                let own = inverse_differences(log_size, point);
+                let columns = *from..*from + layout.trees[tree].width;
+                let value = sum(&opening.part, &evaluate(&first.words, point, &own, columns));
+                differences.push((point, own));
+                value
+            })),
+            _ => lines.next().copied(),
         });
-    clock.lap("hashing");
-    send_root(&mut transcript, &mut writer, &quotient_tree);
-    work(&mut transcript, &mut writer, POINT_BITS, "of the point", tamper);
-    let point = transcript.challenge();
-    let points = Points::new(shape, &own, point).map_err(|error| ProveError::Internal(error.to_string()))?;
-    clock.lap("proof of work");
-
-    let at_point = inverse_differences(log_words, points.out_of_domain);
-    let at_next = inverse_differences(log_words, points.next);
-    progress.check()?;
-    let opened = Opened {
-        main: &columns.main,
-        helpers: &columns.helpers,
-        quotient: &parts,
-        at_point: &at_point,
-        at_next: &at_next,
-        at_gradient: &at_gradient,
-    };
-    let mut values = opened.out_of_domain(statement, &points, &state_in, &state_out);
-    tamper.out_of_domain(&mut values, point);
-    transcript.elements(&values);
-    for value in &values {
-        writer.element(*value);
     }
-    clock.lap("openings");
-    progress.check()?;
-    work(&mut transcript, &mut writer, BATCH_BITS, "of the batch", tamper);
-    let batch = transcript.challenge();
-    clock.lap("proof of work");
-    let out_of_domain = OutOfDomain::from_values(&values, statement)
-        .ok_or_else(|| ProveError::Internal("the out-of-domain values have another count".into()))?;
-    let weights = Weights::new(shape, batch);
-    let rows_word = opened.batch(shape, &out_of_domain, commitments.gradient.value, &weights);
-    progress.check()?;
-    let states_word = batch_states(
-        shape,
-        [&state_in, &state_out],
-        [&out_of_domain.state_in, &out_of_domain.state_out],
-        &points,
-        &weights,
-    );
-    clock.lap("openings");
-    for differences in [at_point, at_next, at_gradient] {
-        memory::give(differences);
-    }
-    let layers = fri::commit(shape, rows_word, &states_word, &mut transcript, &mut writer, progress, tamper)?;
-    clock.lap("FRI");
-    work(&mut transcript, &mut writer, QUERY_BITS, "of the queries", tamper);
-    let mut indices: Vec<usize> = (0..shape.queries).map(|_| transcript.index(log_words)).collect();
-    indices.sort_unstable();
-    indices.dedup();
-    clock.lap("proof of work");
+    (sealed, differences)
+}
 
-    let part = |from: usize, to: usize, words: &Words, tree: &Tree, writer: &mut Writer| {
-        tree.open(&indices, to - from, |index, out| out.copy_from_slice(&words.row(index)[from..to]), writer);
-    };
-    part(shape.main, shape.main + shape.gradient, &columns.main, &gradient_tree, &mut writer);
-    part(0, shape.main, &columns.main, &main_tree, &mut writer);
-    part(0, 2 * pairs, &columns.helpers, &helper_tree, &mut writer);
-    part(0, QUOTIENT_COLUMNS, &parts, &quotient_tree, &mut writer);
-    let state_indices = shifted(&indices, shape.log_steps);
-    for states in [&state_in, &state_out] {
-        for (column, tree) in states.trees.iter().enumerate() {
-            tree.open(&state_indices, 1, |index, out| out[0] = states.words.row(index)[column], &mut writer);
+fn sum(part: &Part, columns: &[Ext]) -> Ext {
+    part.terms().iter().map(|(column, factor)| *factor * columns[*column]).sum()
+}
+
+/// All trees of a proof but those of the low-degree test.
+struct Trees<'a> {
+    matrices: &'a [Matrix],
+    quotient: (&'a Words, &'a Tree),
+    lines: &'a [States],
+}
+
+impl Trees<'_> {
+    /// Opens the trees at the queried indices, in the order of the layout.
+    fn open(&self, layout: &Layout, places: &Places, lengths: &Lengths, indices: &[usize], writer: &mut Writer) {
+        let line_indices = shifted(indices, lengths.log_steps);
+        let lines: Vec<(&Words, usize, &Tree)> = self
+            .lines
+            .iter()
+            .flat_map(|group| group.trees.iter().enumerate().map(|(column, tree)| (&group.words, column, tree)))
+            .collect();
+        for (number, tree) in layout.trees.iter().enumerate() {
+            let (words, from, nodes) = match (places.rows[number], places.lines[number]) {
+                (_, Some(line)) => lines[line],
+                (Some((matrix, from)), None) if matrix < self.matrices.len() => {
+                    let own = self.matrices[matrix].trees.iter().find(|(own, ..)| *own == number);
+                    let (_, _, nodes) = own.expect("a tree of its round");
+                    (&self.matrices[matrix].words, from, nodes)
+                }
+                _ => (self.quotient.0, 0, self.quotient.1),
+            };
+            let own = if tree.domain == Domain::Rows { indices } else { &line_indices };
+            let row = |index: usize, out: &mut [Val]| out.copy_from_slice(&words.row(index)[from..from + out.len()]);
+            nodes.open(own, tree.width, row, writer);
         }
     }
+}
+
+fn open_layers(layers: &[Layer], indices: &[usize], writer: &mut Writer) {
     let mut bits = 0;
-    for layer in &layers {
+    for layer in layers {
         bits += layer.log_arity;
-        let groups = shifted(&indices, bits);
-        layer.tree.open(&groups, 2 << layer.log_arity, |group, out| layer.group(group, out), &mut writer);
+        let groups = shifted(indices, bits);
+        layer.tree.open(&groups, 2 << layer.log_arity, |group, out| layer.group(group, out), writer);
     }
-    clock.lap("openings");
-    Ok(Proof { commitments, bytes: writer.finish(), phases: Phases(clock.phases) })
-}
-
-/// The seed of a proof's coins: from all secrets, the statement, and all that the coins mask.
-fn seed(statement: &Statement, witness: &Witness<'_>) -> Seed {
-    let mut hasher = blake3::Hasher::new();
-    for values in witness.states.iter().copied().chain([witness.gradients]) {
-        for chunk in values.chunks(4096) {
-            let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
-            hasher.update(&bytes);
-        }
-    }
-    let data = hasher.finalize();
-    let mut parts: Vec<&[u8]> = vec![data.as_bytes(), &statement.context];
-    let place = place(statement);
-    parts.push(place.as_bytes());
-    parts.extend(witness.salts.state_in.iter().chain(&witness.salts.state_out).map(<[u8; 32]>::as_slice));
-    parts.push(&witness.salts.gradient);
-    Seed::derive("zk-autograd native proof v1", &parts)
-}
-
-/// Where a proof stands, as text. It is part of every seed, so it never changes: a proof made again by another version would
-/// open the same polynomials elsewhere.
-fn place(statement: &Statement) -> String {
-    let Segment { s, decay, weights_in_range, first, second } = statement.air.segment();
-    let Shape {
-        log_params,
-        log_steps,
-        main,
-        gradient,
-        helpers,
-        states,
-        zeros,
-        ranges,
-        folds,
-        folds_to_states,
-        final_length,
-        queries,
-    } = &statement.shape;
-    format!(
-        "Air {{ rule: {:?}, s: {s}, decay: {decay}, weights_in_range: {weights_in_range}, first: {first}, second: {second} }} \
-         {:?} Shape {{ log_params: {log_params}, log_steps: {log_steps}, main: {main}, gradient: {gradient}, helpers: {helpers}, \
-         states: {states}, zeros: {zeros}, ranges: {ranges}, folds: {folds:?}, folds_to_states: {folds_to_states}, \
-         final_length: {final_length}, queries: {queries} }}",
-        statement.air.rule(),
-        statement.constants
-    )
-}
-
-fn gradient_seed(witness: &Witness<'_>) -> Seed {
-    let mut hasher = blake3::Hasher::new();
-    for chunk in witness.gradients.chunks(4096) {
-        let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
-        hasher.update(&bytes);
-    }
-    Seed::derive("zk-autograd native gradient v1", &[&witness.salts.gradient, hasher.finalize().as_bytes()])
 }

@@ -3,10 +3,10 @@
 use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
 use p3_matrix::dense::RowMajorMatrix;
 use zk_autograd_air::{Ext, Val, field::from_signed};
-use zk_autograd_verifier::merkle::Digest;
+use zk_autograd_verifier::digest::Digest;
 use zk_autograd_verifier::parameters::{LOG_BLOWUP, MASK, SEAL_BITS};
+use zk_autograd_verifier::range::horner;
 use zk_autograd_verifier::sealed::Sealed;
-use zk_autograd_verifier::table::horner;
 
 use crate::coins::Seed;
 use crate::tree::Tree;
@@ -49,16 +49,8 @@ impl States {
                 Seed::derive("zk-autograd native state v1", &[secret.as_slice(), &bytes])
             })
             .collect();
-        let unmasked = Seed::derive("zk-autograd native no mask", &[]);
-        let mut polynomials = masked(dft, RowMajorMatrix::new(matrix, width), 0, mask, &unmasked);
-        for (column, seed) in seeds.iter().enumerate() {
-            let mut stream = seed.child("mask").stream(0);
-            for row in 0..mask {
-                let coin = stream.value();
-                polynomials.high[row * width + column] = coin;
-                polynomials.low.values[row * width + column] -= coin;
-            }
-        }
+        let coins = seeds.iter().map(|seed| seed.child("mask").stream(0)).enumerate();
+        let polynomials = masked(dft, RowMajorMatrix::new(matrix, width), mask, coins);
         let coefficients: Vec<Vec<Val>> = (0..states.len())
             .map(|column| {
                 let all = polynomials.low.values.chunks_exact(width).chain(polynomials.high.chunks_exact(width));

@@ -6,7 +6,8 @@ use p3_maybe_rayon::prelude::*;
 use p3_symmetric::CryptographicHasher;
 use zk_autograd_air::Val;
 use zk_autograd_verifier::codec::Writer;
-use zk_autograd_verifier::merkle::{Digest, missing_siblings};
+use zk_autograd_verifier::digest::Digest;
+use zk_autograd_verifier::merkle::missing_siblings;
 use zk_autograd_verifier::parameters::SALT_BYTES;
 
 use crate::coins::Seed;

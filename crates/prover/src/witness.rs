@@ -9,7 +9,7 @@ use zk_autograd_verifier::parameters::LOG_TABLE;
 
 use crate::error::{ProveError, WitnessError};
 use crate::memory;
-use crate::prove::Progress;
+use crate::progress::Progress;
 use crate::state::StateSecret;
 use crate::words::padded;
 
@@ -41,7 +41,7 @@ impl Witness<'_> {
     /// [`ProveError::Usage`] naming what is wrong.
     pub fn check_lengths(&self, statement: &Statement) -> Result<(), ProveError> {
         let shape = &statement.shape;
-        let rows = 1_usize << shape.log_rows();
+        let rows = 1_usize << shape.lengths.log_rows();
         let expect = |what: &str, found: usize, expected: usize| {
             if found == expected {
                 Ok(())
@@ -53,7 +53,7 @@ impl Witness<'_> {
         expect("the list of salts before the segment", self.salts.state_in.len(), shape.states)?;
         expect("the list of salts after the segment", self.salts.state_out.len(), shape.states)?;
         for (values, name) in self.states.iter().zip(statement.air.rule().states()) {
-            expect(name, values.len(), rows + (1 << shape.log_params))?;
+            expect(name, values.len(), rows + (1 << shape.lengths.log_params))?;
         }
         expect("the gradient", self.gradients.len(), rows)
     }
@@ -92,9 +92,9 @@ impl Drop for Trace {
 /// [`ProveError::Witness`] with the first parameter that breaks the rule, [`ProveError::Cancelled`].
 pub fn trace(statement: &Statement, witness: &Witness<'_>, progress: &Progress) -> Result<Trace, ProveError> {
     let shape = &statement.shape;
-    let (steps, params) = (1_usize << shape.log_steps, 1_usize << shape.log_params);
+    let (steps, params) = (1_usize << shape.lengths.log_steps, 1_usize << shape.lengths.log_params);
     let width = padded(shape.main + shape.gradient);
-    let mut values = memory::cleared(width << shape.log_rows());
+    let mut values = memory::cleared(width << shape.lengths.log_rows());
     let part = (params / 32).max(1);
     let counts = values
         .par_chunks_mut(part * steps * width)
@@ -127,7 +127,7 @@ fn trace_part(
     width: usize,
 ) -> Result<Vec<u32>, ProveError> {
     let shape = &statement.shape;
-    let (steps, params) = (1_usize << shape.log_steps, 1_usize << shape.log_params);
+    let (steps, params) = (1_usize << shape.lengths.log_steps, 1_usize << shape.lengths.log_params);
     let air = &statement.air;
     let names = air.rule().states();
     let columns = shape.main - 1 + shape.gradient;

@@ -5,14 +5,14 @@
 //! added to the first ones, times t^n.
 
 use p3_dft::{Radix2DitParallel, TwoAdicSubgroupDft};
-use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField};
+use p3_field::{Field, PackedValue as _, PrimeCharacteristicRing, TwoAdicField};
 use p3_matrix::bitrev::BitReversibleMatrix;
 use p3_matrix::dense::RowMajorMatrix;
 use p3_maybe_rayon::prelude::*;
 use zk_autograd_air::Val;
-use zk_autograd_verifier::verify::SHIFT;
+use zk_autograd_verifier::fri::SHIFT;
 
-use crate::coins::Seed;
+use crate::coins::Stream;
 use crate::memory;
 use crate::packed::Packed;
 
@@ -69,14 +69,18 @@ pub fn shifts(log_half: usize) -> [Val; 2] {
 }
 
 /// The polynomials through the values of a matrix on the rows' domain, plus a random multiple of `X^n - 1` with `mask` coefficients
-/// in each of the first `used` columns.
+/// in each column that has coins.
 #[must_use]
-pub fn masked(dft: &Dft, values: RowMajorMatrix<Val>, used: usize, mask: usize, seed: &Seed) -> Polynomials {
+pub fn masked(
+    dft: &Dft,
+    values: RowMajorMatrix<Val>,
+    mask: usize,
+    coins: impl IntoIterator<Item = (usize, Stream)>,
+) -> Polynomials {
     let width = values.width;
     let mut low = dft.idft_batch(values);
     let mut high = Val::zero_vec(mask * width);
-    for column in 0..used {
-        let mut stream = seed.stream(column as u64);
+    for (column, mut stream) in coins {
         for row in 0..mask {
             high[row * width + column] = stream.value();
         }
@@ -149,8 +153,6 @@ pub fn on_small_coset(dft: &Dft, polynomials: &Polynomials, log_size: usize, shi
     }
     natural
 }
-
-use p3_field::PackedValue as _;
 
 /// 1 / (x^n - 1) on the two halves.
 #[must_use]

@@ -35,16 +35,16 @@ fn under(change: impl FnOnce(&mut Statement)) -> Result<(), Error> {
 fn every_size_of_a_proof_is_the_statements() {
     type Change = fn(&mut Shape, usize);
     let sizes: [(&str, Change); 10] = [
-        ("log_params", |shape, by| shape.log_params = shape.log_params.wrapping_add(by)),
-        ("log_steps", |shape, by| shape.log_steps = shape.log_steps.wrapping_add(by)),
+        ("log_params", |shape, by| shape.lengths.log_params = shape.lengths.log_params.wrapping_add(by)),
+        ("log_steps", |shape, by| shape.lengths.log_steps = shape.lengths.log_steps.wrapping_add(by)),
         ("main", |shape, by| shape.main = shape.main.wrapping_add(by)),
         ("gradient", |shape, by| shape.gradient = shape.gradient.wrapping_add(by)),
         ("helpers", |shape, by| shape.helpers = shape.helpers.wrapping_add(by)),
         ("states", |shape, by| shape.states = shape.states.wrapping_add(by)),
-        ("folds_to_states", |shape, by| shape.folds_to_states = shape.folds_to_states.wrapping_add(by)),
-        ("final_length", |shape, by| shape.final_length = shape.final_length.wrapping_add(by)),
-        ("queries", |shape, by| shape.queries = shape.queries.wrapping_add(by)),
-        ("folds", |shape, by| shape.folds[0] = shape.folds[0].wrapping_add(by)),
+        ("folds_to_states", |shape, by| shape.lengths.folds_to_states = shape.lengths.folds_to_states.wrapping_add(by)),
+        ("final_length", |shape, by| shape.lengths.final_length = shape.lengths.final_length.wrapping_add(by)),
+        ("queries", |shape, by| shape.lengths.queries = shape.lengths.queries.wrapping_add(by)),
+        ("folds", |shape, by| shape.lengths.folds[0] = shape.lengths.folds[0].wrapping_add(by)),
     ];
     for (name, change) in sizes {
         for by in [1, usize::MAX] {
@@ -55,13 +55,13 @@ fn every_size_of_a_proof_is_the_statements() {
 
 #[test]
 fn a_fold_less_or_more_is_another_proof() {
-    assert!(under(|statement| _ = statement.shape.folds.pop()).is_err());
-    assert!(under(|statement| statement.shape.folds.clear()).is_err());
-    assert!(under(|statement| statement.shape.folds.push(1)).is_err());
-    assert!(under(|statement| statement.shape.folds.push(0)).is_err());
-    assert!(under(|statement| statement.shape.folds.insert(0, 1)).is_err());
-    for place in 0..proved().0.shape.folds.len() {
-        assert!(under(|statement| _ = statement.shape.folds.remove(place)).is_err());
+    assert!(under(|statement| _ = statement.shape.lengths.folds.pop()).is_err());
+    assert!(under(|statement| statement.shape.lengths.folds.clear()).is_err());
+    assert!(under(|statement| statement.shape.lengths.folds.push(1)).is_err());
+    assert!(under(|statement| statement.shape.lengths.folds.push(0)).is_err());
+    assert!(under(|statement| statement.shape.lengths.folds.insert(0, 1)).is_err());
+    for place in 0..proved().0.shape.lengths.folds.len() {
+        assert!(under(|statement| _ = statement.shape.lengths.folds.remove(place)).is_err());
     }
 }
 

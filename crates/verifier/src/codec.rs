@@ -4,8 +4,8 @@ use p3_field::{BasedVectorSpace, PrimeCharacteristicRing, PrimeField64};
 use zk_autograd_air::field::ORDER;
 use zk_autograd_air::{Ext, Val};
 
+use crate::digest::{DIGEST_BYTES, Digest};
 use crate::error::Error;
-use crate::merkle::{DIGEST_BYTES, Digest};
 
 /// Reads a proof from the front to the end.
 #[derive(Clone, Debug)]

@@ -1,148 +1,128 @@
 //! The identity that ties everything together, at one point outside the domains.
 //!
-//! With the composition challenge c, rows of order n = N T, and g the rows' generator:
+//! With the composition challenge c, rows of order n = N T, and g the rows' generator, the relations stand in four sums by the rows
+//! on which they hold; each is divided by what vanishes there:
 //!
 //! ```text
-//! q0 + X^n q1 = sum c^i relation_i / (X^n - 1)
-//!             + sum c^j (state(g X) - next) (X^N - g^(N(T-1))) / (X^n - 1)     rows but a parameter's last
-//!             + sum c^k (state - state_in) / (X^N - 1)                         a parameter's first row
-//!             + sum c^l (next - state_out(X / g^(T-1))) / (X^N - g^(N(T-1)))   a parameter's last row
+//! q0 + X^n q1 = sum c^i everywhere_i / (X^n - 1)
+//!             + sum c^j between_j (X^N - g^(N(T-1))) / (X^n - 1)     rows but a line's last
+//!             + sum c^k first_k / (X^N - 1)                          a line's first row
+//!             + sum c^l last_l / (X^N - g^(N(T-1)))                  a line's last row
 //! ```
+//!
+//! In the optimizer's table a line is a parameter; `between` is `state(g X) - next`, `first` is `state - state_in`, and `last` is
+//! `next - state_out(X / g^(T-1))`.
 
-use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField, batch_multiplicative_inverse};
-use zk_autograd_air::constants::{PERIODIC, SegmentConstants};
-use zk_autograd_air::field::from_signed;
-use zk_autograd_air::{Collected, Ext, Periodic, Val, evaluate};
+use core::slice;
+
+use p3_field::{Algebra, Field, PrimeCharacteristicRing, TwoAdicField, batch_multiplicative_inverse};
+use zk_autograd_air::{Collected, Ext, Val};
 
 use crate::error::Error;
-use crate::lookups;
-use crate::statement::Statement;
-use crate::table;
+use crate::range;
+use crate::table::{Layout, PLACES, Place, Plan, QUOTIENT_COLUMNS, Relations, Row, Table};
 
-/// What a proof says of its polynomials at the out-of-domain point z.
-#[derive(Clone, Debug)]
-pub struct OutOfDomain {
-    /// The main columns at z.
-    pub main: Vec<Ext>,
-    /// The gradient's columns at z.
-    pub gradient: Vec<Ext>,
-    /// The helper columns at z.
-    pub helpers: Vec<Ext>,
-    /// The running sum at z.
-    pub sum: Ext,
-    /// The two parts of the quotient at z.
-    pub quotient: [Ext; 2],
-    /// The states' columns at g z.
-    pub next_states: Vec<Ext>,
-    /// The running sum at g z.
-    pub next_sum: Ext,
-    /// The states before the segment at z.
-    pub state_in: Vec<Ext>,
-    /// The states after the segment at z / g^(T-1).
-    pub state_out: Vec<Ext>,
+/// The relations of a row, weighted, in four sums.
+pub struct Sums<'a, E> {
+    weights: slice::Iter<'a, E>,
+    sums: [E; PLACES],
 }
 
-impl OutOfDomain {
-    /// Takes the values apart, in the order in which a proof holds them. `None` for another count.
+impl<'a, E: Copy> Sums<'a, E> {
+    /// Sums with these weights, one for each relation.
+    #[inline]
+    pub fn new(weights: &'a [E], zero: E) -> Self {
+        Self { weights: weights.iter(), sums: [zero; PLACES] }
+    }
+
+    /// The sums, by [`Place`].
+    #[inline]
     #[must_use]
-    pub fn from_values(values: &[Ext], statement: &Statement) -> Option<Self> {
-        let shape = &statement.shape;
-        let mut rest = values.iter().copied();
-        let mut take = |count: usize| -> Option<Vec<Ext>> {
-            let part: Vec<Ext> = rest.by_ref().take(count).collect();
-            (part.len() == count).then_some(part)
-        };
-        let main = take(shape.main)?;
-        let gradient = take(shape.gradient)?;
-        let helpers = take(shape.helpers)?;
-        let sum = *take(1)?.first()?;
-        let quotient = take(2)?.try_into().ok()?;
-        let next_states = take(shape.states)?;
-        let next_sum = *take(1)?.first()?;
-        let state_in = take(shape.states)?;
-        let state_out = take(shape.states)?;
-        rest.next().is_none().then_some(Self {
-            main,
-            gradient,
-            helpers,
-            sum,
-            quotient,
-            next_states,
-            next_sum,
-            state_in,
-            state_out,
-        })
+    pub const fn by_place(&self) -> &[E; PLACES] {
+        &self.sums
+    }
+
+    /// # Panics
+    /// If there are more relations than a [`Plan`] counted: none goes unweighed.
+    #[inline]
+    fn weight(&mut self) -> E {
+        *self.weights.next().expect("as many weights as relations")
     }
 }
 
-/// Checks the identity at `point`.
+impl<V, E: Algebra<V> + Copy> Relations<V, E> for Sums<'_, E> {
+    #[inline]
+    fn base(&mut self, place: Place, value: V) {
+        let weight = self.weight();
+        self.sums[place as usize] += weight * value;
+    }
+
+    #[inline]
+    fn extension(&mut self, place: Place, value: E) {
+        let weight = self.weight();
+        self.sums[place as usize] += value * weight;
+    }
+
+    /// The row's side; the column's is the same for all of a line, and is taken away apart.
+    #[inline]
+    fn tied(&mut self, place: Place, value: V, _opening: usize) {
+        self.base(place, value);
+    }
+}
+
+/// Checks the identity at `point`. `claims` are the openings' values, `challenges` those of all rounds.
 ///
 /// # Errors
 /// [`Error::Point`] if a divisor vanishes there, [`Error::Relations`] if the identity doesn't hold.
-pub fn check(
-    statement: &Statement,
-    values: &OutOfDomain,
-    lookup: Ext,
-    composition: Ext,
+pub fn check<T: Table>(
+    table: &T,
+    layout: &Layout,
+    claims: &[Ext],
+    challenges: &[Ext],
     point: Ext,
 ) -> Result<(), Error> {
-    let shape = &statement.shape;
-    let mut columns = values.main.clone();
-    let multiplicity = columns.pop().ok_or(Error::Relations)?;
-    columns.extend_from_slice(&values.gradient);
-    let periodic = periodic_at(&statement.constants, shape.log_params, point).ok_or(Error::Point)?;
-    let mut row = Collected::default();
-    evaluate(&statement.air, &columns, &periodic, &mut row);
+    let Some((composition, challenges)) = challenges.split_last() else { return Err(Error::Relations) };
+    if claims.len() != layout.openings.len() {
+        return Err(Error::Relations);
+    }
+    let lengths = table.lengths();
+    let periodic = periodic_at(&table.periodic(), lengths.log_params, point).ok_or(Error::Point)?;
+    let read = |list: &[usize]| -> Vec<Ext> { list.iter().map(|opening| claims[*opening]).collect() };
+    let (base, extension) = (read(&layout.base), read(&layout.extension));
+    let range = range::evaluate(lengths.log_rows(), point);
+    let row = Row { base: &base, extension: &extension, periodic: &periodic, range };
 
-    let rows = point.exp_power_of_2(shape.log_rows());
-    let params = point.exp_power_of_2(shape.log_params);
-    let last = last_rows(shape.log_params, shape.log_steps);
+    let plan = Plan::new(table, layout);
+    let weights: Vec<Ext> = composition.powers().take(plan.relations).collect();
+    let mut sums = Sums::new(&weights, Ext::ZERO);
+    table.relations(&row, challenges, &mut Collected::default(), &mut sums);
+    let mut sums = *sums.by_place();
+    for tie in &plan.ties {
+        sums[tie.place as usize] -= weights[tie.relation] * claims[tie.opening];
+    }
+
+    let rows = point.exp_power_of_2(lengths.log_rows());
+    let params = point.exp_power_of_2(lengths.log_params);
+    let last = last_rows(lengths.log_params, lengths.log_steps);
     let on_rows = (rows - Ext::ONE).try_inverse().ok_or(Error::Point)?;
     let on_first = (params - Ext::ONE).try_inverse().ok_or(Error::Point)?;
     let on_last = (params - last).try_inverse().ok_or(Error::Point)?;
+    let divisors = [on_rows, (params - last) * on_rows, on_first, on_last];
+    let total: Ext = sums.iter().zip(divisors).map(|(sum, divisor)| *sum * divisor).sum();
 
-    let mut weight = Ext::ONE;
-    let mut weighted = |value: Ext| {
-        let term = weight * value;
-        weight *= composition;
-        term
-    };
-    let mut everywhere = Ext::ZERO;
-    for zero in &row.zeros {
-        everywhere += weighted(*zero);
-    }
-    let table = table::evaluate(shape.log_rows(), point);
-    lookups::relations(
-        &row.ranges,
-        table,
-        multiplicity,
-        &values.helpers,
-        values.sum,
-        values.next_sum,
-        lookup,
-        |value| everywhere += weighted(value),
-    );
-    let mut total = everywhere * on_rows;
-    let mut between = Ext::ZERO;
-    for (next, claimed) in row.nexts.iter().zip(&values.next_states) {
-        between += weighted(*claimed - *next);
-    }
-    total += between * (params - last) * on_rows;
-    let mut first = Ext::ZERO;
-    for (column, state) in columns.iter().zip(&values.state_in) {
-        first += weighted(*column - *state);
-    }
-    total += first * on_first;
-    let mut end = Ext::ZERO;
-    for (next, state) in row.nexts.iter().zip(&values.state_out) {
-        end += weighted(*next - *state);
-    }
-    total += end * on_last;
-
-    if total == values.quotient[0] + rows * values.quotient[1] { Ok(()) } else { Err(Error::Relations) }
+    if total == quotient(layout, claims, rows)? { Ok(()) } else { Err(Error::Relations) }
 }
 
-/// `x^N` on the last rows of all parameters: `g^(N(T-1))`, with g the rows' generator.
+/// `q0 + X^n q1` from the claims of the quotient's two parts.
+fn quotient(layout: &Layout, claims: &[Ext], rows: Ext) -> Result<Ext, Error> {
+    let own = layout.openings.iter().zip(claims).filter(|(opening, _)| opening.tree == layout.quotient);
+    let parts: Vec<Ext> = own.map(|(_, claim)| *claim).collect();
+    debug_assert_eq!(2 * parts.len() + 2, QUOTIENT_COLUMNS);
+    let [low, high] = parts.try_into().map_err(|_| Error::Relations)?;
+    Ok(low + rows * high)
+}
+
+/// `x^N` on the last rows of all lines: `g^(N(T-1))`, with g the rows' generator.
 #[must_use]
 pub fn last_rows(log_params: usize, log_steps: usize) -> Val {
     let steps = Val::two_adic_generator(log_steps);
@@ -150,11 +130,12 @@ pub fn last_rows(log_params: usize, log_steps: usize) -> Val {
     steps.inverse()
 }
 
-/// The periodic columns at a point: on the rows they depend on the step alone, which is x^N. `None` if x^N is a step.
+/// The periodic columns at a point: on the rows they depend on the place within the line alone, which is x^N. `None` if x^N is
+/// such a place.
 #[must_use]
-pub fn periodic_at(constants: &SegmentConstants, log_params: usize, point: Ext) -> Option<Periodic<Ext>> {
+pub fn periodic_at(periodic: &[Vec<Val>], log_params: usize, point: Ext) -> Option<Vec<Ext>> {
     let y = point.exp_power_of_2(log_params);
-    let count = constants.periodic.len();
+    let count = periodic.len();
     let log_steps = count.trailing_zeros() as usize;
     // Lagrange's polynomials on a subgroup: l_i(y) = (y^T - 1) / T * w^i / (y - w^i).
     let roots: Vec<Val> = Val::two_adic_generator(log_steps).powers().take(count).collect();
@@ -164,12 +145,12 @@ pub fn periodic_at(constants: &SegmentConstants, log_params: usize, point: Ext) 
     }
     let inverses = batch_multiplicative_inverse(&differences);
     let scale = (y.exp_power_of_2(log_steps) - Ext::ONE) * Val::ONE.div_2exp_u64(log_steps as u64);
-    let mut sums = [Ext::ZERO; PERIODIC];
-    for ((values, root), inverse) in constants.periodic.iter().zip(roots).zip(inverses) {
-        let weight = inverse * root;
+    let mut sums = vec![Ext::ZERO; periodic.first().map_or(0, Vec::len)];
+    for ((values, root), inverse) in periodic.iter().zip(roots).zip(inverses) {
+        let weight = inverse * root * scale;
         for (sum, value) in sums.iter_mut().zip(values) {
-            *sum += weight * from_signed(*value);
+            *sum += weight * *value;
         }
     }
-    Some(Periodic::from_array(sums.map(|sum| sum * scale)))
+    Some(sums)
 }

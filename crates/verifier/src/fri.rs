@@ -8,6 +8,9 @@ use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField};
 use p3_util::reverse_bits_len;
 use zk_autograd_air::{Ext, Val};
 
+/// The shift of the coset on which columns are committed: no point of it lies in a domain.
+pub const SHIFT: Val = Val::GENERATOR;
+
 /// Folds `values`, the 2^a neighbours that begin at index `group * 2^a` of a word of length `2^log_size`, into one.
 #[must_use]
 pub fn fold_group(values: &[Ext], group: usize, log_size: usize, challenge: Ext) -> Ext {

@@ -6,28 +6,33 @@
 
 use p3_field::{Algebra, PrimeCharacteristicRing};
 
+/// What of a row its lookups' relations are about.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a, V, E> {
+    /// The looked-up values.
+    pub looked_up: &'a [V],
+    /// The table's entry.
+    pub entry: V,
+    /// How often it is looked up.
+    pub multiplicity: V,
+    /// The helper columns.
+    pub helpers: &'a [E],
+    /// The running sum.
+    pub sum: E,
+    /// The running sum one row on.
+    pub sum_next: E,
+}
+
 /// The relations of one row, handed to `push`: one a helper column, then the running sum's.
-///
-/// `ranges` are the row's looked-up values, `table` and `multiplicity` its entry of the table, `helpers` and `sum` the lookups'
-/// columns there, `sum_next` the running sum one row on.
 #[inline]
-#[allow(clippy::too_many_arguments)]
-pub fn relations<V, E>(
-    ranges: &[V],
-    table: V,
-    multiplicity: V,
-    helpers: &[E],
-    sum: E,
-    sum_next: E,
-    challenge: E,
-    mut push: impl FnMut(E),
-) where
+pub fn relations<V, E>(row: &Row<'_, V, E>, challenge: E, mut push: impl FnMut(E))
+where
     V: PrimeCharacteristicRing + Copy,
     E: Algebra<V> + Copy,
 {
-    let Some((last, paired)) = ranges.split_last() else { return };
+    let Some((last, paired)) = row.looked_up.split_last() else { return };
     let mut total = E::ZERO;
-    for (helper, pair) in helpers.iter().zip(paired.chunks(2)) {
+    for (helper, pair) in row.helpers.iter().zip(paired.chunks(2)) {
         total += *helper;
         let first = challenge + pair[0];
         push(match pair.get(1) {
@@ -39,6 +44,6 @@ pub fn relations<V, E>(
         });
     }
     let looked_up = challenge + *last;
-    let entry = challenge + table;
-    push((sum_next - sum - total) * looked_up * entry - entry + looked_up * multiplicity);
+    let entry = challenge + row.entry;
+    push((row.sum_next - row.sum - total) * looked_up * entry - entry + looked_up * row.multiplicity);
 }

@@ -8,13 +8,8 @@ use p3_field::PrimeField64;
 use zk_autograd_air::Val;
 
 use crate::codec::Reader;
+use crate::digest::{DIGEST_BYTES, Digest};
 use crate::error::Error;
-
-/// Bytes of a digest.
-pub const DIGEST_BYTES: usize = 32;
-
-/// A node of a tree.
-pub type Digest = [u8; DIGEST_BYTES];
 
 /// The hash of a node's children.
 #[must_use]

@@ -9,8 +9,8 @@ use p3_field::{BasedVectorSpace, PrimeField64};
 use zk_autograd_air::{Ext, Val};
 
 use crate::codec::Reader;
+use crate::digest::{DIGEST_BYTES, Digest};
 use crate::error::Error;
-use crate::merkle::{DIGEST_BYTES, Digest};
 use crate::parameters::SEAL_BITS;
 use crate::transcript::Transcript;
 

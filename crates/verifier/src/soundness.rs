@@ -66,17 +66,17 @@ impl Sizes {
     /// The sizes of a shape.
     #[must_use]
     pub fn new(shape: &Shape) -> Self {
-        let domain = (1_u64 << shape.log_row_words()) as f64;
-        let arity = shape.folds.iter().max().map_or(1, |log_arity| 1 << log_arity);
+        let domain = (1_u64 << shape.lengths.log_row_words()) as f64;
+        let arity = shape.lengths.folds.iter().max().map_or(1, |log_arity| 1 << log_arity);
         Self {
-            rate: shape.final_length as f64 / (1_u64 << LOG_FINAL_DOMAIN) as f64,
+            rate: shape.lengths.final_length as f64 / (1_u64 << LOG_FINAL_DOMAIN) as f64,
             domain,
-            length: shape.enforced_length() as f64 + 1.0,
-            denominators: ((shape.ranges + 1) << shape.log_rows()) as f64,
+            length: shape.lengths.enforced_length() as f64 + 1.0,
+            denominators: ((shape.ranges + 1) << shape.lengths.log_rows()) as f64,
             relations: shape.relations() as f64,
             batched: shape.batched() as f64,
             folded: f64::from(arity + 1),
-            queries: shape.queries as f64,
+            queries: shape.lengths.queries as f64,
         }
     }
 }
@@ -138,7 +138,7 @@ pub fn proven(shape: &Shape, preset: Preset) -> (f64, Regime) {
 /// How often a state's polynomial is opened at most: at each query and one point of the extension in two proofs, and at its seal.
 #[must_use]
 pub const fn openings(shape: &Shape) -> usize {
-    2 * (shape.queries + 2) + 2
+    2 * (shape.lengths.queries + 2) + 2
 }
 
 const _: () = assert!(MASK.is_power_of_two());

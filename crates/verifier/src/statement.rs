@@ -25,6 +25,26 @@ pub struct Commitments {
     pub gradient: Sealed,
 }
 
+impl Commitments {
+    /// The commitments in the order of their trees in [`crate::segment`]: the gradient, the states before, the states after.
+    #[must_use]
+    pub fn in_tree_order(&self) -> Vec<Sealed> {
+        [self.gradient].iter().chain(&self.state_in).chain(&self.state_out).copied().collect()
+    }
+
+    /// From that order. `None` for an even number of commitments.
+    #[must_use]
+    pub fn from_tree_order(sealed: &[Sealed]) -> Option<Self> {
+        let (gradient, states) = sealed.split_first()?;
+        let (state_in, state_out) = states.split_at(states.len() / 2);
+        (state_in.len() == state_out.len()).then(|| Self {
+            state_in: state_in.to_vec(),
+            state_out: state_out.to_vec(),
+            gradient: *gradient,
+        })
+    }
+}
+
 /// What a proof shows: which rule, which constants, at which place of which run, and how large the block is.
 #[derive(Clone, Debug)]
 pub struct Statement {
@@ -72,7 +92,12 @@ impl Statement {
         bytes.extend_from_slice(PROTOCOL.as_bytes());
         bytes.extend_from_slice(blake3::hash(text.as_bytes()).as_bytes());
         let mut number = |value: i64| bytes.extend_from_slice(&value.to_le_bytes());
-        for size in [self.shape.log_params, self.shape.log_steps, self.shape.final_length, self.shape.queries] {
+        for size in [
+            self.shape.lengths.log_params,
+            self.shape.lengths.log_steps,
+            self.shape.lengths.final_length,
+            self.shape.lengths.queries,
+        ] {
             number(i64::try_from(size).unwrap_or(i64::MAX));
         }
         number(self.constants.first);

@@ -6,8 +6,8 @@ use p3_field::{BasedVectorSpace, PrimeField64};
 use p3_symmetric::Hash;
 use zk_autograd_air::{Ext, Val};
 
+use crate::digest::Digest;
 use crate::error::Error;
-use crate::merkle::Digest;
 
 /// The transcript of one proof.
 #[derive(Clone)]

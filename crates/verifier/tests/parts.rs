@@ -3,22 +3,32 @@
 
 #![allow(dead_code, missing_docs, clippy::pedantic, clippy::wrong_self_convention)]
 
+#[path = "../src/batch.rs"]
+mod batch;
 #[path = "../src/codec.rs"]
 mod codec;
 #[path = "../src/composition.rs"]
 mod composition;
+#[path = "../src/digest.rs"]
+mod digest;
 #[path = "../src/error.rs"]
 mod error;
 #[path = "../src/fri.rs"]
 mod fri;
+#[path = "../src/lengths.rs"]
+mod lengths;
 #[path = "../src/lookups.rs"]
 mod lookups;
 #[path = "../src/merkle.rs"]
 mod merkle;
 #[path = "../src/parameters.rs"]
 mod parameters;
+#[path = "../src/range.rs"]
+mod range;
 #[path = "../src/sealed.rs"]
 mod sealed;
+#[path = "../src/segment.rs"]
+mod segment;
 #[path = "../src/shape.rs"]
 mod shape;
 #[path = "../src/statement.rs"]
@@ -37,8 +47,8 @@ mod transcript {
     use zk_autograd_air::{Ext, Val};
 
     use crate::codec::extension;
+    use crate::digest::Digest;
     use crate::error::Error;
-    use crate::merkle::Digest;
 
     #[derive(Default)]
     pub struct Script {
@@ -88,14 +98,17 @@ use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField};
 use zk_autograd_air::{Air, Ext, Rule, StepConstants, Val, Variant};
 
 use codec::{Reader, extension};
-use composition::{OutOfDomain, last_rows, periodic_at};
+use composition::{last_rows, periodic_at};
+use digest::Digest;
 use error::Error;
-use merkle::{Digest, check_opening, leaf, missing_siblings, node};
+use fri::SHIFT;
+use merkle::{check_opening, leaf, missing_siblings, node};
 use parameters::{LOG_PARAMS, LOG_ROWS, MASK, Preset};
 use sealed::{Sealed, is_base};
 use statement::{Commitments, Statement};
+use table::Table;
 use transcript::{SCRIPT, Script};
-use verify::{Points, SHIFT, shifted};
+use verify::shifted;
 
 const ADAM: StepConstants = StepConstants { c1: 3277, c2: 33, mu: 0, cg: 0, lr: 5, eps: 7, decay: 0 };
 
@@ -138,14 +151,19 @@ fn at(point: Ext, preset: Preset) -> Result<(), Error> {
 /// Points of the domains, of their cosets, and others of the base field.
 fn base_points(shape: &shape::Shape) -> Vec<Val> {
     let mut points = vec![Val::ZERO, Val::ONE, Val::NEG_ONE, Val::GENERATOR, Val::from_u64(12_345)];
-    for log_size in
-        [shape.log_steps, shape.log_params, shape.log_rows(), shape.log_row_words(), shape.log_state_words(), 32]
-    {
+    for log_size in [
+        shape.lengths.log_steps,
+        shape.lengths.log_params,
+        shape.lengths.log_rows(),
+        shape.lengths.log_row_words(),
+        shape.lengths.log_state_words(),
+        32,
+    ] {
         let root = Val::two_adic_generator(log_size);
         points.extend([root, root.square(), root.exp_u64(77), root.inverse(), SHIFT * root, SHIFT * root.exp_u64(99)]);
     }
     // A queried point of the rows' words: the index that this transcript draws.
-    points.push(SHIFT * fri::point((1 << shape.log_row_words()) - 1, shape.log_row_words()));
+    points.push(SHIFT * fri::point((1 << shape.lengths.log_row_words()) - 1, shape.lengths.log_row_words()));
     points
 }
 
@@ -167,9 +185,11 @@ fn the_identity_alone_is_not_checked_where_a_divisor_vanishes() {
     let statement = statement(Preset::Standard);
     let shape = &statement.shape;
     let values = vec![Ext::ZERO; shape.out_of_domain()];
-    let values = OutOfDomain::from_values(&values, &statement).unwrap();
-    let check = |point: Val| composition::check(&statement, &values, outside(1), outside(2), Ext::from(point));
-    for log_size in [shape.log_steps, shape.log_params, shape.log_rows()] {
+    let layout = statement.layout();
+    let claims = layout.claims(&values, &commitments(shape.states).in_tree_order()).unwrap();
+    let check =
+        |point: Val| composition::check(&statement, &layout, &claims, &[outside(1), outside(2)], Ext::from(point));
+    for log_size in [shape.lengths.log_steps, shape.lengths.log_params, shape.lengths.log_rows()] {
         for power in [0, 1, 2, 5] {
             let point = Val::two_adic_generator(log_size).exp_u64(power);
             assert_eq!(check(point), Err(Error::Point), "{log_size} {power}");
@@ -180,27 +200,27 @@ fn the_identity_alone_is_not_checked_where_a_divisor_vanishes() {
 
 #[test]
 fn a_seal_whose_point_is_in_the_base_field_is_refused() {
-    let shape = statement(Preset::Standard).shape;
-    let all = commitments(shape.states);
+    let statement = statement(Preset::Standard);
+    let (shape, layout) = (&statement.shape, statement.layout());
+    let all = commitments(shape.states).in_tree_order();
+    let points = |out_of_domain| batch::points(&shape.lengths, &layout, &all, out_of_domain);
     let names: Vec<&str> = core::iter::once("of the gradient")
         .chain(core::iter::repeat_n("of a state before the segment", shape.states))
         .chain(core::iter::repeat_n("of a state after the segment", shape.states))
         .collect();
     for (place, name) in names.iter().enumerate() {
-        for point in base_points(&shape) {
+        for point in base_points(shape) {
             tell((0..names.len()).map(|i| if i == place { Ext::from(point) } else { outside(i as u64) }));
-            let refused = Points::new(&shape, &all, outside(9));
+            let refused = points(outside(9));
             assert_eq!(refused.err(), Some(Error::Commitment(name)), "{place} {point}");
         }
     }
     // Where all are taken, nothing that is divided by is zero: each point lies outside the base field, and what it is taken from inside.
     for number in 0..50 {
         tell((0..names.len()).map(|i| outside(number + i as u64)));
-        let points = Points::new(&shape, &all, outside(number)).unwrap();
-        let list = [points.out_of_domain, points.next, points.last, points.gradient];
-        for point in list.iter().chain(&points.state_in).chain(&points.state_out) {
+        for point in &points(outside(number)).unwrap() {
             assert!(!is_base(point));
-            for x in base_points(&shape) {
+            for x in base_points(shape) {
                 assert!((Ext::from(x) - *point).try_inverse().is_some());
             }
         }
@@ -223,8 +243,8 @@ fn as_many_queries_are_drawn_as_are_counted() {
         let shape = statement(preset).shape;
         assert_eq!(at(outside(1), preset), Err(Error::Relations));
         SCRIPT.with_borrow(|script| {
-            assert_eq!(script.indices, shape.queries);
-            let folds = shape.folds.iter().map(|_| ("of a fold", parameters::FOLD_BITS));
+            assert_eq!(script.indices, shape.lengths.queries);
+            let folds = shape.lengths.folds.iter().map(|_| ("of a fold", parameters::FOLD_BITS));
             let works: Vec<(&str, usize)> = [
                 ("of the lookups", parameters::LOOKUP_BITS),
                 ("of the point", parameters::POINT_BITS),
@@ -236,7 +256,10 @@ fn as_many_queries_are_drawn_as_are_counted() {
             .collect();
             assert_eq!(script.works, works);
             // Three roots and one of each fold, the values at the point, the final polynomial.
-            assert_eq!(script.absorbed, 3 + shape.folds.len() + shape.out_of_domain() + shape.final_length);
+            assert_eq!(
+                script.absorbed,
+                3 + shape.lengths.folds.len() + shape.out_of_domain() + shape.lengths.final_length
+            );
         });
     }
 }
@@ -246,8 +269,16 @@ fn a_proof_that_ends_in_any_message_is_too_short() {
     let statement = statement(Preset::Standard);
     let all = commitments(statement.shape.states);
     let shape = &statement.shape;
-    let messages =
-        32 + 8 + 32 + 32 + 8 + 16 * shape.out_of_domain() + 8 + 40 * shape.folds.len() + 16 * shape.final_length + 8;
+    let messages = 32
+        + 8
+        + 32
+        + 32
+        + 8
+        + 16 * shape.out_of_domain()
+        + 8
+        + 40 * shape.lengths.folds.len()
+        + 16 * shape.lengths.final_length
+        + 8;
     for length in (0..messages).step_by(97).chain([messages - 1]) {
         tell([]);
         assert_eq!(verify::verify(&statement, &all, &vec![0; length]), Err(Error::Length), "{length}");
@@ -265,18 +296,20 @@ fn a_proof_that_ends_in_any_message_is_too_short() {
 #[test]
 fn out_of_domain_values_have_one_count() {
     let statement = statement(Preset::Standard);
-    let count = statement.shape.out_of_domain();
+    let (count, layout) = (statement.shape.out_of_domain(), statement.layout());
+    let sealed = commitments(statement.shape.states).in_tree_order();
     for wrong in [0, 1, count - 1, count + 1, 2 * count] {
-        assert!(OutOfDomain::from_values(&vec![Ext::ONE; wrong], &statement).is_none(), "{wrong}");
+        assert!(layout.claims(&vec![Ext::ONE; wrong], &sealed).is_none(), "{wrong}");
     }
-    let values = OutOfDomain::from_values(&vec![Ext::ONE; count], &statement).unwrap();
-    let shape = &statement.shape;
-    assert_eq!(
-        (values.main.len(), values.gradient.len(), values.helpers.len()),
-        (shape.main, shape.gradient, shape.helpers)
-    );
-    assert_eq!(values.next_states.len(), shape.states);
-    assert_eq!((values.state_in.len(), values.state_out.len()), (shape.states, shape.states));
+    assert!(layout.claims(&vec![Ext::ONE; count], &sealed[1..]).is_none());
+    assert!(layout.claims(&vec![Ext::ONE; count], &[&sealed[..], &sealed[..1]].concat()).is_none());
+    let claims = layout.claims(&vec![Ext::ONE; count], &sealed).unwrap();
+    assert_eq!(claims.len(), layout.openings.len());
+    // Seals' values come from the commitments, all others from the proof.
+    for (opening, claim) in layout.openings.iter().zip(claims) {
+        let own = layout.sealed().position(|tree| tree == opening.tree).map(|place| sealed[place].value);
+        assert_eq!(claim, if opening.point == table::Point::Seal { own.unwrap() } else { Ext::ONE });
+    }
 }
 
 /// A tree over rows of one value, level by level from the leaves.
@@ -385,11 +418,11 @@ fn the_rows_generator_to_the_power_n_is_the_steps() {
 fn constants_are_none_at_a_step() {
     let statement = statement(Preset::Standard);
     let shape = &statement.shape;
-    for row in [0, 1, 9, (1 << shape.log_rows()) - 1] {
-        let point = Val::two_adic_generator(shape.log_rows()).exp_u64(row);
-        assert!(periodic_at(&statement.constants, shape.log_params, Ext::from(point)).is_none());
+    for row in [0, 1, 9, (1 << shape.lengths.log_rows()) - 1] {
+        let point = Val::two_adic_generator(shape.lengths.log_rows()).exp_u64(row);
+        assert!(periodic_at(&statement.periodic(), shape.lengths.log_params, Ext::from(point)).is_none());
     }
-    assert!(periodic_at(&statement.constants, shape.log_params, outside(1)).is_some());
+    assert!(periodic_at(&statement.periodic(), shape.lengths.log_params, outside(1)).is_some());
 }
 
 /// The rate that the bits are computed at is the one that is enforced: with the masks of the longest words that are tested, for every shape.
@@ -413,10 +446,10 @@ fn the_bits_are_those_of_the_enforced_lengths() {
                         assert!(sizes.rate * 2.0 * params >= params + mask, "{shape:?}");
                         assert!((sizes.domain - 2.0 * rows).abs() < 0.5);
                         assert!(sizes.length >= rows + 3.0 * mask + 1.0);
-                        assert!((sizes.queries - shape.queries as f64).abs() < 0.5);
+                        assert!((sizes.queries - shape.lengths.queries as f64).abs() < 0.5);
                         // As many as the preset has for a rate no lower than the enforced one.
                         let rate = (sizes.rate * 256.0).ceil() as usize;
-                        assert_eq!(Some(shape.queries), preset.queries(rate));
+                        assert_eq!(Some(shape.lengths.queries), preset.queries(rate));
                         assert!(preset.queries(rate) >= preset.queries(128), "{rate}");
                     }
                 }

@@ -10,9 +10,9 @@ use zk_autograd_oracle::json::object;
 use zk_autograd_oracle::machine::{butterflies, hash_bytes, peak_gib};
 use zk_autograd_oracle::sample::{Random, training, walk};
 use zk_autograd_prover::{Masking, Progress, Salts, Witness, prove};
-use zk_autograd_verifier::merkle::DIGEST_BYTES;
+use zk_autograd_verifier::digest::DIGEST_BYTES;
 use zk_autograd_verifier::parameters::{LOG_BLOWUP, SALT_BYTES};
-use zk_autograd_verifier::verify::QUOTIENT_COLUMNS;
+use zk_autograd_verifier::table::QUOTIENT_COLUMNS;
 use zk_autograd_verifier::{Preset, Shape, Statement, verify};
 
 struct Task {
@@ -42,18 +42,18 @@ fn task() -> Option<Task> {
 /// The butterflies of the transforms and the hashed bytes that the protocol can't do without.
 #[allow(clippy::cast_precision_loss)]
 fn least_work(shape: &Shape) -> (f64, f64) {
-    let rows = 1_usize << shape.log_rows();
+    let rows = 1_usize << shape.lengths.log_rows();
     // To coefficients, and to each of the two cosets; the quotient comes from two cosets and goes to two.
     let words = shape.main + shape.gradient + 2 * (shape.helpers + 1);
     let transforms = 3 * words + 2 * 2 + 2 * QUOTIENT_COLUMNS;
-    let butterflies = transforms * rows / 2 * shape.log_rows();
+    let butterflies = transforms * rows / 2 * shape.lengths.log_rows();
     let leaves = rows << LOG_BLOWUP;
     let rows_of_trees = [shape.main, shape.gradient, 2 * (shape.helpers + 1), QUOTIENT_COLUMNS];
     let mut bytes: usize =
         rows_of_trees.iter().map(|columns| leaves * (8 * columns + SALT_BYTES + 2 * DIGEST_BYTES)).sum();
-    bytes += 2 * shape.states * (leaves >> shape.log_steps) * (8 + SALT_BYTES + 2 * DIGEST_BYTES);
+    bytes += 2 * shape.states * (leaves >> shape.lengths.log_steps) * (8 + SALT_BYTES + 2 * DIGEST_BYTES);
     let mut word = leaves;
-    for log_arity in &shape.folds {
+    for log_arity in &shape.lengths.folds {
         bytes += 16 * word + (word >> log_arity) * 2 * DIGEST_BYTES;
         word >>= log_arity;
     }

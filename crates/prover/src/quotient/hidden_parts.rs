@@ -5,12 +5,12 @@ use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField};
 use p3_matrix::dense::RowMajorMatrix;
 use p3_maybe_rayon::prelude::*;
 use zk_autograd_air::{Ext, Val};
-use zk_autograd_verifier::Statement;
+use zk_autograd_verifier::Lengths;
 use zk_autograd_verifier::codec::extension;
 use zk_autograd_verifier::parameters::MASK;
-use zk_autograd_verifier::verify::QUOTIENT_COLUMNS;
+use zk_autograd_verifier::table::QUOTIENT_COLUMNS;
 
-use super::{LOG_SMALL, small_shifts};
+use super::{LOG_SMALL, small_shift};
 use crate::coins::Seed;
 use crate::memory;
 use crate::state::parts;
@@ -43,15 +43,13 @@ pub(super) fn unshift(coefficients: &mut [Val], log_rows: usize, width: usize) {
 /// small coset.
 pub(super) fn parts_from_values(
     dft: &Dft,
-    statement: &Statement,
-    halves: Vec<Val>,
-    width: usize,
+    lengths: &Lengths,
+    (halves, width): (Vec<Val>, usize),
     small: &[Ext],
     mask: usize,
     seed: &Seed,
 ) -> Words {
-    let shape = &statement.shape;
-    let (log_rows, rows) = (shape.log_rows(), 1_usize << shape.log_rows());
+    let (log_rows, rows) = (lengths.log_rows(), 1_usize << lengths.log_rows());
     let wrap = shifts(log_rows)[0].exp_power_of_2(log_rows);
     let half_inverse = wrap.double().inverse();
     // With t^n = c on the first half and -c on the second: A = low + X^n high, a0 = low + c high, a1 = low - c high.
@@ -67,10 +65,10 @@ pub(super) fn parts_from_values(
         }
     });
     memory::give(halves);
-    let mut high = Val::zero_vec(high_rows.max(shape.enforced_length().saturating_sub(rows)) * out_width);
+    let mut high = Val::zero_vec(high_rows.max(lengths.enforced_length().saturating_sub(rows)) * out_width);
 
     // B on the small coset, then its coefficients.
-    let shift = small_shifts(log_rows)[0];
+    let shift = small_shift();
     let overhang = overhang(dft, &low, out_width, log_rows, shift, small);
     let full_wrap = wrap.square();
     for (index, value) in overhang.iter().enumerate() {
@@ -92,7 +90,7 @@ pub(super) fn parts_from_values(
     }
     if mask > 0 {
         let seed = seed.child("batch");
-        let length = shape.enforced_length();
+        let length = lengths.enforced_length();
         low.par_chunks_mut(4096 * out_width).enumerate().for_each(|(chunk, rows)| {
             let mut stream = seed.stream(chunk as u64);
             for row in rows.chunks_exact_mut(out_width) {

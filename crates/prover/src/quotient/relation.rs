@@ -1,116 +1,59 @@
 //! The relations' weighted sum at one point.
 
 use p3_field::{Algebra, PrimeCharacteristicRing};
-use zk_autograd_air::constants::PERIODIC;
-use zk_autograd_air::{Air, Collected, Ext, Periodic, Val, evaluate};
-use zk_autograd_verifier::Statement;
+use zk_autograd_air::{Collected, Ext, Val};
+use zk_autograd_verifier::Table;
+use zk_autograd_verifier::composition::Sums;
+use zk_autograd_verifier::table::{PLACES, Place, Row};
 
-/// The powers of the composition challenge, by relation.
-pub(super) struct Weights<E> {
-    pub(super) zeros: Vec<E>,
-    pub(super) lookups: Vec<E>,
-    pub(super) between: Vec<E>,
-    pub(super) first: Vec<E>,
-    pub(super) last: Vec<E>,
-}
-
-impl Weights<Ext> {
-    pub(super) fn new(statement: &Statement, challenge: Ext) -> Self {
-        let shape = &statement.shape;
-        let mut powers = challenge.powers();
-        let mut take = |count: usize| -> Vec<Ext> { powers.by_ref().take(count).collect() };
-        Self {
-            zeros: take(shape.zeros),
-            lookups: take(shape.helpers + 1),
-            between: take(shape.states),
-            first: take(shape.states),
-            last: take(shape.states),
-        }
-    }
-
-    pub(super) fn broadcast<E: From<Ext>>(&self) -> Weights<E> {
-        let all = |list: &[Ext]| list.iter().map(|weight| E::from(*weight)).collect();
-        Weights {
-            zeros: all(&self.zeros),
-            lookups: all(&self.lookups),
-            between: all(&self.between),
-            first: all(&self.first),
-            last: all(&self.last),
-        }
-    }
-}
+use crate::packed::{Packed, PackedExt};
 
 /// What depends on x^N alone, for the points of a block of rows.
-#[derive(Clone, Copy)]
-pub(super) struct Block {
-    pub(super) periodic: [Val; PERIODIC],
-    /// (x^N - last) / (x^n - 1)
-    pub(super) between: Val,
-    /// 1 / (x^N - 1)
-    pub(super) first: Val,
-    /// 1 / (x^N - last)
-    pub(super) last: Val,
-    /// 1 / (x^n - 1)
-    pub(super) rows: Val,
+pub(super) struct Block<V> {
+    /// The periodic columns.
+    pub(super) periodic: Vec<V>,
+    /// What each place's sum is multiplied by.
+    pub(super) divisors: [V; PLACES],
 }
 
-pub(super) struct Row<'a, V, E> {
-    pub(super) columns: &'a [V],
-    pub(super) multiplicity: V,
-    pub(super) table: V,
-    pub(super) helpers: &'a [E],
-    pub(super) sum: E,
-    pub(super) sum_next: E,
-    pub(super) states_next: &'a [V],
-    pub(super) tie_first: E,
-    pub(super) tie_last: E,
+impl Block<Val> {
+    /// From `x^N`, what that is on the last rows, and `1 / (x^n - 1)`.
+    pub(super) fn new(periodic: Vec<Val>, power: Val, last: Val, rows: Val) -> Self {
+        use p3_field::Field;
+        let divisors = [rows, (power - last) * rows, (power - Val::ONE).inverse(), (power - last).inverse()];
+        Self { periodic, divisors }
+    }
+
+    pub(super) fn broadcast(&self) -> Block<Packed> {
+        let periodic = self.periodic.iter().map(|value| Packed::from(*value)).collect();
+        Block { periodic, divisors: self.divisors.map(Packed::from) }
+    }
 }
 
+/// The same in every lane.
+pub(super) fn broadcast(list: &[Ext]) -> Vec<PackedExt> {
+    list.iter().map(|element| PackedExt::from(*element)).collect()
+}
+
+/// The weighted sum. `ties` are the columns' sides of the ties on first and on last rows.
 #[inline]
-pub(super) fn evaluate_row<V, E>(
-    air: &Air,
-    weights: &Weights<E>,
-    challenge: E,
-    block: &Block,
+pub(super) fn evaluate_row<T, V, E>(
+    table: &T,
+    (weights, challenges): (&[E], &[E]),
     row: &Row<'_, V, E>,
+    ties: [E; 2],
+    divisors: &[V; PLACES],
     scratch: &mut Collected<V>,
 ) -> E
 where
-    V: PrimeCharacteristicRing + Copy + From<Val>,
+    T: Table,
+    V: PrimeCharacteristicRing + Copy,
     E: Algebra<V> + Copy,
 {
-    scratch.clear();
-    let periodic = Periodic::from_array(block.periodic.map(V::from));
-    evaluate(air, row.columns, &periodic, scratch);
-    let mut everywhere = E::ZERO;
-    for (zero, weight) in scratch.zeros.iter().zip(&weights.zeros) {
-        everywhere += *weight * *zero;
-    }
-    let mut lookup_weights = weights.lookups.iter();
-    zk_autograd_verifier::lookups::relations(
-        &scratch.ranges,
-        row.table,
-        row.multiplicity,
-        row.helpers,
-        row.sum,
-        row.sum_next,
-        challenge,
-        |value| {
-            if let Some(weight) = lookup_weights.next() {
-                everywhere += value * *weight;
-            }
-        },
-    );
-    let mut between = E::ZERO;
-    let mut first = E::ZERO - row.tie_first;
-    let mut last = E::ZERO - row.tie_last;
-    for (index, next) in scratch.nexts.iter().enumerate() {
-        between += weights.between[index] * (row.states_next[index] - *next);
-        first += weights.first[index] * row.columns[index];
-        last += weights.last[index] * *next;
-    }
-    everywhere * V::from(block.rows)
-        + between * V::from(block.between)
-        + first * V::from(block.first)
-        + last * V::from(block.last)
+    let mut sums = Sums::new(weights, E::ZERO);
+    table.relations(row, challenges, scratch, &mut sums);
+    let mut sums = *sums.by_place();
+    sums[Place::First as usize] -= ties[0];
+    sums[Place::Last as usize] -= ties[1];
+    sums[0] * divisors[0] + sums[1] * divisors[1] + sums[2] * divisors[2] + sums[3] * divisors[3]
 }

@@ -1,4 +1,4 @@
-//! What ties a segment's first and last rows to the committed states.
+//! What ties the first and last rows of lines to committed columns: a segment's to its states.
 
 use p3_dft::TwoAdicSubgroupDft;
 use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField};
@@ -7,54 +7,62 @@ use p3_matrix::dense::RowMajorMatrix;
 use p3_maybe_rayon::prelude::*;
 use p3_util::reverse_bits_len;
 use zk_autograd_air::{Ext, Val};
-use zk_autograd_verifier::Statement;
+use zk_autograd_verifier::Lengths;
+use zk_autograd_verifier::table::{Layout, Place, Tie};
 
 use super::LOG_SMALL;
-use super::relation::Weights;
 use crate::memory;
-use crate::state::{States, parts};
+use crate::state::parts;
+use crate::table::Places;
 use crate::words::{Dft, Polynomials, on_small_coset, padded, shifts};
 
-/// The ties' right-hand sides, weighted: the states before the segment, and those after it at X / g^(T-1).
+/// The ties' right-hand sides, weighted: the columns of lines on first rows, and those on last rows at X / g^(T-1).
 pub(super) struct Ties {
     /// N + k coefficients of each, over the extension.
     sides: [Vec<Ext>; 2],
 }
 
 impl Ties {
-    pub(super) fn new(statement: &Statement, state_in: &States, state_out: &States, weights: &Weights<Ext>) -> Self {
-        let shape = &statement.shape;
-        let back = Val::two_adic_generator(shape.log_rows()).inverse().exp_u64((1_u64 << shape.log_steps) - 1);
-        let side = |states: &States, weights: &[Ext], scale: Val| -> Vec<Ext> {
-            let length = states.coefficients.first().map_or(0, Vec::len);
+    /// From the committed columns of lines, in the order of their trees, and the weights of all relations.
+    pub(super) fn new(lengths: &Lengths, layout: &Layout, ties: &[Tie], lines: &[&[Val]], weights: &[Ext]) -> Self {
+        let numbers = Places::new(layout).lines;
+        let back = Val::two_adic_generator(lengths.log_rows()).inverse().exp_u64((1_u64 << lengths.log_steps) - 1);
+        let side = |place: Place, scale: Val| -> Vec<Ext> {
+            let own = ties.iter().filter(|tie| tie.place == place);
+            let columns: Vec<(&[Val], Ext)> = own
+                .map(|tie| {
+                    let number = numbers[layout.openings[tie.opening].tree].expect("ties are to columns of lines");
+                    (lines[number], weights[tie.relation])
+                })
+                .collect();
+            let length = columns.iter().map(|(list, _)| list.len()).max().unwrap_or(1 << lengths.log_params);
             let mut out = vec![Ext::ZERO; length];
             out.par_chunks_mut(1024).enumerate().for_each(|(chunk, out)| {
                 let mut power = scale.exp_u64((chunk * 1024) as u64);
                 for (offset, out) in out.iter_mut().enumerate() {
                     let index = chunk * 1024 + offset;
                     let sum: Ext =
-                        states.coefficients.iter().zip(weights).map(|(list, weight)| *weight * list[index]).sum();
+                        columns.iter().filter_map(|(list, weight)| list.get(index).map(|value| *weight * *value)).sum();
                     *out = sum * power;
                     power *= scale;
                 }
             });
             out
         };
-        Self { sides: [side(state_in, &weights.first, Val::ONE), side(state_out, &weights.last, back)] }
+        Self { sides: [side(Place::First, Val::ONE), side(Place::Last, back)] }
     }
 
     /// The values on one half. A polynomial of about N coefficients on n points is T transforms of N points, one for each step's
     /// coset: they stand side by side as four columns a step, step blocks in bit-reversed order, and go through one transform.
-    pub(super) fn on_half(&self, dft: &Dft, statement: &Statement, half: usize) -> Vec<Val> {
-        let shape = &statement.shape;
-        let (params, steps) = (1_usize << shape.log_params, 1_usize << shape.log_steps);
+    pub(super) fn on_half(&self, dft: &Dft, lengths: &Lengths, half: usize) -> Vec<Val> {
+        let (params, steps) = (1_usize << lengths.log_params, 1_usize << lengths.log_steps);
         let width = TIE_COLUMNS * steps;
-        let shift = shifts(shape.log_rows())[half];
-        let generator = Val::two_adic_generator(shape.log_rows());
+        let shift = shifts(lengths.log_rows())[half];
+        let generator = Val::two_adic_generator(lengths.log_rows());
         let shifts: Vec<Val> = (0..steps)
-            .map(|block| shift * generator.exp_u64(reverse_bits_len(block, shape.log_steps) as u64))
+            .map(|block| shift * generator.exp_u64(reverse_bits_len(block, lengths.log_steps) as u64))
             .collect();
-        let wraps: Vec<Val> = shifts.iter().map(|shift| shift.exp_power_of_2(shape.log_params)).collect();
+        let wraps: Vec<Val> = shifts.iter().map(|shift| shift.exp_power_of_2(lengths.log_params)).collect();
         let mut matrix = memory::take(params * width);
         matrix.par_chunks_mut(256 * width).enumerate().for_each(|(chunk, rows)| {
             let mut powers: Vec<Val> = shifts.iter().map(|shift| shift.exp_u64((chunk * 256) as u64)).collect();
@@ -76,7 +84,7 @@ impl Ties {
 
     /// The values on the small coset, in natural order.
     pub(super) fn on_small(&self, dft: &Dft, shift: Val) -> Vec<Val> {
-        let length = self.sides[0].len().next_multiple_of(1 << LOG_SMALL);
+        let length = self.sides[0].len().max(self.sides[1].len()).next_multiple_of(1 << LOG_SMALL);
         let width = padded(TIE_COLUMNS);
         let mut low = Val::zero_vec(length * width);
         for (index, row) in low.chunks_exact_mut(width).enumerate() {

@@ -7,7 +7,8 @@ use zk_autograd_air::describe::describe;
 use zk_autograd_air::field::{from_signed, to_signed};
 use zk_autograd_air::trace::fill_row;
 use zk_autograd_air::{Air, Val};
-use zk_autograd_prover::prove::{Tamper, prove_tampered};
+use zk_autograd_prover::prove::prove_tampered;
+use zk_autograd_prover::tamper::Tamper;
 use zk_autograd_prover::witness::Trace;
 use zk_autograd_prover::words::padded;
 use zk_autograd_prover::{Proof, Witness};
@@ -52,9 +53,9 @@ impl From<Vec<Val>> for Lie {
 pub fn forge(example: &Example, lie: impl Fn(usize, usize, &[Val]) -> Option<Lie>) -> Forged {
     let (statement, shape) = (&example.statement, &example.statement.shape);
     let air = &statement.air;
-    let (params, steps) = (1_usize << shape.log_params, 1_usize << shape.log_steps);
+    let (params, steps) = (1_usize << shape.lengths.log_params, 1_usize << shape.lengths.log_steps);
     let width = padded(shape.main + shape.gradient);
-    let mut values = Val::zero_vec(width << shape.log_rows());
+    let mut values = Val::zero_vec(width << shape.lengths.log_rows());
     let mut states = vec![vec![0; params * (steps + 1)]; shape.states];
     let mut counts = vec![0_u64; 1 << LOG_TABLE];
     let names = describe(air);

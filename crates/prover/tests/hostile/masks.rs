@@ -10,12 +10,13 @@ use p3_field::{Field, PrimeCharacteristicRing, PrimeField64, batch_multiplicativ
 use p3_matrix::dense::RowMajorMatrix;
 use p3_util::reverse_bits_len;
 use zk_autograd_air::{Rule, Val};
-use zk_autograd_prover::prove::{Tamper, prove_tampered};
+use zk_autograd_prover::prove::prove_tampered;
 use zk_autograd_prover::state::States;
+use zk_autograd_prover::tamper::Tamper;
 use zk_autograd_prover::words::{Dft, Polynomials, Words};
 use zk_autograd_prover::{Masking, Progress, Proof, commit, prove};
+use zk_autograd_verifier::fri::SHIFT;
 use zk_autograd_verifier::parameters::MASK;
-use zk_autograd_verifier::verify::SHIFT;
 use zk_autograd_verifier::{Preset, fri};
 
 use crate::forged::forge;
@@ -151,8 +152,10 @@ struct Watch {
 }
 
 impl Tamper for Watch {
-    fn polynomials(&self, polynomials: &mut Polynomials) {
-        *self.columns.lock().unwrap() = (polynomials.high.clone(), polynomials.low.width);
+    fn polynomials(&self, round: usize, polynomials: &mut Polynomials) {
+        if round == 0 {
+            *self.columns.lock().unwrap() = (polynomials.high.clone(), polynomials.low.width);
+        }
     }
     fn quotient(&self, parts: &mut Words) {
         let log_size = parts.log_half + 1;
@@ -183,7 +186,7 @@ fn the_quotient_is_split_at_random_and_the_batch_is_masked_in_full() {
     let shape = &example.statement.shape;
     let mut elsewhere = still(0);
     elsewhere.statement.context[5] ^= 1;
-    let rows = 1_usize << shape.log_rows();
+    let rows = 1_usize << shape.lengths.log_rows();
     let [own, other] = [&example, &elsewhere].map(|example| {
         let (coefficients, width) = watched(example).quotient.into_inner().unwrap();
         let column = |column| coefficients.iter().skip(column).step_by(width).copied().collect::<Vec<Val>>();
@@ -197,8 +200,8 @@ fn the_quotient_is_split_at_random_and_the_batch_is_masked_in_full() {
     // X^n b in the first part, the batch's mask as long as anything that the low-degree test lets pass.
     random(0, rows, rows + MASK);
     random(1, rows, rows + MASK);
-    random(4, 0, shape.enforced_length());
-    random(5, 0, shape.enforced_length());
+    random(4, 0, shape.lengths.enforced_length());
+    random(5, 0, shape.lengths.enforced_length());
 }
 
 #[test]

@@ -5,13 +5,14 @@ use p3_field::{Field, PrimeCharacteristicRing};
 use zk_autograd_air::{Ext, Rule, Val};
 use zk_autograd_prover::coins::Seed;
 use zk_autograd_prover::commit;
-use zk_autograd_prover::prove::Tamper;
 use zk_autograd_prover::state::{States, seal};
+use zk_autograd_prover::tamper::Tamper;
 use zk_autograd_prover::tree::Tree;
 use zk_autograd_prover::words::{Dft, Polynomials, Words, padded};
+use zk_autograd_verifier::fri::SHIFT;
 use zk_autograd_verifier::parameters::MASK;
-use zk_autograd_verifier::table::horner;
-use zk_autograd_verifier::verify::SHIFT;
+use zk_autograd_verifier::range::horner;
+use zk_autograd_verifier::sealed::Sealed;
 use zk_autograd_verifier::{Commitments, Error, Preset, Shape, fri, verify};
 
 use crate::forged::{Forged, forge, judge, prove_forged};
@@ -39,25 +40,27 @@ impl Tamper for Liar<'_> {
     fn checks(&self) -> bool {
         false
     }
-    fn committed(&self, before: &mut States, after: &mut States) {
-        if let Some(lie) = &self.committed {
+    fn committed(&self, lines: &mut [States]) {
+        if let (Some(lie), [before, after]) = (&self.committed, lines) {
             lie(before, after);
         }
     }
-    fn polynomials(&self, polynomials: &mut Polynomials) {
-        if let Some(lie) = &self.polynomials {
+    fn polynomials(&self, round: usize, polynomials: &mut Polynomials) {
+        if let (Some(lie), 0) = (&self.polynomials, round) {
             lie(polynomials);
         }
     }
-    fn commitments(&self, commitments: &mut Commitments) {
+    fn commitments(&self, sealed: &mut [Sealed]) {
         if let Some(lie) = &self.commitments {
-            lie(commitments);
+            let mut commitments = Commitments::from_tree_order(sealed).unwrap();
+            lie(&mut commitments);
+            sealed.copy_from_slice(&commitments.in_tree_order());
         }
     }
     fn works(&self, before: &'static str) -> bool {
         self.lazy != Some(before)
     }
-    fn lookups(&self, values: &mut [Val]) {
+    fn columns(&self, _round: usize, values: &mut [Val]) {
         if let Some(lie) = &self.lookups {
             lie(values);
         }
@@ -182,7 +185,7 @@ fn the_states_are_tied_to_the_rows() {
 
 /// Adds `factor (X^N - 1) X^power` to a state: the same values, other words.
 fn lengthen(states: &mut States, state: usize, shape: &Shape, power: u64, factor: Val) {
-    let (params, log_size) = (1_u64 << shape.log_params, shape.log_state_words());
+    let (params, log_size) = (1_u64 << shape.lengths.log_params, shape.lengths.log_state_words());
     let width = states.words.width;
     let coefficients = &mut states.coefficients[state];
     coefficients.resize(usize::try_from(params + power).unwrap() + 1, Val::ZERO);
@@ -191,7 +194,8 @@ fn lengthen(states: &mut States, state: usize, shape: &Shape, power: u64, factor
     for index in 0..1 << log_size {
         let x = SHIFT * fri::point(index, log_size);
         let own = factor * x.exp_u64(power) * (x.exp_u64(params) - Val::ONE);
-        states.words.halves[index >> shape.log_params][(index & ((1 << shape.log_params) - 1)) * width + state] += own;
+        states.words.halves[index >> shape.lengths.log_params]
+            [(index & ((1 << shape.lengths.log_params) - 1)) * width + state] += own;
     }
     commit_again(states, state, log_size);
 }
@@ -212,7 +216,7 @@ fn a_state_that_is_too_long_is_none() {
     let factor = Val::from_u64(0x00ab_cdef);
     // N + MASK coefficients are enforced for this block exactly, and the division by x - z allows one more. A longer one would be
     // near no single polynomial, and its values after the segment anybody's guess.
-    assert_eq!(shape.enforced_length() >> shape.log_steps, (1 << 13) + MASK);
+    assert_eq!(shape.lengths.enforced_length() >> shape.lengths.log_steps, (1 << 13) + MASK);
     for (extra, verdict) in [(0, Ok(())), (1, Err(Error::FinalPolynomial))] {
         let power = MASK as u64 + extra;
         let liar = Liar {
@@ -233,10 +237,10 @@ fn a_state_that_is_too_long_is_none() {
 fn a_column_that_is_too_long_is_none() {
     let example = example();
     let shape = &example.statement.shape;
-    let rows = 1_usize << shape.log_rows();
+    let rows = 1_usize << shape.lengths.log_rows();
     for (extra, verdict) in [(0, Ok(())), (1, Err(Error::FinalPolynomial))] {
         // W stands in no product, so that the quotient stays short.
-        let power = shape.enforced_length() - rows + extra;
+        let power = shape.lengths.enforced_length() - rows + extra;
         let liar = Liar {
             polynomials: Some(Box::new(move |polynomials| {
                 let width = polynomials.low.width;
@@ -259,7 +263,7 @@ fn a_committed_word_is_that_of_a_polynomial() {
         committed: Some(Box::new(|before, after| {
             after.words.halves[1].clone_from(&before.words.halves[1]);
             for state in 0..2 {
-                commit_again(after, state, shape.log_state_words());
+                commit_again(after, state, shape.lengths.log_state_words());
             }
         })),
         ..Liar::default()
@@ -309,9 +313,9 @@ fn a_seal_is_the_polynomials_own_value() {
 fn a_commitment_is_of_its_own_height() {
     let example = example();
     let shape = &example.statement.shape;
-    let log_size = shape.log_state_words();
+    let log_size = shape.lengths.log_state_words();
     let dft = Dft::default();
-    let values = vec![7_i64; 2 << shape.log_params];
+    let values = vec![7_i64; 2 << shape.lengths.log_params];
     let tall = States::new(&dft, &[(&values, &[9; 32])], MASK);
     // The seal of a block twice as large: its point is another.
     let sealed = tall.sealed[0];
@@ -353,7 +357,7 @@ fn the_values_outside_the_domain_are_the_polynomials() {
         assert_eq!(told(&example, &liar), Err(Error::Relations), "{name}");
     }
     // Two lies that the identity doesn't see: any identity at all could be had. They are no values of short polynomials.
-    let log_rows = shape.log_rows();
+    let log_rows = shape.lengths.log_rows();
     let liar = Liar {
         out_of_domain: Some(Box::new(move |values, point: Ext| {
             values[quotient] += point.exp_power_of_2(log_rows);
@@ -369,7 +373,7 @@ fn each_fold_is_of_the_word_before() {
     // Another polynomial, of low degree, in the place of a layer: without the check between layers anything is short.
     for choice in [CHOICE, Choice { rule: Rule::Sgd, log_params: 16, steps: 1, ..CHOICE }] {
         let example = Example::new(&choice, Preset::Standard, 21);
-        for lied in 0..example.statement.shape.folds.len() {
+        for lied in 0..example.statement.shape.lengths.folds.len() {
             let liar = Liar {
                 layer: Some(Box::new(move |word, number| {
                     for value in word.iter_mut().filter(|_| number == lied) {

@@ -4,10 +4,12 @@ use core::ops::Range;
 
 use zk_autograd_air::{Ext, Val};
 use zk_autograd_verifier::codec::Reader;
-use zk_autograd_verifier::merkle::{DIGEST_BYTES, missing_siblings};
+use zk_autograd_verifier::digest::DIGEST_BYTES;
+use zk_autograd_verifier::merkle::missing_siblings;
 use zk_autograd_verifier::parameters::SALT_BYTES;
+use zk_autograd_verifier::table::QUOTIENT_COLUMNS;
 use zk_autograd_verifier::transcript::Transcript;
-use zk_autograd_verifier::verify::{QUOTIENT_COLUMNS, shifted};
+use zk_autograd_verifier::verify::shifted;
 use zk_autograd_verifier::{Commitments, Statement};
 
 /// The bytes of an opened tree: a row of `width` values and a salt for each index, then siblings.
@@ -82,15 +84,15 @@ impl Anatomy {
         elements("out-of-domain values", shape.out_of_domain(), &mut at, &mut transcript);
         work("work of the batch", &mut at, &mut transcript);
         let _ = transcript.challenge();
-        for _ in &shape.folds {
+        for _ in &shape.lengths.folds {
             root("layer root", &mut at, &mut transcript);
             work("work of a fold", &mut at, &mut transcript);
             let _ = transcript.challenge();
         }
-        elements("final polynomial", shape.final_length, &mut at, &mut transcript);
+        elements("final polynomial", shape.lengths.final_length, &mut at, &mut transcript);
         work("work of the queries", &mut at, &mut transcript);
-        let log_size = shape.log_row_words();
-        let mut indices: Vec<usize> = (0..shape.queries).map(|_| transcript.index(log_size)).collect();
+        let log_size = shape.lengths.log_row_words();
+        let mut indices: Vec<usize> = (0..shape.lengths.queries).map(|_| transcript.index(log_size)).collect();
         indices.sort_unstable();
         indices.dedup();
         messages.extend(works);
@@ -109,14 +111,14 @@ impl Anatomy {
         opening("main", &indices, log_size, shape.main, SALT_BYTES);
         opening("lookups", &indices, log_size, 2 * (shape.helpers + 1), SALT_BYTES);
         opening("quotient", &indices, log_size, QUOTIENT_COLUMNS, SALT_BYTES);
-        let states = shifted(&indices, shape.log_steps);
+        let states = shifted(&indices, shape.lengths.log_steps);
         for name in ["state before", "state after"] {
             for _ in 0..shape.states {
-                opening(name, &states, shape.log_state_words(), 1, SALT_BYTES);
+                opening(name, &states, shape.lengths.log_state_words(), 1, SALT_BYTES);
             }
         }
         let mut bits = 0;
-        for log_arity in &shape.folds {
+        for log_arity in &shape.lengths.folds {
             bits += log_arity;
             opening("low-degree test", &shifted(&indices, bits), log_size - bits, 2 << log_arity, 0);
         }

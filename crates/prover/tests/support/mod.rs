@@ -146,8 +146,8 @@ impl Example {
         mut start: impl FnMut(usize) -> State,
         mut gradient: impl FnMut(usize, usize) -> i64,
     ) -> Self {
-        let params = 1_usize << statement.shape.log_params;
-        let steps = 1_usize << statement.shape.log_steps;
+        let params = 1_usize << statement.shape.lengths.log_params;
+        let steps = 1_usize << statement.shape.lengths.log_steps;
         let mut random = Random(seed ^ 0x5a17);
         let names = statement.air.rule().states();
         let mut states = vec![vec![0_i64; params * (steps + 1)]; names.len()];

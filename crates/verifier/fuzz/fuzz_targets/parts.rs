@@ -5,9 +5,9 @@
 use libfuzzer_sys::fuzz_target;
 use zk_autograd_air::{Ext, Rule, StepConstants, Variant};
 use zk_autograd_verifier::codec::Reader;
-use zk_autograd_verifier::composition::{OutOfDomain, check};
+use zk_autograd_verifier::composition::check;
 use zk_autograd_verifier::merkle::check_opening;
-use zk_autograd_verifier::{Preset, Statement};
+use zk_autograd_verifier::{Preset, Statement, Table};
 use zk_autograd_verifier_fuzz::statement;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -61,7 +61,8 @@ fn identity(kind: u8, bytes: &[u8]) -> Option<()> {
     let mut reader = Reader::new(bytes);
     let [lookup, composition, point]: [Ext; 3] =
         [reader.element().ok()?, reader.element().ok()?, reader.element().ok()?];
-    let values = reader.elements(statement.shape.out_of_domain()).ok()?;
-    let values = OutOfDomain::from_values(&values, &statement)?;
-    check(&statement, &values, lookup, composition, point).ok()
+    let layout = statement.layout();
+    // Seals' values like all others.
+    let claims = reader.elements(layout.openings.len()).ok()?;
+    check(&statement, &layout, &claims, &[lookup, composition], point).ok()
 }

@@ -11,7 +11,7 @@ fn main() {
     for number in 0..STATEMENTS {
         let statement = statement(number);
         let shape = &statement.shape;
-        let (params, rows) = (1 << shape.log_params, 1 << shape.log_rows());
+        let (params, rows) = (1 << shape.lengths.log_params, 1 << shape.lengths.log_rows());
         // Nothing ever moves: all zeros are a fixed point of every rule.
         let states = vec![vec![0; rows + params]; shape.states];
         let witness = Witness {

@@ -1,0 +1,131 @@
+//! The optimizer's table as its prover has it: a trace, the states at both ends, and the coins of all columns.
+
+use zk_autograd_air::segment::Segment as Fixed;
+use zk_autograd_air::{Ext, Val};
+use zk_autograd_verifier::segment::{GRADIENT, MAIN};
+use zk_autograd_verifier::{Lengths, Shape, Statement};
+
+use crate::coins::Seed;
+use crate::error::ProveError;
+use crate::state::{StateSecret, States};
+use crate::table::{Coins, Witnessed};
+use crate::tamper::Tamper;
+use crate::witness::{Trace, Witness};
+use crate::words::Dft;
+use crate::{lookups, memory};
+
+/// A statement with its witness.
+pub(crate) struct Segment<'a, T> {
+    statement: &'a Statement,
+    witness: &'a Witness<'a>,
+    /// Until the lookups' columns are made of it.
+    trace: Option<Trace>,
+    tamper: &'a T,
+    seed: Seed,
+    gradient_seed: Seed,
+}
+
+impl<'a, T: Tamper> Segment<'a, T> {
+    pub(crate) fn new(statement: &'a Statement, witness: &'a Witness<'a>, mut trace: Trace, tamper: &'a T) -> Self {
+        tamper.trace(&mut trace);
+        let (seed, gradient_seed) = (seed(statement, witness), gradient_seed(witness));
+        Self { statement, witness, trace: Some(trace), tamper, seed, gradient_seed }
+    }
+}
+
+impl<T: Tamper> Witnessed for Segment<'_, T> {
+    type Table = Statement;
+
+    fn table(&self) -> &Statement {
+        self.statement
+    }
+
+    fn lines(&self, dft: &Dft, mask: usize) -> Vec<States> {
+        let shape = &self.statement.shape;
+        let log_params = shape.lengths.log_params;
+        let states = 0..shape.states;
+        let mut before: Vec<Vec<i64>> =
+            states.clone().map(|state| self.witness.before(state, log_params).to_vec()).collect();
+        let mut after: Vec<Vec<i64>> = states.map(|state| self.witness.after(state, log_params).to_vec()).collect();
+        self.tamper.states(&mut before, &mut after);
+        let commit = |values: &[Vec<i64>], secrets: &[StateSecret]| {
+            let list: Vec<(&[i64], &StateSecret)> = values.iter().map(Vec::as_slice).zip(secrets).collect();
+            States::new(dft, &list, mask)
+        };
+        let salts = &self.witness.salts;
+        vec![commit(&before, &salts.state_in), commit(&after, &salts.state_out)]
+    }
+
+    fn columns(&mut self, round: usize, challenges: &[Ext]) -> Result<Vec<Val>, ProveError> {
+        let missing = || ProveError::Internal("the trace is needed in one order".into());
+        match (round, challenges) {
+            (0, []) => Ok(memory::copied(&self.trace.as_ref().ok_or_else(missing)?.values)),
+            (1, [lookup]) => {
+                let trace = self.trace.take().ok_or_else(missing)?;
+                let (values, total) = lookups::columns(self.statement, &trace, *lookup);
+                if total != Ext::default() && self.tamper.checks() {
+                    return Err(ProveError::Internal("the lookups don't balance".into()));
+                }
+                Ok(values)
+            }
+            _ => Err(missing()),
+        }
+    }
+
+    /// The gradient's coins don't depend on the rest of the proof: its commitment is its own.
+    fn coins(&self, tree: usize) -> Coins {
+        let (seed, masks, salts) = match tree {
+            GRADIENT => (&self.gradient_seed, "mask", "salts"),
+            MAIN => (&self.seed, "main", "main salts"),
+            _ => (&self.seed, "lookups", "lookup salts"),
+        };
+        Coins { masks: seed.child(masks), salts: seed.child(salts) }
+    }
+
+    fn seed(&self) -> &Seed {
+        &self.seed
+    }
+}
+
+/// The seed of a proof's coins: from all secrets, the statement, and all that the coins mask.
+fn seed(statement: &Statement, witness: &Witness<'_>) -> Seed {
+    let mut hasher = blake3::Hasher::new();
+    for values in witness.states.iter().copied().chain([witness.gradients]) {
+        for chunk in values.chunks(4096) {
+            let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
+            hasher.update(&bytes);
+        }
+    }
+    let data = hasher.finalize();
+    let mut parts: Vec<&[u8]> = vec![data.as_bytes(), &statement.context];
+    let place = place(statement);
+    parts.push(place.as_bytes());
+    parts.extend(witness.salts.state_in.iter().chain(&witness.salts.state_out).map(<[u8; 32]>::as_slice));
+    parts.push(&witness.salts.gradient);
+    Seed::derive("zk-autograd native proof v1", &parts)
+}
+
+/// Where a proof stands, as text. It is part of every seed, so it never changes: a proof made again by another version would
+/// open the same polynomials elsewhere.
+fn place(statement: &Statement) -> String {
+    let Fixed { s, decay, weights_in_range, first, second } = statement.air.segment();
+    let Shape { lengths, main, gradient, helpers, states, zeros, ranges } = &statement.shape;
+    let Lengths { log_params, log_steps, folds, folds_to_states, final_length, queries } = lengths;
+    format!(
+        "Air {{ rule: {:?}, s: {s}, decay: {decay}, weights_in_range: {weights_in_range}, first: {first}, second: {second} }} \
+         {:?} Shape {{ log_params: {log_params}, log_steps: {log_steps}, main: {main}, gradient: {gradient}, helpers: {helpers}, \
+         states: {states}, zeros: {zeros}, ranges: {ranges}, folds: {folds:?}, folds_to_states: {folds_to_states}, \
+         final_length: {final_length}, queries: {queries} }}",
+        statement.air.rule(),
+        statement.constants
+    )
+}
+
+fn gradient_seed(witness: &Witness<'_>) -> Seed {
+    let mut hasher = blake3::Hasher::new();
+    for chunk in witness.gradients.chunks(4096) {
+        let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
+        hasher.update(&bytes);
+    }
+    Seed::derive("zk-autograd native gradient v1", &[&witness.salts.gradient, hasher.finalize().as_bytes()])
+}
