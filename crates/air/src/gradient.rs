@@ -1,4 +1,5 @@
-//! The gradient's two limbs, which are committed apart from a rule's columns: `G = g0 + 2^15 g1 - 2^30`.
+//! The gradient's two limbs, which are committed apart from a rule's columns: `G = g0 + 2^15 g1 -
+//! 2^30`.
 
 use crate::constants::Periodic;
 use crate::row::{OutOfRange, Writer, limbs};

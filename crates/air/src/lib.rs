@@ -7,9 +7,10 @@
 //! one solution stands beside them, in [`adam`] and [`sgd`].
 
 //!
-//! From the bottom up: [`sink`] and [`row`] (what relations and rows are written to), [`constants`], [`segment`] (what a
-//! segment fixes), [`rule`] (what a rule is); [`gradient`], [`decay`], [`adam`], [`sgd`]; [`rules`] (one row each), and on top
-//! [`relations`], [`trace`] and [`describe`]. A new rule is a file of its own and a row in [`rules`].
+//! From the bottom up: [`sink`] and [`row`] (what relations and rows are written to),
+//! [`constants`], [`segment`] (what a segment fixes), [`rule`] (what a rule is); [`gradient`],
+//! [`decay`], [`adam`], [`sgd`]; [`rules`] (one row each), and on top [`relations`], [`trace`] and
+//! [`describe`]. A new rule is a file of its own and a row in [`rules`].
 
 pub mod adam;
 pub mod constants;

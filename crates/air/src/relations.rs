@@ -1,4 +1,5 @@
-//! The relations of a segment: a rule's, the decay's and the gradient's, with the names of their columns.
+//! The relations of a segment: a rule's, the decay's and the gradient's, with the names of their
+//! columns.
 
 use crate::constants::{Periodic, SegmentConstants, StepConstants};
 use crate::rule::RuleError;
@@ -16,7 +17,8 @@ pub struct Variant {
     pub s: u32,
     /// Whether the weights decay.
     pub decay: bool,
-    /// Whether each row shows that its weight is in range (a decaying weight is shown to be in any case).
+    /// Whether each row shows that its weight is in range (a decaying weight is shown to be in any
+    /// case).
     pub weights_in_range: bool,
 }
 
@@ -39,7 +41,8 @@ impl Air {
         Ok((air, constants))
     }
 
-    /// The relations with coefficients that stand for any: for descriptions and counts alone. The caller has checked s.
+    /// The relations with coefficients that stand for any: for descriptions and counts alone. The
+    /// caller has checked s.
     #[must_use]
     pub const fn generic(variant: &Variant) -> Self {
         let Variant { rule, s, decay, weights_in_range } = *variant;
@@ -59,7 +62,8 @@ impl Air {
         &self.segment
     }
 
-    /// The names of the columns that are committed together, the states first. The gradient's two limbs follow them.
+    /// The names of the columns that are committed together, the states first. The gradient's two
+    /// limbs follow them.
     #[must_use]
     pub fn main_columns(&self) -> Vec<&'static str> {
         let mut names = self.rule.columns(&self.segment);
@@ -67,7 +71,8 @@ impl Air {
         names
     }
 
-    /// The names of all columns that a row of the relations reads: those committed together, then the gradient's.
+    /// The names of all columns that a row of the relations reads: those committed together, then
+    /// the gradient's.
     #[must_use]
     pub fn columns(&self) -> Vec<&'static str> {
         let mut names = self.main_columns();

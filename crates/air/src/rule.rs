@@ -65,7 +65,8 @@ pub trait Update {
     /// Splits the constants of a segment's steps.
     ///
     /// # Errors
-    /// If a constant lies outside its range, the steps' coefficients differ, or a no-op stands before a real step.
+    /// If a constant lies outside its range, the steps' coefficients differ, or a no-op stands
+    /// before a real step.
     fn split(steps: &[StepConstants], decay: bool) -> Result<SegmentConstants, RuleError> {
         let mut shared: Option<(i64, i64)> = None;
         let mut periodic = Vec::with_capacity(steps.len());

@@ -1,4 +1,5 @@
-//! The update rules, one row each: the name in records, and the type of the rule's own file that says all the rest.
+//! The update rules, one row each: the name in records, and the type of the rule's own file that
+//! says all the rest.
 
 use crate::constants::{PERIODIC, Periodic, SegmentConstants, StepConstants};
 use crate::row::{OutOfRange, State, Writer};
@@ -96,7 +97,8 @@ impl Rule {
         Err(RuleError::new(format!("s is {s}, and it is {}", list.join(" or "))))
     }
 
-    /// The constants of a step from the five numbers that records hold: Adam's c1, c2, LR, E, D or SGD's mu, cg, LR, s, D.
+    /// The constants of a step from the five numbers that records hold: Adam's c1, c2, LR, E, D or
+    /// SGD's mu, cg, LR, s, D.
     ///
     /// # Errors
     /// If a number contradicts the statement's s.
@@ -107,7 +109,8 @@ impl Rule {
     /// Splits the constants of a segment's steps.
     ///
     /// # Errors
-    /// If a constant lies outside its range, the steps' coefficients differ, or a no-op stands before a real step.
+    /// If a constant lies outside its range, the steps' coefficients differ, or a no-op stands
+    /// before a real step.
     pub fn constants(self, s: u32, decay: bool, steps: &[StepConstants]) -> Result<SegmentConstants, RuleError> {
         self.check_shift(s)?;
         of!(self, split(steps, decay))

@@ -1,4 +1,5 @@
-//! What a rule's relations are written against: values that can be added and multiplied, and a sink for what must hold.
+//! What a rule's relations are written against: values that can be added and multiplied, and a sink
+//! for what must hold.
 
 use core::ops::{Add, Mul, Sub};
 
@@ -28,7 +29,8 @@ impl<R: PrimeCharacteristicRing + Clone> Value for R {
     }
 }
 
-/// Where a rule's relations go. Names are for people: [`crate::describe`] and a prover's errors use them.
+/// Where a rule's relations go. Names are for people: [`crate::describe`] and a prover's errors use
+/// them.
 pub trait Sink<V> {
     /// `value` is zero on every row. Its degree in the columns is at most 2.
     fn zero(&mut self, name: &'static str, value: V);

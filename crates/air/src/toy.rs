@@ -1,4 +1,5 @@
-//! A rule for the tests alone: what one more rule touches is this file, its row in [`crate::rules`], and its line in `lib.rs`.
+//! A rule for the tests alone: what one more rule touches is this file, its row in
+//! [`crate::rules`], and its line in `lib.rs`.
 //!
 //! ```text
 //! U  = LR G,   U = u0 + 2^16 u1 - 2^31,   LR <= 1
@@ -74,6 +75,7 @@ impl Update for Toy {
     }
 }
 
+#[cfg(test)]
 mod tests {
     use p3_field::{PrimeCharacteristicRing, PrimeField64};
 

@@ -80,32 +80,36 @@ pub fn commitments(list: &[Vec<u8>], states: usize) -> Result<Commitments, Error
     Ok(Commitments { state_in: all, state_out, gradient })
 }
 
-/// The statement of Python's arguments.
-#[allow(clippy::too_many_arguments)]
-pub fn statement(
-    rule: &str,
-    s: u32,
-    preset_name: &str,
-    decay: bool,
-    first: bool,
-    log_params: usize,
-    log_steps: usize,
-    constants: &Constants,
-    context: &[u8],
-) -> PyResult<Statement> {
-    let rule = Rule::parse(rule).map_err(invalid)?;
-    let preset = preset(preset_name)?;
-    let context: [u8; 32] =
-        context.try_into().map_err(|_| invalid(format!("a context has 32 bytes, not {}", context.len())))?;
-    if log_steps > *LOG_ROWS.end() || constants.len() != 1 << log_steps {
-        return Err(invalid(format!("{} constants are given for a segment of 2^{log_steps} steps", constants.len())));
+/// The public part of a proof, as Python's positional arguments give it.
+pub struct Public<'a> {
+    pub rule: &'a str,
+    pub s: u32,
+    pub preset: &'a str,
+    pub decay: bool,
+    /// Whether it is the run's first segment: nothing is known of its weights yet.
+    pub first: bool,
+    pub log_params: usize,
+    pub log_steps: usize,
+    pub constants: &'a Constants,
+    pub context: &'a [u8],
+}
+
+impl Public<'_> {
+    /// The statement.
+    pub fn statement(&self) -> PyResult<Statement> {
+        let Self { s, decay, first, log_params, log_steps, constants, context, .. } = *self;
+        let rule = Rule::parse(self.rule).map_err(invalid)?;
+        let preset = preset(self.preset)?;
+        let context: [u8; 32] =
+            context.try_into().map_err(|_| invalid(format!("a context has 32 bytes, not {}", context.len())))?;
+        if log_steps > *LOG_ROWS.end() || constants.len() != 1 << log_steps {
+            let count = constants.len();
+            return Err(invalid(format!("{count} constants are given for a segment of 2^{log_steps} steps")));
+        }
+        let steps = constants.iter().map(|step| rule.step((*step).into(), s)).collect::<Result<Vec<_>, _>>();
+        let variant = Variant { rule, s, decay, weights_in_range: first };
+        Statement::new(&variant, preset, log_params, &steps.map_err(invalid)?, context).map_err(invalid)
     }
-    let mut steps = Vec::with_capacity(constants.len());
-    for step in constants {
-        steps.push(rule.step((*step).into(), s).map_err(invalid)?);
-    }
-    Statement::new(&Variant { rule, s, decay, weights_in_range: first }, preset, log_params, &steps, context)
-        .map_err(invalid)
 }
 
 /// All that a proof is made of.

@@ -23,7 +23,7 @@ mod _native {
     use zk_autograd_verifier::{Shape, soundness};
 
     use crate::arguments::{
-        Constants, Job as Work, buffer, commitment_names as names, invalid, power, preset, secret, statement,
+        Constants, Job as Work, Public, buffer, commitment_names as names, invalid, power, preset, secret,
     };
 
     create_exception!(_native, WitnessError, PyValueError, "A witness that breaks the rule.");
@@ -115,7 +115,9 @@ mod _native {
             gradients: &Bound<'_, PyAny>,
             salts: std::collections::HashMap<String, Vec<u8>>,
         ) -> PyResult<Self> {
-            let statement = statement(rule, s, preset, decay, first, log_params, log_steps, &constants, context)?;
+            let constants = &constants;
+            let public = Public { rule, s, preset, decay, first, log_params, log_steps, constants, context };
+            let statement = public.statement()?;
             Ok(Self {
                 work: Arc::new(Work::new(statement, &states, gradients, &salts)?),
                 progress: Progress::default(),
@@ -199,7 +201,9 @@ mod _native {
         commitments: Vec<Vec<u8>>,
         proof: &[u8],
     ) -> PyResult<()> {
-        let statement = statement(rule, s, preset, decay, first, log_params, log_steps, &constants, context)?;
+        let constants = &constants;
+        let public = Public { rule, s, preset, decay, first, log_params, log_steps, constants, context };
+        let statement = public.statement()?;
         let commitments = crate::arguments::commitments(&commitments, statement.shape.states).map_err(refused)?;
         py.detach(|| catch_unwind(|| zk_autograd_verifier::verify(&statement, &commitments, proof)))
             .map_err(|_| ProofError::new_err("the proof could not be read"))?
@@ -220,8 +224,9 @@ mod _native {
         states: std::collections::HashMap<String, Bound<'_, PyAny>>,
         gradients: &Bound<'_, PyAny>,
     ) -> PyResult<Option<(usize, usize, String, String)>> {
-        let statement =
-            statement(rule, s, preset("standard")?.name(), decay, true, log_params, log_steps, &constants, &[0; 32])?;
+        let (preset, first, constants, context) = (preset("standard")?.name(), true, &constants, &[0; 32][..]);
+        let public = Public { rule, s, preset, decay, first, log_params, log_steps, constants, context };
+        let statement = public.statement()?;
         let salts = names(statement.air.rule()).into_iter().map(|name| (name, vec![0; 32])).collect();
         let work = Work::new(statement, &states, gradients, &salts)?;
         let result = py.detach(|| {

@@ -7,7 +7,7 @@ use zk_autograd_verifier::table::Layout;
 use crate::coins::Seed;
 use crate::error::ProveError;
 use crate::progress::{Clock, Progress};
-use crate::quotient;
+use crate::small::on_small;
 use crate::table::{Coins, Reads};
 use crate::tamper::Tamper;
 use crate::tree::Tree;
@@ -54,7 +54,7 @@ impl<T: Tamper> Maker<'_, T> {
         self.tamper.polynomials(round, &mut polynomials);
         self.progress.check()?;
         let rows_on = self.reads.rows_of(round);
-        let small = rows_on.map(|rows| quotient::on_small(self.dft, &polynomials, rows)).collect();
+        let small = rows_on.map(|rows| on_small(self.dft, &polynomials, rows)).collect();
         self.progress.check()?;
         let words = words(self.dft, polynomials);
         clock.lap("LDE");

@@ -305,7 +305,8 @@ struct Joined<'a> {
     differences: &'a [Ext],
 }
 
-/// Weights for the values of a padded row, ready for vectors: for those vectors in which a weight isn't zero.
+/// Weights for the values of a padded row, ready for vectors: for those vectors in which a weight
+/// isn't zero.
 struct Row {
     first: usize,
     low: Vec<Packed>,

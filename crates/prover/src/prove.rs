@@ -107,7 +107,8 @@ fn segment(
     Ok(Proof { commitments, bytes, phases })
 }
 
-/// Proves what a table says of its columns. They aren't checked: where they break a relation, the proof will be refused.
+/// Proves what a table says of its columns. They aren't checked: where they break a relation, the
+/// proof will be refused.
 ///
 /// # Errors
 /// [`ProveError`]: a witness without columns, or an end that was asked for.

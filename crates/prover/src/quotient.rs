@@ -16,12 +16,11 @@ use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField};
 use p3_matrix::bitrev::BitReversibleMatrix;
 use p3_matrix::dense::RowMajorMatrix;
 use p3_maybe_rayon::prelude::*;
-use p3_util::{log2_strict_usize, reverse_bits_len};
+use p3_util::reverse_bits_len;
 use zk_autograd_air::{Collected, Ext, Val};
-use zk_autograd_verifier::batch::power;
 use zk_autograd_verifier::codec::extension;
 use zk_autograd_verifier::composition::last_rows;
-use zk_autograd_verifier::parameters::{LOG_TABLE, MASK};
+use zk_autograd_verifier::parameters::LOG_TABLE;
 use zk_autograd_verifier::range;
 use zk_autograd_verifier::table::{Layout, Plan, Row};
 use zk_autograd_verifier::{Lengths, Table};
@@ -35,27 +34,13 @@ use crate::matrix::Matrix;
 use crate::memory;
 use crate::packed::{LANES, Packed, PackedExt, gather, lanes, packed_extension};
 use crate::progress::Progress;
+use crate::small::{LOG_SMALL, small_shift};
 use crate::state::parts;
 use crate::table::{Reads, Slot};
 use crate::words::{Dft, Polynomials, Words, inverse_vanishing, on_small_coset, padded, shifts};
 
-/// log2 of the small coset's points.
-const LOG_SMALL: usize = log2_strict_usize(4 * MASK);
-
 /// Rows that one thread evaluates at a time.
 const CHUNK: usize = 1024;
-
-/// The small coset's shift: no point of that coset lies on one of the words'.
-fn small_shift() -> Val {
-    Val::GENERATOR.square()
-}
-
-/// The values of polynomials on the small coset, some rows on.
-#[must_use]
-pub fn on_small(dft: &Dft, polynomials: &Polynomials, rows: i64) -> Vec<Val> {
-    let log_rows = log2_strict_usize(polynomials.low.values.len() / polynomials.low.width);
-    on_small_coset(dft, polynomials, LOG_SMALL, small_shift() * power(Val::two_adic_generator(log_rows), rows))
-}
 
 /// What the quotient is made of: a table's relations, and the columns that they read.
 pub struct Quotient<'a, T> {
@@ -84,7 +69,8 @@ impl<V, E> Default for Scratch<V, E> {
 }
 
 impl<'a, T: Table> Quotient<'a, T> {
-    /// Prepares the quotient. `challenges` are those of all rounds; `lines` are the committed columns of lines.
+    /// Prepares the quotient. `challenges` are those of all rounds; `lines` are the committed
+    /// columns of lines.
     ///
     /// # Panics
     /// If no round has a challenge: the last one joins the relations.
@@ -105,8 +91,8 @@ impl<'a, T: Table> Quotient<'a, T> {
         Self { dft, table, lengths, reads, matrices, periodic: table.periodic(), challenges, weights, ties }
     }
 
-    /// The words of the quotient's two parts and of the batch's mask, together. `mask` is the number of random coefficients of
-    /// the parts.
+    /// The words of the quotient's two parts and of the batch's mask, together. `mask` is the
+    /// number of random coefficients of the parts.
     ///
     /// # Errors
     /// [`ProveError::Cancelled`].
@@ -225,7 +211,8 @@ impl<'a, T: Table> Quotient<'a, T> {
         let log_rows = self.lengths.log_rows();
         let (shift, generator) = (small_shift(), Val::two_adic_generator(LOG_SMALL));
         let ties = self.ties.on_small(self.dft, shift);
-        // The periodic columns are polynomials in x^N, whose values here are their own small problem.
+        // The periodic columns are polynomials in x^N, whose values here are their own small
+        // problem.
         let (periodic, periodic_width) = self.periodic_coefficients();
         let range = range_on_small(self.dft, log_rows);
         let last = last_rows(log_params, log_steps);
@@ -330,7 +317,8 @@ impl RowsOn {
     }
 }
 
-/// The looked-up table's values on the small coset. They depend on x^(n / 2^16), which runs through a smaller coset.
+/// The looked-up table's values on the small coset. They depend on x^(n / 2^16), which runs through
+/// a smaller coset.
 fn range_on_small(dft: &Dft, log_rows: usize) -> Vec<Val> {
     let log_period = log_rows - LOG_TABLE;
     let width = padded(1);

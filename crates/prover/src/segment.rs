@@ -1,4 +1,5 @@
-//! The optimizer's table as its prover has it: a trace, the states at both ends, and the coins of all columns.
+//! The optimizer's table as its prover has it: a trace, the states at both ends, and the coins of
+//! all columns.
 
 use zk_autograd_air::segment::Segment as Fixed;
 use zk_autograd_air::{Ext, Val};
@@ -105,8 +106,8 @@ fn seed(statement: &Statement, witness: &Witness<'_>) -> Seed {
     Seed::derive("zk-autograd native proof v1", &parts)
 }
 
-/// Where a proof stands, as text. It is part of every seed, so it never changes: a proof made again by another version would
-/// open the same polynomials elsewhere.
+/// Where a proof stands, as text. It is part of every seed, so it never changes: a proof made again
+/// by another version would open the same polynomials elsewhere.
 fn place(statement: &Statement) -> String {
     let Fixed { s, decay, weights_in_range, first, second } = statement.air.segment();
     let Shape { lengths, main, gradient, helpers, states, zeros, ranges } = &statement.shape;

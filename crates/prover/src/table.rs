@@ -1,4 +1,5 @@
-//! What the prover needs of a kind of table beside its public part: columns, and the coins that hide them.
+//! What the prover needs of a kind of table beside its public part: columns, and the coins that
+//! hide them.
 
 use zk_autograd_air::{Ext, Val};
 use zk_autograd_verifier::Table;
@@ -26,11 +27,12 @@ pub trait Witnessed {
     /// Its public part.
     fn table(&self) -> &Self::Table;
 
-    /// The committed columns of lines, in the order of their trees, with `mask` random coefficients each.
+    /// The committed columns of lines, in the order of their trees, with `mask` random coefficients
+    /// each.
     fn lines(&self, dft: &Dft, mask: usize) -> Vec<States>;
 
-    /// The columns of a round's trees, side by side in the rows' natural order and padded to whole vectors. `challenges` are
-    /// those of the rounds before.
+    /// The columns of a round's trees, side by side in the rows' natural order and padded to whole
+    /// vectors. `challenges` are those of the rounds before.
     ///
     /// # Errors
     /// If the witness has no such columns.
@@ -45,7 +47,8 @@ pub trait Witnessed {
 
 /// Where the prover has each tree's columns.
 pub struct Places {
-    /// For each tree over rows its matrix, one a round and then the quotient's, and its first column there.
+    /// For each tree over rows its matrix, one a round and then the quotient's, and its first
+    /// column there.
     pub rows: Vec<Option<(usize, usize)>>,
     /// For each tree over lines its number among them.
     pub lines: Vec<Option<usize>>,

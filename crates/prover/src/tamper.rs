@@ -10,7 +10,8 @@ use crate::witness::Trace;
 use crate::words::{Polynomials, Words};
 use crate::work::grind;
 
-/// What a hostile prover may change, in the order in which it is sent. The honest one changes nothing; tests and attacks implement it.
+/// What a hostile prover may change, in the order in which it is sent. The honest one changes
+/// nothing; tests and attacks implement it.
 pub trait Tamper: Sync {
     /// Whether the prover checks itself: what it would find wrong goes no further.
     fn checks(&self) -> bool {
@@ -20,7 +21,8 @@ pub trait Tamper: Sync {
     fn trace(&self, _trace: &mut Trace) {}
     /// The states to commit to, before and after.
     fn states(&self, _before: &mut [Vec<i64>], _after: &mut [Vec<i64>]) {}
-    /// The committed columns of lines, the states before and after: polynomials, words, trees, seals.
+    /// The committed columns of lines, the states before and after: polynomials, words, trees,
+    /// seals.
     fn committed(&self, _lines: &mut [States]) {}
     /// The columns of a round after the first, row by row.
     fn columns(&self, _round: usize, _values: &mut [Val]) {}

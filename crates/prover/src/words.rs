@@ -68,8 +68,8 @@ pub fn shifts(log_half: usize) -> [Val; 2] {
     [SHIFT, SHIFT * Val::two_adic_generator(log_half + 1)]
 }
 
-/// The polynomials through the values of a matrix on the rows' domain, plus a random multiple of `X^n - 1` with `mask` coefficients
-/// in each column that has coins.
+/// The polynomials through the values of a matrix on the rows' domain, plus a random multiple of
+/// `X^n - 1` with `mask` coefficients in each column that has coins.
 #[must_use]
 pub fn masked(
     dft: &Dft,

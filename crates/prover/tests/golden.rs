@@ -1,4 +1,5 @@
-//! Proofs are made again byte for byte, whatever version of the prover makes them: a retry after an upgrade opens nothing new.
+//! Proofs are made again byte for byte, whatever version of the prover makes them: a retry after an
+//! upgrade opens nothing new.
 
 mod support;
 
@@ -11,7 +12,8 @@ const fn choice(rule: Rule, s: u32, decay: bool, first: bool, (log_params, steps
     Choice { rule, s, decay, first, log_params, steps, no_ops: steps / 4 }
 }
 
-/// A statement of every rule, with the first half of the BLAKE3 digest of its commitments and proof.
+/// A statement of every rule, with the first half of the BLAKE3 digest of its commitments and
+/// proof.
 const GOLDEN: [(Choice, Preset, &str); 6] = [
     (choice(Rule::Adam, 0, false, false, (13, 8)), Preset::Standard, "506efbd1009119dfe60dc9cf40374929"),
     (choice(Rule::AdamW, 0, true, true, (14, 4)), Preset::Strict, "915e808024fa0d692b6906c4e809746d"),

@@ -1,8 +1,8 @@
-//! A second kind of table goes through the same loops as the optimizer's: with columns and relations, an opening point, and rounds of
-//! messages of its own.
+//! A second kind of table goes through the same loops as the optimizer's: with columns and
+//! relations, an opening point, and rounds of messages of its own.
 //!
-//! It is a ledger. On each line of T rows an account begins at a committed balance and ends at a public one; what step t adds is
-//! counted `weight_t` times, and the weights are public:
+//! It is a ledger. On each line of T rows an account begins at a committed balance and ends at a
+//! public one; what step t adds is counted `weight_t` times, and the weights are public:
 //!
 //! ```text
 //! b = a a(g^2 X)                                      everywhere: what is added, times what is added two rows on
@@ -267,7 +267,8 @@ fn no_cell_of_a_ledger_can_be_changed() {
         wrong.rows[row][column] += Val::ONE;
         assert_eq!(wrong.judged(&Liar::default()), Err(Error::Relations), "{row} {column}");
     }
-    // An account that follows from its start and ends elsewhere than it says: each row goes on from the one before.
+    // An account that follows from its start and ends elsewhere than it says: each row goes on from
+    // the one before.
     let mut wrong = book().clone();
     for step in 0..8 {
         wrong.rows[8 + step][2] += Val::ONE;
@@ -326,7 +327,8 @@ fn values_at_every_point_are_the_polynomials() {
         let liar = Liar { values: vec![place], ..Liar::default() };
         assert_eq!(book().judged(&liar), Err(Error::Relations), "{place}");
     }
-    // Two rows on, with the product that goes with it: the identity holds, and no short polynomial has these values.
+    // Two rows on, with the product that goes with it: the identity holds, and no short polynomial
+    // has these values.
     let liar = Liar { hidden: true, ..Liar::default() };
     assert_eq!(book().judged(&liar), Err(Error::FinalPolynomial));
 }

@@ -1,7 +1,7 @@
 //! All openings as one word: what the low-degree test is run on.
 //!
-//! A claim that f has the value v at a point z is that `(f - v) / (X - z)` is a polynomial. The batch challenge's powers join these
-//! quotients, and a mask that stands before 1.
+//! A claim that f has the value v at a point z is that `(f - v) / (X - z)` is a polynomial. The
+//! batch challenge's powers join these quotients, and a mask that stands before 1.
 
 use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField};
 use zk_autograd_air::{Ext, Val};
@@ -16,8 +16,8 @@ use crate::table::{Layout, Point, QUOTIENT_COLUMNS, Root};
 /// The point of each opening.
 ///
 /// # Errors
-/// [`Error::Commitment`] if a commitment's proof of work is missing, or its point lies in the base field; [`Error::Statement`]
-/// if there are too few commitments.
+/// [`Error::Commitment`] if a commitment's proof of work is missing, or its point lies in the base
+/// field; [`Error::Statement`] if there are too few commitments.
 pub fn points(lengths: &Lengths, layout: &Layout, sealed: &[Sealed], out_of_domain: Ext) -> Result<Vec<Ext>, Error> {
     let generator = Val::two_adic_generator(lengths.log_rows());
     let mut seals = vec![Ext::ZERO; layout.trees.len()];
@@ -64,7 +64,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Prepares what is the same for all queries: the claims and points of all openings, and the challenge's powers.
+    /// Prepares what is the same for all queries: the claims and points of all openings, and the
+    /// challenge's powers.
     #[must_use]
     pub fn new(layout: &Layout, claims: &[Ext], points: &[Ext], challenge: Ext) -> Self {
         let mut groups: Vec<Group> = Vec::new();

@@ -1,7 +1,8 @@
 //! The identity that ties everything together, at one point outside the domains.
 //!
-//! With the composition challenge c, rows of order n = N T, and g the rows' generator, the relations stand in four sums by the rows
-//! on which they hold; each is divided by what vanishes there:
+//! With the composition challenge c, rows of order n = N T, and g the rows' generator, the
+//! relations stand in four sums by the rows on which they hold; each is divided by what vanishes
+//! there:
 //!
 //! ```text
 //! q0 + X^n q1 = sum c^i everywhere_i / (X^n - 1)
@@ -10,8 +11,8 @@
 //!             + sum c^l last_l / (X^N - g^(N(T-1)))                  a line's last row
 //! ```
 //!
-//! In the optimizer's table a line is a parameter; `between` is `state(g X) - next`, `first` is `state - state_in`, and `last` is
-//! `next - state_out(X / g^(T-1))`.
+//! In the optimizer's table a line is a parameter; `between` is `state(g X) - next`, `first` is
+//! `state - state_in`, and `last` is `next - state_out(X / g^(T-1))`.
 
 use core::slice;
 
@@ -70,7 +71,8 @@ impl<V, E: Algebra<V> + Copy> Relations<V, E> for Sums<'_, E> {
     }
 }
 
-/// Checks the identity at `point`. `claims` are the openings' values, `challenges` those of all rounds.
+/// Checks the identity at `point`. `claims` are the openings' values, `challenges` those of all
+/// rounds.
 ///
 /// # Errors
 /// [`Error::Point`] if a divisor vanishes there, [`Error::Relations`] if the identity doesn't hold.
@@ -130,8 +132,8 @@ pub fn last_rows(log_params: usize, log_steps: usize) -> Val {
     steps.inverse()
 }
 
-/// The periodic columns at a point: on the rows they depend on the place within the line alone, which is x^N. `None` if x^N is
-/// such a place.
+/// The periodic columns at a point: on the rows they depend on the place within the line alone,
+/// which is x^N. `None` if x^N is such a place.
 #[must_use]
 pub fn periodic_at(periodic: &[Vec<Val>], log_params: usize, point: Ext) -> Option<Vec<Ext>> {
     let y = point.exp_power_of_2(log_params);

@@ -1,6 +1,8 @@
-//! The lengths of a table's words, and of what the low-degree test makes of them: the same for every kind of table.
+//! The lengths of a table's words, and of what the low-degree test makes of them: the same for
+//! every kind of table.
 //!
-//! A table has n = N T rows, T on each of its N lines. A line of the optimizer's table is one parameter's steps.
+//! A table has n = N T rows, T on each of its N lines. A line of the optimizer's table is one
+//! parameter's steps.
 
 use crate::error::Error;
 use crate::parameters::{LOG_BLOWUP, LOG_FINAL_DOMAIN, LOG_PARAMS, LOG_ROWS, MASK, MAX_LOG_ARITY, Preset};
@@ -57,7 +59,8 @@ impl Lengths {
         let mut folds = to_states;
         folds.extend(split(log_params + LOG_BLOWUP - LOG_FINAL_DOMAIN));
         let folded = log_rows + LOG_BLOWUP - LOG_FINAL_DOMAIN;
-        // The quotient's last part has n + 3 k coefficients, a state N + k; both end in the same final polynomial.
+        // The quotient's last part has n + 3 k coefficients, a state N + k; both end in the same
+        // final polynomial.
         let rows = ((1 << log_rows) + 3 * MASK).div_ceil(1 << folded);
         let states = ((1 << log_params) + MASK).div_ceil(1 << (folded - log_steps));
         let final_length = rows.max(states);
@@ -95,8 +98,8 @@ impl Lengths {
         }
     }
 
-    /// The words that the low-degree test sees have at most this many coefficients. They are quotients by `X - z`, so a column
-    /// has at most one more.
+    /// The words that the low-degree test sees have at most this many coefficients. They are
+    /// quotients by `X - z`, so a column has at most one more.
     #[must_use]
     pub const fn enforced_length(&self) -> usize {
         self.final_length << (self.log_row_words() - LOG_FINAL_DOMAIN)

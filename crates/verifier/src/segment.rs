@@ -1,7 +1,8 @@
 //! The optimizer's table: a segment's steps, one row a parameter and step, one line a parameter.
 //!
-//! Its trees are the gradient, the main columns with the multiplicities, the lookups' columns, the quotient, and one for each part of
-//! the state before and after the segment. The lookups' columns come in a round of their own, after the challenge that they need.
+//! Its trees are the gradient, the main columns with the multiplicities, the lookups' columns, the
+//! quotient, and one for each part of the state before and after the segment. The lookups' columns
+//! come in a round of their own, after the challenge that they need.
 
 use p3_field::{Algebra, PrimeCharacteristicRing};
 use zk_autograd_air::field::from_signed;
@@ -101,8 +102,9 @@ fn layout(shape: &Shape) -> Layout {
         trees: trees(shape),
         quotient: QUOTIENT_TREE,
         rounds: vec![
-            // The lookups' challenge. Soundness error: L 3 n (lookups + 1) / |K|, times 2^-14 for the work: for each list of
-            // columns, a root of the sum's numerator, or a denominator that vanishes.
+            // The lookups' challenge. Soundness error: L 3 n (lookups + 1) / |K|, times 2^-14 for
+            // the work: for each list of columns, a root of the sum's numerator, or a denominator
+            // that vanishes.
             Round { trees: vec![MAIN, GRADIENT], work: Some((LOOKUP_BITS, "of the lookups")), challenges: 1 },
             // The composition challenge. Soundness error: L relations / |K|.
             Round { trees: vec![LOOKUPS], work: None, challenges: 1 },

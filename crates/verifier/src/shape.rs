@@ -1,4 +1,5 @@
-//! The sizes of a segment's proof, all of which follow from its statement: nothing in a proof says how long anything is.
+//! The sizes of a segment's proof, all of which follow from its statement: nothing in a proof says
+//! how long anything is.
 
 use zk_autograd_air::Air;
 use zk_autograd_air::describe::counts;

@@ -26,7 +26,8 @@ pub struct Commitments {
 }
 
 impl Commitments {
-    /// The commitments in the order of their trees in [`crate::segment`]: the gradient, the states before, the states after.
+    /// The commitments in the order of their trees in [`crate::segment`]: the gradient, the states
+    /// before, the states after.
     #[must_use]
     pub fn in_tree_order(&self) -> Vec<Sealed> {
         [self.gradient].iter().chain(&self.state_in).chain(&self.state_out).copied().collect()

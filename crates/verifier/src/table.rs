@@ -1,7 +1,8 @@
-//! What a kind of table is made of: trees, rounds of messages and opening points as data, and relations as one function.
+//! What a kind of table is made of: trees, rounds of messages and opening points as data, and
+//! relations as one function.
 //!
-//! Prover and verifier loop over a [`Layout`]; neither knows what its columns mean. The optimizer's table stands in
-//! [`crate::segment`]. A table has n = N T rows: N lines of T rows each.
+//! Prover and verifier loop over a [`Layout`]; neither knows what its columns mean. The optimizer's
+//! table stands in [`crate::segment`]. A table has n = N T rows: N lines of T rows each.
 
 use p3_field::{Algebra, PrimeCharacteristicRing};
 use zk_autograd_air::{Collected, Ext, Val};
@@ -11,7 +12,8 @@ use crate::lengths::{Domain, Lengths};
 use crate::parameters::SALT_BYTES;
 use crate::sealed::Sealed;
 
-/// Base columns of the quotient's tree: two parts and the mask of the batch, all over the extension.
+/// Base columns of the quotient's tree: two parts and the mask of the batch, all over the
+/// extension.
 pub const QUOTIENT_COLUMNS: usize = 6;
 
 /// The quotient's tree, which every table has.
@@ -45,7 +47,8 @@ pub struct Tree {
 /// Some trees, and the challenges that are drawn when they are fixed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Round {
-    /// The trees whose columns the prover makes now, side by side; those roots that aren't sealed are sent, in this order.
+    /// The trees whose columns the prover makes now, side by side; those roots that aren't sealed
+    /// are sent, in this order.
     pub trees: Vec<usize>,
     /// Bits of the proof of work before the challenges, and their name in errors.
     pub work: Option<(usize, &'static str)>,
@@ -79,7 +82,8 @@ impl Part {
 /// A point at which columns are opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
-    /// `g^k z`, with z the out-of-domain point and g the rows' generator: what stands k rows on. The value is sent.
+    /// `g^k z`, with z the out-of-domain point and g the rows' generator: what stands k rows on.
+    /// The value is sent.
     Row(i64),
     /// The point at which the tree's root is sealed. The value is the seal's.
     Seal,
@@ -103,7 +107,8 @@ impl Opening {
         Self { tree, part: Part::Base(column), point: Point::Row(rows) }
     }
 
-    /// The column over the extension of that number, `rows` rows on: in a tree all of whose columns are over the extension.
+    /// The column over the extension of that number, `rows` rows on: in a tree all of whose columns
+    /// are over the extension.
     #[must_use]
     pub const fn extension(tree: usize, number: usize, rows: i64) -> Self {
         Self { tree, part: Part::Extension(2 * number), point: Point::Row(rows) }
@@ -125,7 +130,8 @@ pub struct Layout {
     pub quotient: usize,
     /// The rounds before the quotient.
     pub rounds: Vec<Round>,
-    /// The openings in the order in which a proof holds their values, and in which the batch challenge's powers weigh them.
+    /// The openings in the order in which a proof holds their values, and in which the batch
+    /// challenge's powers weigh them.
     pub openings: Vec<Opening>,
     /// The openings that [`Row::base`] consists of.
     pub base: Vec<usize>,
@@ -145,7 +151,8 @@ impl Layout {
         self.openings.iter().filter(|opening| opening.point != Point::Seal).count()
     }
 
-    /// The value that each opening claims: the one that was sent, or the seal's. `None` for another number of either.
+    /// The value that each opening claims: the one that was sent, or the seal's. `None` for another
+    /// number of either.
     #[must_use]
     pub fn claims(&self, sent: &[Ext], sealed: &[Sealed]) -> Option<Vec<Ext>> {
         let mut seals = vec![None; self.trees.len()];
@@ -163,7 +170,8 @@ impl Layout {
     }
 }
 
-/// What of a row its relations are about. The order is the table's own: [`Layout::base`] and [`Layout::extension`].
+/// What of a row its relations are about. The order is the table's own: [`Layout::base`] and
+/// [`Layout::extension`].
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a, V, E> {
     /// Columns over the base field, here and some rows on.
@@ -200,8 +208,9 @@ pub trait Relations<V, E> {
     /// `value`, over the extension, is zero there.
     fn extension(&mut self, place: Place, value: E);
 
-    /// `value` is what the column of lines under that opening says of the row's line. The place is the line's first row and the
-    /// opening at z, or the line's last row and the opening at `g^(1-T) z`: there the column's argument is the line.
+    /// `value` is what the column of lines under that opening says of the row's line. The place is
+    /// the line's first row and the opening at z, or the line's last row and the opening at
+    /// `g^(1-T) z`: there the column's argument is the line.
     fn tied(&mut self, place: Place, value: V, opening: usize);
 }
 
@@ -213,14 +222,17 @@ pub trait Table: Sync {
     /// Its trees, rounds and openings.
     fn layout(&self) -> Layout;
 
-    /// The bytes that begin the transcript. They determine the relations, the lengths, all public values and the commitments.
+    /// The bytes that begin the transcript. They determine the relations, the lengths, all public
+    /// values and the commitments.
     fn beginning(&self, sealed: &[Sealed]) -> Vec<u8>;
 
-    /// The public columns that depend on the place within the line, by that place; none if there are none.
+    /// The public columns that depend on the place within the line, by that place; none if there
+    /// are none.
     fn periodic(&self) -> Vec<Vec<Val>>;
 
-    /// The relations of one row: `challenges` are those of the rounds without the last one, `scratch` is room that is kept from
-    /// row to row. The degree is at most 3 where a relation holds everywhere, else 2.
+    /// The relations of one row: `challenges` are those of the rounds without the last one,
+    /// `scratch` is room that is kept from row to row. The degree is at most 3 where a relation
+    /// holds everywhere, else 2.
     fn relations<V, E, R>(&self, row: &Row<'_, V, E>, challenges: &[E], scratch: &mut Collected<V>, relations: &mut R)
     where
         V: PrimeCharacteristicRing + Copy,

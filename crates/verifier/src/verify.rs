@@ -6,8 +6,8 @@
 //! 3. Read the openings at the queried indices, and check their Merkle paths.
 //! 4. Follow each query through the folds to the final polynomial.
 //!
-//! They are the same for every kind of [`Table`]. That the commitments are those of the records, and that the segments chain, is
-//! left to the caller.
+//! They are the same for every kind of [`Table`]. That the commitments are those of the records,
+//! and that the segments chain, is left to the caller.
 
 use p3_field::PrimeCharacteristicRing;
 use zk_autograd_air::{Ext, Val};
@@ -99,8 +99,9 @@ struct Messages {
 }
 
 impl Messages {
-    /// Reads the messages, in which the challenges are drawn. The errors, with L the size of the list of codewords near a word
-    /// and l the exceptional challenges of a line, are those of docs/soundness.md; `soundness.rs` computes their bits.
+    /// Reads the messages, in which the challenges are drawn. The errors, with L the size of the
+    /// list of codewords near a word and l the exceptional challenges of a line, are those of
+    /// docs/soundness.md; `soundness.rs` computes their bits.
     fn read(reader: &mut Reader<'_>, table: &impl Table, layout: &Layout, sealed: &[Sealed]) -> Result<Self, Error> {
         let lengths = table.lengths();
         let mut transcript = Transcript::new(&table.beginning(sealed));
@@ -123,7 +124,8 @@ impl Messages {
         }
         roots[layout.quotient] = take_root(reader, &mut transcript)?;
         take_work(reader, &mut transcript, POINT_BITS, "of the point")?;
-        // Soundness error: L^2 3 D / |K|, times 2^-12 for the work: two polynomials of degree below 3 D agree there.
+        // Soundness error: L^2 3 D / |K|, times 2^-12 for the work: two polynomials of degree below
+        // 3 D agree there.
         let point = transcript.challenge();
         if is_base(&point) {
             return Err(Error::Point);
@@ -131,19 +133,22 @@ impl Messages {
         let values = reader.elements(layout.sent())?;
         transcript.elements(&values);
         take_work(reader, &mut transcript, BATCH_BITS, "of the batch")?;
-        // Soundness error: l (words - 1) / |K|, times 2^-18: a word that isn't close to a codeword joins others to one that is.
+        // Soundness error: l (words - 1) / |K|, times 2^-18: a word that isn't close to a codeword
+        // joins others to one that is.
         let batch = transcript.challenge();
         let mut layers = Vec::with_capacity(lengths.folds.len());
         for _ in &lengths.folds {
             let root = take_root(reader, &mut transcript)?;
             take_work(reader, &mut transcript, FOLD_BITS, "of a fold")?;
-            // Soundness error: l arity / |K| where the lines' word joins, else l (arity - 1) / |K|, times 2^-16.
+            // Soundness error: l arity / |K| where the lines' word joins, else l (arity - 1) / |K|,
+            // times 2^-16.
             layers.push((root, transcript.challenge()));
         }
         let final_polynomial = reader.elements(lengths.final_length)?;
         transcript.elements(&final_polynomial);
         take_work(reader, &mut transcript, QUERY_BITS, "of the queries")?;
-        // Soundness error: agreement^queries, times 2^-20: every query falls where a far word agrees with a codeword.
+        // Soundness error: agreement^queries, times 2^-20: every query falls where a far word
+        // agrees with a codeword.
         let mut indices: Vec<usize> = (0..lengths.queries).map(|_| transcript.index(lengths.log_row_words())).collect();
         indices.sort_unstable();
         indices.dedup();
@@ -174,7 +179,8 @@ impl<'a> Folds<'a> {
         Ok(Self { lengths, messages, opened })
     }
 
-    /// Follows a query to the final polynomial. `value` is the rows' word there, `line` the lines' word at the index's line.
+    /// Follows a query to the final polynomial. `value` is the rows' word there, `line` the lines'
+    /// word at the index's line.
     fn follow(&self, index: usize, mut value: Ext, line: Ext) -> Result<(), Error> {
         if self.lengths.folds_to_states == 0 {
             value += line;

@@ -10,9 +10,9 @@ use zk_autograd_verifier::codec::extension;
 use zk_autograd_verifier::parameters::MASK;
 use zk_autograd_verifier::table::QUOTIENT_COLUMNS;
 
-use super::{LOG_SMALL, small_shift};
 use crate::coins::Seed;
 use crate::memory;
+use crate::small::{LOG_SMALL, small_shift};
 use crate::state::parts;
 use crate::words::{Dft, Polynomials, Words, on_small_coset, padded, shifts, words};
 

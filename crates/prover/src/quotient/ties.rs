@@ -10,20 +10,22 @@ use zk_autograd_air::{Ext, Val};
 use zk_autograd_verifier::Lengths;
 use zk_autograd_verifier::table::{Layout, Place, Tie};
 
-use super::LOG_SMALL;
 use crate::memory;
+use crate::small::LOG_SMALL;
 use crate::state::parts;
 use crate::table::Places;
 use crate::words::{Dft, Polynomials, on_small_coset, padded, shifts};
 
-/// The ties' right-hand sides, weighted: the columns of lines on first rows, and those on last rows at X / g^(T-1).
+/// The ties' right-hand sides, weighted: the columns of lines on first rows, and those on last rows
+/// at X / g^(T-1).
 pub(super) struct Ties {
     /// N + k coefficients of each, over the extension.
     sides: [Vec<Ext>; 2],
 }
 
 impl Ties {
-    /// From the committed columns of lines, in the order of their trees, and the weights of all relations.
+    /// From the committed columns of lines, in the order of their trees, and the weights of all
+    /// relations.
     pub(super) fn new(lengths: &Lengths, layout: &Layout, ties: &[Tie], lines: &[&[Val]], weights: &[Ext]) -> Self {
         let numbers = Places::new(layout).lines;
         let back = Val::two_adic_generator(lengths.log_rows()).inverse().exp_u64((1_u64 << lengths.log_steps) - 1);
