@@ -14,8 +14,7 @@ use zk_autograd_air::constants::StepConstants;
 use zk_autograd_air::field::from_signed;
 use zk_autograd_air::{Rule, Val};
 
-use crate::segment::{Column, Segment};
-use crate::table::BUS;
+use crate::segment::{BUS, Column, Segment};
 
 /// The states before and after a segment, parameter by parameter: what other proofs say of them.
 #[derive(Clone, Debug)]

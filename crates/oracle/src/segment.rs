@@ -3,6 +3,9 @@
 use zk_autograd_air::Rule;
 use zk_autograd_air::constants::StepConstants;
 
+/// The bus from the steps to the table.
+pub(crate) const BUS: &str = "below 2^16";
+
 /// A column, by its name in the description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {

@@ -9,9 +9,7 @@ use p3_matrix::dense::RowMajorMatrix;
 use zk_autograd_air::Val;
 
 use crate::relations::Steps;
-
-/// The bus from the steps to the table.
-pub(crate) const BUS: &str = "below 2^16";
+use crate::segment::BUS;
 
 /// The integers below 2^16, each with how often it is looked up.
 #[derive(Clone, Debug)]

@@ -184,7 +184,7 @@ impl Run<'_> {
             if number > 0 {
                 let mut columns = witnessed.columns(number, &challenges)?;
                 tamper.columns(number, &mut columns);
-                self.clock.lap("LogUp");
+                self.clock.lap(witnessed.phase(number));
                 self.progress.check()?;
                 matrices.push(maker.matrix(number, columns, |tree| witnessed.coins(tree), &mut self.clock)?);
             }

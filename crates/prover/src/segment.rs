@@ -73,6 +73,10 @@ impl<T: Tamper> Witnessed for Segment<'_, T> {
         }
     }
 
+    fn phase(&self, _round: usize) -> &'static str {
+        "LogUp"
+    }
+
     /// The gradient's coins don't depend on the rest of the proof: its commitment is its own.
     fn coins(&self, tree: usize) -> Coins {
         let (seed, masks, salts) = match tree {

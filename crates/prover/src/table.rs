@@ -38,6 +38,11 @@ pub trait Witnessed {
     /// If the witness has no such columns.
     fn columns(&mut self, round: usize, challenges: &[Ext]) -> Result<Vec<Val>, ProveError>;
 
+    /// The phase that a round's columns after the first are made in.
+    fn phase(&self, _round: usize) -> &'static str {
+        "columns"
+    }
+
     /// The coins of a tree over rows that is not the quotient's.
     fn coins(&self, tree: usize) -> Coins;
 

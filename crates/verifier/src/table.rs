@@ -122,6 +122,10 @@ impl Opening {
 }
 
 /// A table's trees, rounds and openings.
+///
+/// What a layout has to hold for a proof to mean something, and a test of each table checks: every
+/// column is opened at z, or, of lines, at the point of its tie; every sealed tree at its seal; sealed
+/// trees over rows stand in the first round, as they are in the transcript before all messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The trees, in the order in which a proof opens them.

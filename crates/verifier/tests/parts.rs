@@ -196,6 +196,11 @@ fn the_identity_alone_is_not_checked_where_a_divisor_vanishes() {
         }
     }
     assert_eq!(check(Val::GENERATOR), Err(Error::Relations));
+    // Nor with another number of claims, or without challenges.
+    let other =
+        |claims: &[Ext], challenges: &[Ext]| composition::check(&statement, &layout, claims, challenges, outside(3));
+    assert_eq!(other(&claims[..5], &[outside(1), outside(2)]), Err(Error::Relations));
+    assert_eq!(other(&claims, &[]), Err(Error::Relations));
 }
 
 #[test]
@@ -288,6 +293,45 @@ fn a_proof_that_ends_in_any_message_is_too_short() {
     for states in [0, 1, 2, 4] {
         let verdict = verify::verify(&statement, &commitments(states), &vec![0; messages]);
         assert!(matches!(verdict, Err(Error::Statement(_))));
+    }
+    // As many in all, and one of those after the segment given as one before it.
+    let mut moved = commitments(shape.states);
+    moved.state_in.push(moved.state_out.remove(0));
+    tell([]);
+    assert!(matches!(verify::verify(&statement, &moved, &vec![0; messages]), Err(Error::Statement(_))));
+}
+
+/// A claim that didn't stand in the batch could be any value: the identity alone is one equation.
+#[test]
+fn every_claim_and_every_column_stands_in_the_batch() {
+    let statement = statement(Preset::Standard);
+    let (shape, layout) = (&statement.shape, statement.layout());
+    let sealed = commitments(shape.states).in_tree_order();
+    tell((0..sealed.len()).map(|i| outside(i as u64)));
+    let points = batch::points(&shape.lengths, &layout, &sealed, outside(100)).unwrap();
+    let claims: Vec<Ext> = (0..layout.openings.len() as u64).map(|i| outside(1000 + i * i)).collect();
+    let rows: Vec<Vec<Val>> =
+        layout.trees.iter().map(|tree| (7..).map(Val::from_u64).take(tree.width).collect()).collect();
+    let words = |claims: &[Ext], rows: &[Vec<Val>]| {
+        let batch = batch::Batch::new(&layout, claims, &points, outside(5));
+        [batch.rows(Val::TWO, |tree| &rows[tree]), batch.lines(Val::TWO, |tree| &rows[tree])]
+    };
+    let own = words(&claims, &rows);
+    let changed = |other: [Ext; 2], tree: usize| {
+        let lines = layout.trees[tree].domain == lengths::Domain::Lines;
+        assert_eq!([own[0] != other[0], own[1] != other[1]], [!lines, lines], "{}", layout.trees[tree].name);
+    };
+    for (place, opening) in layout.openings.iter().enumerate() {
+        let mut claims = claims.clone();
+        claims[place] += Ext::ONE;
+        changed(words(&claims, &rows), opening.tree);
+    }
+    for tree in 0..rows.len() {
+        for column in 0..rows[tree].len() {
+            let mut rows = rows.clone();
+            rows[tree][column] += Val::ONE;
+            changed(words(&claims, &rows), tree);
+        }
     }
 }
 
