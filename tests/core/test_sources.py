@@ -84,7 +84,7 @@ def test_the_relations_and_the_verifier_of_the_proofs_hold_no_floats() -> None:
 
 
 ASSERTIONS = {
-    ("air/src/relations.rs", "state, self.nexts.len()"),
+    ("air/src/sink.rs", "state, self.nexts.len()"),
     (
         "verifier/src/composition.rs",
         "Val::two_adic_generator(log_params + log_steps).exp_power_of_2(log_params), steps",
