@@ -2,9 +2,10 @@
 
     python -m attacks [--json] [--backend native|ezkl] [NAME ...]
 
-NAME is the name of a program in on_runs/ or on_circuits/; none means all. Those on runs have a victim of each backend, or of one. The exit status is 1
-if one was not refused. Keys and real proofs are made: some minutes on two cores for EZKL, and a gigabyte of disk while it runs; less than
-one minute for the native prover. Needs the extras [ezkl] and [dev].
+NAME is the name of a program in on_runs/ or on_circuits/; none means all. Those on runs have a
+victim of each backend, or of one. The exit status is 1 if one was not refused. Keys and real proofs
+are made: some minutes on two cores for EZKL, and a gigabyte of disk while it runs; less than one
+minute for the native prover. Needs the extras [ezkl] and [dev].
 """
 
 import argparse
@@ -47,8 +48,8 @@ def program(name: str) -> ModuleType:
 
 
 def backends_of(name: str) -> frozenset[str]:
-    """The backends on whose runs a program of ON_RUNS has an attempt. One that has none is on no run: any victim will do, unless it says
-    which (`BACKENDS`)."""
+    """The backends on whose runs a program of ON_RUNS has an attempt. A program without attempts is
+    not about a run: any victim will do, unless it says which (`BACKENDS`)."""
     module = program(name)
     attempts = getattr(module, "ATTEMPTS", None)
     if attempts is None:
@@ -70,7 +71,8 @@ def scene_of(backend: str, folder: Path) -> Scene:
 
 
 def outcomes(names: Sequence[str], backends: Sequence[str]) -> Iterator[Outcome]:
-    """What became of each of these attacks on runs of these backends, as it happens. Those on circuits are on EZKL's."""
+    """What became of each of these attacks on runs of these backends, as it happens. Those on
+    circuits are on EZKL's."""
     for name in names:
         if name in ON_CIRCUITS and "ezkl" in backends:
             yield program(name).run()

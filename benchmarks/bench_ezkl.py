@@ -1,10 +1,12 @@
-"""The EZKL backend: param-steps a second, proof size, verification, memory; against an ONNX Adam with Div and Sqrt.
+"""The EZKL backend: param-steps a second, proof size, verification, memory; against an ONNX Adam
+with Div and Sqrt.
 
     python -m benchmarks.bench_ezkl [--json] [--repeat N] [--srs FILE]
 
-A param-step is one parameter going through one step. The wall time of proving is that of EZKL's process from start to end: it reads
-key and witness input, generates the witness and proves. The circuits are full. The naive Adam is what an export gives (scales 2^7,
-`Div`, `Sqrt`, floating-point constants), as many parameters as its table holds; it proves no exact step (EZKL's division accepts
+A param-step is one parameter going through one step. The wall time of proving is that of EZKL's
+process from start to end: it reads key and witness input, generates the witness and proves. The
+circuits are full. The naive Adam is what an export gives (scales 2^7, `Div`, `Sqrt`, floating-point
+constants), as many parameters as its table holds; it proves no exact step (EZKL's division accepts
 two quotients), has no context, and its range is EZKL's default, so the ratio flatters it.
 """
 
@@ -37,7 +39,7 @@ NAIVE_ROWS = 2**NAIVE_LOGROWS - 9
 
 
 def measure_circuit(name: str, srs: bytes, cache: Cache, repeat: int) -> tuple[list[Figure], float]:
-    """Figures of a full circuit of the catalogue, and its param-steps a second (the median over `repeat` proofs)."""
+    """Figures of a full circuit, and its param-steps a second (the median of `repeat` proofs)."""
     circuit = catalogue.load(name)
     backend = EzklBackend(circuit, srs, cache)
     keys = cache.keys(circuit, srs, Child(), proving=True)

@@ -1,9 +1,11 @@
-"""One proved step of a model of ten million parameters: does it fit into memory, and how long does it take?
+"""One proved step of a model of ten million parameters: does it fit in memory, and how long does it
+take?
 
     python -m benchmarks.bench_large [--json] [--parameters N]
 
-The model is one square linear layer, the gradient comes from a random batch; both are drawn from fixed seeds. Training, proving and the
-verification of every proof happen in one process each, and the peaks are theirs (the most that was resident at once).
+The model is one square linear layer, the gradient comes from a random batch; both are drawn from
+fixed seeds. Training, proving and the verification of every proof happen in one process each, and
+the peaks are theirs (the most that was resident at once).
 """
 
 import argparse

@@ -1,11 +1,13 @@
-"""What logging costs a step: ZKOptimizer that records and proves nothing (prover none), and without a run, against torch.optim.Adam.
+"""What logging costs a step: ZKOptimizer that records and proves nothing (prover none), and without
+a run, against torch.optim.Adam.
 
     python -m benchmarks.bench_logging [--json] [--steps N] [--sizes N,N]
 
-The model is one tensor, whose gradient lies there before each step: what is timed is `step()` alone, a median over the steps, the
-optimizers in turn so that all see the same machine. Where the time goes is measured in further steps, by the interpreter's profiler.
-The commitments of sealed segments are made by another thread meanwhile, which is part of what a step waits for.
-Everything runs on one thread, as torch's Adam does for one tensor of this size or is told to here.
+The model is one tensor, whose gradient is set before each step: only `step()` is timed, a median
+over the steps, with the optimizers taking turns so that all see the same machine. Where the time
+goes is measured in further steps, by the interpreter's profiler. The commitments of sealed segments
+are made by another thread meanwhile, which is part of what a step waits for. Everything runs on one
+thread, as torch's Adam does for one tensor of this size or is told to here.
 """
 
 import argparse
@@ -103,7 +105,7 @@ PARTS = {
 
 
 def parts(size: int, steps: int, model: torch.nn.Module, optimizer: ZKOptimizer) -> Iterator[Figure]:
-    """Where the time of a recorded step goes, by the interpreter's own profiler, which slows it a little."""
+    """Where a recorded step's time goes, by the interpreter's profiler, which slows it a little."""
     profile = cProfile.Profile()
     for t in range(steps):
         set_gradient(model, t)

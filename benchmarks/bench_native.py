@@ -1,17 +1,21 @@
-"""The native backend: param-steps a second, proof size, verification, memory; against Plonky3's hiding mode, itself unmasked, and EZKL.
+"""The native backend: param-steps a second, proof size, verification, memory; against Plonky3's
+hiding mode, itself unmasked, and EZKL.
 
     python -m benchmarks.bench_native [--json] [--repeat N] [--ezkl [--srs FILE]]
 
-A param-step is one parameter going through one step. The measured programs are `native` and `peers` of crates/oracle, built here with
-the release profile, one process for each configuration, so that a peak of memory is that configuration's. `native` proves once to warm
-up and reports the median of N proofs; `peers` proves once.
+A param-step is one parameter going through one step. The measured programs are `native` and `peers`
+of crates/oracle, built here with the release profile, one process for each configuration, so that a
+peak of memory is that configuration's. `native` proves once to warm up and reports the median of N
+proofs; `peers` proves once.
 
-Plonky3 (p3-batch-stark with HidingFriPcs, the same steps of Adam, at least 100 proven bits by p3-security) is measured at a blowup of 4
-with 87 queries, and at its fastest: a blowup of 2 with 176 queries. It needs up to 10 GiB for 2^20 rows; with less free memory it is
-measured on 2^18, and our prover beside it.
+Plonky3 (p3-batch-stark with HidingFriPcs, the same steps of Adam, at least 100 proven bits by
+p3-security) is measured at a blowup of 4 with 87 queries, and at its fastest: a blowup of 2 with
+176 queries. It needs up to 10 GiB for 2^20 rows; with less free memory it is measured on 2^18, and
+our prover beside it.
 
-The limit of the machine is measured in the same run: butterflies of Plonky3's transform on 8 columns of 2^20, and bytes of BLAKE3. The
-share of the limit is the time that the transforms and hashes of the protocol would take at those rates, over the prover's time.
+The limit of the machine is measured in the same run: butterflies of Plonky3's transform on 8
+columns of 2^20, and bytes of BLAKE3. The share of the limit is the time that the transforms and
+hashes of the protocol would take at those rates, over the prover's time.
 """
 
 import argparse

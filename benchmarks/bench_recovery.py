@@ -1,12 +1,15 @@
-"""How long a crash costs: from the resumption of a run until it takes the next step, or until the proof that was lost is in the log.
+"""What a crash costs: the time from a run's resumption until it takes the next step, or until the
+lost proof is in the log.
 
     python -m benchmarks.bench_recovery [--json] [--parameters N]
 
-(a) 100 steps were logged and none was proved: the steps of the open segment are read and made again. Its peer: taking
-them the first time.
-(b) A segment was sealed, and the crash came before its record: it is proved again (native), or its proof is found and checked.
+(a) 100 steps were logged and none was proved: the steps of the open segment are read and
+    recomputed. Its peer: taking them the first time.
+(b) A segment was sealed, and the crash came before its record: it is proved again (native), or its
+    proof is found and checked.
 
-Each figure is a median of resumptions of a copy of the same run; torch is not involved. The trainer is killed with signal 9.
+Each figure is a median of resumptions of a copy of the same run; torch is not involved. The trainer
+is killed with signal 9.
 """
 
 import argparse
@@ -66,7 +69,7 @@ def gradients(t: int, size: int) -> IntArray:
 
 
 def resumed(run: Path, backend: Callable[[], Backend], until_settled: bool) -> float:
-    """Seconds until a copy of the run takes steps again, and its sealed segments are in the log if `until_settled`."""
+    """Seconds until a copy of the run takes steps, and has settled if `until_settled`."""
     copy = run.with_name("copy")
     shutil.copytree(run, copy)
     made = backend()

@@ -1,9 +1,11 @@
-"""The default run as its users see it: `zk-train --steps 100` and `zk-verify`; and EZKL's, from a cold cache and from a warm one.
+"""The default run as its users see it: `zk-train --steps 100` and `zk-verify`; and EZKL's, with a
+cold cache and with a warm one.
 
     python -m benchmarks.bench_run [--json] [--steps N] [--without-ezkl]
 
-Cold: no SRS, no keys; the auditor's SRS is made first, as `make train-ezkl` does, and counts. Warm: the same commands again, but for the
-SRS. The native prover has nothing to warm. Each command is a process of its own, timed from start to end.
+Cold: no SRS, no keys; the auditor's SRS is made first, as `make train-ezkl` does, and counts. Warm:
+the same commands again, except for the SRS. The native prover has nothing to warm. Each command is
+a process of its own, timed from start to end.
 """
 
 import argparse
@@ -21,7 +23,7 @@ HELP_RUNS = 9
 
 
 def timed(environment: Mapping[str, str], *command: str) -> tuple[float, str]:
-    """Seconds and standard output of a command of this environment; ends the benchmark if the command fails."""
+    """Seconds and standard output of a command; ends the benchmark if it fails."""
     program = str(Path(sys.executable).parent / command[0])
     start = time.perf_counter()
     done = subprocess.run([program, *command[1:]], env=environment, capture_output=True, text=True, check=False)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure has to reach, and what it should; a smaller figure is better where `at_most`."""
+    """What a figure must reach, and what it should; a smaller figure is better where `at_most`."""
 
     must: float
     aim: float
@@ -26,7 +26,8 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value; `peer` names what it is compared with in the same run, and `ratio` is value over the peer's value."""
+    """A measured value; `peer` names what it is compared with in the same run, and `ratio` is value
+    over the peer's value."""
 
     name: str
     value: float

@@ -2,8 +2,8 @@
 
     python -m examples.digits_cnn
 
-Every weight's way is proved. The running statistics of batch norm are no weights: no step of an optimizer makes them, so the header lists
-them as unproved, and says what they were at the beginning.
+Every weight's updates are proved. The running statistics of batch norm are not weights: no
+optimizer step makes them, so the header lists them as unproved, with their initial values' digests.
 """
 
 import argparse

@@ -1,10 +1,13 @@
-"""Fine-tuning with adapters: a tiny transformer that counts upwards learns to count by threes, and the way of its adapters is proved.
+"""Fine-tuning with adapters: a tiny transformer that counts upwards learns to count by threes, and
+its adapters' training is proved.
 
     python -m examples.lora_transformer
 
-The base is trained first, without records, as if somebody else had published it. Then it is frozen, and beside each of its linear maps
-lies a low-rank one (LoRA: Hu et al., 2021), which begins at zero. Only these are trained, proved and published; the header lists each
-tensor of the base as unproved, with the digest of its values, so that an auditor who has the base can tell that it is this one.
+The base is trained first, without records, as if somebody else had published it. Then it is frozen,
+and each of its linear maps gets a low-rank one beside it (LoRA: Hu et al., 2021), which begins at
+zero. Only these are trained, proved and published; the header lists each tensor of the base as
+unproved, with the digest of its values, so that an auditor who has the base can tell that it is
+this one.
 """
 
 import argparse
@@ -21,7 +24,7 @@ NUMBERS, LENGTH, WIDTH, HEADS, RANK = 16, 12, 32, 2, 4
 
 
 class Adapter(nn.Module):
-    """`base(x)` and, beside it, `x` through `RANK` dimensions; nothing but `base(x)` before the first step."""
+    """`base(x)` plus `x` through `RANK` dimensions, which is zero before the first step."""
 
     def __init__(self, base: nn.Linear) -> None:
         super().__init__()
@@ -73,7 +76,7 @@ class Transformer(nn.Module):
 
 
 def add_adapters(model: nn.Module) -> None:
-    """Freezes what is there, and puts an adapter in the place of each linear map of each block."""
+    """Freezes what is there, and puts an adapter in place of each linear map of each block."""
     model.requires_grad_(False)
     for block in [m for m in model.modules() if isinstance(m, Block)]:
         for name, layer in list(block.named_children()):
@@ -100,7 +103,7 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, by: int, steps: in
 
 
 def right(model: nn.Module, by: int) -> float:
-    """The part of the numbers, after the first, that the model foresees."""
+    """The fraction of the numbers, after the first, that the model predicts."""
     numbers, following = counting(by, 200)
     with torch.no_grad():
         found = model(numbers).argmax(dim=2) == following

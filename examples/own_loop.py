@@ -1,10 +1,12 @@
-"""A loop of one's own, with a torch DataLoader and dropout, that goes on after a crash as if there had been none.
+"""A custom training loop, with a torch DataLoader and dropout, that resumes after a crash as if
+there had been none.
 
-    python -m examples.own_loop            # stop it with Ctrl-C, kill it, pull the plug
-    python -m examples.own_loop            # goes on, and ends with the weights of a run that was never stopped
+    python -m examples.own_loop      # stop it with Ctrl-C, kill it, pull the plug
+    python -m examples.own_loop      # resumes, to the weights of a run that was never stopped
 
-What a loop needs to go on is what it draws from: here the DataLoader's generator, of which the order of the rows comes, how far it is in
-this epoch, and torch's own generator, from which dropout draws. `note(loop_state=...)` keeps it with each step.
+What a loop needs to resume is its sources of randomness: here the DataLoader's generator, which
+orders the rows, how far it is in this epoch, and torch's own generator, from which dropout draws.
+`note(loop_state=...)` keeps it with each step.
 """
 
 import argparse
@@ -29,16 +31,16 @@ def digits() -> TensorDataset:
 
 
 def state_of(shuffle_at_start: torch.Tensor, taken: int) -> bytes:
-    """What the loop needs to go on after this step."""
+    """What the loop needs to resume after this step."""
     return b"".join(
         [taken.to_bytes(8, "little"), shuffle_at_start.numpy().tobytes(), torch.get_rng_state().numpy().tobytes()]
     )
 
 
 def restored(state: bytes, shuffle: torch.Generator) -> int:
-    """Puts both generators back, and returns how many batches of the epoch were taken."""
+    """Restores both generators, and returns how many batches of the epoch were taken."""
     first, second = np.frombuffer(state, np.uint8, offset=8).reshape(2, -1)
-    shuffle.set_state(torch.from_numpy(first.copy()))  # torch wants each in memory of its own
+    shuffle.set_state(torch.from_numpy(first.copy()))  # torch wants each in its own memory
     torch.set_rng_state(torch.from_numpy(second.copy()))
     return int.from_bytes(state[:8], "little")
 
@@ -71,7 +73,7 @@ def main() -> None:
         taken = 0
         if optimizer.loop_state:
             taken = restored(optimizer.loop_state, shuffle)
-            print(f"going on after step {optimizer.steps}")
+            print(f"resuming after step {optimizer.steps}")
         while optimizer.steps < arguments.steps:
             epoch = shuffle.get_state()
             for features, labels, rows in islice(loader, taken, None):

@@ -1,14 +1,17 @@
-"""Attack: let penalties cancel. Where several outputs must be 1, one line holds them all: BIG * sum of weight * (1 - output).
+"""Attack: let penalties cancel. Where several outputs must be 1, one line holds them all: BIG * sum
+of weight * (1 - output).
 
-With equal weights an output of 0 pays for one of 2. Adam: M' one less leaves r1 above 2^15 (output 2), and if the rule's M' + 2^14 was a
-multiple of 2^15, the same Mh as before leaves rm at 0 (output 0). SGD: r0 = 0 (output 0) and r1 above
-2^15 (output 2) give a remainder 2^30 too large, with which U is one too small. Decay: floor(W / 2^15) one more leaves wl at 0 where W's
-remainder was the largest, and Rd one less leaves rd above 2^15.
+With equal weights an output of 0 pays for one of 2. Adam: M' one less leaves r1 above 2^15 (output
+2), and if the rule's M' + 2^14 was a multiple of 2^15, the same Mh as before leaves rm at 0 (output
+0). SGD: r0 = 0 (output 0) and r1 above 2^15 (output 2) give a remainder 2^30 too large, with which
+U is one too small. Decay: floor(W / 2^15) one more leaves wl at 0 where W's remainder was the
+largest, and Rd one less leaves rd above 2^15.
 
-Gain: M' or W' off by one, at every element where the remainders happen to stand right (one in 2^15, and the prover may wait).
+Gain: M' or W' off by one, at every element where the remainders happen to be right (one in 2^15,
+and the prover may wait).
 
-Why it fails: the weights are 1, 2, 4 and so on, and each 1 - output is -1, 0 or 1, so that the sum is 0 only if each is. Random changes don't
-find this; the design that had equal weights looked right.
+Why it fails: the weights are 1, 2, 4 and so on, and each 1 - output is -1, 0 or 1, so that the sum
+is 0 only if each is. Random changes don't find this; the design with equal weights looked right.
 """
 
 from functools import cache

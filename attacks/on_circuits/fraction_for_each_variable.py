@@ -1,16 +1,20 @@
-"""Attack: fractions. The circuit's field has 1/2 and 1/2^15 in it, and its equations hold for them as well as for integers.
+"""Attack: fractions. The circuit's field has 1/2 and 1/2^15 in it, and its equations hold for them
+as well as for integers.
 
-Each committed variable in turn is made a fraction of the kind that leaves all equations solvable: G a multiple of 1/2^7, M' and B'
-moved by 1/2^15 (which the factor 2^15 of the next line clears), Nesterov's N likewise, V' by 1/4 with the root S a half, U by 1/2 (which 2*D
-clears), W by 1/2. With decay floor(W / 2^15) is W / 2^15 itself, and Rd is off by 1/2 or 1/2^15, which moves W. Public constants are taken such
-that no other line objects.
+Each committed variable in turn is made a fraction of the kind that leaves all equations solvable: G
+a multiple of 1/2^7, M' and B' moved by 1/2^15 (which the factor 2^15 of the next line clears),
+Nesterov's N likewise, V' by 1/4 with the root S a half, U by 1/2 (which 2*D clears), W by 1/2. With
+decay floor(W / 2^15) is W / 2^15 itself, and Rd is off by 1/2 or 1/2^15, which moves W. Public
+constants are taken such that no other line objects.
 
-Gain: M' or B' may be any of 2^15 values where the rule has one, 15 bits a step; carried on, after 17 steps any element of the field. Two
-steps with U half a unit off move W by a whole one. A fractional G is no gradient of any format.
+Gain: M' or B' may be any of 2^15 values where the rule has one, 15 bits a step; carried on, after
+17 steps any element of the field. Two steps with U half a unit off move W by a whole one. A
+fractional G is no gradient of any format.
 
-Why it fails: every variable is looked up itself or is a sum of what is: a fraction splits into no two entries of the table.
-The one lookup that nothing rests on is h: with a half there, S is a half, so D is, and then a is a half, which a0 and b0 refuse. It is
-kept so that the root's lines stand by themselves.
+Why it fails: every variable is looked up itself or is a sum of what is: a fraction splits into no
+two entries of the table. The one lookup that nothing depends on is h: with a half there, S is a
+half, so D is, and then a is a half, which a0 and b0 refuse. It is kept so that the root's lines are
+sound by themselves.
 """
 
 from fractions import Fraction
@@ -47,7 +51,8 @@ GRADIENT = 4001
 
 @cache
 def cheats() -> tuple[Cheat, ...]:
-    """For each variable, where there is a choice for each lookup that could be the one to refuse it."""
+    """For each variable, where there is a choice for each lookup that could be the one to refuse
+    it."""
     return (*_gradients(), *_moments(), *_roots(), *_buffers(), *_updates(), *_decays(), *_weights())
 
 
@@ -157,7 +162,8 @@ def _with_half_decay(segment: Segment, step: int, of_update: Fraction) -> Segmen
 def _decays() -> list[Cheat]:
     found = []
     for variant in DECAYING:
-        # The quotient W / 2^15 as it is, in place of its floor: where the fraction is a half or more, Rd is one more.
+        # The quotient W / 2^15 as it is, in place of its floor: where the fraction is a half or
+        # more, Rd is one more.
         first = start(variant, W=12345 + ONE // 2)
         for (steps, at), limb in product(((1, 0), (3, 1), (3, 2)), ("q0", "q1")):
             segment = Segment.honest(variant, [_plain(variant, ONE)] * steps, [first], [[GRADIENT]] * steps)

@@ -1,13 +1,16 @@
-"""Attack: a hidden gradient in a padding step. A segment's last steps may be no-ops, and their rows of the gradient tensor are there.
+"""Attack: a hidden gradient in a padding step. A segment's last steps may be no-ops, and their rows
+of the gradient tensor are there.
 
-In a no-op of SGD mu is 2^15, so that B stays; were the gradient's coefficient 2^15 there too, as in every real step, B' would be B + G with
-a G of the prover's choice, in a step that no record mentions.
+In a no-op of SGD mu is 2^15, so that B stays; were the gradient's coefficient 2^15 there too, as in
+every real step, B' would be B + G with a G of the prover's choice, in a step that no record
+mentions.
 
-Gain: the momentum buffer is set to any value between two segments, and the next real steps move the weights by it: a steering wheel
-beside the recorded gradients.
+Gain: the momentum buffer is set to any value between two segments, and the next real steps move the
+weights by it: steering beside the recorded gradients.
 
-Why it fails: that coefficient, cg, is a public value of its own, and 0 in a no-op. The committed G may then be anything in its range (and
-nothing depends on it: Nesterov's N + G and plain SGD's G are multiplied by LR, which is 0). Adam's no-ops have c1 = c2 = 0, which leaves M and V for any G.
+Why it fails: that coefficient, cg, is a public value of its own, and 0 in a no-op. The committed G
+may then be anything in its range (and nothing depends on it: Nesterov's N + G and plain SGD's G are
+multiplied by LR, which is 0). Adam's no-ops have c1 = c2 = 0, which leaves M and V for any G.
 """
 
 from collections.abc import Sequence
@@ -29,7 +32,7 @@ HIDDEN = 2**29 + 12345
 
 
 def moved_buffers() -> list[Segment]:
-    """A real step and two no-ops for each rule with a buffer; in the last one B moves by the hidden gradient."""
+    """A real step and two no-ops, for each rule with a buffer; the last moves B unseen."""
     found = []
     for variant in BUFFERED:
         constants = [under(variant, REAL), *[SgdConstants.no_op(30)] * 2]

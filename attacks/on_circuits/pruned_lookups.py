@@ -1,13 +1,16 @@
-"""Attack: nothing at all, once the range checks are gone. EZKL's own optimizer removes them from a graph that looks the same.
+"""Attack: nothing at all, once the range checks are gone. EZKL's own optimizer removes them from a
+graph that looks the same.
 
-A lookup whose output nobody uses is dropped, so the graph makes one output public. With the one-dimensional index [0] the optimizer moves
-that selection up through the lookup and keeps a single row of it: every other range check is pruned, the number of rows that
-`gen_settings` reports hardly tells, honest proofs verify, and so does anything else. With the index [[0, 0]] it leaves them.
+A lookup whose output nobody uses is dropped, so the graph makes one output public. With the
+one-dimensional index [0] the optimizer moves that selection up through the lookup and keeps a
+single row of it: every other range check is pruned, the number of rows that `gen_settings` reports
+hardly shows it, honest proofs verify, and so does anything else. With the index [[0, 0]] it leaves
+them.
 
 Gain: every weight, moment and quotient free: the prover writes any state it likes.
 
-Why it fails: the published graphs have the two-dimensional index. Here both are compiled by EZKL and given the same cheat, a segment that
-adds a million to a weight.
+Why it fails: the published graphs have the two-dimensional index. Here both are compiled by EZKL
+and given the same cheat, a segment that adds a million to a weight.
 """
 
 import tempfile

@@ -1,11 +1,14 @@
-"""Attack: another quotient with the remainder to match. U one more or less than the rule's, x = q*d + r kept true.
+"""Attack: another quotient with a matching remainder. U one more or less than the rule's, x = q*d +
+r kept true.
 
-Gain: at every step and element the weight moves one unit further or less far, whatever the gradient was: over a run, any small drift.
-The equation alone can't tell: (q - 1)*d + (r + d) is the same number. EZKL's own division accepts two quotients in just this way.
+Gain: at every step and element the weight moves one unit further or less far, whatever the gradient
+was: over a run, any small drift. The equation alone can't tell: (q - 1)*d + (r + d) is the same
+number. EZKL's own division accepts two quotients in just this way.
 
-Why it fails: Adam's remainder a = 2*LR*Mh + D - 2*D*U and its complement 2*D - 1 - a are both in limbs that are looked up, so a is in
-0 .. 2*D - 1; shifted, one of the two is negative, and whichever limb takes the sign leaves the table. SGD's remainder is
-(r0 - 1) + 2^15*(r1 - 1) with both outputs 1, so in 0 .. 2^30 - 1 (in 0 .. 2^15 - 1 for s = 15, where r0 stands alone).
+Why it fails: Adam's remainder a = 2*LR*Mh + D - 2*D*U and its complement 2*D - 1 - a are both in
+limbs that are looked up, so a is in 0 .. 2*D - 1; shifted, one of the two is negative, and
+whichever limb takes the sign leaves the table. SGD's remainder is (r0 - 1) + 2^15*(r1 - 1) with
+both outputs 1, so in 0 .. 2^30 - 1 (in 0 .. 2^15 - 1 for s = 15, where r0 stands alone).
 """
 
 from functools import cache
@@ -77,7 +80,8 @@ def _shifted(variant: str, constants: StepConstants, steps: int, at: int, more: 
 
 
 def _near(variant: str, constants: SgdConstants, steps: int, at: int) -> Segment:
-    """A segment whose step `at` leaves a remainder below 2^15 - 9: one whole divisor more is near r0's reach."""
+    """A segment whose step `at` leaves a remainder below 2^15 - 9: one whole divisor more is near
+    r0's reach."""
     for gradient in range(4 * ONE):
         gradients = [[4000]] * steps
         gradients[at] = [gradient]

@@ -1,12 +1,15 @@
-"""Attack: round the other way. M', Mh, V', the root S, B', Nesterov's N, the decay or floor(W / 2^15) one more or one less than the rule's,
-everything after it consistent.
+"""Attack: round the other way. M', Mh, V', the root S, B', Nesterov's N, the decay or floor(W /
+2^15) one more or one less than the rule's, with everything after it consistent.
 
-Gain: a choice of one unit in each rounding, at every step and element: a hidden channel of a bit or two per value and step, states that
-the exact rule never reaches, and an update that is larger or smaller where S or Mh is small. A floor of W one off moves the decay by up to 2^13.
+Gain: a choice of one unit in each rounding, at every step and element: a hidden channel of a bit or
+two per value and step, states that the exact rule never reaches, and an update that is larger or
+smaller where S or Mh is small. A floor of W one off moves the decay by up to 2^13.
 
-Why it fails: the remainder of a division by 2^15, moved by one, is looked up, and its output must be 1, which it is on 1 .. 2^15 alone:
-a quotient too small leaves a remainder above 2^15 (in the table, output 2: the penalty refuses it), one too large leaves 0 (output 0) or
-a negative number (not in the table). A root one off makes t = S*S + 2*S - V' or e = 2*S - t negative, and its limbs leave the table.
+Why it fails: the remainder of a division by 2^15, moved by one, is looked up, and its output must
+be 1, which it is on 1 .. 2^15 alone: a quotient too small leaves a remainder above 2^15 (in the
+table, output 2: the penalty refuses it), one too large leaves 0 (output 0) or a negative number
+(not in the table). A root one off makes t = S*S + 2*S - V' or e = 2*S - t negative, and its limbs
+leave the table.
 """
 
 from collections.abc import Callable
@@ -131,7 +134,7 @@ def _decays(variant: str, steps: int, at: int) -> list[Cheat]:
 
 
 Wanted = Callable[[State], bool]
-"""Whether a step from this state, under the gradient GRADIENT, has the remainder that a cheat needs."""
+"""Whether a step from this state, under GRADIENT, has the remainder that a cheat needs."""
 
 
 def _any(state: State) -> bool:
@@ -139,7 +142,7 @@ def _any(state: State) -> bool:
 
 
 def _room(remainder: int) -> bool:
-    """Whether a remainder one 2^15 larger is in the table still."""
+    """Whether a remainder larger by 2^15 is still in the table."""
     return remainder + ONE < 2 * ONE - 9
 
 
@@ -186,7 +189,8 @@ def _search(variant: str, constants: StepConstants, steps: int, at: int, wanted:
 def _adam(
     variant: str, c: AdamConstants, steps: int, at: int, wanted: Wanted, M: int = 0, V: int = 0, Mh: int = 0, S: int = 0
 ) -> Segment:
-    """A segment whose step `at` rounds otherwise: M', V', Mh or S are that much more, and W' and all later steps follow from them."""
+    """A segment whose step `at` rounds differently: M', V', Mh or S are that much more, and W' and
+    all later steps follow from them."""
     segment = _search(variant, c, steps, at, wanted)
     for name, more in (("M", M), ("V", V)):
         segment = segment.with_state(name, at + 1, 0, segment.states[name][at + 1][0] + more)

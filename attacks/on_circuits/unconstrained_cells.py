@@ -1,19 +1,25 @@
-"""Attack: write what you like into a cell that the circuit forgot. A graph says what is computed; only the key says what is enforced.
+"""Attack: write anything into a cell that the circuit forgot. A graph says what is computed; only
+the key says what is enforced.
 
-EZKL turns nodes into gates, copies and lookups, reorders, folds and drops as it sees fit. A value that is assigned and not copied, a gate
-without its selector, a padding zero that isn't tied to a constant, a public value that is no copy of the committed one: honest proofs
-verify all the same, and the relations on paper say nothing of it.
+EZKL turns nodes into gates, copies and lookups, reorders, folds and drops as it sees fit. A value
+that is assigned and not copied, a gate without its selector, a padding zero that isn't tied to a
+constant, a public value that is not a copy of the committed one: honest proofs verify all the same,
+and the relations on paper say nothing about it.
 
 Gain: whatever the forgotten cell decides; with a free padding cell any sum, so any state.
 
-Why it fails: this program takes the circuit apart again. It reads a proving key (copies as a permutation, selectors and the table as fixed
-columns) and looks for every row of the plan: an inner product as a chain of DotInit and Dot gates on copies of just those cells, a
-product, sum or difference as its gate, a lookup as an enabled lookup row, each public value as a copy of an instance cell. The columns
-and gates are EZKL's (src/circuit/ops/chip.rs, src/graph/vars.rs): committed tensors first, then two columns each for the left operands,
-the right ones and the results; the constant 0, where an inner product is padded with it; selectors in the order in which they are made. Then nothing
-may be left over.
+Why it fails: this program takes the circuit apart again. It reads a proving key (copies as a
+permutation, selectors and the table as fixed columns) and looks for every row of the plan: an inner
+product as a chain of DotInit and Dot gates on copies of just those cells, a product, sum or
+difference as its gate, a lookup as an enabled lookup row, each public value as a copy of an
+instance cell. The columns and gates are EZKL's (src/circuit/ops/chip.rs, src/graph/vars.rs):
+committed tensors first, then two columns each for the left operands, the right ones and the
+results; the constant 0, where an inner product is padded with it; selectors in the order in which
+they are made. Then nothing may be left over.
 
-    python -m attacks.on_circuits.unconstrained_cells SRS [CIRCUIT]        a circuit of the catalogue; default: a small one of each rule
+    python -m attacks.on_circuits.unconstrained_cells SRS [CIRCUIT]
+
+CIRCUIT is one of the catalogue; default: a small one of each rule.
 """
 
 import sys
@@ -41,7 +47,8 @@ _NAMES = {Operation.PRODUCT: "Mul", Operation.SUM: "Add", Operation.DIFFERENCE: 
 
 
 class Dismantled:
-    """A circuit taken apart: for each kind of gate, the results that it gives for given operands, all as sets of equal cells."""
+    """A circuit taken apart: for each kind of gate, the results that it gives for given operands,
+    all as sets of equal cells."""
 
     def __init__(self, key: ProvingKey, tensors: int) -> None:
         self.key = key
@@ -105,7 +112,8 @@ class Dismantled:
 
 
 def missing(key: ProvingKey, layout: Layout) -> list[str]:
-    """What the plan has and the key doesn't, up to the first line that is missing; empty if the key enforces all of it and no more."""
+    """What the plan has and the key doesn't, up to the first line that is missing; empty if the key
+    enforces all of it and no more."""
     circuit = Dismantled(key, len(layout.commitments))
     for row in range(ROWS):
         entry = row if row <= TABLE_MAX else 0
@@ -141,7 +149,8 @@ def missing(key: ProvingKey, layout: Layout) -> list[str]:
 
 
 def key_of(layout: Layout, srs: Path, graph: bytes) -> ProvingKey:
-    """The proving key of a circuit under an SRS, its selectors not compressed (which changes no cell)."""
+    """The proving key of a circuit under an SRS, its selectors not compressed (which changes no
+    cell)."""
     import ezkl
 
     with tempfile.TemporaryDirectory(prefix="zk-key-") as name:
@@ -154,7 +163,8 @@ def key_of(layout: Layout, srs: Path, graph: bytes) -> ProvingKey:
 
 
 def run(srs: Path | None = None, circuit: str | None = None) -> Outcome:
-    """Takes a circuit of the catalogue apart, or a small one of each rule. Without an SRS one is made: its secret doesn't matter here."""
+    """Takes a circuit of the catalogue apart, or a small one of each rule. Without an SRS one is
+    made: its secret doesn't matter here."""
     import ezkl
 
     if circuit is None:

@@ -1,13 +1,16 @@
-"""Attack: promise weight decay, and leave it out. A header of an SGD rule may have a weight_decay; the rule has a circuit with its lines, and a
-cheaper one without them, which the prover names instead.
+"""Attack: promise weight decay, and leave it out. A header of an SGD rule may have a weight_decay;
+the rule has a circuit with its lines, and a cheaper one without them, which the prover names
+instead.
 
-The public values of a proof are made from the statement's constants. If those that a circuit has no line for are passed over, a statement
-with decay and one without have the same public values, and a proof of steps without decay verifies for the first: W' = W - U is accepted
-where the rule says W' = W - U - R.
+The public values of a proof are made from the statement's constants. If those that a circuit has no
+line for are ignored, a statement with decay and one without have the same public values, and a
+proof of steps without decay verifies for the first: W' = W - U is accepted where the rule says W' =
+W - U - R.
 
-Gain: a run that is reported as decayed, step by step, and never was.
+Gain: a run that is reported as decayed, step by step, but never was.
 
-Why it fails: a circuit refuses constants that it has no line for, on either side: making the public values of such a step is an error.
+Why it fails: a circuit refuses constants that it has no line for, on either side: making the public
+values of such a step is an error.
 """
 
 from dataclasses import replace

@@ -1,13 +1,18 @@
-"""Attack: values beyond the integers that the argument speaks of: limbs beyond the table, negative numbers, the field's other root.
+"""Attack: values beyond the integers that the argument covers: limbs beyond the table, negative
+numbers, the field's other root.
 
-Each variable in turn is put outside its proved range with every equation true: G and Mh beyond two limbs, U and W beyond theirs in both
-directions, a second moment of -1, one so large that its root has no two limbs, and for a root S the field's other one, -S - 2: the
-square of S + 1 doesn't tell them apart, and with a large E the divisor E - S - 2 is small and positive, so that the step is any size.
+Each variable in turn is put outside its proved range with every equation true: G and Mh beyond two
+limbs, U and W beyond theirs in both directions, a second moment of -1, one so large that its root
+has no two limbs, and for a root S the field's other one, -S - 2: the square of S + 1 doesn't tell
+them apart, and with a large E the divisor E - S - 2 is small and positive, so that the step is any
+size.
 
-Gain: a step many times as long as the rule's; weights, moments and gradients that no format holds, where sums wrap around.
+Gain: a step many times as long as the rule's; weights, moments and gradients that no format holds,
+where sums wrap around.
 
-Why it fails: each limb is looked up, so each variable lies in an interval of integers far below the field's order (docs/soundness-ezkl.md
-lists them), and outside it at least one limb is not in the table. Which one is the prover's choice: here each is tried.
+Why it fails: each limb is looked up, so each variable lies in an interval of integers far below the
+field's order (docs/soundness-ezkl.md lists them), and outside it at least one limb is not in the
+table. Which one is the prover's choice: here each is tried.
 """
 
 from functools import cache
@@ -91,7 +96,8 @@ def _roots_of(variant: str) -> list[Cheat]:
     near = under(variant, AdamConstants(c1=1, c2=1, LR=2**20, E=root + 102, D=0))
     other = _one(variant, near, 0, **first).with_hint("S", 0, 0, -root - 2)
     found += _each("the other root", other.moved(0), "e1")
-    # A root beyond two limbs makes D so large that a + b = 2*D - 1 is beyond four: b1 is out as well.
+    # A root beyond two limbs makes D so large that a + b = 2*D - 1 is beyond four: b1 is out as
+    # well.
     large = _one(variant, under(variant, AdamConstants(c1=1, c2=1, LR=1, E=1, D=0)), 0, V=2**68)
     found.append(Cheat("S near 2^34", large.sparing("e1", "a1", "b1"), lookups=("e1", "a1", "b1")))
     return found
@@ -117,7 +123,8 @@ def _weights() -> list[Cheat]:
             mover = (AdamConstants(c1=1, c2=1, LR=2**20, E=200, D=0), 0, {"M": sign * 2**25})
         constants, gradient, rest = mover
         assert _one(variant, constants, gradient, **rest).states["W"][1][0] * sign < 0
-        # U > 0 takes W from just beyond the top to just below it, and from just above the bottom to just beyond it.
+        # U > 0 takes W from just beyond the top to just below it, and from just above the bottom to
+        # just beyond it.
         decays = variant in DECAYING
         top, limbs = (LARGEST_DECAYED, ("q0", "q1")) if decays else (LARGEST_WEIGHT, ("w0_in", "w1_in", "w2_in"))
         entering = _one(variant, constants, gradient, W=top + 1 if sign > 0 else -OFFSET_W - 1, **rest)

@@ -1,13 +1,16 @@
-"""Attack: tell another story of the training than the one that was recorded, beside a run that stays as it is.
+"""Attack: tell another story of the training than the recorded one, beside a run that stays as it
+is.
 
-Gain: a configuration, an environment or a log that the run never had, beside the verdict `L0, L1`: another seed that "was fixed in advance", a
-log without the resumptions, hashes that another team's run seems to repeat. Some of it by the trainer, who signs what they like; some by
-whoever hands the run on.
+Gain: a configuration, an environment or a log that the run never had, beside the verdict `L0, L1`:
+another seed that "was fixed in advance", a log without the resumptions, hashes that another team's
+run seems to repeat. Some of it is done by the trainer, who signs what they like; some by whoever
+passes the run on.
 
-Why it fails: the close record names each of these files by its SHA-256, and what stands in hashes.json is computed again from the files, the
-header and the published weights (step 10). One that is there and that it doesn't name is no part of the run: the verdict is less than was asked for
-(exit status 3), and a repetition doesn't read it. What the trainer wrote into the files before the record was
-signed is their word; no step shows that it is true, and the report says so.
+Why it fails: the close record names each of these files by its SHA-256, and the content of
+hashes.json is recomputed from the files, the header and the published weights (step 10). A file
+that is there but that it doesn't name is not part of the run: the verdict is less than was asked
+for (exit status 3), and a repetition doesn't read it. What the trainer wrote into the files before
+the record was signed is their word; no step shows that it is true, and the report says so.
 """
 
 from collections.abc import Callable
@@ -44,7 +47,7 @@ def honest(scene: Scene) -> Contents:
 
 
 def submitted(scene: Scene, recorded: Contents, shown: Contents) -> Submission:
-    """The victim's run with a close record that names the files `recorded`, and the files `shown`."""
+    """The victim's run with the files `recorded` in its close record, and the files `shown`."""
     run = scene.victim.forgery()
     named = tuple((name, sha256(content).digest()) for name, content in sorted(recorded.items()))
     run.close = replace(run.closing, artefacts=named)
@@ -65,7 +68,7 @@ def _edited(name: str, old: bytes, new: bytes) -> Callable[[Scene], Submission]:
 def _hashed(
     *, config: bytes = _TOLD[CONFIG], data: Data | None = None, weights: bytes | None = None
 ) -> Callable[[Scene], Submission]:
-    """The trainer signs hashes of something else than what lies there."""
+    """The trainer signs hashes of something other than what lies there."""
 
     def forge(scene: Scene) -> Submission:
         hashes = Hashes.of(
@@ -92,7 +95,7 @@ def planted(scene: Scene) -> Submission:
 
 
 def beside(scene: Scene) -> Submission:
-    """The run was closed without a configuration; a repetition would take the one that lies there."""
+    """The run was closed without a configuration; a repetition would take the planted one."""
     data = scene.victim.forgery().header.data
     hashes = Hashes.of(None, data, _TOLD[ENVIRONMENT], weights_hash(scene.victim.weights))
     recorded = {ENVIRONMENT: _TOLD[ENVIRONMENT], TRAIN_LOG: _TOLD[TRAIN_LOG], HASHES: hashes.encode()}

@@ -1,11 +1,14 @@
-"""Attack: leave out the proof that a sample is likely to miss. One unproved segment of one block is enough to exchange the model.
+"""Attack: leave out the proof that a sample is likely to miss. One unproved segment of one block is
+enough to exchange the model.
 
-Gain: block 1 begins with weights of the attacker's choice and, by the records, arrives where the honest training did: steps that
-were never computed, behind a proof of random bytes. First and last proofs are always looked at, so it is the one between.
+Gain: block 1 begins with weights of the attacker's choice and, by the records, ends where the
+honest training did: steps that were never computed, behind a proof of random bytes. First and last
+proofs are always verified, so it is one in between.
 
-Why it fails: by default every proof is verified. A sample of k of n proofs misses one bad one with probability 1 - (k-2)/(n-2), which
-the report prints, and reaches `L1-sampled`, which is not L1: exit status 3 (step 11) unless the auditor says --accept-sample. The seed is
-the verifier's own, so nobody knows it before. Known early it is worth nothing: see beacon_known.
+Why it fails: by default every proof is verified. A sample of k of n proofs misses one bad one with
+probability 1 - (k-2)/(n-2), which the report prints, and reaches `L1-sampled`, which is not L1:
+exit status 3 (step 11) unless the auditor passes --accept-sample. The seed is the verifier's own,
+so nobody knows it in advance. Known early, it is worthless: see beacon_known.
 """
 
 from collections.abc import Callable

@@ -1,11 +1,15 @@
-"""Attack: know the beacon before the log is made, and try logs until the sample misses the bad proof.
+"""Attack: know the beacon before the log is made, and try logs until the sample misses the bad
+proof.
 
-Gain: that of bad_proof_in_sample, with certainty: the sample is drawn from the beacon and the root, and the attacker changes what is
-claimed, not shown (a loss), until the root is a good one. It takes about two tries here, and about n/(n-k) ever.
+Gain: that of bad_proof_in_sample, with certainty: the sample is drawn from the beacon and the root,
+and the attacker changes what is claimed but not proved (a loss), until the root is a good one. It
+takes about two tries here, and about n/(n-k) in general.
 
-It works, against an auditor who takes a beacon that the trainer knew and says --accept-sample. A beacon is good only if it is later
-than an anchor of the log, and there are no anchors yet. So the report says that nothing shows that, the verdict is `L1-sampled`, and
-without --accept-sample the exit status is 3 (step 11). Without --beacon the seed is the verifier's own, and there is nothing to know.
+It works, against an auditor who takes a beacon that the trainer knew and passes --accept-sample. A
+beacon is good only if it is newer than an anchor of the log, and there are no anchors yet. So the
+report says that nothing shows that, the verdict is `L1-sampled`, and without --accept-sample the
+exit status is 3 (step 11). Without --beacon the seed is the verifier's own, and there is nothing to
+know.
 """
 
 from dataclasses import replace
@@ -22,7 +26,7 @@ BEACON = "the value of a randomness beacon, from before the run"
 
 
 def ground(scene: Scene) -> Submission:
-    """The log is made again until the sample misses the bad proof."""
+    """The log is remade until the sample misses the bad proof."""
     run = unproved(scene)
     for tries in count():
         run.edit(1, loss=(f"0.{tries}",))

@@ -1,9 +1,11 @@
-"""Attack: begin a segment with another state than the one that the segment before ended with. Each proof is true for itself.
+"""Attack: begin a segment with another state than the one that the previous segment ended with.
+Each proof is true by itself.
 
 Gain: weights of the attacker's choice in the middle of a training, with every step proved.
 
-Why it fails: the records' commitments before a segment must be those after the segment before (step 6), and those in front of a proof must be
-the record's (step 7). Two commitments to the same state with other salts differ, too: only the trainer's own chain of salts fits.
+Why it fails: the records' commitments before a segment must be those after the previous one (step
+6), and those in front of a proof must be the record's (step 7). Two commitments to the same state
+with different salts differ, too: only the trainer's own chain of salts fits.
 """
 
 import numpy as np
@@ -31,7 +33,8 @@ def denied(scene: Scene) -> Submission:
 
 
 def salted_anew(scene: Scene) -> Submission:
-    """The second segment begins with the very state that the first one ended with, committed to with other salts."""
+    """The second segment begins with the very state that the first one ended with, committed to
+    with other salts."""
     claimed, gradient = native_run.header(SHAPE.prover), native_run.gradient()
     whole = native_run.prove(claimed, [native_run.first_state(), None], [gradient, gradient])
     states = whole.segments[1][1].states
@@ -59,7 +62,7 @@ _STATE_IN = "the state-in of segment 1 is not"
 ATTEMPTS = (
     Attempt("told by the records", Step.CHAIN, _STATE_IN, told, NATIVE),
     Attempt("denied by the records", Step.PROOFS, "speaks of another W before", denied, NATIVE),
-    Attempt("salted anew", Step.CHAIN, _STATE_IN, salted_anew, NATIVE),
+    Attempt("salted afresh", Step.CHAIN, _STATE_IN, salted_anew, NATIVE),
 )
 
 

@@ -1,12 +1,16 @@
-"""Attack on whoever judges a run: put code beside its records, under the name of the package or of a module that it imports.
+"""Attack on whoever judges a run: put code beside its records, under the name of the package or of
+a module that it imports.
 
-Gain: arbitrary code as the auditor, and through it a verdict. EZKL runs in a child process; if that one looks for modules in the current
-folder first, `cd RUN && zk-verify .` runs what lies there, and it answers for EZKL: "the proof verifies". A folder that others write to
-does as well, wherever the run lies. Here one proof is not valid, and a note is left in the folder that the run's code was executed.
+Gain: arbitrary code as the auditor, and through it a verdict. EZKL runs in a child process; if that
+one looks for modules in the current folder first, `cd RUN && zk-verify .` runs what lies there, and
+it answers for EZKL: "the proof verifies". A folder that others write to does as well, wherever the
+run lies. Here one proof is not valid, and the code leaves a note in the folder that it was
+executed.
 
-Why it fails: the child never looks where its caller stands (`python -P`, a new and empty folder of its own as the current one, no places in
-PYTHONPATH that depend on it), so EZKL itself says that the proof does not verify (step 7). The native prover has no child. What lies in the run
-and is named by no record is not covered, besides (step 10).
+Why it fails: the child never looks in its caller's current folder (`python -P`, its own new and
+empty folder as the current one, no entries in PYTHONPATH that depend on it), so EZKL itself says
+that the proof does not verify (step 7). The native prover has no child. Besides, what lies in the
+run and is named by no record is not covered (step 10).
 """
 
 import os
@@ -32,7 +36,7 @@ request = sys.stdin.buffer.read()
 if b'"do": "verify"' in request:
     os.write(1, b'{{"result": true}}\\n')
     os._exit(0)
-read, write = os.pipe()  # for all else the true child answers
+read, write = os.pipe()  # everything else is answered by the real child
 if os.fork() == 0:
     os.close(read)
     with open(write, "wb") as rest:
@@ -63,7 +67,8 @@ class Within(RunFolder):
 
 
 def _planted(module: str, place: Callable[[Path], Path]) -> Callable[[Scene], Submission]:
-    """A run with a proof that is none, and `module` in the folder `place` gives for it, where the auditor stands."""
+    """A run with an invalid proof, and `module` in the folder that `place` gives for it, the
+    auditor's current one."""
 
     def forge(scene: Scene) -> Submission:
         run = scene.victim.forgery()

@@ -1,9 +1,10 @@
 """Attack: exchange a file while it is being judged, between two reads of it.
 
-Gain: hash one file and verify another. The log would name the hash of bytes that are no proof, and could be shown with any.
+Gain: hash one file and verify another. The log would name the hash of bytes that are not a proof,
+and could be shown with any.
 
-Why it fails: each file is read once, and what was hashed is what is verified (step 7). Folders are opened once: one that is exchanged for
-a link before that is not followed.
+Why it fails: each file is read once, and what was hashed is what is verified (step 7). Folders are
+opened once: one that is exchanged for a link before that is not followed.
 """
 
 import shutil
@@ -25,7 +26,7 @@ def _waiting(run: Path) -> Path:
 
 
 class Racing(RunFolder):
-    """A reader beside whom the attacker works: after the first read of a proof another file is in its place."""
+    """A reader raced by the attacker: after a proof's first read, another file replaces it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -41,7 +42,7 @@ class Racing(RunFolder):
 
 
 class Linking(RunFolder):
-    """A reader beside whom the attacker works: before the first proof is read, the folder proofs is a link to another."""
+    """A reader raced by the attacker: before the first proof is read, proofs becomes a link."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

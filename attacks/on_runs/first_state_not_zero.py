@@ -1,13 +1,15 @@
-"""Attack: begin with moments that aren't zero, or with weights of which nobody knows that they are in range.
+"""Attack: begin with moments that aren't zero, or with weights that nothing shows to be in range.
 
-Gain: M_0 is a free push: here the first step moves every weight by 0.3 in a direction of the attacker's choice, with a gradient of zero and
-a learning rate of 0.001. V_0 slows or stops whichever weights one likes. The proof is true, since it takes any first state. Weights out of
+Gain: M_0 is a free push: here the first step moves every weight by 0.3 in a direction of the
+attacker's choice, with a gradient of zero and a learning rate of 0.001. V_0 slows or stops
+whichever weights one likes. The proof is true, since it accepts any first state. Weights out of
 range could wrap around the field.
 
-Why it fails: the genesis publishes the salts of M_0 and V_0, and the verifier commits to zeros with them (step 6). EZKL's SRS is the
-auditor's here: under one whose secret the attacker has, foreign_srs finds salts for which this holds. A native proof of segment 0 has
-other relations than a later one's, which show that the weights are in range, and the verifier takes them for segment 0 (step 7). An EZKL
-proof shows the range in every segment.
+Why it fails: the genesis publishes the salts of M_0 and V_0, and the verifier commits to zeros with
+them (step 6). EZKL's SRS is the auditor's here: under one whose secret the attacker has,
+foreign_srs finds salts for which this holds. A native proof of segment 0 has other relations than a
+later one's, which show that the weights are in range, and the verifier requires them for segment 0
+(step 7). An EZKL proof shows the range in every segment.
 """
 
 from dataclasses import dataclass, replace
@@ -51,7 +53,7 @@ def second_moment(scene: Scene) -> Submission:
 
 @dataclass(frozen=True, slots=True)
 class Later(Statement):
-    """The statement of a segment that says it is not the first, in the place of the one that is."""
+    """The statement of a segment that says it is not the first, in place of the one that is."""
 
     original: Statement
 
@@ -66,7 +68,8 @@ class Later(Statement):
 
 
 def without_its_range(scene: Scene) -> Submission:
-    """The first proof is made as those of later segments are, which take the range of their weights from the proof before."""
+    """The first proof is made like those of later segments, which take the range of their weights
+    from the previous proof."""
     state = native_run.first_state()
     claimed = native_run.header(SHAPE.prover)
     run = native_run.prove(claimed, [state], [native_run.gradient()], proving=Later.of)

@@ -1,11 +1,13 @@
-"""Attack on EZKL: make the SRS, keep its secret, and open commitments to whatever one likes.
+"""Attack on EZKL: make the SRS, keep its secret, and open commitments to anything.
 
-Gain: everything, with real proofs of the published circuit and nothing wrong in any record. Here the moments begin anywhere and are shown
-to be zero, and the published weights are of the attacker's choice and are shown to open the last commitment: in a trapdoor commitment
-every value can be repaired by one salt (attacks/trapdoor.py).
+Gain: everything, with real proofs of the published circuit and nothing wrong in any record. Here
+the moments begin anywhere and are shown to be zero, and the published weights are of the attacker's
+choice and are shown to open the last commitment: in a trapdoor commitment one salt can compensate
+for any value (attacks/trapdoor.py).
 
-Why it fails: the auditor allows an SRS by its digest (step 5). Without an allowed one no proof is looked at, no level above L0 is reached,
-and the exit status is 3, not 0. That the file lies in the auditor's cache allows nothing. The native prover has no SRS.
+Why it fails: the auditor allows an SRS by its digest (step 5). Without an allowed one no proof is
+verified, no level above L0 is reached, and the exit status is 3, not 0. That the file lies in the
+auditor's cache allows nothing. The native prover has no SRS.
 """
 
 from dataclasses import replace
@@ -25,7 +27,7 @@ BACKDOOR: IntArray = np.arange(SIZE, dtype=np.int64) * 2**WEIGHT_BITS
 
 
 def equivocated(scene: Scene) -> Submission:
-    """M_0 is not zero and shown to be; the weights published are none that a step gave, and open the last commitment."""
+    """M_0 is not zero but shown to be; weights that no step gave open the last commitment."""
     made = scene.ezkl.trapdoor_run
     run = made.forgery()
     salts = {name: made.zero_salt(name) for name in made.header.states[1:]}

@@ -1,7 +1,8 @@
-"""Attack: exchange a gradient's commitment after the step was proved for the gradient that was there.
+"""Attack: exchange a gradient's commitment after the step was proved for the gradient that was
+there.
 
-Gain: a log that names other gradients than those that made the model. Whoever attests to gradients, or opens them to an auditor, would
-speak of the ones in the log.
+Gain: a log that names other gradients than those that made the model. Whoever attests to gradients,
+or opens them to an auditor, would mean the ones in the log.
 
 Why it fails: the commitment in front of the proof is compared with the record's (step 7).
 """

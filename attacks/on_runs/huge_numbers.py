@@ -1,10 +1,13 @@
-"""Attack: numbers that are well formed and absurd.
+"""Attack: numbers that are well formed but absurd.
 
-Gain: a verdict that speaks of 10^12 steps; or a verifier that computes constants for as many, or reserves memory for 2^40 parameters.
+Gain: a verdict that speaks of 10^12 steps; or a verifier that computes constants for as many, or
+reserves memory for 2^40 parameters.
 
-Why it fails: steps follow on from 1 (step 6), and constants are computed only for segments that do; had they been computed, they would be
-others than the proof's (step 7). A segment holds at most the circuit's steps, and the number of records is bounded by the file (step 1).
-Block and steps are those of the verifier's own circuit (step 5), and without a circuit the verifier has bounds of its own (steps 5, 6).
+Why it fails: steps follow on from 1 (step 6), and constants are computed only for segments that do;
+had they been computed, they would differ from the proof's (step 7). A segment holds at most the
+circuit's steps, and the number of records is bounded by the file (step 1). Block and steps are
+those of the verifier's own circuit (step 5), and without a circuit the verifier has bounds of its
+own (steps 5, 6).
 """
 
 from dataclasses import replace
@@ -44,7 +47,8 @@ def long_segment(scene: Scene) -> Submission:
 
 
 def large_block(scene: Scene) -> Submission:
-    """One tensor of 2^40 parameters in one block of the published circuit, which is said to be as large."""
+    """One tensor of 2^40 parameters in one block of the published circuit, which is said to be as
+    large."""
     run = scene.victim.forgery()
     size = 2**40
     run.header = replace(
@@ -64,7 +68,7 @@ def large_block_without_a_circuit(scene: Scene) -> Submission:
 
 
 def many_blocks_without_a_circuit(scene: Scene) -> Submission:
-    """2^33 parameters and one block more for the backend `none`, in the largest blocks that there may be."""
+    """2^33 parameters and one block more for the backend `none`, in blocks of the largest size."""
     return _without_a_circuit(scene, 2**33 + 1, MAX_BLOCK)
 
 

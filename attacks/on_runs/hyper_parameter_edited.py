@@ -1,12 +1,15 @@
-"""Attack: edit a hyper-parameter after the training, and sign everything anew; the attacker is the trainer and has the key.
+"""Attack: edit a hyper-parameter after the training, and re-sign everything; the attacker is the
+trainer and has the key.
 
-Gain: a log that claims a learning rate, betas or a schedule with which the model was not trained, and with which nobody gets it again.
+Gain: a log that claims a learning rate, betas or a schedule with which the model was not trained,
+and with which nobody can reproduce it.
 
-Why it fails: each proof's context holds the header's digest, and the constants of each step, recomputed from the header with its schedule
-and the recorded rates, are public values of its proof (step 7). For what the header alone says, as its lr under a recorded schedule, or a
-schedule declared afterwards that gives the very rates that were recorded, only the digest stands guard; for a recorded rate only the
-constants; for a beta or the gradient's scale both. And a record whose header declares a schedule has no place for rates (step 1): nobody can
-claim one and use others.
+Why it fails: each proof's context holds the header's digest, and the constants of each step,
+recomputed from the header with its schedule and the recorded rates, are public values of its proof
+(step 7). What only the header says, such as its lr under a recorded schedule, or a schedule
+declared afterwards that gives exactly the recorded rates, is guarded by the digest alone; a
+recorded rate by the constants alone; a beta or the gradient's scale by both. And a record whose
+header declares a schedule has no place for rates (step 1): nobody can claim one and use others.
 """
 
 from collections.abc import Callable
@@ -49,7 +52,8 @@ def recorded_lr(scene: Scene) -> Submission:
 
 
 def schedule(scene: Scene) -> Submission:
-    """A constant schedule: the recorded rates are gone, and the header's lr is said to have held for every step."""
+    """A constant schedule: the recorded rates are gone, and the header's lr is said to have held
+    for every step."""
     run = scene.victim.forgery()
     run.header = replace(run.header, schedule="constant")
     _without_rates(run)
@@ -57,7 +61,8 @@ def schedule(scene: Scene) -> Submission:
 
 
 def declared(scene: Scene) -> Submission:
-    """A schedule that gives the recorded rates, as if it had been fixed before the training: they are halved after three quarters of a segment."""
+    """A schedule that gives the recorded rates, as if it had been fixed before the training: they
+    are halved after three quarters of a segment."""
     run = scene.victim.forgery()
     run.header = replace(run.header, schedule=f"step:every={3 * scene.victim.prover.steps // 4},factor=0.5")
     _without_rates(run)

@@ -1,11 +1,12 @@
 """Attack on whoever judges EZKL's runs: exchange the verifying key that lies in their cache.
 
-Gain: every later judgement, from whatever folder. A verifying key of a circuit that checks nothing (attacks/hollow.py) takes proofs of
-anything, and the cache is asked by name. The key comes there by a cache in a folder that others write to, or by an older version, whose
-child process a run could replace (attacks/code_in_the_run.py) and whose keys have no digest.
+Gain: every later judgement, from whatever folder. A verifying key of a circuit that checks nothing
+(attacks/hollow.py) accepts proofs of anything, and the cache is looked up by name. The key gets
+there through a cache in a folder that others write to, or through an older version, whose child
+process a run could replace (attacks/code_in_the_run.py) and whose keys have no digest.
 
-Why it fails: a cache is refused if anybody else can write to it or to a folder above it; and a key is used only if it has the SHA-256 that
-was written down when it was made, else it is made again.
+Why it fails: a cache is refused if anybody else can write to it or to a folder above it; and a key
+is used only if it has the SHA-256 that was written down when it was made, else it is regenerated.
 """
 
 import shutil
@@ -32,7 +33,8 @@ def key_used(cache: Cache, srs: bytes) -> bytes:
 
 
 def copied(scene: Scene) -> Cache:
-    """The auditor's cache, with the victim's keys in it, somewhere else: without the proving key, which an auditor doesn't have."""
+    """The auditor's cache, with the victim's keys in it, somewhere else: without the proving key,
+    which an auditor doesn't have."""
     cache, (srs,) = scene.ezkl.cache, scene.victim.srs
     key_used(cache, srs)
     folder = scene.place()
@@ -52,7 +54,7 @@ def _keys(cache: Cache) -> Keys:
 
 
 def exchanged(cache: Cache) -> None:
-    """The key is another than was made."""
+    """The key is not the one that was made."""
     _keys(cache).vk.write_bytes(PLANTED)
 
 

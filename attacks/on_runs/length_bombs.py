@@ -1,10 +1,12 @@
-"""Attack: files that are cheap to make and dear to read.
+"""Attack: files that are cheap to make and expensive to read.
 
-Gain: an auditor's machine that runs out of memory or time, and a verifier that dies with a traceback instead of a verdict.
+Gain: an auditor's machine that runs out of memory or time, and a verifier that dies with a
+traceback instead of a verdict.
 
-Why it fails: a file's size is compared with a bound before a byte of it is read, and again while it is read; a record's length and the number
-of records likewise (step 1); a proof's and a published file's too (steps 7 and 10), and of names that no record names a thousand are kept. JSON is measured for depth before
-it is parsed (step 1).
+Why it fails: a file's size is compared with a bound before a byte of it is read, and again while it
+is read; a record's length and the number of records likewise (step 1); a proof's and a published
+file's too (steps 7 and 10), and at most a thousand names that no record names are kept. JSON is
+measured for depth before it is parsed (step 1).
 """
 
 import os
@@ -23,7 +25,7 @@ FILES = 3000
 
 
 def sparse(path: Path, size: int) -> None:
-    """A file of `size` zeros that takes no room on disk."""
+    """A file of `size` zeros that takes no space on disk."""
     path.unlink(missing_ok=True)
     path.touch()
     os.truncate(path, size)
@@ -44,7 +46,7 @@ def deep_header(run: Path) -> None:
 
 
 def many_lines(run: Path) -> None:
-    """A record too many, all of them empty: each costs more to hold than to write."""
+    """One record too many, all of them empty: each costs more to hold than to write."""
     (run / LOG / RECORDS).write_bytes(b"\n" * (MAX_LEAVES + 1))
 
 

@@ -1,10 +1,11 @@
-"""Attack: something else than a file in a file's place.
+"""Attack: something other than a file in a file's place.
 
-Gain: a link makes the verifier read what the attacker can't, and repeat parts of it in a message, or judge one run while the user takes
-another; a pipe makes it wait for ever.
+Gain: a link makes the verifier read what the attacker can't, and repeat parts of it in a message,
+or judge one run while the user takes another; a pipe makes it wait for ever.
 
-Why it fails: files are opened without following links and without waiting, and must be regular; folders likewise (step 1, 7 or 10,
-whichever reads first). The run's own path, which the auditor gave, may be a link.
+Why it fails: files are opened without following links and without waiting, and must be regular;
+folders likewise (step 1, 7 or 10, whichever reads first). The run's own path, which the auditor
+gave, may be a link.
 """
 
 import os

@@ -1,10 +1,13 @@
-"""Attack: cut the log, or put an end on it that belongs to a longer one.
+"""Attack: cut the log, or give it the end of a longer one.
 
-Gain: steps that took place are not there any more: the bad end of a training, or the run that went on after the model was sold.
+Gain: steps that took place disappear: the bad end of a training, or the run that continued after
+the model was sold.
 
-Why it fails: the checkpoint says how many records there are (step 3). An older checkpoint, which the trainer did sign, fits a shorter log,
-and shows an unfinished run: who has the newest root from elsewhere refuses it (step 3), and who hasn't is told that nothing shows where the
-trainer stopped. A close record over fewer segments than it counts, or with another state than theirs, is refused (step 6).
+Why it fails: the checkpoint says how many records there are (step 3). An older checkpoint, which
+the trainer did sign, fits a shorter log, and shows an unfinished run: whoever has the newest root
+from elsewhere refuses it (step 3), and whoever hasn't is told that nothing shows where the trainer
+stopped. A close record over fewer segments than it counts, or with another state than theirs, is
+refused (step 6).
 """
 
 from dataclasses import replace
@@ -27,7 +30,7 @@ def under_the_newest_checkpoint(scene: Scene) -> Submission:
 
 
 def under_an_old_checkpoint(scene: Scene) -> Submission:
-    """A checkpoint from before the last two records, for an auditor who has the newest root from elsewhere."""
+    """A checkpoint before the last two records, for an auditor who has the newest root."""
     run = scene.victim.forgery()
     run.model = {}
     head = run.head()
@@ -36,7 +39,7 @@ def under_an_old_checkpoint(scene: Scene) -> Submission:
 
 
 def prefix_with_the_end_of_the_whole(scene: Scene) -> Submission:
-    """The first segment and then the close record of the whole, with its model, and a root over just these."""
+    """The first segment, then the whole run's close record and model, and a root over these."""
     run = scene.victim.forgery()
     leaves = run.leaves()
     del leaves[3]

@@ -1,9 +1,12 @@
-"""Attack: without the trainer's key. Change what the log says and sign it with a key of one's own, or keep the old signature.
+"""Attack: without the trainer's key, change what the log says and sign it with another key, or keep
+the old signature.
 
-Gain: a log in the trainer's name that the trainer never wrote: a run blamed on them, or their model with other weights.
+Gain: a log in the trainer's name that the trainer never wrote: a run blamed on them, or their model
+with other weights.
 
-Why it fails: the pinned key must have signed the checkpoint (step 2), and the checkpoint's root must be that of the records (step 3).
-Without a pinned key nothing stands in the way, and the verdict says UNPINNED and is never 0 (step 2 is skipped).
+Why it fails: the pinned key must have signed the checkpoint (step 2), and the checkpoint's root
+must be that of the records (step 3). Without a pinned key nothing stands in the way, and the
+verdict says UNPINNED and is never 0 (step 2 is skipped).
 """
 
 import base64
@@ -53,7 +56,8 @@ def key_id_of_the_trainer(scene: Scene) -> Submission:
 
 
 def another_origin(scene: Scene) -> Submission:
-    """The trainer's signature under the records of another run of theirs: the header names another run than the checkpoint."""
+    """The trainer's signature under the records of another run of theirs: the header names another
+    run than the checkpoint."""
     run = scene.victim.forgery()
     origin = run.header
     leaves = [to_bytes(replace(origin, run=bytes(16))), *run.leaves()[1:]]

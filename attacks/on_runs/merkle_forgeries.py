@@ -1,11 +1,12 @@
 """Attack on the tree itself: pass an inner node off as a leaf, or a rewritten log as a longer one.
 
-Gain: a record that nobody wrote, "included" under a root that the trainer signed; or a history exchanged under the eyes of whoever
-holds an old root.
+Gain: a record that nobody wrote, "included" under a root that the trainer signed; or a history
+replaced without whoever holds an old root noticing.
 
-Why it fails: leaves and nodes are hashed with different first bytes (RFC 9162, 2.1.1), and a proof has exactly as many hashes as its
-position needs and leads to both roots (2.1.3.2, 2.1.4.2). The verifier recomputes the whole root (step 3), so a node's two hashes would
-have to be a record besides (step 1).
+Why it fails: leaves and nodes are hashed with different first bytes (RFC 9162, 2.1.1), and a proof
+has exactly as many hashes as its position needs and leads to both roots (2.1.3.2, 2.1.4.2). The
+verifier recomputes the whole root (step 3), so a node's two hashes would also have to be a record
+(step 1).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ GAIN = "a record that nobody wrote under a signed root, or a rewritten history"
 
 
 def leaf_as_node(leaves: Sequence[bytes]) -> None:
-    """A tree of five leaves is shown as one of three, of which the first is the two hashes below an inner node."""
+    """A tree of five leaves is shown as one of three, the first being two hashes below a node."""
     hashes = [merkle.leaf_hash(leaf) for leaf in leaves[:5]]
     root = merkle.root(hashes)
     forged = hashes[0] + hashes[1]
@@ -42,7 +43,8 @@ def another_index(leaves: Sequence[bytes]) -> None:
 
 
 def rewritten_history(leaves: Sequence[bytes]) -> None:
-    """The log of five extends one of three, in which the second record was another: the proof is the new log's own."""
+    """The log of five extends one of three with another second record: the proof is the new
+    log's."""
     old = [merkle.leaf_hash(leaf) for leaf in leaves[:3]]
     new = [merkle.leaf_hash(leaf) for leaf in leaves[:5]]
     new[1] = merkle.leaf_hash(b"another record")
@@ -72,7 +74,7 @@ FORGERIES: dict[str, tuple[Callable[[Sequence[bytes]], None], str]] = {
     "the old root as a node": (old_root_for_a_node, "has the wrong number of nodes"),
     "two roots for one size": (forked, "the log was forked"),
 }
-"""Each with the words that refuse it."""
+"""Each with the words of its refusal."""
 
 
 def run(scene: Scene) -> Outcome:

@@ -1,10 +1,12 @@
-"""Attack: leave a model in the folder that no record names. Users take what lies in model/ and the verdict beside it together.
+"""Attack: leave a model in the folder that no record names. Users take what lies in model/ and the
+verdict beside it together.
 
-Gain: a backdoor beside the verdict `L0, L1`. The trainer closes a run without publishing a model and adds files later; or anybody else
-takes an older checkpoint, which the trainer signed, and the records under it: an unfinished run, in whose folder they put a model.
+Gain: a backdoor beside the verdict `L0, L1`. The trainer closes a run without publishing a model
+and adds files later; or anybody else takes an older checkpoint, which the trainer signed, and the
+records under it: an unfinished run, in whose folder they put a model.
 
-Why it fails: files in model/ that no record in the view names are not covered, and the verdict is less than was asked for (step 10, exit status 3)
-until the auditor names each of them.
+Why it fails: files in model/ that no record in the view names are not covered, and the verdict is
+less than was asked for (step 10, exit status 3) until the auditor names each of them.
 """
 
 from dataclasses import replace
@@ -28,7 +30,7 @@ def beside_a_close_record(scene: Scene) -> Submission:
 
 
 def beside_an_unfinished_run(scene: Scene) -> Submission:
-    """There is no close record: an old checkpoint, and the records that it covers. It takes no key."""
+    """No close record: an old checkpoint, and the records that it covers. It takes no key."""
     run = scene.victim.forgery()
     _plant(scene, run)
     return Submission(run.write(scene.place(), leaves=run.leaves()[:-1]), scene.policy)

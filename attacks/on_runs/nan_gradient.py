@@ -1,10 +1,12 @@
-"""Attack: let the loss give NaN or infinity, so that a gradient is no number.
+"""Attack: let the loss be NaN or infinite, so that a gradient is not a number.
 
-Gain: cast to an integer, NaN is whatever the processor makes of it (-2^63 on most): a step that is proved and that no training took, other
-on other machines, and chosen by who can make a batch overflow.
+Gain: cast to an integer, NaN is whatever the processor makes of it (-2^63 on most): a step that is
+proved but that no training took, different on other machines, and chosen by whoever can make a
+batch overflow.
 
-Why it fails: the optimizer refuses a gradient that isn't finite before anything is recorded (GradientError), and leaves weights and run as
-they were. This is on the trainer's side: a verifier sees integers alone, which are finite whatever they are.
+Why it fails: the optimizer refuses a gradient that isn't finite before anything is recorded
+(GradientError), and leaves weights and run as they were. This is on the trainer's side: a verifier
+sees only integers, which are always finite.
 """
 
 import numpy as np
@@ -24,7 +26,7 @@ def gradient(value: float) -> FloatArray:
 
 
 def run(scene: Scene) -> Outcome:
-    """Each value, at the door of every step."""
+    """Each value, at the entry to a step."""
     refused = True
     for value in VALUES:
         try:

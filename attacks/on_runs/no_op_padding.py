@@ -1,9 +1,12 @@
-"""Attack: count padding as training. A segment shorter than its circuit is filled up with no-ops; claim that they were steps.
+"""Attack: count padding as training. A segment shorter than its circuit is padded with no-ops;
+claim that they were steps.
 
-Gain: more steps than were computed, two full segments for one and two steps, at no cost: a no-op changes nothing, so the chain holds.
+Gain: more steps than were computed, two full segments for one and two steps, at no cost: a no-op
+changes nothing, so the chain holds.
 
-Why it fails: the verifier makes the constants of each step that a record claims, and a no-op's are others (step 7). What remains is that a
-segment may be short anywhere; its record says so, and the report counts such segments.
+Why it fails: the verifier computes the constants of each step that a record claims, and a no-op's
+differ (step 7). What remains is that a segment may be short anywhere; its record says so, and the
+report counts such segments.
 """
 
 from dataclasses import replace

@@ -1,9 +1,12 @@
-"""Attack: change one weight by one unit, 2^-32, after the proofs are made; the trainer's own key signs everything anew.
+"""Attack: change one weight by one unit, 2^-32, after the proofs are made; the trainer's own key
+re-signs everything.
 
-Gain: weights that no step produced. One unit is the least there is: whoever can move a weight by one unit can move all of them anywhere.
+Gain: weights that no step produced. One unit is the smallest change: whoever can move a weight by
+one unit can move all of them anywhere.
 
-Why it fails: published weights must open the last commitment of W (step 10). If that commitment is changed along with them, in the last
-segment's record and in the close record, it is no longer the one in front of the proof (step 7).
+Why it fails: published weights must open the last commitment of W (step 10). If that commitment is
+changed along with them, in the last segment's record and in the close record, it is no longer the
+one in front of the proof (step 7).
 """
 
 import numpy as np
@@ -25,7 +28,8 @@ def published(scene: Scene) -> Submission:
 
 
 def recorded(scene: Scene) -> Submission:
-    """In the records too: the last commitment of block 0 is one to the changed weights, with the same salt."""
+    """In the records too: the last commitment of block 0 is one to the changed weights, with the
+    same salt."""
     run = scene.victim.forgery()
     first = run.header.blocks[0]
     weights = moved(scene)

@@ -1,13 +1,17 @@
-"""Attack: prove with a circuit of the same shape that checks something else, or nothing, and bring it, or its verifying key, along.
+"""Attack: prove with a circuit of the same shape that checks something else, or nothing, and bring
+it, or its verifying key, along.
 
-Gain: any state after any state, in a second of proving. From outside the circuit is like the published one: same states, same blocks and
-steps, same public values, all of them right (attacks/hollow.py). A native circuit can't be brought along, but the module has several of one
-shape: here AdamW's, whose weight decay halves every weight, in the place of Adam's.
+Gain: any state after any state, in a second of proving. From outside the circuit is like the
+published one: same states, same blocks and steps, same public values, all of them right
+(attacks/hollow.py). A native circuit can't be brought along, but the module has several of one
+shape: here AdamW's, whose weight decay halves every weight, in place of Adam's.
 
-Why it fails: the circuit is the verifier's own, found by name and compared by digest (step 5), and so is its verifying key, made from that
-circuit and an allowed SRS; no key is read from a run (step 7). The key that is brought along was made with an SRS of the attacker's, which
-is smaller and quicker, so that its commitments to zero are not those of the auditor's SRS either (step 6): two checks stand in its way.
-A native proof's transcript begins with rule, preset, sizes and constants, which the verifier takes from the records (step 7).
+Why it fails: the circuit is the verifier's own, found by name and compared by digest (step 5), and
+so is its verifying key, made from that circuit and an allowed SRS; no key is read from a run (step
+7). The key that is brought along was made with an SRS of the attacker's, which is smaller and
+quicker, so that its commitments to zero are not those of the auditor's SRS either (step 6): two
+checks stand in its way. A native proof's transcript begins with rule, preset, sizes and constants,
+which the verifier takes from the records (step 7).
 """
 
 from dataclasses import replace
@@ -37,7 +41,8 @@ def circuit_brought_along(scene: Scene) -> Submission:
 
 
 def key_brought_along(scene: Scene) -> Submission:
-    """The header names the published circuit; the hollow one's verifying key lies wherever a verifier might look for it."""
+    """The header names the published circuit; the hollow one's verifying key lies wherever a
+    verifier might look for it."""
     hollow = scene.ezkl.hollow
     own = scene.victim.forgery().header.prover.circuit_digest
     submission = scene.submit(hollow_run(scene, BACKDOOR, own).forgery)

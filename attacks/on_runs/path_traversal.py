@@ -1,10 +1,10 @@
 """Attack: a name that leads out of the folder.
 
-Gain: the verifier reads a file that isn't the run's, and compares it with a hash of the attacker's: an oracle for what the auditor's
-files hold.
+Gain: the verifier reads a file that isn't the run's, and compares it with a hash of the attacker's:
+an oracle for what the auditor's files hold.
 
-Why it fails: the names in a run are those of the model's three files (step 10); proofs are named by numbers. The reader takes plain
-names alone, whoever asks.
+Why it fails: the names in a run are those of the model's three files (step 10); proofs are named by
+numbers. The reader only takes plain names, whoever asks.
 """
 
 from collections.abc import Callable

@@ -1,12 +1,15 @@
 """Attack: put something beside what was judged, where whoever reads the verdict will find it.
 
-Gain: the verdict `L0, L1`, and beside it a model with a backdoor, or code. It takes no key: the records, proofs and published files stay as they are.
-`model.safetensors` at the top is what a loader looks for first; `Model/` and a name in another form of Unicode are what a file system that doesn't
-see the difference gives instead of the run's own.
+Gain: the verdict `L0, L1`, and beside it a model with a backdoor, or code. It takes no key: the
+records, proofs and published files stay as they are. `model.safetensors` at the top is what a
+loader looks for first; `Model/` and a name in another form of Unicode are what a file system that
+doesn't see the difference gives instead of the run's own.
 
-Why it fails: every name in the run that no record names is listed, and keeps the verdict from being complete (step 10, exit status 3) until the
-auditor names it. A few names are harmless, in one spelling, of regular files with no ending but a text's; what may be taken for the run's own is told
-apart. A bundle holds no other names than a run's, and those that no record names are treated as in a folder.
+Why it fails: every name in the run that no record names is listed, and keeps the verdict from being
+complete (step 10, exit status 3) until the auditor names it. A few names are harmless, in one
+spelling, of regular files with no ending but a text's; what may be taken for the run's own is
+reported separately. A bundle holds no other names than a run's, and those that no record names are
+treated as in a folder.
 """
 
 from collections.abc import Callable

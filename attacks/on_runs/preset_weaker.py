@@ -1,10 +1,10 @@
 """Attack on native runs: claim the preset `strict` and prove with `standard`.
 
-Gain: proofs that are smaller and assume more about the code's decoding than the log says. Whoever asked for `strict` did so because they
-don't trust that assumption.
+Gain: proofs that are smaller and assume more about the code's decoding than the log says. Whoever
+asked for `strict` did so because they don't trust that assumption.
 
-Why it fails: the verifier takes the preset from the circuit that the header names, and with it the number of queries; the transcript begins
-with it (step 7).
+Why it fails: the verifier takes the preset from the circuit that the header names, and with it the
+number of queries; the transcript begins with it (step 7).
 """
 
 from dataclasses import replace

@@ -1,11 +1,13 @@
-"""Attack: another text for the same proof. Bytes before, after or missing; a number written as itself plus the field's order.
+"""Attack: another encoding of the same proof. Bytes before, after or missing; a number written as
+itself plus the field's order.
 
-Gain: two proofs where one was made, of which one is in the log and the other is shown; bytes in a proof file that nobody looks at. EZKL
-itself takes a proof with trailing bytes.
+Gain: two proofs where one was made, of which one is in the log and the other is shown; bytes in a
+proof file that nobody looks at. EZKL itself accepts a proof with trailing bytes.
 
-Why it fails: an EZKL proof has the published length of its circuit, byte for byte, and EZKL refuses numbers that aren't below the field's
-order; the length of a native one follows from its statement and its challenges, and every number in it must be below the order
-(step 7). The record holds the proof's hash besides, so each of these comes with a new record, signed by the trainer's key.
+Why it fails: an EZKL proof has the published length of its circuit, byte for byte, and EZKL refuses
+numbers that aren't below the field's order; the length of a native one follows from its statement
+and its challenges, and every number in it must be below the order (step 7). The record also holds
+the proof's hash, so each of these comes with a new record, signed by the trainer's key.
 """
 
 from collections.abc import Callable
@@ -32,7 +34,8 @@ def _changed(change: Callable[[bytes], bytes]) -> Callable[[Scene], Submission]:
 
 
 def plus_order(proof: bytes, order: int, words: range) -> bytes:
-    """The proof with one of its 32-byte words (big-endian) raised by `order`: the last one of `words` that has room."""
+    """The proof with one of its 32-byte words (big-endian) raised by `order`: the last one of
+    `words` that has room."""
     for word in reversed(words):
         raised = int.from_bytes(proof[32 * word : 32 * word + 32], "big") + order
         if raised < 2**256:
@@ -51,13 +54,15 @@ def coordinate(proof: bytes) -> bytes:
 
 
 def above_the_order(proof: bytes) -> bytes:
-    """The first out-of-domain value of a native proof, after commitments, three roots and two proofs of work, is 2^64 - 1."""
+    """The first out-of-domain value of a native proof, after commitments, three roots and two
+    proofs of work, is 2^64 - 1."""
     start = BACKENDS["native"].commitment_bytes * len(SHAPE.commitment_names) + 3 * 32 + 2 * 8
     return proof[:start] + b"\xff" * 8 + proof[start + 8 :]
 
 
 def another_of_the_record(scene: Scene) -> Submission:
-    """The file holds another valid proof of the run than the record's hash says, here that of the next block."""
+    """The file holds another valid proof of the run than the record's hash says, here that of the
+    next block."""
     run = scene.victim.forgery()
     run.proofs[0, 0] = run.proofs[0, 1]
     return scene.submit(run)

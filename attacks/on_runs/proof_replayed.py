@@ -1,12 +1,14 @@
-"""Attack: use a proof again, at another place than the one it was made for.
+"""Attack: reuse a proof at another place than the one it was made for.
 
-Gain: at another step, steps that nobody computed; in another block, parameters that nobody trained; in another run, all of it: a thief
-carries a published run's records and proofs into a log with a header and a key of their own, and is its author with every proof valid.
+Gain: at another step, steps that nobody computed; in another block, parameters that nobody trained;
+in another run, all of it: a thief carries a published run's records and proofs into a log with a
+header and a key of their own, and is its author with every proof valid.
 
-Why it fails: the context, a public value of every proof, is a digest of header, segment, first step and block, and the verifier rebuilds
-it (step 7). The header names the keys, so that a log signed with another one needs another header (step 2). At another step two more
-checks overlap: the state before must be the state after the segment before (step 6), and the constants of a step, which are public
-values too, depend on its number.
+Why it fails: the context, a public value of every proof, is a digest of header, segment, first step
+and block, and the verifier rebuilds it (step 7). The header names the keys, so that a log signed
+with another one needs another header (step 2). At another step two more checks overlap: the state
+before must be the state after the previous segment (step 6), and the constants of a step, which are
+public values too, depend on its number.
 """
 
 from dataclasses import replace
@@ -37,8 +39,9 @@ def another_step(scene: Scene) -> Submission:
 
 
 def another_block(scene: Scene) -> Submission:
-    """Everything of block 0 serves for block 1 too: commitments, salts and proofs, so that the chain holds, but for the salts, which stand there
-    twice. Without that check it is each proof's own place that refuses it (step 7)."""
+    """Everything of block 0 serves for block 1 too: commitments, salts and proofs, so that the
+    chain holds, except that the salts occur twice. Without that check it is each proof's own place
+    that refuses it (step 7)."""
     run = scene.victim.forgery()
 
     def copied(state: StateCommitments) -> StateCommitments:
@@ -60,7 +63,7 @@ def another_block(scene: Scene) -> Submission:
 
 
 def another_run(scene: Scene) -> Submission:
-    """The thief's header: another run, their key. All else is the victim's, the published model too."""
+    """The thief's header: another run, their key. All else is the victim's, the model too."""
     run = scene.victim.forgery()
     run.header = replace(run.header, run=bytes(16), keys=(THIEF.public_key.encode(),))
     run.signer = THIEF
@@ -68,7 +71,8 @@ def another_run(scene: Scene) -> Submission:
 
 
 def another_key(scene: Scene) -> Submission:
-    """The victim's header, so that every proof is valid; the log is signed by the thief, whom the auditor has pinned."""
+    """The victim's header, so that every proof is valid; the log is signed by the thief, whom the
+    auditor has pinned."""
     run = scene.victim.forgery()
     run.signer = THIEF
     return _stolen(scene, scene.submit(run))

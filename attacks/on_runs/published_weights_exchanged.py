@@ -1,11 +1,14 @@
 """Attack: publish another model than the one that was proved.
 
-Gain: a backdoor under a verdict that was earned by another model. Users load the floats, so they are what must be right; a tensor that the
-manifest doesn't name, or a buffer, is loaded just as well.
+Gain: a backdoor under a verdict that was earned by another model. Users load the floats, so they
+are what must be right; a tensor that the manifest doesn't name, or a buffer, is loaded just as
+well.
 
-Why it fails: the close record holds the files' hashes; the integers open the last commitment; the floats are their rounding; tensors, names,
-types and shapes are the manifest's and no others; another file in the folder makes the verdict less than was asked for (step 10). A header that names another
-digest of a buffer is another header (step 7). What is *in* an unproved buffer no proof covers: the report lists them.
+Why it fails: the close record holds the files' hashes; the integers open the last commitment; the
+floats are their rounding; tensors, names, types and shapes are the manifest's and no others;
+another file in the folder makes the verdict less than was asked for (step 10). A header that names
+another digest of a buffer is another header (step 7). No proof covers what is *in* an unproved
+buffer: the report lists them.
 """
 
 from collections.abc import Callable
@@ -45,7 +48,7 @@ def other_integers(scene: Scene, run: Forgery) -> None:
 
 
 def other_floats(scene: Scene, run: Forgery) -> None:
-    """The integers are the proved ones; the floats, which everybody loads, are not: one is the next float32."""
+    """The integers are the proved ones; one float, which everybody loads, is the next float32."""
     floats = dequantize_weight(scene.victim.weights)
     floats[7] = np.nextafter(floats[7], np.float32(1))
     run.publish_files({**run.model, FLOATS: save(tensors(run.header, floats))})
@@ -67,7 +70,7 @@ def extra_tensor(scene: Scene, run: Forgery) -> None:
 
 
 def tensor_twice(scene: Scene, run: Forgery) -> None:
-    """An entry stands in the file's header twice."""
+    """An entry is in the file's header twice."""
     name = run.header.parameters[0].name
     run.publish_files({**run.model, FLOATS: with_tensor_twice(run.model[FLOATS], name)})
 

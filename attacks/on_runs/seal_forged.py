@@ -1,12 +1,15 @@
 """Attack on native commitments: keep the root, and change what seals it.
 
-A native commitment is a Merkle root, a proof of work and the value of the committed polynomial at a point that both determine. Near one
-word there may be several polynomials; the value says which of them is meant.
+A native commitment is a Merkle root, a proof of work and the value of the committed polynomial at a
+point that both determine. Near one word there may be several polynomials; the value says which of
+them is meant.
 
-Gain: a word near two polynomials, of which one proof takes the first and the next proof the second: another state where one was committed to.
+Gain: a word near two polynomials, of which one proof takes the first and the next proof the second:
+another state where one was committed to.
 
-Why it fails: root, proof of work and value are all in the transcript; the proof of work is checked, and the value is the one that the
-opened polynomial has at the point (step 7). Here the victim's commitment is changed wherever it stands: in both records and both proofs.
+Why it fails: root, proof of work and value are all in the transcript; the proof of work is checked,
+and the value is the one that the opened polynomial has at the point (step 7). Here the victim's
+commitment is changed wherever it stands: in both records and both proofs.
 """
 
 from collections.abc import Callable

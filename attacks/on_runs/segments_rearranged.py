@@ -1,10 +1,12 @@
 """Attack: swap segments, leave one out, repeat one.
 
-Gain: another training than the one that took place: steps left out after the fact, the early ones hidden, some counted twice.
+Gain: another training than the one that took place: steps left out after the fact, the early ones
+hidden, some counted twice.
 
-Why it fails: segments are numbered, steps follow on from 1, each state before is the state after the segment before, and all of the first
-state but W is zero (step 6). Renumbered segments would be refused by the context of their proofs as well, and where a state stands still,
-so that its segment could be counted again with a fresh proof of it, the context alone refuses it (step 7).
+Why it fails: segments are numbered, steps follow on from 1, each state before is the state after
+the previous segment, and all of the first state but W is zero (step 6). Renumbered segments would
+be refused by the context of their proofs as well, and where a state doesn't change, so that its
+segment could be counted again with a fresh proof of it, the context alone refuses it (step 7).
 """
 
 from dataclasses import replace
@@ -24,7 +26,7 @@ GAIN = "a training with other steps than those that took place"
 
 
 def swapped(scene: Scene) -> Submission:
-    """The records of two segments change places, and the run is closed with the state after the first."""
+    """Two segments' records change places, and the close record has the state after the first."""
     run = scene.victim.forgery()
     first = run.segments[0]
     run.segments.reverse()
@@ -73,7 +75,7 @@ def last_left_out(scene: Scene) -> Submission:
 
 
 def repeated(scene: Scene) -> Submission:
-    """The last segment stands there twice."""
+    """The last segment occurs twice."""
     run = scene.victim.forgery()
     run.segments.append(run.segments[1])
     run.close = replace(run.closing, segments=3)
@@ -81,10 +83,11 @@ def repeated(scene: Scene) -> Submission:
 
 
 def repeated_with_another_proof(scene: Scene) -> Submission:
-    """The same step twice, the second time with another valid proof of it. The state stands still, so that the chain holds.
+    """The same step twice, the second time with another valid proof of it. The state doesn't
+    change, so that the chain holds.
 
-    A standing state is had with gradients of zero under any circuit; here it is the hollow one, whose proofs take a second, and the
-    auditor takes it for their own.
+    Gradients of zero keep a state unchanged under any circuit; here it is the hollow one, whose
+    proofs take a second, and the auditor takes it for their own.
     """
     made = hollow_run(scene, np.zeros(SIZE, np.int64), scene.ezkl.hollow.circuit.digest)
     run, again = made.forgery, made.prove()
@@ -96,8 +99,8 @@ def repeated_with_another_proof(scene: Scene) -> Submission:
 
 
 def repeated_with_another_native_proof(scene: Scene) -> Submission:
-    """The same with native proofs: gradients of zero, the states' commitments with one salt before and after, the gradient's with another
-    in the second proof."""
+    """The same with native proofs: gradients of zero, the states' commitments with one salt before
+    and after, the gradient's with another in the second proof."""
     backend, state = NativeBackend(SHAPE), native_run.first_state()
     claimed, still = native_run.header(SHAPE.prover), np.zeros(SHAPE.block, np.int64)
     drawn = {name: backend.draw_salt() for name in state}

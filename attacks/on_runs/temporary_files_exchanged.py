@@ -1,11 +1,14 @@
-"""Attack on whoever judges EZKL's runs: exchange the file that a proof is handed over in, before EZKL reads it.
+"""Attack on whoever judges EZKL's runs: replace the file in which a proof is handed over, before
+EZKL reads it.
 
-Gain: a proof that is none passes. The verifier writes the proof with its public values to a temporary folder, and a child process reads it
-from there. Where others can write above that folder, they put one of their own in its place: with a valid proof of the same run in it, EZKL
-says what is true of that one. Here the exchange happens at the one moment where it wins; an attacker tries until it does.
+Gain: an invalid proof passes. The verifier writes the proof with its public values to a temporary
+folder, and a child process reads it from there. Where others can write above that folder, they put
+their own in its place: with a valid proof of the same run in it, EZKL says what is true of that
+one. Here the exchange happens at the one moment when it succeeds; an attacker tries until it does.
 
-Why it fails: temporary folders are made new, with mode 0700, and only where nobody else can rename them: not in a folder that is open to
-others, unless it is sticky, nor where the caller happens to stand. The run isn't judged at all then (step 6 is the first that needs EZKL),
+Why it fails: temporary folders are newly made, with mode 0700, and only where nobody else can
+rename them: not in a folder that is open to others, unless it is sticky, nor in whatever the
+caller's current folder is. The run isn't judged at all then (step 6 is the first that needs EZKL),
 and the sentence says what to set. The native prover has no temporary files.
 """
 
@@ -29,11 +32,11 @@ from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.ezkl.verify import EzklSystem, EzklVerifier, installed_ezkl
 from zk_autograd.verify.outcome import Step
 
-GAIN = "a verdict for a proof that is none"
+GAIN = "a verdict for an invalid proof"
 
 
 class Exchanging(Child):
-    """A child process whose input somebody exchanges: the proof in it for `proof`, valid for the same public values."""
+    """A child process whose input is tampered with: `proof`, valid for the same public values."""
 
     def __init__(self, proof: bytes) -> None:
         super().__init__()
@@ -104,7 +107,7 @@ def _temporary(folder: Path) -> Iterator[None]:
 
 
 def exchanged(scene: Scene) -> Submission:
-    """A run with one proof that is none, judged where others write to the folder of temporary files."""
+    """A run with one invalid proof, judged where others write to the folder of temporary files."""
     run = scene.victim.forgery()
     valid = run.proofs[0, 0]
     run.put_proof((0, 0), scalar(valid))

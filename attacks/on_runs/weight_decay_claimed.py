@@ -1,9 +1,11 @@
 """Attack on native runs: claim weight decay and prove without it, or decay in secret.
 
-Gain: a log that names a regularisation that never took place, or a step that halves every weight and that no record speaks of.
+Gain: a log that names a regularisation that never took place, or a step that halves every weight
+and that no record mentions.
 
-Why it fails: the constants of each step, decay among them, are recomputed from the header and part of the transcript; whether the relations
-have the decay's lines follows from them (step 7). EZKL's circuits have no such lines: there a run that claims decay is refused in step 5
+Why it fails: the constants of each step, decay among them, are recomputed from the header and are
+part of the transcript; they determine whether the relations have the decay's lines (step 7). EZKL's
+circuits have no such lines: there a run that claims decay is refused in step 5
 (attacks/weight_decay_dropped.py).
 """
 
@@ -34,7 +36,8 @@ def undecayed(statement: Statement) -> Statement:
 
 
 def claimed_and_not_proved(scene: Scene) -> Submission:
-    """The header says AdamW with a decay of 10; the step is proved without. A thousandth of it is in each step's D."""
+    """The header says AdamW with a decay of 10; the step is proved without. A thousandth of it is
+    in each step's D."""
     shape = replace(SHAPE, rule=Rule.ADAMW)
     claimed = native_run.header(shape.prover, Rule.ADAMW, weight_decay="10")
     start, gradient = native_run.first_state(), native_run.gradient()

@@ -1,7 +1,8 @@
 """A forged run, the auditor who gets it, and what became of it.
 
-An attack on runs is a module with `ATTEMPTS`, its variants, each with the verification step that is meant to refuse it, and
-`run(scene)`, which makes them all, hands them to the verifier, and says what happened.
+An attack on runs is a module with `ATTEMPTS`, its variants, each with the verification step that is
+meant to refuse it, and `run(scene)`, which makes them all, hands them to the verifier, and says
+what happened.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +35,8 @@ BACKENDS = EZKL | NATIVE
 
 @dataclass
 class EzklWorkshop:
-    """What it takes to attack EZKL: the auditor's cache, and the folder where the attacker's own SRS and keys are. Made when first asked for."""
+    """What it takes to attack EZKL: the auditor's cache, and the folder where the attacker's own
+    SRS and keys are. Made when first asked for."""
 
     cache: Cache
     folder: Path
@@ -53,7 +55,8 @@ class EzklWorkshop:
 
 @dataclass
 class Scene:
-    """The victim and the auditor's proof systems; `folder` is where forged runs go. `workshop` is there if the victim's prover is EZKL."""
+    """The victim and the auditor's proof systems; `folder` is where forged runs go. `workshop` is
+    there if the victim's prover is EZKL."""
 
     victim: Victim
     systems: Mapping[str, ProofSystem]
@@ -86,7 +89,8 @@ class Scene:
         return Submission(forgery.write(self.place()), self.policy)
 
     def commit(self, values: IntArray, salt: bytes) -> bytes:
-        """The commitment to a block as the victim's prover makes it; shorter ones are padded with zeros."""
+        """The commitment to a block as the victim's prover makes it; shorter ones are padded with
+        zeros."""
         padded = np.zeros(self.victim.prover.block, np.int64)
         padded[: len(values)] = values
         return self._prover.commit(padded, salt)
@@ -102,7 +106,8 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What the auditor gets, and their policy. `reader` opens the run's folder, or the bundle; `systems` are the auditor's, None for the scene's."""
+    """What the auditor gets, and their policy. `reader` opens the run's folder, or the bundle;
+    `systems` are the auditor's, None for the scene's."""
 
     path: Path
     policy: Policy
@@ -117,7 +122,8 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A variant of an attack on runs of these `backends`: `step` is meant to refuse it, with these `words` in what it says."""
+    """A variant of an attack on runs of these `backends`: `step` is meant to refuse it, with these
+    `words` in what it says."""
 
     name: str
     step: Step
@@ -127,7 +133,8 @@ class Attempt:
 
 
 def refusing_step(report: Report) -> Step | None:
-    """The step that kept a report from exit status 0: the one that failed, else the first that was not shown. None if none did."""
+    """The step that kept a report from exit status 0: the one that failed, else the first that was
+    not shown. None if none did."""
     if report.exit_status == 0:
         return None
     if report.failure is not None:
@@ -143,7 +150,8 @@ def refusal(report: Report) -> str:
 
 
 def outcome(name: str, gain: str, attempts: Sequence[Attempt], scene: Scene) -> Outcome:
-    """Makes every attempt on the scene's backend. It counts as refused only if the step meant for it refused it."""
+    """Makes every attempt on the scene's backend. It counts as refused only if the step meant for
+    it refused it."""
     refused, by = True, []
     for attempt in attempts:
         if scene.backend not in attempt.backends:

@@ -1,4 +1,5 @@
-"""A directed cheat: states that the rule doesn't give, hints solved for, and the check that stands in its way."""
+"""A directed cheat: states that the rule doesn't give, hints solved for, and the check that stands
+in its way."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 
 @dataclass(frozen=True, slots=True)
 class Cheat:
-    """`segment` is what the prover claims. These checks refuse it, and no others: it passes in a circuit without the lookups `lookups`
-    and without the penalties for outputs of `exact`."""
+    """`segment` is what the prover claims. These checks refuse it, and no others: it passes in a
+    circuit without the lookups `lookups` and without the penalties for outputs of `exact`."""
 
     title: str
     segment: Segment

@@ -1,7 +1,9 @@
-"""A run in the hands of whoever controls the trainer's key: every record, proof and file may be changed, and the log is made anew over them.
+"""A run in the hands of whoever controls the trainer's key: every record, proof and file may be
+changed, and the log is remade over them.
 
-`Forgery.read` takes a run apart; its fields are edited; `write` puts it together in a new folder: records, their Merkle root, a signed
-checkpoint, proofs, published files. What `write` makes is well formed and signed, so that only its content can give it away.
+`Forgery.read` takes a run apart; its fields are edited; `write` puts it together in a new folder:
+records, their Merkle root, a signed checkpoint, proofs, published files. What `write` makes is well
+formed and signed, so that only its content can give it away.
 """
 
 import json
@@ -86,7 +88,8 @@ class Forgery:
         self.segments[index] = replace(self.segments[index], **changes)
 
     def commit_after(self, index: int, state: str, block: int, commitment: bytes) -> None:
-        """Sets a commitment after segment `index`, wherever the chain repeats it: in the next segment, or in the close record."""
+        """Sets a commitment after segment `index`, wherever the chain repeats it: in the next
+        segment, or in the close record."""
         self.edit(index, state_out=with_commitment(self.segments[index].state_out, state, block, commitment))
         if index + 1 < len(self.segments):
             state_in = with_commitment(self.segments[index + 1].state_in, state, block, commitment)
@@ -124,7 +127,8 @@ class Forgery:
             self.close = replace(self.close, model=())
 
     def write(self, path: Path, *, leaves: Sequence[bytes] | None = None, signed: int | None = None) -> Path:
-        """The run in the new folder `path`. `leaves`: other records than its own; `signed`: how many the checkpoint covers (all)."""
+        """The run in the new folder `path`. `leaves`: other records than its own; `signed`: how
+        many the checkpoint covers (all)."""
         leaves = self.leaves() if leaves is None else leaves
         size = len(leaves) if signed is None else signed
         for folder in (LOG, PROOFS, MODEL):
@@ -168,7 +172,8 @@ def tensors(header: Header, flat: NDArray[Any]) -> dict[str, NDArray[Any]]:
 
 
 def with_tensor_twice(data: bytes, name: str) -> bytes:
-    """A safetensors file whose header has an entry of this name twice; readers differ in which of them they take."""
+    """A safetensors file whose header has an entry of this name twice; readers differ in which of
+    them they take."""
     length = int.from_bytes(data[:8], "little")
     header = data[8 : 8 + length].decode().rstrip()
     entry = f'"{name}":{json.dumps(json.loads(header)[name], separators=(",", ":"))}'

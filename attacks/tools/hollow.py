@@ -1,7 +1,9 @@
-"""A circuit that looks like one of the catalogue from outside and proves nothing: the same commitments and public values, no relation.
+"""A circuit that looks like one of the catalogue from outside and proves nothing: the same
+commitments and public values, no relation.
 
-It takes the same states and gradients, commits to them in the same order, and makes the same public values public; but nothing ties one
-to the other. So any next state has a proof. Who verifies sees the difference in the digest and in the verifying key, and nowhere else.
+It takes the same states and gradients, commits to them in the same order, and makes the same public
+values public; but nothing ties one to the other. So any next state has a proof. Who verifies sees
+the difference in the digest and in the verifying key, and nowhere else.
 """
 
 from collections.abc import Mapping
@@ -32,7 +34,8 @@ SECONDS = 600.0
 
 @dataclass(frozen=True)
 class HollowLayout(Layout):
-    """The layout of the circuit that is imitated, but for `aux`: the public values, the two ones at the end of them, and salts."""
+    """The layout of the circuit that is imitated, but for `aux`: the public values, the two ones at
+    the end of them, and salts."""
 
     @property
     def lengths(self) -> dict[str, int]:
@@ -59,7 +62,7 @@ class HollowVerifier(EzklVerifier):
 
 
 class HollowSystem(EzklSystem):
-    """What an auditor would have who took the verifying key from the run, and `circuit` for their own."""
+    """An auditor's who took the verifying key from the run, and `circuit` for their own."""
 
     def __init__(self, cache: Cache, circuit: Circuit, verifier: HollowVerifier) -> None:
         super().__init__(cache, installed_ezkl())
@@ -82,7 +85,8 @@ class HollowProver:
 
     @classmethod
     def imitate(cls, name: str, folder: Path) -> "HollowProver":
-        """One for the published Adam circuit `name`; graph, SRS and keys, all of them the attacker's, go to the new folder `folder`."""
+        """One for the published Adam circuit `name`; graph, SRS and keys, all of them the
+        attacker's, go to the new folder `folder`."""
         own, child = catalogue.load(name), Child()
         folder.mkdir(parents=True)
         keys = Keys(folder, folder / "srs")
@@ -117,7 +121,8 @@ class HollowProver:
     def prove(
         self, statement: Statement, before: Mapping[str, Any], after: Mapping[str, Any], salts: Mapping[str, bytes]
     ) -> bytes:
-        """A proof that leads from any state to any other, each int64 of shape (block,); the gradients are zero."""
+        """A proof that leads from any state to any other, each int64 of shape (block,); the
+        gradients are zero."""
         layout = self.circuit.layout
         values: dict[str, list[int]] = {}
         public = public_values(layout, self.circuit.code, statement.constants, statement.context_elements)

@@ -1,4 +1,5 @@
-"""A run under the circuit that checks nothing: one step from zero weights to any others, with as many valid proofs as one likes."""
+"""A run under the circuit that checks nothing: one step from zero weights to any others, with any
+number of valid proofs."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,7 +23,8 @@ __all__ = ["SIZE", "HollowRun", "hollow_run"]
 
 @dataclass(frozen=True, slots=True)
 class HollowRun:
-    """The run, and what it takes to prove its step again. `system` is that of an auditor who takes the hollow circuit for their own."""
+    """The run, and what it takes to prove its step again. `system` is that of an auditor who takes
+    the hollow circuit for their own."""
 
     scene: Scene
     forgery: Forgery
@@ -42,9 +44,11 @@ class HollowRun:
 
 
 def hollow_run(scene: Scene, weights: IntArray, circuit_digest: bytes) -> HollowRun:
-    """A run that leads to `weights`, int64 (16,), and whose header names the victim's circuit with this digest.
+    """A run that leads to `weights`, int64 (16,), and whose header names the victim's circuit with
+    this digest.
 
-    Where the weights stay zero, they have the same salts before and after, and so the same commitments.
+    Where the weights stay zero, they have the same salts before and after, and so the same
+    commitments.
     """
     hollow = scene.ezkl.hollow
     own = scene.victim.forgery().header.prover

@@ -1,6 +1,8 @@
-"""Real circuits under EZKL's mock prover, which checks every gate, copy and lookup of a witness without making a proof.
+"""Real circuits under EZKL's mock prover, which checks every gate, copy and lookup of a witness
+without making a proof.
 
-EZKL is called in this process: a bad witness makes its mock refuse, while its prover would hang. Needs the extras [ezkl] and [dev].
+EZKL is called in this process: a bad witness makes its mock refuse, while its prover would hang.
+Needs the extras [ezkl] and [dev].
 """
 
 import json
@@ -31,7 +33,8 @@ class MockProver:
         )
 
     def complaints(self, values: Iterable[Sequence[int]]) -> str:
-        """What the mock prover says against a witness, the values of each committed tensor in order; empty if it accepts it."""
+        """What the mock prover says against a witness, the values of each committed tensor in
+        order; empty if it accepts it."""
         import ezkl
 
         rows = [[to_hex(v) for v in tensor] for tensor in values]
@@ -82,7 +85,8 @@ def compiled(onnx: Path, settings: Path, target: Path) -> dict[str, Any]:
 
 
 def failing_lookups(complaints: str) -> list[int]:
-    """The places of the lookups in the mock prover's complaints, in the order in which the circuit lays them out, two to a row."""
+    """The places of the lookups in the mock prover's complaints, in the order in which the circuit
+    lays them out, two to a row."""
     return sorted(2 * int(offset) + int(column) for column, offset in _LOOKUP.findall(complaints))
 
 

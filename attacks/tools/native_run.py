@@ -1,7 +1,9 @@
-"""A run of the attacker's with native proofs: each segment is one step, from a state that the attacker chooses to where the rule leads.
+"""An attacker's run with native proofs: each segment is one step, from a state that the attacker
+chooses to where the rule leads.
 
-The proofs are true of what they speak of. What they speak of may differ from what the header says (another shape, other constants), and
-a segment may begin where the one before didn't end; `prove` puts them together as an honest trainer would, and the attack edits the rest.
+The proofs are true of their own statements. These may differ from what the header says (another
+shape, other constants), and a segment may begin where the previous one didn't end; `prove` puts
+them together as an honest trainer would, and the attack edits the rest.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +38,8 @@ class NativeRun:
     segments: tuple[Proved, ...]
 
     def forgery(self) -> Forgery:
-        """The run, put together honestly: records say what the proofs say, and the salts of zeros are those of the first state."""
+        """The run, put together honestly: records say what the proofs say, and the salts of zeros
+        are those of the first state."""
         records, proofs = [], {}
         for index, (_, _, proof) in enumerate(self.segments):
             state_in, state_out = of_one_block(proof.state_in), of_one_block(proof.state_out)
@@ -88,8 +91,8 @@ def prove(
     shape: Shape = SHAPE,
     proving: Callable[[Statement], Statement] = lambda statement: statement,
 ) -> NativeRun:
-    """A segment for each of `states`, where it begins; None: where the one before ended. `proving` makes of the statement that the header
-    asks for the one that is proved, in `shape`."""
+    """A segment for each of `states`, where it begins; None: where the one before ended. `proving`
+    makes of the statement that the header asks for the one that is proved, in `shape`."""
     backend = NativeBackend(shape)
     proved: list[Proved] = []
     for index, (start, row) in enumerate(zip(states, gradients, strict=True)):

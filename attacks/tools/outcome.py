@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`refused` is whether every variant of the attack was; `refused_by` names what refused it, `gain` what it would have won; `backend`
-    is the victim's prover, where there is a victim."""
+    """`refused` is whether every variant of the attack was; `refused_by` names what refused it,
+    `gain` what it would have won; `backend` is the victim's prover, where there is a victim."""
 
     name: str
     refused: bool

@@ -1,10 +1,12 @@
-"""What a proving key says of its circuit: which cells are copies of each other, and what the fixed columns hold.
+"""What a proving key says of its circuit: which cells are copies of each other, and what the fixed
+columns hold.
 
-halo2 keeps copies as a permutation of the cells: the key holds, for column i and row j, the name delta^i' * omega^j' of the cell that
-(i, j) is sent to, and a cycle of the permutation is a set of cells that must be equal. The files are halo2's (zkonduit/halo2,
-halo2_proofs/src/plonk.rs, ProvingKey::write, SerdeFormat::RawBytes): the verifying key, three polynomials, then slices of polynomials;
-lengths are 32 bits, big-endian, field elements 32 bytes in Montgomery form, little-endian. A key whose selectors were not compressed
-has one fixed column for each.
+halo2 keeps copies as a permutation of the cells: the key holds, for column i and row j, the name
+delta^i' * omega^j' of the cell that (i, j) is sent to, and a cycle of the permutation is a set of
+cells that must be equal. The files are halo2's (zkonduit/halo2, halo2_proofs/src/plonk.rs,
+ProvingKey::write, SerdeFormat::RawBytes): the verifying key, three polynomials, then slices of
+polynomials; lengths are 32 bits, big-endian, field elements 32 bytes in Montgomery form,
+little-endian. A key whose selectors were not compressed has one fixed column for each.
 """
 
 import struct
@@ -25,8 +27,8 @@ _DELTA: int = pow(_GENERATOR, 2**_TWO_ADICITY, MODULUS)
 
 @dataclass(frozen=True)
 class ProvingKey:
-    """`copies[i * ROWS + j]` is the number of the set of equal cells that the cell in row j of permuted column i belongs to;
-    `fixed[i][j]` the value of row j of fixed column i."""
+    """`copies[i * ROWS + j]` is the number of the set of equal cells that the cell in row j of
+    permuted column i belongs to; `fixed[i][j]` the value of row j of fixed column i."""
 
     copies: list[int]
     fixed: list[list[int]]
@@ -37,7 +39,8 @@ class ProvingKey:
 
 
 def read(key: Path, verifying_key: Path) -> ProvingKey:
-    """Reads a key file; the verifying key in front of it is as long as its own file. ValueError if it isn't such a file."""
+    """Reads a key file; the verifying key in front of it is as long as its own file. ValueError if
+    it isn't such a file."""
     with key.open("rb") as file:
         file.seek(verifying_key.stat().st_size)
         for _ in range(3):

@@ -1,9 +1,12 @@
-"""A segment in the hands of a hostile prover: every committed value is theirs, and hints are solved for in the field.
+"""A segment in the hands of a hostile prover: every committed value is theirs, and hints are solved
+for in the field.
 
-States and gradients are integers or field elements, (T+1) or T rows of n. For given states and gradients `Segment.tensors` chooses the
-hints that satisfy as many lookups as they can: a value x = lo + R*hi is split into two table entries wherever that is possible
-(0 <= x <= TABLE_MAX * (R + 1)), and nowhere else; where it is not, one of the two must leave the table, and `spare` names the one. So a
-cheat is written down as the states that the prover wants, and ends at exactly the check that stands in its way.
+States and gradients are integers or field elements, (T+1) or T rows of n. For given states and
+gradients `Segment.tensors` chooses the hints that satisfy as many lookups as they can: a value x =
+lo + R*hi is split into two table entries wherever that is possible (0 <= x <= TABLE_MAX * (R + 1)),
+and nowhere else; where it is not, one of the two must leave the table, and `spare` names the one.
+So a cheat is written down as the states that the prover wants, and ends at exactly the check that
+stands in its way.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +35,8 @@ FAR = 2**80
 """Beyond every integer that a cheat is about: a larger element is negative, or a fraction."""
 
 Rows = tuple[tuple[int, ...], ...]
-"""A state's (T+1, n) or the gradients' (T, n) values: integers, negative ones included, or field elements."""
+"""A state's (T+1, n) or the gradients' (T, n) values: integers, negative ones included, or field
+elements."""
 
 State = dict[str, int]
 """One element's state."""
@@ -44,9 +48,11 @@ def element(value: int | Fraction) -> int:
 
 
 def exact_step(variant: str, state: Mapping[str, int], gradient: int | Fraction, constants: StepConstants) -> State:
-    """One element's next state by the variant's rule, on unlimited integers and without its range checks (which the prover would leave out).
+    """One element's next state by the variant's rule, on unlimited integers and without its range
+    checks (which the prover would leave out).
 
-    A gradient that is no integer is taken as it is: every quotient is floored, so the next state is one of integers all the same.
+    A gradient that is no integer is taken as it is: every quotient is floored, so the next state is
+    one of integers all the same.
     """
     c = constants
     weight = state["W"] - _rounded(c.D * (state["W"] >> SHIFT))
@@ -75,9 +81,11 @@ def _sgd_quotient(constants: SgdConstants, moved_by: int | Fraction) -> int:
 
 @dataclass(frozen=True)
 class Segment:
-    """What a prover claims: `states` and `gradients` as they choose, `constants` as the verifier fixes them; `rule` is the circuit's variant.
+    """What a prover claims: `states` and `gradients` as they choose, `constants` as the verifier
+    fixes them; `rule` is the circuit's variant.
 
-    `spare` are the lookups to break where one must be broken; `hints` overrides single hints: {(name, step, index): element(value)}.
+    `spare` are the lookups to break where one must be broken; `hints` overrides single hints:
+    {(name, step, index): element(value)}.
     """
 
     rule: str
@@ -133,7 +141,8 @@ class Segment:
         return replace(self, spare=frozenset(names))
 
     def quotient(self, step: int, index: int) -> int:
-        """The U that the rule gives for the claim's own next M and V (or its Mh and S, if they are the prover's), next B, or N."""
+        """The U that the rule gives for the claim's own next M and V (or its Mh and S, if they are
+        the prover's), next B, or N."""
         c, after = self.constants[step], {name: rows[step + 1][index] for name, rows in self.states.items()}
         if isinstance(c, SgdConstants):
             return _sgd_quotient(c, self.moved_by(step, index))
@@ -161,7 +170,8 @@ class Segment:
         return _decay_hints(self.constants[step], self.states["W"][step][index], frozenset(), given)["Rd"]
 
     def moved(self, step: int) -> "Segment":
-        """The claim with the W' that follows from its other values at a step, and the exact rule from there."""
+        """The claim with the W' that follows from its other values at a step, and the exact rule
+        from there."""
         claim = self
         for i in range(self.block):
             weight = self.states["W"][step][i] - self.quotient(step, i) - self.decay(step, i)
@@ -169,7 +179,8 @@ class Segment:
         return claim.continued(step + 1)
 
     def with_hint(self, name: str, step: int, index: int, value: int | Fraction) -> "Segment":
-        """The same claim with a hint of the prover's own choice; those that follow from it are solved for again."""
+        """The same claim with a hint of the prover's own choice; those that follow from it are
+        solved for again."""
         return replace(self, hints={**self.hints, (name, step, index): element(value)})
 
     def tensors(self, circuit: RuleCircuit | None = None) -> Tensors:
@@ -192,7 +203,8 @@ class Segment:
         return {name: [v % MODULUS for v in (*values[name], *([7] * SALTS))] for name in layout.lengths}
 
     def refusals(self, circuit: RuleCircuit | None = None) -> list[str]:
-        """The lines of the lookups that refuse the claim, each once, in order; empty if the circuit accepts it.
+        """The lines of the lookups that refuse the claim, each once, in order; empty if the circuit
+        accepts it.
 
         An output that isn't 1 refuses nothing itself: the line of the penalties does.
         """
@@ -222,8 +234,8 @@ class Segment:
 
 
 def two_limbs(value: int, high: str, spare: frozenset[str]) -> tuple[int, int]:
-    """(lo, hi) with lo + R*hi = `value` in the field. Both are in the table if they can be; else hi leaves it if `spare` has its name,
-    and lo if not."""
+    """(lo, hi) with lo + R*hi = `value` in the field. Both are in the table if they can be; else hi
+    leaves it if `spare` has its name, and lo if not."""
     value %= MODULUS
     if value <= TWO_LIMBS:
         hi = min(value // RADIX, TABLE_MAX)

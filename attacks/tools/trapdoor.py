@@ -1,11 +1,15 @@
-"""An SRS whose maker keeps the secret, and what the secret is good for: one commitment that opens to whatever they like.
+"""An SRS whose maker keeps the secret, and what the secret is good for: a commitment that opens to
+anything.
 
-An SRS holds the points tau^i * G and L_i(tau) * G for i < 2^k, with L_i the Lagrange basis over the 2^k-th roots of unity. A commitment to a
-column of values v_i is the point (sum v_i * L_i(tau)) * G. Who knows tau knows all L_i(tau): they change any values and repair the sum in
-one salt. The file is the one that EZKL reads (halo2, `ParamsKZG` as raw bytes): the logarithm of the rows, the powers, the Lagrange
-basis, the generator of G2 and tau times it; coordinates in Montgomery form, 32 bytes little-endian.
+An SRS holds the points tau^i * G and L_i(tau) * G for i < 2^k, with L_i the Lagrange basis over the
+2^k-th roots of unity. A commitment to a column of values v_i is the point (sum v_i * L_i(tau)) * G.
+Whoever knows tau knows all L_i(tau): they change any values and repair the sum with one salt. The
+file is the one that EZKL reads (halo2, `ParamsKZG` as raw bytes): the logarithm of the rows, the
+powers, the Lagrange basis, the generator of G2 and tau times it; coordinates in Montgomery form, 32
+bytes little-endian.
 
-Here tau is 2, which makes the powers a chain of doublings. An earnest attacker draws it at random, and nobody can tell.
+Here tau is 2, which makes the powers a chain of doublings. A real attacker draws it at random, and
+nobody can tell.
 """
 
 from collections.abc import Sequence
@@ -51,7 +55,7 @@ def lagrange_at_tau() -> list[int]:
 
 
 def repaired(values: Sequence[int], salt: bytes, wanted: Sequence[int]) -> bytes:
-    """The salt with which `wanted` has the commitment that `values` have with `salt`. Both have the same length."""
+    """The salt that gives `wanted` the commitment of `values` with `salt`; both are as long."""
     weights = lagrange_at_tau()[: len(values) + SALTS]
     elements = [int.from_bytes(salt[32 * i : 32 * i + 32], "little") for i in range(SALTS)]
     missing = sum((v - w) * weight for v, w, weight in zip(values, wanted, weights[: len(values)], strict=True))

@@ -1,7 +1,9 @@
-"""A run of the attacker's under an SRS whose secret they kept: one segment of one step, and a real proof of the published circuit.
+"""An attacker's run under an SRS whose secret they kept: one segment of one step, and a real proof
+of the published circuit.
 
-Its first moment begins at 2^30 in every element, against the rule, and its gradient is zero: the step moves each weight by about 0.3,
-three hundred times the learning rate, in the direction that M_0 has. The proof is true: it speaks of a state before and one after.
+Its first moment begins at 2^30 in every element, against the rule, and its gradient is zero: the
+step moves each weight by about 0.3, three hundred times the learning rate, in the direction that
+M_0 has. The proof is true: it is about a state before and one after.
 """
 
 from dataclasses import dataclass
@@ -73,7 +75,8 @@ class TrapdoorRun:
         return weights
 
     def forgery(self) -> Forgery:
-        """The run, put together honestly but for M_0: the salts that should show zeros are those of what was committed to."""
+        """The run, put together honestly but for M_0: the salts that should show zeros are those of
+        what was committed to."""
         state_in, state_out = of_one_block(self.proof.state_in), of_one_block(self.proof.state_out)
         salts = self.witness.salts
         genesis = Genesis(state_in, {name: (salts[f"{name}_in"],) for name in self.header.states[1:]})
@@ -85,12 +88,13 @@ class TrapdoorRun:
         return run
 
     def zero_salt(self, state: str) -> bytes:
-        """A salt with which zeros have the commitment that `state` has before the first step: it takes the SRS's secret."""
+        """A salt that gives zeros the first commitment of `state`, by the SRS's secret."""
         values = [int(v) for v in self.witness.states[state][0]]
         return repaired(values, self.witness.salts[f"{state}_in"], [0] * len(values))
 
     def weight_salt(self, weights: IntArray) -> bytes:
-        """A salt with which other weights, int64 (16,), have the last commitment: it takes the SRS's secret."""
+        """A salt that gives other weights, int64 (16,), the last commitment, by the SRS's
+        secret."""
         values = [int(v) for v in self.witness.states["W"][-1]]
         wanted = [int(v) for v in weights] + [0] * (len(values) - SIZE)
         return repaired(values, self.witness.salts["W_out"], wanted)

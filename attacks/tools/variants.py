@@ -1,4 +1,5 @@
-"""The circuits' variants by what they have in common, and a start and constants for any of them: an attack is made on each that it is about."""
+"""The circuits' variants by what they have in common, and a start and constants for any of them: an
+attack is made on each that it is about."""
 
 from dataclasses import replace
 from typing import TypeVar

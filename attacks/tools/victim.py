@@ -1,8 +1,10 @@
-"""The runs that the attacks start from: real, with EZKL's proofs or native ones, made by the writer that every trainer uses.
+"""The runs that the attacks start from: real, with EZKL's proofs or native ones, made by the writer
+that every trainer uses.
 
-Either has two blocks, a full one and a rest of 8 parameters, and two segments, a full one and one of two steps, so four proofs; recorded
-learning rates, a published model and a buffer that no proof covers. EZKL's has blocks of 32 parameters and segments of 64 steps, the
-native one 2^13 and 8. The weights and gradients come from a fixed seed. Nothing about them is tuned to be attacked.
+Either has two blocks, a full one and a rest of 8 parameters, and two segments, a full one and one
+of two steps, so four proofs; recorded learning rates, a published model and a buffer that no proof
+covers. EZKL's has blocks of 32 parameters and segments of 64 steps, the native one 2^13 and 8. The
+weights and gradients come from a fixed seed. Nothing about them is tuned to be attacked.
 """
 
 from collections.abc import Callable
@@ -38,8 +40,9 @@ Manifest = tuple[tuple[str, tuple[int, ...]], ...]
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A complete run and what its trainer knows: the last weights, int64 (header.size,), and the salts of their blocks' commitments.
-    `backend` makes a prover like the one that proved it, which was stopped when the run was closed."""
+    """A complete run and what its trainer knows: the last weights, int64 (header.size,), and the
+    salts of their blocks' commitments. `backend` makes a prover like the one that proved it, which
+    was stopped when the run was closed."""
 
     path: Path
     signer: Ed25519Signer
@@ -68,7 +71,8 @@ def manifest_of(prover: Prover) -> Manifest:
 def header_of(
     prover: Prover, run: bytes, signer: Ed25519Signer, manifest: Manifest, rule: Rule = Rule.ADAM, **hyper: str
 ) -> Header:
-    """The header of a run over the tensors of `manifest`, in blocks as large as the circuit's; `hyper` beside HYPER."""
+    """The header of a run over the tensors of `manifest`, in blocks as large as the circuit's;
+    `hyper` beside HYPER."""
     parameters, offset = [], 0
     for name, shape in manifest:
         size = int(np.prod(shape))
@@ -116,7 +120,7 @@ def native() -> Backend:
 
 
 def build(path: Path, backend: Callable[[], Backend]) -> Victim:
-    """Trains, proves and closes the run at `path`, which must not exist, with a prover that `backend` makes."""
+    """Trains, proves and closes a new run at `path`, with a prover that `backend` makes."""
     proving = backend()
     prover = proving.prover
     header = header_of(prover, sha256(b"the victim").digest()[:16], TRAINER, manifest_of(prover))

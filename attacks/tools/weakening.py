@@ -1,4 +1,5 @@
-"""A circuit with one check taken out. Relations are data, so this is an edit of that data, and shows what each check is there for."""
+"""A circuit with one check taken out. Relations are data, so this is an edit of that data, and
+shows what each check is there for."""
 
 from dataclasses import replace
 
@@ -7,7 +8,8 @@ from zk_autograd.prove.ezkl.circuit.relations import BIG, Dot, Line, Lookup
 
 
 def without_lookups(circuit: RuleCircuit, *names: str) -> RuleCircuit:
-    """The circuit with these variables not looked up, and, where their outputs had to be 1, no penalty for them."""
+    """The circuit with these variables not looked up, and, where their outputs had to be 1, no
+    penalty for them."""
     for name in set(names).intersection(exact(circuit)):
         circuit = without_exactness(circuit, name)
     lines = tuple(
@@ -18,7 +20,8 @@ def without_lookups(circuit: RuleCircuit, *names: str) -> RuleCircuit:
 
 
 def without_exactness(circuit: RuleCircuit, name: str) -> RuleCircuit:
-    """The circuit in which `name` is looked up as before, but its output may be 0 or 2: no penalty, and less to pay in all."""
+    """The circuit in which `name` is looked up as before, but its output may be 0 or 2: no penalty,
+    and less to pay in all."""
     lines: list[Line] = []
     values = dict(circuit.relations.global_coefficients)
     for line in circuit.relations.lines:

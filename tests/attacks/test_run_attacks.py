@@ -176,7 +176,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     "chain_broken": {
         "told by the records": taken_out.states,
         "denied by the records": taken_out.spoken,
-        "salted anew": taken_out.states,
+        "salted afresh": taken_out.states,
     },
     "seal_forged": {
         "another root": taken_out.one_proof,

@@ -61,7 +61,7 @@ def test_loop_of_ones_own_is_killed_and_goes_on_as_if_it_had_not_been(
     process.communicate()
     assert not (run / "model/weights.i64.safetensors").exists()
     out = finished(started("own_loop", run, *flags))
-    assert out.startswith("going on after step ")
+    assert out.startswith("resuming after step ")
     finished(started("own_loop", whole, *flags))
     for name in ("weights.i64.safetensors", "weights.f32.safetensors"):
         assert (run / "model" / name).read_bytes() == (whole / "model" / name).read_bytes()
