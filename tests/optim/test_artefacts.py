@@ -81,7 +81,7 @@ def test_config_is_kept_without_tokens(tmp_path: Path, make: Make, signer: Ed255
     kept = (tmp_path / "run/config.toml").read_bytes()
     assert kept == b'name = "a"\nurl = "https://me:[redacted]@example.org"\n'
     assert report_of(tmp_path / "run", signer).exit_status == 0
-    with pytest.raises(UsageError, match="config is no TOML text"):
+    with pytest.raises(UsageError, match="config is not a TOML text"):
         make(network(), run=tmp_path / "other", config="name =")
 
 

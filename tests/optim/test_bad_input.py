@@ -29,7 +29,7 @@ SHARED = torch.zeros(6)
         ([{"params": []}], "parameter group 0 has no parameters to train"),
         ([{"lr": 0.1}], 'parameter group 0 has no "params"'),
         ([{"params": {vector([1.0])}}], "parameters are a set"),
-        ([{"params": [vector([1.0])]}, vector([1.0])], "mixed"),
+        ([{"params": [vector([1.0])]}, vector([1.0])], "mix tensors and groups"),
         ([("a", 1.0)], "a is a float, not a tensor"),
         ([("a", vector([]))], "a has no elements; leave it out"),
         ([("a", torch.nn.Parameter(torch.zeros(2, dtype=torch.float64)))], r"a is torch.float64.*model.float\(\)"),
@@ -141,7 +141,7 @@ def test_a_scheduler_that_would_cycle_the_momentum_is_refused_before_the_first_s
 
 def test_parameter_groups_are_fixed_when_the_optimizer_is_made() -> None:
     optimizer = ZKOptimizer([vector([1.0])], "sgd")
-    with pytest.raises(UsageError, match="give it all of them then"):
+    with pytest.raises(UsageError, match="pass all of them then"):
         optimizer.add_param_group({"params": [vector([1.0])]})
     assert len(optimizer.param_groups) == 1
 

@@ -47,9 +47,11 @@ def test_another_number_of_groups_is_refused_and_the_run_is_resumed_with_those_i
     COUNTS[way](o)
     o.zero_grad()
     gradients(module, o.steps)
-    with pytest.raises(UsageError, match=r"\d parameter groups by now, not 2, .* fixed when the optimizer is made"):
+    with pytest.raises(
+        UsageError, match=r"there are now \d parameter groups, not 2, .* fixed when the optimizer is made"
+    ):
         o.step()
-    with pytest.raises(UsageError, match=r"\d parameter groups by now, not 2"):
+    with pytest.raises(UsageError, match=r"there are now \d parameter groups, not 2"):
         o.load_state_dict(state)
     o.abandon()
     if steps:
@@ -72,7 +74,7 @@ def test_kept_settings_of_other_groups_are_told_of_and_the_steps_own_taken(tmp_p
     inner = writer._writer
     keep(inner._settlement.layout, inner.header_digest, 1, settings, inner._settlement.files, durable=True)
     writer.abandon()
-    with pytest.warns(ResumedLr, match=r"lr is that of step 1 \(0\.01\), .*are none of this optimizer's"):
+    with pytest.warns(ResumedLr, match=r"lr is that of step 1 \(0\.01\), .*are not this optimizer's"):
         module, o = optimizer(run, resume=True)
     stepped(module, o)
     assert o.steps == 2
@@ -92,9 +94,9 @@ def test_state_with_a_group_too_many_or_none_is_refused_and_nothing_has_changed(
     for wrong, message in (
         (
             {**state, "param_groups": [*groups, dict(groups[0])]},
-            "this state_dict has 2 parameter groups, the optimizer 1",
+            "this state_dict has 2 parameter groups, the optimizer has 1",
         ),
-        ({**state, "param_groups": []}, "this state_dict has 0 parameter groups, the optimizer 1"),
+        ({**state, "param_groups": []}, "this state_dict has 0 parameter groups, the optimizer has 1"),
         ({name: value for name, value in state.items() if name != "param_groups"}, 'has no "param_groups"'),
     ):
         with pytest.raises(UsageError, match=message):
@@ -190,7 +192,7 @@ def test_an_option_of_the_rule_that_was_taken_away_is_refused(
         stepped(module, o)
     gradients(module, o.steps)
     value = o.param_groups[0].pop(name)
-    with pytest.raises(UsageError, match=rf"^parameter group 0 has no {name} any more; put it back"):
+    with pytest.raises(UsageError, match=rf"^parameter group 0 no longer has {name}; put it back"):
         o.step()
     o.param_groups[0][name] = value
     o.step()

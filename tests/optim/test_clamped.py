@@ -40,8 +40,8 @@ def test_the_first_step_that_clamps_is_told_of_with_what_mends_it_and_the_next_o
     optimizer, parameter = made()
     assert stepped(optimizer, parameter, 0) == []
     assert stepped(optimizer, parameter, 60) == [
-        "step 2: 60 of 2000 elements of the gradients are beyond +-4, which grad_scale=0 holds, and are clamped, so the step is another "
-        'than torch\'s: grad_scale=-5 from the first step on holds those of this step, grad_scale="auto" chooses one from the first '
+        "step 2: 60 of 2000 elements of the gradients are beyond +-4, all that grad_scale=0 can hold, and are clamped, so the step differs "
+        'from torch\'s: grad_scale=-5 from the first step on holds those of this step, grad_scale="auto" chooses one from the first '
         "gradients; or scale the loss or the targets down"
     ]
     assert stepped(optimizer, parameter, 60) == []
@@ -54,7 +54,7 @@ def test_the_first_step_that_clamps_is_told_of_with_what_mends_it_and_the_next_o
 def test_a_gradient_that_no_scale_holds_is_to_be_scaled_down() -> None:
     optimizer, parameter = made()
     (text,) = stepped(optimizer, parameter, 2, 1e30)
-    assert text.endswith("so the step is another than torch's: scale the loss or the targets down")
+    assert text.endswith("so the step differs from torch's: scale the loss or the targets down")
 
 
 def test_single_elements_are_told_of_when_they_come_again_and_again() -> None:

@@ -357,12 +357,12 @@ def broken(**changes: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        (torch.optim.Adam([vector([1.0])]).state_dict(), "not one of ZKOptimizer"),
+        (torch.optim.Adam([vector([1.0])]).state_dict(), "not ZKOptimizer's"),
         (broken(format="zk-autograd/state/v9"), "another version"),
-        (broken(rule="adamw"), "of the rule adamw, the optimizer of adam"),
+        (broken(rule="adamw"), "of the rule adamw, but the optimizer's is adam"),
         (broken(names=["b"]), "other parameters.*differ in a"),
         (broken(names=["a", "b"]), "differ in their number"),
-        (broken(hyper=[]), "0 parameter groups, the optimizer 1"),
+        (broken(hyper=[]), "0 parameter groups, the optimizer has 1"),
         (ZKOptimizer([("a", vector([1.0, 2.0]))], "adam").state_dict(), r"no W of int64 and shape \(1,\) for a"),
     ],
 )

@@ -86,7 +86,7 @@ def test_resumed_optimizer_takes_its_own_state(rule: str, tmp_path: Path) -> Non
     o.load_state_dict(on_device(o.state_dict(), "cpu"))
     gradients(module, 1)
     o.step()
-    with pytest.raises(UsageError, match=r"not of the step that the run is at \(its step is 1, the run's 2\)"):
+    with pytest.raises(UsageError, match=r"not from the step that the run is at \(its step is 1, the run's 2\)"):
         o.load_state_dict(checkpoint)
     o.abandon()
 
@@ -108,14 +108,14 @@ def test_state_that_differs_from_the_runs_is_refused_with_the_reason(tmp_path: P
         (changed(state, schedule="constant"), "its schedule is 'constant', the run's 'recorded'"),
         (changed(state, grad_scale=5), "its grad_scale is 5, the run's 6"),
         (changed(state, hyper=hyper), "its hyper-parameters is"),
-        (moved, "its integers V are others than the run's"),
+        (moved, "its integers V differ from the run's"),
     )
     before = o.integers
     for other, reason in cases:
         with pytest.raises(UsageError, match="can't begin in the middle of another's") as caught:
             o.load_state_dict(other)
         assert f"({reason}" in str(caught.value)
-    with pytest.raises(UsageError, match="of other parameters"):
+    with pytest.raises(UsageError, match="has other parameters"):
         o.load_state_dict(changed(state, names=["a", "b", "c", "d"]))
     for name, values in o.integers.items():
         np.testing.assert_array_equal(values, before[name])

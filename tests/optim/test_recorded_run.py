@@ -184,7 +184,7 @@ def test_resuming_takes_the_scale_and_the_schedule_of_the_run(tmp_path: Path, ma
     train(model, optimizer, range(1))
     optimizer.abandon()
     assert optimizer.header is not None
-    with pytest.warns(ResumedLr, match=r"is 0\.01, where the run was left, and lr=0\.005 .* doesn't count"):
+    with pytest.warns(ResumedLr, match=r"is 0\.01, where the run was left, and lr=0\.005 .* is ignored"):
         resumed = make(network(), resume=True, lr=0.005)
     assert resumed.header == optimizer.header
     resumed.abandon()
@@ -193,10 +193,10 @@ def test_resuming_takes_the_scale_and_the_schedule_of_the_run(tmp_path: Path, ma
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rule": "adamw"}, "rule: the run has 'adam', the optimizer 'adamw'"),
+        ({"rule": "adamw"}, "rule: the run has 'adam', the optimizer has 'adamw'"),
         ({"betas": (0.5, 0.9)}, "hyper-parameters: "),
         ({"schedule": "constant"}, "schedule: the run has 'recorded'"),
-        ({"grad_scale": 9}, "grad_scale: the run has 0, the optimizer 9"),
+        ({"grad_scale": 9}, "grad_scale: the run has 0, the optimizer has 9"),
     ],
 )
 def test_resuming_with_another_optimizer_is_refused(options: dict[str, Any], message: str, make: Make) -> None:
@@ -242,13 +242,13 @@ def test_complete_run_can_not_be_resumed(make: Make) -> None:
 
 def test_place_that_can_not_take_a_run_is_refused_before_anything(tmp_path: Path, make: Make) -> None:
     (tmp_path / "run").mkdir()
-    with pytest.raises(RunError, match=r"run exists already; choose another place"):
+    with pytest.raises(RunError, match=r"run already exists; choose another place"):
         make(network())
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="is no folder that you can write"):
+    with pytest.raises(RunError, match="is not a folder that you can write to"):
         make(network(), run=tmp_path / "file" / "run")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(RunError, match="exists already"):
+    with pytest.raises(RunError, match="already exists"):
         make(network(), run=tmp_path / "link")
 
 
@@ -372,7 +372,9 @@ def test_a_new_run_of_a_user_without_a_key_makes_one_and_says_so_once(home: Path
     optimizer = ZKOptimizer([parameter], rule="sgd", run=home / "run", prover="none")
     assert not path.parent.exists()  # nothing is made before there is a run
     parameter.grad = torch.zeros(1)
-    with pytest.warns(NewLogKey, match=rf"a log key was made in {path}: .*copy this file, since another key") as told:
+    with pytest.warns(
+        NewLogKey, match=rf"a log key was made in {path}: .*back up this file, since another key"
+    ) as told:
         optimizer.step()
     assert (len(told), told[0].filename) == (1, __file__)
     public = keyfile.load(path).public_key.encode()
@@ -430,7 +432,7 @@ def test_a_place_that_was_taken_meanwhile_makes_no_key(home: Path) -> None:
     optimizer = ZKOptimizer([parameter], rule="sgd", run=home / "run", prover="none")
     (home / "run").mkdir()
     parameter.grad = torch.zeros(1)
-    with pytest.raises(RunError, match="exists already"):
+    with pytest.raises(RunError, match="already exists"):
         optimizer.step()
     assert not keyfile.default_path().parent.exists()
 
@@ -444,7 +446,7 @@ def test_a_run_is_a_folder_of_this_machine_and_may_lie_at_home(
     options: dict[str, Any] = {"rule": "sgd", "prover": "none", "key": signer}
     for address in ("s3://bucket/run", Path("gs://bucket/run"), "https://example.org/run"):
         for resume in (False, True):
-            with pytest.raises(UsageError, match="is an address, and a run is a folder of this machine"):
+            with pytest.raises(UsageError, match="is an address, but a run is a folder on this machine"):
                 ZKOptimizer([parameter], run=address, resume=resume, **options)
     optimizer = ZKOptimizer([parameter], run="~/mine", **options)
     optimizer.start()

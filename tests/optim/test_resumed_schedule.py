@@ -171,7 +171,7 @@ def test_lr_given_to_a_resumed_optimizer_gives_way_to_the_one_that_was_due_and_s
         _, o = optimizer(run, resume=True, lr=0.3)
     (warning,) = caught
     assert str(warning.message) == (
-        f"lr of parameter group 0 is {due}, where the run was left, and lr=0.3 among the optimizer's arguments doesn't count: for another one set "
+        f"lr of parameter group 0 is {due}, where the run was left, and lr=0.3 among the optimizer's arguments is ignored: to change it, set "
         '`optimizer.param_groups[0]["lr"]` after the resumption; if your loop sets it before each step, all is well'
     )
     assert (o.param_groups[0]["lr"], o.param_groups[0]["initial_lr"]) == (due, 0.01)
@@ -213,7 +213,7 @@ def test_many_groups_with_another_lr_are_one_warning(at: str, tmp_path: Path) ->
         o.step()
     (warning,) = caught
     assert "19 more groups likewise" in str(warning.message)
-    assert ("if you set it yourself, this is right" in str(warning.message)) == (at == "step")
+    assert ("if you set it yourself, all is well" in str(warning.message)) == (at == "step")
     o.abandon()
 
 

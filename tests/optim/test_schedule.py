@@ -174,7 +174,7 @@ def test_lr_that_is_too_large_in_the_middle_is_refused_at_its_step(tmp_path: Pat
         for _ in range(10):
             stepped(optimizer, parameter)
         before, shown = optimizer.integers["W"], rates(optimizer)
-        with pytest.raises(UsageError, match=r"step 11 can't be made: .* gives LR of step 11 out of range"):
+        with pytest.raises(UsageError, match=r"step 11 can't be taken: .* gives LR of step 11 out of range"):
             stepped(optimizer, parameter)
         np.testing.assert_array_equal(optimizer.integers["W"], before)
         assert rates(optimizer) == shown
@@ -198,7 +198,7 @@ def test_resumed_run_goes_on_in_its_schedule(stop: int, tmp_path: Path, signer: 
     shown, header = rates(optimizer), optimizer.header
     optimizer.abandon()
     buffers = {name: value.clone() for name, value in model.named_buffers()}
-    with pytest.raises(UsageError, match=r"schedule: the run has 'cosine:\S+', the optimizer 'constant'"):
+    with pytest.raises(UsageError, match=r"schedule: the run has 'cosine:\S+', the optimizer has 'constant'"):
         ZKOptimizer(network().named_parameters(), resume=True, **{**recorded, "schedule": "constant"})
     model = network()
     model.load_state_dict(buffers, strict=False)

@@ -66,7 +66,7 @@ def test_a_block_that_is_left_without_a_traceback_says_what_is_left_of_the_run(
         raise error
     line = (
         f"warning: the run {run} was left by {type(error).__name__}: of its 1 step, 1 is not recorded. Nothing is lost: "
-        f"`ZKOptimizer(..., run={str(run)!r}, resume=True)` goes on with it\n"
+        f"`ZKOptimizer(..., run={str(run)!r}, resume=True)` resumes it\n"
     )
     assert capsys.readouterr().err == (line if isinstance(error, SystemExit | GeneratorExit) else "")
     with pytest.raises(SystemExit), cell(run, signer, resume=True) as optimizer:
@@ -112,7 +112,7 @@ def test_the_end_of_a_script_tells_of_the_run_and_of_what_goes_on_with_it(
     what = "recorded" if prover == "none" else "proved and recorded"
     line = (
         f"warning: the run {run} was not closed: of its 2 steps, 2 are not {what}. Nothing is lost: "
-        f"`ZKOptimizer(..., run={str(run)!r}, resume=True)` goes on with it\n"
+        f"`ZKOptimizer(..., run={str(run)!r}, resume=True)` resumes it\n"
     )
     assert done.stderr == ("" if "optimizer" in end else line)
 

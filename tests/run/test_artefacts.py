@@ -266,7 +266,7 @@ def test_a_link_in_a_files_place_is_not_followed(tmp_path: Path) -> None:
     ],
 )
 def test_a_config_that_is_no_toml_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="config is no TOML text that a run can keep"):
+    with pytest.raises(UsageError, match="config is not a TOML text that a run can keep"):
         checked_config(text)
 
 

@@ -41,7 +41,7 @@ def test_nothing_that_exists_is_touched(tmp_path: Path, kind: str) -> None:
         path.mkdir()
         if kind == "folder":
             (path / "precious").touch()
-    with pytest.raises(RunError, match=r"run exists already; choose another place, or resume"):
+    with pytest.raises(RunError, match=r"run already exists; choose another place, or resume"):
         create(path)
     assert path.is_symlink() or path.is_file() or [p.name for p in path.iterdir()] == ["precious"] * (kind == "folder")
 

@@ -76,7 +76,7 @@ def test_folder_that_could_not_be_made_durable_is_not_left_behind(tmp_path: Path
     def fsync(fd: int) -> None:
         raise OSError(5, "Input/output error")
 
-    with pytest.raises(RunError, match="look at the disk"):
+    with pytest.raises(RunError, match="check the disk"):
         Files(fsync).make_dir(tmp_path / "new")
     assert names_in(tmp_path) == []
 
@@ -131,7 +131,7 @@ def test_new_folder_is_made_with_its_parents_and_nothing_may_stand_in_its_place(
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("a", "a/b", "file", "link", "file/below"):
-        with pytest.raises(RunError, match="exists already; choose another place"):
+        with pytest.raises(RunError, match="already exists; choose another place"):
             FILES.make_dir(tmp_path / name)
 
 

@@ -176,11 +176,11 @@ def test_a_linked_private_folder_is_left_alone(tmp_path: Path, target: str) -> N
     (run / "private").symlink_to(target)
     before = snapshot(tmp_path)
     for use in (plan, forgotten, lambda run: forgotten(run, unfinished=True), resume):
-        with pytest.raises(RunError, match=r"private is a link or no folder|its creation was interrupted"):
+        with pytest.raises(RunError, match=r"private is a link or not a folder|its creation was interrupted"):
             use(run)
     status = look_at(run)
     assert (status.condition, status.secrets) == (Condition.DAMAGED, Secrets.ABSENT)
-    assert "private is a link or no folder" in status.reason
+    assert "private is a link or not a folder" in status.reason
     assert snapshot(tmp_path) == before
 
 
@@ -203,7 +203,7 @@ def test_a_private_folder_that_is_no_runs_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "private").mkdir()
     (tmp_path / "private" / "letters.txt").write_text("dear")
     for use in (plan, forgotten, lambda path: forgotten(path, unfinished=True)):
-        with pytest.raises(RunError, match="private holds nothing that a run has there, and is left alone"):
+        with pytest.raises(RunError, match="private holds none of the files that a run keeps there, and is left alone"):
             use(tmp_path)
     assert (tmp_path / "private" / "letters.txt").exists()
     assert not (tmp_path / "private" / "forgotten").exists()

@@ -47,7 +47,7 @@ def test_an_unfinished_run(tmp_path: Path) -> None:
     status = look_at(abandoned(tmp_path / "run", 5, drain=4))
     assert (status.condition, status.reason, status.secrets) == (Condition.UNFINISHED, "", Secrets.KEPT)
     assert counts(status) == (5, 4, 4, 0)
-    assert status.repairs == ("go on after step 5",)
+    assert status.repairs == ("continue after step 5",)
     assert status.header is not None
     assert status.head is not None
     assert status.head.size == 4
@@ -90,7 +90,7 @@ def test_segments_that_wait_for_their_proofs(tmp_path: Path) -> None:
     assert status.waiting >= 1
     assert status.repairs[0] == "drop the record that a crash tore"
     assert status.repairs[1].startswith("prove and record ")
-    assert status.repairs[-1] == f"go on after step {status.steps}"
+    assert status.repairs[-1] == f"continue after step {status.steps}"
     resumed = resume(run)
     assert resumed.step == status.steps
     resumed.close()
@@ -102,7 +102,7 @@ def test_a_crash_before_the_first_checkpoint(tmp_path: Path) -> None:
     (run / "log" / "checkpoint").unlink()
     status = look_at(run)
     assert (status.condition, counts(status)) == (Condition.UNFINISHED, (1, 0, 0, 0))
-    assert status.repairs == ("compare 2 records with the journal, and sign them", "go on after step 1")
+    assert status.repairs == ("compare 2 records with the journal, and sign them", "continue after step 1")
     edit(run / "log" / "records.jsonl", lambda data: data[:-10])
     assert look_at(run).repairs[:2] == (
         "drop the record that a crash tore",
@@ -111,7 +111,7 @@ def test_a_crash_before_the_first_checkpoint(tmp_path: Path) -> None:
     edit(run / "log" / "records.jsonl", lambda data: data[:10])
     assert look_at(run).condition is Condition.UNFINISHED
     (run / "log" / "records.jsonl").unlink()
-    assert look_at(run).repairs == ("go on after step 1",)
+    assert look_at(run).repairs == ("continue after step 1",)
     (run / "log" / "records.jsonl").write_bytes(b"x\n")
     assert look_at(run).condition is Condition.DAMAGED
     with pytest.raises(RunError, match="first record is not the header"):
@@ -131,7 +131,7 @@ def test_a_segment_that_is_not_signed_is_not_recorded(tmp_path: Path) -> None:
     unsign(run)
     status = look_at(run)
     assert (status.condition, counts(status)) == (Condition.UNFINISHED, (5, 2, 2, 0))
-    assert status.repairs == ("compare 1 record with the journal, and sign them", "go on after step 5")
+    assert status.repairs == ("compare 1 record with the journal, and sign them", "continue after step 5")
 
 
 def test_a_checkpoint_over_records_that_are_not_there_is_damage(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "header": (lambda run: (run / "private/header").unlink(), "creation was interrupted before the first step"),
     "journal": (
         lambda run: shutil.rmtree(run / "private/segments/2"),
-        "has no segment 2, with which the run would go on",
+        "has no segment 2, where the run would be resumed",
     ),
     "format": (lambda run: edit(run / "log/records.jsonl", lambda d: d.replace(b"run/v0", b"run/v9")), "format"),
 }
@@ -197,9 +197,9 @@ def test_what_no_crash_leaves_is_damage(tmp_path: Path, case: str) -> None:
 
 
 STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "pipe for a lock": (lambda private: os.mkfifo(private / "lock"), "lock is not what a trainer locks"),
-    "folder for a lock": (lambda private: (private / "lock").mkdir(), "lock is not what a trainer locks"),
-    "link for a lock": (lambda private: (private / "lock").symlink_to("header"), "lock can't be looked at"),
+    "pipe for a lock": (lambda private: os.mkfifo(private / "lock"), "lock is not a trainer's lock file"),
+    "folder for a lock": (lambda private: (private / "lock").mkdir(), "lock is not a trainer's lock file"),
+    "link for a lock": (lambda private: (private / "lock").symlink_to("header"), "lock can't be inspected"),
     "marker": (lambda private: (private / "forgotten").write_bytes(b"{}"), "forgotten is not what forgetting"),
     "pipe for a marker": (lambda private: os.mkfifo(private / "forgotten"), "forgotten is not what forgetting"),
     "pipe for a header": (lambda private: os.mkfifo(private / "header"), "not a regular file"),
@@ -244,7 +244,7 @@ def test_runs_are_found_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     assert find_runs(tmp_path) == [tmp_path / "a", tmp_path / "b"]
-    with pytest.raises(UsageError, match="holds no runs: No such file"):
+    with pytest.raises(UsageError, match="can't be listed: No such file"):
         find_runs(tmp_path / "missing")
     with pytest.raises(UsageError, match="there is no run at"):
         look_at(tmp_path / "empty")

@@ -173,5 +173,5 @@ def test_a_file_of_another_version_says_so(journal: Journal, tmp_path: Path) -> 
     journal.begin(a_start())
     path = tmp_path / "0" / "start"
     path.write_bytes(path.read_bytes().replace(MAGIC, b"zk-autograd/private/v9\n"))
-    with pytest.raises(RunError, match=r"another version .*v9.*; go on with the version that began the run"):
+    with pytest.raises(RunError, match=r"another version .*v9.*; use the version that began the run"):
         journal.start(0)

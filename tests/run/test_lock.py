@@ -63,7 +63,7 @@ def test_the_holder_is_known_to_who_looks(tmp_path: Path) -> None:
         assert holder(path) == str(os.getpid())
         assert holder(path) == str(os.getpid())
     assert holder(path) is None
-    with pytest.raises(RunError, match="can't be looked at"):
+    with pytest.raises(RunError, match="can't be inspected"):
         path.rename(tmp_path / "moved")
         path.symlink_to(tmp_path / "moved")
         holder(path)
@@ -92,7 +92,7 @@ def test_a_lock_behind_a_link_is_not_taken(tmp_path: Path, target: str) -> None:
     (tmp_path / "run" / "private").symlink_to(target)
     before = sorted(tmp_path.rglob("*"))
     for use in (RunLock, holder):
-        with pytest.raises(RunError, match="private is a link or no folder"):
+        with pytest.raises(RunError, match="private is a link or not a folder"):
             use(tmp_path / "run" / "private" / "lock")
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -101,13 +101,13 @@ def test_what_no_trainer_locks_is_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     os.mkfifo(path)
     for use in (RunLock, holder):  # neither waits for the pipe's other end
-        with pytest.raises(RunError, match="not what a trainer locks"):
+        with pytest.raises(RunError, match="not a trainer's lock file"):
             use(path)
     path.unlink()
     (tmp_path / "thesis.txt").write_text("ten years of work, and more of it")
     os.link(tmp_path / "thesis.txt", path)
     for use in (RunLock, holder):
-        with pytest.raises(RunError, match="not what a trainer locks"):
+        with pytest.raises(RunError, match="not a trainer's lock file"):
             use(path)
     assert path.read_text() == "ten years of work, and more of it"
 
@@ -115,7 +115,7 @@ def test_what_no_trainer_locks_is_left_as_it_is(tmp_path: Path) -> None:
 def test_a_refused_lock_leaves_nothing_open(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "lock")
     before = os.listdir("/dev/fd")
-    with pytest.raises(RunError, match="not what a trainer locks"):
+    with pytest.raises(RunError, match="not a trainer's lock file"):
         RunLock(tmp_path / "lock")
     (tmp_path / "lock").unlink()
     with RunLock(tmp_path / "lock") as lock:

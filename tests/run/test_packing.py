@@ -47,7 +47,7 @@ def test_a_linked_private_folder_is_not_locked(run: Path, tmp_path: Path) -> Non
     shutil.rmtree(run / "private")
     (run / "private").symlink_to(".")
     (run / "lock").write_text("not ours")
-    with pytest.raises(RunError, match="private is a link or no folder"):
+    with pytest.raises(RunError, match="private is a link or not a folder"):
         packed(run, tmp_path / "b.tar")
     assert (run / "lock").read_text() == "not ours"
     assert not (tmp_path / "b.tar").exists()
@@ -140,7 +140,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing proof": (lambda run: (run / "proofs/1-2").unlink(), "No such file"),
     "another proof": (
         lambda run: (run / "proofs/1-2").write_bytes(b"x"),
-        "1-2 is not the file that",
+        "1-2 is not the file whose hash",
     ),
     "proof that is a link": (
         lambda run: (run / "proofs/1-2").symlink_to((run / "proofs/1-2").rename(run / "p")),
@@ -174,7 +174,7 @@ def test_a_run_that_is_not_whole_is_refused_and_leaves_nothing(run: Path, tmp_pa
 
 def test_a_bundle_is_never_overwritten(run: Path, tmp_path: Path) -> None:
     (tmp_path / "b.tar").write_bytes(b"mine")
-    with pytest.raises(RunError, match=r"b\.tar exists already"):
+    with pytest.raises(RunError, match=r"b\.tar already exists"):
         packed(run, tmp_path / "b.tar")
     assert (tmp_path / "b.tar").read_bytes() == b"mine"
 

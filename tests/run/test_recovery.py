@@ -226,7 +226,7 @@ def test_a_recorded_proof_is_not_made_again(run: Path) -> None:
     (run / "log" / "checkpoint").unlink()
     (run / "proofs" / "1-2").unlink()
     backend = FaultyProver()
-    with pytest.raises(RunError, match="proofs/1-2 is missing or not valid, and the log has its record"):
+    with pytest.raises(RunError, match="proofs/1-2 is missing or not valid, but the log has its record"):
         RunWriter.resume(run, lambda _: backend, [SIGNER])
     assert backend.proved == 0
 
@@ -245,9 +245,9 @@ def test_a_proof_under_the_checkpoint_was_altered(run: Path, damage: str) -> Non
 
 def test_records_are_missing(run: Path) -> None:
     edit(run / "log" / "records.jsonl", lambda data: data[: data.rfind(b"\n", 0, -1) + 1])
-    refused(run, "has 3 records and its checkpoint speaks of 4")
+    refused(run, "has 3 records, but its checkpoint covers 4")
     edit(run / "log" / "records.jsonl", lambda data: data + b'{"torn')
-    refused(run, "has 3 records and its checkpoint speaks of 4")
+    refused(run, "has 3 records, but its checkpoint covers 4")
     (run / "log" / "records.jsonl").write_bytes(b"")
     refused(run, "has 0 records")
 
@@ -296,7 +296,7 @@ def test_a_step_of_the_journal_is_missing(run: Path) -> None:
 
 def test_a_segment_of_the_journal_is_missing(run: Path) -> None:
     shutil.rmtree(run / "private" / "segments" / "2")
-    refused(run, "segments/2 is missing, torn or altered .the run has come further")
+    refused(run, "segments/2 is missing, torn or altered .the run has got further")
     shutil.rmtree(run / "private" / "segments")
     (run / "private" / "segments").mkdir()
     refused(run, "segments/2 is missing")
@@ -366,7 +366,9 @@ def test_a_close_record_beyond_the_checkpoint_is_signed(run: Path) -> None:
     (run / "log" / "records.jsonl").write_bytes(leaves.replace(b'"weights":', b'"weighty":'))
     refused(run, "record 5 of .* is not what the journal says")
     (run / "log" / "records.jsonl").write_bytes(leaves)
-    with pytest.raises(RunError, match="is complete; what should follow its last record was missing, and is there now"):
+    with pytest.raises(
+        RunError, match="is complete; what should follow its last record was missing, and has been added"
+    ):
         resume(run)
     assert audit(run, FaultyProver()).close
     with pytest.raises(RunError, match="is complete: it has a close record"):
@@ -385,6 +387,6 @@ def test_run_with_a_linked_folder_is_not_gone_on_with(tmp_path: Path, name: str)
     before = {p: p.stat().st_mtime_ns for p in other.rglob("*")}
     shutil.rmtree(run / name)
     (run / name).symlink_to(other / name)
-    with pytest.raises(RunError, match=f"{name} is a link or no folder, and nothing is written behind it"):
+    with pytest.raises(RunError, match=f"{name} is a link or not a folder, and nothing is written behind it"):
         resume(run)
     assert {p: p.stat().st_mtime_ns for p in other.rglob("*")} == before

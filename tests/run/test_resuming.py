@@ -95,7 +95,7 @@ def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
     later = json.loads(leaf) | {"format": "zk-autograd/run/v9"}
     text = json.dumps(later, sort_keys=True, separators=(",", ":")).encode()
     path.write_bytes(encode("header", bytes(32), {}, {"leaf": text}))
-    with pytest.raises(RunError, match=r"can't go on with: .*v9.*; use the version that began it"):
+    with pytest.raises(RunError, match=r"can't resume: .*v9.*; use the version that began it"):
         resume(tmp_path / "run")
 
 

@@ -41,7 +41,7 @@ def test_what_was_kept_is_that_of_its_step_alone(durable: bool, layout: Layout) 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "its digest doesn't fit"),
+        (b"", "its digest doesn't match"),
         (bytes(64 * 2**20 + 1), "is too large"),
         (encode("settings", bytes(32), {"step": 3}, {"settings": b"x"}), "it belongs to another run"),
         (encode("step", RUN, {"step": 3}, {"settings": b"x"}), "the file.kind"),
@@ -54,7 +54,8 @@ def test_what_was_kept_is_that_of_its_step_alone(durable: bool, layout: Layout) 
 def test_what_nobody_kept_is_refused(data: bytes, reason: str, layout: Layout) -> None:
     layout.settings.write_bytes(data)
     with pytest.raises(
-        RunError, match=r"settings is torn, altered, of another run or can't be read, so it doesn't tell"
+        RunError,
+        match=r"settings is torn, altered, of another run or can't be read, so what the optimizer's settings became",
     ) as caught:
         kept(layout, RUN, 3)
     assert reason in str(caught.value.__cause__)

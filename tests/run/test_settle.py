@@ -347,7 +347,7 @@ def test_a_commitment_is_opened_only_so_often(tmp_path: Path) -> None:
         assert isinstance(error, RunError), public
     (run / "proofs" / "0-1").write_bytes(b"torn")
     writer = resume(run, backend)
-    with pytest.raises(ProverError, match=r"of block 1 of segment 0 no more than 4 different proofs may become known"):
+    with pytest.raises(ProverError, match=r"no more than 4 different proofs of block 1 of segment 0 may become known"):
         writer.drain()
     writer.abandon()
     # The one too many was made, and is nowhere.
@@ -400,7 +400,7 @@ def test_the_same_proof_is_made_again_as_often_as_it_takes_and_another_versions_
         assert (run / "proofs" / "0-1").read_bytes() == proof
     (run / "proofs" / "0-1").unlink()
     writer = resume(run, Repeating(2))
-    with pytest.raises(ProverError, match=r"of block 1 of segment 0 no more than 1 different proofs may become known"):
+    with pytest.raises(ProverError, match=r"no more than 1 different proofs of block 1 of segment 0 may become known"):
         writer.drain()
     writer.abandon()
     assert not (run / "proofs" / "0-1").exists()
@@ -423,7 +423,7 @@ def test_a_staged_proof_beyond_the_limit_is_not_published(tmp_path: Path) -> Non
     (run / "proofs" / "0-1").unlink()
     (run / "private" / "segments" / "0" / "proof-1").write_bytes(sha256(context + content).digest() + content)
     writer = resume(run, Repeating(1))
-    with pytest.raises(ProverError, match="no more than 1 different proofs may become known"):
+    with pytest.raises(ProverError, match="no more than 1 different proofs of block 1 of segment 0 may become known"):
         writer.drain()
     writer.abandon()
     assert not (run / "proofs" / "0-1").exists()
@@ -492,7 +492,7 @@ def test_a_stage_that_fails_is_taken_when_the_run_goes_on(tmp_path: Path, dies: 
         writer = resume(run, FaultyProver(), stages=[noted.stage])
     except RunError as error:
         assert dies == 4
-        assert "is complete; what should follow its last record was missing, and is there now" in str(error)
+        assert "is complete; what should follow its last record was missing, and has been added" in str(error)
     else:
         train(writer, 3)
         writer.close()

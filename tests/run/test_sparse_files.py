@@ -76,13 +76,13 @@ def holes(run: Path) -> None:
 
 CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     "header": (lambda run: sparse(run / "private" / "header"), "header is missing, torn or altered"),
-    "lock": (lambda run: sparse(run / "private" / "lock"), "lock is not what a trainer locks"),
+    "lock": (lambda run: sparse(run / "private" / "lock"), "lock is not a trainer's lock file"),
     "marker": (lambda run: sparse(run / "private" / "forgotten"), "forgotten is not what forgetting"),
     "checkpoint": (lambda run: sparse(run / "log" / "checkpoint"), "checkpoint is too large"),
     "log": (lambda run: sparse(run / "log" / "records.jsonl"), "records.jsonl is too large"),
     "torn log": (torn, "records.jsonl is too large"),
-    "log that ends in a hole": (lambda run: sparse(run / "log" / "records.jsonl", 2**32 - 1), "is no record"),
-    "log of holes": (holes, "is no record"),
+    "log that ends in a hole": (lambda run: sparse(run / "log" / "records.jsonl", 2**32 - 1), "is not a record"),
+    "log of holes": (holes, "is not a record"),
 }
 
 
@@ -140,7 +140,7 @@ def test_memory_that_runs_out_is_the_matter_of_one_run(tmp_path: Path, monkeypat
     run = finished(tmp_path / "run")
     monkeypatch.setattr(inventory, "parse_log", without)
     status = look_at(run)
-    assert (status.condition, status.reason) == (Condition.UNREADABLE, "memory ran out while it was read")
+    assert (status.condition, status.reason) == (Condition.UNREADABLE, "memory ran out while it was being read")
 
 
 def test_a_loop_state_that_no_journal_keeps_is_refused_and_nothing_is_written(tmp_path: Path) -> None:

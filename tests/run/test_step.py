@@ -77,7 +77,7 @@ def test_arguments_that_do_not_fit_are_usage_errors() -> None:
 def test_a_learning_rate_out_of_range_is_a_usage_error_that_names_the_step(rate: str) -> None:
     header = header_of(schedule="recorded")
     sequences = [header.sequence(group) for group in range(2)]
-    with pytest.raises(UsageError, match=r"step 1 can't be made: .*lr"):
+    with pytest.raises(UsageError, match=r"step 1 can't be taken: .*lr"):
         advance(header, sequences, first_state(header, first_weights()), 1, gradients(1), ("0.1", rate))
 
 

@@ -72,7 +72,7 @@ def test_a_line_that_is_no_event_is_refused_by_its_number_and_left_out_of_what_i
 
 def test_a_torn_end_is_refused_and_cut(header: Header) -> None:
     text = content(whole(header))
-    with pytest.raises(VerificationError, match="does not end"):
+    with pytest.raises(VerificationError, match="is cut off"):
         list(events(text[:-1]))
     assert whole_events(BytesIO(text[:-1])) == whole(header)[:-1]
 

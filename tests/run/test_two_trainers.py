@@ -51,7 +51,7 @@ def first(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 WANTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "to go on": (resume, "is being written by another trainer"),
-    "to begin": (lambda run: begin(run, Files(lambda _: None)), "exists already"),
+    "to begin": (lambda run: begin(run, Files(lambda _: None)), "already exists"),
     "to forget": (lambda run: forgotten(run, unfinished=True), "is being written by another trainer"),
     "to pack": (lambda run: packed(run, run.parent / "b.tar"), "is being written by another trainer"),
 }
@@ -64,7 +64,7 @@ def test_the_second_is_refused_and_the_first_is_not_disturbed(tmp_path: Path, fi
         with pytest.raises(RunError, match=message) as caught:
             act(run)
         if "another trainer" in message:
-            assert f"(process {first.pid}); wait for it, or stop it" in str(caught.value), want
+            assert f"(process {first.pid}); wait for it to end, or stop it" in str(caught.value), want
     assert look_at(run).trainer == str(first.pid)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
@@ -87,7 +87,7 @@ def test_a_second_optimizer_is_refused(tmp_path: Path, first: "subprocess.Popen[
     from zk_autograd.optim import ZKOptimizer
 
     model = torch.nn.Linear(2, 1)
-    for going_on, message in ((True, rf"another trainer \(process {first.pid}\)"), (False, "exists already")):
+    for going_on, message in ((True, rf"another trainer \(process {first.pid}\)"), (False, "already exists")):
         with pytest.raises(RunError, match=message):
             ZKOptimizer(
                 model.named_parameters(), run=tmp_path / "run", resume=going_on, prover="none", key=SIGNER, eps="1e-6"

@@ -36,7 +36,7 @@ def test_a_dropped_writer_gives_its_run_back_and_says_so(tmp_path: Path) -> None
     ) as told:
         del writer
         gc.collect()
-    assert f"`ZKOptimizer(..., run={str(run)!r}, resume=True)` goes on with it" in str(told[0].message)
+    assert f"`ZKOptimizer(..., run={str(run)!r}, resume=True)` resumes it" in str(told[0].message)
     assert proving() == []
     writer = resume(run)
     assert writer.step == 3
@@ -108,7 +108,7 @@ def test_who_begins_again_need_not_wait_for_the_garbage_collector(tmp_path: Path
         cycle: list[object] = [begin(tmp_path / "run", Files(lambda _: None))]
         cycle.append(cycle)
         del cycle
-        with pytest.warns(UnclosedRun, match="it has no step yet"):
+        with pytest.warns(UnclosedRun, match="it has no steps yet"):
             writer = resume(tmp_path / "run")
         writer.abandon()
     finally:
@@ -170,7 +170,7 @@ def ended(run: Path, end: str, *flags: str) -> tuple[int, str]:
 def line(run: Path) -> str:
     return (
         f"warning: the run {run} was not closed: of its 3 steps, 1 is not recorded. Nothing is lost: "
-        f"`ZKOptimizer(..., run={str(run)!r}, resume=True)` goes on with it\n"
+        f"`ZKOptimizer(..., run={str(run)!r}, resume=True)` resumes it\n"
     )
 
 
@@ -204,4 +204,4 @@ def test_nothing_is_said_where_nothing_is_left_or_nobody_listens(end: str, tmp_p
 
 def test_the_run_of_zk_train_is_gone_on_with_by_it(tmp_path: Path) -> None:
     _, errors = ended(tmp_path / "a run", "(run / 'private' / 'train.json').write_text('{}')")
-    assert f"`zk-train --resume '{tmp_path}/a run'` goes on with it" in errors
+    assert f"`zk-train --resume '{tmp_path}/a run'` resumes it" in errors

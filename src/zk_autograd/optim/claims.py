@@ -1,4 +1,4 @@
-"""What a training loop says of a step, beside its gradients."""
+"""What a training loop says of a step, besides its gradients."""
 
 import operator
 from collections.abc import Sequence

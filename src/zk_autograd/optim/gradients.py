@@ -20,7 +20,7 @@ from zk_autograd.optim.parameters import Manifest
 
 
 def checked_scale(scale: object) -> int | None:
-    """The exponent that `grad_scale` is, or None for "auto". UsageError for anything else."""
+    """The exponent given as `grad_scale`, or None for "auto". UsageError for anything else."""
     if scale == "auto":
         return None
     if not isinstance(scale, int) or isinstance(scale, bool) or scale not in K_RANGE:
@@ -44,14 +44,13 @@ def quantized(manifest: Manifest, k: int) -> tuple[IntArray, int]:
 
 
 def suitable_scale(manifest: Manifest) -> int:
-    """The k that `grad_scale="auto"` chooses from the present gradients. Raises GradientError as
-    `quantized` does."""
+    """The k of `grad_scale="auto"` for the present gradients. GradientError as in `quantized`."""
     quantized(manifest, 0)  # for its checks, whose messages name the tensor
     return auto_grad_scale(np.concatenate([gradient for _, gradient in _gradients(manifest)]))
 
 
 def limit(k: int) -> float:
-    """The size up to which the scale 2^k holds a gradient's element; beyond it saturates."""
+    """The magnitude up to which the scale 2^k holds a gradient's element; beyond, it saturates."""
     return (GRADIENT_BOUND - 1) * 2.0 ** -(GRADIENT_BITS + k)
 
 
@@ -74,18 +73,18 @@ def _gradients(manifest: Manifest) -> Iterator[tuple[str, FloatArray]]:
         if gradient is None:
             if not tensor.requires_grad:
                 raise GradientError(
-                    f"{p.name} was frozen after the optimizer was made, and a run trains the same tensors from its first step to its last: "
-                    "thaw it (requires_grad_(True)), or close the run and begin another with it frozen"
+                    f"{p.name} was frozen after the optimizer was made, but a run trains the same tensors from its first step to its last: "
+                    "unfreeze it (requires_grad_(True)), or close the run and begin another with it frozen"
                 )
             raise GradientError(
                 f"{p.name} has no gradient: call backward() on a loss that depends on it before step(), or freeze it "
-                "(requires_grad_(False)) before the optimizer is made; if the model has another tensor in its place by now, make another "
+                "(requires_grad_(False)) before making the optimizer; if the model now has another tensor in its place, make another "
                 "optimizer"
             )
         if tuple(gradient.shape) != p.shape or gradient.is_meta:
             raise GradientError(
-                f"the gradient of {p.name} has the shape {tuple(gradient.shape)} on {gradient.device}, and the tensor {p.shape} on "
-                f"{tensor.device}: call zero_grad() and backward() again"
+                f"the gradient of {p.name} has the shape {tuple(gradient.shape)} on {gradient.device}, but the tensor has {p.shape} "
+                f"on {tensor.device}: call zero_grad() and backward() again"
             )
         if gradient.layout is not torch.strided:
             raise GradientError(

@@ -23,7 +23,7 @@ NO_DATA = Data(root=b"", count=0, sampler="unspecified", batch_size=0, seed=b"")
 RUN_ID_BYTES = 16
 
 WALKED_STEPS = 10_000
-"""Of a run whose lr comes close to the bounds, the steps that are looked at before the first one;
+"""Of a run whose lr comes close to the bounds, the steps that are checked before the first one;
 later ones are refused when they come."""
 
 
@@ -32,8 +32,8 @@ class HeaderParts:
     """What is known before the first step. `schedule` is a canonical text of `core.schedules`;
     `keys` are public keys in C2SP's form.
 
-    `expected_steps` is how many steps there will be, if that is known: not a part of the header,
-    but a reason to refuse it.
+    `expected_steps` is how many steps there will be, if known: not a part of the header, but a
+    possible reason to refuse it.
     """
 
     rule: Rule
@@ -75,16 +75,15 @@ class HeaderParts:
                 sequence.at(1)
                 if self.schedule != RECORDED and self.expected_steps is not None:
                     _require_all(sequence, self.expected_steps)
-        except VerificationError as error:  # of a stranger's header; here the numbers are the caller's own
+        except VerificationError as error:  # written for a stranger's header; here the numbers are the caller's own
             raise UsageError(str(error)) from error
         return header
 
     def difference(self, header: Header, groups: Sequence[GroupOptions], grad_scale: int | None) -> str | None:
-        """In what `header`, of an older run, isn't of these parts and groups; None if it is.
-        `grad_scale` None fits any.
+        """How `header`, of an older run, differs from these parts and groups; None if it doesn't. A
+        `grad_scale` of None fits any.
 
-        A recorded lr may be another by now; blocks, prover, keys and data are taken from the old
-        header.
+        A recorded lr may differ; blocks, prover, keys and data are taken from the old header.
         """
         fixed = [{n: t for n, t in g.hyper if n != "lr" or self.schedule != RECORDED} for g in header.groups]
         wanted = [{n: t for n, t in g.texts() if n != "lr" or self.schedule != RECORDED} for g in groups]
@@ -101,7 +100,7 @@ class HeaderParts:
         }
         for what, (of_run, here) in pairs.items():
             if of_run != here:
-                return f"{what}: the run has {of_run!r:.200}, the optimizer {here!r:.200}"
+                return f"{what}: the run has {of_run!r:.200}, the optimizer has {here!r:.200}"
         return None
 
 
@@ -124,15 +123,15 @@ def require_format(header: Header, t: int, lr: Sequence[str]) -> None:
         (wanted,) = shifts_of(header.rule, [parse_decimal(text, "lr")], header.grad_scale)
         if wanted != group.s:
             raise UsageError(
-                f"lr of {place(index)} is {text} at step {t}, and the number format that the first step chose holds an lr below "
-                f"{float(fits):g}: lower lr, or begin again with max_lr={text} or more, the largest lr that will be set, among the optimizer's "
+                f"lr of {place(index)} is {text} at step {t}, but the number format that the first step chose only holds an lr "
+                f"below {float(fits):g}: lower lr, or start over with max_lr={text} or more, the largest lr that will be set, among the optimizer's "
                 "arguments"
             )
 
 
 def _require_all(sequence: ConstantsSequence, last: int) -> None:
     """VerificationError if a step of 1 .. `last` has a constant out of range, as far as that is
-    cheap to say."""
+    cheap to tell."""
     try:
         # Adam's bias corrections are largest at an end of the run, and a schedule is largest with
         # the whole lr: where that fits both ends, everything fits.

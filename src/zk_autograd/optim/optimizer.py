@@ -1,5 +1,5 @@
-"""A torch optimizer whose step is core's exact integer rule, and whose steps a run directory
-records and proves.
+"""A torch optimizer whose step is core's exact integer rule, and whose steps are recorded and
+proved in a run directory.
 
 The class validates arguments and keeps torch's habits. The state is `trajectory`'s, the rule
 `core.rules`', the records `run`'s.
@@ -57,8 +57,8 @@ __all__ = [
 
 
 _KEPT_AT_ONCE = 16
-"""Of so many parameter groups each change is kept when it is made, but for the first one after a
-step at which lr had moved."""
+"""With at most this many parameter groups each change is kept when it is made, except the first one
+after a step at which lr had moved."""
 
 
 class ZKOptimizer(Unique, torch.optim.Optimizer):
@@ -68,57 +68,57 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     made, and after each step the model's parameters are the float32 values of the integer weights.
     Nobody else may write to them in between. With `run`, each step is recorded and, by the provers
     "native" and "ezkl", proved; leave the `with` block, or call `close`, to prove what is left and
-    close the run. An exception that leaves the block stops the run where it is, to be gone on with
-    by `resume=True`. So does dropping the optimizer, with a warning `UnclosedRun`; and the end of a
-    script tells of a run that is open. The run belongs to the process that made the optimizer:
-    forked children can't use it, and copies and pickles are refused.
+    close the run. If an exception leaves the block, the run stops where it is and can be resumed
+    with `resume=True`. Dropping the optimizer stops it, too, with a warning `UnclosedRun`; and a
+    script that ends with a run still open says so. The run belongs to the process that made the
+    optimizer: forked children can't use it, and it can't be copied or pickled.
 
-    A resumption restores the weights, and what `param_groups` held when the run was left: lr,
-    initial_lr, max_lr, and what else is a number, a text, a boolean, None, or a list or tuple of
-    these. It counts more than the `lr` given here, which ResumedLr says where it is neither that
-    nor the one that the run began with. Schedulers, buffers and frozen parameters are the caller's.
-    Making a scheduler may overwrite lr: take `state_dict()` before, give it to `load_state_dict`
-    afterwards, and then load the scheduler's own state. ResumedLr warns if the first step has
-    another lr than was due, or nobody knows which one was; ResumedModel names buffers and frozen
-    parameters that aren't as the run had them, among those that are small enough to be looked at
-    with each step: load them before the optimizer is made.
+    Resuming restores the weights, and what `param_groups` held when the run was left: lr,
+    initial_lr, max_lr, and any other number, text, boolean, None, or list or tuple of these. The
+    restored lr overrides the `lr` given here; ResumedLr warns if that is neither the restored one
+    nor the one that the run began with. Schedulers, buffers and frozen parameters are the caller's
+    to restore. Making a scheduler may overwrite lr: take `state_dict()` before, pass it to
+    `load_state_dict` afterwards, and then load the scheduler's own state. ResumedLr warns if the
+    first step has another lr than was due, or it isn't known which was; ResumedModel names buffers
+    and frozen parameters that aren't as the run had them, among those small enough to be hashed at
+    each step: load them before making the optimizer.
 
-    Arguments, beside torch's own (`lr`, by default 0.001, `betas`, `eps`, `weight_decay`,
+    Arguments, besides torch's own (`lr`, by default 0.001, `betas`, `eps`, `weight_decay`,
     `momentum`, `nesterov`; `weight_decay` is always decoupled):
 
-    * `params`: `model.named_parameters()`, or groups with such pairs under "params" and
-      hyper-parameters of their own; frozen tensors are left out;
+    * `params`: `model.named_parameters()`, or groups with such pairs under "params" and their own
+      hyper-parameters; frozen tensors are left out;
     * `rule`: "sgd" (with a momentum "sgd-momentum", with nesterov "sgd-nesterov"), "adam" or
       "adamw";
     * `grad_scale`: gradients are multiplied by 2^`grad_scale` before they are rounded to multiples
-      of 2^-28, and saturate beyond +-4, of which a `ClampedGradients` warns; "auto" chooses it at
-      the first step from the gradients there;
-    * `schedule`: "recorded" lets a scheduler of torch change lr and records what it was;
-      "constant", "step:every=30,factor=0.1", "linear:steps=100,end=0" or "cosine:steps=100,end=0",
-      each with ",warm_up=10" if wanted, is declared in the header, so that an auditor recomputes
-      it: `param_groups` then shows the lr of the next step, and a change of it is refused
+      of 2^-28, and saturate beyond +-4, with a warning `ClampedGradients`; "auto" chooses it at the
+      first step from that step's gradients;
+    * `schedule`: "recorded" lets a torch scheduler change lr and records each step's; "constant",
+      "step:every=30,factor=0.1", "linear:steps=100,end=0" or "cosine:steps=100,end=0", each
+      optionally with ",warm_up=10", are declared in the header, so that an auditor recomputes lr:
+      `param_groups` then shows the lr of the next step, and a change of it is refused
       (`core.schedules` has the formulas);
-    * `max_lr`: the largest lr that will be set, where no scheduler of torch says it; it chooses
-      SGD's number format;
-    * `run`: a directory to be made, or None to train without a record; `resume`: go on with the run
+    * `max_lr`: the largest lr that will be set, if no torch scheduler tells it; it determines SGD's
+      number format;
+    * `run`: the directory to create, or None to train without a record; `resume`: resume the run
       that is there;
     * `prover`: "native" (the default), "ezkl", "none" (salted hashes, nothing proved), or a
       backend; `srs`: file or digest of EZKL's SRS (default: the cache's newest); `preset`:
       "standard" or "strict", what the native prover's soundness may assume (default: standard);
-      `expected_steps` helps to choose a circuit, and to refuse an lr that would leave its range
-      later;
-    * `key`: the file of the log key, or a signer (default: the one that `zk-key new` makes; a new
-      run makes it, and warns (NewLogKey), if there is none);
-    * `publish`: write the final weights into the run, opened;
+      `expected_steps` helps to choose a circuit, and to refuse early an lr that would leave its
+      range;
+    * `key`: the file of the log key, or a signer (default: the one that `zk-key new` makes; if
+      there is none, a new run makes it, and warns with NewLogKey);
+    * `publish`: write the final weights into the run, with what opens their commitment;
     * `unproved`: the model, whose buffers and other parameters the header then lists as unproved,
-      with their first values' digests;
-    * `data`, `model_code`: what the header says of the data, and a SHA-256 of the model's code;
+      with the digests of their first values;
+    * `data`, `model_code`: what the header says of the data, and the SHA-256 of the model's code;
     * `config`: a TOML text that says how the training was set up, for config.toml, without access
-      tokens; a resumed run keeps its first one;
+      tokens; a resumed run keeps its first;
     * `on_event`: called with the run's events, from two threads.
 
-    Raises UsageError, RunError, ProverError; at a step GradientError or RangeError, after which
-    nothing has changed.
+    Raises UsageError, RunError, ProverError; at a step also GradientError or RangeError, after
+    which nothing has changed.
     """
 
     INSTEAD = "make another optimizer, without run=, and load state_dict() into it"
@@ -206,7 +206,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         artefacts = Artefacts(on_event, config=None if config is None else checked_config(config))
         if resume:
             if run is None:
-                raise UsageError("resume=True needs run=, the directory of the run to go on with")
+                raise UsageError("resume=True needs run=, the directory of the run to resume")
             asked = [o.values["lr"] if g.get("lr") is not None else None for g, o in zip(given, options, strict=True)]
             self._trajectory.resume(Path(run), prover, srs, key, artefacts, asked)
             self._trajectory.restore_groups(self.param_groups)
@@ -225,7 +225,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
 
     @property
     def steps(self) -> int:
-        """How many steps were made, those before a resumption included."""
+        """How many steps were taken, those before a resumption included."""
         return self._trajectory.steps
 
     @property
@@ -240,7 +240,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
 
     @property
     def head(self) -> Checkpoint | None:
-        """The newest tree head of the run's log: after `close`, what an auditor is given. None if
+        """The newest tree head of the run's log: after `close`, what to give to an auditor. None if
         nothing is recorded."""
         return self._trajectory.head
 
@@ -251,8 +251,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
 
     @property
     def saturated(self) -> int:
-        """How many elements of gradients were too large and saturated, over the steps of this
-        process."""
+        """How many gradient elements were too large and saturated, in this process."""
         return self._trajectory.saturated
 
     def effective(self) -> list[dict[str, str]]:
@@ -269,9 +268,9 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         batch: bytes | Sequence[int] | np.ndarray | torch.Tensor | None = None,
         loop_state: bytes | None = None,
     ) -> None:
-        """Says something of the next step: its loss (a number), which rows its gradient is of
-        (their indices, or bytes that name them), and what the loop needs to go on after it. Raises
-        UsageError for what can't be recorded."""
+        """Records something about the next step: its loss (a number), the rows its gradient was
+        computed from (their indices, or bytes that name them), and what the loop needs to resume
+        after it. Raises UsageError for what can't be recorded."""
         self._keep()
         if loss is not None:
             self._note = replace(self._note, loss=loss_text(loss))
@@ -281,10 +280,10 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             self._note = replace(self._note, loop_state=loop_state)
 
     def start(self) -> None:
-        """Fixes the hyper-parameters and, from the gradients there, an automatic grad_scale; makes
-        the run directory.
+        """Fixes the hyper-parameters and, from the present gradients, an automatic grad_scale;
+        creates the run directory.
 
-        The first `step` does it; whoever wants the directory earlier calls it after the first
+        The first `step` does this; to have the directory earlier, call it after the first
         backward(). Raises as `step`.
         """
         self._trajectory.start(self.param_groups)
@@ -319,7 +318,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's, with integers under "state" and one entry more: `load_state_dict` goes on
+        """As torch's, with integers under "state" and one more entry: `load_state_dict` continues
         from it bit for bit.
 
         Raises UsageError if the groups or their tensors were changed."""
@@ -338,10 +337,10 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         writes the weights to the model.
 
         Raises UsageError for the state of other parameters, another rule or another class. Where
-        steps are recorded, it takes the run's own state at this very step alone, and sets
+        steps are recorded, it takes only the run's own state at this very step, and sets
         `param_groups` from it: a run begins with zero moments, so it can't begin in the middle of
-        another. Go on with that one by resume=True instead. Weights are not written then:
-        UsageError if the model's are others by now.
+        another. Resume that one with resume=True instead. Weights are not written then: UsageError
+        if the model's have changed.
         """
         trajectory = self._trajectory
         loaded = saved_state.restored(state_dict, trajectory.saved_state().rule, trajectory.manifest)
@@ -352,9 +351,9 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             group.update({name: value for name, value in saved.items() if name not in TENSORS})
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Takes the gradients away, or fills them with zeros in place."""
+        """Clears the gradients, or fills them with zeros in place."""
         self._keep()
-        # Not the base class's, which loads torch's compiler: seconds, for nothing.
+        # Not the base class's, which loads torch's compiler, for seconds and to no purpose.
         frozen = [tensor for _, tensor in self._trajectory.frozen]  # torch's param_groups would have them, too
         for tensor in (*self._trajectory.manifest.tensors, *frozen):
             if set_to_none or tensor.grad is None:
@@ -365,23 +364,23 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Raises UsageError: the header names all parameters before the first step."""
         if self._sealed:
-            raise UsageError("parameter groups are fixed when ZKOptimizer is made: give it all of them then")
+            raise UsageError("parameter groups are fixed when ZKOptimizer is made: pass all of them then")
         # Not the base class's, as in zero_grad; what it would check was checked.
         names, tensors = zip(*param_group["params"], strict=True)
         group = {**param_group, "params": list(tensors), "param_names": list(names)}
         self.param_groups.append(WatchedGroup(group, self._group_written))
 
     def _group_written(self, group: Mapping[str, Any]) -> None:
-        # A scheduler writes to one group after the other: with many of them, keeping all of that
-        # would take longer than a step. Nor is half of what it writes kept where nobody knows what
-        # is due: a kill between two groups would have that taken for the whole.
+        # A scheduler writes to one group after the other: with many of them, keeping every change
+        # would take longer than a step. Nor is half of what it writes kept where it isn't known
+        # what is due: after a kill between two groups it would be taken for the whole.
         self._unkept = True
         at_once = len(self.param_groups) <= _KEPT_AT_ONCE and not self._trajectory.is_open
         if at_once or group is self.param_groups[-1]:
             self._keep()
 
     def _keep(self) -> None:
-        # Nobody tells of what is written to a plain dictionary that was put in a group's place.
+        # What is written to a plain dictionary that was put in a group's place goes unnoticed.
         written = self._unkept
         if written or not all(isinstance(group, WatchedGroup) for group in self.param_groups):
             self._unkept = False
@@ -396,7 +395,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         lists `artefacts`, SHA-256 by name, beside the run's own files. UsageError for a name of
         those.
 
-        Does nothing the second time, or if no step was made. If it fails, or is interrupted, the
+        Does nothing the second time, or if no step was taken. If it fails, or is interrupted, the
         run can be resumed.
         """
         require_own_names(artefacts or {})
@@ -404,8 +403,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         self._trajectory.close(artefacts or {}, publish=self._publish)
 
     def abandon(self) -> None:
-        """Stops recording and proving at once. Every step that was made is safe, and resume=True
-        goes on after it."""
+        """Stops recording and proving at once. Every step that was taken is safe, and resume=True
+        continues after it."""
         self._trajectory.abandon(self.param_groups)
 
     def __enter__(self) -> Self:
@@ -417,5 +416,5 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         if kind is None:
             self.close()
         elif not self._trajectory.is_anothers:  # a forked child passes on what it failed with
-            quiet = issubclass(kind, SystemExit | GeneratorExit)  # no traceback will say that the block was left early
+            quiet = issubclass(kind, SystemExit | GeneratorExit)  # no traceback will tell that the block was left early
             self._trajectory.abandon(self.param_groups, tell=kind.__name__ if quiet else "")

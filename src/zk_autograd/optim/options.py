@@ -30,14 +30,13 @@ _UNSUPPORTED = {
     "dampening": "the momentum rule here has none; leave it 0",
 }
 _IGNORED = ("decoupled_weight_decay", "foreach", "fused", "capturable", "differentiable")
-"""Options of torch that choose how a step is computed, which here is the integer rule in any case,
-or say what holds anyway."""
+"""Options of torch that choose how a step is computed, which here is always the integer rule, or
+that say what holds anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """A hyper-parameter twice: the decimal text that is recorded, and the float that learning-rate
-    schedulers see."""
+    """A hyper-parameter twice: the recorded decimal text, and the float that schedulers see."""
 
     text: str
     value: float
@@ -50,8 +49,7 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class GroupOptions:
-    """A parameter group's hyper-parameters, one for each of `records.hyper_names(rule)`, in their
-    order."""
+    """A parameter group's hyper-parameters, in the order of `records.hyper_names(rule)`."""
 
     rule: Rule
     values: Mapping[str, Exact]
@@ -70,7 +68,7 @@ class GroupOptions:
     def seen_in(self, group: Mapping[str, object], place: str) -> "GroupOptions":
         """The options that `group`, an entry of `param_groups`, holds now. A value that still is
         the float of the exact one here stands for that one. Raises UsageError, which names `place`,
-        for a value that is no number."""
+        for a value that is not a number."""
         found = _by_exact_name(group)
         values = {}
         for name, before in self.values.items():
@@ -81,8 +79,8 @@ class GroupOptions:
 
 
 def exact(value: object, name: str) -> Exact:
-    """`value` as an exact decimal. Raises UsageError, which calls it `name`, for anything that
-    isn't a finite number, at least 0."""
+    """`value` as an exact decimal. Raises UsageError, which calls it `name`, for anything but a
+    finite number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, str | Decimal | Real):
         kind = type(value).__name__
         raise UsageError(f"{name} is a {kind}; give an int, a float, a decimal text or a decimal.Decimal")
@@ -97,11 +95,11 @@ def exact(value: object, name: str) -> Exact:
 
 def require_known(options: GroupOptions, group: Mapping[str, object], place: str) -> None:
     """Raises UsageError, which names `place`, for an option of torch in `group`, an entry of
-    `param_groups`, that no step would follow, and for one of the rule's that was taken away."""
+    `param_groups`, that no step would follow, and for one of the rule's that was removed."""
     wanted = options.for_torch()
     for name in wanted:
         if name not in group:
-            raise UsageError(f"{place} has no {name} any more; put it back: the last one was {wanted[name]}")
+            raise UsageError(f"{place} no longer has {name}; put it back: the last one was {wanted[name]}")
     for name in (*_TORCH_NAMES, *_UNSUPPORTED):
         if name not in wanted and not _is_off(value := group.get(name)):
             advice = _UNSUPPORTED.get(name, f"the rule {options.rule.value} has {', '.join(wanted)}")
@@ -109,8 +107,7 @@ def require_known(options: GroupOptions, group: Mapping[str, object], place: str
 
 
 def choose_rule(name: object, options: Iterable[Mapping[str, object]]) -> Rule:
-    """The rule called `name`, made more special by the momentum and Nesterov options of the groups.
-    Raises UsageError."""
+    """The rule called `name`, refined by the groups' momentum and nesterov. UsageError."""
     options = list(options)
     if isinstance(name, Real):
         raise UsageError(
@@ -140,7 +137,7 @@ def read_options(rule: Rule, options: Mapping[str, object], place: str) -> Group
     means the default.
 
     Raises UsageError, which names `place`, for an option that the rule doesn't have or a value that
-    is no number.
+    is not a number.
     """
     for name, advice in _UNSUPPORTED.items():
         if options.get(name):
@@ -161,15 +158,14 @@ def read_options(rule: Rule, options: Mapping[str, object], place: str) -> Group
 
 
 def check_names(options: Iterable[str]) -> None:
-    """Raises UsageError for an argument of the optimizer that neither this package nor torch.optim
-    knows."""
+    """UsageError for an optimizer argument that neither this package nor torch.optim knows."""
     for name in options:
         if name not in _UNSUPPORTED and name not in _IGNORED:
             raise UsageError(f"ZKOptimizer has no option {name!r}; its hyper-parameters are {', '.join(_TORCH_NAMES)}")
 
 
 def _by_exact_name(options: Mapping[str, object]) -> dict[str, object]:
-    """With beta1 and beta2 in the place of torch's betas."""
+    """With beta1 and beta2 in place of torch's betas."""
     found = {name: value for name, value in options.items() if name in _TORCH_NAMES}
     betas = found.pop("betas", None)
     if betas is not None:
@@ -180,8 +176,7 @@ def _by_exact_name(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_set(value: object) -> bool:
-    """Whether a hyper-parameter is given and isn't zero; `exact` says later whether it is a number
-    at all."""
+    """Whether a hyper-parameter is given and isn't zero; `exact` checks that it is a number."""
     return value is not None and value not in (0, "0")
 
 

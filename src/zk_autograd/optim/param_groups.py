@@ -1,8 +1,8 @@
-"""torch's `param_groups` beside the tensors: noticed when somebody writes there, and kept as bytes,
-from which a resumed run restores them.
+"""torch's `param_groups` without the tensors: writes to them are noticed, and they are kept as
+bytes, from which a resumed run restores them.
 
-A scheduler writes the next lr after a step, and nobody tells the optimizer. So each group is a
-dictionary that says when it is written to.
+A scheduler writes the next lr after a step without telling the optimizer. So each group is a
+dictionary that reports when it is written to.
 
 What is kept of a group are the numbers, texts, booleans, None, and lists and tuples of these; a
 tensor of one element counts as its number. Anything else (a function, a dictionary) stays what the
@@ -23,16 +23,16 @@ from zk_autograd.core.errors import RunError
 Kept: TypeAlias = float | int | str | Decimal | list["Kept"] | tuple["Kept", ...] | None
 
 TENSORS: Final = ("params", "param_names")
-"""The entries of a group that are the model's, and no settings."""
+"""The entries of a group that are the model's, not settings."""
 
 _MAX_DEPTH = 20
 _MAX_INTEGER = 2**1000
-"""Python doesn't parse longer ones than some thousand digits."""
+"""Python doesn't parse integers of more than some thousand digits."""
 
 
 class WatchedGroup(dict[str, Any]):
     """An entry of `param_groups` that calls `written`, a method, with itself after each of its
-    changes, as long as the method's object lives.
+    changes, as long as the method's object is alive.
 
     A copy, and what comes back from pickle, is a plain dictionary.
     """
@@ -92,7 +92,7 @@ def encoded(groups: Iterable[Mapping[str, object]], left_out: Iterable[str]) -> 
 
 
 def as_text(groups: object) -> str:
-    """The text of groups that were parsed from one of `encoded`: the same again."""
+    """The text of groups that were parsed from a text of `encoded`: the same text."""
     return json.dumps(groups, separators=(",", ":"))
 
 
@@ -104,7 +104,7 @@ def decoded(text: str, count: int) -> list[dict[str, Kept]]:
             raise ValueError
         return [{_name(n): _value(item) for n, item in group} for group in groups]
     except (TypeError, ValueError, ArithmeticError, RecursionError):
-        raise RunError("the optimizer's settings in the run's private folder are none of this optimizer's") from None
+        raise RunError("the settings in the run's private folder are not this optimizer's") from None
 
 
 def _kept(group: Mapping[str, object], without: Container[str]) -> list[list[object]]:
@@ -114,7 +114,7 @@ def _kept(group: Mapping[str, object], without: Container[str]) -> list[list[obj
 
 def _item(value: object, depth: int = 0) -> list[object] | None:
     """A value with its type, as JSON has it; None for one that isn't kept."""
-    if type(value) is float:  # most are, and a step waits for this
+    if type(value) is float:  # the most frequent type, and a step waits for this
         return ["float", repr(value)]
     match value:
         case None:

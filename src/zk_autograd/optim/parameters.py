@@ -31,8 +31,8 @@ _TO_FLOAT = "convert the model with model.float() before making the optimizer"
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Span:
-    """Where a tensor's elements lie in a device's memory: addresses of bytes, without the last one.
-    An empty tensor's is empty."""
+    """Where a tensor's elements lie in a device's memory: byte addresses, the end excluded. An
+    empty tensor's span is empty."""
 
     device: str
     start: int
@@ -44,8 +44,7 @@ class _Span:
 
 @dataclass(frozen=True, slots=True)
 class GroupOfTensors:
-    """The trained tensors of a parameter group with their names, and the options that were given
-    with it."""
+    """The trained tensors of a parameter group with their names, and the group's options."""
 
     tensors: tuple[tuple[str, torch.Tensor], ...]
     options: Mapping[str, object]
@@ -90,20 +89,20 @@ class Manifest:
         return np.concatenate(parts)
 
     def require_as_made(self) -> None:
-        """UsageError, which names it, for a tensor that can't be read or written as what it was
-        when the optimizer was made: one of another type or shape, without dense values, or in
-        memory that it shares by now. Moving it to another device is permitted."""
+        """UsageError, which names it, for a tensor that is no longer what it was when the optimizer
+        was made: one of another type or shape, without dense values, or in memory that it now
+        shares. Moving it to another device is allowed."""
         moved = False
         for p, tensor, address in zip(self.parameters, self.tensors, self.addresses, strict=True):
             if tensor.dtype != torch.float32:
-                raise UsageError(f"{p.name} is {tensor.dtype} by now, and {_FIXED}")
+                raise UsageError(f"{p.name} is now {tensor.dtype}, but {_FIXED}")
             if tuple(tensor.shape) != p.shape:
-                raise UsageError(f"{p.name} has the shape {tuple(tensor.shape)} by now, not {p.shape}, and {_FIXED}")
+                raise UsageError(f"{p.name} now has the shape {tuple(tensor.shape)}, not {p.shape}, but {_FIXED}")
             dense = tensor.layout is torch.strided and not tensor.is_meta
             now = tensor.data_ptr() if dense else 0
             if not now:
                 where = f"layout {tensor.layout}, device {tensor.device}"
-                raise UsageError(f"{p.name} holds no dense values any more ({where}), and {_FIXED}")
+                raise UsageError(f"{p.name} no longer holds dense values ({where}), but {_FIXED}")
             moved = moved or now != address
         if moved:
             _check_memory([(p.name, tensor) for p, tensor in zip(self.parameters, self.tensors, strict=True)])
@@ -143,7 +142,7 @@ def collect(params: object) -> tuple[list[GroupOfTensors], list[tuple[str, torch
     given = list(params)
     dictionaries = [item for item in given if isinstance(item, dict)]
     if dictionaries and len(dictionaries) != len(given):
-        raise UsageError("the parameters are tensors and groups mixed; give either tensors or dictionaries")
+        raise UsageError("the parameters mix tensors and groups; give either tensors or dictionaries")
     groups: list[GroupOfTensors] = []
     frozen: list[tuple[str, torch.Tensor]] = []
     count = 0
@@ -169,10 +168,10 @@ def collect(params: object) -> tuple[list[GroupOfTensors], list[tuple[str, torch
 def unproved_tensors(
     model: torch.nn.Module | None, trained: Sequence[torch.Tensor], frozen: Iterable[tuple[str, torch.Tensor]]
 ) -> tuple[Unproved, ...]:
-    """What no proof speaks of: the model's buffers, its parameters outside the optimizer, and the
+    """What no proof covers: the model's buffers, its parameters outside the optimizer, and the
     frozen ones given to it.
 
-    UsageError, which names it, for one that shares memory with a trained tensor, or holds no dense
+    UsageError, which names it, for one that shares memory with a trained tensor or holds no dense
     values.
     """
     known = {id(t) for t in trained}
@@ -211,7 +210,7 @@ def _check(name: str, tensor: torch.Tensor) -> None:
         raise UsageError(f"{name} has no shape yet (a lazy module): run the model once before making the optimizer")
     if tensor.is_complex():
         raise UsageError(
-            f"{name} is complex ({tensor.dtype}); hold its real and imaginary part as two float32 parameters"
+            f"{name} is complex ({tensor.dtype}); store its real and imaginary parts as two float32 parameters"
         )
     if tensor.dtype != torch.float32:
         raise UsageError(f"{name} is {tensor.dtype}; only float32 parameters have an exact step: {_TO_FLOAT}")
@@ -231,13 +230,12 @@ def _check_names(names: Sequence[str]) -> None:
         if not 0 < len(name) <= _MAX_NAME or name == _RESERVED or not is_unicode(name):
             raise UsageError(f"a parameter is called {name[:40]!r}; a name has 1 to {_MAX_NAME} Unicode characters")
         if name in seen:
-            raise UsageError(f"two parameters are called {name!r}; give each a name of its own")
+            raise UsageError(f"two parameters are called {name!r}; give each its own name")
         seen.add(name)
 
 
 def _check_memory(named: Sequence[tuple[str, torch.Tensor]]) -> None:
-    """Refuses tensors that share elements: a step of one would change the other behind the proof's
-    back."""
+    """Refuses tensors that share elements: a step of one would change the other, unproved."""
     spans = []
     for name, tensor in named:
         span = _span(tensor)
@@ -251,7 +249,7 @@ def _check_memory(named: Sequence[tuple[str, torch.Tensor]]) -> None:
 
 def _check_unproved(name: str, kind: str, tensor: torch.Tensor, trained: Sequence[_Span]) -> None:
     """Refuses what each step would move, though the run says that it is no part of a step.
-    `trained` are apart, and in order."""
+    `trained` are disjoint and sorted."""
     where = "the buffer" if kind == "buffer" else "the frozen parameter"
     if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
         raise UsageError(f"{where} {name} holds no dense values (layout {tensor.layout}, device {tensor.device})")

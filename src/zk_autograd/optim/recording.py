@@ -33,11 +33,11 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 class NewLogKey(UserWarning):
-    """A log key was made: its file is to be copied, and its public half given to the auditor."""
+    """A log key was made: back up its file, and give its public half to the auditor."""
 
 
 class Keeper(Protocol):
-    """Who holds the integer state from the first step on, and makes the steps."""
+    """What holds the integer state from the first step on, and takes the steps."""
 
     @property
     def header(self) -> Header: ...
@@ -56,13 +56,13 @@ class Keeper(Protocol):
         lr: tuple[str, ...] = (),
         settings: bytes = b"",
     ) -> State:
-        """Makes the next step and returns the state after it. Raises RangeError or UsageError; then
+        """Takes the next step and returns the state after it. After a RangeError or UsageError
         nothing has changed."""
         ...
 
 
 class InMemory:
-    """The keeper of a run that nothing is recorded of."""
+    """The keeper of a training that isn't recorded."""
 
     def __init__(self, header: Header, state: State, step: int) -> None:
         """`state` is the one after `step` steps. VerificationError for hyper-parameters that the
@@ -88,15 +88,14 @@ class InMemory:
 
 
 class Recorder(Unique):
-    """The keeper of a recorded run: its writer, and beside it the trainer's own files, which are
-    told of each step.
+    """The keeper of a recorded run: its writer, and the trainer's own files, which are told of each
+    step.
 
-    As the writer's, its methods raise RunError in a forked child, before they touch anything.
+    Like the writer's, its methods raise RunError in a forked child, before they touch anything.
     """
 
     def __init__(self, writer: RunWriter, artefacts: Artefacts, *, begun: bool) -> None:
-        """`begun` says whether the artefacts know the run; else they are mended before the first
-        thing that is written."""
+        """`begun`: the artefacts know the run; else they are mended before the first write."""
         self._writer = writer
         self._artefacts = artefacts
         self._begun = begun
@@ -119,7 +118,7 @@ class Recorder(Unique):
 
     @property
     def settings(self) -> bytes:
-        """The optimizer's, as the last step found them; b"" if nobody said."""
+        """The optimizer's, as the last step found them; b"" if not given."""
         return self._writer.settings
 
     @property
@@ -128,13 +127,11 @@ class Recorder(Unique):
         return self._writer.last_lr
 
     def later_settings(self) -> bytes | None:
-        """What `keep_settings` kept after the last step; None if nothing. RunError if it can't be
-        read."""
+        """What `keep_settings` kept after the last step, or None. RunError if unreadable."""
         return self._writer.later_settings()
 
     def keep_settings(self, settings: bytes, *, durable: bool) -> None:
-        """Keeps what the optimizer's settings became after the last step. RunError if that can't be
-        written."""
+        """Keeps what the optimizer's settings became after the last step. RunError on failure."""
         self._writer.keep_settings(settings, durable=durable)
 
     @property
@@ -156,7 +153,7 @@ class Recorder(Unique):
         try:
             self._artefacts.step(self.step, claims.loss, train_log.rates(self.header, self.step, lr), claims.saturated)
         except BaseException:
-            self._writer.abandon()  # the step is on disk, and the optimizer doesn't have it: only a resumption brings them together
+            self._writer.abandon()  # the step is on disk, but the optimizer doesn't have it: only a resumption brings them together
             raise
         return state
 
@@ -178,12 +175,11 @@ class Recorder(Unique):
             raise
 
     def abandon(self) -> None:
-        """Gives up at once; the run can be resumed."""
+        """Stops at once; the run can be resumed."""
         self._writer.abandon()
 
     def tell(self, what: str) -> None:
-        """Says on standard error what became of the run, what is left of it and how it is gone on
-        with."""
+        """Prints to standard error what became of the run (`what`), and how to resume it."""
         self._writer.tell(what)
 
     def _begin(self) -> None:
@@ -194,8 +190,7 @@ class Recorder(Unique):
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run directory that is still to be made, and by whom it is proved and signed, and who hears
-    of its progress."""
+    """A run directory still to be created, with its prover, signers and listener."""
 
     path: Path
     backend: Backend
@@ -207,15 +202,15 @@ class NewRun:
         """Makes the directory, with the header, the first state and the trainer's own files. Raises
         RunError; then nothing is left.
 
-        A log key that is still to be made, `new_key`, is made now, when there is nothing else to
-        refuse the run for, and stays.
+        A log key still to be made, `new_key`, is made now, when there is nothing else to refuse the
+        run for, and is kept.
         """
         signers = self.signers
         if self.new_key is not None:
             check_place(self.path)
             there = os.path.lexists(
                 self.new_key
-            )  # by another run's first step, or by this one's, whose warning was made an error
+            )  # by another run's first step, or by this one's, whose warning was turned into an error
             signers = [keyfile.load_or_make(self.new_key)]
             header = replace(header, keys=(signers[0].public_key.encode(),))
             if not there:
@@ -225,7 +220,7 @@ class NewRun:
             self.artefacts.begin(writer)
         except BaseException:
             writer.abandon()
-            shutil.rmtree(self.path, ignore_errors=True)  # made above, and nobody was told of it
+            shutil.rmtree(self.path, ignore_errors=True)  # created above, and nobody was told of it
             raise
         return Recorder(writer, self.artefacts, begun=True)
 
@@ -233,7 +228,7 @@ class NewRun:
 def resume(
     path: Path, prover: str | Backend, srs: str | Path | None, key: str | Path | Signer | None, artefacts: Artefacts
 ) -> Recorder:
-    """The run at `path`, to go on after its last step. Raises RunError, UsageError, ProverError."""
+    """The run at `path`, after its last step. Raises RunError, UsageError, ProverError."""
     writer = RunWriter.resume(
         path,
         lambda header: backend_of_run(header.prover, prover, srs, Layout(path).private),
@@ -252,7 +247,7 @@ def signers_of(key: str | Path | Signer | None) -> list[Signer]:
 
 def key_to_make(key: str | Path | Signer | None) -> Path | None:
     """Where a log key is made for a new run: at the default place, if no key was named and none is
-    there. Raises UsageError, if others can write to that place, too."""
+    there. Raises UsageError, also if others can write to that place."""
     if key is not None or os.path.lexists(path := keyfile.default_path()):
         return None
     keyfile.require_place(path)
@@ -262,34 +257,34 @@ def key_to_make(key: str | Path | Signer | None) -> Path | None:
 def made_key(path: Path, public: str) -> str:
     """What the trainer is told of a key that was made; `public` is its half for the auditor."""
     return (
-        f"a log key was made in {path}: keep it to yourself, and copy this file, since another key is another trainer; "
+        f"a log key was made in {path}: keep it secret, and back up this file, since another key is another trainer; "
         f"your auditor pins its public half, {public}"
     )
 
 
 def place_called(run: str | Path) -> Path:
-    """The folder that `run` names; "~/" is the user's home. UsageError for what is no path here,
+    """The folder that `run` names; "~/" is the user's home. UsageError for what is not a path here,
     such as s3://bucket/run."""
     text = str(run)
     if _ADDRESS.match(text):
         raise UsageError(
-            f"{text[:100]!r} is an address, and a run is a folder of this machine: record it here, and copy what `zk-run bundle` makes"
+            f"{text[:100]!r} is an address, but a run is a folder on this machine: record it here, and copy what `zk-run bundle` makes"
         )
     return Path(expanded(text))
 
 
 def check_place(path: Path) -> None:
-    """Raises RunError if no new run can be made at `path`: it exists, or lies in no folder.
-    StorageError if that can't be written."""
+    """Raises RunError if no new run can be made at `path`: it exists, or its parent is not a
+    folder. StorageError if that can't be written."""
     if os.path.lexists(path):
-        text = f"{path} exists already; choose another place for the run, or resume the one that is there"
+        text = f"{path} already exists; choose another place for the run, or resume the one that is there"
         raise PlaceTakenError(text)
     parent = next(p for p in path.absolute().parents if os.path.lexists(p))
     if not parent.is_dir():
         raise RunError(
-            f"the run can't be made at {path}: {parent} is no folder that you can write; choose another place"
+            f"the run can't be made at {path}: {parent} is not a folder that you can write to; choose another place"
         )
     if not os.access(parent, os.W_OK | os.X_OK):
         raise StorageError(
-            f"the run can't be made at {path}: {parent} is no folder that you can write; choose another place"
+            f"the run can't be made at {path}: {parent} is not a folder that you can write to; choose another place"
         )

@@ -1,10 +1,10 @@
-"""What an optimizer knows beside the integers when it goes on with a run: what `param_groups` held,
-and what of the model moved.
+"""What an optimizer knows besides the integers when it resumes a run: what `param_groups` held, and
+what of the model moved.
 
 Each step keeps both, as it found them. What `param_groups` became afterwards is kept as soon as it
-is written there (run.settings), so that a kill between two steps loses nothing. One moment is left:
-after a step, before a scheduler's own. Whether that came isn't known then, and nor is, after a
-power cut, what it wrote; a warning says so where lr had been moving.
+is written there (run.settings), so that a kill between two steps loses nothing. One gap is left:
+after a step, before its scheduler's. Whether that ran isn't known then, nor, after a power cut,
+what it wrote; a warning says so where lr had been moving.
 """
 
 import json
@@ -23,18 +23,17 @@ from zk_autograd.optim.unproved import unrestored
 
 _SHOWN = 5
 _SAME = 1e-9
-"""Relative: schedulers that compute an lr in closed form and those that multiply differ by
-roundings."""
+"""Relative: schedulers in closed form and those that multiply differ by roundings."""
 
 
 class ResumedLr(UserWarning):
     """The first step after a resumption has another lr than the one that was due, or it isn't known
-    which one was; or the lr that a resumption was given doesn't count."""
+    which one was; or the lr passed when resuming is ignored."""
 
 
 class ResumedModel(UserWarning):
     """Buffers or frozen parameters of a resumed run's model don't have the values that they had;
-    `resume` restores the weights alone."""
+    `resume` restores only the weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class Resumed:
     """What a resumption restores: for each group entries of `param_groups`, and the lr that was due
-    at the next step, None where nobody knows.
+    at the next step, None where that isn't known.
 
     `of_step` are the groups that the last step kept, as `param_groups.encoded` gives them; "" if it
     kept none. `old` says that the run is of a version that kept no settings: `due` is then the last
@@ -68,7 +67,7 @@ class Resumed:
     old: bool = False
 
     def warn(self, rates: Sequence[str], step: int, stacklevel: int) -> None:
-        """Warns if the `rates` of the first `step` after the resumption aren't those that were due."""
+        """Warns if the `rates` of the first `step` after resuming aren't those that were due."""
         found = enumerate(zip(rates, self.due or (), strict=False))
         others = [
             (group, text, due) for group, (text, due) in found if not math.isclose(float(text), due, rel_tol=_SAME)
@@ -82,8 +81,8 @@ class Resumed:
             )
         else:
             reason = (
-                f"{due!r} was due: if you set it yourself, this is right; if a scheduler that was made after the resumption set it, take "
-                "`state = optimizer.state_dict()` before it is made, and `optimizer.load_state_dict(state)` afterwards"
+                f"{due!r} was due: if you set it yourself, all is well; if a scheduler made after the resumption set it, call "
+                "`state = optimizer.state_dict()` before making it, and `optimizer.load_state_dict(state)` afterwards"
             )
         more = f" (and {counted(len(others) - 1, 'more group')} likewise)" if others[1:] else ""
         what = f"lr of {place(group)} is {text} at step {step}, the first one after the resumption{more}"
@@ -99,9 +98,9 @@ def groups_of(header: Header) -> tuple[GroupOptions, ...]:
 
 
 def warn_of_asked(asked: Sequence[Exact | None], begun: Sequence[GroupOptions], restored: Resumed) -> None:
-    """Warns of an lr in the optimizer's arguments, `asked` for each group, that doesn't count and
-    wasn't what the run began with, `begun`, either, nor what its scheduler did. A scheduler that
-    leaves a max_lr there has never gone by that argument."""
+    """Warns of an lr in the optimizer's arguments, `asked` for each group, that is ignored and is
+    neither what the run began with, `begun`, nor what its scheduler set. A scheduler that leaves a
+    max_lr there never used that argument."""
     ignored = []
     for index, (wanted, options, group) in enumerate(zip(asked, begun, restored.groups, strict=False)):
         known = (group.get("lr"), group.get("initial_lr"), options.values["lr"].value)
@@ -111,8 +110,8 @@ def warn_of_asked(asked: Sequence[Exact | None], begun: Sequence[GroupOptions], 
         first, given, now = ignored[0]
         more = f", and {counted(len(ignored) - 1, 'more group')} likewise" if ignored[1:] else ""
         _warn(
-            f"lr of {place(first)} is {now}, where the run was left, and lr={given} among the optimizer's arguments doesn't count{more}: for another "
-            f'one set `optimizer.param_groups[{first}]["lr"]` after the resumption; if your loop sets it before each step, all is well',
+            f"lr of {place(first)} is {now}, where the run was left, and lr={given} among the optimizer's arguments is ignored{more}: to change "
+            f'it, set `optimizer.param_groups[{first}]["lr"]` after the resumption; if your loop sets it before each step, all is well',
             ResumedLr,
         )
 
@@ -121,7 +120,7 @@ def resumed(writer: Recorder, unproved: Sequence[Unproved], left_out: Sequence[s
     """What `writer` knows of the last step. `unproved` are the model's tensors as they are;
     `left_out` names, for each group, the entries of `param_groups` that the run fixes.
 
-    Warns of what isn't there, with `recorded`, the schedule that `param_groups` has, also of an lr
+    Warns of what isn't there; with `recorded`, the schedule that `param_groups` sets, also of an lr
     that isn't known. RunError for settings that aren't this optimizer's.
     """
     step = writer.step
@@ -135,8 +134,8 @@ def resumed(writer: Recorder, unproved: Sequence[Unproved], left_out: Sequence[s
     if own is not None and (names := unrestored(writer.header.unproved, own.unproved, unproved)):
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         _warn(
-            f"{', '.join(names[:_SHOWN])}{more}: not as step {step} left them, and resume=True restores trained parameters alone; load buffers "
-            "and frozen parameters from your checkpoint before the optimizer is made",
+            f"{', '.join(names[:_SHOWN])}{more}: not as step {step} left them, and resume=True restores only trained parameters; load buffers "
+            "and frozen parameters from your checkpoint before making the optimizer",
             ResumedModel,
         )
     known = later or own
@@ -154,17 +153,17 @@ def resumed(writer: Recorder, unproved: Sequence[Unproved], left_out: Sequence[s
         shown = ", ".join(str(group.get("lr")) for group in groups[:_SHOWN])
         reason = (
             missing
-            or f"the trainer was ended before anything was written to param_groups after step {step}, or that was lost"
+            or f"the trainer ended before anything was written to param_groups after step {step}, or that was lost"
         )
         _warn(
-            f"lr is that of step {step} ({shown}), and which one is due isn't known: {reason}. If a scheduler steps after each step, it has to "
-            "make that step still",
+            f"lr is that of step {step} ({shown}), and which one is due isn't known: {reason}. If a scheduler steps after each step, it still "
+            "has to take that step",
             ResumedLr,
         )
         return Resumed(groups, None, of_step)
     try:
         due = tuple(exact(group.get("lr"), "lr").value for group in groups)
-    except UsageError:  # no step can be made with it, and the next one will say so
+    except UsageError:  # no step can be taken with it, and the next one will say so
         return Resumed(groups, None, of_step)
     return Resumed(groups, due, of_step)
 

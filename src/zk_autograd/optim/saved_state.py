@@ -1,4 +1,4 @@
-"""What `state_dict` holds beside torch's own entries, so that an optimizer goes on bit for bit.
+"""What `state_dict` holds besides torch's own entries, so that an optimizer continues bit for bit.
 
 The integer state lies under "state", a dictionary for each tensor (torch's numbering), as int64
 tensors W, M, V or B. What the floats of `param_groups` can't say exactly lies under "zk_autograd":
@@ -26,8 +26,8 @@ KEY = "zk_autograd"
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """An optimizer after `step` steps, which are all that a schedule goes by. `grad_scale` and
-    `shifts` (s of each group, 0 for none) are None before the first one has fixed them."""
+    """An optimizer after `step` steps, which is all that a schedule depends on. `grad_scale` and
+    `shifts` (s of each group, 0 for none) are None before the first step has fixed them."""
 
     rule: Rule
     schedule: str
@@ -64,8 +64,7 @@ def described(saved: SavedState, manifest: Manifest) -> dict[str, object]:
 
 
 def deviation(saved: SavedState, now: SavedState) -> str | None:
-    """In what `saved`, over the same tensors, isn't the state `now`, to the last bit; None if it
-    is."""
+    """How `saved`, over the same tensors, differs from `now` in any bit; None if it doesn't."""
     pairs = {
         "schedule": (saved.schedule, now.schedule),
         "step": (saved.step, now.step),
@@ -78,7 +77,7 @@ def deviation(saved: SavedState, now: SavedState) -> str | None:
             return f"its {what} is {found!r:.200}, the run's {wanted!r:.200}"
     for name, values in now.state.items():
         if not np.array_equal(saved.state[name], values):
-            return f"its integers {name} are others than the run's"
+            return f"its integers {name} differ from the run's"
     return None
 
 
@@ -88,18 +87,18 @@ def restored(state_dict: Mapping[str, object], rule: Rule, manifest: Manifest) -
     try:
         own, parts = state_dict[KEY], state_dict["state"]
     except (KeyError, TypeError):
-        raise UsageError("this state_dict is not one of ZKOptimizer: it has no exact integer state") from None
+        raise UsageError("this state_dict is not ZKOptimizer's: it has no exact integer state") from None
     if not isinstance(own, Mapping) or own.get("format") != FORMAT or not isinstance(parts, Mapping):
-        raise UsageError(f"this state_dict is of another version of ZKOptimizer; this one reads {FORMAT}")
+        raise UsageError(f"this state_dict is from another version of ZKOptimizer; this one reads {FORMAT}")
     if own["rule"] != rule.value:
-        raise UsageError(f"this state_dict is of the rule {own['rule']}, the optimizer of {rule.value}")
+        raise UsageError(f"this state_dict is of the rule {own['rule']}, but the optimizer's is {rule.value}")
     names = [p.name for p in manifest.parameters]
     if own["names"] != names:
         other = next((a for a, b in zip(names, own["names"], strict=False) if a != b), "their number")
-        raise UsageError(f"this state_dict is of other parameters than the optimizer's: they differ in {other}")
+        raise UsageError(f"this state_dict has other parameters than the optimizer: they differ in {other}")
     count = len({p.group for p in manifest.parameters})
     if len(own["hyper"]) != count:
-        raise UsageError(f"this state_dict has {len(own['hyper'])} parameter groups, the optimizer {count}")
+        raise UsageError(f"this state_dict has {len(own['hyper'])} parameter groups, the optimizer has {count}")
     groups = tuple(
         GroupOptions(rule, {n: exact(texts[n], f"{n} of parameter group {i}") for n in hyper_names(rule)})
         for i, texts in enumerate(own["hyper"])
@@ -110,12 +109,12 @@ def restored(state_dict: Mapping[str, object], rule: Rule, manifest: Manifest) -
 
 
 def groups_in(state_dict: Mapping[str, object], count: int) -> list[Mapping[str, object]]:
-    """torch's own entry "param_groups" of a `state_dict`. UsageError if it hasn't `count` groups."""
+    """torch's own "param_groups" of a `state_dict`. UsageError unless it has `count` groups."""
     groups = state_dict.get("param_groups")
     if not isinstance(groups, list) or not all(isinstance(group, Mapping) for group in groups):
         raise UsageError('this state_dict has no "param_groups"')
     if len(groups) != count:
-        raise UsageError(f"this state_dict has {len(groups)} parameter groups, the optimizer {count}")
+        raise UsageError(f"this state_dict has {len(groups)} parameter groups, the optimizer has {count}")
     return groups
 
 

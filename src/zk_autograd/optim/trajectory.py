@@ -1,4 +1,4 @@
-"""The integer state of a training from step to step, and the model that shows it."""
+"""The integer state of a training from step to step, and the model that mirrors it."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -32,18 +32,18 @@ ParamGroups = Sequence[Mapping[str, object]]
 
 
 class CoarseEps(UserWarning):
-    """The formats make eps at least ten times what was asked for; a larger grad_scale mends it."""
+    """The formats make eps at least ten times what was asked for; a larger grad_scale helps."""
 
 
 class CoarseLr(UserWarning):
-    """The formats leave SGD's lr fewer than 8 bits; a smaller grad_scale mends it."""
+    """The formats leave SGD's lr fewer than 8 bits; a smaller grad_scale helps."""
 
 
 class ClampedGradients(UserWarning):
-    """Elements of gradients are beyond what grad_scale holds and are clamped, so the step isn't
-    torch's; a smaller grad_scale mends it.
+    """Gradient elements are beyond what grad_scale can hold and are clamped, so the step isn't
+    torch's; a smaller grad_scale helps.
 
-    Told of the first step that clamps one element in `CLAMPED_SHARE` or more, and of the tenth,
+    Issued for the first step that clamps one element in `CLAMPED_SHARE` or more, and for the tenth,
     hundredth, thousandth ... that clamps any.
     """
 
@@ -55,8 +55,8 @@ class Trajectory(Owned, Unique):
     """Where the model stands: after `steps` steps, in `state` (int64 vectors of all elements, in
     the manifest's order).
 
-    Before the first step hyper-parameters may still change; `start` fixes them. `grad_scale` None
-    is chosen there.
+    Before the first step hyper-parameters may still change; `start` fixes them, and chooses a
+    `grad_scale` of None.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Trajectory(Owned, Unique):
         announced_lr: Exact | None,
         unproved: UnprovedValues,
     ) -> None:
-        """Rounds the model's weights. `frozen` tensors were given with the others, and are not
+        """Rounds the model's weights. `frozen` tensors were given with the others, but are not
         trained.
 
         UsageError or RangeError for weights or hyper-parameters that no step can begin with.
@@ -79,7 +79,7 @@ class Trajectory(Owned, Unique):
         super().__init__()
         self.manifest = manifest
         self.frozen = tuple(frozen)
-        # Gradients of a training from before, which nobody has taken away: they are not this one's.
+        # Gradients left over from an earlier training: they are not this one's.
         self._old = {name: (t.grad, t.grad._version) for name, t in frozen if t.grad is not None}
         self.state: State = initial_state(parts.rule, manifest.weights())
         self.steps = 0
@@ -120,9 +120,9 @@ class Trajectory(Owned, Unique):
         artefacts: Artefacts,
         asked: Sequence[Exact | None] = (),
     ) -> None:
-        """Goes on with the run at `path`. UsageError if it is of another model or of other
-        hyper-parameters. Warns of what can't be restored, and of an lr of a group that the caller
-        `asked` for and doesn't get."""
+        """Resumes the run at `path`. UsageError if it is of another model or of other
+        hyper-parameters. Warns of what can't be restored, and of a group's lr that the caller
+        `asked` for but doesn't get."""
         writer = recording.resume(path, prover, srs, key, artefacts)
         difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
         if difference is not None:
@@ -136,7 +136,7 @@ class Trajectory(Owned, Unique):
             self._groups = resuming.groups_of(writer.header)
             resuming.warn_of_asked(asked, self._groups, self._resumed)
             self._written = self.manifest.write(writer.state["W"])
-        except BaseException:  # a warning may be one, too
+        except BaseException:  # a warning may be turned into one
             writer.abandon()
             raise
         self._writer, self._keeper, self._run = writer, writer, path
@@ -149,12 +149,12 @@ class Trajectory(Owned, Unique):
 
     @property
     def head(self) -> Checkpoint | None:
-        """The newest tree head of the run's log; None if no log was begun."""
+        """The newest tree head of the run's log; None if no log has been begun."""
         return None if self._writer is None else self._writer.head
 
     @property
     def loop_state(self) -> bytes:
-        """What the loop said with the last step; in a resumed run, with the last one recorded."""
+        """What the loop gave with the last step; in a resumed run, with the last one recorded."""
         return b"" if self._keeper is None else self._keeper.loop_state
 
     @property
@@ -165,10 +165,10 @@ class Trajectory(Owned, Unique):
 
     def restore_groups(self, param_groups: Sequence[dict[str, object]]) -> None:
         """Puts into each entry of `param_groups` what it held when the run was left, as far as that
-        is kept; lets a new run be."""
+        was kept; does nothing for a new run."""
         if self._resumed is not None:
             for group, kept in zip(param_groups, self._resumed.groups, strict=False):
-                dict.update(group, kept)  # nobody is to be told
+                dict.update(group, kept)  # not a change to be kept
             self._kept = _Kept(self._resumed.of_step, encoded(param_groups, self._left_out))
 
     def require_ours(self) -> None:
@@ -183,36 +183,33 @@ class Trajectory(Owned, Unique):
         if changed := self.manifest.changed(self._written):
             raise UsageError(
                 f"{changed} was changed by something else since the last step, so the steps would not describe the model: load "
-                "weights before the optimizer is made, and clip gradients, not weights"
+                "weights before making the optimizer, and clip gradients, not weights"
             )
 
     def require_groups(self, param_groups: ParamGroups) -> None:
-        """Raises UsageError if `param_groups` hasn't the groups and the tensors that it was made
-        with."""
+        """UsageError unless `param_groups` has the groups and tensors that it was made with."""
         require_count(self._groups, param_groups)
         for index, (group, wanted) in enumerate(zip(param_groups, self._tensor_ids, strict=True)):
             found = group.get("params") if _is_group(group) else None
             if not isinstance(found, list | tuple) or [id(tensor) for tensor in found] != wanted:
                 raise UsageError(
-                    f'"params" of {place(index)} was changed after the optimizer was made, and a run trains the same tensors from its first '
+                    f'"params" of {place(index)} was changed after the optimizer was made, but a run trains the same tensors from its first '
                     "step to its last: put back what was there, or make another optimizer with the tensors that you want"
                 )
 
     def _require_given(self, param_groups: ParamGroups) -> None:
-        """Raises UsageError as `require_groups`, and if a tensor that was given frozen is trained
-        by now."""
+        """UsageError as `require_groups`, and if a tensor given frozen is now trained."""
         self.require_groups(param_groups)
         for name, tensor in self.frozen:
             if self._has_gradient(name, tensor):
                 again = "freeze it again (requires_grad_(False)) before backward() and " if tensor.requires_grad else ""
                 raise UsageError(
-                    f"{name} was frozen when the optimizer was made, so no step trains it, and it has a new gradient: {again}take its gradient "
-                    "away (zero_grad()), or thaw it before the optimizer is made; a run trains the same tensors from first to last"
+                    f"{name} was frozen when the optimizer was made, so no step trains it, but it has a new gradient: {again}clear its gradient "
+                    "(zero_grad()), or unfreeze it before making the optimizer; a run trains the same tensors from first to last"
                 )
 
     def _has_gradient(self, name: str, tensor: torch.Tensor) -> bool:
-        """Whether a tensor that was given frozen has a gradient that a step of torch's would have
-        taken."""
+        """Whether a tensor given frozen has a gradient that torch's step would have used."""
         gradient, (old, version) = tensor.grad, self._old.get(name, (None, 0))
         if gradient is not old:
             self._old.pop(name, None)  # it may be as large as the tensor
@@ -221,8 +218,8 @@ class Trajectory(Owned, Unique):
         return (gradient is not old or gradient._version != version) and _moves(gradient)
 
     def start(self, param_groups: ParamGroups) -> recording.Keeper:
-        """Fixes the hyper-parameters and the gradients' scale, and makes the run directory; does so
-        once."""
+        """Fixes the hyper-parameters and the gradients' scale, and makes the run directory; only
+        the first call does."""
         if self._keeper is not None:
             return self._keeper
         self.require_ours()
@@ -232,7 +229,7 @@ class Trajectory(Owned, Unique):
         header = self._header(param_groups, scale)
         keeper: recording.Keeper = recording.InMemory(header, self.state, self.steps)
         if self._new_run is not None:
-            if gradients.present(self.manifest):  # a first step that is out of range leaves no directory behind
+            if gradients.present(self.manifest):  # so that a first step that is out of range leaves no directory behind
                 G, saturated = gradients.quantized(self.manifest, scale)
                 keeper.append(G, lr=rates(self._groups, param_groups, self._schedule, 1))
                 self._tell_of_clamping(saturated, scale, stacklevel=6)  # nor does one that a warning refuses
@@ -242,8 +239,7 @@ class Trajectory(Owned, Unique):
         return keeper
 
     def advance(self, param_groups: ParamGroups, claims: Claims) -> None:
-        """One step from the gradients of the model's parameters, whose weights are written. Raises
-        as `ZKOptimizer.step`."""
+        """One step from the model's gradients; writes its weights. Raises as `ZKOptimizer.step`."""
         if self._keeper is None and not gradients.present(self.manifest):
             gradients.quantized(self.manifest, 0)  # raises, before there is a run without a step
         keeper = self.start(param_groups)
@@ -263,8 +259,8 @@ class Trajectory(Owned, Unique):
         self._written = self.manifest.write(self.state["W"])
 
     def _tell_of_clamping(self, count: int, scale: int, stacklevel: int) -> None:
-        """Warns if it is time to, before anything is done: a warning that is made an error refuses
-        the step. Once for the same step, which `start` looks at first."""
+        """Warns if it is due, before anything is done: a warning turned into an error refuses the
+        step. Once for the same step, which `start` looks at first."""
         if count == 0 or self._clamping == (self.steps, count):
             return
         steps = self._clamping_steps + 1
@@ -280,32 +276,31 @@ class Trajectory(Owned, Unique):
             )
             text = (
                 f"step {self.steps + 1}: {count} of {self.manifest.size} elements of the gradients are beyond +-{gradients.limit(scale):.4g}, "
-                f"which grad_scale={scale} holds, and are clamped, so the step is another than torch's: {advice}"
+                f"all that grad_scale={scale} can hold, and are clamped, so the step differs from torch's: {advice}"
             )
             warnings.warn(text, ClampedGradients, stacklevel=stacklevel)
             self._told_of_clamping = True
         self._clamping_steps, self._clamping = steps, (self.steps, count)
 
     def saved_state(self) -> SavedState:
-        """What `restore` goes on from."""
+        """What `restore` continues from."""
         header = self.header
         scale, shifts = (None, None) if header is None else (header.grad_scale, tuple(g.s for g in header.groups))
         return SavedState(self._parts.rule, self._parts.schedule, self.steps, self._groups, self.state, scale, shifts)
 
     def restore(self, loaded: SavedState) -> None:
-        """Goes on from a state over the same manifest, and writes its weights to the model.
+        """Continues from a state over the same manifest, and writes its weights to the model.
 
         Where the steps are recorded nothing is written: UsageError if it isn't, to the last bit,
-        the state that the run is in, or if the model holds other weights by now.
+        the state that the run is in, or if the model now holds other weights.
         """
         if self._new_run is not None or self._writer is not None:
             if (found := deviation(loaded, self.saved_state())) is not None:
                 raise UsageError(
-                    f"this state_dict is not of the step that the run is at ({found}): an optimizer with run= proves its steps from the first "
-                    "one on, and can't begin in the middle of another's; load the state into one without run=, or go on with the run it is "
-                    "from by resume=True"
+                    f"this state_dict is not from the step that the run is at ({found}): an optimizer with run= proves its steps from the first "
+                    "one on, and can't begin in the middle of another's; load the state into one without run=, or resume the run it is from with resume=True"
                 )
-            self._require_weights()  # whoever loaded others wants those, and they would go without a word
+            self._require_weights()  # whoever loaded others wants those, and they would be lost silently
             return
         self._parts = replace(self._parts, schedule=loaded.schedule)
         self._schedule = parse(loaded.schedule)
@@ -317,15 +312,15 @@ class Trajectory(Owned, Unique):
         self._groups, self.state, self.steps, self._keeper = loaded.groups, loaded.state, loaded.step, keeper
 
     def keep(self, param_groups: ParamGroups, *, written: bool = False, durable: bool = False) -> None:
-        """Keeps what `param_groups` holds by now, where that is news, for a resumption. `durable`:
-        also beyond a power cut. `written`: somebody wrote there since the last step, be it what was
-        there: where the step left open what is due, that is news.
+        """Keeps what `param_groups` holds now, where that is news, for a resumption. `durable`: so
+        that it survives a power cut, too. `written`: somebody wrote there since the last step, even
+        if only what was there: where the step left open what is due, that is news.
 
-        Never raises for a file that can't be written: who writes to `param_groups` waits for
-        nothing. `durable` warns of it.
+        Never raises for a file that can't be written: a write to `param_groups` must not fail.
+        `durable` warns of it.
         """
         if self._writer is None or self._closed or len(param_groups) != len(self._groups):
-            return  # another number of groups is refused by the next step, and none of this optimizer's
+            return  # another number of groups isn't this optimizer's, and is refused by the next step
         if not all(_is_group(group) for group in param_groups):
             return  # likewise
         groups = encoded(param_groups, self._left_out)
@@ -342,8 +337,7 @@ class Trajectory(Owned, Unique):
                 self._kept = replace(self._kept, groups=groups, durable=durable, open=False)
 
     def close(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
-        """Proves what is left and closes the run; does nothing the second time, or if there is
-        none."""
+        """Proves what is left and closes the run, if there is one and it is open."""
         if not self._closed:
             self._require_own_run()
             self._closed = True
@@ -351,8 +345,8 @@ class Trajectory(Owned, Unique):
                 self._writer.finish(artefacts, publish=publish)
 
     def abandon(self, param_groups: ParamGroups, *, tell: str = "") -> None:
-        """Stops recording and proving at once; the run can be resumed. `tell` names the exception
-        that nobody else tells of: a line on standard error then says how the run was left."""
+        """Stops recording and proving at once; the run can be resumed. `tell` names an exception
+        that nothing else reports: a line on standard error then says how the run was left."""
         if not self._closed:
             self._require_own_run()
             try:
@@ -366,22 +360,22 @@ class Trajectory(Owned, Unique):
 
     @property
     def is_open(self) -> bool:
-        """Whether lr had moved at the last step, and nothing of `param_groups` was kept since."""
+        """Whether lr had moved at the last step and nothing of `param_groups` was kept since."""
         return self._kept.open
 
     @property
     def _left_out(self) -> tuple[str, ...]:
-        """What `param_groups` shows and nobody else sets."""
+        """What `param_groups` shows and only this optimizer sets."""
         return () if self._schedule is None else ("lr",)
 
     def _settings(self, param_groups: ParamGroups) -> tuple["_Kept", bytes]:
         """What the next step keeps of `param_groups` and the model, and its form for the run;
-        nothing if there is none."""
+        nothing without a run."""
         if self._writer is None:
             return self._kept, b""
         groups = encoded(param_groups, self._left_out)
-        # Before the first step, what tells that lr will move is what a scheduler of torch leaves in
-        # the group.
+        # Before the first step, the sign that lr will move is what a torch scheduler leaves in the
+        # group.
         first = any("initial_lr" in group for group in param_groups)
         moved = groups != self._kept.of_step if self._kept.of_step else first
         settings = resuming.Settings(groups, moved, self._unproved.digests(self._writer.header.unproved))
@@ -389,7 +383,7 @@ class Trajectory(Owned, Unique):
 
     @property
     def is_anothers(self) -> bool:
-        """Whether the run is that of the process which this one was forked from."""
+        """Whether the run belongs to the process that this one was forked from."""
         return self._run is not None and not self.in_own_process
 
     def _require_own_run(self) -> None:
@@ -406,9 +400,9 @@ class _Kept:
     """What a resumption would find: `of_step` is what the last step kept of `param_groups`,
     `groups` the newest that was kept since.
 
-    `durable` says whether a power cut would leave that so known: if the step's are what was due, or
-    the newest was written to the disk. `open` says that lr had moved at the step and nothing was
-    kept since, so that a resumption wouldn't know which one is due.
+    `durable` says whether that would survive a power cut: if the step's are what was due, or the
+    newest was written to the disk. `open` says that lr had moved at the step and nothing was kept
+    since, so that a resumption wouldn't know which lr is due.
     """
 
     of_step: str = ""

@@ -1,9 +1,9 @@
-"""What of a model no step moves, looked at with each step: whether a resumed model has its buffers
-back, nobody else would notice.
+"""What of a model no step moves, hashed at each step: nothing else would notice if a resumed model
+didn't have its buffers back.
 
 A step keeps 8 bytes of each tensor's SHA-256, in the order of the header's list; zeros where it
-wasn't looked at. Looking costs a hash of the values, so the smallest tensors are looked at, up to a
-number of bytes: batch norm's always are, a frozen backbone is not.
+wasn't hashed. Hashing takes time, so only the smallest tensors are hashed, up to a number of bytes:
+batch norm's always are, a frozen backbone is not.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,15 +15,15 @@ from zk_autograd.core.records import Unproved
 from zk_autograd.optim.parameters import digest
 
 BUDGET = 2**16
-"""Bytes that are looked at with each step in any case. A step hashes its gradients, too: no fewer
-bytes than those have may be looked at."""
+"""Bytes that each step may hash in any case. A step hashes its gradients, too: it may hash at least
+as many bytes as those have."""
 
 _SHORT = 8
 _UNSEEN = bytes(_SHORT)
 
 
 class UnprovedValues:
-    """The unproved tensors of a model, by name, as they are when they are asked for."""
+    """The unproved tensors of a model, by name, as they are when asked for."""
 
     def __init__(
         self,
@@ -32,8 +32,7 @@ class UnprovedValues:
         listed: Sequence[Unproved],
         budget: int,
     ) -> None:
-        """`listed` are what the header says of `model` and of the `frozen` tensors given to the
-        optimizer."""
+        """`listed` is the header's list of `model` and the optimizer's `frozen` tensors."""
         sources = {name: _constant(tensor) for name, tensor in frozen}
         if model is not None:
             for name, _ in (*model.named_parameters(), *model.named_buffers()):
@@ -54,7 +53,7 @@ class UnprovedValues:
         try:
             value = None if source is None else source()
             return digest(value)[:_SHORT] if isinstance(value, torch.Tensor) else _UNSEEN
-        except (AttributeError, RuntimeError, TypeError):  # it was taken away, or has no dense values any more
+        except (AttributeError, RuntimeError, TypeError):  # it was removed, or no longer has dense values
             return _UNSEEN
 
 
@@ -62,9 +61,9 @@ def unrestored(first: Sequence[Unproved], seen: bytes, now: Sequence[Unproved]) 
     """The names of the tensors that don't have their values back in a resumed run. `first` is the
     header's list, `seen` what the last step kept, `now` what is there.
 
-    These are the ones that have their first values again though the run had moved them; and frozen
-    parameters that the run never moved and that differ. Whatever else is there, somebody has
-    loaded: buffers may move after a step, too.
+    These are the ones that have their first values again though the run had moved them, and frozen
+    parameters that the run never moved but that differ. Anything else was loaded by somebody:
+    buffers may move after a step, too.
     """
     there: Mapping[str, bytes] = {u.name: u.digest[:_SHORT] for u in now}
     names = []

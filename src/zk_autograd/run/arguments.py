@@ -1,5 +1,4 @@
-"""What a caller gives to the writer, refused before anything is written: UsageError says what is
-wrong with it."""
+"""Checks of the writer's arguments, before anything is written: UsageError says what is wrong."""
 
 from collections.abc import Mapping, Sequence
 
@@ -33,7 +32,7 @@ def require_loop_state(loop_state: bytes) -> None:
     if len(loop_state) > MAX_LOOP_STATE:
         raise UsageError(
             f"the loop's state has {len(loop_state)} bytes, and at most {MAX_LOOP_STATE} are kept with a step: keep what is large elsewhere, "
-            "and here what finds it"
+            "and only a reference to it here"
         )
 
 
@@ -44,7 +43,7 @@ def require_claims(claims: Claims) -> None:
     if claims.saturated < 0:
         raise UsageError(f"saturated is {claims.saturated}; it must be a count")
     if len(claims.batch) not in (0, 32):
-        raise UsageError(f"the batch's digest has {len(claims.batch)} bytes; it must have 32, or none")
+        raise UsageError(f"the batch's digest has {len(claims.batch)} bytes; it must have 32, or be empty")
     require_loop_state(claims.loop_state)
 
 
@@ -57,7 +56,7 @@ def require_digests(model: Mapping[str, bytes], artefacts: Mapping[str, bytes]) 
         except VerificationError as error:
             raise UsageError(str(error)) from error
     if max(len(model), len(artefacts)) > _MAX_DIGESTS:
-        raise UsageError(f"more than {_MAX_DIGESTS} files can't be recorded; publish an archive of them")
+        raise UsageError(f"more than {_MAX_DIGESTS} files can't be recorded; publish them as one archive")
     for name, digest in artefacts.items():
         if len(digest) != 32:
             raise UsageError(f"the digest of {name} has {len(digest)} bytes; it must be a SHA-256")

@@ -1,15 +1,15 @@
 """The trainer's own files of a run: environment.json, config.toml, train_log.jsonl and hashes.json.
 
-    artefacts = Artefacts(listener, config=...)     # a listener of the writer's events
-    artefacts.begin(writer)                                          # or resume(writer)
-    artefacts.step(...)                                              # after each step that the writer took
-    digests = artefacts.finish(writer, published)                    # and they go into the close record
+    artefacts = Artefacts(listener, config=...)        # a listener of the writer's events
+    artefacts.begin(writer)                            # or resume(writer)
+    artefacts.step(...)                                # after each step that the writer took
+    digests = artefacts.finish(writer, published)      # for the close record
 
-No access token is in what they hold: config.toml is redacted (credentials.redaction),
-environment.json has no variable that looks like one, and the log has numbers, and differences
-between environments. Its lines are appended without waiting for the disk: the journal and the
-records have all of them but the seconds, and `resume` writes again what a crash took. What the
-close record speaks of is written whole, and durably, before it.
+They hold no access token: config.toml is redacted (credentials.redaction), environment.json has no
+variable that looks like one, and the log has numbers, and differences between environments. Its
+lines are appended without waiting for the disk: the journal and the records have all of them but
+the seconds, and `resume` rewrites what a crash took. What the close record names is written whole,
+and durably, before it.
 """
 
 import threading
@@ -37,17 +37,16 @@ from zk_autograd.run.log import whole_leaves
 from zk_autograd.run.writer import RunWriter
 
 MAX_CONFIG = 2**20
-"""Bytes of config.toml: where a secret was hidden it may be longer than the text that was checked.
-"""
+"""Bytes of config.toml: hiding a secret may make it longer than the text that was checked."""
 
 
 def checked_config(text: str) -> str:
-    """The text, if config.toml can hold it. UsageError unless it is TOML within the bounds of
+    """The text, if config.toml can hold it. UsageError unless it is TOML within
     run.bounded_toml."""
     try:
         bounded_toml.parse(text, "it")
     except UsageError as error:
-        raise UsageError(f"config is no TOML text that a run can keep: {error}") from error
+        raise UsageError(f"config is not a TOML text that a run can keep: {error}") from error
     return text
 
 
@@ -94,8 +93,7 @@ class Artefacts:
             self._layout = layout
 
     def resume(self, writer: RunWriter) -> None:
-        """The files as an undisturbed run would have them, and a line that says that it was
-        resumed. RunError."""
+        """Completes the files, and logs that the run was resumed. RunError."""
         with self._changing:
             layout = Layout(writer.path)
             environment = self._environment()
@@ -111,16 +109,15 @@ class Artefacts:
             self._layout = layout
 
     def step(self, number: int, loss: str, lr: tuple[str, ...], saturated: int) -> None:
-        """Step `number` was taken; `lr` are its rates (train_log.rates). RunError if the log can't
-        be written."""
+        """Logs step `number` with its rates `lr` (train_log.rates). RunError if that fails."""
         with self._changing:
             self._append(train_log.step(number, loss, lr, saturated, self._seconds()))
 
     def finish(self, writer: RunWriter, published: IntArray | None) -> dict[str, bytes]:
         """Writes the last line and hashes.json, and returns the files' SHA-256 by name. `published`
-        is the final W if it is shown.
+        is the final W if it is published.
 
-        Called when the run is drained, just before its close record is written.
+        Called once the run is drained, just before its close record is written.
         """
         with self._changing:
             layout = self._layout
@@ -137,7 +134,7 @@ class Artefacts:
             return {name: sha256(data).digest() for name, data in contents.items() if data is not None}
 
     def _mended(self, layout: Layout, writer: RunWriter) -> list[Mapping[str, Json]]:
-        """The events of the log that is there, with what it lacks."""
+        """The events of the existing log, completed by what it lacks."""
         header = writer.header
         with _opened(layout.log / RECORDS, MAX_LOG) as fd, open(fd, "rb", closefd=False) as file:
             leaves, _ = whole_leaves(file)  # the proving thread may be writing another
@@ -165,7 +162,7 @@ class Artefacts:
         return train_log.mended(old, steps, {s.index: s.last for s in segments})
 
     def _write_inputs(self, layout: Layout, environment: bytes) -> None:
-        """What the run is made from, unless it is there: a run that was stopped early may lack it."""
+        """Writes what the run is made from, unless it is there: one stopped early may lack it."""
         if not exists(layout.root / ENVIRONMENT):
             self._write(layout, ENVIRONMENT, environment)
         if self._config is not None and not exists(layout.root / CONFIG):
@@ -188,7 +185,7 @@ class Artefacts:
 
 
 def require_own_names(artefacts: Mapping[str, bytes]) -> None:
-    """UsageError if a caller's artefacts have the name of one that is written here."""
+    """UsageError if one of a caller's artefacts has the name of a file that is written here."""
     for name in artefacts:
         if name in ARTEFACTS:
             raise UsageError(f"{name} is written by the run itself: give your artefact another name")

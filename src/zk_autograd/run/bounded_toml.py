@@ -1,9 +1,8 @@
-"""TOML from anywhere: read within bounds of time and memory.
+"""TOML from untrusted sources, read within bounds of time and memory.
 
-Rules: a text has at most `MAX_BYTES`, a key at most `MAX_PARTS` parts between dots, whatever is in
-it at most 64 bits if it is an integer, as TOML itself says, and an exponent that a Decimal can have
-if it is a float. Python's parser takes time and memory that grow with the square of a key's parts:
-keys are measured before it sees them.
+Rules: a text has at most `MAX_BYTES`, a key at most `MAX_PARTS` dotted parts, an integer at most 64
+bits, as TOML itself says, and a float an exponent that a Decimal can have. Python's parser takes
+time and memory that grow with the square of a key's parts: keys are measured before it sees them.
 """
 
 import re
@@ -16,7 +15,7 @@ from zk_autograd.core.errors import UsageError
 MAX_BYTES = 2**16
 MAX_PARTS = 4
 
-_SHOWN = 40  # characters of a foreign text that a message repeats
+_SHOWN = 40  # characters of an untrusted text that a message repeats
 _INTEGER_BITS = 64
 
 _TOKEN = re.compile(
@@ -34,12 +33,11 @@ _TOKEN = re.compile(
 
 
 def parse(text: str, where: str) -> dict[str, Any]:
-    """The values of a text, floats as Decimals; `where` says in messages whose they are.
-    UsageError."""
+    """The values of a text, floats as Decimals; `where` is its name in messages. UsageError."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
-        raise UsageError(f"{where} is no TOML: it is no UTF-8 text") from error
+        raise UsageError(f"{where} is not TOML: it is not UTF-8 text") from error
     if size > MAX_BYTES:
         raise UsageError(f"{where} has more than {MAX_BYTES} bytes")
     if line := _long_key(text):
@@ -49,7 +47,7 @@ def parse(text: str, where: str) -> dict[str, Any]:
     try:
         values = tomllib.loads(text, parse_float=_float)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{where} is no TOML: {error}") from error
+        raise UsageError(f"{where} is not TOML: {error}") from error
     except ValueError as error:  # an integer of more digits than Python converts, or `_float`'s
         raise UsageError(f"{where} has a number that is too long: {error}") from error
     for key, value in values.items():
@@ -68,7 +66,7 @@ def _float(text: str) -> Decimal:
 
 
 def _long_key(text: str) -> int:
-    """The line, from 1, of the first key with too many parts; 0 if there is none before the place
+    """The line, from 1, of the first key with too many parts; 0 if there is none before the point
     where the text stops being TOML."""
     place = parts = 0
     while token := _TOKEN.match(text, place):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Claims:
     """`loss` is a decimal text, "" for none, and `saturated` how many gradients were clamped: the
     trainer's word, unproved. `batch` is a 32-byte digest of which rows the gradient is of, b"" for
-    none; the record commits to it. `loop_state` is what the caller needs to go on after the step:
-    it is kept in private, and given back by a resumed run."""
+    none; the record commits to it. `loop_state` is what the caller needs to continue after the
+    step: it is kept private, and a resumed run returns it."""
 
     loss: str = ""
     saturated: int = 0

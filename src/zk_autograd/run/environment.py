@@ -1,10 +1,10 @@
-"""environment.json: what the machine and its software have to do with a result, to the last bit,
-and nothing of whose they are.
+"""environment.json: what in the machine and its software can affect a result, to the last bit, and
+nothing about whose they are.
 
-No host, user, path, kernel or serial number is in it, and of the environment's variables only those
-of `VARIABLES`, if their values are plain. What another machine must share for a training to repeat
-itself: processor features and vector units (they choose the order of additions), the versions of
-Python, NumPy, torch and BLAS, the number of torch's threads, and torch's settings.
+It has no host, user, path, kernel or serial number, and of the environment variables only those of
+`VARIABLES`, if their values are plain. It has what another machine must share for a training to
+repeat itself: processor features and vector units (they choose the order of additions), the
+versions of Python, NumPy, torch and BLAS, the number of torch's threads, and torch's settings.
 """
 
 import os
@@ -71,8 +71,7 @@ _FLAGS = frozenset(
 
 
 def current() -> bytes:
-    """environment.json's bytes for this process as it is set up now. Imports torch, if it is
-    installed."""
+    """environment.json's bytes for this process as it is now. Imports torch, if installed."""
     return encode(
         {
             "format": FORMAT,
@@ -88,10 +87,10 @@ def current() -> bytes:
 
 
 def differences(recorded: bytes, here: bytes) -> list[str]:
-    """In which places the second environment isn't the first: sentences such as "packages.numpy:
-    2.1 there, 2.2 here".
+    """Where the second environment differs from the first: sentences such as "packages.numpy: 2.1
+    there, 2.2 here".
 
-    VerificationError for what is no environment.json.
+    VerificationError for what is not an environment.json.
     """
     there, now = _flat(parsed(recorded)), _flat(parsed(here))
     return [
@@ -107,7 +106,7 @@ def parsed(content: bytes) -> Mapping[str, Json]:
     value = decode(content, max_bytes=MAX_BYTES)
     Fields(value, ENVIRONMENT).choice("format", (FORMAT,))
     if not isinstance(value, dict):
-        raise VerificationError(f"{ENVIRONMENT} is no object")
+        raise VerificationError(f"{ENVIRONMENT} is not an object")
     return value
 
 
@@ -155,8 +154,7 @@ def _torch() -> dict[str, Json]:
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, Json]:
-    """Those of `VARIABLES` that are set; "other" in the place of a value that is not plain, or
-    looks secret."""
+    """The `VARIABLES` that are set; "other" for a value that is not plain, or looks secret."""
     found: dict[str, Json] = {}
     for name in VARIABLES:
         if name in environ:

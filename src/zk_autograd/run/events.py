@@ -1,6 +1,6 @@
-"""What a writer tells while it works, for progress bars and logs.
+"""What a writer reports while it works, for progress bars and logs.
 
-Events come from the training thread and from the proving thread; the callback must stand being
+Events come from the training thread and from the proving thread; the callback must tolerate being
 called by both, and must not raise: what it raises stops the writer.
 """
 
@@ -43,8 +43,7 @@ class ProofStarted:
 
 @dataclass(frozen=True, slots=True)
 class ProofFailed:
-    """The prover died, hung or refused; it is tried again unless this was the last `attempt` (they
-    count from 1)."""
+    """The prover died, hung or refused; retried unless this was the last `attempt` (from 1)."""
 
     segment: int
     block: int

@@ -2,10 +2,10 @@
 
 A whole file is written to a temporary name in its own folder, fsynced and renamed, and the folder
 is fsynced: after a crash the file is the old one or the new one. An append is fsynced, and may
-leave a torn end after a crash: who appends must recognise one. Writing raises RunError, reading
-VerificationError; both say what, where, and why. Where it is the system that refuses (space,
-permission, a disk that fails), they are StorageError and UnreadableError: nothing is said against
-what lies there.
+leave a torn end after a crash, which whoever appends must recognise. Writing raises RunError,
+reading VerificationError; both say what, where, and why. Where it is the system that refuses
+(space, permission, a failing disk), they are StorageError and UnreadableError, which say nothing
+against what lies there.
 
 All writes of a run go through one `Files`, so that a test can make any of them fail.
 """
@@ -36,24 +36,24 @@ _ADVICE = {
 }
 
 
-_READABLE = "look as its owner, or at the disk"
+_READABLE = "look as its owner, or check the disk"
 
 
 class Files(Owned):
-    """Durable writes. Every method raises RunError where the system refuses, and in another process
-    than the one that made the object.
+    """Durable writes. Every method raises RunError where the system refuses, and in any process but
+    the one that made the object.
 
     One writer at a time: the temporary name of a file is always the same, so that a crash leaves at
     most one behind.
     """
 
     def __init__(self, fsync: Callable[[int], None] = os.fsync) -> None:
-        """`fsync` makes a descriptor's file durable."""
+        """`fsync` makes the file of a descriptor durable."""
         super().__init__()
         self._fsync = fsync
 
     def make_dir(self, path: Path) -> None:
-        """A new folder, its missing parents included. RunError if the path exists, whatever it is."""
+        """A new folder, with its missing parents. RunError if the path exists, as anything."""
         with self._explained("made", path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
@@ -64,37 +64,37 @@ class Files(Owned):
                 raise
 
     def make_private_dir(self, path: Path) -> None:
-        """A folder that only its owner enters. One that exists is kept, and closed to others."""
+        """A folder that only its owner can enter. An existing one is kept, and closed to others."""
         with self._explained("made", path):
             path.mkdir(PRIVATE_FOLDER, exist_ok=True)
-            path.chmod(PRIVATE_FOLDER)  # mkdir's mode is cut by the umask, and says nothing of an older folder
+            path.chmod(PRIVATE_FOLDER)  # mkdir's mode is subject to the umask, and doesn't apply to an existing folder
             self._sync_folder(path.parent)
 
     def write_atomic(self, path: Path, data: bytes, mode: int = 0o644) -> None:
-        """The file with these bytes and no others, or unchanged. `mode` is cut by the umask."""
+        """The file with these bytes and no others, or unchanged. `mode` is subject to the umask."""
         self._replace(path, (data,), mode)
 
     def overwrite(self, path: Path, data: bytes, mode: int = 0o644) -> None:
-        """The bytes over those of the file, which is made if it isn't there, without waiting for
-        the disk: some hundredths of a millisecond.
+        """The bytes over those of the file, which is created if missing, without waiting for the
+        disk: some hundredths of a millisecond.
 
-        They outlive the process. A power cut, or a kill in the midst, may leave the old bytes or a
-        mixture: who reads must recognise one.
+        They outlive the process. A power cut, or a kill midway, may leave the old bytes or a
+        mixture, which whoever reads must recognise.
         """
         with self._explained("written", path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, mode) as fd:
             _write_all(fd, data)
             os.ftruncate(fd, len(data))
 
     def write_stream(self, path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> None:
-        """As `write_atomic`, for what does not fit in memory. The file is unchanged if making the
-        chunks raises, too."""
+        """As `write_atomic`, for what does not fit in memory. The file is unchanged also if
+        producing the chunks raises."""
         self._replace(path, chunks, mode)
 
     def _replace(self, path: Path, chunks: Iterable[bytes], mode: int) -> None:
         temporary = path.with_name(f".{path.name}.tmp")
         with self._explained("written", path):
             try:
-                temporary.unlink(missing_ok=True)  # a crash left it: its mode may be another
+                temporary.unlink(missing_ok=True)  # left by a crash: its mode may differ
                 with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode) as fd:
                     for chunk in chunks:
                         _write_all(fd, chunk)
@@ -119,8 +119,8 @@ class Files(Owned):
             self._fsync(fd)
 
     def remove(self, path: Path, parent: int | None = None) -> None:
-        """No file of this name any more. `parent` is the descriptor of its folder, where the path
-        to that mustn't be followed again."""
+        """No file of this name any more. `parent` is the descriptor of its folder, for when the
+        path to that mustn't be followed again."""
         with self._explained("removed", path):
             os.unlink(path if parent is None else path.name, dir_fd=parent)
             self._sync_parent(path, parent)
@@ -196,7 +196,7 @@ def _exists_in(name: str, parent: int) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether something is there, be it a link to nothing. RunError if the system doesn't tell."""
+    """Whether something is there, even a dangling link. RunError if the system doesn't tell."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -207,7 +207,7 @@ def exists(path: Path) -> bool:
 
 
 def is_own_folder(path: Path) -> bool:
-    """Whether `path` is a folder, and no link to one. RunError if the system doesn't tell."""
+    """Whether `path` is a folder and not a link to one. RunError if the system doesn't tell."""
     try:
         return stat.S_ISDIR(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -217,7 +217,7 @@ def is_own_folder(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether `path` is a folder, be it behind a link. StorageError if the system doesn't tell."""
+    """Whether `path` is a folder, even behind a link. StorageError if the system doesn't tell."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except OSError as error:
@@ -227,7 +227,7 @@ def is_folder(path: Path) -> bool:
 
 
 def require_listable(folder: Path) -> None:
-    """StorageError if the names in a folder can't be had; nothing for what is no folder."""
+    """StorageError if a folder can't be listed; nothing for what is not a folder."""
     try:
         os.scandir(folder).close()
     except OSError as error:
@@ -264,7 +264,7 @@ def _explained(action: str, path: Path) -> Iterator[None]:
         yield
     except FileExistsError as error:
         place = error.filename or path
-        text = f"{place} exists already; choose another place, or resume the run that is there"
+        text = f"{place} already exists; choose another place, or resume the run that is there"
         raise PlaceTakenError(text) from error
     except OSError as error:
         raise _refused(action, path, error) from error
@@ -276,7 +276,7 @@ def _unseen(action: str, path: Path, error: OSError) -> StorageError:
 
 
 def _refused(action: str, path: Path, error: OSError) -> StorageError:
-    advice = advice_for(error, "look at the disk and the path")
+    advice = advice_for(error, "check the disk and the path")
     return StorageError(f"{path} could not be {action}: {error.strerror}; {advice}, and try again")
 
 

@@ -1,12 +1,12 @@
 """Forgetting a run: its private folder is deleted, its evidence stays.
 
 What can still be done afterwards: verify the run, bundle it, and whatever its published files
-allow. What never can be done again: go on with it, prove another step, open one of its commitments
-(to publish its weights, or to show its gradients to an auditor).
+allow. What can never be done again: resume it, prove another step, open one of its commitments (to
+publish its weights, or to show its gradients to an auditor).
 
 The marker is written first, and the lock is held. So a crash leaves a run that says it was
 forgotten, and forgetting it again deletes the rest. Files are unlinked, not overwritten: what a
-disk or a snapshot keeps of them is out of reach here.
+disk or a snapshot keeps of them is beyond our reach.
 
 A folder `private` that is a link is refused, and what is deleted lies in the folder that the lock
 was taken in: whoever gave us the run chose its links, not what they lead to.
@@ -30,7 +30,7 @@ from zk_autograd.run.marker import forgotten_on, mark_forgotten
 @dataclass(frozen=True, slots=True)
 class Forgetting:
     """What forgetting would do. `reason` is why the run is damaged or can't be read, `begun` when
-    it was done or begun before, `remains` whether something is left to delete."""
+    it was done or begun earlier, `remains` whether anything is left to delete."""
 
     condition: Condition
     reason: str
@@ -51,21 +51,23 @@ def plan(path: Path) -> Forgetting:
         raise UsageError(f"{path} has no private folder: there is nothing to forget")
     if not is_own_folder(layout.private):
         raise RunError(
-            f"{layout.private} is a link or no folder: what it leads to may be another's, and is left alone; remove it yourself"
+            f"{layout.private} is a link or not a folder: what it leads to may be somebody else's, and is left alone; remove it yourself"
         )
     if forgotten_on(layout) is None and kept_names(layout) and not (exists(layout.header) or exists(layout.segments)):
-        raise RunError(f"{layout.private} holds nothing that a run has there, and is left alone; remove it yourself")
+        raise RunError(
+            f"{layout.private} holds none of the files that a run keeps there, and is left alone; remove it yourself"
+        )
     status = look_at(path)
     return Forgetting(status.condition, status.reason, status.private_bytes, status.forgotten, bool(kept_names(layout)))
 
 
 def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Progress) -> Forgetting:
-    """Deletes the private folder's contents, but for the lock, the marker and .gitignore; gives
+    """Deletes the private folder's contents, except the lock, the marker and .gitignore; returns
     what it did.
 
     `now` is the time in UTC, ISO 8601. RunError if a trainer is at work, something can't be
-    deleted, or the run isn't finished and `unfinished` doesn't say that it may be ended so: it
-    can't be resumed then.
+    deleted, or the run isn't finished and `unfinished` doesn't permit that: it can't be resumed
+    afterwards.
     """
     layout = Layout(path)
     if not is_own_folder(layout.private):
@@ -74,7 +76,7 @@ def forget(path: Path, files: Files, *, now: str, unfinished: bool, advance: Pro
         found = plan(path)
         if found.begun is None:
             if found.condition is Condition.UNREADABLE:
-                raise StorageError(f"{path} can't be read, so it is not known what would be lost: {found.reason}")
+                raise StorageError(f"{path} can't be read, so what would be lost is unknown: {found.reason}")
             if found.condition is not Condition.FINISHED and not unfinished:
                 raise RunError(
                     f"{path} is {found.condition.value}, and without its private folder it could never be resumed or repaired: finish it "

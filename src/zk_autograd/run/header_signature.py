@@ -1,15 +1,15 @@
-"""The trainer's signature over a run's header, in the private folder: who resumes a run is told by
-it that the run is their own.
+"""The trainer's signature over a run's header, in the private folder: it tells whoever resumes a
+run that the run is their own.
 
 A run's public key is public, so anybody can make a run that names it. While the log has no
-checkpoint, nothing else says who made it: whoever went on with such a run would sign what a
-stranger recorded. The signature is a C2SP signed note over this text, with the header's digest:
+checkpoint, nothing else says who made it: whoever resumed such a run would sign what a stranger
+recorded. The signature is a C2SP signed note over this text, with the header's digest:
 
     zk-autograd/private-header/v1
     <SHA-256, hexadecimal>
 
-Runs of versions before it have none; their checkpoint says it, which was signed before their first
-step.
+Runs of earlier versions have none; their checkpoint, which was signed before their first step, says
+it instead.
 """
 
 from collections.abc import Sequence

@@ -1,13 +1,13 @@
-"""What lies in a run's directory, looked at from outside: nothing is changed, and nothing is judged
-(that is zk-verify's).
+"""What lies in a run's directory, seen from outside: nothing is changed, and nothing is judged
+(that is zk-verify's job).
 
-A run is *finished* if its log has a close record under its checkpoint, *damaged* if no resume could
-go on with it and no verifier would take it, else *unfinished*. What a crash leaves is no damage:
-the next resume repairs it. Nor is what this user, or this machine, can't read: of a run whose
-private folder is closed to whoever looks, the log says how it stands, and one whose log is closed
-*can't be read*.
+A run is *finished* if its log has a close record under its checkpoint, *damaged* if it can't be
+resumed and no verifier would accept it, else *unfinished*. What a crash leaves is not damage: the
+next resume repairs it. Nor is what this user, or this machine, can't read: of a run whose private
+folder is closed to whoever looks, the log says how it stands, and one whose log is closed *can't be
+read*.
 
-Whoever made the run may be a stranger: nothing here takes memory that its files don't take on the
+Whoever made the run may be a stranger: nothing here takes more memory than its files take on the
 disk.
 """
 
@@ -37,7 +37,7 @@ from zk_autograd.run.marker import forgotten_on
 from zk_autograd.run.recovery import read_header
 
 MAX_DEPTH = 8
-"""A run's own folders are four deep."""
+"""A run's own folders are at most four deep."""
 
 MAX_ENTRIES = 2**22
 
@@ -54,7 +54,7 @@ class Condition(StrEnum):
 
 class Secrets(StrEnum):
     """What became of a run's private folder. ABSENT: this is a copy without it, as a stranger has
-    it. UNREADABLE: it is another's."""
+    it. UNREADABLE: it is somebody else's."""
 
     KEPT = "kept"
     FORGOTTEN = "forgotten"
@@ -95,13 +95,13 @@ class RunStatus:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """The runs directly in a folder, in order of their names, and folders that can't be looked
-    into. UsageError if there is no such folder, StorageError if it can't be listed."""
+    """The runs directly in a folder, sorted by name, and folders that can't be read. UsageError if
+    there is no such folder, StorageError if it can't be listed."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
         kind = UsageError if tells_of_the_file(error) else StorageError
-        raise kind(f"{folder} holds no runs: {error.strerror}") from error
+        raise kind(f"{folder} can't be listed: {error.strerror}") from error
     return [folder / name for name in names if _may_be_run(folder / name)]
 
 
@@ -113,7 +113,7 @@ def _may_be_run(path: Path) -> bool:
 
 
 def is_run(path: Path) -> bool:
-    """Whether something at `path` looks like a run, be it a broken one. StorageError if the system
+    """Whether something at `path` looks like a run, even a broken one. StorageError if the system
     doesn't tell."""
     return any(is_folder(path / part) for part in (LOG, PRIVATE))
 
@@ -132,11 +132,11 @@ def look_at(path: Path) -> RunStatus:
     except (StorageError, UnreadableError) as error:
         condition, reason = Condition.UNREADABLE, str(error)
     except MemoryError:
-        condition, reason = Condition.UNREADABLE, "memory ran out while it was read"
+        condition, reason = Condition.UNREADABLE, "memory ran out while it was being read"
     except (VerificationError, RunError, UsageError) as error:
         condition, reason = Condition.DAMAGED, str(error)
     if not there:
-        raise UsageError(f"there is no run at {path}: name a folder that a training made")
+        raise UsageError(f"there is no run at {path}: name the folder of a run")
     finished = found.log is not None and found.log.close is not None and not found.unsigned
     condition = condition or (Condition.FINISHED if finished else Condition.UNFINISHED)
     return RunStatus(
@@ -161,7 +161,7 @@ def look_at(path: Path) -> RunStatus:
 
 @dataclass(slots=True)
 class _Found:
-    """What was read so far. `unsigned` records are whole, and not under the checkpoint."""
+    """What was read so far. `unsigned` records are whole, but not under the checkpoint."""
 
     header: Header | None = None
     log: Log | None = None
@@ -188,11 +188,11 @@ class _Found:
         if self.waiting:
             made = "prove and record" if self.header and self.header.prover.form.proves else "record"
             yield f"{made} {counted(self.waiting, 'segment')} that are sealed already"
-        yield f"go on after step {self.steps}"
+        yield f"continue after step {self.steps}"
 
 
 def _read(layout: Layout, found: _Found) -> None:
-    """All that there is. Raises VerificationError or RunError for damage, UnreadableError or
+    """Reads all that there is. Raises VerificationError or RunError for damage, UnreadableError or
     StorageError where that can't be told."""
     if is_own_folder(layout.private):
         found.secrets = Secrets.KEPT
@@ -205,7 +205,7 @@ def _read(layout: Layout, found: _Found) -> None:
         if found.forgotten is not None:
             found.secrets = Secrets.FORGOTTEN
     elif exists(layout.private):
-        raise RunError(f"{layout.private} is a link or no folder, and nothing is read behind it")
+        raise RunError(f"{layout.private} is a link or not a folder, and nothing is read behind it")
     _read_log(layout, found)
     if found.secrets is Secrets.KEPT:
         try:
@@ -219,7 +219,8 @@ def _read(layout: Layout, found: _Found) -> None:
 
 
 def _resumable(layout: Layout, found: _Found) -> bool:
-    """Whether what a crash leaves in a log may be repaired: there is, or may be, a trainer's part."""
+    """Whether what a crash leaves in a log may be repaired: there is, or may be, a trainer's
+    private part."""
     return found.secrets is Secrets.UNREADABLE or exists(layout.header)
 
 
@@ -232,7 +233,7 @@ def _read_log(layout: Layout, found: _Found) -> None:
                 found.unsigned = len(leaves)
                 found.log = parse_log(leaves) if leaves else None
             return
-        note = reader.checkpoint()  # before the log, which may grow meanwhile
+        note = reader.checkpoint()  # read before the log, which may grow meanwhile
         leaves, found.torn = _whole_leaves(reader, layout, found)
         log = parse_log(leaves)
         found.header = log.header
@@ -259,7 +260,7 @@ def _whole_leaves(reader: RunFolder, layout: Layout, found: _Found) -> tuple[lis
 
 
 def _read_journal(layout: Layout, found: _Found) -> None:
-    """How far the journal has come; only names are looked at. RunError for what no crash leaves."""
+    """How far the journal has got, by its file names alone. RunError for what no crash leaves."""
     header, leaf = read_header(layout)
     found.header = header
     journal = Journal(layout.segments, header, header_digest(leaf), Files())
@@ -271,7 +272,7 @@ def _read_journal(layout: Layout, found: _Found) -> None:
         found.waiting = begun[-1] - settled
     elif found.log is None or found.log.close is None:
         raise RunError(
-            f"{layout.segments} has no segment {settled}, with which the run would go on; restore it from a copy"
+            f"{layout.segments} has no segment {settled}, where the run would be resumed; restore it from a copy"
         )
 
 
@@ -288,16 +289,16 @@ def _measured(path: Path) -> tuple[int, int, float]:
 
 @dataclass(slots=True)
 class _Measure:
-    """Of a folder's files. Links are not followed, what can't be looked at isn't counted, and of
-    what is no run's (deeper folders, more entries) not everything is."""
+    """Of a folder's files. Links are not followed, what can't be inspected isn't counted, and of
+    what is not a run's (deeper folders, more entries) not everything is."""
 
     changed: float
     bytes: int = 0
     entries: int = 0
 
     def walk(self, folder: Path | str, depth: int, apart: "Mapping[str, _Measure]") -> None:
-        """Folders that are called as one of `apart` are measured there."""
-        with suppress(OSError), os.scandir(folder) as entries:  # a trainer is at work, or it is another's
+        """Folders named like one of `apart` are measured there."""
+        with suppress(OSError), os.scandir(folder) as entries:  # a trainer is at work, or it is somebody else's
             for entry in entries:
                 self.entries += 1
                 if self.entries > MAX_ENTRIES:
@@ -313,6 +314,6 @@ class _Measure:
 
 
 def kept_names(layout: Layout) -> list[str]:
-    """What is left in the private folder of a run that forgetting would delete."""
+    """What forgetting would still delete in the private folder of a run."""
     left = (layout.lock, layout.forgotten, layout.ignore)
     return sorted(name for name in names_in(layout.private) if layout.private / name not in left)

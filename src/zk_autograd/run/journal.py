@@ -1,13 +1,15 @@
-"""The journal: every step of a run, durable before it is acknowledged. A crash loses nothing that a
-caller was told of.
+"""The journal: every step of a run, durable before it is acknowledged. A crash loses nothing that
+was acknowledged.
 
-    segments/<i>/start      the state before the segment's first step, and the salts of all its commitments
-    segments/<i>/step-<t>   one step: gradients and what the record claims of them, the caller's loop state after it, the optimizer's settings
+    segments/<i>/start      the state before the segment's first step, and the salts of all its
+                            commitments
+    segments/<i>/step-<t>   one step: gradients, what the record claims of them, the caller's loop
+                            state after it, the optimizer's settings
     segments/<i>/proof-<b>  a proof that is not yet published
     segments/<i>/published  the hashes of the proofs that may be public
 
-A segment is sealed, which means that no step is added and its proofs can be made, by the `start` of
-the next one: one atomic write says where it ends and what it led to. The salts of its state-out are
+A segment is sealed (no step is added any more, and its proofs can be made) by the `start` of the
+next one: one atomic write says where it ends and what it led to. The salts of its state-out are
 those of the next one's state-in: one commitment for both.
 
 `published` is written *before* a proof leaves this folder. Each further proof of the same statement
@@ -41,11 +43,10 @@ MAX_LOOP_STATE = 2**30
 """Bytes of what a caller keeps with a step: it is written with each of them."""
 
 _MAX_REST = 128 * 2**20
-"""Bytes of all that is in a file beside the salts, the integers and the loop state."""
+"""Bytes of all that is in a file besides the salts, the integers and the loop state."""
 
 _MAX_HASHES = 1024
-"""Of the proofs of a block that may be public: each of them opens its commitments at another point.
-"""
+"""Proofs of a block that may be public: each of them opens its commitments at another point."""
 
 _HASH_BYTES = 32
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
@@ -64,8 +65,8 @@ class Salts:
 
     @classmethod
     def draw(cls, backend: Backend, header: Header, state_in: Mapping[str, tuple[bytes, ...]] | None = None) -> "Salts":
-        """Fresh salts. `state_in` are the previous segment's of its state-out, None for the first
-        segment."""
+        """Fresh salts. `state_in` are the previous segment's state-out salts, None for the
+        first."""
 
         def per_block() -> tuple[bytes, ...]:
             return tuple(backend.draw_salt() for _ in header.blocks)
@@ -96,9 +97,9 @@ class Step:
     """Step `number` of a run. `gradients` are integers of shape (header.size,) below 2^30 in size.
 
     `lr` holds a decimal for each group if the schedule is recorded, else nothing;
-    `claims.loop_state` is the caller's own, to go on after this step: generator, sampler, schedule.
-    `settings` are the optimizer's own, as the step found them (run.settings): b"" if nobody said,
-    as in runs of earlier versions.
+    `claims.loop_state` is the caller's own, to continue after this step: generator, sampler,
+    schedule. `settings` are the optimizer's own, as the step found them (run.settings): b"" if not
+    given, as in runs of earlier versions.
     """
 
     number: int
@@ -109,7 +110,7 @@ class Step:
 
 
 class Journal:
-    """The folder `segments` of a run. Reading raises RunError for what is missing, torn or altered."""
+    """A run's folder `segments`. Reading raises RunError for what is missing, torn or altered."""
 
     def __init__(self, folder: Path, header: Header, digest: bytes, files: Files) -> None:
         """`digest` is that of the header; it binds each file to the run."""
@@ -248,15 +249,15 @@ class Journal:
         }
 
     def publish(self, segment: int, block: int, proof: bytes) -> None:
-        """Notes that a proof is about to become public. The same proof counts once."""
+        """Notes that a proof is about to become public. The same proof counts only once."""
         published = self.published(segment)
         hashes = published.setdefault(block, [])
         if (digest := sha256(proof).digest()) in hashes:
             return
         if len(hashes) == _MAX_HASHES:
             raise RunError(
-                f"block {block} of segment {segment} has {_MAX_HASHES} different proofs that may be public, and no more may be: restore one "
-                "of them from a copy, or begin a new run"
+                f"block {block} of segment {segment} already has {_MAX_HASHES} different proofs that may be public, and no more are allowed: "
+                "restore one of them from a copy, or begin a new run"
             )
         hashes.append(digest)
         parts = {str(b): b"".join(found) for b, found in published.items()}
@@ -283,12 +284,12 @@ class Journal:
 
 
 def _settings(settings: bytes) -> dict[str, bytes]:
-    """The part that holds them. Earlier versions have none, and overlook it."""
+    """The part that holds them. Earlier versions have none, and ignore it."""
     return {_SETTINGS: settings} if settings else {}
 
 
 def read_proof(path: Path) -> bytes | None:
-    """A proof's bytes, or None if there is no such file. RunError for what is no proof file."""
+    """A proof's bytes, or None if there is no such file. RunError for what is not a proof file."""
     if not exists(path):
         return None
     try:

@@ -4,8 +4,8 @@ The system releases it when its holder dies, however it dies. A forked child (a 
 worker, say) would inherit it and hold it beyond its parent's death: it is closed in the child,
 which doesn't release the parent's.
 
-Its folder, the run's private one, is no link, nor is the lock: what those lead to would be
-another's, and whoever holds the lock writes and deletes there. Neither is anything opened that
+Neither its folder, the run's private one, nor the lock may be a link: what those lead to could be
+somebody else's, and whoever holds the lock writes and deletes there. Nor is anything opened that
 could make its opener wait (a pipe).
 """
 
@@ -27,15 +27,15 @@ from zk_autograd.run.ownership import Unique
 
 _LOOK_SECONDS = 0.05
 _MAX_BYTES = 32
-"""A lock holds the number of a process: a larger file is none."""
+"""A lock holds the number of a process: a larger file is not a lock."""
 
 
 class RunLock(Unique):
-    """The lock, held from its making on."""
+    """The lock, held from its construction on."""
 
     def __init__(self, path: Path) -> None:
-        """Takes the lock of `path`, which is made if missing. RunError if another holds it, or it
-        lies behind a link; StorageError if the system refuses."""
+        """Takes the lock of `path`, which is created if missing. RunError if another holds it, or
+        it lies behind a link; StorageError if the system refuses."""
         self._folder = self._fd = -1
         try:
             self._folder = _opened_folder(path.parent)
@@ -48,7 +48,7 @@ class RunLock(Unique):
         try:
             _require_lock(self._fd, path)
             if self._is_held_here():
-                gc.collect()  # an optimizer that nobody can reach any more gives it back
+                gc.collect()  # an optimizer that nobody can reach any more releases it
             self._take()
             os.ftruncate(self._fd, 0)
             os.write(self._fd, f"{os.getpid()}\n".encode())
@@ -57,9 +57,9 @@ class RunLock(Unique):
             self.release()
             raise RunError(
                 f"{path.parent.parent} is being written by this very process ({os.getpid()}): call close() or abandon() on the optimizer "
-                "that holds it (in a notebook, the one that the cell made before), and try again"
+                "that holds it (in a notebook, the one from the cell's last execution), and try again"
                 if here
-                else f"{path.parent.parent} is being written by another trainer (process {holder}); wait for it, or stop it"
+                else f"{path.parent.parent} is being written by another trainer (process {holder}); wait for it to end, or stop it"
             ) from error
         except OSError as error:
             self.release()
@@ -72,7 +72,7 @@ class RunLock(Unique):
 
     @property
     def folder(self) -> int:
-        """The descriptor of the lock's folder: that one, whatever its path leads to by now. Valid
+        """The descriptor of the lock's folder: that one, whatever its path now leads to. Valid
         while the lock is held."""
         return self._folder
 
@@ -99,7 +99,7 @@ class RunLock(Unique):
             time.sleep(_LOOK_SECONDS / 10)
 
     def release(self) -> None:
-        """Gives the lock back. Does nothing the second time."""
+        """Releases the lock. Does nothing the second time."""
         opened = (self._fd, self._folder)
         self._fd = self._folder = -1
         for fd in opened:
@@ -109,9 +109,9 @@ class RunLock(Unique):
 
 def holder(path: Path) -> str | None:
     """The process that holds the lock of `path`, as it wrote itself down; None if nobody does.
-    RunError if it can't be looked at, StorageError if that is the system's doing.
+    RunError if it can't be inspected, StorageError if that is the system's doing.
 
-    It takes the lock for a moment, shared with others who look: the reason why RunLock tries for a
+    It takes the lock for a moment, shared with others who look, which is why RunLock tries for a
     moment.
     """
     try:
@@ -123,14 +123,14 @@ def holder(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _refusal(error)(f"{path} can't be looked at: {error.strerror}; make it readable") from error
+        raise _refusal(error)(f"{path} can't be inspected: {error.strerror}; make it readable") from error
     try:
         _require_lock(fd, path)
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _written(fd)
     except OSError as error:
-        text = f"{path} can't be looked at: {error.strerror}; is it on a file system with locks?"
+        text = f"{path} can't be inspected: {error.strerror}; is it on a file system with locks?"
         raise _refusal(error)(text) from error
     finally:
         os.close(fd)
@@ -142,7 +142,7 @@ def _refusal(error: OSError) -> type[RunError]:
 
 
 def _opened_folder(path: Path) -> int:
-    """The descriptor of the lock's folder. RunError if it is a link, or no folder; OSError for
+    """The descriptor of the lock's folder. RunError if it is a link or not a folder; OSError for
     whatever else is wrong with it."""
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -150,14 +150,14 @@ def _opened_folder(path: Path) -> int:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP):
             raise
         raise RunError(
-            f"{path} is a link or no folder, and nothing is touched behind it: put the run's own folder there"
+            f"{path} is a link or not a folder, and is left untouched: put the run's own folder there"
         ) from error
 
 
 def _require_lock(fd: int, path: Path) -> None:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
-        raise RunError(f"{path} is not what a trainer locks: look at it, and remove it")
+        raise RunError(f"{path} is not a trainer's lock file: look at it, and remove it")
 
 
 def _written(fd: int) -> str:

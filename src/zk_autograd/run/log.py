@@ -2,7 +2,7 @@
 
 A record is appended and fsynced, then the checkpoint is replaced. What a crash can leave: a torn
 last line (dropped: nobody was told of it), or complete records that no checkpoint covers (kept if
-they are what the writer would write again, see `put`).
+they are exactly what the writer would write, see `put`).
 """
 
 import os
@@ -23,10 +23,10 @@ from zk_autograd.run.layout import Layout
 
 def whole_leaves(file: BinaryIO) -> tuple[list[bytes], int]:
     """The records of a log that is open for reading, and how many bytes they take: a crash may
-    leave a torn one behind them.
+    leave a torn one after them.
 
-    VerificationError for what no crash leaves, and no trainer. A file of holes, which take no space
-    on the disk, takes no memory either.
+    VerificationError for what neither a crash nor a trainer leaves. A sparse file, whose holes take
+    no space on the disk, takes no memory either.
     """
     leaves: list[bytes] = []
     size = 0
@@ -35,7 +35,7 @@ def whole_leaves(file: BinaryIO) -> tuple[list[bytes], int]:
             if not line.endswith(b"\n") and len(line) <= MAX_RECORD:
                 break
             if len(line) > MAX_RECORD or b"\0" in line:
-                raise VerificationError(f"line {len(leaves) + 1} of {RECORDS} is no record", record=len(leaves))
+                raise VerificationError(f"line {len(leaves) + 1} of {RECORDS} is not a record", record=len(leaves))
             if len(leaves) == MAX_LEAVES or size > MAX_LOG:
                 most = f"at most {MAX_LEAVES}, of {MAX_LOG} bytes in all"
                 raise VerificationError(f"{RECORDS} has too many records", expected=most, found="more")
@@ -50,7 +50,7 @@ class RunLog:
     """The log of one run, open for writing. One thread at a time."""
 
     def __init__(self, layout: Layout, origin: str, signers: Sequence[Signer], files: Files) -> None:
-        """Opens the log in the folder `log`, which exists; it is begun if it has no records.
+        """Opens the log in the folder `log`, which must exist; it is begun if it has no records.
 
         RunError if its checkpoint is not of all these signers, or not over these records.
         """
@@ -65,7 +65,7 @@ class RunLog:
         head = self._read_checkpoint()
         if head and head.size > len(self._found):
             raise RunError(
-                f"{self._records} has {len(self._found)} records and its checkpoint speaks of {head.size}: "
+                f"{self._records} has {len(self._found)} records, but its checkpoint covers {head.size}: "
                 "restore it from a copy"
             )
         self._leaves = leaves
@@ -75,7 +75,7 @@ class RunLog:
             raise RunError(
                 f"{self._records} was altered: its root is not the one in {self._checkpoint}; restore both from a copy"
             )
-        if whole < size:  # the record whose writing was interrupted
+        if whole < size:  # a record whose writing was interrupted
             files.truncate(self._records, whole)
         self._head = head
 
@@ -86,13 +86,11 @@ class RunLog:
 
     @property
     def head(self) -> Checkpoint | None:
-        """The newest tree head that was signed, at any time and from any thread; None before the
-        first."""
+        """The newest signed tree head, at any time and from any thread; None before the first."""
         return self._head
 
     def confirms(self) -> bool:
-        """Whether the next record is there already, from before a crash, and must be confirmed by
-        `put`."""
+        """Whether a crash left the next record there already, for `put` to confirm."""
         return bool(self._found)
 
     def take_leaves(self) -> list[bytes]:
@@ -101,13 +99,12 @@ class RunLog:
         return leaves
 
     def put(self, leaf: bytes) -> None:
-        """The next record. If a crash left one in its place, it must be the same. RunError
-        otherwise."""
+        """The next record. RunError if a crash left another in its place."""
         if self._found:
             if self._found[0] != leaf:
                 raise RunError(
                     f"record {self.size} of {self._records} is not what the journal says, and no checkpoint covers it: "
-                    "one of both was altered; restore them from a copy"
+                    "one of the two was altered; restore both from a copy"
                 )
             self._found.popleft()
         else:
@@ -115,15 +112,14 @@ class RunLog:
         self._tree.append(leaf_hash(leaf))
 
     def sign(self) -> Checkpoint:
-        """Makes the checkpoint one over the records so far, unless it is: the tree head that is
-        signed."""
+        """Signs a checkpoint over the records so far, unless there is one: the tree head."""
         head = Checkpoint(self._origin, self._tree.size, self._tree.root())
         if head == self._head:
             return head
         try:
             note = sign(checkpoint_text(head.origin, head.size, head.root), self._signers)
         except VerificationError as error:
-            raise RunError(f"{self._checkpoint} can't be signed: {error}; look at the key") from error
+            raise RunError(f"{self._checkpoint} can't be signed: {error}; check the key") from error
         self._files.write_atomic(self._checkpoint, note)
         self._head = head
         return head

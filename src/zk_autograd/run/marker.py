@@ -1,4 +1,4 @@
-"""The marker of a run whose private folder was deleted: private/forgotten says when, and lies there
+"""The marker of a run whose private folder was deleted: private/forgotten says when, and is written
 before anything is deleted."""
 
 from zk_autograd.core import canonical
@@ -39,6 +39,6 @@ def require_kept(layout: Layout) -> None:
     """RunError if the run was forgotten."""
     if (on := forgotten_on(layout)) is not None:
         raise RunError(
-            f"{layout.root} was forgotten on {on}: its gradients, states and salts are deleted, so nothing can go on with it, prove it or "
-            "open its commitments; what its log has can still be verified"
+            f"{layout.root} was forgotten on {on}: its gradients, states and salts are deleted, so it can't be resumed or proved, nor its "
+            "commitments opened; what its log has can still be verified"
         )

@@ -1,9 +1,9 @@
-"""What belongs to one process, and what there is one of: neither a forked child nor a copy goes on
-with it.
+"""What belongs to one process, and what there is only one of: neither a forked child nor a copy may
+use it.
 
 A fork duplicates a writer, but not its lock, its proving thread or its provers; and a lock that
-another thread held at that moment is never given up in the child. So whoever owns something looks
-at each use, before anything else, whether it still is in its own process.
+another thread held at that moment is never released in the child. So an owner checks at each use,
+before anything else, that it still is in its own process.
 """
 
 import os
@@ -25,23 +25,22 @@ class Owned:
         return os.getpid() == self._process
 
     def require_own_process(self, path: Path) -> None:
-        """RunError in any other process than the one that made the object; `path` is what would be
-        written there."""
+        """RunError in any process but the object's own; `path` is what would be written there."""
         if not self.in_own_process:
             raise RunError(
-                f"{path} belongs to process {self._process}; a forked child can't write to it: leave it to that process, and train in the "
-                "child with an optimizer and a run of its own"
+                f"{path} belongs to process {self._process}; a forked child can't write to it: leave it to that process, and give the child "
+                "an optimizer and a run of its own"
             )
 
 
 class Unique:
-    """What there is one of: `copy` and `pickle` refuse it."""
+    """What there is only one of: `copy` and `pickle` refuse it."""
 
-    INSTEAD: ClassVar[str] = "go on with the one that there is"
+    INSTEAD: ClassVar[str] = "use the existing one"
     """What to do instead, for the message."""
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        """Raises UsageError. Whoever copies or pickles begins here."""
+        """Raises UsageError. Copying and pickling begin here."""
         self.__getstate__()
 
     def __getstate__(self) -> NoReturn:

@@ -1,5 +1,4 @@
-"""Making a bundle of a run: what its records name, checked against them, in the one form that
-evidence.bundle has."""
+"""Making a bundle of a run: what its records name, checked, in evidence.bundle's one form."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +35,7 @@ class Packed:
     whether the run has its close record.
 
     `left_out` are the names in the run that no record names, a thousand of them if there are more;
-    they are in no bundle.
+    they are not in the bundle.
     """
 
     files: int
@@ -50,8 +49,7 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A file of the bundle: its bytes where they were read already, and its SHA-256 where a record
-    says it."""
+    """A file of the bundle: its bytes if already read, and its SHA-256 if a record has it."""
 
     name: str
     content: Sequence[bytes] | None = None
@@ -60,8 +58,8 @@ class _Member:
 
 def pack(run: Path, out: Path, files: Files, advance: Progress) -> Packed:
     """Makes the bundle `out` of the run at `run`, whole or not at all. Nobody writes to the run
-    meanwhile, as far as whoever packs it can see to that: a bundle has nothing of the private
-    folder, in which the lock is, and of another's run that may be closed.
+    meanwhile, as far as whoever packs it can ensure that: the lock is in the private folder, which
+    a bundle has none of, and which may be closed if the run is somebody else's.
 
     RunError if `out` exists, a trainer is at work, a crash left the log half-written, or files are
     missing or are not those that the records name; StorageError if they can't be read, or the
@@ -69,7 +67,7 @@ def pack(run: Path, out: Path, files: Files, advance: Progress) -> Packed:
     """
     require_listable(run)
     if exists(out):
-        raise RunError(f"{out} exists already; choose another place for the bundle, or remove it")
+        raise RunError(f"{out} already exists; choose another place for the bundle, or remove it")
     try:
         return _packed(run, out, files, advance)
     except UnreadableError as error:
@@ -96,7 +94,7 @@ def _packed(run: Path, out: Path, files: Files, advance: Progress) -> Packed:
         ]
         members = [*read, *_named(log, reader, besides={member.name for member in read})]
         if len(members) > MAX_MEMBERS:
-            raise RunError(f"{run} has {len(members)} public files, and a bundle holds at most {MAX_MEMBERS}")
+            raise RunError(f"{run} has {len(members)} public files; a bundle holds at most {MAX_MEMBERS}")
         archive = _Archive(reader, sorted(members, key=lambda member: member.name), advance)
         files.write_stream(out, archive.chunks())
         packed = {member.name for member in members}
@@ -114,17 +112,17 @@ def _packed(run: Path, out: Path, files: Files, advance: Progress) -> Packed:
 
 
 def _locked(layout: Layout) -> AbstractContextManager[object]:
-    """Keeps trainers out, where whoever packs the run may. RunError if one is at work."""
+    """Keeps trainers out, where whoever packs the run is allowed to. RunError if one is at work."""
     try:
         return RunLock(layout.lock) if exists(layout.lock) else nullcontext()
     except StorageError:
         pass
     try:
-        at_work = holder(layout.lock)  # who may not write to it may still see it
-    except StorageError:  # it is another's: the log alone says whether it is whole
+        at_work = holder(layout.lock)  # even without write permission it may be visible
+    except StorageError:  # it is somebody else's: the log alone says whether it is whole
         return nullcontext()
     if at_work is not None:
-        raise RunError(f"{layout.root} is being written by another trainer (process {at_work}); wait for it")
+        raise RunError(f"{layout.root} is being written by another trainer (process {at_work}); wait for it to end")
     return nullcontext()
 
 
@@ -137,9 +135,9 @@ def _whole_leaves(reader: Evidence, run: Path) -> list[bytes]:
 
 
 def _named(log: Log, reader: Evidence, besides: set[str]) -> Iterator[_Member]:
-    """The files that the records name, and those of a list of names that are there: all that the
-    view is of, and in one without close record what the run may have so far; `besides` those that
-    were read already."""
+    """The files that the records name, and of a fixed list of names those that are there: all that
+    the view covers, and where there is no close record what the run may have so far; `besides` are
+    those that were read already."""
     for row in ROWS:
         named = {name: digest for name, digest in row.named_by.names(log) if row.has(name)}
         for name, digest in named.items():
@@ -178,8 +176,8 @@ class _Archive:
 
 
 def _limit(path: str) -> int:
-    """Bytes of a public file, where no record vouches for them: what takes no space on this disk
-    would take it in a bundle."""
+    """Most bytes of a public file, where no record vouches for them: a sparse file takes no space
+    on this disk, but would in a bundle."""
     row = row_of(path)
     assert row is not None
     return min(row.bound, MAX_MEMBER)
@@ -191,7 +189,7 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 def _framed(member: _Member, size: int, content: Iterable[bytes]) -> Iterator[bytes]:
     if size > MAX_MEMBER:
-        raise RunError(f"{member.name} has {size} bytes, and a bundle holds no file of more than {MAX_MEMBER}")
+        raise RunError(f"{member.name} has {size} bytes; a bundle holds no file of more than {MAX_MEMBER}")
     yield header(member.name, size)
     found, left = sha256(), size
     for chunk in content:
@@ -201,10 +199,10 @@ def _framed(member: _Member, size: int, content: Iterable[bytes]) -> Iterator[by
             break
         yield chunk
     if left:
-        raise VerificationError(f"{member.name} changed while it was read")
+        raise VerificationError(f"{member.name} changed while it was being read")
     if member.digest is not None and found.digest() != member.digest:
         raise VerificationError(
-            f"{member.name} is not the file that the log has a hash of",
+            f"{member.name} is not the file whose hash the log has",
             expected=member.digest.hex(),
             found=found.hexdigest(),
         )

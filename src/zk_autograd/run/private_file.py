@@ -31,8 +31,8 @@ _DIGEST_BYTES = 32
 
 
 def encode(kind: str, run: bytes, fields: Mapping[str, Json], parts: Mapping[str, bytes]) -> bytes:
-    """The file's bytes. `run` is the digest of the run's header, `fields` has no names "kind",
-    "run" and "parts"."""
+    """The file's bytes. `run` is the digest of the run's header, `fields` must not contain the
+    names "kind", "run" and "parts"."""
     lengths: list[Json] = [[name, len(part)] for name, part in parts.items()]
     head = canonical.encode({**fields, "kind": kind, "run": run.hex(), "parts": lengths})
     body = b"".join((MAGIC, len(head).to_bytes(8, "big"), head, *parts.values()))
@@ -41,20 +41,20 @@ def encode(kind: str, run: bytes, fields: Mapping[str, Json], parts: Mapping[str
 
 def read(path: Path, kind: str, run: bytes | None, limit: int = MAX_FRAME) -> tuple[Fields, dict[str, bytes]]:
     """The fields still to be read (`end()` them) and the parts of the file. `run` is None where it
-    isn't known yet; a file of more than `limit` bytes is refused before it is read: it may take no
-    space on the disk, and all memory.
+    isn't known yet; a file of more than `limit` bytes is refused before it is read: a sparse one
+    takes no space on the disk, but could take all memory.
 
     Raises RunError for a file that is missing, torn, altered, of another version, another run or
-    another kind, StorageError for one that the system doesn't let be read.
+    another kind, StorageError for one that the system won't let us read.
     """
     try:
         data = read_bounded(path, limit)
         if data.startswith(_FAMILY) and not data.startswith(MAGIC):
             found = repr(data[: data.find(b"\n", 0, 60)])
-            raise RunError(f"{path} is of another version ({found}); go on with the version that began the run")
+            raise RunError(f"{path} is of another version ({found}); use the version that began the run")
         body, digest = memoryview(data)[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
         if body[: len(MAGIC)] != MAGIC or sha256(body).digest() != digest:
-            raise VerificationError("its digest doesn't fit")
+            raise VerificationError("its digest doesn't match")
         start = len(MAGIC) + 8
         end = start + int.from_bytes(body[len(MAGIC) : start], "big")
         fields = Fields(canonical.decode(bytes(body[start:end]), max_bytes=_MAX_FIELDS), "the file")
@@ -77,5 +77,5 @@ def read(path: Path, kind: str, run: bytes | None, limit: int = MAX_FRAME) -> tu
 def damaged(path: Path, reason: str) -> RunError:
     """The error for a private file that can't be what the writer wrote."""
     return RunError(
-        f"{path} is missing, torn or altered ({reason}); restore it from a copy: the run can't go on without it"
+        f"{path} is missing, torn or altered ({reason}); restore it from a copy: the run can't be resumed without it"
     )

@@ -17,12 +17,12 @@ _STOP_AGAIN = 0.2  # seconds
 
 
 class ProvingThread:
-    """Calls `settle` for each segment that is put. `stopping` is set when the work is given up."""
+    """Calls `settle` for each segment that is put. `stopping` is set when the work is abandoned."""
 
     def __init__(
         self, settle: Callable[[int], None], sealed: Iterable[int], backlog: int, stopping: threading.Event
     ) -> None:
-        """Begins with the segments `sealed`; `put` waits while `backlog` others wait to be begun."""
+        """Starts with the segments `sealed`; `put` waits while `backlog` others are queued."""
         self._settle = settle
         self._backlog = backlog
         self._stopping = stopping
@@ -41,8 +41,7 @@ class ProvingThread:
             return len(self._queue) + self._busy
 
     def check(self) -> None:
-        """Raises what ended the thread, if something did; RunError where the interpreter has ended
-        it."""
+        """Raises what ended the thread, if anything; RunError if the interpreter ended it."""
         _require_interpreter()
         with self._changed:
             if self._failure:
@@ -79,7 +78,7 @@ class ProvingThread:
             self._changed.notify_all()
         deadline = monotonic() + limit
         while self._thread.is_alive() and monotonic() < deadline:
-            stop_backend()  # again and again: a proof may have begun just after
+            stop_backend()  # repeatedly: a proof may have begun just after
             self._thread.join(_STOP_AGAIN)
         return not self._thread.is_alive()
 
@@ -134,5 +133,5 @@ def _require_interpreter() -> None:
     may hold any lock."""
     if sys.is_finalizing():
         raise RunError(
-            "the interpreter is ending, and nothing can be proved or recorded any more: close the run before the script ends; it can be resumed"
+            "the interpreter is shutting down, and nothing can be proved or recorded any more: close the run before the script ends; it can be resumed"
         )

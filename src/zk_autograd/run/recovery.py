@@ -1,4 +1,4 @@
-"""From the files of a run to the point where it goes on. Nothing here makes a proof: that is the
+"""From the files of a run to the point where it resumes. Nothing here makes a proof: that is the
 proving thread's work."""
 
 import threading
@@ -30,10 +30,10 @@ from zk_autograd.run.step import advance
 @dataclass(frozen=True, slots=True, eq=False)
 class Position:
     """Where a run stands: in the open segment, which begins with step `first`, after `step`, with
-    `state` and the loop's own.
+    its `state` and the loop's own.
 
-    `settings` are those of `step`; `last_lr` is what its file says of lr, () if the open segment
-    has no step."""
+    `settings` are those of `step`; `last_lr` is the lr in its file, () if the open segment has no
+    steps."""
 
     segment: int
     first: int
@@ -56,8 +56,8 @@ def recover(
     stopping: threading.Event,
     stages: Sequence[Stage] = (),
 ) -> tuple[Settlement, Position]:
-    """Brings the log to where the files allow it without a new proof, and the state to the last
-    step of the journal.
+    """Brings the log as far as the files allow without a new proof, and the state to the last step
+    of the journal.
 
     The caller holds the lock. `signers` are in the order of the header's keys. Raises RunError as
     `RunWriter.resume` does.
@@ -65,7 +65,7 @@ def recover(
     for folder in (layout.log, layout.proofs, layout.model, layout.segments):
         if exists(folder) and not is_own_folder(folder):
             raise RunError(
-                f"{folder} is a link or no folder, and nothing is written behind it: put the run's own there"
+                f"{folder} is a link or not a folder, and nothing is written behind it: put the run's own there"
             )
     require_own(layout, leaf, [signer.public_key for signer in signers])
     log = RunLog(layout, header.origin, signers, files)
@@ -82,7 +82,7 @@ def recover(
         confirm(settlement, found, leaf)
         if complete:
             raise RunError(
-                f"{layout.root} is complete; what should follow its last record was missing, and is there now"
+                f"{layout.root} is complete; what should follow its last record was missing, and has been added"
             )
         segments = found.segments if found else ()
         check_proofs(layout, segments)
@@ -108,7 +108,7 @@ def read_header(layout: Layout) -> tuple[Header, bytes]:
         header = record_forms.parse(leaf, None)
     except (KeyError, VerificationError) as error:
         raise RunError(
-            f"{layout.root} is a run that this version can't go on with: {error}; use the version that began it"
+            f"{layout.root} is a run that this version can't resume: {error}; use the version that began it"
         ) from error
     assert isinstance(header, Header)
     return header, leaf
@@ -124,8 +124,7 @@ def is_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> bool | Non
 
 
 def require_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> None:
-    """RunError for a run that somebody else may have made: going on with it would sign what they
-    recorded."""
+    """RunError for a possibly foreign run: resuming it would sign what a stranger recorded."""
     own = is_own(layout, leaf, keys)
     if own is False or (own is None and not exists(layout.log / CHECKPOINT)):
         missing = "is not signed by your key" if own is False else "is not signed, and its log has no checkpoint"
@@ -136,8 +135,7 @@ def require_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> None:
 
 
 def parse_found(leaves: list[bytes], header_leaf: bytes) -> records.Log | None:
-    """The records that the log was found with; None if it has none. RunError if they are not this
-    run's."""
+    """The records found in the log; None if it has none. RunError if they are not this run's."""
     if not leaves:
         return None
     if leaves[0] != header_leaf:
@@ -149,8 +147,8 @@ def parse_found(leaves: list[bytes], header_leaf: bytes) -> records.Log | None:
 
 
 def confirm(settlement: Settlement, found: records.Log | None, header_leaf: bytes) -> None:
-    """Confirms the records that no checkpoint covers, and signs them: `settlement` has then come as
-    far as `found`."""
+    """Confirms the records that no checkpoint covers, and signs them: `settlement` is then as far
+    along as `found`."""
     log = settlement.log
     if found and found.genesis:
         settlement.last = found.genesis.state
@@ -173,14 +171,11 @@ def check_proofs(layout: Layout, segments: tuple[Segment, ...]) -> None:
             path = layout.proof(segment.index, block)
             proof = read_proof(path)
             if proof is None or sha256(proof).digest() != digest:
-                raise RunError(
-                    f"{path} is missing, or is not the proof that the log has a hash of; restore it from a copy"
-                )
+                raise RunError(f"{path} is missing, or is not the proof whose hash the log has; restore it from a copy")
 
 
 def remove_orphans(layout: Layout, sealed: int, files: Files) -> None:
-    """Deletes proofs of segments that are not sealed: nothing in the journal can be what they speak
-    of."""
+    """Deletes proofs of segments that are not sealed: nothing in the journal is theirs."""
     for name in names_in(layout.proofs):
         place = proof_place(name)
         if place is not None and place[0] >= sealed:
@@ -189,16 +184,13 @@ def remove_orphans(layout: Layout, sealed: int, files: Files) -> None:
 
 def replay(header: Header, journal: Journal, settled: int, next_step: int) -> Position:
     """The position after the last step of the journal, whose segments from `settled` on must be
-    whole.
-
-    `next_step` is the first step that no record speaks of. RunError for a gap or a step that can't
-    be made.
-    """
+    whole. `next_step` is the first step that no record covers. RunError for a gap or a step that
+    can't be taken."""
     begun = journal.segments()
     newest = begun[-1] if begun else -1
     missing = sorted(set(range(settled, max(newest, settled) + 1)) - set(begun))
     if missing:
-        raise damaged(journal.path(missing[0]), "the run has come further than that")
+        raise damaged(journal.path(missing[0]), "the run has got further than that")
     if journal.start(settled).first != next_step:
         raise damaged(journal.path(settled), f"it doesn't begin with step {next_step}, which is the log's next one")
     start = journal.start(newest)

@@ -1,12 +1,12 @@
 """The optimizer's settings (torch's `param_groups`) after a step: private/settings, a frame with
 the step's number and the caller's bytes.
 
-The settings that a step was made with lie in the step's own file. A scheduler writes the next ones
-after the step, and for that moment alone there is this file. It is written after its step and says
-which one that is, so an older one speaks of nothing. While a run is trained it is overwritten in
-place and not fsynced, since a step with a scheduler would take noticeably longer otherwise: it
-outlives the process, and not always a power cut, and its digest tells a torn one. Who leaves a run
-on purpose writes it as every other file.
+The settings that a step was taken with lie in the step's own file. A scheduler writes the next ones
+after the step, and this file is for that moment alone. It is written after its step and says which
+one that is, so an older one is ignored. While a run is trained it is overwritten in place and not
+fsynced, since a step with a scheduler would take noticeably longer otherwise: it outlives the
+process, but not always a power cut, and its digest reveals a torn one. Leaving a run on purpose
+writes it like every other file.
 """
 
 from zk_autograd.core.errors import RunError, VerificationError
@@ -37,7 +37,7 @@ def kept(layout: Layout, run: bytes, step: int) -> bytes | None:
         settings = parts[_KIND]
     except (RunError, VerificationError, KeyError) as error:
         raise RunError(
-            f"{layout.settings} is torn, altered, of another run or can't be read, so it doesn't tell what the optimizer's settings became "
-            f"after step {step}; the run goes on without it: remove it, or restore it from a copy"
+            f"{layout.settings} is torn, altered, of another run or can't be read, so what the optimizer's settings became after step {step} "
+            "is unknown; the run can be resumed without it: remove it, or restore it from a copy"
         ) from error
     return settings if number == step else None

@@ -1,18 +1,22 @@
-"""Settling: from what the journal holds to what the log says. One way for the happy path and for
-the recovery.
+"""Settling: from what the journal holds to what the log says. The happy path and recovery take the
+same one.
 
-    number  write             where                       what a crash after it leaves, and what settling again does with it
-    1       witness           private/segments/           a sealed segment: it is settled
-    2       proof staged      private/segments/           a proof nobody was shown: checked, and adopted if it speaks of the journal's states
-    3       proof published   proofs/                     a proof that no record names: as before; one that is wrong is deleted
-    4       record            log/records.jsonl           a record that no checkpoint covers: made again, and compared (RunLog.put)
-    5       checkpoint        log/checkpoint              a signed log that is not registered: the stages after it are taken
-    6       register          -                           not built yet: `stages` is empty
-    7       anchor            -                           not built yet
+    number  write             where                what a crash after it leaves; settling again
+    1       witness           private/segments/    a sealed segment: settles it
+    2       proof staged      private/segments/    a proof nobody was shown: checks it, and adopts
+                                                   it if it is about the journal's states
+    3       proof published   proofs/              a proof that no record names: the same; deletes
+                                                   a wrong one
+    4       record            log/records.jsonl    a record that no checkpoint covers: remakes and
+                                                   compares it (RunLog.put)
+    5       checkpoint        log/checkpoint       a signed log that is not registered: takes the
+                                                   stages after it
+    6       register          -                    not built yet: `stages` is empty
+    7       anchor            -                    not built yet
 
 The numbers are those of `Settlement.settle`. Each write looks for what is there already, takes it
 if it is right, and makes the rest; so a crash between any two of them is repaired by settling
-again. An append that was torn is cut off when the log is opened (RunLog).
+again. A torn append is cut off when the log is opened (RunLog).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,15 +41,15 @@ from zk_autograd.run.log import RunLog
 from zk_autograd.run.private_file import encode, read
 
 MAX_TRIES = 3
-"""How often a proof is begun before the prover's failure is reported."""
+"""How often a proof is attempted before the prover's failure is reported."""
 
-_STOPPED = "proving was stopped; resume the run to go on"
+_STOPPED = "proving was stopped; resume the run to continue"
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """What follows a checkpoint: `done` says whether it was taken for this tree head, `do` takes
-    it. Both may raise RunError, and `do` may have been interrupted anywhere before."""
+    it. Both may raise RunError, and an earlier `do` may have been interrupted anywhere."""
 
     done: Callable[[Checkpoint], bool]
     do: Callable[[Checkpoint], None]
@@ -57,7 +61,7 @@ class Settlement:
 
     `stages` follow each checkpoint, in their order. `settled` segments are in the log, under a
     checkpoint, and so are the steps up to `recorded`; `last` is the newest one's state-out (the
-    genesis state at first). `stopped` says whether the work was given up.
+    genesis state at first). `stopped` says whether the work was abandoned.
     """
 
     layout: Layout
@@ -132,21 +136,22 @@ class Settlement:
         self.emit(RecordWritten(index, segment.last, self.log.size))
 
     def close(self, record: Close) -> None:
-        """The close record and the last checkpoint. RunError if no reader would take the record."""
+        """The close record and the last checkpoint. RunError for a record no reader would
+        accept."""
         frame = encode("close", self.digest, {}, {"leaf": leaf_of(record, self.header)})
         self.files.write_atomic(self.layout.close, frame, PRIVATE_FILE)
         self.finish()
 
     def finish(self) -> None:
-        """What `close` does after its record is in the folder `private`."""
+        """What `close` does once its record is in the folder `private`."""
         fields, parts = read(self.layout.close, "close", self.digest)
         fields.end()
         self.log.put(parts["leaf"])
         self.sign()
 
     def sign(self) -> None:
-        """The checkpoint over the records so far, unless it is there, and each stage that was not
-        taken for it."""
+        """Signs the checkpoint over the records so far, unless it is there, and takes each stage
+        not yet taken for it."""
         head = self.log.sign()
         for stage in self.stages:
             if not stage.done(head):
@@ -168,8 +173,7 @@ class Settlement:
         return Genesis(state, {name: start.salts.state_in[name] for name in self.header.states[1:]})
 
     def _witness(self, block: int, start: Start, end: Start, steps: list[Step], statement: Statement) -> BlockWitness:
-        """The states of a block from step to step, computed again, and compared with what the
-        trainer went on from."""
+        """A block's states from step to step, recomputed and checked against the next segment."""
         capacity = self.header.prover
         gradients = np.zeros((capacity.steps, capacity.block), np.int64)
         state: State = {name: self.header.padded(start.state[name], block) for name in self.header.states}
@@ -184,7 +188,7 @@ class Settlement:
             if not np.array_equal(values, self.header.padded(end.state[name], block)):
                 raise RunError(
                     f"the steps in {self.journal.path(start.segment)} don't lead to the state that the next segment begins "
-                    "with: one of both was altered; restore them from a copy"
+                    "with: one of the two was altered; restore both from a copy"
                 )
         return BlockWitness(states, gradients, _block_salts(start.salts, block))
 
@@ -215,14 +219,14 @@ class Settlement:
 
     def _adopted(self, statement: Statement, witness: BlockWitness) -> BlockProof | None:
         """A proof that an interrupted run left, if it is right. One that isn't is deleted, unless a
-        record speaks of it."""
+        record names it."""
         segment, block = statement.segment, statement.block
         public = self.layout.proof(segment, block)
         proof = self._checked(statement, witness, read_proof(public))
         if proof is not None:
             return proof
         if self.log.confirms():
-            raise RunError(f"{public} is missing or not valid, and the log has its record: restore it from a copy")
+            raise RunError(f"{public} is missing or not valid, but the log has its record: restore it from a copy")
         if exists(public):
             self.files.remove(public)
         return self._checked(statement, witness, self.journal.staged(segment, block))
@@ -235,13 +239,13 @@ class Settlement:
         except VerificationError as error:
             if self.stopped():  # in the middle of its check: the proof may well be good
                 raise ProverError(_STOPPED) from error
-            if isinstance(error, UnreadableError):  # nothing is said against the proof, which must not be deleted
+            if isinstance(error, UnreadableError):  # that says nothing against the proof, which must not be deleted
                 raise ProverError(
-                    f"the proof that is there could not be checked: {error}; resume the run to go on"
+                    f"the proof found could not be checked: {error}; resume the run to continue"
                 ) from error
             return None
-        # Valid, but perhaps of steps that this journal doesn't have (one of both was restored from
-        # a copy).
+        # Valid, but perhaps of steps that this journal doesn't have (one of the two was restored
+        # from a copy).
         ends = ((values[-1], witness.salts[f"{name}_out"]) for name, values in witness.states.items())
         wanted = dict(zip(witness.states, self.backend.commit_all(ends), strict=True))
         same_in = all(checked.state_in[name] == self.last[name][statement.block] for name in wanted)
@@ -268,7 +272,7 @@ class Settlement:
             return proof
         raise ProverError(
             f"block {block} of segment {segment} could not be proved in {MAX_TRIES} attempts: {reason}. Nothing is lost: "
-            "repair the cause and resume the run"
+            "fix the cause and resume the run"
         )
 
     def _require_few(self, segment: int, block: int, proof: bytes) -> None:
@@ -276,7 +280,7 @@ class Settlement:
         known, most = self.journal.published(segment).get(block, []), self.backend.different_proofs
         if sha256(proof).digest() not in known and len(known) >= most:
             raise ProverError(
-                f"of block {block} of segment {segment} no more than {most} different proofs may become known, since each opens its "
+                f"no more than {most} different proofs of block {block} of segment {segment} may become known, since each opens its "
                 "commitments at other points, and that many are: restore its proof file from a copy, or begin a new run"
             )
 
@@ -290,8 +294,7 @@ class Settlement:
 
 
 def leaf_of(record: Record, header: Header | None) -> bytes:
-    """The bytes of a record, after a reader has read them. RunError for a record that no reader
-    would take."""
+    """The bytes of a record, read back once. RunError for a record no reader would accept."""
     try:
         leaf = record_forms.to_bytes(record)
         record_forms.parse(leaf, header)

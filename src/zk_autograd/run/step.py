@@ -1,5 +1,4 @@
-"""One exact step of a run over the flat vector of all parameters, for the optimizer's path and for
-recovery alike."""
+"""One exact step over the flat vector of all parameters, for the optimizer and for recovery."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
@@ -47,8 +46,7 @@ def advance(
 
 
 def first_state(header: Header, weights: IntArray) -> State:
-    """The state before step 1: `weights` (int64 of shape (header.size,)) and zeros. Raises
-    UsageError, RangeError."""
+    """`weights` (int64 of shape (header.size,)) and zeros. Raises UsageError, RangeError."""
     if weights.shape != (header.size,):
         raise UsageError(f"the weights have shape {weights.shape}; the header's manifest has {header.size} elements")
     try:
@@ -91,5 +89,5 @@ def _constants(
     try:
         rates: Sequence[Fraction | None] = [parse_decimal(text, "lr") for text in lr] or [None] * len(sequences)
         return [sequence.at(t, rate) for sequence, rate in zip(sequences, rates, strict=True)]
-    except VerificationError as error:  # of a stranger's header; here the numbers are the caller's own
-        raise UsageError(f"step {t} can't be made: {error}") from error
+    except VerificationError as error:  # written for a stranger's header; here the numbers are the caller's own
+        raise UsageError(f"step {t} can't be taken: {error}") from error

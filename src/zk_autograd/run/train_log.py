@@ -2,14 +2,17 @@
 trainer's word; nothing here is proved.
 
     {"event":"begin","run":ID,"steps":0}
-    {"event":"step","loss":TEXT,"lr":[TEXT for each group],"saturated":COUNT,"seconds":TEXT,"step":T}
-    {"event":"proved","last":T,"seconds":TEXT,"segment":INDEX}       proofs, record and checkpoint of the segment are on disk
-    {"changes":[TEXT ...],"event":"resumed","steps":T}               another process goes on after step T; how its environment differs
+    {"event":"step","loss":TEXT,"lr":[TEXT ...],"saturated":COUNT,"seconds":TEXT,"step":T}
+    {"event":"proved","last":T,"seconds":TEXT,"segment":INDEX}
+    {"changes":[TEXT ...],"event":"resumed","steps":T}
     {"event":"close","segments":COUNT,"steps":T}
 
+`lr` has a text for each group. "proved": proofs, record and checkpoint of the segment are on disk.
+"resumed": another process resumes after step T; `changes` says how its environment differs.
+
 `loss` is "" where the loop gave none; `seconds` are those since the process began or resumed the
-run, "" where a crash lost the line and it was written again from the journal and the records, which
-have all else of it.
+run, "" where a crash lost the line and it was rewritten from the journal and the records, which
+have all the rest of it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,7 +54,7 @@ def proved(segment: int, last: int, seconds: str) -> dict[str, Json]:
 
 
 def resumed(steps: int, changes: Sequence[str]) -> dict[str, Json]:
-    """Another process took the run over."""
+    """Another process resumed the run."""
     return {"event": "resumed", "steps": steps, "changes": list(changes)}
 
 
@@ -66,21 +69,20 @@ def line(event: Mapping[str, Json]) -> bytes:
 
 
 def events(content: bytes) -> Iterator[dict[str, Json]]:
-    """The events of a log in order, read strictly. VerificationError names the first line that is
-    none."""
+    """The events of a log in order, read strictly. VerificationError names the first bad line."""
     lines = content.split(b"\n")
     if lines.pop():
-        raise VerificationError("the last line of the training's log does not end")
+        raise VerificationError("the last line of the training's log is cut off")
     for number, text in enumerate(lines, 1):
         event = _event(text)
         if event is None:
-            raise VerificationError(f"line {number} of the training's log is no event")
+            raise VerificationError(f"line {number} of the training's log is not an event")
         yield event
 
 
 def whole_events(file: BinaryIO) -> list[dict[str, Json]]:
-    """The events of a log that a crash may have torn: lines that are none, and an end without a
-    newline, are left out."""
+    """The events of a log that a crash may have torn: lines that are not events, and an end without
+    a newline, are left out."""
     found: list[dict[str, Json]] = []
     inside = False  # a line that is too long for an event
     while piece := file.readline(MAX_LINE + 1):
@@ -97,9 +99,9 @@ def mended(
     """The log of a run that stands after `steps` (their events by number) with the recorded
     `segments` (their last steps by index).
 
-    What `old` has of them stays where it is, with its seconds; what it lacks comes in front of the
-    next later thing, and what can't be is left out: other steps, a line twice, and the close of a
-    run that goes on.
+    What `old` has of them stays where it is, with its seconds; what it lacks comes before the next
+    later event, and what can't be is left out: other steps, a line twice, and the close of a run
+    that is being resumed.
     """
     taken: dict[int, Mapping[str, Json]] = {}  # the steps of `old` with their seconds
     for event in old:
@@ -146,7 +148,7 @@ def changes(content: bytes, log: Log) -> list[str]:
 
     VerificationError, which names the line, unless it is what the records tell: it begins, has
     every step in order, every segment, and closes, each of them once. Only `seconds`, where among
-    the steps a segment was proved, and what a resumption says, are its own.
+    the steps a segment was proved, and what a resumption says, are not in the records.
     """
     assert log.close is not None
     header, done, ended = log.header, 0, False
@@ -184,8 +186,8 @@ def changes(content: bytes, log: Log) -> list[str]:
 
 
 def steps_of(header: Header, segment: Segment) -> Iterator[dict[str, Json]]:
-    """The events of a recorded segment's steps, as far as its record tells them. VerificationError
-    if it leaves any out."""
+    """The events of a recorded segment's steps, as far as its record has them. VerificationError if
+    it leaves any out."""
     count = segment.last - segment.first + 1
     if not len(segment.loss) == len(segment.saturated) == count:
         raise VerificationError(

@@ -1,7 +1,7 @@
-"""A run whose writer goes away without `close` or `abandon`: it is abandoned in the writer's place,
-and somebody is told.
+"""A run whose writer goes away without `close` or `abandon`: it is abandoned on the writer's
+behalf, and the user is told.
 
-When the garbage collector takes the writer, its proving thread is stopped, its lock is given back,
+When the garbage collector takes the writer, its proving thread is stopped, its lock is released,
 and a warning `UnclosedRun` says what was left. At the end of the process, which ends thread and
 lock anyway, a line on standard error says so. Forked children say nothing: the run isn't theirs.
 """
@@ -28,8 +28,8 @@ class UnclosedRun(UserWarning):
 
 
 class Unclosed(Owned):
-    """Where an open run stands, and what ends it without its writer; nothing here leads back to
-    that. `step` is the last one taken."""
+    """Where an open run stands, and what ends it without its writer; nothing here refers back to
+    the writer. `step` is the last one taken."""
 
     def __init__(self, settlement: Settlement, thread: ProvingThread, lock: RunLock, step: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Unclosed(Owned):
         self._finalizer: weakref.finalize[..., object] | None = None
 
     def watch(self, writer: object) -> None:
-        """From now on, until `end`, the writer is missed when it is gone."""
+        """From now on, until `end`, notices when the writer is gone."""
         self._finalizer = weakref.finalize(writer, self._dropped)
         self._finalizer.atexit = False  # `_tell_at_exit` does that
         _watched.add(self)
@@ -52,8 +52,8 @@ class Unclosed(Owned):
             self._finalizer.detach()
 
     def text(self, what: str) -> str | None:
-        """What became of the run (`what`), what is left of it and how it is gone on with; None if
-        its folder is gone, too."""
+        """What became of the run (`what`), what is left to do and how to resume it; None if its
+        folder is gone, too."""
         run, form = self._settlement.layout.root, self._settlement.header.prover.form
         left = self.step - self._settlement.recorded
         done = "proved and recorded" if form.proves else "recorded"
@@ -61,17 +61,19 @@ class Unclosed(Owned):
             state = f"of its {counted(self.step, 'step')}, {left} {'is' if left == 1 else 'are'} not {done}"
         else:
             state = (
-                f"its {counted(self.step, 'step')} are {done}, and it has no end" if self.step else "it has no step yet"
+                f"its {counted(self.step, 'step')} are {done}, and its log has no close record"
+                if self.step
+                else "it has no steps yet"
             )
         try:
             if not exists(self._settlement.layout.private):
                 return None
-            return f"the run {run} {what}: {state}. Nothing is lost: `{way_to_resume(run)}` goes on with it"
+            return f"the run {run} {what}: {state}. Nothing is lost: `{way_to_resume(run)}` resumes it"
         except RunError:
             return f"the run {run} {what}: {state}"
 
     def tell(self, what: str) -> None:
-        """Says `text` on standard error, where that is read."""
+        """Prints `text` to standard error, if anybody reads that."""
         if (text := self.text(what)) and sys.stderr is not None:
             with suppress(OSError, ValueError):  # nobody reads it any more
                 print(f"warning: {text}", file=sys.stderr)

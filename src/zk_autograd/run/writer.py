@@ -1,17 +1,17 @@
-"""The trainer's end of a run: every step durable before the next, proofs beside the training, a log
-that a crash can't harm.
+"""The trainer's end of a run: every step durable before the next, proofs made alongside training, a
+log that a crash can't harm.
 
     writer = RunWriter.create(path, header, backend, signers, weights)
-    state = writer.append(gradients, loop_state=...)      # as often as there are steps
-    writer.close()                                        # or abandon(), and later RunWriter.resume(path, ...)
+    state = writer.append(gradients, loop_state=...)      # once for each step
+    writer.close()          # or abandon(), and later RunWriter.resume(path, ...)
 
 The order on disk is always witness, proof, record, checkpoint. `create` writes the first witness
 and then does what `resume` does; what a crash left is settled by the same function that settles
 everything else (run.settle).
 
-After a RunError or a ProverError the writer takes no more steps: `abandon` it, repair what the
-message says, and resume. A step whose `append` failed may be there or not; `step` of the resumed
-writer says which was the last.
+After a RunError or a ProverError the writer takes no more steps: `abandon` it, fix what the message
+says, and resume. A step whose `append` failed may or may not have been recorded; `step` of the
+resumed writer says which was the last.
 """
 
 import os
@@ -52,8 +52,7 @@ BACKLOG = 2
 
 
 class RunWriter(Owned, Unique):
-    """A run that is being written. Its methods are called by one thread; proofs are made in
-    another.
+    """A run that is being written. Call its methods from one thread; proofs are made in another.
 
     It belongs to the process that made it: in a forked child `append`, `drain`, `close` and
     `abandon` raise RunError, and touch nothing. If it is dropped without `close` or `abandon`, the
@@ -139,7 +138,7 @@ class RunWriter(Owned, Unique):
             )
             return cls(settlement, position, lock, stopping, backlog)
         except BaseException:
-            shutil.rmtree(path, ignore_errors=True)  # made above, and nobody was told of it
+            shutil.rmtree(path, ignore_errors=True)  # created above, and nobody was told of it
             if lock:
                 lock.release()
             raise
@@ -158,7 +157,7 @@ class RunWriter(Owned, Unique):
     ) -> Self:
         """The run at `path`, as its last acknowledged step left it, whatever ended it.
 
-        `backend_for` gives the backend that the header names. Raises RunError if there is no run,
+        `backend_for` returns the backend that the header names. Raises RunError if there is no run,
         another trainer holds it, it is complete, of another version, or its files contradict each
         other; UsageError if the signers aren't the header's keys.
         """
@@ -206,19 +205,17 @@ class RunWriter(Owned, Unique):
 
     @property
     def loop_state(self) -> bytes:
-        """What the caller gave with `step` (before the first: with `create`)."""
+        """What the caller passed with `step` (before the first: to `create`)."""
         return self._position.loop_state
 
     @property
     def settings(self) -> bytes:
-        """What `append` gave with `step`; b"" before the first, and after one of an earlier
-        version."""
+        """What `append` got with `step`; b"" before the first, or if an earlier version took it."""
         return self._position.settings
 
     @property
     def last_lr(self) -> tuple[str, ...]:
-        """The lr of `step` as `append` took it; () too where a resumed run has the step in a
-        segment that was sealed."""
+        """The lr of `step` as passed to `append`; () also if that was in a sealed segment."""
         return self._position.last_lr
 
     @property
@@ -229,7 +226,7 @@ class RunWriter(Owned, Unique):
     @property
     def pending(self) -> int:
         """How many sealed segments are still to be proved or recorded. RunError in a forked child,
-        which doesn't hear of them."""
+        which can't know."""
         self.require_own_process(self.path)
         return self._thread.pending
 
@@ -241,7 +238,7 @@ class RunWriter(Owned, Unique):
         return head
 
     def final_salts(self, name: str) -> tuple[bytes, ...]:
-        """The salts of the newest commitments to the state `name`, in block order: what opens them.
+        """The salts of the newest commitments to the state `name`, in block order, which open them.
         UsageError before `drain`."""
         if self._position.step >= self._position.first:
             raise UsageError(f"the state after step {self.step} has no commitment yet; drain the run first")
@@ -255,15 +252,15 @@ class RunWriter(Owned, Unique):
         lr: tuple[str, ...] = (),
         settings: bytes = b"",
     ) -> State:
-        """Takes the next step with `gradients` (int64 of shape (header.size,)), and gives the state
-        after it, as `state`.
+        """Takes the next step with `gradients` (int64 of shape (header.size,)), and returns the
+        state after it, as `state` does.
 
         `lr`: a decimal for each group if the schedule is recorded, else nothing; `settings`: the
-        optimizer's, as the step finds them (`keep_settings` has what they become).
+        optimizer's, as the step finds them (`keep_settings` keeps what they become).
 
         When it returns, the step is on disk. If a segment is full and too many wait to be proved,
-        it waits (event `Waiting`). Raises UsageError or RangeError, and nothing has changed;
-        RunError or ProverError, and the writer is to be abandoned.
+        it waits (event `Waiting`). After a UsageError or RangeError nothing has changed; after a
+        RunError or ProverError the writer must be abandoned.
         """
         self._check_open()
         position = self._position
@@ -283,24 +280,22 @@ class RunWriter(Owned, Unique):
         return dict(state)
 
     def later_settings(self) -> bytes | None:
-        """What `keep_settings` kept after `step`; None if nothing. RunError if the file is torn or
-        altered."""
+        """What `keep_settings` kept after `step`, or None. RunError for a torn or altered file."""
         return settings_file.kept(self._settlement.layout, self._settlement.digest, self.step)
 
     def keep_settings(self, settings: bytes, *, durable: bool) -> None:
-        """Keeps what the optimizer's settings became after `step`. `durable`: it outlives a power
-        cut, too, and not this process alone.
+        """Keeps what the optimizer's settings became after `step`. `durable`: so that they survive
+        a power cut, too, and not only this process.
 
         Does nothing once the run has ended, or is another process's. Raises RunError if the file
-        can't be written: the run can go on.
+        can't be written; the run can continue.
         """
         if not self._ended and self.in_own_process:
             layout, files = self._settlement.layout, self._settlement.files
             settings_file.keep(layout, self._settlement.digest, self.step, settings, files, durable=durable)
 
     def drain(self) -> None:
-        """Seals the open segment, though it may be short, and waits until everything is proved and
-        recorded."""
+        """Seals the open segment, full or not, and waits until all is proved and recorded."""
         self._check_open()
         if self._position.step >= self._position.first:
             with self._writing():
@@ -314,7 +309,7 @@ class RunWriter(Owned, Unique):
         checkpoint.
 
         `model_files` are contents by name, `artefacts` SHA-256 digests by name. UsageError for a
-        bad name or digest, before anything.
+        bad name or digest, before anything is written.
         """
         self.require_own_process(self.path)
         model, others = dict(model_files or {}), dict(artefacts or {})
@@ -335,14 +330,13 @@ class RunWriter(Owned, Unique):
         self._end(f"{self.path} is complete")
 
     def abandon(self) -> None:
-        """Gives up at once, even a proof in progress. Nothing acknowledged is lost; `resume` goes
-        on. May be called twice."""
+        """Stops at once, even a proof in progress. Nothing acknowledged is lost; `resume`
+        continues. May be called twice."""
         self.require_own_process(self.path)
         self._end(f"{self.path} was abandoned; resume it")
 
     def tell(self, what: str) -> None:
-        """Says on standard error what became of the run (`what`), what is left of it and how it is
-        gone on with."""
+        """Prints to standard error what became of the run (`what`), and how to resume it."""
         self._unclosed.tell(what)
 
     def _end(self, reason: str) -> None:
@@ -360,8 +354,7 @@ class RunWriter(Owned, Unique):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """What fails inside may have left half of its writes: nothing must follow it before a
-        recovery."""
+        """A failure inside may leave half of its writes: nothing may follow it before recovery."""
         try:
             yield
         except BaseException as error:
