@@ -107,7 +107,7 @@ def test_a_folder_that_another_user_cannot_list_is_status_4(place: Path) -> None
     finished(place / "runs" / "a")
     done = as_another("run", "list", str(place / "runs"), cwd=place)
     assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr == f"error: {place}/runs holds no runs: Permission denied\n"
+    assert done.stderr == f"error: {place}/runs can't be listed: Permission denied\n"
 
 
 def test_another_user_does_not_forget_it(place: Path) -> None:

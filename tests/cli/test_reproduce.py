@@ -198,8 +198,8 @@ def test_a_stranger_gets_PARTIAL_from_what_is_public(copied: Path, reproduce: Re
     status, result = reproduce(public(copied))
     assert (status, result["verdict"]) == (3, "PARTIAL")
     assert result["differences"] == [
-        "data: their salted root takes the trainer's secret, and was not recomputed",
-        "batches and states: their commitments take the trainer's salts, and were not recomputed",
+        "data: their salted root needs the trainer's secret, and was not recomputed",
+        "batches and states: their commitments need the trainer's salts, and were not recomputed",
     ]
 
 
@@ -352,7 +352,7 @@ def test_code_that_a_strangers_run_names_is_not_run(
     del sys.modules["reproduced_net"]
     status, result = reproduce(run)  # its private folder may be a stranger's, too
     assert (status, result["verdict"], result["differences"]) == (3, "CONFIG ONLY", [])
-    assert "look at it, and give --allow-code reproduced_net:make" in finding(result, "weights")
+    assert "look at it, and pass --allow-code reproduced_net:make" in finding(result, "weights")
     assert reproduce(run, "--allow-code", "other_net:make")[1]["verdict"] == "CONFIG ONLY"
     assert "reproduced_net" not in sys.modules
     named = ("--allow-code", "reproduced_net:make")
@@ -391,7 +391,7 @@ def test_code_in_the_runs_own_folder_is_not_run(
     named = ("--allow-code", "shipped_net:make")
     status, result = reproduce(Path("."), *named)
     assert (status, result["verdict"]) == (3, "CONFIG ONLY")
-    assert "which is in the run's own folder: start from another one" in finding(result, "weights")
+    assert "which is in the run's own folder: start from another folder" in finding(result, "weights")
     (run / "shipped_net.py").write_text(source)  # nor the very code of the run
     assert reproduce(Path("."), *named)[1]["verdict"] == "CONFIG ONLY"
     assert not (tmp_path / "run-by-chance").exists()
@@ -406,7 +406,7 @@ def test_what_can_not_be_judged_is_refused_with_a_sentence(
     assert command.main([str(tmp_path / "nowhere")]) == 2
     assert "is not a run" in capsys.readouterr().err
     assert command.main([str(copied), "--data", "csv:x.csv"]) == 2
-    assert "--data is for runs on a table of your own; this one is on breast-cancer" in capsys.readouterr().err
+    assert "--data is for runs on your own table; this one is on breast-cancer" in capsys.readouterr().err
 
 
 def test_an_unfinished_run_is_refused_with_what_to_do(
@@ -424,9 +424,7 @@ def test_an_unfinished_run_is_refused_with_what_to_do(
     assert train.main([*SMALL, "--prover", "none", "--out", str(run)]) == 130
     capsys.readouterr()
     assert command.main([str(run)]) == 1
-    assert (
-        f"is unfinished, so it has no hashes yet: `zk-train --resume {run}` goes on with it" in capsys.readouterr().err
-    )
+    assert f"is unfinished, so it has no hashes yet: `zk-train --resume {run}` resumes it" in capsys.readouterr().err
 
 
 def test_a_resumption_in_another_environment_is_a_difference(

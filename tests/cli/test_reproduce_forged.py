@@ -183,7 +183,7 @@ def test_a_record_that_the_training_does_not_lead_to_is_a_MISMATCH(
     status, result = reproduce(public(copied))
     assert (status, result["verdict"]) == ((1, "MISMATCH") if stranger_too else (3, "PARTIAL"))
     if not stranger_too:
-        assert "batches and states: their commitments take the trainer's salts, and were not recomputed" in str(result)
+        assert "batches and states: their commitments need the trainer's salts, and were not recomputed" in str(result)
         assert "batches" not in finding(result, "records")
         assert "state" not in finding(result, "records").replace("saturated", "")
 
@@ -392,7 +392,7 @@ def test_a_run_that_was_closed_early_is_PARTIAL(copied: Path, key: Path, reprodu
     plan.write_bytes(plan.read_bytes().replace(b'"steps":20', b'"steps":40'))
     status, result = reproduce(copied)
     assert (status, result["verdict"]) == (3, "PARTIAL")
-    assert result["differences"] == ["steps: 40 in config.toml, and the run was closed after 20"]
+    assert result["differences"] == ["steps: 40 in config.toml, but the run was closed after 20"]
 
 
 def test_a_run_without_a_log_of_its_training_is_a_MISMATCH(

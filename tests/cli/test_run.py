@@ -121,14 +121,14 @@ def test_a_linked_private_folder_is_not_emptied(zk_run: ZkRun, here: Path) -> No
     for flags in (("--yes",), ("--yes", "--force")):
         status, out, err = zk_run("forget", "place/run", *flags)
         assert (status, out) == (1, "")
-        assert "error: place/run/private is a link or no folder" in err
+        assert "error: place/run/private is a link or not a folder" in err
     assert sorted(os.listdir(run.parent)) == before
     assert line_of(zk_run("status", "place/run")[1], "state").startswith("damaged: place/run/private is a link")
 
 
 def test_a_folder_that_is_not_there_exits_2(zk_run: ZkRun) -> None:
     status, out, err = zk_run("list", "elsewhere")
-    assert (status, out, err) == (2, "", "error: elsewhere holds no runs: No such file or directory\n")
+    assert (status, out, err) == (2, "", "error: elsewhere can't be listed: No such file or directory\n")
     for command in ("status", "bundle", "forget"):
         status, out, err = zk_run(command, "elsewhere")
         assert (status, out) == (2, "")
@@ -144,7 +144,7 @@ def test_status_says_what_to_do_next(zk_run: ZkRun, here: Path) -> None:
     status, out, _ = zk_run("status", "my run")
     assert status == 0
     assert line_of(out, "steps") == "5: 4 in the log, 4 of them proved; 0 segments to be recorded"
-    assert line_of(out, "a resume would") == "go on after step 5"
+    assert line_of(out, "a resume would") == "continue after step 5"
     assert line_of(out, "next") == "ZKOptimizer(..., run='my run', resume=True)"
     (here / "my run" / "private" / "train.json").touch()
     assert line_of(zk_run("status", "my run")[1], "next") == "zk-train --resume 'my run'"
@@ -187,7 +187,7 @@ def test_a_bundle_is_judged_by_the_line_that_it_prints(
     assert found["finished"]
     status, out, err = zk_run("bundle", "my run")
     assert (status, out) == (1, "")
-    assert err == "error: my run.tar exists already; choose another place for the bundle, or remove it\n"
+    assert err == "error: my run.tar already exists; choose another place for the bundle, or remove it\n"
 
 
 def test_a_bundle_of_an_unfinished_run_says_so(zk_run: ZkRun, here: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_bundle_of_an_unfinished_run_says_so(zk_run: ZkRun, here: Path) -> Non
     assert status == 0
     assert err == (
         "left out, since no record names them: model/half\n"
-        "run is unfinished: its log has no close record, and whoever judges the bundle is told so\n"
+        "run is unfinished: its log has no close record, and zk-verify will report that\n"
     )
 
 
@@ -205,7 +205,7 @@ def test_forgetting_wants_a_yes(zk_run: ZkRun, here: Path, monkeypatch: pytest.M
     run = finished(here / "run")
     status, out, err = zk_run("forget", "run")
     assert (status, out) == (2, "")
-    assert err == "error: forgetting run can't be undone: say so with --yes\n"
+    assert err == "error: forgetting run can't be undone: confirm it with --yes\n"
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

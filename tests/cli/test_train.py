@@ -179,13 +179,13 @@ def test_native_run_is_resumed_with_its_own_preset(zk_train: Train, capsys: pyte
         (["--model", "logistic"], 2, "the data have 10: use --model softmax"),
         (["--model", "gpt"], 2, "--model is gpt; it must be one of logistic, softmax, mlp, or MODULE:FACTORY"),
         (["--model", "softmx"], 2, "did you mean softmax?"),
-        (["--model", "my models:net"], 2, "a model of your own is MODULE:FACTORY"),
+        (["--model", "my models:net"], 2, "your own model is MODULE:FACTORY"),
         (["--data", "iris"], 2, "--data is iris; it must be one of breast-cancer, digits, or csv:PATH"),
         (["--data", "csv:"], 2, "after csv: it needs the path of a table"),
-        (["--data", "digits", "--label", "age"], 2, "a label is named for csv:PATH alone"),
+        (["--data", "digits", "--label", "age"], 2, "a label is only for csv:PATH"),
         (["--grad-scale", "99"], 2, "grad_scale is 99"),
         (["--key-file", "nokey"], 2, "there is no log key at nokey: make one with `zk-key new`"),
-        (["--out", ".."], 1, ".. exists already; choose another place"),
+        (["--out", ".."], 1, ".. already exists; choose another place"),
         (["--resume", "nowhere"], 2, "there is no run at nowhere"),
         (["--resume", "..", "--lr", "0.1"], 2, "leave out --lr"),
         (["--resume", "..", "--dry-run"], 1, "has no private/train.json"),
@@ -249,7 +249,7 @@ def test_prover_that_fails_exits_1_and_the_run_is_resumed(zk_train: Train, capsy
     assert shown.out == ""
     assert "error: " in shown.err
     assert "no memory" in shown.err
-    assert "nothing is lost: `zk-train --resume run` goes on" in shown.err
+    assert "nothing is lost: `zk-train --resume run` resumes the run" in shown.err
     assert zk_train("--resume", "run")[0] == 0
     assert zk_train(*SMALL, "--prover", "none", "--steps", "20", "--out", "whole")[0] == 0
     assert published("run") == published("whole")

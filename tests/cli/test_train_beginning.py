@@ -53,7 +53,7 @@ def test_a_first_training_makes_a_log_key_and_says_so(home: Path, capsys: pytest
     public = keyfile.load(path).public_key.encode()
     told = [line for line in err.splitlines() if "log key" in line]
     assert told == [
-        f"a log key was made in {path}: keep it to yourself, and copy this file, since another key is another trainer; your auditor pins "
+        f"a log key was made in {path}: keep it secret, and back up this file, since another key is another trainer; your auditor pins "
         f"its public half, {public}"
     ]
     assert "Warning" not in err
@@ -73,7 +73,7 @@ def test_a_first_training_makes_a_log_key_and_says_so(home: Path, capsys: pytest
         (("--key-file", "my.key"), "there is no log key at my.key: make one with `zk-key new`"),
         (("--batch-size", "500"), "--batch-size 500 is more than"),
         (("--lr", "9999"), ""),
-        (("--out", "taken"), "taken exists already"),
+        (("--out", "taken"), "taken already exists"),
         (("--model", "nowhere:net"), "nowhere"),
         (("--dry-run",), ""),
     ],

@@ -84,7 +84,7 @@ def test_second_interrupt_stops_at_once_and_the_run_is_resumed(zk_train: Train, 
     found = json.loads(out)
     assert found["steps"] in (19, 20)
     assert found == {"interrupted": True, "run": "run", "steps": found["steps"], "resumable": True}
-    assert f"stopped after step {found['steps']}; nothing is lost: `zk-train --resume run` goes on" in err
+    assert f"stopped after step {found['steps']}; nothing is lost: `zk-train --resume run` resumes the run" in err
     assert zk_train("--resume", "run")[0] == 0
     assert zk_train(*SMALL, "--prover", "none", "--steps", "20", "--out", "whole")[0] == 0
     assert published("run") == published("whole")

@@ -93,7 +93,7 @@ def test_own_table_and_model_are_trained_as_a_config_says(zk_train: Train, capsy
     [
         (
             lambda: Path("table.csv").write_text(TABLE.replace("22,", "23,", 1)),
-            "table.csv was changed since; bring back",
+            "table.csv has changed since; restore what",
         ),
         (lambda: Path("table.csv").unlink(), "table.csv can't be read: No such file"),
         (
@@ -129,7 +129,7 @@ def test_run_is_resumed_with_the_data_and_code_of_its_beginning_alone(
         (["--data", "csv:nowhere.csv"], {}, 2, "the table nowhere.csv can't be read: No such file or directory"),
         (["--data", "csv:table.csv", "--label", "sld"], {}, 2, "has no column 'sld'; did you mean sold?"),
         (["--data", "csv:table.csv", "--batch-size", "33"], {}, 2, "--batch-size 33 is more than the 32 training rows of csv:table.csv"),
-        (["--config", "train.toml"], {"train.toml": "stepz = 3"}, 2, "train.toml: stepz is no setting; did you mean steps?"),
+        (["--config", "train.toml"], {"train.toml": "stepz = 3"}, 2, "train.toml: stepz is not a setting; did you mean steps?"),
         (["--config", "train.toml"], {"train.toml": "steps = 0"}, 2, "train.toml: steps is 0; it must be at least 1"),
         (["--config", "nowhere.toml"], {}, 2, "the config nowhere.toml can't be read"),
         (["--model", "net_of_a_user:none"], {}, 2, "net_of_a_user:none returned a NoneType; it must take (columns, classes)"),
@@ -200,14 +200,14 @@ def test_a_run_of_ones_own_is_resumed_with_its_code_without_more_ado(stopped: Pa
             unsigned,
             [],
             1,
-            "look at it, and give --allow-code net_of_a_user:net",
+            "look at it, and pass --allow-code net_of_a_user:net",
             id="signed by nobody",
         ),
         pytest.param(
             lambda run: keyfile.create(Path("another.key"), "another"),
             ["--key-file", "another.key"],
             1,
-            "look at it, and give --allow-code net_of_a_user:net",
+            "look at it, and pass --allow-code net_of_a_user:net",
             id="signed by another key",
         ),
         pytest.param(
@@ -263,7 +263,7 @@ def test_a_key_that_lies_in_the_run_vouches_for_nothing(stopped: Path, zk_train:
     key.chmod(0o600)
     status, out, err = zk_train("--resume", str(stopped), "--key-file", str(key))
     assert (status, out) == (1, "")
-    assert "private/mine.key lies in run, and may be a stranger's as the run may be" in err
+    assert "private/mine.key lies in run, and may be a stranger's, as the run may be" in err
     assert "net_of_a_user" not in sys.modules
 
 

@@ -49,4 +49,4 @@ def test_waiting_is_told_once_and_each_failure(shown: tuple[Watch, list[tuple[st
 
 def test_first_interrupt_says_what_happens_now(shown: tuple[Watch, list[tuple[str, int, int]], StringIO]) -> None:
     shown[0].interrupted()
-    assert "Ctrl-C again stops at once, to be resumed" in shown[2].getvalue()
+    assert "Ctrl-C again stops at once, and the run can be resumed" in shown[2].getvalue()

@@ -177,7 +177,7 @@ def test_a_closed_standard_input_is_no_matter(command: str, here: Path) -> None:
 def test_forgetting_without_anybody_to_ask_wants_a_yes(here: Path) -> None:
     shutil.copytree(RUNS / "none-open", here / "open")
     done = shell(["run", "forget", "open"], "<&-", here)
-    assert (done.returncode, "say so with --yes" in done.stderr) == (2, True)
+    assert (done.returncode, "confirm it with --yes" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("redirection", ["<&-", "2>&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])

@@ -39,12 +39,10 @@ def reproduced(run: Path) -> str:
 
 
 def test_reproducing_it_advises_what_goes_on_with_it(run: Path) -> None:
-    assert reproduced(run).endswith(
-        f"no hashes yet: `ZKOptimizer(..., run={str(run)!r}, resume=True)` goes on with it, to its end"
-    )
+    assert reproduced(run).endswith(f"no hashes yet: `ZKOptimizer(..., run={str(run)!r}, resume=True)` resumes it")
     with pytest.raises(RunError) as caught:
         Plan.read(run)  # as zk-train --resume does
-    assert f"if a loop of your own began this one, use `ZKOptimizer(..., run={str(run)!r}, resume=True)` there" in str(
+    assert f"if your own loop began this one, use `ZKOptimizer(..., run={str(run)!r}, resume=True)` there" in str(
         caught.value
     )
     ZKOptimizer([torch.nn.Parameter(torch.ones(2))], "sgd", run=run, resume=True, key=KEY).close()
@@ -54,9 +52,9 @@ def test_reproducing_it_advises_what_goes_on_with_it(run: Path) -> None:
 
 def test_the_run_of_zk_train_is_gone_on_with_by_that(run: Path) -> None:
     (run / "private" / "train.json").touch()
-    assert reproduced(run).endswith(f"no hashes yet: `zk-train --resume '{run}'` goes on with it, to its end")
+    assert reproduced(run).endswith(f"no hashes yet: `zk-train --resume '{run}'` resumes it")
 
 
 def test_who_has_a_copy_without_the_private_folder_is_told_whose_turn_it_is(run: Path) -> None:
     shutil.rmtree(run / "private")
-    assert reproduced(run).endswith("no hashes yet: its trainer must go on with it, and close it")
+    assert reproduced(run).endswith("no hashes yet: its trainer must resume and close it")

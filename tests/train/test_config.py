@@ -148,10 +148,10 @@ def test_what_is_set_wins_over_what_is_beneath_and_defaults_fill_the_rest() -> N
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("stepz = 3", "train.toml: stepz is no setting; did you mean steps?"),
-        ("weight_decay = 0", "train.toml: weight_decay is no setting; did you mean weight-decay?"),
-        ("[zzz]\nx = 1", "train.toml: zzz is no setting; the settings are steps, model,"),
-        ("secret = 'x'", "secret is no setting"),
+        ("stepz = 3", "train.toml: stepz is not a setting; did you mean steps?"),
+        ("weight_decay = 0", "train.toml: weight_decay is not a setting; did you mean weight-decay?"),
+        ("[zzz]\nx = 1", "train.toml: zzz is not a setting; the settings are steps, model,"),
+        ("secret = 'x'", "secret is not a setting"),
         ('steps = "3"', "train.toml: steps is 3; it must be an integer"),
         ("steps = true", "train.toml: steps is true; it must be an integer"),
         ("steps = 3.0", "train.toml: steps is 3.0; it must be an integer"),
@@ -184,11 +184,11 @@ def test_what_is_set_wins_over_what_is_beneath_and_defaults_fill_the_rest() -> N
         ("[groups]\nlr = 1", "groups is a table; it must be 1 to 100 tables [[groups]]"),
         ("groups = [1]", "groups[0] is 1; it must be a table [[groups]]"),
         ("[[groups]]\nlr = 1", "train.toml: groups[0] has no parameters; name them by patterns"),
-        ('[[groups]]\nparameters = ["a"]\n[[groups]]\nparameters = ["b"]\nlearning = 1', "train.toml: groups[1].learning is no setting"),
+        ('[[groups]]\nparameters = ["a"]\n[[groups]]\nparameters = ["b"]\nlearning = 1', "train.toml: groups[1].learning is not a setting"),
         ('[[groups]]\nparameters = ["a"]\nlr = "x"', "groups[0].lr is x"),
         ('[[groups]]\nparameters = []', "groups[0].parameters is a list; it must be a list of 1"),
-        ("steps = 3\nsteps = 4", "train.toml is no TOML: Cannot overwrite a value (at "),
-        ("steps =", "train.toml is no TOML: Invalid value (at"),
+        ("steps = 3\nsteps = 4", "train.toml is not TOML: Cannot overwrite a value (at "),
+        ("steps =", "train.toml is not TOML: Invalid value (at"),
         ("steps = " + "9" * 5000, "train.toml has a number that is too long"),
         *((f"{key} = {value}", "train.toml has a number that is too long") for key in ("steps", "lr", "rule", "model", "grad-scale")
           for value in ("0x" + "f" * 5000, "18446744073709551616", "-18446744073709551616", "[{x = [18446744073709551616]}]")),
@@ -198,9 +198,9 @@ def test_what_is_set_wins_over_what_is_beneath_and_defaults_fill_the_rest() -> N
         ("lr = 1e-99999999999999999999", "train.toml has a number that is too long: 1e-999"),
         ("\nlr.a.b.c.d = 1", "train.toml has a key of more than 4 parts in line 2"),
         ("lr.a.b.c = 1", "train.toml: lr is a table"),
-        ("x" * 5000 + " = 1", f"train.toml: {'x' * 80} is no setting"),
-        ('"\\u0007" = 1', "train.toml: '\\x07' is no setting"),
-        ('label = "hf_abcdefghijklmnopqrstuvwx"', "train.toml: label looks like an access token, and would be recorded: give tokens by --hf-token"),
+        ("x" * 5000 + " = 1", f"train.toml: {'x' * 80} is not a setting"),
+        ('"\\u0007" = 1', "train.toml: '\\x07' is not a setting"),
+        ('label = "hf_abcdefghijklmnopqrstuvwx"', "train.toml: label looks like an access token, and would be recorded: pass tokens in --hf-token"),
         ('data = "csv:hf_abcdefghijklmnopqrstuvwx.csv"', "data looks like an access token"),
         ('freeze = ["hf_abcdefghijklmnopqrstuvwx"]', "freeze looks like an access token"),
         ('[[groups]]\nparameters = ["hf_abcdefghijklmnopqrstuvwx"]', "groups[0].parameters looks like an access token"),
@@ -219,10 +219,10 @@ def test_config_that_cant_be_followed_is_refused_by_file_and_key(text: str, mess
 
 def test_file_that_cant_be_read_is_refused(tmp_path: Path) -> None:
     for name, content, message in (
-        ("latin.toml", b'label = "\xe9"', "is no UTF-8 text"),
+        ("latin.toml", b'label = "\xe9"', "is not UTF-8 text"),
         ("long.toml", b"#" * (2**16 + 1), "has more than 65536 bytes"),
         ("cut.toml", b"#" * 2**16 + "\u00e9".encode(), "has more than 65536 bytes"),
-        ("deep.toml", b"a = " + b"[" * 60_000, "is no TOML"),
+        ("deep.toml", b"a = " + b"[" * 60_000, "is not TOML"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UsageError, match=f"{name} {message}"):

@@ -96,7 +96,7 @@ def test_byte_order_mark_is_no_part_of_a_name(table: Table) -> None:
 
 def test_name_with_a_comma_and_a_line_break_is_a_name(table: Table) -> None:
     source = table(GOOD.replace("height", '"height,\nin m"'), label="height,\nin m")
-    with pytest.raises(UsageError, match="12 different labels in 12 rows, which are no classes"):
+    with pytest.raises(UsageError, match="12 different labels in 12 rows, so they are not classes"):
         csv_file.read(source)
 
 
@@ -120,7 +120,7 @@ def edited(line: int, row: str) -> str:
         (edited(3, "25,-1e100,1"), "", "'-1e100' is too large"),
         (edited(13, "25,,1"), "", "row 13, column 'height' is empty"),
         (edited(13, "25,1, "), "", "row 13, column 'sold' is empty"),
-        (edited(5, "25,1"), "", "row 5 has 2 cells, and the first row names 3 columns"),
+        (edited(5, "25,1"), "", "row 5 has 2 cells, but the first row names 3 columns"),
         (edited(5, "25,1,0,9"), "", "row 5 has 4 cells"),
         (edited(5, "25;1;0"), "", "row 5 has 1 cells"),
         (edited(5, ""), "", "row 5 is an empty line"),
@@ -138,10 +138,10 @@ def edited(line: int, row: str) -> str:
         (GOOD.replace("height", " "), "", "row 1 has no name for column 2"),
         ("c\n" + "1\n2\n" * 6, "", "has one column, 'c'"),
         (GOOD, "Sold", "has no column 'Sold'; did you mean sold?"),
-        (GOOD.replace(",0\n", ",1\n"), "", "column 'sold' has one class only, '1'"),
-        (GOOD, "age", "column 'age' has 12 different labels in 12 rows, which are no classes; name the column"),
-        (edited(4, "é,1,0").encode("latin-1"), "", "row 4 is no UTF-8 text"),
-        (GOOD.encode("utf-16"), "", "row 1 is no UTF-8 text"),
+        (GOOD.replace(",0\n", ",1\n"), "", "column 'sold' has only one class, '1'"),
+        (GOOD, "age", "column 'age' has 12 different labels in 12 rows, so they are not classes; name the column"),
+        (edited(4, "é,1,0").encode("latin-1"), "", "row 4 is not UTF-8 text"),
+        (GOOD.encode("utf-16"), "", "row 1 is not UTF-8 text"),
         (
             gzip.compress(GOOD.encode(), mtime=0),
             "",

@@ -158,7 +158,7 @@ def test_model_that_changes_its_form_while_it_is_trained_is_refused(
     model = Averaged()
     fresh = begun(model)
     change(model)
-    with pytest.raises(UsageError, match=rf"the model's {named} was made, dropped, or given another shape or type"):
+    with pytest.raises(UsageError, match=rf"the model's {named} was added, dropped, or given another shape or type"):
         taken(model, fresh)
 
 
@@ -195,7 +195,7 @@ def test_expanded_buffer_that_cannot_be_put_back_is_refused() -> None:
     fresh = begun(model)
     state = taken(model, fresh)
     model.seen = torch.ones(1).expand(3)
-    with pytest.raises(RunError, match="the model's seen can't be put back to what it was"):
+    with pytest.raises(RunError, match="the model's seen can't be restored to what it was"):
         restored(state, model, fresh)
 
 

@@ -41,8 +41,8 @@ def test_the_code_of_the_run_in_the_current_folder_may_be_run(run: Path) -> None
 
 def test_code_that_nobody_named_is_not_even_looked_for(run: Path) -> None:
     Path("own_net.py").write_bytes(TEXT)
-    assert refused("own_net", run, consent=Consent.NOBODY).endswith("look at it, and give --allow-code own_net:make")
-    assert refused("no_such_net", run, consent=Consent.NOBODY).endswith("give --allow-code no_such_net:make")
+    assert refused("own_net", run, consent=Consent.NOBODY).endswith("look at it, and pass --allow-code own_net:make")
+    assert refused("no_such_net", run, consent=Consent.NOBODY).endswith("pass --allow-code no_such_net:make")
     assert refused("own_net", run, consent=Consent.NAMED) == ""
 
 
@@ -83,9 +83,7 @@ def test_a_module_without_a_file_is_not_run(run: Path) -> None:
 def test_a_folder_of_modules_in_another_one_is_said(run: Path) -> None:
     Path("outer/inner").mkdir(parents=True)
     Path("outer/inner/net.py").write_bytes(TEXT)
-    assert "its package outer.inner is a folder without an __init__.py in another one" in refused(
-        "outer.inner.net", run
-    )
+    assert "its package outer.inner is a nested folder without an __init__.py" in refused("outer.inner.net", run)
     Path("outer/net.py").write_bytes(TEXT)
     assert refused("outer.net", run) == ""
 
@@ -96,7 +94,7 @@ def test_nothing_is_run_from_within_the_runs_folder(place: str, run: Path, monke
     with monkeypatch.context() as patch:
         patch.syspath_prepend(Path.cwd())
         patch.chdir(run / place)
-        assert "is in the run's own folder: start from another one" in refused(
+        assert "is in the run's own folder: start from another folder" in refused(
             "own_net", Path.cwd() if place == "." else run
         )
     with monkeypatch.context() as patch:

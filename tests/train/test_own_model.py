@@ -117,12 +117,12 @@ def test_trial_leaves_generator_and_buffers_as_they_were(module: Module) -> None
         ("def net(c, k):\n    return None\n", "mine:net returned a NoneType; it must take"),
         ("def net(c, k):\n    return nn.Linear\n", "mine:net returned a type"),
         ("def net(c, k):\n    return nn.Linear(c + 1, k)\n", "failed on two rows of 4 columns: RuntimeError: "),
-        ("def net(c, k):\n    return nn.Linear(c, k + 1)\n", "gives torch.float32 of shape (2, 4) for two rows; it must give float32 of shape (2, 3)"),
+        ("def net(c, k):\n    return nn.Linear(c, k + 1)\n", "returns torch.float32 of shape (2, 4) for two rows; it must return float32 of shape (2, 3)"),
         ("def net(c, k):\n    return nn.Linear(c, k).double()\n", "failed on two rows of 4 columns: RuntimeError"),
         ("class net(nn.Module):\n    def __init__(self, c, k):\n        super().__init__()\n        self.k = k\n    def forward(self, x):\n"
          "        return x.new_zeros(len(x), self.k)\n", "returned a model without parameters to train"),
-        ("def net(c, k):\n    return nn.LSTM(c, k)\n", "gives a tuple; it must give a tensor"),
-        ("class net(nn.Linear):\n    def forward(self, x):\n        return super().forward(x).double()\n", "gives torch.float64 of shape (2, 3)"),
+        ("def net(c, k):\n    return nn.LSTM(c, k)\n", "returns a tuple; it must return a tensor"),
+        ("class net(nn.Linear):\n    def forward(self, x):\n        return super().forward(x).double()\n", "returns torch.float64 of shape (2, 3)"),
         ("class net(nn.Linear):\n    def __init__(self, c, k):\n        super().__init__(c, k)\n"
          "        self.more = nn.Parameter(torch.zeros(1).half())\n", "a model whose more is torch.float16; only float32"),
     ],

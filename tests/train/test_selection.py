@@ -60,7 +60,7 @@ def test_frozen_parameters_are_in_no_group(mlp: nn.Module) -> None:
     [
         (("hiden.*",), (), r"--freeze hiden\.\* matches no parameter; the model has hidden.weight, hidden.bias"),
         (("Hidden.*",), (), "matches no parameter"),
-        (("*",), (), "no parameter left to train"),
+        (("*",), (), "no parameters left to train"),
         ((), (("out.*",), ("*.bias",)), r"the parameter out\.bias is in groups 0 and 1"),
         ((), (("outer.*",),), r"no trained parameter is in group 0, outer\.\*; the trained ones are hidden\.weight"),
         (("out.*",), (("out.*",),), r"no trained parameter is in group 0"),

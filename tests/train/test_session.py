@@ -104,7 +104,7 @@ def test_stopped_run_whose_forward_passes_move_frozen_parameters_ends_as_one_tha
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("Late", "the model's buffer count was made, dropped, or given another shape"),
+        ("Late", "the model's buffer count was added, dropped, or given another shape"),
         ("Shared", "the buffer last shares memory with a trained parameter"),
     ],
 )
@@ -181,5 +181,5 @@ def test_training_that_draws_and_counts_is_made_again(
 def test_run_is_not_gone_on_with_by_other_code(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     record(SMALL, steps=7)
     monkeypatch.setattr(models, "is_code", lambda source, digest: False)
-    with pytest.raises(RunError, match=r"the code of the model logistic is not that which .*run was begun with"):
+    with pytest.raises(RunError, match=r"the code of the model logistic is not the one that .*run was begun with"):
         record(SMALL, resume=True)

@@ -17,10 +17,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    build = commands.add_parser("build", help="build EZKL's circuits from their relations and compare or write them")
+    build = commands.add_parser("build", help="build EZKL's circuits from their relations, and compare or write them")
     build.add_argument("names", nargs="*", metavar="NAME", help="circuits to build (default: all)")
     build.add_argument("--out", type=Path, metavar="DIR", help="write the files there instead of comparing digests")
-    build.add_argument("--srs", type=Path, metavar="FILE", help="the SRS of the sample proof that --out measures")
+    build.add_argument("--srs", type=Path, metavar="FILE", help="the SRS for the sample proof that --out measures")
     build.add_argument("--json", action="store_true", help="print one JSON object")
 
     digest = commands.add_parser(
@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
 
     explain = commands.add_parser(
         "explain",
-        help="print what a native circuit proves, or what a witness breaks",
+        help="print what a native circuit proves, or which relation a witness breaks",
         description="Prints columns, relations and parameters of a circuit of the native prover. With --witness: the first relation that a "
         "witness breaks (exit status 1), or that it breaks none.",
     )
@@ -83,7 +83,7 @@ def _build(arguments: argparse.Namespace, output: Output) -> int:
     srs = None
     if arguments.out is not None:
         if arguments.srs is None:
-            raise UsageError("--out needs --srs FILE: the length of a circuit's proofs is read off one")
+            raise UsageError("--out needs --srs FILE: the length of a circuit's proofs is measured on one")
         srs = cache.add_srs(arguments.srs)
     results = {}
     shapes = {catalogue.circuit_name(r, *s): (r, *s) for r, shapes in catalogue.SHAPES.items() for s in shapes}
@@ -152,7 +152,7 @@ def _srs(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.out is not None:
         if not LOGROWS <= arguments.logrows <= MAX_LOGROWS:
             raise UsageError(
-                f"--logrows {arguments.logrows}: the circuits need {LOGROWS}, and {MAX_LOGROWS} is the most"
+                f"--logrows {arguments.logrows}: the circuits need {LOGROWS}, and {MAX_LOGROWS} is the maximum"
             )
         digest = make_srs(arguments.out, Child(), arguments.logrows)
         output.line(f"{digest.hex()}  {arguments.out}")

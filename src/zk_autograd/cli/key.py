@@ -1,4 +1,4 @@
-"""`zk-key`: makes and shows the trainer's log key, whose public half an auditor pins before a run."""
+"""`zk-key`: makes and shows the log key, whose public half an auditor pins before a run."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-key",
         description="The key that signs the log of your runs. Give its public half to your auditor before a run: a key that an auditor "
-        "first sees in the run itself shows nothing.",
+        "first sees in the run itself proves nothing.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     new = commands.add_parser("new", help="make a key; prints its public half")
@@ -22,10 +22,10 @@ def _parser() -> argparse.ArgumentParser:
             "--key-file",
             type=Path,
             metavar="FILE",
-            help="where the key lies (default: log.key in your configuration folder)",
+            help="the key's file (default: log.key in your configuration folder)",
         )
         command.add_argument("--json", action="store_true", help="print one JSON object")
-    new.add_argument("--name", metavar="NAME", help="the key's name, which stands in every signature")
+    new.add_argument("--name", metavar="NAME", help="the key's name, which is part of every signature")
     return parser
 
 
@@ -36,7 +36,7 @@ def _key(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.command == "new":
         signer = keyfile.create(path, arguments.name or keyfile.DEFAULT_NAME)
         output.note(
-            f"the secret key is {path}: keep it to yourself, and a copy of it. The line below, also in {keyfile.public_path(path)}, "
+            f"the secret key is {path}: keep it to yourself, and back it up. The line below, also in {keyfile.public_path(path)}, "
             "is for your auditor"
         )
     else:

@@ -1,5 +1,4 @@
-"""`zk-train reproduce RUN`: whether a run's configuration leads to its weights, by hashes and by
-training again."""
+"""`zk-train reproduce RUN`: checks by hashes and retraining that a run leads to its weights."""
 
 import argparse
 import sys
@@ -16,18 +15,18 @@ def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = Parser(
         prog="zk-train reproduce",
-        description="Checks a finished run's files against its records and its hashes, trains again, and compares with the records, the weights bit for bit.",
-        epilog="FULL, all that it compares is equal, is 0 (as is CONFIG ONLY with --verify-only: the hashes fit); PARTIAL, the weights are equal "
+        description="Checks a finished run's files against its records and its hashes, trains again, and compares the result with the records, the weights bit for bit.",
+        epilog="FULL, all that it compares is equal, is 0 (as is CONFIG ONLY with --verify-only: the hashes match); PARTIAL, the weights are equal "
         "and the listed differences remain, and CONFIG ONLY, nothing could be trained again, are 3; MISMATCH is 1. "
         + EXIT_STATUSES,
     )
     flags.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a bundle of it")
     flags.add_argument("--verify-only", action="store_true", help="check hashes and records, and train nothing")
-    flags.add_argument("--data", metavar="csv:PATH", help="where the table of the run is now")
+    flags.add_argument("--data", metavar="csv:PATH", help="where the run's table is now")
     flags.add_argument(
         "--allow-code",
         metavar="MODULE:FACTORY",
-        help="run this code, if it is the run's: without it no code that a run names is run, whoever made it",
+        help="run this code, if it is the run's: otherwise no code that a run names is run, whoever made it",
     )
     flags.add_argument("--json", action="store_true", help="print one JSON object")
     return flags

@@ -1,4 +1,4 @@
-"""`zk-run`: what the runs on this disk are, and what is to become of them."""
+"""`zk-run`: the runs on this disk, and what to do with them."""
 
 import argparse
 import sys
@@ -21,7 +21,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-run",
-        description="Lists runs, says where one stands, packs its evidence for an auditor, and deletes what only its trainer has.",
+        description="Lists runs, shows where one stands, packs its evidence for an auditor, and deletes what only its trainer has.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -34,14 +34,18 @@ def _parser() -> argparse.ArgumentParser:
     found.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="default: runs")
     status = add("status", "where a run stands, and what to do next")
     status.add_argument("run", type=Path, metavar="RUN")
-    bundle = add("bundle", "one file with everything that an auditor needs, and nothing private")
+    bundle = add("bundle", "pack everything that an auditor needs, and nothing private, into one file")
     bundle.add_argument("run", type=Path, metavar="RUN")
-    bundle.add_argument("--out", type=Path, metavar="FILE", help="default: the run's name with .tar, here")
+    bundle.add_argument(
+        "--out", type=Path, metavar="FILE", help="default: the run's name with .tar, in the current folder"
+    )
     forget = add("forget", "delete a run's private gradients, states and salts; its evidence stays")
     forget.add_argument("run", type=Path, metavar="RUN")
     forget.add_argument("--yes", action="store_true", help="do not ask")
-    forget.add_argument("--force", action="store_true", help="even if the run is not finished: it can never be resumed")
-    cache = add("cache", "what lies in the cache: EZKL's keys and SRS files")
+    forget.add_argument(
+        "--force", action="store_true", help="even if the run is not finished: it can never be resumed then"
+    )
+    cache = add("cache", "list or clear the cache: EZKL's keys and SRS files")
     cache.add_argument("action", nargs="?", choices=("list", "clear"), default="list", help="clear deletes the keys")
     cache.add_argument("--srs", action="store_true", help="with clear: delete the SRS files too")
     return parser
@@ -152,14 +156,14 @@ def _bundle(arguments: argparse.Namespace, output: Output) -> int:
 
     run: Path = arguments.run
     if not is_run(run):
-        raise UsageError(f"there is no run at {run}: name a folder that a training made")
+        raise UsageError(f"there is no run at {run}: name the folder of a run")
     out: Path = arguments.out or Path(f"{run.resolve().name}.tar")
     with output.progress() as advance:
         packed = pack(run, out, Files(), advance)
     if packed.left_out:
         output.note(f"left out, since no record names them: {', '.join(packed.left_out)}")
     if not packed.finished:
-        output.note(f"{run} is unfinished: its log has no close record, and whoever judges the bundle is told so")
+        output.note(f"{run} is unfinished: its log has no close record, and zk-verify will report that")
     head = f"{packed.root.hex()}@{packed.records}"
     command = f"zk-verify {head} --from {quote(str(out))} --key KEY"
     output.line(f"{out}: {packed.files} files, {_sized(packed.size)}, SHA-256 {packed.digest.hex()}")
@@ -187,12 +191,12 @@ def _forget(arguments: argparse.Namespace, output: Output) -> int:
     found = plan(run)
     if found.begun is None and not arguments.yes:
         if arguments.json or sys.stdin is None or not sys.stdin.isatty():
-            raise UsageError(f"forgetting {run} can't be undone: say so with --yes")
+            raise UsageError(f"forgetting {run} can't be undone: confirm it with --yes")
         output.note(
             f"{run} ({found.condition.value}): {_sized(found.bytes)} of gradients, states and salts will be deleted. The run can be "
             "verified afterwards; it can't be resumed, and its commitments can never be opened."
         )
-        output.note("Type yes to go on:")
+        output.note("Type yes to continue:")
         if sys.stdin.readline().strip() != "yes":
             output.line("nothing was deleted")
             output.result({"run": str(run), "forgotten": None, "bytes": 0})
@@ -201,9 +205,9 @@ def _forget(arguments: argparse.Namespace, output: Output) -> int:
     with output.progress() as advance:
         done = forget(run, Files(), now=now, unfinished=arguments.force, advance=advance)
     if done.begun is None:
-        text = f"{run} is forgotten: {_sized(done.bytes)} were deleted, not overwritten; a disk may keep their traces"
+        text = f"{run} is forgotten: {_sized(done.bytes)} were deleted, but not overwritten; a disk may keep traces of them"
     elif done.remains:
-        text = f"{run} was forgotten on {done.begun}, and what that had left is deleted now"
+        text = f"{run} was forgotten on {done.begun}; what that had left over is deleted now"
     else:
         text = f"{run} was forgotten on {done.begun}: nothing is left to delete"
     output.line(text)
@@ -277,7 +281,7 @@ def _sized(size: int) -> str:
 
 
 def at(seconds: float) -> str:
-    """As ISO 8601 in UTC; "-" for what no calendar has: a copy's times are whoever made it's."""
+    """As ISO 8601 in UTC; "-" for what no calendar has: whoever made a copy chose its times."""
     try:
         return time.strftime(_TIME, time.gmtime(seconds))
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""`zk-train`: trains a small model, proves each step, and leaves a run that a stranger can check."""
+"""`zk-train`: trains a small model, proves each step, and leaves a run anybody can check."""
 
 import argparse
 import os
@@ -34,47 +34,52 @@ def parser() -> argparse.ArgumentParser:
     flags = Parser(
         prog="zk-train",
         description="Trains a classifier on a table. Every optimizer step is an exact integer function that is proved, chained to the one "
-        "before it, and logged. `zk-train reproduce RUN` checks a run by making it again.",
-        epilog="Ctrl-C once finishes the step, proves what is left and closes the run; twice stops at once, to be resumed. "
+        "before it, and logged. `zk-train reproduce RUN` checks a run by repeating it.",
+        epilog="Ctrl-C once finishes the step, proves what is left and closes the run; twice stops at once, and the run can be resumed. "
         + EXIT_STATUSES,
     )
     add = flags.add_argument
-    add("--config", type=Path, metavar="FILE", help="a TOML file with flags' long names as keys; flags win over it")
+    add("--config", type=Path, metavar="FILE", help="a TOML file with flags' long names as keys; flags override it")
     for setting in SETTINGS:
         if setting.help:
             add(f"--{setting.name}", help=setting.help, **setting.flag)
-    add("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped, as it was begun")
+    add("--resume", type=Path, metavar="RUN", help="resume a run that was stopped, with the settings it was begun with")
     add(
         "--allow-code",
         metavar="MODULE:FACTORY",
-        help="with --resume: run this code of the run's, though your key didn't sign the run, or it is an installed package's",
+        help="with --resume: run this code of the run, even if your key didn't sign the run, or it belongs to an installed package",
     )
     add("--hf-token", metavar="TOKEN", help=tokens.HELP)
-    add("--dry-run", action="store_true", help="say how many proofs, how long and how much disk, and train nothing")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="print how many proofs, how long and how much disk it would take, and train nothing",
+    )
     add("--json", action="store_true", help="print one JSON object")
     return flags
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    """What was set: by flags, and beneath them by the file of --config."""
+    """What was set: by flags, else by the file of --config."""
     from zk_autograd.train import config
 
     given = {s.name: value for s in SETTINGS if (value := getattr(arguments, s.attribute, None)) is not None}
     if arguments.resume is not None and (
         wrong := {*given} - _WITH_RESUME | ({"config"} if arguments.config else set())
     ):
-        raise UsageError(f"--resume goes on with the run as it was begun; leave out --{min(wrong)}, or begin a new run")
+        raise UsageError(
+            f"--resume keeps the settings that the run was begun with; leave out --{min(wrong)}, or begin a new run"
+        )
     by_flag = Settings.of(given, lambda name: f"--{name}")
     return by_flag if arguments.config is None else by_flag.over(config.read(arguments.config))
 
 
 _WITH_RESUME = {"srs", "key-file"}
-"""The settings that are no part of a training."""
+"""The settings that are not part of a training."""
 
 
 def train(arguments: argparse.Namespace, output: Output, backend: "Backend | None" = None) -> int:
-    """What `main` does with parsed flags. `backend` proves in the place of the one that --prover
-    names."""
+    """What `main` does with parsed flags. `backend` proves in place of --prover's."""
     for module in ("torch", "sklearn"):
         if find_spec(module) is None:
             raise UsageError(f"zk-train needs {module}: pip install 'zk-autograd[train]'")
@@ -96,7 +101,7 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         if settings.key_file is None and key != keyfile.default_path().absolute():
             _require_code_without_key(plan, run, key, allowed)
     else:
-        # Who only asks what a run would take needs no key, and no home for one.
+        # A dry run needs no key, and no home folder for one.
         key = settings.key_file or (Path() if arguments.dry_run else keyfile.default_path())
         plan = Plan.of(settings, key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
         run = settings.out
@@ -104,7 +109,7 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         tokens.provide(tokens.resolve())
     if arguments.dry_run:
         if resumed:
-            raise UsageError("--dry-run is for a run that is still to be begun; leave out --resume")
+            raise UsageError("--dry-run is for a new run; leave out --resume")
         return _dry_run(plan, settings.srs, output)
     for place in _default_places() if run is None else (run,):
         try:
@@ -120,15 +125,14 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
                 backend=backend,
             )
             return _recorded(order, output)
-        except PlaceTakenError:  # by a training that was begun in the same second: nothing was made here
+        except PlaceTakenError:  # by a training begun in the same second: nothing was created here
             if run is not None:
                 raise
-    raise RunError("runs/ has a thousand runs of this second: name another place with --out")
+    raise RunError("runs/ already has a thousand runs of this second: name another place with --out")
 
 
 def _default_places() -> Iterator[Path]:
-    """Names for a run that nobody named, by the time in UTC: 20261130T120000Z, and if that is taken
-    20261130T120000Z-2 ..."""
+    """A run's default names, by the time in UTC: 20261130T120000Z, 20261130T120000Z-2 ..."""
     name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     yield Path("runs") / name
     for number in range(2, 1000):
@@ -136,7 +140,7 @@ def _default_places() -> Iterator[Path]:
 
 
 def _recorded(order: "Order", output: Output) -> int:
-    """Trains, and tells of it. PlaceTakenError if the run's place was taken before the first step."""
+    """Trains, and reports it. PlaceTakenError if the place was taken before the first step."""
     from zk_autograd.train.command import Interrupted, train
     from zk_autograd.train.interruption import Interruption
     from zk_autograd.train.session import Session, repeatable
@@ -156,11 +160,11 @@ def _recorded(order: "Order", output: Output) -> int:
 
 def _require_code_without_key(plan: "Plan", run: Path, key: Path, allowed: Factory | None) -> None:
     """UsageError for a run whose private folder, which may be a stranger's, names both the code and
-    the key that is to vouch for it."""
+    the key that would vouch for it."""
     if isinstance(plan.model, Factory) and plan.model != allowed:
         raise UsageError(
-            f"{run} names code, {plan.model}, and a key file of its own, {quote(str(key))}: if that is a key of yours, name it with --key-file, "
-            f"which lets the code of a run that it signed be run; or look at the code, and give --allow-code {plan.model}"
+            f"{run} names code, {plan.model}, and a key file of its own, {quote(str(key))}: if that key is yours, name it with --key-file, which "
+            f"permits the code of a run that it signed; or look at the code, and pass --allow-code {plan.model}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What zk-train shows of a run while it goes on."""
+"""What zk-train shows of a run in progress."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Tells of a run's events: bars on a terminal, a line for each proof elsewhere
-    (`train.command.Teller`)."""
+    """A `train.command.Teller`: bars on a terminal, a line for each proof elsewhere."""
 
     def __init__(self, steps: int, progress: Progress, output: Output) -> None:
         self._header: Header | None = None
@@ -47,5 +46,5 @@ class Watch:
     def interrupted(self) -> None:
         """The first Ctrl-C."""
         self._output.note(
-            "finishing this step, proving what is left and closing the run; Ctrl-C again stops at once, to be resumed"
+            "finishing this step, proving what is left and closing the run; Ctrl-C again stops at once, and the run can be resumed"
         )

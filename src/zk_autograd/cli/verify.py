@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "target",
         metavar="RUN | ROOT@SIZE",
-        help="a run: its folder, or a bundle of it; or a root and its size that you have from elsewhere",
+        help="a run: its folder, or a bundle of it; or a root and its size, obtained elsewhere",
     )
     parser.add_argument(
         "--from",
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY",
-        help="the trainer's public key, or a file with it; all that are given must have signed",
+        help="the trainer's public key, or a file with it; all given keys must have signed",
     )
     parser.add_argument(
         "--srs-digest",
@@ -70,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         "--sample", type=int, metavar="K", help="verify K proofs instead of all: first, last and K-2 at random"
     )
     parser.add_argument(
-        "--beacon", metavar="TEXT", help="draw the sample from this text, later than the log, instead of own randomness"
+        "--beacon",
+        metavar="TEXT",
+        help="draw the sample from this text, newer than the log, instead of the verifier's randomness",
     )
     parser.add_argument("--accept-sample", action="store_true", help="let a sample be enough where L1 is required")
     parser.add_argument(
@@ -78,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="a file or folder of the run that no record names and that you know, by its path in the run (model/extra.bin); may be given again",
+        help="a file or folder of the run that no record names but that you know, by its path in the run (model/extra.bin); may be repeated",
     )
     parser.add_argument(
         "--require", default="L1", metavar="LEVELS", help="what must be shown: L0, L1, or L0,L1 (default: L1)"
@@ -88,8 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
-    """The policy that the flags make, and where the run is. UsageError for flags that contradict
-    each other."""
+    """The policy that the flags make, and where the run is. UsageError for contradictory flags."""
     from zk_autograd.verify.policy import Policy, TreeHead
 
     head, run = None, Path(arguments.target)
@@ -112,18 +113,18 @@ def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
 
 
 def _key(text: str) -> "PublicKey":
-    """The key that the text is, or that the file of that name holds on its only line."""
+    """The key given as this text, or in the file of that name, on its only line."""
     from zk_autograd.core.keys import PublicKey
     from zk_autograd.evidence.files import read_bounded
 
     try:
-        return PublicKey.parse(text.strip())  # a line that was copied may end in a blank, or in CR
+        return PublicKey.parse(text.strip())  # a copied line may end in a blank, or in CR
     except VerificationError as error:
         if not _there(text):
             raise UsageError(f"--key {text[:100]!r} is neither a file nor a public key: {error}") from error
     try:
         lines = read_bounded(_resolved(text), MAX_KEY_FILE).decode("utf-8").split()
-        if len(lines) != 1:  # what the file holds is not repeated: it may be a secret key
+        if len(lines) != 1:  # the file's content is not repeated: it may be a secret key
             raise UsageError(f"--key {text}: the file does not hold a public key on one line; `zk-key show` prints it")
         return PublicKey.parse(lines[0])
     except UnreadableError:
@@ -133,7 +134,7 @@ def _key(text: str) -> "PublicKey":
 
 
 def _there(text: str) -> bool:
-    """Whether a file, or a link, has this name. UnreadableError if this machine doesn't tell."""
+    """Whether a file, or a link, has this name. UnreadableError if this machine can't tell."""
     from zk_autograd.evidence.files import unreadable
 
     try:
@@ -148,19 +149,19 @@ def _there(text: str) -> bool:
 
 
 def _resolved(text: str) -> Path:
-    """The path without links. UsageError for a link that leads back to itself."""
+    """The path without links. UsageError for a loop of links."""
     try:
         return Path(text).resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: of links that are a loop
+    except (OSError, RuntimeError) as error:  # RuntimeError: for links that are a loop
         raise UsageError(f"--key {text[:100]!r} can't be read: {error}") from error
 
 
 def _digest(text: str) -> bytes:
     try:
-        return bytes.fromhex(text)  # its length is the policy's business
+        return bytes.fromhex(text)  # its length is the policy's concern
     except ValueError as error:
         raise UsageError(
-            f"--srs-digest {text[:100]!r} is not of 64 hexadecimal digits; `zk-circuit srs --digest FILE` prints an SRS's"
+            f"--srs-digest {text[:100]!r} is not 64 hexadecimal digits; `zk-circuit srs --digest FILE` prints an SRS's"
         ) from error
 
 

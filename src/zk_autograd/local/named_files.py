@@ -1,4 +1,4 @@
-"""Files that the user names: regular ones alone, behind links or not, and opened without waiting.
+"""Files that the user names: only regular ones, behind links or not, and opened without waiting.
 
 What a flag, a config or a plan names may be a pipe that nobody writes to, or a device without an
 end. A run's own files are stricter (run.files): no link is followed there.
@@ -41,7 +41,7 @@ def open_named(path: Path, what: str, limit: int) -> Iterator[int]:
     """The descriptor of a regular file of at most `limit` bytes, for reading; `what` says in
     messages what it is, such as "the config".
 
-    UsageError for what is no such file, StorageError where the system refuses.
+    UsageError for what is not such a file, StorageError where the system refuses.
     """
     try:
         _require_regular(os.stat(path), path, what)  # before it is opened: opening a device may do something
@@ -75,13 +75,13 @@ def read_named(path: Path, what: str, limit: int) -> bytes:
 
 
 def refusal(error: OSError | ValueError, text: str, advice: str = "") -> ZkError:
-    """What the system's `error` says of something that the user named: UsageError if it isn't there
-    or can't be what it must be, StorageError if the system refuses. `text` says what can't be done,
-    `advice` what to do."""
+    """What the system's `error` means for something that the user named: UsageError if it isn't
+    there or isn't what it must be, StorageError if the system refuses. `text` says what can't be
+    done, `advice` what to do."""
     if isinstance(error, OSError) and error.errno is not None:
         kind = UsageError if error.errno in _OF_THE_NAME else StorageError
         return kind(f"{text}: {error.strerror or error}{advice and '; '}{advice}")
-    return UsageError(f"{text}: {error}")  # a library's, or of a name that no file has, such as one with a NUL
+    return UsageError(f"{text}: {error}")  # a library's, or of a name that no file can have, such as one with a NUL
 
 
 def _require_regular(status: os.stat_result, path: Path, what: str) -> None:

@@ -1,11 +1,11 @@
-"""Folders that nobody but the caller (and root) can write: what is made, found or run in them is
-the caller's own.
+"""Folders that only the caller (and root) can write to: what is made, found or run in them is the
+caller's own.
 
 A folder that others write to, or that lies in one, is no place for a cache or a temporary file:
-what is found there may be another's, and what is put there can be exchanged before it is read
-again. A sticky folder such as /tmp may be shared: in it nobody renames or deletes what is
-another's. A folder that only the caller's private group (that of the caller's name) writes to is
-the caller's alone, too.
+what is found there may be somebody else's, and what is put there can be replaced before it is read
+again. A sticky folder such as /tmp may be shared: in it nobody can rename or delete other people's
+files. A folder that only the caller's private group (that of the caller's name) writes to is the
+caller's alone, too.
 """
 
 import atexit
@@ -30,10 +30,10 @@ _ADVICE = "set TMPDIR to a folder of your own"
 
 
 def require_own(folder: Path, advice: str) -> None:
-    """UsageError, which ends in `advice`, if anybody but the caller and root can exchange what is
-    in the folder, or the folder itself.
+    """UsageError, which ends in `advice`, if anybody but the caller and root can replace what is in
+    the folder, or the folder itself.
 
-    It exists. Links on the way are followed: each folder that is really on it is looked at.
+    The folder must exist. Links in its path are followed: each folder actually on it is checked.
     """
     try:
         real = folder.resolve(strict=True)
@@ -41,12 +41,12 @@ def require_own(folder: Path, advice: str) -> None:
             if reason := _open_to(place, place.stat(), sticky=place != real):
                 raise UsageError(f"what lies in {folder} can be exchanged by others ({reason}): {advice}")
     except OSError as error:
-        raise UsageError(f"{folder} can't be looked at ({error.strerror}): {advice}") from error
+        raise UsageError(f"{folder} can't be inspected ({error.strerror}): {advice}") from error
 
 
 def is_own(path: Path) -> bool:
-    """Whether a file or folder is there that is no link, and that nobody but the caller and root
-    writes to. Those above it are another matter."""
+    """Whether a file or folder is there that is not a link, and that only the caller and root can
+    write to. The folders above it are not checked."""
     try:
         status = path.lstat()
     except OSError:
@@ -55,8 +55,7 @@ def is_own(path: Path) -> bool:
 
 
 def make_own(folder: Path) -> None:
-    """The folder, with those above it that are missing, each of mode 0700. OSError if it can't be
-    made."""
+    """Creates the folder, and missing ones above it, with mode 0700. OSError on failure."""
     for place in (*reversed(folder.parents), folder):
         if not place.exists():
             with suppress(FileExistsError):  # another process was first
@@ -64,12 +63,11 @@ def make_own(folder: Path) -> None:
 
 
 class NoHomeError(UsageError):
-    """The caller has no home folder, as one without a name."""
+    """The caller has no home folder, like a user without a name."""
 
 
 def home(otherwise: str) -> Path:
-    """The caller's home folder. NoHomeError, which ends with what to do `otherwise`, if there is
-    none."""
+    """The caller's home folder. NoHomeError, which says what to do `otherwise`, if none."""
     try:
         found = Path.home()
     except RuntimeError:
@@ -80,8 +78,7 @@ def home(otherwise: str) -> Path:
 
 
 def expanded(path: str) -> str:
-    """The path with the caller's home folder for a "~/" at its beginning, which no shell saw.
-    NoHomeError."""
+    """The path, with a leading "~/" that no shell expanded made the home folder. NoHomeError."""
     return str(home("write the path out") / path[2:]) if path.startswith("~/") else path
 
 
@@ -90,7 +87,7 @@ def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
     """A new, empty folder of mode 0700 that is gone afterwards, by its absolute path.
 
     It lies in `place`, a folder of the caller's; else in $TMPDIR, $TEMP or $TMP, /tmp or /var/tmp,
-    and never in the current folder for want of another. UsageError if that can't be.
+    and never, as a last resort, in the current folder. UsageError if that is impossible.
     """
     parent = _shared_place() if place is None else place.absolute()
     try:
@@ -105,8 +102,8 @@ def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
 
 
 _made: dict[Path, int] = {}
-"""The temporary folders that there are, each with the process that made it and may remove it: a
-forked child knows of its parent's, too."""
+"""The existing temporary folders, each with the process that made it and may remove it: a forked
+child knows of its parent's, too."""
 
 
 def _remove(path: Path) -> None:
@@ -117,7 +114,7 @@ def _remove(path: Path) -> None:
 
 @atexit.register
 def _remove_all() -> None:
-    """What daemon threads leave behind at the end of the process."""
+    """Removes what daemon threads leave behind at the end of the process."""
     for path in list(_made):
         with suppress(OSError):
             _remove(path)
@@ -131,7 +128,7 @@ def _shared_place() -> Path:
             raise UsageError(f"{name} is {value[:100]!r}, which depends on the current folder: {_ADVICE}")
     try:
         parent = Path(tempfile.gettempdir())
-        if parent not in (*_SHARED, *map(Path, named.values())):  # Python's last resort is where the caller stands
+        if parent not in (*_SHARED, *map(Path, named.values())):  # Python's last resort is the current folder
             raise UsageError(f"there is no folder for temporary files, and none is made in the current one: {_ADVICE}")
         real = parent.resolve(strict=True)
         for place in (real, *real.parents):
@@ -140,13 +137,13 @@ def _shared_place() -> Path:
                     f"temporary files would lie in {parent}, where others can exchange them ({reason}): {_ADVICE}"
                 )
     except OSError as error:
-        raise refusal(error, "the folder for temporary files can't be looked at", _ADVICE) from error
+        raise refusal(error, "the folder for temporary files can't be inspected", _ADVICE) from error
     return parent
 
 
 def _open_to(place: Path, status: os.stat_result, *, sticky: bool) -> str:
     """Who else can exchange what is in `place`, in words; "" if nobody. With `sticky`, a shared
-    folder is good enough if it is that."""
+    folder is good enough if it is sticky."""
     if status.st_uid not in (0, os.geteuid()):
         return f"{place} belongs to user {status.st_uid}"
     if sticky and status.st_mode & stat.S_ISVTX:
@@ -159,7 +156,7 @@ def _open_to(place: Path, status: os.stat_result, *, sticky: bool) -> str:
 
 
 def _is_private_group(group: int) -> bool:
-    """Whether the group is root's, or the one that bears the caller's name and has no other member."""
+    """Whether the group is root's, or the caller's namesake with no other member."""
     if group == 0:
         return True
     try:

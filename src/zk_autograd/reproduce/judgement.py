@@ -24,7 +24,7 @@ from zk_autograd.verify.verifier import Verifier
 def judged(
     path: Path, files: Evidence, systems: Mapping[str, ProofSystem], progress: Progress
 ) -> tuple[Log, Mapping[Step, Finding]]:
-    """The records of the finished run at `path`, and what became of each step, after the verifier
+    """The records of the finished run at `path`, and the outcome of each step, after the verifier
     found nothing wrong with them and all that they name. VerificationError if it did; RunError for
     a run that is unfinished, or has no hashes."""
     policy = Policy(keys=(), srs=frozenset(), require=frozenset({Level.L0}))
@@ -40,18 +40,16 @@ def judged(
     if wrong is not None:
         raise _of_evidence(wrong)
     if log is None:
-        raise UnreadableError("log/records.jsonl changed while it was read")
+        raise UnreadableError("log/records.jsonl changed while it was being read")
     if log.close is None:
         raise RunError(f"{path} is unfinished, so it has no hashes yet: {_end_of(path)}")
     if HASHES not in dict(log.close.artefacts):
-        raise RunError(
-            f"{path} has no {HASHES}: it was made without, and there is nothing to compare a repetition with"
-        )
+        raise RunError(f"{path} has no {HASHES}: it was made without, so there is nothing to compare a repetition with")
     return log, report.findings
 
 
 def unseen(findings: Mapping[Step, Finding]) -> list[str]:
-    """What the verifier could not look at here, though there is something to look at."""
+    """What the verifier could not check here, though there is something to check."""
     return [
         f"{step.title.lower()}: {'; '.join(findings[step].sentences)}"
         for step in (Step.STATEMENT, Step.CHAIN, Step.PROOFS, Step.MODEL)
@@ -60,10 +58,10 @@ def unseen(findings: Mapping[Step, Finding]) -> list[str]:
 
 
 def _end_of(path: Path) -> str:
-    """What ends the run, which may be a bundle or a copy without what the trainer keeps."""
+    """How to end the run, which may be a bundle or a copy without what the trainer keeps."""
     if is_own_folder(Layout(path).private) and forgotten_on(Layout(path)) is None:
-        return f"`{way_to_resume(path)}` goes on with it, to its end"
-    return "its trainer must go on with it, and close it"
+        return f"`{way_to_resume(path)}` resumes it"
+    return "its trainer must resume and close it"
 
 
 _PLACES = {Step.PARSE: "log/", Step.SIGNATURES: "log/checkpoint", Step.LOG: "log/records.jsonl and log/checkpoint"}
@@ -71,7 +69,7 @@ _PLACES = {Step.PARSE: "log/", Step.SIGNATURES: "log/checkpoint", Step.LOG: "log
 
 
 def _of_evidence(wrong: VerificationError) -> VerificationError:
-    """The same, with the place that the step reads; what this machine could not read stays that."""
+    """The same, with the file that the step reads; an UnreadableError stays one."""
     step = Step(wrong.step)
     place = _PLACES.get(step, "proofs/" if step is Step.PROOFS else "log/records.jsonl" if step < Step.MODEL else "")
     return type(wrong)(f"{place + ': ' if place else ''}{wrong}")

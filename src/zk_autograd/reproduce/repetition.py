@@ -1,11 +1,11 @@
-"""A training that is made again, compared step by step with what the run's records have of it.
+"""A repeated training, compared step by step with what the run's records have of it.
 
 Compared in any case: the header's rule, scale, schedule, hyper-parameters, tensors (those that are
 unproved with their first values), blocks, count of rows, sampler and batch size; recorded learning
 rates; and each step's loss and count of saturated elements. With the salts of the private folder
 also each segment's commitment to its batches, and those to the first state and to the states after
-each segment. The commitments to gradients are not: a state follows from the one before it and its
-gradients, and it is the states that are compared.
+each segment. The commitments to gradients are not compared: a state follows from the one before it
+and its gradients, and the states are compared.
 """
 
 from collections.abc import Mapping
@@ -25,14 +25,13 @@ from zk_autograd.run.settle import batch_commitment
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.session import Made
 
-UNSALTED = "batches and states: their commitments take the trainer's salts, and were not recomputed"
+UNSALTED = "batches and states: their commitments need the trainer's salts, and were not recomputed"
 
 _LOSS, _SATURATED, _STATES = "loss", "count of saturated elements", "states:"
 
 
 def check_settings(plan: Plan, header: Header, *, published: bool) -> None:
-    """VerificationError if the records have other settings than `plan` of those that no training
-    shows."""
+    """VerificationError if the records and `plan` differ in settings that no training shows."""
     prover = header.prover
     preset = choice_of(prover.backend).preset_of(prover)
     pairs = {
@@ -170,8 +169,7 @@ class Repetition:
     def _states(
         self, state: Mapping[str, IntArray], salts: Salts | None, expected: StateCommitments, when: str, *, first: bool
     ) -> None:
-        """Whether these are what was committed to; `salts` are those of the segment that begins
-        here."""
+        """Whether these were committed to; `salts` are those of the segment that begins here."""
         if salts is None or self._backend is None:
             return
         header = self._log.header

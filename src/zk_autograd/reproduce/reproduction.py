@@ -1,9 +1,9 @@
-"""Whether a run's configuration, data and environment give its weights again: hashes first, then
-the training itself.
+"""Whether a run's configuration, data and environment reproduce its weights: hashes first, then the
+training itself.
 
-A run names its own keys and SRS here, so this says nothing of who made it: that is zk-verify's
-business. Code that a run names is only run if the caller names it, too, and only the code that the
-header has the digest of, from elsewhere than the run's folder.
+A run names its own keys and SRS here, so this says nothing of who made it: that is zk-verify's job.
+Code that a run names is only run if the caller names it, too, and only the code whose digest the
+header has, from outside the run's folder.
 """
 
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ def reproduce(
 
 
 class _Untrainable(Exception):
-    """Why the training can't be made again here."""
+    """Why the training can't be repeated here."""
 
 
 @dataclass
@@ -90,13 +90,13 @@ class _Inquiry:
     checks: list[tuple[str, str]] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     excuses: list[str] = field(default_factory=list)
-    """Those of the differences that may change a float's last bit."""
+    """Those differences that may change a float's last bit."""
 
     def found(self, name: str, text: str) -> None:
         self.checks.append((name, text))
 
     def verdict(self, *, hashes_alone: bool) -> Verdict:
-        """VerificationError for whatever is not what the run says."""
+        """VerificationError for anything that is not what the run says."""
         log, findings = judgement.judged(self.path, self.files, self.systems, self.progress)
         recorded = dict(log.close.artefacts) if log.close else {}
         proofs = findings[Step.PROOFS].status.value
@@ -125,7 +125,7 @@ class _Inquiry:
         return Verdict.PARTIAL if self.differences else Verdict.FULL
 
     def _train_log(self, log: Log, content: bytes) -> None:
-        """It tells what the records do. What changed when the run was resumed is a difference."""
+        """Checks it against the records. What changed when the run was resumed is a difference."""
         changes = [f"environment when it was resumed: {change}" for change in train_log.changes(content, log)]
         self.excuses += changes
         self.differences += changes
@@ -140,7 +140,7 @@ class _Inquiry:
         self.found("environment", f"differs in {counted(len(differing), 'place')}" if differing else "equal")
 
     def _plan(self, log: Log, text: bytes | None) -> Plan:
-        """The training's plan: the private one, which config.toml must be of, or config.toml's."""
+        """The training's plan: the private one, which config.toml must match, or config.toml's."""
         layout = Layout(self.path)
         if self._kept(layout.private / FILE):
             try:
@@ -166,7 +166,7 @@ class _Inquiry:
             self.found("config", f"{CONFIG} is as recorded")
         if self.data is not None:
             if not isinstance(plan.data, CsvFile):
-                raise UsageError(f"--data is for runs on a table of your own; this one is on {plan.data}")
+                raise UsageError(f"--data is for runs on your own table; this one is on {plan.data}")
             source = data_called(self.data, plan.data.label)
             if not isinstance(source, CsvFile):
                 raise UsageError(f"--data is {source}; it must be csv:PATH, where the table of the run is now")
@@ -174,8 +174,8 @@ class _Inquiry:
         return plan
 
     def _kept(self, path: Path) -> bool:
-        """Whether the trainer's private part is here, with `path`. One that is closed to whoever
-        asks counts as one that isn't."""
+        """Whether the trainer's private part is here, with `path`. One that is closed to the caller
+        counts as absent."""
         try:
             return exists(path) and forgotten_on(Layout(self.path)) is None
         except StorageError as error:
@@ -184,8 +184,7 @@ class _Inquiry:
             return False
 
     def _as_made(self, log: Log, plan: Plan, hashes: Hashes) -> Plan:
-        """The plan with the steps that the run has, after a look at what the records say of its
-        other settings."""
+        """The plan with the run's steps, after checking its other settings against the records."""
         assert log.close is not None
         made = log.close.last_step
         check_settings(plan, log.header, published=hashes.weights is not None)
@@ -194,19 +193,19 @@ class _Inquiry:
                 f"{CONFIG} has fewer steps than the records", expected=str(made), found=str(plan.steps)
             )
         if plan.steps > made:
-            self.differences.append(f"steps: {plan.steps} in {CONFIG}, and the run was closed after {made}")
+            self.differences.append(f"steps: {plan.steps} in {CONFIG}, but the run was closed after {made}")
         if not made:
             raise _Untrainable("the run has no steps")
         return replace(plan, steps=made)
 
     def _data(self, log: Log, plan: Plan) -> None:
-        """The header's data again, from the rows."""
+        """Recomputes the header's data from the rows."""
         if not plan.secret:
             if isinstance(plan.data, CsvFile) and self.data is None:
                 raise _Untrainable(
-                    f"its data are a table of the trainer's: if you have it, say where with --data {quote(str(plan.data))}"
+                    f"its data are the trainer's own table: if you have it, say where with --data {quote(str(plan.data))}"
                 )
-            self.differences.append("data: their salted root takes the trainer's secret, and was not recomputed")
+            self.differences.append("data: their salted root needs the trainer's secret, and was not recomputed")
             return
         try:
             found = session.data_commitment(plan)
@@ -224,7 +223,7 @@ class _Inquiry:
         journal, backend = self._journal(log), None
         if hashes.weights is None and journal is None:
             raise _Untrainable(
-                "the weights are not published, and the trainer's private folder, which could tell them, is not here"
+                "the weights are not published, and the trainer's private folder, which has them, is not here"
             )
         if isinstance(plan.model, Factory):
             consent = Consent.NAMED if self.allowed == plan.model else Consent.NOBODY
@@ -266,15 +265,15 @@ class _Inquiry:
         return f"; not as it was, which may be why: {'; '.join(self.excuses)}" if self.excuses else ""
 
     def _journal(self, log: Log) -> Journal | None:
-        """The trainer's private one, whose salts open the records; None if it is not here."""
+        """The trainer's private journal, whose salts open the records; None if it is not here."""
         layout = Layout(self.path)
         if not self._kept(layout.header):
             return None
         return Journal(layout.segments, log.header, log.header_digest, Files())
 
     def _salts(self, log: Log, journal: Journal) -> tuple[bytes, ...]:
-        """Of the last commitments to W, whose weights are not published. Called once the model has
-        the header's size: what is read is as large."""
+        """The salts of the last commitments to W, for unpublished weights. Called once the model
+        has the header's size: what is read is as large."""
         try:
             return journal.start(len(log.segments)).salts.state_in["W"]
         except StorageError:
@@ -283,7 +282,7 @@ class _Inquiry:
             raise VerificationError(str(error)) from error
 
     def _backend(self, log: Log) -> Backend | None:
-        """What commits as the run did; a difference if there is none."""
+        """What commits as the run did; notes a difference if there is none."""
         prover = log.header.prover
         try:
             return backend_of_run(prover, prover.backend, None, Layout(self.path).private)
@@ -311,12 +310,11 @@ class _Inquiry:
 
 
 def _plan_of(text: bytes) -> Plan:
-    """The plan that config.toml says, without what is private. UsageError for a text that is none
-    of zk-train's."""
+    """config.toml's plan, without what is private. UsageError if it is not zk-train's."""
     try:
         return Plan.of(config.from_toml(text.decode(), CONFIG), key_file="", secret=b"")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{CONFIG} is no UTF-8 text") from error
+        raise UsageError(f"{CONFIG} is not UTF-8 text") from error
 
 
 def _public(plan: Plan) -> Plan:

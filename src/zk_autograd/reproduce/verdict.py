@@ -1,8 +1,11 @@
 """What a reproduction of a run came to.
 
-FULL         all that docs/reproducing.md lists was compared and is equal: evidence, environment, log, configuration, data, header, steps, integers
-PARTIAL      trained again here, the weights are bit for bit the run's; the differences that are listed did not matter, or were not looked at
-CONFIG ONLY  the hashes fit; the training was not made again, so nothing says that this configuration leads to these weights
+FULL         all that docs/reproducing.md lists was compared and is equal: evidence, environment,
+             log, configuration, data, header, steps, integers
+PARTIAL      trained again here, the weights are bit for bit the run's; the differences listed did
+             not matter, or were not checked
+CONFIG ONLY  the hashes match; the training was not repeated, so nothing says that this
+             configuration leads to these weights
 MISMATCH     something is not what the run says it is
 """
 
@@ -34,8 +37,8 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """`checks` are what was looked at, with what was found, in order; `differences` what is not as
-    it was, or was not looked at."""
+    """`checks` are what was checked, with what was found, in order; `differences` what is not as
+    it was, or was not checked."""
 
     verdict: Verdict
     checks: tuple[tuple[str, str], ...]

@@ -1,2 +1,2 @@
-"""What zk-train trains: tables and models, built in or of a user's own, and the loop over them,
-from settings to summary."""
+"""What zk-train trains: tables and models, built in or the user's own, and the loop over them, from
+settings to summary."""

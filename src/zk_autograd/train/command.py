@@ -26,12 +26,11 @@ from zk_autograd.train.summary import Summary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A training that is to be recorded in `run`.
+    """A training to be recorded in `run`.
 
     `key` is the file of the log key, `key_named` whether the caller named it; `srs` is for the
-    prover that needs one. `resume` goes on with the run that is there; `allowed` is code that the
-    caller lets it run though their key didn't sign it. `backend` proves in the place of the plan's
-    prover.
+    prover that needs one. `resume` resumes the run that is there; `allowed` is code that the caller
+    lets it run though their key didn't sign it. `backend` proves in place of the plan's prover.
     """
 
     plan: Plan
@@ -46,11 +45,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Where a training is recorded, and by whom it is proved and signed. `resume` goes on with the
-    run that is there.
+    """Where a training is recorded, and what proves and signs it. `resume` resumes the run that is
+    there.
 
-    `key` is the file of the caller's own key (None for a new run: the default one, which is made if
-    there is none); `allowed` is the code that the caller named for a run that it didn't sign.
+    `key` is the file of the caller's own key (None for a new run: the default one, which is created
+    if missing); `allowed` is the code that the caller named for a run that it didn't sign.
     """
 
     run: Path
@@ -63,12 +62,12 @@ class Recording:
 
 
 class Training(AbstractContextManager[object], Protocol):
-    """What computes gradients, takes the steps that are made of them, and records them. A context:
-    leaving it by an exception stops the run where it is."""
+    """What computes gradients, takes the steps they make, and records them. A context: leaving it
+    by an exception stops the run where it is."""
 
     @property
     def plan(self) -> Plan:
-        """The training as it is made: a batch size that nobody set may have given way to the data."""
+        """The training as it is done: a default batch size may be lowered to fit the data."""
         ...
 
     @property
@@ -92,8 +91,8 @@ class Training(AbstractContextManager[object], Protocol):
     def classes(self) -> tuple[str, ...]: ...
 
     def train(self, go_on: Callable[[], bool], begun: Callable[[], None]) -> int:
-        """Makes the steps that are left, as long as `go_on` says so: the last one. `begun` is
-        called once there is a new run."""
+        """Takes the steps that are left, as long as `go_on` says so, and returns the last one.
+        `begun` is called once there is a new run."""
         ...
 
     def close(self) -> None:
@@ -106,7 +105,7 @@ class Training(AbstractContextManager[object], Protocol):
 
 
 class Teller(Protocol):
-    """Who is told of a training. It is called as a listener of the run's events, too."""
+    """What is told of a training. It is called as a listener of the run's events, too."""
 
     def __call__(self, event: object) -> None: ...
 
@@ -121,8 +120,7 @@ class Teller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """A training that was broken off by an interrupt after `steps` steps. `resumable`: there is a
-    run, which can be resumed."""
+    """A training that was interrupted after `steps` steps. `resumable`: it left a run."""
 
     run: Path
     steps: int
@@ -130,8 +128,7 @@ class Interrupted:
 
 
 Stop = AbstractContextManager[Callable[[], bool]]
-"""While it is entered, what it gives says whether the training is to come to a good end before its
-last step."""
+"""A context whose value says whether to finish cleanly before the last step."""
 
 
 def train(
@@ -140,8 +137,7 @@ def train(
     tell: Teller,
     stop: Stop | None = None,
 ) -> Summary | Interrupted:
-    """Trains, records, proves and closes. `compute` is given the plan, and where it is to be
-    recorded.
+    """Trains, records, proves and closes. `compute` is given the plan, and where to record it.
 
     Raises PlaceTakenError if the run's place was taken before the first step; RunError, UsageError,
     GradientError, RangeError and ProverError as the optimizer does, after a note on what is left of
@@ -149,9 +145,7 @@ def train(
     """
     plan, run, new_key = order.plan, order.run, None
     if not order.resume:
-        recording.check_place(
-            run := recording.place_called(run)
-        )  # and the key, before the seconds that torch and keys take
+        recording.check_place(run := recording.place_called(run))  # and the key, before torch and keys take seconds
         new_key = recording.key_to_make(order.key if order.key_named else None)
         if new_key is None:
             recording.signers_of(order.key)
@@ -200,14 +194,14 @@ def train(
 
 
 def _tell_what_is_left(error: BaseException, training: Training, order: Order, tell: Teller) -> None:
-    """Of a run that was broken off."""
+    """For a run that was interrupted."""
     if training.header is None:
         return
     if isinstance(error, GradientError | RangeError | UsageError):
         tell.note(
-            f"{order.run} holds {training.steps} steps and stays unfinished: no run can go on past this one; train again in another folder"
+            f"{order.run} holds {training.steps} steps and stays unfinished: resuming it would fail at the same step; train again in another folder"
         )
     else:
         named = f" --key-file {quote(str(order.key))}" if order.key_named else ""
         resume = f"zk-train --resume {quote(str(order.run))}{named}"
-        tell.note(f"stopped after step {training.steps}; nothing is lost: `{resume}` goes on")
+        tell.note(f"stopped after step {training.steps}; nothing is lost: `{resume}` resumes the run")

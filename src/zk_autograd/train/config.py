@@ -10,11 +10,11 @@
     parameters = ["*.bias"]
     weight-decay = 0
 
-Rules: a key is a flag's long name; a key that is none is refused, as is a value of another type.
-What is written holds every setting of the training in one order, numbers of the optimizer as texts,
-and can be read back to the same plan, but for what is private: the data's secret, the key file, and
-the folder of a table. A path is from the current folder, as a flag's, or begins with "~/". A byte
-order mark is let through.
+Rules: a key is a flag's long name; an unknown key is refused, as is a value of another type. What
+is written holds every setting of the training in one order, numbers of the optimizer as texts, and
+can be read back to the same plan, but for what is private: the data's secret, the key file, and the
+folder of a table. A path is from the current folder, as a flag's, or begins with "~/". A byte order
+mark is allowed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,22 +31,21 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\"}
 
 def read(path: Path) -> Settings:
     """The settings of a file. UsageError, which names file and key or line, for one that can't be
-    followed; StorageError if the system doesn't let it be read."""
+    followed; StorageError if the system won't let us read it."""
     try:
         text = read_named(path, "the config", bounded_toml.MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"the config {path} is no UTF-8 text") from error
+        raise UsageError(f"the config {path} is not UTF-8 text") from error
     return from_toml(text, str(path))
 
 
 def from_toml(text: str, where: str = "the config") -> Settings:
-    """The settings of a TOML text; `where` says in messages whose they are. UsageError."""
+    """The settings of a TOML text; `where` names its source in messages. UsageError."""
     return Settings.of(bounded_toml.parse(text, where), lambda key: f"{where}: {key}")
 
 
 def to_toml(plan: Plan) -> str:
-    """The plan as a text that `from_toml` reads: the same for equal plans, without anything
-    private."""
+    """The plan as a text that `from_toml` reads: the same for equal plans, with nothing private."""
     values = plan.settings()
     groups: Sequence[ParameterGroup] = values.pop(GROUPS)
     lines = _lines(values)

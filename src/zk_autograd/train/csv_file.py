@@ -3,8 +3,8 @@
 Rules: every column but the one with the classes holds decimal numbers, below 10^100 in size; no
 cell is empty, and every row has as many cells as there are names. Classes are integers or texts,
 and are numbered in their order: integers by value, texts by code point. A byte order mark and empty
-lines at the end are let through, and nothing else is guessed. Errors name the line that a row
-begins at, as editors count it, and the column.
+lines at the end are allowed, and nothing else is guessed. Errors name the line that a row begins
+at, as editors count it, and the column.
 """
 
 import csv
@@ -42,7 +42,7 @@ _PACKED = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"PK\3\4": "zip, as spreadsheets are",
 }
-"""How files begin that hold a table in another form."""
+"""How files that hold a table in another form begin."""
 
 _SHOWN = 40
 
@@ -61,7 +61,7 @@ class Table:
 
 def read(source: CsvFile) -> Table:
     """The table. UsageError, which names row and column, for a file that isn't one; StorageError if
-    the system doesn't let it be read."""
+    the system won't let us read it."""
     rows = _rows(source)
     try:
         _, names = next(rows)
@@ -73,7 +73,7 @@ def read(source: CsvFile) -> Table:
     for line, cells in rows:
         if len(cells) != len(names):
             raise UsageError(
-                f"{source.path}: row {line} has {len(cells)} cells, and the first row names {len(names)} columns"
+                f"{source.path}: row {line} has {len(cells)} cells, but the first row names {len(names)} columns"
             )
         for column, cell in enumerate(cells):
             text = cell.strip(" \t")
@@ -106,7 +106,7 @@ def _rows(source: CsvFile) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             raise UsageError(f"{source.path}: row {line} can't be read: {error}") from error
         if cells and empty:
-            raise UsageError(f"{source.path}: row {empty} is an empty line; take it out")
+            raise UsageError(f"{source.path}: row {empty} is an empty line; remove it")
         if cells:
             yield line, cells
         else:
@@ -123,7 +123,7 @@ def _text(source: CsvFile) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = data[: error.start].count(b"\n") + 1
-        raise UsageError(f"{source.path}: row {row} is no UTF-8 text; save the table as UTF-8") from error
+        raise UsageError(f"{source.path}: row {row} is not UTF-8 text; save the table as UTF-8") from error
 
 
 def _label(source: CsvFile, names: list[str]) -> int:
@@ -135,7 +135,7 @@ def _label(source: CsvFile, names: list[str]) -> int:
         if not name.strip():
             raise UsageError(f"{source.path}: row 1 has no name for column {column + 1}")
         if name in seen:
-            raise UsageError(f"{source.path}: row 1 names two columns {_quoted(name)}; give each a name of its own")
+            raise UsageError(f"{source.path}: row 1 names two columns {_quoted(name)}; give each its own name")
         seen.add(name)
     if all(_NUMBER.fullmatch(name) for name in names):
         raise UsageError(f"{source.path}: row 1 holds numbers; the first row must name the columns")
@@ -164,10 +164,10 @@ def _classes(labels: list[str], source: CsvFile, column: str) -> tuple[str, ...]
     found = set(labels)
     place = f"{source.path}: column {_quoted(column)}"
     if len(found) == 1:
-        raise UsageError(f"{place} has one class only, {_quoted(labels[0])}; there is nothing to tell apart")
+        raise UsageError(f"{place} has only one class, {_quoted(labels[0])}; there is nothing to tell apart")
     if len(found) > min(MAX_CLASSES, len(labels) // 2):
         raise UsageError(
-            f"{place} has {len(found)} different labels in {len(labels)} rows, which are no classes; name the column of the classes by "
+            f"{place} has {len(found)} different labels in {len(labels)} rows, so they are not classes; name the column of the classes with "
             "--label"
         )
     if all(_INTEGER.fullmatch(text) for text in found):

@@ -1,7 +1,7 @@
 """Data sets that ship with scikit-learn and tables on disk, split and scaled the same way
 everywhere, and a commitment to their training rows.
 
-Rules: the split is a permutation from the seed, the first fifth is for tests. Columns are
+Rules: the split is a permutation from the seed, whose first fifth is for tests. Columns are
 standardised by the training rows' mean and standard deviation in float64, with sums that are
 rounded once (math.fsum), so that no order of addition shows; then rounded to float32.
 """
@@ -23,7 +23,7 @@ from zk_autograd.train.scaling import Scaling
 from zk_autograd.train.seeded import Purpose, permutation
 
 SAMPLER = "philox-permutation/v0"
-"""Each epoch takes the rows in an order of its own (train.sampler)."""
+"""Each epoch takes the rows in its own order (train.sampler)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +39,8 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
-    """Rows to train on and rows to test with. `names` holds what class 0, 1, 2 ... is called where
-    a table says it; `scaling` is None of rows that are as they were."""
+    """Rows to train on and rows to test with. `names` holds the names of classes 0, 1, 2 ... where
+    a table has them; `scaling` is None for rows that were not scaled."""
 
     source: DataSource
     train: Rows
@@ -79,9 +79,9 @@ def commitment(rows: Rows, secret: bytes, *, seed: int, batch_size: int) -> Data
     """What a run's header says of its training data.
 
     The root is that of an RFC 9162 tree whose leaf i is salt_i | features | label, little-endian,
-    with salt_i = HMAC-SHA256(secret, "row" | i): a row can be shown, with its path, without saying
-    anything of the others. The seed's commitment is HMAC-SHA256(secret, "seed" | seed). `secret`
-    has 32 random bytes and stays with the trainer.
+    with salt_i = HMAC-SHA256(secret, "row" | i): a row can be shown, with its path, without
+    revealing anything about the others. The seed's commitment is HMAC-SHA256(secret, "seed" |
+    seed). `secret` is 32 random bytes and stays with the trainer.
     """
     leaves = [
         merkle.leaf_hash(_mac(secret, b"row", i) + features.astype("<f4").tobytes() + int(label).to_bytes(8, "little"))

@@ -1,5 +1,5 @@
-"""What a run of a plan would take: its proofs by the shapes that the provers choose, before
-anything is made."""
+"""What a run of a plan would take: its proofs, by the shapes that the provers choose, before
+anything is created."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,8 @@ from zk_autograd.train.session import loop_of, repeatable, shared_options
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`proofs` says in words how many there would be, and of what kind; `rule` is the one that the
-    momentum makes it."""
+    """`proofs` says in words how many there would be, and of what kind; `rule` is the one that
+    follows from the momentum."""
 
     rule: Rule
     parameters: int
@@ -28,7 +28,7 @@ class Forecast:
 
 
 def forecast(plan: Plan, srs: Path | None) -> Forecast:
-    """Loads data and model, and makes nothing. UsageError for a plan that can't be begun."""
+    """Loads data and model, and creates nothing. UsageError for a plan that can't be begun."""
     require_fitting(plan.prover, srs, plan.preset or None)
     with repeatable():
         groups = selection.parameter_groups(plan, loop_of(plan).model)

@@ -1,4 +1,4 @@
-"""Ctrl-C in two stages: the first asks the work to come to a good end, the second ends it."""
+"""Ctrl-C in two stages: the first asks the work to finish cleanly, the second ends it."""
 
 import signal
 from collections.abc import Callable
@@ -6,8 +6,8 @@ from types import FrameType, TracebackType
 
 
 class Interruption:
-    """In a `with`, which gives whether it was asked: the first SIGINT asks and calls `on_first`,
-    the second raises KeyboardInterrupt, later ones do nothing."""
+    """A context that gives whether an end was asked for: the first SIGINT asks and calls
+    `on_first`, the second raises KeyboardInterrupt, later ones do nothing."""
 
     def __init__(self, on_first: Callable[[], None]) -> None:
         self.asked = False

@@ -1,5 +1,4 @@
-"""The training loop, from any step to any other. It knows of a torch optimizer and of nothing that
-is behind it."""
+"""The training loop, from any step to any other. It knows nothing behind a torch optimizer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from zk_autograd.train.sampler import Sampler
 
 
 class NotingOptimizer(Protocol):
-    """An optimizer that is told of each step what its gradients can't say."""
+    """An optimizer that is told what a step's gradients can't say."""
 
     def zero_grad(self) -> None: ...
     def note(
@@ -31,9 +30,9 @@ class NotingOptimizer(Protocol):
 class Loop:
     """Trains `model` on the data with cross-entropy; step t takes the sampler's batch t.
 
-    `generator` is the state of torch's when the loop is made: the same one again if the loop is
-    made again. What is trained of the model is settled before its first step: the rest is looked at
-    then.
+    `generator` is the state of torch's when the loop is made, and must be the same whenever the
+    loop is made. Which parameters are trained is settled before the first step: the rest is looked
+    at then.
     """
 
     model: nn.Module
@@ -46,7 +45,7 @@ class Loop:
         """Puts the gradients of step 1, 2, 3 ... on the model's parameters, notes loss, rows and
         the loop's state, and returns the loss.
 
-        A model that draws or counts does so here: once a step. UsageError if the model fails, or
+        A model that draws or counts does so here, once a step. UsageError if the model fails, or
         makes buffers while it is trained.
         """
         fresh = self._begun()
@@ -73,9 +72,9 @@ class Loop:
         go_on: Callable[[int, float], bool],
         before_first: Callable[[], None] = lambda: None,
     ) -> int:
-        """Makes steps `first` .. `last`, and returns the last one made.
+        """Takes steps `first` .. `last`, and returns the last one taken.
 
-        `go_on(step, loss)` is asked after each whether to make another; `before_first` is called
+        `go_on(step, loss)` is asked after each whether to take another; `before_first` is called
         when the first gradients are there.
         """
         step = first - 1
@@ -90,8 +89,7 @@ class Loop:
         return step
 
     def restore(self, state: bytes) -> None:
-        """Goes on from what was noted with the last step made. RunError if that was of another
-        model."""
+        """Continues from what the last step noted. RunError if that was another model's."""
         loop_state.restored(state, self.model, self._begun())
 
     def _begun(self) -> Fresh:
@@ -100,12 +98,12 @@ class Loop:
         return self._fresh
 
     def accuracy(self) -> float:
-        """The part of the test rows that the model classifies right."""
+        """The fraction of the test rows that the model classifies correctly."""
         return accuracy(self.model, self.data.test)
 
 
 def accuracy(model: nn.Module, rows: Rows) -> float:
-    """The part of `rows` that the model, which is left in eval(), classifies right."""
+    """The fraction of `rows` that the model, which is left in eval(), classifies correctly."""
     model.eval()
     with torch.no_grad():
         found = model(torch.from_numpy(rows.features)).argmax(dim=1)

@@ -1,14 +1,14 @@
-"""What a loop needs beside the weights to go on bit for bit: torch's generator, from which dropout
-draws, and whatever of the model no optimizer moves: the buffers, in which batch norm counts, and
-the frozen parameters, which a forward pass may move (a moving average, the teacher of a student). A
-run's private journal keeps it with each step.
+"""What a loop needs besides the weights to continue bit for bit: torch's generator, from which
+dropout draws, and whatever of the model no optimizer moves: the buffers, in which batch norm
+counts, and the frozen parameters, which a forward pass may move (a moving average, the teacher of a
+student). A run's private journal keeps it with each step.
 
 Rules: the state is a safetensors file with the generator's bytes under `generator`, if they moved
 since the loop was made, each buffer under `buffer.NAME`, and each frozen parameter that isn't what
-it was at first under `frozen.NAME`: a large one that stays costs nothing. A loop without any of
-them has b"". Buffers and frozen parameters keep their names, shapes and types from the first step
-on. Only torch's CPU generator is kept: a model that draws from another one, or counts in attributes
-that are no buffers, doesn't go on as it stopped.
+it was at first under `frozen.NAME`: a large one that doesn't change costs nothing. A loop without
+any of them has b"". Buffers and frozen parameters keep their names, shapes and types from the first
+step on. Only torch's CPU generator is kept: a model that draws from another one, or counts in
+attributes that are not buffers, doesn't continue where it stopped.
 """
 
 from dataclasses import dataclass
@@ -29,8 +29,7 @@ _Form = tuple[torch.Size, torch.dtype]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fresh:
-    """What a loop begins with: torch's generator, the form of each buffer, and the frozen
-    parameters' values."""
+    """A loop's beginning: torch's generator, the buffers' forms, the frozen parameters' values."""
 
     generator: torch.Tensor
     buffers: dict[str, _Form]
@@ -54,8 +53,8 @@ def taken(model: nn.Module, fresh: Fresh) -> bytes:
     ):
         if changed := sorted(name for name in found.keys() | first.keys() if found.get(name) != first.get(name)):
             raise UsageError(
-                f"the model's {kind} {changed[0]} was made, dropped, or given another shape or type while it was trained: have it as it stays "
-                "from the model's making on, or no run of it could go on where it stopped"
+                f"the model's {kind} {changed[0]} was added, dropped, or given another shape or type while it was trained: give it its final "
+                "form when the model is made, or no run of it could be resumed"
             )
     tensors = {_BUFFER + name: buffer for name, buffer in buffers.items()}
     tensors |= {_FROZEN + name: p for name, p in frozen.items() if not _same(p, fresh.frozen[name])}
@@ -66,25 +65,24 @@ def taken(model: nn.Module, fresh: Fresh) -> bytes:
         return save({name: _plain(tensor).clone() for name, tensor in tensors.items()}) if tensors else b""
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise UsageError(
-            f"the model's buffers can't be kept, so no run of it could go on where it stopped: {type(error).__name__}: {error}"
+            f"the model's buffers can't be kept, so no run of it could be resumed: {type(error).__name__}: {error}"
         ) from error
 
 
 def restored(state: bytes, model: nn.Module, fresh: Fresh) -> None:
-    """Puts generator, buffers and frozen parameters where `state` has them. RunError if it isn't of
-    this model."""
+    """Restores generator, buffers and frozen parameters. RunError if `state` isn't this model's."""
     try:
         tensors = load(state) if state else {}
     except SafetensorError as error:
         raise RunError(f"the loop's state in the run's private folder can't be read: {error}") from error
-    # A copy has memory of its own: torch dies of a state that lies at an odd address, as one in the
-    # middle of a file may.
+    # A copy has its own memory: torch crashes on a state at an odd address, as one in the middle of
+    # a file may be.
     torch.set_rng_state(tensors.pop(_GENERATOR, fresh.generator).clone())
     frozen = {name.removeprefix(_FROZEN): t for name, t in tensors.items() if name.startswith(_FROZEN)}
     known = _forms(fresh.frozen)
     if any(form != known.get(name) for name, form in _forms(frozen).items()):
         raise RunError(
-            "the model's frozen parameters are not those that the run was begun with: go on with the model's code of that time"
+            "the model's frozen parameters are not those that the run was begun with: use the model's code of that time"
         )
     _write(fresh.frozen | frozen, _frozen(model, fresh))
     if not state:
@@ -92,7 +90,7 @@ def restored(state: bytes, model: nn.Module, fresh: Fresh) -> None:
     buffers = {name.removeprefix(_BUFFER): t for name, t in tensors.items() if not name.startswith(_FROZEN)}
     if _forms(buffers) != _forms(dict(model.named_buffers())):
         raise RunError(
-            "the model's buffers are not those that the run was begun with: go on with the model's code of that time"
+            "the model's buffers are not those that the run was begun with: use the model's code of that time"
         )
     _write(buffers, dict(model.named_buffers()))
 
@@ -115,7 +113,7 @@ def _write(values: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor]) ->
                 try:
                     tensor.copy_(values[name])
                 except RuntimeError as error:
-                    raise RunError(f"the model's {name} can't be put back to what it was: {error}") from error
+                    raise RunError(f"the model's {name} can't be restored to what it was: {error}") from error
 
 
 def _same(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Three small classifiers with first weights from a seed, and the way to a user's own."""
+"""Three small classifiers with seeded first weights, and the way to a user's own."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -26,16 +26,17 @@ _MAKERS: dict[ModelName, Callable[[int, int], nn.Module]] = {
 
 def build(source: ModelSource, columns: int, classes: int, seed: int) -> nn.Module:
     """The model, with its first weights. UsageError for a model that the data don't fit, or a
-    factory that makes none.
+    factory that doesn't make one.
 
     The built-in models have weights and biases uniform in +-1/sqrt(inputs), as torch draws them,
-    from the seed; a user's has what its factory gave it with torch's generator begun from the seed.
+    from the seed; a user's has what its factory gave it with torch's generator seeded from the
+    seed.
     """
     if isinstance(source, Factory):
         return own_model.built(source, columns, classes)
     if source is ModelName.LOGISTIC and classes != 2:
         raise UsageError(
-            f"the model logistic tells two classes apart, and the data have {classes}: use --model softmax or mlp"
+            f"the model logistic tells two classes apart, but the data have {classes}: use --model softmax or mlp"
         )
     model = _MAKERS[source](columns, classes)
     built_in.first_weights(
@@ -53,7 +54,7 @@ def code_digest(source: ModelSource) -> bytes:
 
 def is_code(source: ModelSource, digest: bytes) -> bool:
     """Whether `digest`, of a run's header, is that of the code that defines the model here, or
-    defined it in a version before."""
+    defined it in an earlier version."""
     return digest == code_digest(source) or (not isinstance(source, Factory) and digest in EARLIER)
 
 

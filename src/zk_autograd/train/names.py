@@ -1,5 +1,4 @@
-"""What a model and a data set are called, apart from what the names stand for: a command's help
-must not wait for torch."""
+"""Names of models and data sets, without what they name: a help text must not wait for torch."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ class CsvFile:
     label: str = ""
 
     def __str__(self) -> str:
-        """As reports and published files call it: without the folders."""
+        """As reports and published files call it: without its folder."""
         return CSV + PurePath(self.path).name
 
 
@@ -67,13 +66,13 @@ def model_called(text: str, where: str = "--model") -> ModelSource:
         if all(part.isidentifier() for part in (*module.split("."), name)):
             return Factory(module, name)
         raise UsageError(
-            f"{where} is {shown(text)}; a model of your own is MODULE:FACTORY, such as mymodels:small_net for the function small_net of "
+            f"{where} is {shown(text)}; your own model is MODULE:FACTORY, such as mymodels:small_net for the function small_net of "
             "mymodels.py"
         )
     try:
         return ModelName(text)
     except ValueError:
-        known = f"{', '.join(ModelName)}, or MODULE:FACTORY for one of your own"
+        known = f"{', '.join(ModelName)}, or MODULE:FACTORY for your own"
         raise UsageError(f"{where} is {shown(text)}; it must be one of {known}{nearest(text, ModelName)}") from None
 
 
@@ -81,9 +80,7 @@ def code_called(text: str, where: str) -> Factory:
     """The code that `text` names. UsageError, which begins with `where`, if it names none."""
     source = model_called(text, where)
     if not isinstance(source, Factory):
-        raise UsageError(
-            f"{where} is {source}, a model that is built in; it must be MODULE:FACTORY, as the run names it"
-        )
+        raise UsageError(f"{where} is {source}, a built-in model; it must be MODULE:FACTORY, as the run names it")
     return source
 
 
@@ -99,20 +96,20 @@ def data_called(text: str, label: str = "", where: str = "--data") -> DataSource
     try:
         name = DataName(text)
     except ValueError:
-        known = f"{', '.join(DataName)}, or csv:PATH for a table of your own"
+        known = f"{', '.join(DataName)}, or csv:PATH for your own table"
         raise UsageError(f"{where} is {shown(text)}; it must be one of {known}{nearest(text, DataName)}") from None
     if label:
-        raise UsageError(f"{where} is {name}, whose classes are known; a label is named for csv:PATH alone")
+        raise UsageError(f"{where} is {name}, whose classes are known; a label is only for csv:PATH")
     return name
 
 
 def shown(text: str) -> str:
-    """A text that somebody typed, or a run says, for a message: as it is if it is one printable
-    word, and not all of a long one."""
+    """A text that somebody typed, or a run contains, for a message: as it is if it is one printable
+    word; long ones are cut."""
     return text[:80] if text and text.isascii() and text.isprintable() and " " not in text else quoted(text, 80)
 
 
 def nearest(text: str, known: Iterable[str]) -> str:
-    """The end of a message: the name of `known` that `text` may be a slip for, or nothing."""
+    """The end of a message: the name in `known` that `text` may be a typo for, or nothing."""
     close = get_close_matches(text, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""

@@ -1,8 +1,8 @@
-"""A user's own model: `factory(columns, classes)` in a module of theirs gives an nn.Module from
+"""A user's own model: `factory(columns, classes)` in a module of theirs returns an nn.Module from
 (rows, columns) to (rows, classes).
 
-The factory is called once, with torch's generator begun from the seed, and the weights stay as it
-made them. Its model is tried on two rows of zeros before anything is begun.
+The factory is called once, with torch's generator seeded from the seed, and its weights are kept.
+Its model is tried on two rows of zeros before anything is begun.
 """
 
 import importlib
@@ -50,7 +50,7 @@ def built(source: Factory, columns: int, classes: int) -> nn.Module:
 
 
 def code_digest(source: Factory) -> bytes:
-    """SHA-256 of the file of the factory's module: of no other file that it imports."""
+    """SHA-256 of the file of the factory's module, and of no file that it imports."""
     module = _module(source)
     path = getattr(module, "__file__", None)
     try:
@@ -64,8 +64,8 @@ def code_digest(source: Factory) -> bytes:
 def _module(source: Factory) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
-        # At the end: what the module imports beside it is found, and no file that lies there by
-        # chance passes for another module.
+        # At the end, so that what the module imports from beside it is found, but no file that lies
+        # there by chance passes for another module.
         sys.path.append(here)
     importlib.invalidate_caches()
     try:
@@ -83,7 +83,7 @@ def _module(source: Factory) -> ModuleType:
 
 
 def _import_top_level(name: str) -> None:
-    """Imports the module or package that own_code looks at, if there is one."""
+    """Imports the module or package that own_code inspected, if there is one."""
     spec = None if name in sys.modules else top_level(name)
     if spec is None or spec.loader is None:
         return
@@ -97,8 +97,8 @@ def _import_top_level(name: str) -> None:
 
 @contextmanager
 def _from_source() -> Iterator[None]:
-    """Inside, modules are compiled from their text, whose digest is what a header names, and not
-    loaded as somebody once compiled them."""
+    """Inside, modules are compiled from their text, whose digest is what a header names, not loaded
+    as somebody once compiled them."""
     before = sys.pycache_prefix
     with temporary_folder("zk-code-") as empty:
         sys.pycache_prefix = str(empty)
@@ -135,11 +135,13 @@ def _try(source: Factory, model: nn.Module, columns: int, classes: int) -> None:
             f"the model of {source} failed on two rows of {columns} columns: {_last_line(error)}"
         ) from error
     if not isinstance(found, torch.Tensor):
-        raise UsageError(f"the model of {source} gives a {type(found).__name__}; it must give a tensor (rows, classes)")
+        raise UsageError(
+            f"the model of {source} returns a {type(found).__name__}; it must return a tensor (rows, classes)"
+        )
     if found.shape != (2, classes) or found.dtype != torch.float32:
         raise UsageError(
-            f"the model of {source} gives {found.dtype} of shape {tuple(found.shape)} for two rows; it must give float32 of shape "
-            f"(2, {classes}), a logit for each class"
+            f"the model of {source} returns {found.dtype} of shape {tuple(found.shape)} for two rows; it must return float32 of "
+            f"shape (2, {classes}), a logit for each class"
         )
 
 

@@ -1,4 +1,4 @@
-"""Whether a run is the caller's own, and is what its private plan says, told before any code that
+"""Whether a run is the caller's own, and what its private plan says, checked before any code that
 it names is imported."""
 
 from pathlib import Path
@@ -22,8 +22,8 @@ from zk_autograd.train.plan import Plan
 
 
 def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
-    """The header of the run at `run`, if it is one of this plan on these data. RunError, which
-    gives `advice` on other data."""
+    """The header of the run at `run`, if it is of this plan on these data. RunError, which gives
+    `advice` if the data are others."""
     header, _ = read_header(Layout(run))
     pairs: dict[str, tuple[object, object]] = {
         "rule": (header.rule.value, plan.rule.value),
@@ -38,7 +38,7 @@ def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
             )
     if not isinstance(plan.model, Factory) and not models.is_code(plan.model, header.model_code):
         raise RunError(
-            f"the code of the model {plan.model} is not that which {run} was begun with: bring that back, or begin a new run"
+            f"the code of the model {plan.model} is not the one that {run} was begun with: restore that, or begin a new run"
         )
     if header.data != data:
         raise RunError(f"the data are not those that {run} was begun with: {advice}")
@@ -46,7 +46,7 @@ def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
 
 
 def _in_full(schedule: str) -> str:
-    """The schedule as a header holds it, with what a user may leave out; as it is, if it is none."""
+    """The schedule in a header's full form; as it is, if it isn't a schedule."""
     try:
         return canonical(schedule)
     except UsageError:
@@ -54,7 +54,7 @@ def _in_full(schedule: str) -> str:
 
 
 def require_code(plan: Plan, run: Path, header: Header, key: Path | None, allowed: Factory | None) -> None:
-    """RunError if the model of the plan is code that may not be run to go on with the run at `run`.
+    """RunError if the model of the plan is code that may not be run to resume the run at `run`.
 
     `key` is the file of the caller's own key (None: the default one), `allowed` the code that the
     caller named.
@@ -63,7 +63,7 @@ def require_code(plan: Plan, run: Path, header: Header, key: Path | None, allowe
         return
     if key is not None and key.resolve().is_relative_to(run.resolve()):
         raise RunError(
-            f"the key file {key} lies in {run}, and may be a stranger's as the run may be: name your own with --key-file, from where you keep it"
+            f"the key file {key} lies in {run}, and may be a stranger's, as the run may be: name your own with --key-file, from where you keep it"
         )
     own = Consent.OWN_RUN if _signed_by(run, keyfile.load(key or keyfile.default_path()).public_key) else Consent.NOBODY
     why = refusal(plan.model, run, header.model_code, Consent.NAMED if allowed == plan.model else own)
@@ -72,8 +72,8 @@ def require_code(plan: Plan, run: Path, header: Header, key: Path | None, allowe
 
 
 def _signed_by(run: Path, key: PublicKey) -> bool:
-    """Whether the run's private header is signed by the key; of an earlier version's run, which has
-    no such signature, whether its checkpoint is, and is over its records, the first of which is
+    """Whether the run's private header is signed by the key; for an earlier version's run, which
+    has no such signature, whether its checkpoint is, and covers its records, the first of which is
     that header."""
     layout = Layout(run)
     _, leaf = read_header(layout)

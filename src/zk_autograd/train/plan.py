@@ -1,4 +1,4 @@
-"""What zk-train was asked to do, kept in the run's private folder so that it can be gone on with."""
+"""What zk-train was asked to do, kept in the run's private folder for resuming."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ FORMAT = "zk-autograd/train/v1"
 FILE = PLAN
 
 EPS = "0.000001"
-"""Of the rules with one: at grad_scale 0 the formats hold it, and torch's 1e-8 they would not."""
+"""For rules with an eps: at grad_scale 0 the formats hold this one, but not torch's 1e-8."""
 
 SECRET_BYTES = 32
 _MAX_BYTES = 2**20
@@ -37,8 +37,8 @@ class Plan:
 
     Where nobody set `batch_size` (`batch_size_set`), it is lowered to the number of training rows.
 
-    `secret` is what salts of the data are derived from. Raises UsageError for numbers that no
-    training can have.
+    The data's salts are derived from `secret`. Raises UsageError for numbers that no training can
+    have.
     """
 
     model: ModelSource
@@ -75,7 +75,7 @@ class Plan:
     @classmethod
     def of(cls, settings: Settings, *, key_file: str, secret: bytes) -> "Plan":
         """The whole training, with defaults for what isn't set. UsageError for a label of data that
-        have one."""
+        already have one."""
         values = {s.attribute: settings.values.get(s.name, s.default) for s in SETTINGS if s.part}
         rule = Rule(values.pop("rule"))
         lr = values.pop("lr") or FAMILIES[rule].own_lr
@@ -84,15 +84,14 @@ class Plan:
         return cls(**values, data=data, rule=rule, lr=lr, key_file=key_file, secret=secret, batch_size_set=given)
 
     def settings(self) -> dict[str, Any]:
-        """Every setting of the training by its name, in the order of SETTINGS, as a file would hold
-        it."""
+        """Every setting of the training by name, in SETTINGS order, as a file would hold it."""
         found = {s.name: getattr(self, s.attribute) for s in SETTINGS if s.part and s.name != "label"}
         label = self.data.label if isinstance(self.data, CsvFile) else ""
         own = {"model": str(self.model), "data": str(self.data), "label": label, "rule": self.rule.value}
         return {s.name: own.get(s.name, found.get(s.name)) for s in SETTINGS if s.part}
 
     def write(self, run: Path) -> None:
-        """Keeps the plan in the run directory `run`, a table's path made absolute. Raises RunError."""
+        """Keeps the plan in the run directory `run`, with a table's path absolute. RunError."""
         kept = {s.attribute: _kept(value) for s, value in zip(_PARTS, self.settings().values(), strict=True)}
         if isinstance(self.data, CsvFile):  # absolute: the run may be resumed from another folder
             kept["data"] = CSV + str(Path(self.data.path).absolute())
@@ -104,17 +103,17 @@ class Plan:
     @classmethod
     def read(cls, run: Path) -> "Plan":
         """The plan of the run at `run`. Raises UsageError if there is no run, RunError if zk-train
-        can't go on with it."""
+        can't resume it."""
         if not is_folder(run):
             raise UsageError(f"there is no run at {run}; name the folder that --out named")
         require_kept(Layout(run))
         path = Layout(run).plan
         if not exists(path):
             raise RunError(
-                f"zk-train can't go on with {run}: it has no private/{FILE}, so zk-train didn't begin it, or was stopped before its first step; "
-                f"begin a new run, or if a loop of your own began this one, use `{way_to_resume(run)}` there"
+                f"zk-train can't resume {run}: it has no private/{FILE}, so zk-train didn't begin it, or was stopped before its first step; begin "
+                f"a new run, or if your own loop began this one, use `{way_to_resume(run)}` there"
             )
-        other = "is not of this version ({}); go on with the version that began the run"
+        other = "is not of this version ({}); use the version that began the run"
         try:
             return _parsed(read_bounded(path, _MAX_BYTES))
         except VerificationError as error:
@@ -150,7 +149,7 @@ def _parsed(data: bytes) -> Plan:
 
 
 def _given(group: Json) -> dict[str, Json]:
-    """What a group of parameters has of its own."""
+    """A group's own settings."""
     if not isinstance(group, dict) or group.keys() != _GROUP_FIELDS:
         raise ValueError("a group is not an object of a group's settings")
     return {name.replace("_", "-"): value for name, value in group.items() if value not in ("", [])}

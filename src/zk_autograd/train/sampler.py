@@ -1,5 +1,5 @@
-"""Which rows a step sees: a function of seed and step number, so that a loop that goes on needs to
-know its step and nothing else."""
+"""Which rows a step sees: a function of seed and step number, so that a resumed loop needs to know
+its step and nothing else."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,7 @@ from zk_autograd.train.seeded import Purpose, permutation
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """Each epoch goes through all of `rows` rows in an order of its own; its last batch may be
-    smaller than `batch_size`."""
+    """Each epoch takes all `rows` rows in its own order; its last batch may be smaller."""
 
     rows: int
     batch_size: int

@@ -1,9 +1,8 @@
 """How the columns of a table were scaled, and what its classes are called: what it takes to use a
-model that was trained on it.
+model trained on it.
 
-It is of the training rows, so it is kept with what is private, as private/table.json: canonical
-JSON whose numbers are texts, the shortest ones that are read as the same float64. Nothing of a run
-depends on it.
+It is computed from the training rows, so it is kept private, as private/table.json: canonical JSON
+whose numbers are texts, the shortest that read as the same float64. Nothing in a run depends on it.
 """
 
 import math
@@ -49,8 +48,8 @@ class Scaling:
         return cls(tuple(columns), tuple(means), tuple(deviations), label, tuple(classes))
 
     def applied(self, features: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(x - mean) / deviation in float64, rounded to float32; what is beyond it, as a row that
-        wasn't trained on may be, is its largest."""
+        """(x - mean) / deviation in float64, rounded to float32; what is beyond its range, as a row
+        that wasn't trained on may be, becomes its largest value."""
         scaled = np.empty(features.shape, np.float32)
         for i, (mean, deviation) in enumerate(zip(self.means, self.deviations, strict=True)):
             scaled[:, i] = np.clip((features[:, i] - mean) / deviation, -_LARGEST, _LARGEST)

@@ -1,9 +1,9 @@
-"""Numbers from a seed that are the same on every machine and in every version of NumPy.
+"""Seeded numbers that are the same on every machine and in every version of NumPy.
 
 Philox-4x64 is a counter-based generator (Salmon et al., 2011): the stream of (seed, purpose, index)
 is found without drawing those before it, so a loop's position is a number and nothing has to be
-saved. Only raw 64-bit words are drawn: NumPy keeps a bit generator's words for ever, but not what
-its distributions make of them (NEP 19).
+saved. Only raw 64-bit words are drawn: NumPy guarantees a bit generator's words for ever, but not
+what its distributions make of them (NEP 19).
 """
 
 from enum import IntEnum
@@ -15,7 +15,7 @@ _INDEX_BITS = 48
 
 
 class Purpose(IntEnum):
-    """What a stream is for, so that no two uses of a seed see the same numbers."""
+    """What a stream is for, so that no two uses of a seed get the same numbers."""
 
     SPLIT = 1
     WEIGHTS = 2

@@ -1,9 +1,9 @@
 """Which of a model's parameters are trained, and in which group: the plan's patterns against the
 parameters' names.
 
-Rules: patterns are those of the shell (fnmatch: `*`, `?`, `[ab]`), and tell upper from lower case.
-A pattern that matches nothing is a mistake, as is a parameter in two groups, a group with nothing
-to train, and a model with nothing to train.
+Rules: patterns are those of the shell (fnmatch: `*`, `?`, `[ab]`), and are case-sensitive. A
+pattern that matches nothing is a mistake, as is a parameter in two groups, a group with nothing to
+train, and a model with nothing to train.
 """
 
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ def parameter_groups(plan: Plan, model: nn.Module) -> list[dict[str, object]]:
     _freeze(plan.freeze, model)
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     if not trained:
-        raise UsageError(f"the model {plan.model} has no parameter left to train: freeze fewer")
+        raise UsageError(f"the model {plan.model} has no parameters left to train: freeze fewer")
     members: list[list[Named]] = [[] for _ in plan.groups]
     rest: list[Named] = []
     for name, parameter in trained:
         found = [i for i, group in enumerate(plan.groups) if any(fnmatchcase(name, p) for p in group.parameters)]
         if len(found) > 1:
             raise UsageError(
-                f"the parameter {name} is in groups {found[0]} and {found[1]} (of 0 .. {len(plan.groups) - 1}); a parameter is in one"
+                f"the parameter {name} is in groups {found[0]} and {found[1]} (of 0 .. {len(plan.groups) - 1}); a parameter belongs to one"
             )
         (members[found[0]] if found else rest).append((name, parameter))
     for i, (group, mine) in enumerate(zip(plan.groups, members, strict=True)):

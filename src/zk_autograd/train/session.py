@@ -1,9 +1,9 @@
 """A training from its plan: data, model, optimizer and loop put together, to be recorded in a run,
-or made again and compared.
+or repeated and compared.
 
 The same plan gives the same integer weights each time, on one machine with one version of torch:
-one thread, the sampler and the first weights are functions of the seed, and torch's generator
-begins from it.
+one thread, the sampler and the first weights are functions of the seed, and torch's generator is
+seeded from it.
 """
 
 import warnings
@@ -37,9 +37,9 @@ from zk_autograd.train.selection import parameter_groups
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A step that was made again. `header` is that of a run of it, whose `data` have neither root
-    nor seed; `loss`, `saturated` and `batch` are what would be recorded of the step; `state` gives
-    the integers after it."""
+    """A step of a repeated training. `header` is what a run of it would have, except that its
+    `data` have neither root nor seed; `loss`, `saturated` and `batch` are what would be recorded of
+    the step; `state` returns the integers after it."""
 
     number: int
     header: Header
@@ -50,7 +50,7 @@ class Made:
 
 
 class Watch(Protocol):
-    """Who looks at a training that is made again. What it raises ends the training."""
+    """What watches a training that is being repeated. What it raises ends the training."""
 
     def begun(self, weights: IntArray) -> None:
         """Before the first step, with the first W."""
@@ -62,9 +62,9 @@ class Watch(Protocol):
 
 
 def retrain(plan: Plan, on_step: Callable[[int, int], None], watch: Watch | None = None) -> IntArray:
-    """The final integer weights W, int64 (elements,), of `plan.steps` steps that nothing is
-    recorded of: those of a run of the plan, bit for bit. `on_step(step, steps)` is called after
-    each. Of a run that was ended early, give the plan with the steps it made.
+    """The final integer weights W, int64 (elements,), of `plan.steps` unrecorded steps: those of a
+    run of the plan, bit for bit. `on_step(step, steps)` is called after each. For a run that was
+    ended early, pass the plan with the steps it took.
 
     Raises UsageError if data or model are missing or don't fit, GradientError, RangeError.
     """
@@ -90,21 +90,19 @@ def retrain(plan: Plan, on_step: Callable[[int, int], None], watch: Watch | None
 
 
 def data_commitment(plan: Plan) -> Data:
-    """What the header of a run of this plan says of its data. Raises UsageError if the data are
-    missing."""
+    """What a header of this plan's run says of its data. UsageError if the data are missing."""
     return _committed(plan, data.load(plan.data, plan.seed))
 
 
 def loop_of(plan: Plan) -> Loop:
-    """The model with its data. UsageError for a batch larger than the data, or a model that they
-    don't fit."""
+    """The model with its data. UsageError for too large a batch, or a model that doesn't fit."""
     rows = data.load(plan.data, plan.seed)
     return _loop_on(_fitted(plan, rows), rows)
 
 
 def _fitted(plan: Plan, rows: data.DataSet) -> Plan:
-    """The plan with a batch that the data have: a default one gives way. UsageError for one that
-    was asked for."""
+    """The plan with a batch no larger than the data: a default one is lowered. UsageError for one
+    that was asked for."""
     most = len(rows.train)
     if plan.batch_size > most and plan.batch_size_set:
         raise UsageError(f"--batch-size {plan.batch_size} is more than the {most} training rows of {plan.data}")
@@ -131,23 +129,21 @@ def shared_options(plan: Plan) -> dict[str, Any]:
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Inside, torch computes on one thread and draws from a generator that is the caller's again
-    afterwards."""
+    """Inside, torch computes on one thread; the caller's generator is restored afterwards."""
     with models.one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # The report at the end says what eps is in effect, how many elements saturated and what key
-        # was made; the loop puts buffers and frozen parameters back once there is an optimizer.
+        # was made; the loop restores buffers and frozen parameters once there is an optimizer.
         for kind in (CoarseEps, ClampedGradients, NewLogKey, ResumedModel):
             warnings.simplefilter("ignore", kind)
         yield
 
 
 class Session:
-    """A training of a torch model that is recorded (`command.Training`). Make it, and use it in a
-    `with`, inside `repeatable`."""
+    """A recorded `command.Training` of a torch model. Use it in a `with`, inside `repeatable`."""
 
     def __init__(self, plan: Plan, recording: Recording) -> None:
         """Loads data and model and, with `resume`, the run. RunError if the run was begun with
-        other data or code: before any code of a user's is imported."""
+        other data or code, before any of the user's code is imported."""
         self._run = recording.run
         rows = data.load(plan.data, plan.seed)
         self.plan = plan = _fitted(plan, rows)
@@ -161,7 +157,7 @@ class Session:
         try:
             if header is not None and not models.is_code(plan.model, header.model_code):
                 raise RunError(
-                    f"the code of the model {plan.model} is not that which {self._run} was begun with: bring that back, or begin a new run"
+                    f"the code of the model {plan.model} is not the one that {self._run} was begun with: restore that, or begin a new run"
                 )
             self.loop.restore(self.optimizer.loop_state)
         except BaseException:
@@ -208,7 +204,7 @@ class Session:
         return self.loop.accuracy()
 
     def train(self, go_on: Callable[[], bool], begun: Callable[[], None] = lambda: None) -> int:
-        """Makes the steps that are left, as long as `go_on` says so, and returns the last one.
+        """Takes the steps that are left, as long as `go_on` says so, and returns the last one.
         `begun` is called once there is a run."""
         begun = begun if self.optimizer.header is None else lambda: None
 
@@ -230,7 +226,7 @@ def _committed(plan: Plan, rows: data.DataSet) -> Data:
 
 def _advice(plan: Plan) -> str:
     if isinstance(plan.data, CsvFile):
-        return f"{plan.data.path} was changed since; bring back what it held"
+        return f"{plan.data.path} has changed since; restore what it held"
     return "install the scikit-learn that it was begun with"
 
 

@@ -1,4 +1,4 @@
-"""What a trainer may set, by flag or in a file, and what holds where nothing is set.
+"""What a trainer may set, by flag or in a file, and the defaults.
 
 Each setting is one row of `SETTINGS`: from it come its flag and help (cli.train), its key in a file
 and in the config.toml of a run (`config`), its place in the private plan (`plan`), and its default.
@@ -7,7 +7,7 @@ A new one is a row, a field of `plan.Plan`, and what uses it.
 Rules: a setting has one name, that of its flag without the dashes (`weight-decay`), and one check,
 whose message begins with where it was set: `--steps` or `train.toml: steps`. What was set later
 wins: flag over file over default. Numbers of the optimizer are exact decimals. Nothing here loads a
-library: a command's help is made of it.
+library: a command's help is made from it.
 """
 
 from argparse import BooleanOptionalAction
@@ -27,7 +27,7 @@ from zk_autograd.local.own_folders import expanded
 from zk_autograd.train.names import DataName, ModelName, ModelSource, data_called, model_called, nearest, shown
 
 Reader = Callable[[object, str], Any]
-"""Gives a setting's value from what a flag or a file holds. Raises UsageError, which begins with
+"""Returns a setting's value from what a flag or a file holds. Raises UsageError, which begins with
 the place given."""
 
 MAX_STEPS = 2**40
@@ -100,7 +100,7 @@ def _text(value: object, where: str) -> str:
 
     if looks_secret(value):
         raise UsageError(
-            f"{where} looks like an access token, and would be recorded: give tokens by --hf-token or HF_TOKEN, never in {where}"
+            f"{where} looks like an access token, and would be recorded: pass tokens in --hf-token or HF_TOKEN, never in {where}"
         )
     return value
 
@@ -173,9 +173,9 @@ def _pair(text: str) -> list[str]:
 class Setting:
     """One thing that may be set.
 
-    `read` gives its value from what a flag or a file holds, `default` is what holds where nothing
-    is set (None: another setting decides). `help` and `flag`, argparse's arguments, make its flag;
-    without `help` it has none, and is set in a file alone. `own` says whether a group of parameters
+    `read` returns its value from what a flag or a file holds, `default` applies where nothing is
+    set (None: another setting decides). `help` and `flag`, argparse's arguments, make its flag;
+    without `help` it has none, and is set in a file only. `own` says whether a group of parameters
     may have its own; `part` whether it is a part of the training: the others say where things lie
     on this machine.
     """
@@ -202,18 +202,18 @@ SETTINGS = (
         "model",
         _model,
         ModelName.MLP,
-        f"{', '.join(ModelName)}, or MODULE:FACTORY, a callable of yours (default: mlp)",
+        f"{', '.join(ModelName)}, or MODULE:FACTORY, your own callable (default: mlp)",
         {"metavar": "NAME"},
     ),
     Setting(
         "data",
         _data,
         DataName.DIGITS,
-        f"{', '.join(DataName)}, or csv:PATH, a table of yours (default: digits)",
+        f"{', '.join(DataName)}, or csv:PATH, your own table (default: digits)",
         {"metavar": "NAME"},
     ),
-    Setting("label", _text, "", "of a table: the column with the classes (default: the last)", {"metavar": "COLUMN"}),
-    Setting("rule", _choice(RULES), Rule.ADAM.value, "default: adam", {"choices": RULES}),
+    Setting("label", _text, "", "the table's column with the classes (default: the last)", {"metavar": "COLUMN"}),
+    Setting("rule", _choice(RULES), Rule.ADAM.value, "the optimizer's rule (default: adam)", {"choices": RULES}),
     Setting("lr", _decimal, None, "learning rate, an exact decimal (default: one that suits the rule)", _X, own=True),
     Setting("momentum", _decimal, "", "for the sgd rules (default: 0.9, or 0 for sgd)", _X, own=True),
     Setting("weight-decay", _decimal, "", "decoupled weight decay (default: 0.01 for adamw, else 0)", _X, own=True),
@@ -225,26 +225,28 @@ SETTINGS = (
         "schedule",
         _schedule,
         "constant",
-        "of the learning rate, such as cosine:steps=100,end=0.0 (default: constant)",
+        "the learning rate's schedule, such as cosine:steps=100,end=0.0 (default: constant)",
         {"metavar": "TEXT"},
     ),
     Setting(
         "grad-scale",
         _scale,
         0,
-        "gradients are scaled by 2^K before rounding; or auto (default: 0)",
+        "scale gradients by 2^K before rounding; or auto (default: 0)",
         {"type": _number, "metavar": "K"},
     ),
     Setting(
         "freeze",
         _texts,
         (),
-        "don't train parameters of such names; may be repeated",
+        "don't train parameters whose names match; may be repeated",
         {"action": "append", "metavar": "PATTERN"},
     ),
     Setting(GROUPS, _groups, ()),
-    Setting("batch-size", _integer(1, MAX_STEPS), 64, "rows of a step (default: 64, or all if there are fewer)", _N),
-    Setting("seed", _integer(0, SEED_BOUND), 0, "of split, first weights and order of the rows (default: 0)", _N),
+    Setting("batch-size", _integer(1, MAX_STEPS), 64, "rows per step (default: 64, or all if there are fewer)", _N),
+    Setting(
+        "seed", _integer(0, SEED_BOUND), 0, "seed of the split, first weights and order of the rows (default: 0)", _N
+    ),
     Setting(
         "prover",
         _choice(PROVERS),
@@ -257,22 +259,24 @@ SETTINGS = (
         "preset",
         _choice(PRESETS),
         "",
-        f"of the native prover: strict assumes less, and its proofs are larger (default: {PRESETS[0]})",
+        f"the native prover's assumptions: strict assumes less, with larger proofs (default: {PRESETS[0]})",
         {"choices": PRESETS},
     ),
     Setting(
         "publish",
         _boolean,
         True,
-        "put the final weights into the run (default: yes)",
+        "publish the final weights in the run (default: yes)",
         {"action": BooleanOptionalAction},
     ),
-    Setting("out", _path, None, "where the run goes (default: a new folder in runs/)", {"metavar": "RUN"}, part=False),
+    Setting(
+        "out", _path, None, "where to put the run (default: a new folder in runs/)", {"metavar": "RUN"}, part=False
+    ),
     Setting(
         "srs",
         _path,
         None,
-        "of the prover ezkl: the SRS that an auditor or a ceremony made (default: the cache's newest)",
+        "for the prover ezkl: an SRS made by an auditor or a ceremony (default: the cache's newest)",
         {"metavar": "FILE"},
         part=False,
     ),
@@ -280,7 +284,7 @@ SETTINGS = (
         "key-file",
         _path,
         None,
-        "your log key (default: the one that `zk-key new` makes; a new run makes it if there is none)",
+        "your log key (default: the one that `zk-key new` makes; if there is none, a new run makes it)",
         {"metavar": "FILE"},
         part=False,
     ),
@@ -300,12 +304,12 @@ class Settings:
 
     @classmethod
     def of(cls, values: Mapping[str, object], called: Callable[[str], str]) -> "Settings":
-        """The settings of `values`, by their names; `called` says how a message calls one.
-        UsageError for any that can't be."""
+        """The settings of `values`, by their names; `called` says how a message refers to one.
+        UsageError for any that is invalid."""
         return cls(read(values, READERS, called))
 
     def over(self, other: "Settings") -> "Settings":
-        """These, and what only `other` has."""
+        """These, plus what only `other` has."""
         return Settings({**other.values, **self.values})
 
     def __eq__(self, other: object) -> bool:
@@ -332,7 +336,7 @@ def read(values: Mapping[str, object], readers: Mapping[str, Reader], called: Ca
     for name, value in values.items():
         if name not in readers:
             raise UsageError(
-                f"{called(shown(name))} is no setting{nearest(name, readers) or '; the settings are ' + ', '.join(readers)}"
+                f"{called(shown(name))} is not a setting{nearest(name, readers) or '; the settings are ' + ', '.join(readers)}"
             )
         found[name] = readers[name](value, called(name))
     return found

@@ -1,5 +1,4 @@
-"""What zk-train says at its end: what was trained and shown, where the root is, and what an auditor
-types."""
+"""What zk-train prints at its end: what was trained and shown, the root, the auditor's command."""
 
 import shlex
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ _RECORDS_BESIDE_SEGMENTS = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """A finished run. `seconds` is the time of this process, `waited` the part of it after the last
-    step; `classes` holds the labels of class 0, 1, 2 ... where a table says them."""
+    step; `classes` holds the labels of classes 0, 1, 2 ... where a table has them."""
 
     plan: Plan
     run: Path
@@ -35,7 +34,7 @@ class Summary:
 
     @property
     def proved(self) -> bool:
-        """Whether there are proofs at all."""
+        """Whether there are any proofs."""
         return self.header.prover.form.proves
 
     @property
@@ -45,7 +44,7 @@ class Summary:
 
     @property
     def proof_bytes(self) -> int:
-        """Their size in all."""
+        """Their total size."""
         return _size(Layout(self.run).proofs)
 
     @property
