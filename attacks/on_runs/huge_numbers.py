@@ -89,12 +89,12 @@ def _without_a_circuit(scene: Scene, size: int, block: int) -> Submission:
 
 ATTEMPTS = (
     Attempt("step 10^12", Step.CHAIN, "steps don't follow on", step_number),
-    Attempt("a segment up to step 10^12", Step.PARSE, "record.last is not what it must be", long_segment),
+    Attempt("a segment up to step 10^12", Step.PARSE, "record.last is invalid", long_segment),
     Attempt("a block of 2^40 parameters", Step.STATEMENT, "its block differs", large_block, EZKL),
     Attempt("a native block of 2^40 parameters", Step.STATEMENT, "prover has no such shape", large_block, NATIVE),
     Attempt("the same without a circuit", Step.STATEMENT, "block is too large", large_block_without_a_circuit),
     Attempt(
-        "8193 large blocks without a circuit", Step.CHAIN, "too large for their number", many_blocks_without_a_circuit
+        "8193 large blocks without a circuit", Step.CHAIN, "too large, and too many", many_blocks_without_a_circuit
     ),
 )
 

@@ -90,7 +90,7 @@ ATTEMPTS = (
     Attempt("recorded lr of one step", Step.PROOFS, _WORDS, recorded_lr),
     Attempt("schedule", Step.PROOFS, _WORDS, schedule),
     Attempt("schedule declared afterwards", Step.PROOFS, _WORDS, declared),
-    Attempt("rates beside a declared schedule", Step.PARSE, "record.lr is not what it must be", rates_beside),
+    Attempt("rates beside a declared schedule", Step.PARSE, "record.lr is invalid", rates_beside),
 )
 
 

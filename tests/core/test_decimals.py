@@ -40,13 +40,13 @@ def test_the_repr_of_every_float64_is_read(value: float) -> None:
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(VerificationError, match="lr is no decimal"):
+    with pytest.raises(VerificationError, match="lr is not a decimal"):
         parse_decimal(text, "lr")
 
 
 @pytest.mark.parametrize("text", ["1e999999999", "1e-999999999", "1e9999", "1e400", "1e-401", "10e399", "0.1e-400"])
 def test_a_hostile_exponent_is_refused(text: str) -> None:
-    with pytest.raises(VerificationError, match="no decimal"):
+    with pytest.raises(VerificationError, match="not a decimal"):
         parse_decimal(text, "lr")
 
 

@@ -48,7 +48,7 @@ def test_field_of_the_right_type_is_returned(value: Json, read: Read, expected: 
 @pytest.mark.parametrize(
     ("value", "read", "message"),
     [
-        (1, lambda f: f.text("x", max_len=9), "header.x is not what it must be (expected a text, found 1)"),
+        (1, lambda f: f.text("x", max_len=9), "header.x is invalid (expected a text, found 1)"),
         (["a"], lambda f: f.text("x", max_len=9), "expected a text, found an array of 1 items"),
         ("", lambda f: f.text("x", max_len=9), "a text of 1 to 9 characters"),
         ("ab", lambda f: f.text("x", max_len=1), "expected a text of 1 to 1 characters, found one of 2"),
@@ -56,7 +56,7 @@ def test_field_of_the_right_type_is_returned(value: Json, read: Read, expected: 
         ("\x1b[2J", lambda f: f.text("x", max_len=9), r"found '\x1b[2J'"),
         ("\x7f", lambda f: f.text("x", max_len=9), "without control characters"),
         ("\x9b", lambda f: f.text("x", max_len=9), "without control characters"),
-        ("1", lambda f: f.integer("x", 0, 9), "header.x is not what it must be"),
+        ("1", lambda f: f.integer("x", 0, 9), "header.x is invalid"),
         (True, lambda f: f.integer("x", 0, 9), "expected an integer from 0 to 9, found true"),
         (-1, lambda f: f.integer("x", 0, 9), "found -1"),
         (10, lambda f: f.integer("x", 0, 9), "found 10"),
@@ -76,18 +76,18 @@ def test_field_of_the_right_type_is_returned(value: Json, read: Read, expected: 
         ([1, 2], lambda f: f.array("x", max_items=1), "expected an array of 0 to 1 items"),
         ([], lambda f: f.array("x", max_items=1, min_items=1), "expected an array of 1 to 1 items"),
         ([{}], lambda f: f.objects("x", max_items=1, min_items=2), "array of 2 to 1 items"),
-        (["a", 1], lambda f: f.texts("x", max_items=2, max_len=1), "header.x[1] is not"),
-        (["a", "bc"], lambda f: f.texts("x", max_items=2, max_len=1), "header.x[1] is not"),
+        (["a", 1], lambda f: f.texts("x", max_items=2, max_len=1), "header.x[1] is invalid"),
+        (["a", "bc"], lambda f: f.texts("x", max_items=2, max_len=1), "header.x[1] is invalid"),
         ([], lambda f: f.texts("x", max_items=2, max_len=1, min_items=1), "array of 1 to 2 items"),
         ([""], lambda f: f.texts("x", max_items=2, max_len=1), "a text of 1 to 1 characters"),
-        ([], lambda f: f.object("x"), "header.x is not what it must be (expected an object, found an array"),
-        ([{}, 1], lambda f: f.objects("x", max_items=2), "header.x[1] is not what it must be"),
-        ([{"lr": 1}], lambda f: f.objects("x", 1)[0].text("lr", 9), "header.x[0].lr is not what it must be"),
+        ([], lambda f: f.object("x"), "header.x is invalid (expected an object, found an array"),
+        ([{}, 1], lambda f: f.objects("x", max_items=2), "header.x[1] is invalid"),
+        ([{"lr": 1}], lambda f: f.objects("x", 1)[0].text("lr", 9), "header.x[0].lr is invalid"),
         ([{}], lambda f: f.objects("x", 1)[0].text("lr", 9), "header.x[0].lr is missing"),
         (
             {"y": [[1]]},
             lambda f: f.object("x").array("y", 1)[0].array(1)[0].text(1),
-            "header.x.y[0][0] is not",
+            "header.x.y[0][0] is invalid",
         ),
         (1, lambda f: f.value("y"), "header.y is missing"),
     ],
@@ -99,7 +99,7 @@ def test_field_of_another_kind_is_refused_by_its_path(value: Json, read: Read, m
 
 @pytest.mark.parametrize("raw", [[], "x", 1, True])
 def test_what_is_no_object_has_no_fields(raw: Json) -> None:
-    with pytest.raises(VerificationError, match=r"^header is not what it must be \(expected an object"):
+    with pytest.raises(VerificationError, match=r"^header is invalid \(expected an object"):
         Fields(raw, "header")
 
 

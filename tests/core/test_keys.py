@@ -90,7 +90,7 @@ def test_key_has_one_text(vkey: str) -> None:
             "PeterNeumann+cc469956+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TWBADKEY==",
             "not canonical base64",
         ),
-        ("k+00000000+", "signature type that is not supported"),
+        ("k+00000000+", "unsupported signature type"),
         ("k+00000000+AQ==", "wrong length"),
         # The next is Go's: a signature type that nobody knows, with its right hash.
         ("PeterNeumann+173116ae+ZRpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", "signature type .* found 65"),

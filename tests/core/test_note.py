@@ -171,7 +171,7 @@ def test_two_signatures_by_one_key_are_refused() -> None:
     other = line(ALICE.name, ALICE.public_key.key_id + bytes(64))
     stranger = line("stranger.example/key", b"\x00" * 4 + signature)
     for lines in (once + once, once + other, other + once, once + stranger + stranger):
-        refused(f"{TEXT}\n{lines}".encode(), "two signatures by one key")
+        refused(f"{TEXT}\n{lines}".encode(), "two signatures by the same key")
 
 
 def test_every_flipped_bit_is_refused() -> None:
@@ -392,18 +392,18 @@ def test_checkpoint_round_trip(size: int) -> None:
         (f"o\r\n1\n{ROOT}\n", "no usable origin"),
         (f"o\x9b\n1\n{ROOT}\n", "no usable origin"),
         (f"\ud800\n1\n{ROOT}\n", "lone surrogate"),
-        (f"o\n\n{ROOT}\n", "no decimal size"),
-        (f"o\n01\n{ROOT}\n", "no decimal size"),
-        (f"o\n00\n{ROOT}\n", "no decimal size"),
-        (f"o\n+1\n{ROOT}\n", "no decimal size"),
-        (f"o\n-1\n{ROOT}\n", "no decimal size"),
-        (f"o\n 1\n{ROOT}\n", "no decimal size"),
-        (f"o\n1_0\n{ROOT}\n", "no decimal size"),
-        (f"o\n0x1\n{ROOT}\n", "no decimal size"),
-        (f"o\n\u0661\n{ROOT}\n", "no decimal size"),
-        (f"o\n1\u0661\n{ROOT}\n", "no decimal size"),
+        (f"o\n\n{ROOT}\n", "size is not a decimal number"),
+        (f"o\n01\n{ROOT}\n", "size is not a decimal number"),
+        (f"o\n00\n{ROOT}\n", "size is not a decimal number"),
+        (f"o\n+1\n{ROOT}\n", "size is not a decimal number"),
+        (f"o\n-1\n{ROOT}\n", "size is not a decimal number"),
+        (f"o\n 1\n{ROOT}\n", "size is not a decimal number"),
+        (f"o\n1_0\n{ROOT}\n", "size is not a decimal number"),
+        (f"o\n0x1\n{ROOT}\n", "size is not a decimal number"),
+        (f"o\n\u0661\n{ROOT}\n", "size is not a decimal number"),
+        (f"o\n1\u0661\n{ROOT}\n", "size is not a decimal number"),
         (f"o\n{2**63}\n{ROOT}\n", "impossible size"),
-        (f"o\n{'9' * 50_000}\n{ROOT}\n", "no decimal size"),
+        (f"o\n{'9' * 50_000}\n{ROOT}\n", "size is not a decimal number"),
         ("o\n1\n\n", "no root hash"),
         ("o\n1\nAAAA\n", "no root hash"),
         (f"o\n1\n{ROOT[:-2]}B=\n", "not canonical base64"),

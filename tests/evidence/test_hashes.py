@@ -73,7 +73,7 @@ def test_a_hash_of_one_kind_is_none_of_another() -> None:
         (b'"data":', b'"date":', "hashes.json.data is missing"),
         (b'{"config"', b'{"aonfig"', "has unknown fields"),
         (b'"data":"', b'"data": "', "not canonical"),
-        (b'"data":"', b'"data":"0', "must be"),
+        (b'"data":"', b'"data":"0', "is invalid"),
     ],
 )
 def test_anything_else_is_refused(old: bytes, new: bytes, message: str) -> None:

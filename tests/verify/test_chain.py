@@ -139,7 +139,7 @@ def test_step6_rule_without_zero_states(tmp_path: Path) -> None:
 def test_step6_work_on_a_state_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule) -> None:
     """SGD's has no zeros at the start, and its published weights are committed to again."""
     monkeypatch.setitem(backends.BACKENDS, "none", replace(backends.BACKENDS["none"], max_committed=7))
-    refused(judge(honest("none", rule=rule), tmp_path, LOG_POLICY), 6, "too large for their number", record=0)
+    refused(judge(honest("none", rule=rule), tmp_path, LOG_POLICY), 6, "too large, and too many", record=0)
 
 
 @pytest.mark.parametrize("count", [1024, 1025])

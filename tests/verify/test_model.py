@@ -293,7 +293,7 @@ def opening(run: Run, **changes: Any) -> dict[str, Any]:
         (lambda run: encode(opening(run, W=[salt.hex()[2:] for salt in run.salts])), "opening.json.W[0]"),
         (lambda run: encode(opening(run, M=[])), "unknown fields"),
         (lambda run: encode({"format": "zk-autograd/opening/v0"}), "opening.json.W is missing"),
-        (lambda run: encode([]), "opening.json is not what it must be"),
+        (lambda run: encode([]), "opening.json is invalid"),
         (lambda run: json.dumps(opening(run)).encode(), "not canonical JSON"),
         (lambda run: b"{", "not canonical JSON"),
     ],

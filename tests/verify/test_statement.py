@@ -129,7 +129,7 @@ def test_step5_learning_rate_out_of_range(tmp_path: Path) -> None:
 def test_step5_learning_rate_that_is_no_number(tmp_path: Path) -> None:
     run = honest("none", schedule="recorded")
     run.segments[2] = replace(run.segments[2], lr=(("0.01",), ("nan",)))
-    refused(judge(run, tmp_path), 5, "lr is no decimal", record=4)
+    refused(judge(run, tmp_path), 5, "lr is not a decimal", record=4)
 
 
 def test_step5_every_group_is_recomputed(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_step5_eps_of_the_first_step_and_an_lr_without_precision_are_named(tmp_p
         grad_scale=20, groups=(replace(run.header.groups[0], hyper=(("lr", "0.001"), ("weight_decay", "0"))),)
     )
     told = sentences(judge(run, tmp_path / "sgd", replace(POLICY, require=frozenset({Level.L0}))))
-    assert "lr 0.0009765625 (lr is another than what was asked for: it has fewer than 8 bits)" in told
+    assert "lr 0.0009765625 (lr differs from what was asked for: it has fewer than 8 bits)" in told
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_step5_eps_of_the_first_step_and_an_lr_without_precision_are_named(tmp_p
         ),
         (
             "cosine:steps=6,end=0.1,warm_up=2",
-            "recomputed from each group's lr by the schedule cosine:steps=6,end=0.1,warm_up=2: a cosine down to 0.1 of it over "
+            "recomputed from each group's lr by the schedule cosine:steps=6,end=0.1,warm_up=2: along a cosine down to 0.1 of lr over "
             "6 steps, after a linear warm-up of 2 steps",
         ),
         ("recorded", "lr of each step and group as recorded: the schedule was the trainer's"),

@@ -222,7 +222,7 @@ class AdamSequence:
         found = self.effective()["eps"]
         if found < 10 * self.hyper.eps:
             return None
-        effect = "eps is ten times what was asked for, or more"
+        effect = "eps is at least ten times what was asked for"
         return Coarse("eps", found, self.hyper.eps, effect, f"grad_scale {self.k} is too small for it")
 
     def _eps_units(self, root: int) -> int:
@@ -288,7 +288,7 @@ class SgdSequence:
             return None
         fine = next((k for k in reversed(K_RANGE) if _sgd_rate(self.hyper.lr, k, FINE_S) >= COARSE_LR), None)
         advice = "raise lr" if fine is None else f"{fine} or less gives it 8 bits"
-        effect = "lr is another than what was asked for: it has fewer than 8 bits"
+        effect = "lr differs from what was asked for: it has fewer than 8 bits"
         too_large = f"grad_scale {self.k} is too large for it; {advice}"
         return Coarse("lr", self.effective()["lr"], self.hyper.lr, effect, too_large)
 

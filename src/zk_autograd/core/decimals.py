@@ -33,7 +33,7 @@ def parse_decimal(text: str, name: str) -> Fraction:
         if len(whole) + exponent <= MAX_EXPONENT and exponent - len(fraction) >= -MAX_EXPONENT:
             return int(whole + fraction) * Fraction(10) ** (exponent - len(fraction))
     raise VerificationError(
-        f"{name} is no decimal",
+        f"{name} is not a decimal",
         expected=f'such as "0.001" or "1e-08", of at most {MAX_TEXT} characters, within 10^+-{MAX_EXPONENT}',
         found=ascii(text[:_SHOWN]) + ("..." if len(text) > _SHOWN else ""),
     )

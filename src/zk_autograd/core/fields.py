@@ -80,7 +80,7 @@ class Value:
 
     def _refused(self, expected: str, found: str | None = None) -> VerificationError:
         return VerificationError(
-            f"{self.where} is not what it must be", expected=expected, found=found or _shown(self.raw)
+            f"{self.where} is invalid", expected=expected, found=found or _shown(self.raw)
         )
 
 
@@ -95,7 +95,7 @@ class Fields:
     def __init__(self, raw: Json, where: str) -> None:
         """Raises VerificationError if `raw` is no object."""
         if not isinstance(raw, dict):
-            raise VerificationError(f"{where} is not what it must be", expected="an object", found=_shown(raw))
+            raise VerificationError(f"{where} is invalid", expected="an object", found=_shown(raw))
         self._where = where
         self._values = raw
         self._read: set[str] = set()

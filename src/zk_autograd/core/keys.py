@@ -55,7 +55,7 @@ class PublicKey:
         material = decode_base64(rest[1], what)
         if not material or material[0] not in _SCHEMES:
             raise VerificationError(
-                f"{what} is of a signature type that is not supported",
+                f"{what} has an unsupported signature type",
                 expected=", ".join(f"{algorithm:02x}" for algorithm in Algorithm),
                 found=material[:1].hex() or "nothing",
             )
@@ -125,7 +125,7 @@ class Ed25519Signer:
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Raises UsageError, which names no secret."""
         raise UsageError(
-            f"the key {self.name} can't be pickled, since its secret would be in the pickle: give the path of the key's file instead"
+            f"the key {self.name} can't be pickled, since the pickle would hold its secret: give the path of the key's file instead"
         )
 
     @property
@@ -166,7 +166,7 @@ def _check_ed25519_key(raw: bytes) -> None:
         raise VerificationError("Ed25519 key has the wrong length", expected="32 bytes", found=str(len(raw)))
     y = int.from_bytes(raw, "little") & (2**255 - 1)  # the highest bit is the sign of x
     if y >= _P or y in _SMALL_ORDER_Y:
-        raise VerificationError(f"Ed25519 key {raw.hex()} is not canonical or of small order; make a new one")
+        raise VerificationError(f"Ed25519 key {raw.hex()} is not canonical, or is of small order; make a new one")
 
 
 def _verifies_ed25519(key: PublicKey, text: bytes, signature: bytes) -> bool:

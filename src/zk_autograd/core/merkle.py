@@ -135,7 +135,7 @@ def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof
     """
     if not 0 <= size1 <= size2 <= MAX_SIZE:
         raise VerificationError(
-            "consistency proof between sizes that can't be",
+            "consistency proof between impossible sizes",
             expected=f"0 <= size1 <= size2 <= {MAX_SIZE}",
             found=f"{size1} and {size2}",
         )

@@ -122,7 +122,7 @@ def parse_unverified(data: bytes) -> UnverifiedNote:
         )
     lines = tuple(_signature_line(row) for row in rows)
     if len({(line.name, line.key_id) for line in lines}) < len(lines):
-        raise VerificationError("note has two signatures by one key")
+        raise VerificationError("note has two signatures by the same key")
     return UnverifiedNote(text + "\n", lines)
 
 
@@ -151,13 +151,13 @@ def parse_checkpoint(text: str) -> Checkpoint:
     lines = text.split("\n")
     if len(lines) != 4 or lines[3]:
         raise VerificationError(
-            "checkpoint is not of the lines origin, size and root (extension lines are refused)",
+            "checkpoint is not the three lines origin, size and root (extension lines are refused)",
             expected="3 lines",
             found=f"{len(lines) - 1} lines",
         )
     if not _SIZE.fullmatch(lines[1]):
         raise VerificationError(
-            "checkpoint has no decimal size", expected=f"0 to {MAX_SIZE}", found=quoted(lines[1], 40)
+            "checkpoint size is not a decimal number", expected=f"0 to {MAX_SIZE}", found=quoted(lines[1], 40)
         )
     origin, size, root = lines[0], int(lines[1]), decode_base64(lines[2], "checkpoint root")
     checkpoint_text(origin, size, root)  # its checks are those of this function

@@ -11,14 +11,14 @@ def require_recomputable(header: Header, record: int | None = None) -> None:
     block, form, count = header.prover.block, header.prover.form, len(header.blocks)
     if form.max_blocks is not None and count > form.max_blocks:
         raise VerificationError(
-            "the run has too many blocks to commit to a state of theirs again",
+            "the run has too many blocks to recompute the commitments to a state",
             record=record,
             expected=f"at most {form.max_blocks} blocks of the backend {header.prover.backend}",
             found=str(count),
         )
     if form.max_committed is not None and block * count > form.max_committed:
         raise VerificationError(
-            "the blocks of the run are too large for their number",
+            "the run's blocks are too large, and too many, to recompute the commitments to a state",
             record=record,
             expected=f"at most {form.max_committed} elements",
             found=str(block * count),

@@ -57,7 +57,7 @@ def parse(leaf: bytes, header: Header | None) -> Record:
     fields = Fields(decode(leaf, max_bytes=MAX_RECORD), "record")
     kind = fields.choice("type", ("header", "genesis", "segment", "close"))
     if (kind == "header") != (header is None):
-        raise VerificationError("a header is the first record and no other is", found=kind)
+        raise VerificationError("the first record must be the header, and no other may be", found=kind)
     record: Record
     if header is None:
         record = _read_header(fields)
@@ -264,11 +264,11 @@ def _check_keys(keys: Sequence[str]) -> None:
         except VerificationError as error:
             if _is_ed25519(text):
                 raise VerificationError(
-                    f"the header names a key that is none: {error.message}", found=quoted(text)
+                    f"the header names an invalid key: {error.message}", found=quoted(text)
                 ) from error
             key = None
         if text in keys[:i] or key in raw:
-            raise VerificationError("the header names one key twice", found=quoted(text))
+            raise VerificationError("the header names the same key twice", found=quoted(text))
         if key is not None:
             raw.add(key)
 
@@ -381,7 +381,7 @@ def parse_log(leaves: Sequence[bytes]) -> Log:
             elif close is not None:
                 raise VerificationError("a record follows the close record")
             elif isinstance(record, Genesis) != (index == 1):
-                raise VerificationError("the genesis is the second record and no other is")
+                raise VerificationError("the second record must be the genesis, and no other may be")
             elif isinstance(record, Genesis):
                 genesis = record
             elif isinstance(record, Segment):

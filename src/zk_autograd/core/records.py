@@ -245,9 +245,9 @@ def check_layout(header: Header) -> None:
         raise VerificationError("the manifest's tensors don't add up", expected=str(header.size), found=str(end))
     names = [p.name for p in header.parameters] + [u.name for u in header.unproved]
     if len(set(names)) != len(names):
-        raise VerificationError("two tensors of the manifest have one name")
+        raise VerificationError("two tensors of the manifest have the same name")
     if [p.group for p in header.parameters] != sorted(p.group for p in header.parameters):
-        raise VerificationError("the manifest's tensors are not in the order of their groups")
+        raise VerificationError("the manifest's tensors are not ordered by group")
     sizes = [0] * len(header.groups)
     for p in header.parameters:
         sizes[p.group] += p.size

@@ -99,7 +99,7 @@ class StepDecay:
 
     @property
     def words(self) -> str:
-        return f"times {decimal_text(self.factor)} after every {_steps(self.every)}"
+        return f"multiplied by {decimal_text(self.factor)} after every {_steps(self.every)}"
 
     def share(self, e: int) -> Fraction:
         """f_t, `e` >= 0 steps after the warm-up."""
@@ -123,7 +123,7 @@ class Linear:
 
     @property
     def words(self) -> str:
-        return f"a line down to {decimal_text(self.end)} of it over {_steps(self.steps)}"
+        return f"linearly down to {decimal_text(self.end)} of lr over {_steps(self.steps)}"
 
     def share(self, e: int) -> Fraction:
         """f_t, `e` >= 0 steps after the warm-up."""
@@ -147,7 +147,7 @@ class Cosine:
 
     @property
     def words(self) -> str:
-        return f"a cosine down to {decimal_text(self.end)} of it over {_steps(self.steps)}"
+        return f"along a cosine down to {decimal_text(self.end)} of lr over {_steps(self.steps)}"
 
     def share(self, e: int) -> Fraction:
         """f_t, `e` >= 0 steps after the warm-up."""
@@ -218,7 +218,7 @@ def parse(text: str) -> Schedule | None:
         _require_count("warm_up", warm_up := options.count("warm_up"))
     if options.given:
         raise VerificationError(
-            f"a schedule {name} has no option {next(iter(options.given))!a:.40}", expected=_FORMS, found=ascii(text)
+            f"a {name} schedule has no option {next(iter(options.given))!a:.40}", expected=_FORMS, found=ascii(text)
         )
     return Schedule(curve, warm_up)
 
@@ -239,7 +239,7 @@ class _Options:
         value = self._take(name, None)
         if not (value.isascii() and value.isdigit()) or (value[0] == "0" and value != "0"):
             raise VerificationError(
-                f"{name} of a schedule is no number", expected="a count such as 100", found=ascii(value[:_SHOWN])
+                f"{name} of a schedule is not a number", expected="a count such as 100", found=ascii(value[:_SHOWN])
             )
         return int(value)
 

@@ -36,7 +36,7 @@ from zk_autograd.core.formats import (
 )
 from zk_autograd.core.rules.arithmetic import isqrt, rounded
 
-_STATE_ADVICE = "no step gives such a value: the state is damaged, resume from an earlier one"
+_STATE_ADVICE = "no step produces such a value: the state is damaged; resume from an earlier one"
 _LOW_BITS = (1 << SHIFT) - 1
 
 
