@@ -111,10 +111,10 @@ def linked(scene: Scene) -> Submission:
     return submission
 
 
-_OTHER = "is not the one of the close record"
+_OTHER = "does not match the close record"
 _MISSING = f"{TRAIN_LOG} can't be read"
 _BESIDE = "no record in this view names"
-_HASH = "has another hash"
+_HASH = "in hashes.json is not the run's"
 
 ATTEMPTS = (
     Attempt("another seed", Step.MODEL, _OTHER, _edited(CONFIG, b"0", b"1")),

@@ -61,7 +61,7 @@ _STATE_IN = "the state-in of segment 1 is not"
 
 ATTEMPTS = (
     Attempt("told by the records", Step.CHAIN, _STATE_IN, told, NATIVE),
-    Attempt("denied by the records", Step.PROOFS, "speaks of another W before", denied, NATIVE),
+    Attempt("denied by the records", Step.PROOFS, "commits to another W before", denied, NATIVE),
     Attempt("salted afresh", Step.CHAIN, _STATE_IN, salted_anew, NATIVE),
 )
 

@@ -32,8 +32,8 @@ def between_segments(scene: Scene) -> Submission:
 
 
 ATTEMPTS = (
-    Attempt("between blocks", Step.PROOFS, "speaks of another gradient", between_blocks),
-    Attempt("between segments", Step.PROOFS, "speaks of another gradient", between_segments),
+    Attempt("between blocks", Step.PROOFS, "commits to another gradient", between_blocks),
+    Attempt("between segments", Step.PROOFS, "commits to another gradient", between_segments),
 )
 
 

@@ -88,7 +88,7 @@ def _without_a_circuit(scene: Scene, size: int, block: int) -> Submission:
 
 
 ATTEMPTS = (
-    Attempt("step 10^12", Step.CHAIN, "steps don't follow on", step_number),
+    Attempt("step 10^12", Step.CHAIN, "steps are not consecutive", step_number),
     Attempt("a segment up to step 10^12", Step.PARSE, "record.last is invalid", long_segment),
     Attempt("a block of 2^40 parameters", Step.STATEMENT, "its block differs", large_block, EZKL),
     Attempt("a native block of 2^40 parameters", Step.STATEMENT, "prover has no such shape", large_block, NATIVE),

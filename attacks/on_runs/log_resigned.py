@@ -78,7 +78,7 @@ ATTEMPTS = (
     Attempt("with another key of the same name", Step.SIGNATURES, "is not signed by the key", another_key),
     Attempt("with the trainer's key ID on it", Step.SIGNATURES, "wrong signature by the key", key_id_of_the_trainer),
     Attempt("old signature kept", Step.LOG, "the checkpoint's root is not that of the log", old_signature),
-    Attempt("checkpoint of another run", Step.LOG, "the checkpoint is of another log", another_origin),
+    Attempt("checkpoint of another run", Step.LOG, "the checkpoint belongs to another log", another_origin),
     Attempt("for an auditor who pins no key", Step.SIGNATURES, "no key is pinned", nobody_pinned),
 )
 

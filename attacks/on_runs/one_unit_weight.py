@@ -48,7 +48,7 @@ def moved(scene: Scene) -> IntArray:
 
 ATTEMPTS = (
     Attempt("in the published files", Step.MODEL, "don't open the final commitment", published),
-    Attempt("in the records too", Step.PROOFS, "speaks of another W after", recorded),
+    Attempt("in the records too", Step.PROOFS, "commits to another W after", recorded),
 )
 
 

@@ -34,7 +34,8 @@ def _named(name: str) -> Callable[[Scene], Submission]:
 
 
 ATTEMPTS = tuple(
-    Attempt(name, Step.MODEL, "the close record names other files than a model's", _named(name)) for name in NAMES
+    Attempt(name, Step.MODEL, "the close record does not name exactly the files of a model", _named(name))
+    for name in NAMES
 )
 
 

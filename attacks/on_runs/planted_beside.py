@@ -28,7 +28,7 @@ GAIN = "a model with a backdoor, or code, beside the verdict of a run that has n
 BACKDOOR = save({BUFFER: np.full(8, 1e9, np.float32)})
 
 _NO_RECORD = "no record in this view names"
-_ALIKE = "may be taken for the run's own"
+_ALIKE = "may be mistaken for the run's own"
 
 
 def _planted(*names: str) -> Callable[[Scene], Submission]:

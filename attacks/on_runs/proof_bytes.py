@@ -87,7 +87,7 @@ ATTEMPTS = (
     Attempt(
         "a number above the order", Step.PROOFS, "is not below the field's order", _changed(above_the_order), NATIVE
     ),
-    Attempt("another than the record's", Step.PROOFS, "is not the one of the record", another_of_the_record),
+    Attempt("another than the record's", Step.PROOFS, "does not match the record's hash", another_of_the_record),
     Attempt("missing", Step.PROOFS, "1-1 can't be read", missing),
 )
 

@@ -84,7 +84,7 @@ def _stolen(scene: Scene, submission: Submission) -> Submission:
 
 ATTEMPTS = (
     Attempt("at another step", Step.CHAIN, "the state-in of segment 1 is not", another_step),
-    Attempt("in another block", Step.CHAIN, "a trainer draws each one anew", another_block),
+    Attempt("in another block", Step.CHAIN, "a trainer draws a fresh one each time", another_block),
     Attempt("in another run", Step.PROOFS, "proof 0-0: the proof does not verify", another_run),
     Attempt("under another key", Step.SIGNATURES, "the header does not name a pinned key", another_key),
 )

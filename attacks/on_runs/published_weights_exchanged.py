@@ -103,18 +103,20 @@ def file_missing(scene: Scene, run: Forgery) -> None:
 
 
 ATTEMPTS = (
-    Attempt("files replaced", Step.MODEL, "is not the published one", _changed(file_replaced)),
+    Attempt("files replaced", Step.MODEL, "does not match the close record", _changed(file_replaced)),
     Attempt("other weights", Step.MODEL, "don't open the final commitment", _changed(other_integers)),
     Attempt("other floats", Step.MODEL, "is not the rounding of", _changed(other_floats)),
     Attempt("two tensors exchanged", Step.MODEL, "don't open the final commitment", _changed(tensors_exchanged)),
-    Attempt("an extra tensor", Step.MODEL, "has other tensors than the header's manifest", _changed(extra_tensor)),
-    Attempt("a tensor twice", Step.MODEL, "is no safetensors file", _changed(tensor_twice)),
+    Attempt(
+        "an extra tensor", Step.MODEL, "does not have the tensors of the header's manifest", _changed(extra_tensor)
+    ),
+    Attempt("a tensor twice", Step.MODEL, "is not a safetensors file", _changed(tensor_twice)),
     Attempt(
         "a buffer in a file of its own", Step.MODEL, "the close record names other files", _changed(buffer_in_a_file)
     ),
     Attempt("a file that no record names", Step.MODEL, "no record in this view names", _changed(file_beside)),
     Attempt("a buffer's digest", Step.PROOFS, "proof 0-0: the proof does not verify", _changed(buffer_digest)),
-    Attempt("another type", Step.MODEL, "has another type or shape", _changed(other_type)),
+    Attempt("another type", Step.MODEL, "has the wrong type or shape", _changed(other_type)),
     Attempt("a file missing", Step.MODEL, "can't be read", _changed(file_missing)),
 )
 

@@ -126,7 +126,7 @@ def _drop_first(run: Forgery) -> None:
 
 
 ATTEMPTS = (
-    Attempt("swapped", Step.CHAIN, "a segment is not in its place", swapped),
+    Attempt("swapped", Step.CHAIN, "a segment is out of place", swapped),
     Attempt(
         "swapped and renumbered", Step.CHAIN, "the state-in of segment 0 is not the genesis", swapped_and_renumbered
     ),
@@ -135,7 +135,7 @@ ATTEMPTS = (
         "the first left out, genesis moved", Step.CHAIN, "is not zero at the start", first_left_out_and_genesis_moved
     ),
     Attempt("the last left out", Step.CHAIN, "the final state of the close record is not", last_left_out),
-    Attempt("the last repeated", Step.CHAIN, "a segment is not in its place", repeated),
+    Attempt("the last repeated", Step.CHAIN, "a segment is out of place", repeated),
     Attempt("repeated with another proof", Step.PROOFS, "proof 1-0", repeated_with_another_proof, EZKL),
     Attempt("repeated with another native proof", Step.PROOFS, "proof 1-0", repeated_with_another_native_proof, NATIVE),
 )

@@ -1,5 +1,5 @@
 """The auditor's door: one call that judges a run as `zk-verify` does. It needs neither torch nor
-anything of the trainer's side."""
+any of the trainer's code."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,15 +29,15 @@ def verify_run(
 ) -> Report:
     """The report on the run at `run`, a folder or a bundle.
 
-    `keys` are public keys of the trainer that you have from elsewhere than the run, as `zk-key
-    show` prints them: all of them must have signed it, and without any the verdict is UNPINNED.
-    `root` is a ROOT@SIZE that you have from elsewhere. `srs` are digests, 64 hexadecimal digits, of
-    SRS files that the trainer can't have made, besides those of public ceremonies. The others are
-    zk-verify's flags.
+    `keys` are the trainer's public keys, obtained from somewhere other than the run, as `zk-key
+    show` prints them: each must have signed it, and without any the verdict is UNPINNED. `root` is
+    a ROOT@SIZE, likewise obtained elsewhere. `srs` are digests, 64 hexadecimal digits each, of SRS
+    files that the trainer can't have made, in addition to those of public ceremonies. The others
+    are zk-verify's flags.
 
-    What is false or missing is told in the report (`failure`, `missing`, `exit_status`). Raises
-    UsageError for what is not a run, or arguments that no auditor can mean; UnreadableError if this
-    machine doesn't let the run be opened.
+    The report says what is false or missing (`failure`, `missing`, `exit_status`). Raises
+    UsageError for a path that is not a run and for arguments that make no sense; UnreadableError if
+    this machine can't open the run.
 
     >>> from zk_autograd import verify_run
     >>> key = "zk-autograd-test+e90c78e4+AZ0r+vfOrGTnJ6hdbCr0uu0cJlDlp8do5ACZHUDmqt2t"

@@ -372,7 +372,7 @@ def test_blocks_that_are_cut_otherwise_are_a_MISMATCH(
         run = trained(tmp_path / "home", "--prover", "none")
     status, result = reproduce(run)
     assert (status, result["verdict"]) == (1, "MISMATCH")
-    assert "block 0 is not full, and not the last of its group" in finding(result, "mismatch")
+    assert "block 0 is neither full nor the last of its group" in finding(result, "mismatch")
 
 
 def test_another_preset_than_the_records_is_a_MISMATCH(
@@ -402,4 +402,4 @@ def test_a_run_without_a_log_of_its_training_is_a_MISMATCH(
     (copied / "train_log.jsonl").unlink()
     capsys.readouterr()
     assert command.main([str(copied)]) == 1
-    assert "the close record leaves out a file of the trainer's" in capsys.readouterr().out
+    assert "the close record leaves out one of the trainer's own files" in capsys.readouterr().out

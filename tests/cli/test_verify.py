@@ -195,7 +195,7 @@ def test_what_is_no_run_is_not_judged(run: Path, tmp_path: Path, capsys: pytest.
     (tmp_path / "project" / "log" / "notes.txt").write_bytes(b"x")
     for target, words in {
         "run.tar.gz": "it is gzip-compressed: unpack it with gunzip",
-        "table.csv": "it is no tar archive",
+        "table.csv": "it is not a tar archive",
         "project": "it has no log/",
         ".": "it has no log/",
     }.items():

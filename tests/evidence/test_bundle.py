@@ -107,7 +107,7 @@ def test_files_have_limits(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["private/header", "../x", "/etc/passwd", "", "hashes.json/x", "a" * 101])
 def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     with opened(tmp_path / "b.tar", packed(SMALL)) as reader:
-        with pytest.raises(VerificationError, match="is not a file of a run's top level"):
+        with pytest.raises(VerificationError, match="is not a file at a run's top level"):
             reader.artefact(name)
         if name not in ("", "a" * 101):
             with pytest.raises(VerificationError, match="not the name of a published file"):

@@ -160,7 +160,7 @@ def test_an_artefact_that_is_a_link_to_nothing_is_named_so_that_reading_it_fails
 
 @pytest.mark.parametrize("name", ["private/header", "log/checkpoint", "other.json", "../run/config.toml", ""])
 def test_what_is_no_artefact_is_not_read_as_one(run: Path, name: str) -> None:
-    with RunFolder(run) as reader, pytest.raises(VerificationError, match="is not a file of a run's top level"):
+    with RunFolder(run) as reader, pytest.raises(VerificationError, match="is not a file at a run's top level"):
         reader.artefact(name)
 
 

@@ -67,8 +67,8 @@ def altered(place: slice, value: bytes, name: str = "log/checkpoint") -> bytes:
 NO_BUNDLE: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "it is empty"),
     "short": (packed(SMALL)[:511], "it is too short"),
-    "text": (b"root:x:0:0\n" * 200, "it is no tar archive"),
-    "table": (b"a,b\n" + b"1,2\n" * 200, "it is no tar archive"),
+    "text": (b"root:x:0:0\n" * 200, "it is not a tar archive"),
+    "table": (b"a,b\n" + b"1,2\n" * 200, "it is not a tar archive"),
     "zip": (b"PK\3\4" + bytes(2000), "it is a zip archive: unpack it with unzip"),
     "gzip": (gzip.compress(packed(SMALL)), "it is gzip-compressed: unpack it with gunzip"),
     "bzip2": (bz2.compress(packed(SMALL)), "it is bzip2-compressed"),

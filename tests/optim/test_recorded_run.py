@@ -470,7 +470,7 @@ def test_prover_none_commits_to_a_group_at_a_time(tmp_path: Path, signer: Ed2551
     ("options", "message"),
     [
         ({"prover": "groth16"}, 'no prover \'groth16\'; choose "native" or "ezkl"'),
-        ({"prover": "ezkl", "preset": "strict"}, "a preset is chosen for the prover native alone"),
+        ({"prover": "ezkl", "preset": "strict"}, "only the prover native has presets"),
         ({"prover": "native", "preset": "lax"}, "no preset 'lax'; it is one of standard, strict"),
         ({"prover": "native", "srs": "00" * 32}, "the prover native needs no SRS: leave it out"),
         ({"prover": "ezkl"}, "no SRS in the cache: .*`zk-circuit srs --out FILE`"),

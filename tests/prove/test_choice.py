@@ -62,7 +62,7 @@ def test_run_of_another_versions_circuit_does_not_go_on(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="begun with another circuit adam-n32-t64"):
         backend_of_run(recorded(bytes(32), bytes(32)), "ezkl", None, tmp_path)
     other = Prover("ezkl", "23.0.5", 1, 1, "adam-n1-t1", bytes(32), bytes(32))
-    with pytest.raises(RunError, match="this version can't go on with the run: the circuit is not in the catalogue"):
+    with pytest.raises(RunError, match="this version can't resume the run: the circuit is not in the catalogue"):
         backend_of_run(other, "ezkl", None, tmp_path)
 
 
@@ -94,7 +94,7 @@ def test_native_prover_takes_every_rule_and_the_shape_that_suits(rule: Rule, tmp
 
 @pytest.mark.parametrize("prover", ["ezkl", "none", HashedBackend(3, 3)], ids=["ezkl", "none", "an object"])
 def test_preset_of_another_prover_is_refused(prover: str | Backend, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="preset is chosen for the prover native alone"):
+    with pytest.raises(UsageError, match="only the prover native has presets"):
         backend_for_new_run(prover, Rule.ADAM, [31], None, 100, tmp_path, "standard")
 
 
@@ -109,7 +109,7 @@ def test_native_prover_refuses_what_it_has_no_use_for(tmp_path: Path) -> None:
 
 
 def test_native_prover_that_is_not_built_is_refused(without_native: None, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"compiled module is not here: .*make install"):
+    with pytest.raises(UsageError, match=r"compiled module is not installed: .*make install"):
         native(tmp_path)
 
 
@@ -186,5 +186,5 @@ def test_native_run_goes_on_with_its_own_circuit_and_shape_only(tmp_path: Path) 
     with pytest.raises(RunError, match="begun with another circuit native/adam-strict"):
         backend_of_run(replace(prover, circuit_digest=bytes(32)), "native", None, tmp_path)
     for changes in ({"circuit": "native/adam-lax"}, {"block": 2**12}):
-        with pytest.raises(RunError, match="this version can't go on with the run: the native prover has no such"):
+        with pytest.raises(RunError, match="this version can't resume the run: the native prover has no such"):
             backend_of_run(replace(prover, **changes), "native", None, tmp_path)

@@ -71,9 +71,7 @@ def test_10_the_recorded_files_pass(published: bool, config: bytes | None, tmp_p
     report = judged(run, contents, tmp_path / "run")
     assert report.exit_status == 0, report.text()
     assert report.findings[Step.MODEL].status is (Status.PASSED if published else Status.ABSENT)
-    assert "train_log.jsonl and hashes.json are those of the close record; what they say is the trainer's word" in said(
-        report
-    )
+    assert "train_log.jsonl and hashes.json match the close record; what they say is the trainer's word" in said(report)
     assert ("reproducibility and weights" in said(report)) == published
     assert ("config.toml" in said(report)) == (config is not None)
 
@@ -92,7 +90,7 @@ def test_10_a_flipped_bit_anywhere_fails(file: str, tmp_path: Path) -> None:
         flipped = bytearray(data)
         flipped[place] ^= 1
         report = judged(run, {**contents, file: bytes(flipped)}, tmp_path / str(place))
-        refused(report, 10, f"{file} is not the one of the close record", CLOSE)
+        refused(report, 10, f"{file} does not match the close record", CLOSE)
 
 
 @pytest.mark.parametrize("file", ["environment.json", "config.toml", "train_log.jsonl", "hashes.json"])
@@ -200,13 +198,13 @@ def test_10_a_close_record_that_leaves_out_one_of_the_trainers_files_fails(left_
     run = honest()
     contents = {n: d for n, d in contents_of(run).items() if n != left_out}
     name(run, contents)
-    refused(judged(run, contents, tmp_path / "run"), 10, "leaves out a file of the trainer's", CLOSE)
+    refused(judged(run, contents, tmp_path / "run"), 10, "leaves out one of the trainer's own files", CLOSE)
 
 
 def test_10_digests_of_other_files_are_counted(tmp_path: Path) -> None:
     run = honest()
     name(run, {"paper.pdf": b"", "slides.pdf": b""})
-    assert "digests of files that are no part of a run, and were not looked at: 2" in said(
+    assert "digests of files that are not part of a run, which were not looked at: 2" in said(
         judged(run, {}, tmp_path / "run")
     )
 
@@ -289,7 +287,7 @@ def test_10_a_false_model_is_refused_before_any_of_it_is_held_in_memory(tmp_path
     (folder / "model/opening.json").write_bytes(b"false")
     with Closed(folder, ()) as files:
         report = Verifier(LOG_POLICY, Systems()).verify(files)
-        refused(report, 10, "opening.json is not the published one", record=CLOSE)
+        refused(report, 10, "opening.json does not match the close record", record=CLOSE)
         assert files.held == []
 
 

@@ -45,7 +45,7 @@ def test_step6_segment_left_out(tmp_path: Path) -> None:
     run = honest()
     del run.segments[1]
     run.reprove()
-    refused(judge(run, tmp_path), 6, "a segment is not in its place", record=3)
+    refused(judge(run, tmp_path), 6, "a segment is out of place", record=3)
 
 
 def test_step6_segment_left_out_and_the_rest_renumbered(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_step6_segment_left_out_and_the_rest_renumbered(tmp_path: Path) -> None:
     del run.segments[1]
     edit(run, 1, index=1)
     run.reprove()
-    refused(judge(run, tmp_path), 6, "steps don't follow on", record=3)
+    refused(judge(run, tmp_path), 6, "steps are not consecutive", record=3)
 
 
 def test_step6_segment_left_out_and_steps_renumbered(tmp_path: Path) -> None:
@@ -69,27 +69,27 @@ def test_step6_segment_left_out_and_steps_renumbered(tmp_path: Path) -> None:
 def test_step6_segment_repeated(tmp_path: Path) -> None:
     run = honest()
     run.segments.insert(1, run.segments[0])
-    refused(judge(run, tmp_path), 6, "a segment is not in its place", record=3)
+    refused(judge(run, tmp_path), 6, "a segment is out of place", record=3)
 
 
 def test_step6_segments_swapped(tmp_path: Path) -> None:
     run = honest()
     run.segments[0], run.segments[1] = run.segments[1], run.segments[0]
-    refused(judge(run, tmp_path), 6, "a segment is not in its place", record=2)
+    refused(judge(run, tmp_path), 6, "a segment is out of place", record=2)
 
 
 @pytest.mark.parametrize("first", [3, 5])
 def test_step6_gap_or_overlap(tmp_path: Path, first: int) -> None:
     run = honest("none")
     edit(run, 1, first=first, last=first + 2)
-    refused(judge(run, tmp_path, LOG_POLICY), 6, "steps don't follow on", record=3)
+    refused(judge(run, tmp_path, LOG_POLICY), 6, "steps are not consecutive", record=3)
 
 
 def test_step6_first_step_is_one(tmp_path: Path) -> None:
     run = honest("none")
     for i in range(3):
         edit(run, i, first=run.segments[i].first + 1, last=run.segments[i].last + 1)
-    refused(judge(run, tmp_path, LOG_POLICY), 6, "steps don't follow on", record=2)
+    refused(judge(run, tmp_path, LOG_POLICY), 6, "steps are not consecutive", record=2)
 
 
 @pytest.mark.parametrize("name", ["W", "M", "V"])
@@ -202,7 +202,7 @@ def test_step6_one_salt_twice_is_refused_before_anything_is_recomputed(
     salts = with_block(run.genesis.zero_salts, *other, run.genesis.zero_salts[one[0]][one[1]])
     run.genesis = replace(run.genesis, zero_salts=salts)
     report = judge(run, tmp_path, system=_UntouchedSystem())
-    refused(report, 6, "a trainer draws each one anew", record=1)
+    refused(report, 6, "a trainer draws a fresh one each time", record=1)
     places = sorted((one, other))
     assert report.failure is not None
     assert all(f"{name} of block {block}" in report.failure.message for name, block in places)
@@ -224,7 +224,7 @@ def test_step6_a_block_that_is_not_full_is_the_last_of_its_group(tmp_path: Path,
         {name: tuple(bytes([next(salts)]) * 256 for _ in sizes) for name in "MV"},
     )
     run.segments, run.close, run.model, run.proofs = [], None, {}, {}
-    refused(judge(run, tmp_path, system=_UntouchedSystem()), 6, "is not full, and not the last of its group", record=0)
+    refused(judge(run, tmp_path, system=_UntouchedSystem()), 6, "is neither full nor the last of its group", record=0)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_step6_short_segments_anywhere(tmp_path: Path, lengths: tuple[int, ...])
     report = judge(honest(lengths=lengths), tmp_path)
     assert report.exit_status == 0
     short = sum(length < 3 for length in lengths)
-    assert (f"filled up with no-ops: {short}" in sentences(report)) == bool(short)
+    assert (f"padded with no-ops: {short}" in sentences(report)) == bool(short)
 
 
 def test_step6_more_steps_in_a_short_segment_than_were_proved(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_step6_run_that_has_not_begun(tmp_path: Path) -> None:
     run.genesis = honest().genesis
     report = judge(run, tmp_path / "genesis")
     assert (report.verdict, report.exit_status) == ("L0", 3)
-    assert "not one step was recorded" in sentences(report)
+    assert "no step was recorded" in sentences(report)
 
 
 def test_step6_without_a_checker_the_chain_is_still_followed(tmp_path: Path) -> None:

@@ -223,7 +223,9 @@ def test_step3_records_after_the_given_root_do_not_exist(run: Run, tmp_path: Pat
     assert report.summary is not None
     assert (report.summary.segments, report.summary.steps, report.summary.finished) == (2, 6, False)
     assert (report.summary.root, report.summary.size) == (head.root, 4)
-    assert "later records don't count, and nothing is said of them: 2" in " ".join(report.findings[Step.LOG].sentences)
+    assert "later records don't count, and nothing is said about them: 2" in " ".join(
+        report.findings[Step.LOG].sentences
+    )
     assert report.findings[Step.MODEL].status is Status.ABSENT
     assert any("unfinished" in limit for limit in report.limits)
 

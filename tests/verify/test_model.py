@@ -67,7 +67,7 @@ def test_step10_folder_is_missing_or_a_link(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [I64, F32, OPENING])
 def test_step10_file_is_not_the_published_one(run: Run, tmp_path: Path, name: str) -> None:
     run.model[name] += b" "
-    refused(judge(run, tmp_path), 10, f"{name} is not the published one", record=RECORD)
+    refused(judge(run, tmp_path), 10, f"{name} does not match the close record", record=RECORD)
 
 
 @pytest.mark.parametrize("name", [I64, F32])
@@ -109,7 +109,7 @@ def test_step10_weight_that_no_step_gives(run: Run, tmp_path: Path) -> None:
     tensors["layer.bias"][0] = -(2**63)
     run.model[I64] = save(tensors)
     run.name_model()
-    refused(judge(run, tmp_path), 10, "holds what no step gives", record=RECORD)
+    refused(judge(run, tmp_path), 10, "holds a value that no step produces", record=RECORD)
 
 
 @pytest.mark.parametrize("value", [1.0, np.nan, np.inf, -0.0])
@@ -176,7 +176,7 @@ def test_step10_other_tensors_than_the_manifest(
     change(tensors)
     run.model[name] = save(tensors)
     run.name_model()
-    refused(judge(run, tmp_path), 10, f"{name} has other tensors than the header's manifest", record=RECORD)
+    refused(judge(run, tmp_path), 10, f"{name} does not have the tensors of the header's manifest", record=RECORD)
 
 
 @pytest.mark.parametrize("name", [I64, F32])
@@ -191,7 +191,9 @@ def test_step10_another_shape_or_type(run: Run, tmp_path: Path, name: str) -> No
         tensors["layer.weight"] = change(tensors["layer.weight"])
         run.model[name] = save(tensors)
         run.name_model()
-        refused(judge(run, tmp_path / str(i)), 10, f"{name} has another type or shape of 'layer.weight'", record=RECORD)
+        refused(
+            judge(run, tmp_path / str(i)), 10, f"{name} has the wrong type or shape for 'layer.weight'", record=RECORD
+        )
 
 
 def test_step10_same_bits_under_another_type(run: Run, tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ def test_step10_same_bits_under_another_type(run: Run, tmp_path: Path) -> None:
         republish(run, run.weights)
         run.model[name] = save({k: v.view(other) for k, v in load(run.model[name]).items()})
         run.name_model()
-        refused(judge(run, tmp_path / other.__name__), 10, "another type or shape", record=RECORD)
+        refused(judge(run, tmp_path / other.__name__), 10, "the wrong type or shape", record=RECORD)
 
 
 def safetensors(header: str, data: bytes) -> bytes:
@@ -219,7 +221,7 @@ def test_step10_one_name_twice(run: Run, tmp_path: Path) -> None:
     run.model[I64] = safetensors("{" + ",".join(entries) + "}", data)
     assert load(run.model[I64])["layer.weight"].shape == (2, 2)
     run.name_model()
-    refused(judge(run, tmp_path), 10, "a name stands there twice", record=RECORD)
+    refused(judge(run, tmp_path), 10, "a name occurs twice", record=RECORD)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +240,7 @@ def test_step10_one_name_twice(run: Run, tmp_path: Path) -> None:
 def test_step10_no_safetensors_file(run: Run, tmp_path: Path, name: str, data: bytes) -> None:
     run.model[name] = data
     run.name_model()
-    refused(judge(run, tmp_path), 10, f"{name} is no safetensors file", record=RECORD)
+    refused(judge(run, tmp_path), 10, f"{name} is not a safetensors file", record=RECORD)
 
 
 def with_header(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -264,7 +266,7 @@ def test_step10_what_is_no_tensor_in_published_weights_is_refused(
     run.model[name] = with_header(run.model[name], EXTRAS[extra])
     assert load(run.model[name]).keys() == {"layer.weight", "layer.bias"}  # the library takes it
     run.name_model()
-    words = "has metadata" if "metadata" in extra else "has an entry of another form, 'layer.bias'"
+    words = "has metadata" if "metadata" in extra else "has a malformed entry, 'layer.bias'"
     refused(judge(run, tmp_path), 10, f"{name} {words}", record=RECORD)
 
 
@@ -331,4 +333,4 @@ def test_step10_without_an_allowed_srs_the_weights_are_not_opened(tmp_path: Path
     finding = judge(run, tmp_path / "honest", policy).findings[Step.MODEL]
     assert finding.status is Status.NOT_SHOWN
     run.model[I64] += b" "
-    refused(judge(run, tmp_path / "changed", policy), 10, "is not the published one", record=RECORD)
+    refused(judge(run, tmp_path / "changed", policy), 10, "does not match the close record", record=RECORD)

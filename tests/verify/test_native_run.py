@@ -80,7 +80,7 @@ def test_report_says_how_many_bits_the_proofs_are_worth(run: Path, capsys: pytes
         ({"circuit": "native/sgd-momentum-strict"}, "its digest differs"),
         ({"circuit": "native/sgd-momentum-lax"}, "the native prover has no such circuit"),
         ({"version": "2"}, "its version differs"),
-        ({"block": 2**13 + 1}, "block is a power of two"),
+        ({"block": 2**13 + 1}, "block must be a power of two"),
         ({"steps": 2**8}, "the native prover has no such shape"),
     ],
 )

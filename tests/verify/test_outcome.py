@@ -55,11 +55,11 @@ def tensors(run: Run, kind: str, count: int) -> None:
 def test_unproved_tensors_are_listed(tmp_path: Path) -> None:
     run = honest()
     assert said(
-        judge(run, tmp_path / "1"), "buffers that no proof speaks of and no published file holds: 'norm.running_mean'"
+        judge(run, tmp_path / "1"), "buffers that no proof covers and no published file holds: 'norm.running_mean'"
     )
     tensors(run, "frozen", 12)
     report = judge(run, tmp_path / "2")
-    assert said(report, "frozen parameters that no proof speaks of")
+    assert said(report, "frozen parameters that no proof covers")
     assert said(report, "and 2 more")
     assert all(limit.isascii() for limit in report.limits)
     run.edit_header(unproved=())
@@ -113,7 +113,7 @@ def test_each_claim_has_its_source(tmp_path: Path) -> None:
         "each optimizer step, 1..8": Source.PROVED,
         "the gradients": Source.CLAIMED,
         "the code that computed the gradients": Source.CLAIMED,
-        "the data, their order, and that the gradients are of them": Source.CLAIMED,
+        "the data, their order, and that the gradients come from them": Source.CLAIMED,
         "that the published weights are those of the last record": Source.PROVED,
         "environment, configuration and log of the training": Source.ABSENT,
     }

@@ -45,7 +45,7 @@ def test_step7_missing_proof(tmp_path: Path, place: tuple[int, int]) -> None:
 def test_step7_proof_with_another_hash(tmp_path: Path, place: tuple[int, int]) -> None:
     run = honest()
     run.proofs[place] += b"\0"
-    refused(judge(run, tmp_path), 7, "is not the one of the record", record=2 + place[0])
+    refused(judge(run, tmp_path), 7, "does not match the record's hash", record=2 + place[0])
 
 
 @pytest.mark.parametrize("place", ALL)
@@ -81,7 +81,7 @@ def test_step7_proof_speaks_of_another_gradient(tmp_path: Path) -> None:
     run = honest()
     gradients = (run.segments[1].gradients[0], commitment())
     run.segments[1] = replace(run.segments[1], gradients=gradients)
-    refused(judge(run, tmp_path), 7, "proof 1-1 speaks of another gradient than its record", record=3)
+    refused(judge(run, tmp_path), 7, "proof 1-1 commits to another gradient than its record", record=3)
 
 
 @pytest.mark.parametrize("name", ["W", "M", "V"])
@@ -98,7 +98,9 @@ def test_step7_proof_speaks_of_another_state_before(tmp_path: Path, name: str) -
     run.proofs.update({place: proof for place, proof in honest_proofs.items() if place[0] == 1})
     run.segments[1] = replace(run.segments[1], proofs=tuple(sha256(run.proofs[1, b]).digest() for b in range(2)))
     assert run.segments[0].proofs != honest_hashes
-    refused(judge(run, tmp_path), 7, f"proof 1-1 speaks of another {name} before than its record", record=3)
+    refused(
+        judge(run, tmp_path), 7, f"proof 1-1 commits to another {name} before the segment than its record", record=3
+    )
 
 
 @pytest.mark.parametrize("name", ["W", "M", "V"])
@@ -109,7 +111,7 @@ def test_step7_proof_speaks_of_another_state_after(tmp_path: Path, name: str) ->
     run.segments[0] = replace(run.segments[0], state_out=state)
     assert run.close is not None
     run.close = replace(run.close, state=state)
-    refused(judge(run, tmp_path), 7, f"proof 0-0 speaks of another {name} after than its record", record=2)
+    refused(judge(run, tmp_path), 7, f"proof 0-0 commits to another {name} after the segment than its record", record=2)
 
 
 def test_step7_proof_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +206,7 @@ def test_step7_detection_probability_is_printed(tmp_path: Path) -> None:
     text = " ".join(report.findings[Step.PROOFS].sentences)
     assert "4 of 10 proofs, first and last included" in text
     assert "missed with probability 3/4 (75.0 %)" in text
-    assert "of 7 or more bad ones at least one is found with at least 99 %" in text
+    assert "if 7 or more are bad, at least one is found with a probability of at least 99 %" in text
     assert report.sample.seed.hex() in text
 
 

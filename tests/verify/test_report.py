@@ -237,7 +237,7 @@ def own_lines(text: str) -> None:
 @given(names=st.lists(HOSTILE, min_size=1, max_size=4), width=st.integers(40, 120))
 def test_a_name_makes_no_line_of_the_report(names: list[str], width: int) -> None:
     listed = ", ".join(quoted(name) for name in names)
-    sentences = (f"buffers that no proof speaks of: {listed}", *(f"{quoted(name, 200)} is one" for name in names))
+    sentences = (f"buffers that no proof covers: {listed}", *(f"{quoted(name, 200)} is one" for name in names))
     findings = dict.fromkeys(Step, Finding(Status.PASSED, sentences))
     text = report(findings=findings, limits=sentences, missing=sentences).text(width)
     own_lines(text)

@@ -152,7 +152,7 @@ def test_step5_nothing_is_computed_for_steps_that_the_log_does_not_hold(
     monkeypatch.setattr(StatementBuilder, "constants", watched)
     run = honest("none")
     run.segments[1] = replace(run.segments[1], first=10**12, last=10**12 + 2)
-    refused(judge(run, tmp_path), 6, "steps don't follow on", record=3)
+    refused(judge(run, tmp_path), 6, "steps are not consecutive", record=3)
     assert asked == [3]
 
 
@@ -195,7 +195,7 @@ def test_step5_eps_of_the_first_step_and_an_lr_without_precision_are_named(tmp_p
             "recomputed from each group's lr by the schedule cosine:steps=6,end=0.1,warm_up=2: along a cosine down to 0.1 of lr over "
             "6 steps, after a linear warm-up of 2 steps",
         ),
-        ("recorded", "lr of each step and group as recorded: the schedule was the trainer's"),
+        ("recorded", "lr of each step and group as recorded: the schedule was the trainer's choice"),
     ],
 )
 def test_step5_schedule_is_named_in_words(tmp_path: Path, schedule: str, words: str) -> None:

@@ -20,7 +20,7 @@ from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
-NO_RECORD, ALIKE = "no record in this view names", "what may be taken for the run's own"
+NO_RECORD, ALIKE = "no record in this view names", "what may be mistaken for the run's own"
 
 
 def look(folder: Path, policy: Policy = POLICY) -> Report:
@@ -123,7 +123,7 @@ def test_harmless_names_are_listed_and_weigh_nothing(run: Path, folder: str) -> 
     report = look(run)
     assert (report.exit_status, report.findings[Step.MODEL].status) == (0, Status.PASSED)
     assert names(report) == sorted(f"{folder}/{name}".strip("/") for name in HARMLESS)
-    assert "not covered, and of harmless names" in said(report)
+    assert "not covered, but with harmless names" in said(report)
     assert report.verdict_line == "verdict: L0, L1"
 
 
@@ -168,7 +168,7 @@ def test_each_name_is_accepted_by_itself(run: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "/etc", "./x", "model//x", "model/", "../x", "model/.."])
 def test_a_path_that_no_name_has_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="is no path in a run"):
+    with pytest.raises(UsageError, match="is not a path in a run"):
         Policy(accept_uncovered=frozenset({name}))
 
 
@@ -224,7 +224,7 @@ def test_an_unfinished_run_may_have_what_its_trainer_writes_next(tmp_path: Path)
         (folder / name).write_bytes(b"x")
     report = look(folder)
     assert (report.exit_status, report.findings[Step.MODEL].status, names(report)) == (0, Status.ABSENT, [])
-    assert "as an unfinished run leaves them (proofs of later segments, files half-written): 8 files" in said(report)
+    assert "as an unfinished run leaves them (proofs of later segments, half-written files): 8 files" in said(report)
     (folder / "model").mkdir()
     for name, data in model.items():
         (folder / "model" / name).write_bytes(data)

@@ -101,7 +101,7 @@ def test_step7_a_false_proof_does_not_hide_behind_one_that_can_not_be_read(place
         report = look(run)
     assert report.failure is not None
     assert (report.exit_status, report.failure.step) == (1, Step.PROOFS)
-    assert "proof 1-1 is not the one of the record" in report.failure.message
+    assert "proof 1-1 does not match the record's hash" in report.failure.message
 
 
 def test_a_model_that_no_record_names_and_that_may_not_be_listed_is_no_failure(place: Path) -> None:

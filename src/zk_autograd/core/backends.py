@@ -1,8 +1,8 @@
 """One row for each backend: what its name in a header stands for.
 
-To add a backend takes its row here and its folder under prove/, with a `verify.py` (what a verifier
+Adding a backend takes a row here and a folder under prove/, with a `verify.py` (what a verifier
 needs of it, `SYSTEM`) and a `choice.py` (how a trainer gets one, `CHOICE`): everything else asks
-the row. No library is imported: a command's help must not wait for one.
+the row. No library is imported, so that a command's help doesn't wait for one.
 """
 
 from collections.abc import Mapping
@@ -18,10 +18,11 @@ class Form:
     whose digest the header names. `presets`: how much their soundness may assume, the default
     first.
 
-    `max_committed`: elements, padding included, of one state that are committed again, where each
-    costs something; `max_blocks`: blocks, where a commitment's cost doesn't depend on its elements.
-    Whoever recomputes commitments must not spend more than minutes on what somebody made on
-    purpose; neither is a limit on memory, which holds one block. None: no bound of that kind.
+    `max_committed` bounds the elements, padding included, of one state whose commitments are
+    recomputed, where each element costs something; `max_blocks` bounds the blocks, where a
+    commitment's cost doesn't depend on its elements. A hostile run must not cost whoever recomputes
+    its commitments more than minutes; neither is a limit on memory, which holds one block. None: no
+    bound of that kind.
     """
 
     package: str
@@ -35,10 +36,10 @@ class Form:
 
 
 BACKENDS: Mapping[str, Form] = {
-    # Some ten minutes to commit again: 0.7 to 1 s of processor time for 2^20 elements.
+    # Some ten minutes to recompute: 0.7 to 1 s of processor time for 2^20 elements.
     "native": Form("native", commitment_bytes=56, salt_bytes=32, presets=("standard", "strict"), max_committed=2**29),
     # A salt is 8 field elements of 32 bytes, little-endian, one after the other. 0.12 s for each
-    # block, whatever it holds, and who commits to zeros on purpose takes next to nothing: at most
+    # block, whatever it holds, while a hostile trainer commits to zeros at next to no cost: at most
     # two minutes for a state, four for Adam's two at the start, and two more for published weights.
     # An honest run needs seconds to minutes to prove each block of each segment, and has far fewer.
     "ezkl": Form("ezkl", commitment_bytes=64, salt_bytes=256, setup=True, max_blocks=1024),
@@ -48,7 +49,7 @@ BACKENDS: Mapping[str, Form] = {
 
 PROVERS = tuple(BACKENDS)
 DEFAULT_BACKEND = PROVERS[0]
-"""What proves a run whose trainer names no prover."""
+"""The prover of a run whose trainer names none."""
 
 PRESETS = tuple(preset for form in BACKENDS.values() for preset in form.presets)
 """Of all backends."""

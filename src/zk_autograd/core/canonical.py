@@ -11,11 +11,11 @@ Rules (RFC 8785, JSON Canonicalization Scheme, restricted):
 * no white space; the shortest escapes in strings (section 3.2.2.2); UTF-8 without surrogates and
   without a byte order mark.
 
-A reader decides by encoding again what it has parsed and comparing bytes, so that whatever the
-parser is lenient about is refused. What has to be bounded is looked at before the parser runs:
-size, depth, and the number of marks, since each array and object, and each item of one, takes
-memory of its own; integer literals are measured before they are converted. Memory stays below 20
-bytes for each byte of input and 100 for each mark.
+A reader re-encodes what it has parsed and compares bytes, so that whatever the parser is lenient
+about is refused. What has to be bounded is checked before the parser runs: size, depth, and the
+number of marks, since each array and object, and each item of one, takes memory of its own; integer
+literals are measured before they are converted. Memory stays below 20 bytes for each byte of input
+and 100 for each mark.
 """
 
 import json
@@ -33,8 +33,8 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | bool"
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
 MAX_MARKS = 2**22
-"""Brackets, commas and colons of a text, those in strings too. A header of 10^5 parameters, as many
-unproved tensors and 10^5 blocks has 3.5 million."""
+"""Brackets, commas and colons of a text, including those in strings. A header of 10^5 parameters,
+as many unproved tensors and 10^5 blocks has 3.5 million."""
 
 _MARKS = (b"[", b"]", b"{", b"}", b",", b":")
 _LONGEST_INTEGER = len(str(-MAX_INTEGER))
@@ -93,7 +93,7 @@ def _encode(value: Json, max_depth: int) -> bytes:
 def _ordered(value: object, depth_left: int, where: str) -> Json:
     """A copy with sorted keys, of plain dict, list, str, int and bool; ValueError where that can't
     be."""
-    # Exact types: a subclass (an enum, say) may print as something else than it compares as.
+    # Exact types: a subclass (an enum, say) may print differently from how it compares.
     if type(value) is bool:
         return value
     if type(value) is int:

@@ -2,7 +2,7 @@
 floats.
 
 A trainer and a verifier compute these independently and must agree in every bit. Hyper-parameters
-are decimals, read exactly; lr_t is the run's schedule's (`schedules`), or the one that is recorded.
+are decimals, read exactly; lr_t comes from the run's schedule (`schedules`) or from the record.
 With `round(x)` = floor(x + 1/2), exact rationals, and t = 1, 2, 3 ...:
 
 Adam and AdamW, per run
@@ -29,8 +29,8 @@ SGD, with momentum, Nesterov
     D_t as above
 
 where isqrt(x) is the largest integer whose square is at most x, 2^k the gradient's scale, and s, 30
-or 15, is in the header. Products of rationals are not rounded in between: lr_t * F_t * 2^32 / 2^256
-is one exact rational.
+or 15, is in the header. Intermediate products of rationals are not rounded: lr_t * F_t * 2^32 /
+2^256 is one exact rational.
 
 A no-op step has c1 = c2 = LR = D = 0, E = 1; for SGD mu = 2^15, cg = LR = D = 0. It leaves W, M, V,
 B as they are, whatever the gradient: cg = 0 keeps a prover from moving B in a padding step, where
@@ -131,8 +131,8 @@ class BiasCorrection:
 
 @dataclass(frozen=True, slots=True)
 class Coarse:
-    """A hyper-parameter that the integers can't hold as it was asked for: what it is in effect,
-    `effect` in words, and what to do."""
+    """A hyper-parameter that the integers can't hold as asked for: its effective value, `effect` in
+    words, and what to do."""
 
     name: str
     found: Fraction
@@ -144,8 +144,8 @@ class Coarse:
 class AdamSequence:
     """The constants of steps 1, 2, 3 ... of a run of Adam or AdamW.
 
-    Going forward costs O(1) a step; asking for a smaller t than before starts again at 1. What is
-    returned depends on the arguments alone. However large t is, at most about 5.6 million steps are
+    Going forward costs O(1) a step; asking for a smaller t than before restarts at 1. The result
+    depends on the arguments alone. However large t is, at most about 5.6 million steps are
     computed: by then both powers are 0.
     """
 
@@ -199,7 +199,7 @@ class AdamSequence:
         return BiasCorrection(power1, power2, root, root * _ONE // (_ONE - power1))
 
     def effective(self) -> dict[str, Fraction]:
-        """The beta1, beta2 and eps that the integers stand for; `decimals.decimal_text` spells them
+        """The beta1, beta2 and eps that the integers stand for; `decimals.decimal_text` prints them
         for a report.
 
         eps at step t is E_t / (sqrt(1 - beta2^t) * 2^(k + 28)): what torch's formula would need
@@ -274,8 +274,8 @@ class SgdSequence:
         return SgdConstants.no_op(self.s)
 
     def effective(self) -> dict[str, Fraction]:
-        """The momentum that the integer stands for; and lr, where LR has so few bits that it is
-        another."""
+        """The momentum that the integer stands for; and lr, where LR has so few bits that it
+        differs."""
         found = {"momentum": Fraction(self._mu, COEFFICIENT_ONE)}
         if self._lr_is_coarse():
             units = _sgd_rate(self.hyper.lr, self.k, self.s)
@@ -283,7 +283,7 @@ class SgdSequence:
         return found
 
     def coarse(self) -> Coarse | None:
-        """lr, if LR of the whole lr has so few bits that it is another."""
+        """lr, if LR of the whole lr has so few bits that the effective lr differs."""
         if not self._lr_is_coarse():
             return None
         fine = next((k for k in reversed(K_RANGE) if _sgd_rate(self.hyper.lr, k, FINE_S) >= COARSE_LR), None)
@@ -335,7 +335,7 @@ def _complement(name: str, beta: Fraction) -> int:
 
 
 def _derive(symbol: str, value: int, low: int, high: int, name: str, given: Fraction, advice: str) -> int:
-    """`value` of the constant that the hyper-parameter `name` = `given` leads to, if it is in
+    """`value`, the constant that the hyper-parameter `name` = `given` leads to, if it is in
     `low`..`high`."""
     if low <= value <= high:
         return value

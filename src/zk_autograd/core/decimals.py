@@ -21,8 +21,8 @@ _SHOWN = 40  # characters of a foreign text that a message repeats
 
 
 def parse_decimal(text: str, name: str) -> Fraction:
-    """The exact value, at least 0, of a decimal such as "0.001" or "1e-08". `name` says in messages
-    whose it is.
+    """The exact value, at least 0, of a decimal such as "0.001" or "1e-08"; messages call it
+    `name`.
 
     Raises VerificationError for anything else: a sign, "nan", "1.", ".5", a longer text or a larger
     exponent.
@@ -43,7 +43,7 @@ def decimal_text(value: Fraction) -> str:
     """One text for each value: its exact decimal if it has one ("0.001", or "1e-90" if that is too
     long), else "p/q".
 
-    `parse_decimal` gives back what it was made from.
+    `parse_decimal` reads a decimal back to the same value.
     """
     twos, fives, rest = 0, 0, value.denominator
     while rest % 2 == 0:
@@ -63,7 +63,7 @@ def decimal_text(value: Fraction) -> str:
 
 
 def rounded(value: Fraction, digits: int) -> Fraction:
-    """`value` >= 0 with that many significant digits, rounded half up: for a text that people read."""
+    """`value` >= 0 to that many significant digits, rounded half up, for people to read."""
     if value == 0:
         return value
     unit = Fraction(10) ** (len(str(value.numerator)) - len(str(value.denominator)) - digits)

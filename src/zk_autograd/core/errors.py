@@ -2,8 +2,8 @@
 exception never leaks.
 
 Every message says what was wrong, where, and what to do. `exit_status` is what a command returns
-for it. What is false and what could not be looked at never have the same one: a disk that fails is
-no evidence against a run.
+for it. What is false and what could not be read never have the same status: a failing disk is not
+evidence against a run.
 """
 
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class ExitStatus(IntEnum):
     REFUSED = 1
     """Something is false, malformed or missing, or was refused."""
     USAGE = 2
-    """Wrong flags, or what was named is not a run: nothing was done."""
+    """Wrong flags, or the path is not a run: nothing was done."""
     LESS = 3
-    """Nothing false was found, and less was shown than was asked for."""
+    """Nothing false was found, but less was shown than was asked for."""
     UNJUDGED = 4
     """It could not be judged or done here: output, memory, disk, permission, network."""
     INTERNAL = 70
-    """A fault of this package's own."""
+    """A bug in this package."""
     INTERRUPTED = 130
     """Interrupted, and resumable."""
 
@@ -44,8 +44,8 @@ class UsageError(ZkError):
 
 
 class GradientError(ZkError):
-    """A gradient that no exact step can be computed from: missing, sparse, of another dtype, NaN or
-    infinite."""
+    """A gradient from which no exact step can be computed: missing, sparse, of the wrong dtype, NaN
+    or infinite."""
 
 
 class RunError(ZkError):
@@ -53,14 +53,14 @@ class RunError(ZkError):
 
 
 class StorageError(RunError):
-    """The system refuses to read or write a run's files: no space, no permission, a disk that
-    fails. The run itself may be whole."""
+    """The system refuses to read or write a run's files: no space, no permission, a failing disk.
+    The run itself may be intact."""
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.UNJUDGED
 
 
 class PlaceTakenError(RunError):
-    """Where a run was to be made, there is something already."""
+    """Something already exists where the run was to be created."""
 
 
 class ProverError(ZkError):
@@ -94,9 +94,9 @@ class RangeError(ZkError):
 class VerificationError(ZkError):
     """Evidence is false, malformed or missing.
 
-    `step` is the number of the verification step (docs/verification.md), 0 where the raiser doesn't
-    know it and the verifier fills it in; `record` the index of the record it concerns, or None;
-    `expected` and `found` are short texts.
+    `step` is the number of the verification step (docs/verification.md), or 0 for the verifier to
+    fill in; `record` the index of the record it concerns, or None; `expected` and `found` are short
+    texts.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class VerificationError(ZkError):
         self.found = found
 
     def at(self, step: int, record: int | None = None) -> "VerificationError":
-        """The same failure with its place filled in where it has none yet."""
+        """The same failure, with its place filled in where it has none."""
         return type(self)(
             self.message,
             step=self.step or step,
@@ -136,7 +136,7 @@ class VerificationError(ZkError):
 
 
 class UnreadableError(VerificationError):
-    """Evidence could not be looked at on this machine, for want of permission, memory, or a disk
-    that works: nothing is said against it."""
+    """Evidence could not be read on this machine, for want of permission, memory or a working disk:
+    this says nothing against it."""
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.UNJUDGED

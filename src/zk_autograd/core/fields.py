@@ -1,9 +1,9 @@
 """Strict reading of decoded JSON: each field is named, typed and bounded, and none is left over.
 
 Rules: a parser names every field of an object once and then calls `end()`, so that an unknown field
-is an error and not a place to hide in. Nothing is converted: "1" is no integer, 1 is no boolean.
-Texts hold no control characters, since reports print them. Every refusal is a VerificationError
-that starts with the field's path, `header.groups[0].lr`.
+is an error and not a place to hide in. Nothing is converted: "1" is not an integer, 1 is not a
+boolean. Texts hold no control characters, since reports print them. Every refusal is a
+VerificationError that starts with the field's path, `header.groups[0].lr`.
 
     fields = Fields(canonical.decode(line, max_bytes=4096), "header")
     run_id = fields.hex("run", 16)
@@ -55,7 +55,7 @@ class Value:
         return self.raw
 
     def hex(self, nbytes: int) -> bytes:
-        """The `nbytes` bytes that a string spells in lower-case hexadecimal."""
+        """The `nbytes` bytes that a string writes in lower-case hexadecimal."""
         if not isinstance(self.raw, str) or len(self.raw) != 2 * nbytes or not _HEX.fullmatch(self.raw):
             raise self._refused(f"{nbytes} bytes as {2 * nbytes} lower-case hexadecimal digits")
         return bytes.fromhex(self.raw)
@@ -79,21 +79,19 @@ class Value:
         return Fields(self.raw, self.where)
 
     def _refused(self, expected: str, found: str | None = None) -> VerificationError:
-        return VerificationError(
-            f"{self.where} is invalid", expected=expected, found=found or _shown(self.raw)
-        )
+        return VerificationError(f"{self.where} is invalid", expected=expected, found=found or _shown(self.raw))
 
 
 class Fields:
     """The fields of one decoded JSON object; `where` is its path in messages.
 
-    The methods take a field's name and otherwise what the method of the same name of `Value` takes.
+    Each method takes a field's name, and then what `Value`'s method of the same name takes.
     """
 
     __slots__ = ("_read", "_values", "_where")
 
     def __init__(self, raw: Json, where: str) -> None:
-        """Raises VerificationError if `raw` is no object."""
+        """Raises VerificationError if `raw` is not an object."""
         if not isinstance(raw, dict):
             raise VerificationError(f"{where} is invalid", expected="an object", found=_shown(raw))
         self._where = where
@@ -101,7 +99,7 @@ class Fields:
         self._read: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
-        """Whether the field is there, for one that is optional. Doesn't count as reading it."""
+        """Whether an optional field is there. This doesn't count as reading it."""
         return name in self._values
 
     def value(self, name: str) -> Value:
@@ -112,7 +110,7 @@ class Fields:
         return Value(self._values[name], f"{self._where}.{name}")
 
     def raw(self, name: str) -> Json:
-        """The field as it was decoded, for a caller that checks it."""
+        """The field as decoded, for a caller that checks it."""
         return self.value(name).raw
 
     def text(self, name: str, max_len: int, min_len: int = 1) -> str:

@@ -10,8 +10,8 @@ Every tensor of the model is held as int64. A real number x is the integer round
     B       momentum buffer (SGD)         2^-28       abs(B) < 2^30
     V       second moment (Adam)          2^-56       0 <= V <= 2^60
 
-`2^k` is the gradient scale, as loss scaling in mixed precision. The widths are written down here
-and nowhere else.
+`2^k` is the gradient scale, like loss scaling in mixed precision. The widths are defined here and
+nowhere else.
 
 Why floats may be used here and still give one result everywhere: widening float32 to float64 is
 exact; multiplying by 2^e with abs(e) <= 60 is exact, since every non-zero float32 is at least
@@ -37,7 +37,7 @@ SHIFT = 15
 WEIGHT_BITS = 32
 GRADIENT_BITS = 28
 MOMENT_EXTRA_BITS = SHIFT
-"""Fraction bits that M has beyond G's: without them M would stand still at a few units for ever."""
+"""Fraction bits that M has beyond G's: without them M would stay stuck at a few units for ever."""
 
 WEIGHT_BOUND = 2**45
 GRADIENT_BOUND = 2**30
@@ -82,8 +82,8 @@ def auto_grad_scale(grad: FloatArray) -> int:
     `grad` is float32 of any shape: all gradients of the first batch in one vector. The median is
     over the elements that aren't zero (dead units and padding would pull it to 0), the lower one of
     two, so that it is an element and nothing is averaged. 2^16 leaves 14 bits for elements above
-    the median before they saturate. Without a non-zero element nothing is known, and k is 0. Raises
-    GradientError as `quantize_gradient` does.
+    the median before they saturate. If every element is zero, k is 0. Raises GradientError as
+    `quantize_gradient` does.
     """
     _require_finite_gradient(grad, "gradient")
     sizes = np.abs(grad[grad != 0])
@@ -151,8 +151,8 @@ class TensorSpan(NamedTuple):
 def locate(error: RangeError, spans: Iterable[TensorSpan], start: int = 0) -> RangeError:
     """`error` with its tensor, and its index within that tensor, filled in.
 
-    Its index so far counts within a block that begins at element `start` of the flat vector. One
-    that lies in no tensor (padding) leaves the error as it is.
+    Its index counts within a block that begins at element `start` of the flat vector. An index
+    outside every tensor (padding) leaves the error as it is.
     """
     position = start + error.index
     for span in spans:

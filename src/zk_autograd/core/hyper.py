@@ -1,8 +1,8 @@
 """The update rules by name, and their hyper-parameters as exact numbers.
 
 A hyper-parameter is a decimal that `decimals.parse_decimal` reads: never a float, so that a trainer
-and a verifier start from the same number. What integer it leads to, and which ones are too large,
-is said in `constants`.
+and a verifier start from the same number. `constants` says which integer it leads to, and which
+values are too large.
 """
 
 from dataclasses import dataclass, fields

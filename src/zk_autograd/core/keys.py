@@ -5,7 +5,7 @@ ID must be the hash that the specification recommends, the base64 the one that a
 Ed25519 key must be encoded canonically (RFC 8032 section 5.1.3) and not be of small order, since
 under such a key one signature fits many texts.
 
-A further algorithm (ML-DSA-44, type 0x06) is a member of `Algorithm`, an entry in `_SCHEMES` and a
+Another algorithm (ML-DSA-44, type 0x06) takes a member of `Algorithm`, an entry in `_SCHEMES` and a
 signer.
 """
 
@@ -46,8 +46,8 @@ class PublicKey:
 
     @classmethod
     def parse(cls, text: str) -> "PublicKey":
-        """The key of a `name+ID+base64` text. Raises VerificationError unless `encode` gives it
-        back."""
+        """The key of a `name+ID+base64` text. Raises VerificationError unless `encode` gives the
+        same text."""
         name, *rest = text.split("+", 2)
         what = f"key {quoted(name)}"
         if len(rest) != 2:
@@ -74,8 +74,8 @@ class PublicKey:
 
     @property
     def key_id(self) -> bytes:
-        """The 4 bytes that name the key in a note, besides its name. No fingerprint: collisions are
-        cheap."""
+        """The 4 bytes that identify the key in a note, with its name. Not a fingerprint: collisions
+        are cheap."""
         return sha256(self.name.encode("utf-8") + b"\n" + self._material()).digest()[:KEY_ID_BYTES]
 
     def verify(self, text: str, signature: bytes) -> None:
@@ -104,8 +104,8 @@ class Ed25519Signer:
     """A key made from a 32-byte secret seed (RFC 8032 section 5.1.5); ValueError for another
     length.
 
-    It can't be pickled: a checkpoint that holds it among a trainer's settings would hand the secret
-    on.
+    It can't be pickled: a checkpoint that holds it among a trainer's settings would leak the
+    secret.
     """
 
     name: str
@@ -123,7 +123,7 @@ class Ed25519Signer:
         return self
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        """Raises UsageError, which names no secret."""
+        """Raises UsageError, whose text holds no secret."""
         raise UsageError(
             f"the key {self.name} can't be pickled, since the pickle would hold its secret: give the path of the key's file instead"
         )
@@ -170,7 +170,7 @@ def _check_ed25519_key(raw: bytes) -> None:
 
 
 def _verifies_ed25519(key: PublicKey, text: bytes, signature: bytes) -> bool:
-    # Imported here and above, not at the top: zk-verify --help must not wait for it.
+    # Imported here and above, not at the top, so that zk-verify --help doesn't wait for it.
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 

@@ -7,8 +7,8 @@ have fewer than 2^63 leaves.
 
 Rules for the verifier: sizes first, then the number of nodes in the proof (exactly as many as the
 position needs), then the length of each hash, and only then arithmetic. `verify_*` return nothing
-and raise VerificationError. The functions that make proofs are the log's own, and raise ValueError
-for arguments that no tree has.
+and raise VerificationError. The functions that make proofs serve the log's own side, and raise
+ValueError for arguments that no tree has.
 """
 
 from collections.abc import Sequence

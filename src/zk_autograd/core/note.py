@@ -7,12 +7,12 @@ specifications where they leave a choice:
   one key (name and ID);
 * all keys that the reader knows must have signed; lines of unknown keys are ignored, but must be
   well formed;
-* base64 must be what an encoder writes;
-* a checkpoint has no extension lines: they are part of no statement here.
+* base64 must be in the form that an encoder writes;
+* a checkpoint has no extension lines: nothing here makes a statement with them.
 
-To read a note whose signers are pinned use `open_note`. `parse_unverified` is for the case that
-nothing is pinned; its result is another type, so that it can't pass for a verified note. The keys
-are in `core.keys`.
+To read a note whose signers are pinned use `open_note`. `parse_unverified` is for when nothing is
+pinned; its result has a different type, so that it can't pass for a verified note. The keys are in
+`core.keys`.
 """
 
 import re
@@ -34,7 +34,7 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 @dataclass(frozen=True, slots=True)
 class SignatureLine:
-    """A line of a note, as it stands there: the key's name, its 4-byte ID, and the signature's
+    """A signature line as the note has it: the key's name, its 4-byte ID, and the signature's
     bytes."""
 
     name: str
@@ -44,7 +44,7 @@ class SignatureLine:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedNote:
-    """A well-formed note that says nothing yet: no signature was checked."""
+    """A well-formed note that vouches for nothing yet: no signature was checked."""
 
     text: str
     lines: tuple[SignatureLine, ...]
@@ -146,7 +146,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     """The tree head in a note's text. Raises VerificationError unless `checkpoint_text` gives the
     same text.
 
-    Says nothing about who signed it, or whether the origin is the expected one.
+    It says nothing about who signed it, or whether the origin is the expected one.
     """
     lines = text.split("\n")
     if len(lines) != 4 or lines[3]:
@@ -178,8 +178,8 @@ def _signature_line(row: str) -> SignatureLine:
 def _check_distinct(keys: Sequence[PublicKey]) -> None:
     if not keys:
         raise UsageError("a note needs at least one key")
-    # One secret under two names is one signer; two keys of one name and ID can't be told apart in a
-    # note.
+    # One secret under two names is one signer; two keys with the same name and ID can't be told
+    # apart in a note.
     secrets = {key.raw for key in keys}
     handles = {(key.name, key.key_id) for key in keys}
     if min(len(secrets), len(handles)) < len(keys):

@@ -1,11 +1,11 @@
-"""How long work is watched: what it calls while it goes on."""
+"""How long-running work reports its progress: what it calls as it goes."""
 
 from collections.abc import Callable
 from typing import TypeAlias
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
+"""Called with what is being done, how much of it is done, and how much there is."""
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Tells nobody."""
+    """Reports to nobody."""

@@ -1,5 +1,5 @@
-"""How much a state of a run may cost whoever commits to it again: a verifier refuses what is more,
-so a trainer begins no such run."""
+"""How much recomputing the commitments to a state of a run may cost: a verifier refuses more, so a
+trainer begins no such run."""
 
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.records import Header
@@ -7,7 +7,7 @@ from zk_autograd.core.records import Header
 
 def require_recomputable(header: Header, record: int | None = None) -> None:
     """VerificationError, which names `record`, if committing to a state, to one that is zero at the
-    start or to the published weights, takes more than anybody has to spend."""
+    start or to the published weights, costs more than a verifier should have to spend."""
     block, form, count = header.prover.block, header.prover.form, len(header.blocks)
     if form.max_blocks is not None and count > form.max_blocks:
         raise VerificationError(

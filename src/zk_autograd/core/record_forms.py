@@ -1,8 +1,8 @@
 """How records are written and read: one canonical JSON form for each, and a strict reader.
 
 A reader names every field, bounds every length and refuses what is left over; it checks a record's
-own consistency. What one record says about another is the verifier's business (verify.chain).
-docs/formats.md lists the fields.
+own consistency. How records fit together is the verifier's concern (verify.chain). docs/formats.md
+lists the fields.
 """
 
 import re
@@ -47,13 +47,13 @@ from zk_autograd.core.text import quoted
 
 
 def to_bytes(record: Record) -> bytes:
-    """The leaf of a record. ValueError for a record that no reader would take."""
+    """The leaf of a record. ValueError for a record that no reader would accept."""
     leaf = encode(_WRITERS[type(record)](record))  # type: ignore[operator]
     return leaf
 
 
 def parse(leaf: bytes, header: Header | None) -> Record:
-    """The record of a leaf; `header` is the run's, None for leaf 0 alone. Raises VerificationError."""
+    """The record of a leaf; `header` is the run's, None for leaf 0. Raises VerificationError."""
     fields = Fields(decode(leaf, max_bytes=MAX_RECORD), "record")
     kind = fields.choice("type", ("header", "genesis", "segment", "close"))
     if (kind == "header") != (header is None):
@@ -255,8 +255,8 @@ def _read_header(f: Fields) -> Header:
 
 
 def _check_keys(keys: Sequence[str]) -> None:
-    """No key twice, be it under two names or in two spellings. One of an algorithm that isn't known
-    here is compared as a text."""
+    """No key twice, be it under two names or in two encodings. A key of an algorithm that isn't
+    known here is compared as text."""
     raw: set[bytes] = set()
     for i, text in enumerate(keys):
         try:
@@ -274,8 +274,8 @@ def _check_keys(keys: Sequence[str]) -> None:
 
 
 def _is_ed25519(text: str) -> bool:
-    """Whether a text that is no key begins as one of Ed25519's would: a stranger's second spelling
-    of one that is named already."""
+    """Whether a text that is not a key begins as an Ed25519 key would: a stranger's second encoding
+    of one that is already named."""
     parts = text.split("+")
     for rest in ("".join(parts[1:]), "".join(parts[2:])):  # with and without an ID
         base64 = re.sub(r"[^A-Za-z0-9/]", "", rest)

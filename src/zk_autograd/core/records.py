@@ -51,8 +51,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Unproved:
-    """A tensor of the model that no proof speaks of: a buffer or a frozen parameter, with a SHA-256
-    of its first bytes."""
+    """A tensor of the model that no proof covers: a buffer or a frozen parameter, with the SHA-256
+    of its initial bytes."""
 
     name: str
     kind: str
@@ -63,7 +63,8 @@ class Unproved:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Hyper-parameters of a parameter group as exact decimal texts; `s` is 0 for rules without one."""
+    """A parameter group's hyper-parameters as exact decimal texts; `s` is 0 for rules without
+    one."""
 
     hyper: tuple[tuple[str, str], ...]
     s: int
@@ -80,8 +81,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """The backend, and if it proves the circuit (name, digest), and with a set-up the SRS (digest);
-    `block` and `steps` are its capacity."""
+    """The backend; if it has proofs, the circuit (name, digest); if it has a set-up, the SRS
+    (digest). `block` and `steps` are its capacity."""
 
     backend: str
     version: str
@@ -99,7 +100,7 @@ class Prover:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What the trainer says of the data: a salted Merkle root over the rows (empty if none was
+    """What the trainer says about the data: a salted Merkle root over the rows (empty if none was
     given), their count, the sampler's name and batch size, and a salted commitment to the seed."""
 
     root: bytes
@@ -143,7 +144,7 @@ class Header:
         return parse(self.schedule)
 
     def padded(self, values: NDArray[np.signedinteger[Any]], block: int) -> IntArray:
-        """The elements of one block of `values`, integers of shape (size,), zeros up to the
+        """The elements of one block of `values`, integers of shape (size,), zero-padded to the
         prover's capacity: int64 (prover.block,)."""
         where = self.blocks[block]
         padded = np.zeros(self.prover.block, np.int64)
@@ -154,7 +155,7 @@ class Header:
         """The constants of a group's steps. Raises VerificationError for hyper-parameters that the
         rule can't use.
 
-        With recorded rates each step must be asked for with its own."""
+        With recorded rates, ask for each step with its own."""
         chosen = self.groups[group]
         hyper = hyper_of(self.rule, dict(chosen.hyper))
         return constants_sequence(self.rule, hyper, self.grad_scale, chosen.s, self.declared or CONSTANT)
@@ -166,8 +167,8 @@ StateCommitments: TypeAlias = dict[str, tuple[bytes, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """Leaf 1: the first state. The salts of the zero states are published, so that anybody
-    recomputes their commitments."""
+    """Leaf 1: the first state. The salts of the zero states are published, so that anybody can
+    recompute their commitments."""
 
     state: StateCommitments
     zero_salts: StateCommitments
@@ -217,14 +218,14 @@ def hyper_names(rule: Rule) -> tuple[str, ...]:
 
 
 def hyper_of(rule: Rule, texts: dict[str, str]) -> Hyper:
-    """The exact hyper-parameters of decimal texts, one for each of `hyper_names(rule)`.
+    """The exact hyper-parameters from decimal texts, one for each of `hyper_names(rule)`.
     VerificationError for a bad one."""
     row = FAMILIES[rule]
     return row.hyper(**{name: parse_decimal(texts[name], name) for name in row.hyper_names})
 
 
 def header_digest(leaf: bytes) -> bytes:
-    """SHA-256 of the header's bytes: what binds proofs, openings and attestations to one run."""
+    """SHA-256 of the header's bytes: it binds proofs, openings and attestations to one run."""
     return sha256(b"zk-autograd/header/v0\n" + leaf).digest()
 
 

@@ -10,8 +10,8 @@ A schedule is one text, the same in a header, an option and a configuration file
     recorded                     nothing is declared: each step's record holds its rates
 
 Each but `recorded` may end in `,warm_up=10`. Counts are 1 .. 2^40. `factor` and `end` are shares of
-the group's own lr: decimals below 1 of at most 9 places, `factor` above 0; `end` is 0 if it is left
-out. The order of the options is free, and a header holds the form above.
+the group's own lr: decimals below 1 of at most 9 places, `factor` above 0; `end` defaults to 0.
+Options may come in any order; a header holds the form above.
 
 The rate of step t = 1, 2, 3 ... is lr_t = lr * f_t, a rational that is not rounded. With w =
 `warm_up` (0 without) and e = t - 1 - w,
@@ -57,7 +57,7 @@ RECORDED = "recorded"
 MAX_COUNT = 2**40
 MAX_TEXT = 200
 PLACES = 9
-"""Digits of a share behind the point, at most."""
+"""Digits of a share after the point, at most."""
 
 COSINE_BITS = 64
 _SHOWN = 40  # characters of a foreign text that a message repeats
@@ -83,8 +83,8 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class StepDecay:
-    """`factor` as much after every `every` steps. VerificationError for a value out of range, here
-    and below."""
+    """Multiplied by `factor` after every `every` steps. VerificationError for a value out of range,
+    here and below."""
 
     every: int
     factor: Fraction
@@ -194,8 +194,8 @@ CONSTANT = Schedule(Constant())
 
 
 def parse(text: str) -> Schedule | None:
-    """The schedule that `text` declares, None for "recorded". Raises VerificationError for a text
-    that is none."""
+    """The schedule that `text` declares, None for "recorded". Raises VerificationError for any
+    other text."""
     if len(text) > MAX_TEXT:
         raise VerificationError("the schedule's text is too long", expected=f"at most {MAX_TEXT} characters")
     if text == RECORDED:
@@ -224,7 +224,7 @@ def parse(text: str) -> Schedule | None:
 
 
 class _Options:
-    """The options of a schedule's text; those that were asked for are no longer in `given`."""
+    """The options in a schedule's text; those already taken are no longer in `given`."""
 
     def __init__(self, text: str, options: str) -> None:
         self._text = text
@@ -267,9 +267,9 @@ def cosine(e: int, n: int, bits: int = COSINE_BITS + 128) -> int:
     """C(e, n) of the module's definition, for 0 <= `e` <= `n`. It doesn't depend on `bits` > 64,
     the precision of the first attempt.
 
-    The default leaves 128 bits behind the unit, and fails for a cosine within about 2^-120 of
-    halfway, which none of the 2^79 that a header can ask for is likely to be. The loop ends in any
-    case, as none is halfway.
+    The default leaves 128 bits below the unit, and is not enough for a cosine within about 2^-120
+    of halfway, which none of the 2^79 that a header can ask for is likely to be. The loop ends in
+    any case, as none is halfway.
     """
     if 2 * e > n:
         return -cosine(n - e, n, bits)
@@ -304,7 +304,7 @@ def _cosine_near(e: int, n: int, bits: int) -> int:
 @cache
 def _pi(bits: int) -> int:
     """2^bits * pi, wrong by less than 2: 16 arctan(1/5) - 4 arctan(1/239) (Machin, 1706), with 32
-    bits more for the floors."""
+    guard bits."""
     guard = 32
     return (16 * _arctan(5, bits + guard) - 4 * _arctan(239, bits + guard)) >> guard
 

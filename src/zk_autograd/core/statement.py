@@ -1,8 +1,8 @@
 """What one proof shows: the public part, rebuilt by a verifier from the records alone.
 
-The context ties a proof to its place. Without it anybody could carry a published run's proofs into
-a log of their own, or use one at another step: it is a SHA-256 over the header's digest, the
-segment's index, its first step and the block's index.
+The context ties a proof to its place. Without it anybody could reuse a published run's proofs in a
+log of their own, or at another step. It is a SHA-256 over the header's digest, the segment's index,
+its first step and the block's index.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Statement:
 
     @property
     def context(self) -> bytes:
-        """32 bytes that name the proof's place."""
+        """32 bytes that identify the proof's place."""
         place = b"".join(n.to_bytes(8, "big") for n in (self.segment, self.first_step, self.block))
         return sha256(b"zk-autograd/context/v0\n" + self.header_digest + place).digest()
 
@@ -45,9 +45,9 @@ class Statement:
 class StatementBuilder:
     """Statements of a run's segments. Asking for them in the order of the steps costs O(1) a step.
 
-    A header may have a thousand groups, and a stranger may make them all alike: groups of the same
-    hyper-parameters, and of the same rates where those are recorded, are computed once, and a
-    declared schedule once for all of them. The segment asked for last is kept."""
+    A header may have a thousand groups, all alike if a stranger wrote it: groups with the same
+    hyper-parameters, and the same rates where those are recorded, are computed once, and a declared
+    schedule once for all of them. The last segment asked for is cached."""
 
     def __init__(self, header: Header, digest: bytes) -> None:
         """`digest` is `records.header_digest` of the header's leaf. VerificationError for unusable
@@ -63,8 +63,8 @@ class StatementBuilder:
         self._made: dict[tuple[int, tuple[str, ...]], tuple[StepConstants, ...]] = {}
 
     def constants(self, group: int, first: int, last: int, lr: Sequence[Sequence[str]]) -> tuple[StepConstants, ...]:
-        """The constants of steps `first` .. `last` of a group, filled up with no-ops to the
-        prover's segment length.
+        """The constants of steps `first` .. `last` of a group, padded with no-ops to the prover's
+        segment length.
 
         `lr` holds a decimal for each step and group if the rates are recorded, and is empty if the
         header declares a schedule.
@@ -82,8 +82,8 @@ class StatementBuilder:
         return self._made[key]
 
     def different(self, lr: Sequence[Sequence[str]]) -> list[int]:
-        """The first group of each sort: groups of the same hyper-parameters, and of the same
-        recorded rates, have the same constants."""
+        """The first group of each kind: groups with the same hyper-parameters and the same recorded
+        rates have the same constants."""
         found: dict[tuple[int, tuple[str, ...]], int] = {}
         for group in sorted({block.group for block in self._header.blocks}):
             found.setdefault(self._key(group, lr), group)
@@ -100,8 +100,8 @@ class StatementBuilder:
 
     def of_segment(self, segment: Segment) -> list[Statement]:
         """The statement of each block's proof of a segment."""
-        # Each group once: asking for a group's steps again would begin at its first step, and take
-        # the square of their number.
+        # Each group once: asking for a group's steps a second time would restart at its first step,
+        # at quadratic cost.
         groups = {b.group for b in self._header.blocks}
         by_group = {g: self.constants(g, segment.first, segment.last, segment.lr) for g in groups}
         return [

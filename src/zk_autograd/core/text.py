@@ -1,7 +1,7 @@
 """Texts in evidence: which characters they may hold, and how bytes are written in them.
 
-Every byte string has one text and every text one byte string; what has two spellings would let a
-copy differ from the original without being false.
+Every byte string has one text and every text one byte string; with two encodings, a copy could
+differ from the original without being false.
 """
 
 import base64
@@ -20,8 +20,8 @@ def has_control(text: str) -> bool:
 
 
 def quoted(text: str, length: int = 60) -> str:
-    """A foreign text for a sentence: in quotes, ASCII, cut to `length` characters, and one word, so
-    that no line begins with a part of it."""
+    """A foreign text, for use in a sentence: quoted, ASCII, cut to `length` characters, and one
+    word, so that no line begins in the middle of it."""
     return ascii(text[:length]).replace(" ", "\\x20") + ("..." if len(text) > length else "")
 
 
@@ -73,6 +73,5 @@ def decode_base64(text: str, what: str) -> bytes:
 
 
 def printable(line: str) -> str:
-    """The line with all that isn't printable escaped: a terminal must not obey what a run brings
-    along."""
+    """The line with everything unprintable escaped: a terminal must not obey text from a run."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)

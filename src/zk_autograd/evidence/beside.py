@@ -1,18 +1,18 @@
-"""What lies in a run beside what its records name: whoever reads a verdict takes what is there for
-what was judged.
+"""What lies in a run beside what its records name: a reader of the verdict may mistake it for what
+was judged.
 
 One rule for a folder and a bundle. The records of a view name its log and checkpoint, the proofs of
 its segments, and, in the close record, the model's files and the trainer's own. Every other name at
 the run's top level, in log/, proofs/ and model/ is *beside* it. Folders that no run has are not
-entered: their name is enough. private/, if it is a folder, is the trainer's, and nobody's business.
+entered: their name is enough. private/, if it is a folder, is the trainer's, and is ignored.
 
-* Harmless are a few names in one exact spelling (`HARMLESS`), of regular files: no program takes
+* A few names of regular files, in one exact spelling (`HARMLESS`), are harmless: no program takes
   them for a model.
-* In a view without close record, what a run that went on has left: proofs of later segments, the
-  trainer's own files, and files half-written.
-* All others are foreign. Some *resemble* a name of the run's own: they differ by case, by the form
-  of Unicode, or by the folder that they lie in, and a reader, or a file system that doesn't see the
-  difference, may take them for it.
+* In a view without a close record, there is what a run that continued has left: proofs of later
+  segments, the trainer's own files, and half-written files.
+* All others are foreign. Some *resemble* a name of the run's own: they differ in case, in Unicode
+  form, or in the folder they lie in, and a reader, or a file system that doesn't see the
+  difference, may mistake them for it.
 """
 
 import unicodedata
@@ -32,7 +32,7 @@ this spelling alone."""
 
 
 class EntryKind(Enum):
-    """What a name in a folder is. A link is neither, wherever it leads."""
+    """What a name in a folder is. A link is OTHER, wherever it leads."""
 
     FILE = "file"
     FOLDER = "folder"
@@ -42,7 +42,7 @@ class EntryKind(Enum):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A name in a folder, as the system spells it: it may hold lone surrogates, for bytes that are
-    no UTF-8."""
+    not UTF-8."""
 
     name: str
     kind: EntryKind
@@ -53,13 +53,14 @@ class Listing(Protocol):
 
     def entries(self, folder: str) -> Generator[Entry, None, None]:
         """The names in a folder of `layout.folders`, or at the top level (""), in no order; none if
-        there is no such folder. The folder is open until the last one: who stops before closes it.
+        there is no such folder. The folder stays open until the last one; a caller that stops early
+        closes it.
         """
         ...
 
 
 class Kind(Enum):
-    """What to think of a name that no record names."""
+    """How to judge a name that no record names."""
 
     HARMLESS = "harmless"
     UNFINISHED = "unfinished"
@@ -69,7 +70,7 @@ class Kind(Enum):
 @dataclass(frozen=True, slots=True)
 class Beside:
     """A name that no record names: its path in the run, with "/". `resembles` is a name of the
-    run's own that it may be taken for."""
+    run's own that it may be mistaken for."""
 
     path: str
     kind: Kind
@@ -77,8 +78,8 @@ class Beside:
 
 
 def beside(files: Listing, log: Log) -> Generator[Beside, None, None]:
-    """What lies beside the records of this view, as it is found; what is named is passed over. The
-    caller counts, stops, and closes it."""
+    """What lies beside what the records of this view name, as it is found. The caller counts,
+    stops, and closes it."""
     for folder in ("", *folders()):
         with closing(files.entries(folder)) as entries:
             for entry in entries:
@@ -88,8 +89,8 @@ def beside(files: Listing, log: Log) -> Generator[Beside, None, None]:
 
 
 def _named(log: Log, folder: str, entry: Entry) -> bool:
-    """Whether it is what a record of the view names, by its name and as a regular file: what it
-    holds is another step's business, and that of none where a sample leaves it out."""
+    """Whether a record of the view names it, and it is a regular file: its contents are for another
+    step to check, or for none where a sample leaves it out."""
     if not folder and entry.name in (*folders(), PRIVATE):
         return entry.kind is EntryKind.FOLDER
     row = row_of(f"{folder}/{entry.name}" if folder else entry.name)
@@ -105,7 +106,7 @@ def _judged(log: Log, folder: str, entry: Entry, path: str) -> tuple[Kind, str |
 
 
 def _unfinished(log: Log, folder: str, name: str) -> bool:
-    """Whether a run of this header that is not at its end may have left such a file."""
+    """Whether an unfinished run of this header may have left such a file."""
     if name.startswith(".") and name.endswith(".tmp"):  # run.files writes to it, and a crash leaves it
         name = name[1:-4]
     row = row_of(f"{folder}/{name}" if folder else name)
@@ -120,7 +121,7 @@ def _resembled(name: str, path: str) -> str | None:
 
 
 def _exactly(path: str) -> bool:
-    """Whether a row lists the path's name, and not by its form alone."""
+    """Whether a row lists the path's name, rather than matching its pattern alone."""
     row = row_of(path)
     return row is not None and path.rpartition("/")[2] in row.names
 

@@ -3,9 +3,9 @@
 It is a ustar archive (POSIX.1-1988) in one form only, which any tar reads: regular files, sorted by
 name, each name one that a run's layout has (evidence.layout.is_public); mode 0644, owner 0, time 0;
 zeros up to the next multiple of 512 after each; two blocks of zeros, and the end. A header is a
-function of name and size. So the reader makes each header again and compares bytes: links, devices,
+function of name and size. So the reader rebuilds each header and compares bytes: links, devices,
 holes, extensions, paths that lead elsewhere, a name given twice and bytes after the end are all
-refused, and not one is a case of its own.
+refused, none as a special case.
 
 The bytes depend on the files' contents alone. A file of more than 8 GiB - 1 byte doesn't fit a
 ustar header.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 BLOCK = 512
 END = bytes(2 * BLOCK)
 MAX_MEMBER = 8**11 - 1
-"""Bytes of a file: eleven octal digits."""
+"""Bytes of a file, at most: eleven octal digits."""
 
 MAX_MEMBERS = 2**20
 
@@ -45,7 +45,7 @@ _MAGIC = slice(257, 262)
 _COMPRESSED = {
     b"\x1f\x8b": "it is gzip-compressed: unpack it with gunzip",
     b"PK\3\4": "it is a zip archive: unpack it with unzip",
-    b"PK\5\6": "it is a zip archive, and an empty one",
+    b"PK\5\6": "it is an empty zip archive",
     b"BZh": "it is bzip2-compressed: unpack it with bunzip2",
     b"\xfd7zXZ\0": "it is xz-compressed: unpack it with unxz",
     b"\x28\xb5\x2f\xfd": "it is zstd-compressed: unpack it with unzstd",
@@ -92,14 +92,13 @@ class _Place:
 class Bundle(Evidence):
     """The public files of a run in a bundle.
 
-    The archive is looked over at the first reading, which raises VerificationError if it is not a
-    bundle from its first byte to its last; the contents of its files are read when they are asked
-    for.
+    The archive is scanned at the first read, which raises VerificationError if it is not a bundle
+    from its first byte to its last; its files' contents are read when asked for.
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens the bundle at `path`. UsageError if there is no file there, or another one than a
-        bundle; UnreadableError if this machine doesn't let it be opened."""
+        """Opens the bundle at `path`. UsageError if there is no file there, or one that is not a
+        bundle; UnreadableError if this machine can't open it."""
         try:
             # Without O_NONBLOCK, opening a pipe would wait for a writer.
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -108,7 +107,7 @@ class Bundle(Evidence):
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             self.close()
-            raise UsageError(f"{path} is neither a run nor a bundle: it is no folder, and no regular file")
+            raise UsageError(f"{path} is neither a run nor a bundle: it is neither a folder nor a regular file")
         self._size = status.st_size
         self._members: dict[str, _Place] | None = None
         try:
@@ -126,7 +125,7 @@ class Bundle(Evidence):
         self._fd = -1
 
     def has_log(self) -> bool:
-        """As Evidence's. What is not a bundle from its first byte to its last is to be judged, and
+        """As Evidence's. What is not a bundle from its first byte to its last is to be judged and
         refused."""
         try:
             index = self._index()
@@ -153,7 +152,7 @@ class Bundle(Evidence):
         return list(self._index())
 
     def read_at(self, start: int, size: int) -> bytes:
-        """Exactly these bytes of the file. VerificationError if it ends before, or can't be read."""
+        """Exactly these bytes of the file. VerificationError if it ends early, or can't be read."""
         parts: list[bytes] = []
         while size:
             try:
@@ -180,8 +179,8 @@ class Bundle(Evidence):
         return self._members
 
     def _looked_over(self) -> dict[str, _Place]:
-        """Where each file lies. Everything but the contents is read, and is what the writer would
-        write."""
+        """Where each file lies. Everything but the contents is read, and must be what the writer
+        would write."""
         members: dict[str, _Place] = {}
         last, at = "", 0
         block = self.read_at(0, BLOCK)
@@ -217,8 +216,8 @@ class Bundle(Evidence):
 
 
 def _other_than_a_bundle(start: bytes) -> str | None:
-    """What a file that begins with these bytes is, and what to do about it; None if it begins as a
-    bundle does, whatever follows."""
+    """What a file that begins with these bytes is, and what to do about it; None if it begins like
+    a bundle, whatever follows."""
     if not start:
         return "it is empty"
     for magic, what in _COMPRESSED.items():
@@ -229,10 +228,12 @@ def _other_than_a_bundle(start: bytes) -> str | None:
     if start == END[:BLOCK]:
         return None
     if start[_MAGIC] != b"ustar":
-        return "it is no tar archive; `zk-run bundle RUN` makes a bundle, and a run is a folder that a training made"
+        return (
+            "it is not a tar archive; `zk-run bundle RUN` makes a bundle, and a run is a folder that a training wrote"
+        )
     if not is_public(_name(start)):
         return (
-            "it is a tar archive, and begins with a file that no bundle has; if a run is in it, unpack it and name the run's folder, or pack it "
+            "it is a tar archive, but begins with a file that no bundle has; if it holds a run, unpack it and give the run's folder, or pack that "
             "with `zk-run bundle RUN`"
         )
     return None
@@ -244,14 +245,14 @@ def _name(block: bytes) -> str:
 
 
 def _named(block: bytes, at: int) -> tuple[str, int]:
-    """Name and size of a file from the block before it, which is at `at`."""
+    """Name and size of a file from the header block before it, which is at `at`."""
     name, digits = _name(block), block[_SIZE]
     if set(digits) <= _OCTAL and is_public(name):
         size = int(digits, 8)
         if header(name, size) == block:
             return name, size
     raise VerificationError(
-        f"the header at byte {at} is not one of a bundle",
+        f"the header at byte {at} is not a bundle's",
         expected="a public file of a run, in the one form that a bundle has",
         found=quoted(name),
     )

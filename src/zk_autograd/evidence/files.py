@@ -1,8 +1,8 @@
-"""Reads that a hostile file can't abuse: bounded, of regular files alone, no link followed in the
-last part of a path.
+"""Reads that a hostile file can't abuse: bounded, regular files only, no link followed in the last
+part of a path.
 
-They raise VerificationError, which says what, where and why; where it is the system that refuses
-(permission, a disk that fails), it is UnreadableError: nothing is said against what lies there.
+They raise VerificationError, which says what, where and why; where the system refuses (permission,
+a failing disk), they raise UnreadableError, which says nothing against the file.
 """
 
 import errno
@@ -28,7 +28,7 @@ _OF_THE_FILE = frozenset(
         errno.EINVAL,
     }
 )
-"""Errors of the system that tell what lies at a path, and not what the machine lacks."""
+"""System errors that say what lies at a path, rather than what the machine lacks."""
 
 
 def read_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> bytes:
@@ -58,7 +58,7 @@ def chunks_of(fd: int, path: Path | str) -> Iterator[bytes]:
 
 @contextmanager
 def open_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> Iterator[int]:
-    """The descriptor of a regular file that has at most `limit` bytes now, for reading. As
+    """The descriptor, for reading, of a regular file of at most `limit` bytes at present. As
     `read_bounded`."""
     with _readable(path):
         # Without O_NONBLOCK, opening a pipe would wait for a writer.
@@ -76,7 +76,7 @@ def open_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> 
 
 
 def open_folder(path: Path | str, *, dir_fd: int | None = None) -> int:
-    """The descriptor of a folder that is no link, for `dir_fd`; the caller closes it. Raises
+    """The descriptor, for `dir_fd`, of a folder that is not a link; the caller closes it. Raises
     VerificationError."""
     with _readable(path):
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
@@ -95,8 +95,8 @@ def _readable(path: Path | str) -> Iterator[None]:
 
 
 def unreadable(path: Path | str, error: OSError) -> VerificationError:
-    """What the system's refusal to read `path` says: of the file, if it is missing or not what it
-    must be; else of this machine."""
+    """The error for the system's refusal to read `path`: the file's fault if it is missing or of
+    the wrong kind, else this machine's."""
     # open(2) says ELOOP for a file, ENOTDIR for a folder, when O_NOFOLLOW met a link
     linked = error.errno == errno.ELOOP
     reason = "it is a link, and links are not followed" if linked else error.strerror
@@ -105,6 +105,6 @@ def unreadable(path: Path | str, error: OSError) -> VerificationError:
 
 
 def tells_of_the_file(error: OSError) -> bool:
-    """Whether the system's error says what lies at a path, and not what this machine or its user
-    lacks."""
+    """Whether the system's error says what lies at a path, rather than what this machine or its
+    user lacks."""
     return error.errno in _OF_THE_FILE

@@ -1,9 +1,9 @@
 """Reading a run that a stranger wrote, from its folder: bounded, each file once, no links followed,
 plain names only.
 
-The folders are opened once, when the reader is, and files are opened relative to them: what is
-exchanged for a link later, on the way to a file, is not met. Only the path of the run itself, which
-the auditor gave, may be a link.
+Each folder is opened once, and files are opened relative to it, so a folder that is replaced by a
+link later is never followed. Only the path of the run itself, which the auditor gave, may be a
+link.
 """
 
 import os
@@ -26,7 +26,7 @@ class RunFolder(Evidence):
 
     def __init__(self, path: Path) -> None:
         """Opens the run at `path`. UsageError if there is no folder there, UnreadableError if this
-        machine doesn't let it be opened."""
+        machine can't open it."""
         try:
             self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -44,7 +44,7 @@ class RunFolder(Evidence):
     def has_log(self) -> bool:
         if self._is_folder(LOG):
             return any(self.has(f"{LOG}/{name}") for name in (RECORDS, CHECKPOINT))
-        try:  # a link, or something else, in the folder's place is to be judged, and refused
+        try:  # a link, or something else, in the folder's place is to be judged and refused
             return not stat.S_ISDIR(os.stat(LOG, dir_fd=self._root, follow_symlinks=False).st_mode)
         except OSError as error:
             if isinstance(found := unreadable(LOG, error), UnreadableError):
@@ -80,8 +80,8 @@ class RunFolder(Evidence):
 
     @contextmanager
     def _inside(self, name: str) -> Iterator[int]:
-        """The descriptor of a folder of the run, or of the run's own (""). What the system refuses
-        meanwhile is told of it."""
+        """The descriptor of a folder of the run, or of the run's own (""). System errors meanwhile
+        name that folder."""
         if name and name not in self._folders:
             self._folders[name] = open_folder(name, dir_fd=self._root)
         try:
@@ -90,7 +90,7 @@ class RunFolder(Evidence):
             raise unreadable(name or "the run's folder", error) from error
 
     def _is_folder(self, name: str) -> bool:
-        """Whether it can be opened as one. UnreadableError if this machine doesn't tell."""
+        """Whether it can be opened as one. UnreadableError if this machine can't tell."""
         try:
             with self._inside(name):
                 return True
@@ -116,7 +116,7 @@ class RunFolder(Evidence):
 
 
 def not_opened(path: Path, error: OSError, otherwise: str) -> UnreadableError | UsageError:
-    """What to say of a run that can't be opened: of this machine, if it refuses; else that what was
-    named is none."""
+    """The error for a run that can't be opened: this machine's fault if it refuses, else a path
+    that is not a run."""
     found = unreadable(path, error)
     return found if isinstance(found, UnreadableError) else UsageError(f"{path} {otherwise}: {error.strerror}")

@@ -1,17 +1,17 @@
 """hashes.json: what a training was made from and what it led to, each as one digest.
 
-    config           config.toml's bytes                                         (left out if there is no such file)
-    data             the header's `data`, canonical JSON: a salted root, so that it says nothing of the rows
+    config           config.toml's bytes (left out if there is no such file)
+    data             the header's `data`, canonical JSON: a salted root, so it reveals no rows
     environment      environment.json's bytes
-    reproducibility  those three, 32 zero bytes for a missing one, and the header's commitment to the seed (its length in front)
-    weights          the final W as little-endian int64                          (left out unless the weights are published)
+    reproducibility  those three, 32 zero bytes for a missing one, and the header's commitment to
+                     the seed (its length in front)
+    weights          the final W as little-endian int64 (left out unless the weights are published)
 
-Each is SHA-256 over `zk-autograd/hash/<name>/v0\\n` and what stands above. The weights' hash has no
-salt, so it would tell whoever has a guess at unpublished weights whether it is right: it is for
-published ones alone.
+Each is SHA-256 over `zk-autograd/hash/<name>/v0\\n` and the contents above. The weights' hash has
+no salt, so it would confirm a guess at unpublished weights: it is for published ones only.
 
-The file is canonical JSON. All of it can be made again from the other files and the records, and a
-verifier does (verify.artefacts).
+The file is canonical JSON. All of it can be recomputed from the other files and the records, and a
+verifier does so (verify.artefacts).
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Hashes:
 
     @classmethod
     def parse(cls, content: bytes) -> "Hashes":
-        """What hashes.json holds. VerificationError unless it is one, canonical and whole."""
+        """What hashes.json holds. VerificationError unless it is canonical and complete."""
         fields = Fields(decode(content, max_bytes=MAX_BYTES), HASHES)
         fields.choice("format", (FORMAT,))
         found = {name: fields.hex(name, 32) for name in NAMES if name not in _OPTIONAL or name in fields}
@@ -76,7 +76,7 @@ class Hashes:
         )
 
     def named(self) -> dict[str, bytes]:
-        """Those that there are, by name."""
+        """Those present, by name."""
         values = {name: getattr(self, name) for name in NAMES}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -92,7 +92,7 @@ def config_hash(config: bytes) -> bytes:
 
 
 def data_hash(data: Data) -> bytes:
-    """Of what a header says of its data."""
+    """Of what a header says about its data."""
     said: dict[str, Json] = {
         "root": data.root.hex(),
         "count": data.count,

@@ -1,16 +1,16 @@
-"""The public files of a run: one row each. What a stranger is given is what stands here, and
-nothing else.
+"""The public files of a run: one row each. A stranger is given what is listed here, and nothing
+else.
 
-    log/records.jsonl          one record a line; its bytes, without the newline, are the Merkle leaf
-    log/checkpoint             signed note of the newest tree head
-    proofs/<segment>-<block>   proof bytes
-    model/<name>               published weights
-    environment.json, config.toml, train_log.jsonl, hashes.json    the trainer's own files
+    log/records.jsonl         one record a line; its bytes, without the newline, are the Merkle leaf
+    log/checkpoint            signed note of the newest tree head
+    proofs/<segment>-<block>  proof bytes
+    model/<name>              published weights
+    environment.json, config.toml, train_log.jsonl, hashes.json   the trainer's own files
 
 A row says which names a folder has, how large a file may be, and which record names it. The readers
-(`evidence.folder`, `evidence.bundle`), what a bundle packs, and what is told of files that no
-record names (`evidence.beside`) follow the rows: another kind of file is another row, and an
-accessor in `evidence.run`. The trainer's private folder is no part of this (`run.layout`).
+(`evidence.folder`, `evidence.bundle`), what a bundle packs, and what is reported about files that
+no record names (`evidence.beside`) follow the rows: another kind of file takes another row, and an
+accessor in `evidence.run`. The trainer's private folder is not part of this (`run.layout`).
 """
 
 import re
@@ -42,16 +42,16 @@ PUBLISHED = (WEIGHTS_INTEGERS, WEIGHTS_FLOATS, OPENING)
 
 MAX_LOG = 4 * 2**30
 MAX_LEAVES = 2**22
-"""Records of a log. Without it a file of empty lines would take eight times its size in memory, and
-an hour to read."""
+"""Records of a log. Without this bound a file of empty lines would take eight times its size in
+memory, and an hour to read."""
 
 MAX_PROOF = 64 * 2**20
 MAX_MODEL_FILE = 64 * 2**30
 MAX_ARTEFACT = 2**30
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
-"""The name of a published file: it is no path, is not hidden, and has no character that anything
-could take for something else."""
+"""The name of a published file: not a path, not hidden, and without characters that anything could
+misread."""
 
 _PROOF_NAME = re.compile(r"(0|[1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})")
 
@@ -71,16 +71,17 @@ class Naming(Protocol):
     """Which files of a row the records of a view name."""
 
     def names(self, log: Log) -> Iterator[tuple[str, bytes]]:
-        """Each file that a record names, with the SHA-256 that the record has of it."""
+        """Each file that a record names, with the SHA-256 that the record gives."""
         ...
 
     def covers(self, log: Log, name: str) -> bool:
-        """Whether the view says something of the file called `name`, which is one of the row's."""
+        """Whether the view says something about the file called `name`, which is one of the
+        row's."""
         ...
 
 
 class OfTheLog:
-    """The log's own files: every view is of them, and no record has their hash."""
+    """The log's own files: every view includes them, and no record has their hash."""
 
     def names(self, log: Log) -> Iterator[tuple[str, bytes]]:
         return iter(())
@@ -156,8 +157,7 @@ def row_of(path: str) -> PublicFile | None:
 
 
 def is_public(path: str) -> bool:
-    """Whether `path`, with "/" between folder and name, is that of a file which a run shows to
-    strangers."""
+    """Whether `path`, with "/" between folder and name, is that of a public file."""
     return row_of(path) is not None
 
 

@@ -1,15 +1,16 @@
-"""The published model: its weights as integers and as the float32 everyone loads, and what opens
-the last commitment to them.
+"""The published model: its weights as integers and as the float32 that everyone loads, and the
+salts that open the last commitment to them.
 
 Three files, each a function of the manifest and the final W alone:
 
-    weights.i64.safetensors   the integers W, scale 2^-32, tensor by tensor as in the header's manifest
+    weights.i64.safetensors   the integers W, scale 2^-32, tensor by tensor as in the manifest
     weights.f32.safetensors   W * 2^-32, rounded to nearest, ties to even, once
-    opening.json              {"format": "zk-autograd/opening/v0", "W": [a salt for each block]}, canonical JSON
+    opening.json              canonical JSON, with a salt for each block:
+                              {"format": "zk-autograd/opening/v0", "W": [...]}
 
 The trainer writes them (`model_files`), the verifier reads them (`tensors`, `salts`). Neither file
 of weights has metadata, or fields of an entry that the format doesn't have. The safetensors library
-accepts a header with one name twice, and readers differ in which they take: it is refused.
+accepts a header with a name given twice, and readers differ in which one they take: it is refused.
 """
 
 import json
@@ -63,7 +64,7 @@ def max_bytes(header: Header) -> dict[str, int]:
 
 def flat(data: bytes, name: str, header: Header) -> NDArray[Any]:
     """The flat vector, (size,), of a file of weights called `name`: int64 or float32.
-    VerificationError unless its tensors are the manifest's in name, type and shape, and nothing
+    VerificationError unless its tensors match the manifest's in name, type and shape, and nothing
     else is in it."""
     found = _tensors(data, name, header)
     return np.concatenate(
@@ -72,8 +73,8 @@ def flat(data: bytes, name: str, header: Header) -> NDArray[Any]:
 
 
 def salts(data: bytes, header: Header) -> list[bytes]:
-    """The salts of W's blocks that opening.json holds. VerificationError unless it is one,
-    canonical and whole."""
+    """The salts of W's blocks that opening.json holds. VerificationError unless it is canonical and
+    complete."""
     fields = Fields(decode(data, max_bytes=len(data)), OPENING)
     fields.choice("format", (OPENING_FORMAT,))
     count = len(header.blocks)
@@ -92,12 +93,12 @@ def _tensors(data: bytes, name: str, header: Header) -> dict[str, NDArray[Any]]:
         length = int.from_bytes(data[:8], "little")  # load() has checked it against the file's length
         entries = json.loads(data[8 : 8 + length], object_pairs_hook=partial(_distinct, name))
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise VerificationError(f"{name} is no safetensors file: {quoted(str(error), 200)}") from error
+        raise VerificationError(f"{name} is not a safetensors file: {quoted(str(error), 200)}") from error
     _require_bare(entries, name)
     manifest = {p.name: p for p in header.parameters}
     if tensors.keys() != manifest.keys():
         raise VerificationError(
-            f"{name} has other tensors than the header's manifest",
+            f"{name} does not have the tensors of the header's manifest",
             expected=some_of(manifest.keys() - tensors.keys()),
             found=some_of(tensors.keys() - manifest.keys()),
         )
@@ -105,7 +106,7 @@ def _tensors(data: bytes, name: str, header: Header) -> dict[str, NDArray[Any]]:
         want, have = (_TYPES[name], parameter.shape), (tensors[tensor].dtype, tensors[tensor].shape)
         if want != have:
             raise VerificationError(
-                f"{name} has another type or shape of {quoted(tensor)}",
+                f"{name} has the wrong type or shape for {quoted(tensor)}",
                 expected=f"{want[0]} {want[1]}",
                 found=f"{have[0]} {have[1]}",
             )
@@ -113,14 +114,14 @@ def _tensors(data: bytes, name: str, header: Header) -> dict[str, NDArray[Any]]:
 
 
 def _require_bare(entries: Mapping[str, Any], name: str) -> None:
-    """Nothing but tensors: loaders read metadata, and take what they know of an entry."""
+    """Nothing but tensors: loaders read metadata, and whatever fields of an entry they know."""
     if _METADATA in entries:
-        raise VerificationError(f"{name} has metadata, which nothing shows", expected="tensors alone", found=_METADATA)
+        raise VerificationError(f"{name} has metadata, which nothing covers", expected="tensors alone", found=_METADATA)
     for tensor, entry in entries.items():
         if not isinstance(entry, dict) or entry.keys() != _ENTRY:
             found = some_of(entry) if isinstance(entry, dict) else type(entry).__name__
             raise VerificationError(
-                f"{name} has an entry of another form, {quoted(tensor)}",
+                f"{name} has a malformed entry, {quoted(tensor)}",
                 expected=", ".join(sorted(_ENTRY)),
                 found=found,
             )
@@ -128,7 +129,7 @@ def _require_bare(entries: Mapping[str, Any], name: str) -> None:
 
 def _distinct(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({key for key, _ in pairs}) < len(pairs):
-        raise VerificationError(f"{name} is no safetensors file: a name stands there twice")
+        raise VerificationError(f"{name} is not a safetensors file: a name occurs twice")
     return dict(pairs)
 
 

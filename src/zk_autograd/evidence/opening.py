@@ -1,5 +1,5 @@
-"""Opening what somebody calls a run: its folder, or a bundle of it. What is neither is a wrong
-name, and nothing is said against a run."""
+"""Opening what somebody calls a run: its folder, or a bundle of it. Anything else is a wrong path,
+and says nothing against a run."""
 
 import os
 from pathlib import Path
@@ -11,11 +11,11 @@ from zk_autograd.evidence.run import Evidence
 
 
 def open_run(path: Path) -> Evidence:
-    """A reader of the run at `path`, to be closed. UsageError if what is there is no run;
-    UnreadableError if this machine refuses to open it."""
+    """A reader of the run at `path`, to be closed. UsageError if it is not a run; UnreadableError
+    if this machine can't open it."""
     reader: Evidence
     if os.path.isfile(path):
-        from zk_autograd.evidence.bundle import Bundle  # to judge a folder takes nothing of it
+        from zk_autograd.evidence.bundle import Bundle  # judging a folder takes none of it
 
         reader = Bundle(path)
     else:
@@ -28,6 +28,6 @@ def open_run(path: Path) -> Evidence:
     if not found:
         reader.close()
         raise UsageError(
-            f"{path} is not a run: it has no log/{RECORDS} and no log/{CHECKPOINT}. Name the folder that a training made, or a bundle of it"
+            f"{path} is not a run: it has no log/{RECORDS} and no log/{CHECKPOINT}. Give the folder that a training wrote, or a bundle of it"
         )
     return reader

@@ -37,8 +37,8 @@ _CHUNK = 2**20
 class Evidence(ABC):
     """A run's public files. Close it, or use it in a `with`.
 
-    Its methods raise VerificationError for whatever is missing, too large, not a plain file or not
-    of its form, and UnreadableError where it is this machine that doesn't let it be read.
+    Its methods raise VerificationError for whatever is missing, too large, not a plain file or
+    malformed, and UnreadableError where this machine can't read it.
     """
 
     @abstractmethod
@@ -53,16 +53,16 @@ class Evidence(ABC):
 
     @abstractmethod
     def has_log(self) -> bool:
-        """Whether there is anything under the name of a log's file: without, this is no run, and
-        there is nothing to judge."""
+        """Whether anything exists under the name of one of the log's files: if not, this is not a
+        run, and there is nothing to judge."""
 
     @abstractmethod
     def has(self, path: str) -> bool:
-        """Whether there is anything under this name of a public file."""
+        """Whether anything exists under this name of a public file."""
 
     @abstractmethod
     def close(self) -> None:
-        """Nothing can be read any more."""
+        """Nothing can be read after it."""
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +75,7 @@ class Evidence(ABC):
         return b"".join(self.chunks(path, limit))
 
     def digest(self, path: str, limit: int) -> bytes:
-        """The SHA-256 of a public file, which is never held in memory: holes on a disk cost their
+        """The SHA-256 of a public file, which is never held in memory: a sparse file costs its
         writer nothing."""
         hashed = sha256()
         for chunk in self.chunks(path, limit):
@@ -114,7 +114,7 @@ class Evidence(ABC):
     def artefact(self, name: str, limit: int = MAX_ARTEFACT) -> bytes:
         """One of the trainer's own files, by a name of `layout.ARTEFACTS`."""
         if name not in ARTEFACTS:
-            raise VerificationError(f"{quoted(name)} is not a file of a run's top level", expected=", ".join(ARTEFACTS))
+            raise VerificationError(f"{quoted(name)} is not a file at a run's top level", expected=", ".join(ARTEFACTS))
         return self.read(name, limit)
 
     def artefact_names(self) -> list[str]:
@@ -123,8 +123,8 @@ class Evidence(ABC):
 
 
 def digests(files: Evidence, limits: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
-    """The SHA-256 of each file by its path in the run. One that this machine can't read is an
-    UnreadableError after all the others: nothing false hides behind it."""
+    """The SHA-256 of each file by its path in the run. One that this machine can't read raises
+    UnreadableError after all the others, so that nothing false hides behind it."""
     unread: UnreadableError | None = None
     for path, limit in limits.items():
         try:
@@ -138,8 +138,8 @@ def digests(files: Evidence, limits: Mapping[str, int]) -> Iterator[tuple[str, b
 
 
 def check_plain_name(name: str) -> None:
-    """Raises VerificationError unless `name` is of letters, digits, "_", "-" and "." (not the
-    first), and at most 100 characters."""
+    """Raises VerificationError unless `name` has at most 100 characters: letters, digits, "_", "-"
+    and "." (not first)."""
     if not PLAIN_NAME.fullmatch(name):
         raise VerificationError(
             f"{quoted(name)} is not the name of a published file", expected="letters, digits, _ - ."
@@ -147,8 +147,8 @@ def check_plain_name(name: str) -> None:
 
 
 def _split(file: BinaryIO, limit: int, record_limit: int) -> list[bytes]:
-    """The lines of a log of at most `limit` bytes, read from its beginning. VerificationError for
-    one that is longer or not whole."""
+    """The lines of a log of at most `limit` bytes, read from its beginning. VerificationError for a
+    log that is longer or incomplete."""
     leaves: list[bytes] = []
     left = limit
     while line := file.readline(min(record_limit, left) + 1):

@@ -54,7 +54,7 @@ def require_fitting(prover: str | Backend, srs: str | Path | None, preset: str |
     if isinstance(prover, str):
         choice_of(prover).require_fitting(srs, preset)
     elif preset is not None:
-        raise UsageError("a preset is chosen for the prover native alone: leave it out, or choose that prover")
+        raise UsageError("only the prover native has presets: leave it out, or choose that prover")
 
 
 def require_provable(prover: str | Backend, rule: Rule, decays: Mapping[str, str]) -> None:

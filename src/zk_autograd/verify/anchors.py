@@ -1,5 +1,5 @@
 """Step 4, Register and anchors: that there is no other view of this log, and when it was written.
-Not built yet: absent."""
+Not implemented yet: absent."""
 
 from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
 

@@ -1,14 +1,13 @@
-"""Step 10, the trainer's own files: they are those of the close record, and hashes.json is what it
-must be.
+"""Step 10, the trainer's own files: they match the close record, and hashes.json is correct.
 
 environment.json, config.toml (if there is one), train_log.jsonl and hashes.json lie at the run's
-top level. The close record names them by their SHA-256: one that is missing, and one whose bytes
-are others are failures. What stands in hashes.json is computed again from config.toml,
-environment.json, the header and the published integers. What the files say is the trainer's word,
-and no step shows that it is true.
+top level. The close record names them by their SHA-256: a missing file and one with different bytes
+are failures. The contents of hashes.json are recomputed from config.toml, environment.json, the
+header and the published integers. What the files say is the trainer's word, and no step shows that
+it is true.
 
-A run that was written without them names none. One that is there and that no record names is no
-part of this: verify.uncovered. Digests under other names are of files that are no part of the run.
+A run written without them names none. A file that exists but that no record names is left to
+verify.uncovered. Digests under other names belong to files that are not part of the run.
 """
 
 from hashlib import sha256
@@ -28,12 +27,11 @@ LIMITS = {ENVIRONMENT: 2**16, CONFIG: 2**21, TRAIN_LOG: 2**30, HASHES: 2**12}
 
 
 def check_artefacts(log: Log, files: Evidence, weights: bytes | None) -> Outcome:
-    """Step 10's part for them. `weights` is the hash of the published integers, None if none are."""
+    """Step 10's part for them. `weights` is the hash of the published integers, None if there are
+    none."""
     if log.close is None:
         there = files.artefact_names()
-        found = (
-            (f"no close record in this view names {_and(there)}: nothing covers what stands there",) if there else ()
-        )
+        found = (f"no close record in this view names {_and(there)}: nothing covers what is there",) if there else ()
         return Outcome(Finding(Status.ABSENT, found), claims=(Claim(_SAID, Source.ABSENT),))
     try:
         sentences = _check(log, dict(log.close.artefacts), files, weights)
@@ -46,8 +44,8 @@ def check_artefacts(log: Log, files: Evidence, weights: bytes | None) -> Outcome
 
 
 def check_digests(log: Log, files: Evidence) -> None:
-    """That those which the close record names have its digests: what can be told of them where the
-    model can't be read. VerificationError."""
+    """Checks that the files which the close record names have its digests: all that can be checked
+    where the model can't be read. VerificationError."""
     if log.close is None:
         return
     try:
@@ -69,37 +67,35 @@ def _check(log: Log, expected: dict[str, bytes], files: Evidence, weights: bytes
         _check_digests(expected, files)
         if not {ENVIRONMENT, TRAIN_LOG, HASHES} <= set(named):
             raise VerificationError(
-                "the close record leaves out a file of the trainer's",
+                "the close record leaves out one of the trainer's own files",
                 expected=f"{ENVIRONMENT}, {TRAIN_LOG} and {HASHES}",
                 found=_and(named),
             )
-        # The log of the training may have a gigabyte, and its digest is all that is needed of it.
+        # The training log may have a gigabyte, and only its digest is needed.
         contents = {name: files.artefact(name, LIMITS[name]) for name in named if name != TRAIN_LOG}
         for name, data in contents.items():
             _require(name, expected[name], sha256(data).digest())
         hashes = Hashes.of(contents.get(CONFIG), log.header.data, contents[ENVIRONMENT], weights)
         _compare(Hashes.parse(contents[HASHES]).named(), hashes.named())
         sentences = [
-            f"{_and(named)} are those of the close record; what they say is the trainer's word",
-            f"{HASHES} was computed again: {_and(list(hashes.named()))}",
+            f"{_and(named)} match the close record; what they say is the trainer's word",
+            f"{HASHES} was recomputed: {_and(list(hashes.named()))}",
         ]
     if foreign:
-        sentences.append(f"digests of files that are no part of a run, and were not looked at: {len(foreign)}")
+        sentences.append(f"digests of files that are not part of a run, which were not looked at: {len(foreign)}")
     return tuple(sentences)
 
 
 def _require(name: str, expected: bytes, found: bytes) -> None:
     if found != expected:
-        raise VerificationError(
-            f"{name} is not the one of the close record", expected=expected.hex(), found=found.hex()
-        )
+        raise VerificationError(f"{name} does not match the close record", expected=expected.hex(), found=found.hex())
 
 
 def _compare(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
     for name in sorted(found.keys() | expected.keys()):
         if found.get(name) != expected.get(name):
             raise VerificationError(
-                f"{HASHES} has another hash {name} than the run",
+                f"the hash {name} in {HASHES} is not the run's",
                 expected=_hex(expected.get(name)),
                 found=_hex(found.get(name)),
             )

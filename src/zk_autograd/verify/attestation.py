@@ -1,4 +1,5 @@
-"""Step 8, Attestation: which code computed the gradients, and where. Not built yet: absent."""
+"""Step 8, Attestation: which code computed the gradients, and where. Not implemented yet:
+absent."""
 
 from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
 

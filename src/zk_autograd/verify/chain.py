@@ -2,20 +2,21 @@
 
 * Segments are numbered 0, 1, 2 ... and hold the steps 1 .. T without gap, overlap or repeat.
 * The genesis commits to zeros in every state but W: those commitments are recomputed from the
-  published salts. That is work for each block, so before it, no salt stands there twice (a trainer
-  who made one commitment could have it recomputed a thousand times), and every block is full but
-  the last of a group (so could one who has a thousand parameters, in blocks of a million).
+  published salts. That is work for each block, so two things are checked first: no salt occurs
+  twice (or a trainer who made one commitment could have it recomputed a thousand times), and every
+  block is full but the last of a group (or so could one with a thousand parameters, in blocks of a
+  million).
 * Each state-in is the state-out before it, for each state and block; the first one is the genesis.
 * The close record, where there is one, has the same last step, number of segments and final state.
-  Without it the run is *unfinished*: nothing says that its trainer didn't go on.
+  Without it the run is *unfinished*: nothing says that its trainer stopped there.
 
-A segment may hold fewer steps than the circuit at any place in the run, not only at its end (a
-resumed run, or one that publishes often, has such): the rest of the circuit are no-ops, whose
-constants are in the statement and whose effect is proved, and where the segment begins and ends is
-in the statement too. How many steps each segment holds is therefore no secret and no lie.
+A segment may hold fewer steps than the circuit anywhere in the run, not only at its end (as in a
+resumed run, or one that publishes often): the rest of the circuit is no-ops, whose constants are in
+the statement and whose effect is proved, and where the segment begins and ends is in the statement
+too. How many steps each segment holds is therefore public, and can't be misstated.
 
-That a record has one commitment and one proof hash for each block, and gradients for each, is its
-form (core.record_forms, step 1).
+Step 1 checks that a record has a commitment, a proof hash and gradients for each block
+(core.record_forms).
 """
 
 from collections.abc import Iterator
@@ -53,11 +54,11 @@ def _chain(log: Log, basis: Basis, progress: Progress) -> Finding:
     sentences = [
         f"steps 1..{steps} without a gap (segments: {len(log.segments)}), every state-out the next state-in (blocks: {len(header.blocks)})"
         if log.segments
-        else "no segment: not one step was recorded"
+        else "no segment: no step was recorded"
     ]
     short = sum(s.last - s.first + 1 < header.prover.steps for s in log.segments)
     if short:
-        sentences.append(f"segments with fewer than {header.prover.steps} steps, filled up with no-ops: {short}")
+        sentences.append(f"segments with fewer than {header.prover.steps} steps, padded with no-ops: {short}")
     if log.close is None:
         sentences.append("no close record: the run is unfinished")
     else:
@@ -65,7 +66,7 @@ def _chain(log: Log, basis: Basis, progress: Progress) -> Finding:
         sentences.append("the close record agrees: last step, number of segments, final state")
     if isinstance(basis.checker, Missing):
         sentences.append(
-            "that the first state is zero but for W was not looked at: its commitments can't be recomputed (step 5)"
+            "whether the first state is zero except for W was not checked: its commitments can't be recomputed (step 5)"
         )
         return Finding(Status.NOT_SHOWN, tuple(sentences))
     if header.states[1:]:
@@ -81,11 +82,11 @@ def _check_segments(log: Log, genesis: StateCommitments) -> int:
         record = SEGMENT_RECORD + index
         if segment.index != index:
             raise VerificationError(
-                "a segment is not in its place", record=record, expected=f"segment {index}", found=str(segment.index)
+                "a segment is out of place", record=record, expected=f"segment {index}", found=str(segment.index)
             )
         if segment.first != step + 1:
             raise VerificationError(
-                "steps don't follow on", record=record, expected=f"step {step + 1}", found=f"step {segment.first}"
+                "steps are not consecutive", record=record, expected=f"step {step + 1}", found=f"step {segment.first}"
             )
         _compare(f"the state-in of segment {index} is not {source}", state, segment.state_in, record)
         step, state, source = segment.last, segment.state_out, f"the state-out of segment {index}"
@@ -102,7 +103,7 @@ def _check_close(log: Log, state: StateCommitments, record: int) -> None:
     ):
         if found != expected:
             raise VerificationError(
-                f"the close record has another {what}", record=record, expected=str(expected), found=str(found)
+                f"the close record has the wrong {what}", record=record, expected=str(expected), found=str(found)
             )
     _compare("the final state of the close record is not the last state of the chain", state, close.state, record)
 
@@ -113,7 +114,7 @@ def _check_blocks(header: Header) -> None:
     for i, (one, after) in enumerate(pairwise(header.blocks)):
         if one.size < block and one.group == after.group:
             raise VerificationError(
-                f"block {i} is not full, and not the last of its group",
+                f"block {i} is neither full nor the last of its group",
                 record=0,
                 expected=f"{block} elements",
                 found=str(one.size),
@@ -127,7 +128,7 @@ def _check_salts(header: Header, genesis: Genesis) -> None:
             place = f"{name} of block {i}"
             if salt in seen:
                 raise VerificationError(
-                    f"{place} has the salt of {seen[salt]}: a trainer draws each one anew",
+                    f"{place} has the salt of {seen[salt]}: a trainer draws a fresh one each time",
                     record=GENESIS_RECORD,
                     expected="distinct salts",
                     found=salt[:32].hex(),
@@ -179,6 +180,6 @@ def _limits(log: Log) -> Iterator[str]:
     for kind, what in (("buffer", "buffers"), ("frozen", "frozen parameters")):
         names = [quoted(u.name) for u in log.header.unproved if u.kind == kind]
         if names:
-            yield f"{what} that no proof speaks of and no published file holds: {listed(names, _NAMES_SHOWN)}"
+            yield f"{what} that no proof covers and no published file holds: {listed(names, _NAMES_SHOWN)}"
     if log.close is None:
         yield "unfinished run: no close record, so nothing says that the trainer stopped here"

@@ -1,5 +1,5 @@
-"""Steps 1 to 3: the records as they stand in the log, who signed it, and whether it is the log that
-was signed.
+"""Steps 1 to 3: the records as the log has them, who signed it, and whether it is the log that was
+signed.
 
 (1) Parse: sizes bounded, no links followed (evidence.folder); canonical bytes of a known format
     (core.record_forms).
@@ -26,13 +26,13 @@ from zk_autograd.verify.outcome import Finding, Level, Outcome, Status
 from zk_autograd.verify.policy import TreeHead
 
 MAX_LOG = 2**30
-"""Bytes of the records in all. They are held in memory, parsed: up to about ten times that."""
+"""Bytes of all records. They are held in memory, parsed: up to about ten times that."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogView:
-    """The log that counts: the first `head.size` leaves, as records; and what else the files say,
-    still to be compared."""
+    """The log that counts: the first `head.size` leaves, as records; and the rest of what the files
+    say, still to be compared."""
 
     leaves: tuple[bytes, ...]
     note: bytes
@@ -55,11 +55,11 @@ def parse(files: Evidence, given: TreeHead | None) -> tuple[LogView, Outcome]:
 def check_signatures(view: LogView, keys: Sequence[PublicKey]) -> Outcome:
     """Step 2."""
     if not keys:
-        why = "no key is pinned (--key): nobody answers for this log, and anybody could have written it"
+        why = "no key is pinned (--key): nobody vouches for this log, and anybody could have written it"
         return Outcome(
             Finding(Status.SKIPPED, (why,)),
             missing={
-                Level.L0: "no key is pinned: give the trainer's key, from another source than the run, with --key"
+                Level.L0: "no key is pinned: give the trainer's key, from a source other than the run, with --key"
             },
         )
     open_note(view.note, keys)
@@ -83,7 +83,7 @@ def check_log(view: LogView, given: TreeHead | None) -> Outcome:
     checkpoint, count = view.checkpoint, len(view.leaves)
     if checkpoint.origin != view.log.header.origin:
         raise VerificationError(
-            "the checkpoint is of another log", expected=view.log.header.origin, found=quoted(checkpoint.origin)
+            "the checkpoint belongs to another log", expected=view.log.header.origin, found=quoted(checkpoint.origin)
         )
     if count < checkpoint.size:
         raise VerificationError(
@@ -102,7 +102,7 @@ def check_log(view: LogView, given: TreeHead | None) -> Outcome:
         _compare("the root that was given is not that of the log", given.root, root(hashes[: given.size]))
         sentences.append(f"the root over the first {given.size} records is the one that was given: {given.root.hex()}")
     if count > view.head.size:
-        sentences.append(f"later records don't count, and nothing is said of them: {count - view.head.size}")
+        sentences.append(f"later records don't count, and nothing is said about them: {count - view.head.size}")
     return Outcome(Finding(Status.PASSED, tuple(sentences)), shown=frozenset({Level.L0}))
 
 

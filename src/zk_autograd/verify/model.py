@@ -1,11 +1,11 @@
 """Step 10, Model: the published weights are those of the last commitment.
 
 The close record names exactly the three files of evidence.model_files by their SHA-256, or none.
-They have the tensors of the header's manifest and no others: unproved tensors (buffers, frozen
+They hold the tensors of the header's manifest and no others: unproved tensors (buffers, frozen
 parameters) are not in them. The floats are the integers' rounding, and the integers open
 close.state["W"], block by block.
 
-What else lies in model/ is no part of this: verify.uncovered.
+Anything else in model/ is left to verify.uncovered.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
 INTEGERS, FLOATS = WEIGHTS_INTEGERS, WEIGHTS_FLOATS
 MAX_PARAMETERS = 2**28
-"""The largest model that is opened. Step 10 takes about 40 bytes of memory for a parameter: 10 GiB
+"""The largest model that is opened. Step 10 takes about 40 bytes of memory per parameter: 10 GiB
 here."""
 
 
@@ -52,7 +52,7 @@ def _check(header: Header, close: Close, files: Evidence, basis: Basis, progress
     named = dict(close.model)
     if named.keys() != set(PUBLISHED):
         raise VerificationError(
-            "the close record names other files than a model's",
+            "the close record does not name exactly the files of a model",
             expected=", ".join(PUBLISHED),
             found=model_files.some_of(named),
         )
@@ -61,7 +61,7 @@ def _check(header: Header, close: Close, files: Evidence, basis: Basis, progress
             "the model is too large to be opened", expected=f"at most {MAX_PARAMETERS}", found=str(header.size)
         )
     limits = model_files.max_bytes(header)
-    # Before one is held in memory: a file of holes costs its writer nothing.
+    # Before one is held in memory: a sparse file costs its writer nothing.
     for path, found in digests(files, {f"{MODEL}/{name}": limits[name] for name in PUBLISHED}):
         name = path.removeprefix(f"{MODEL}/")
         _require(name, named[name], found)
@@ -69,9 +69,9 @@ def _check(header: Header, close: Close, files: Evidence, basis: Basis, progress
     try:
         rounded = dequantize_weight(W)
     except RangeError as error:
-        raise VerificationError(f"{INTEGERS} holds what no step gives: {error}") from error
+        raise VerificationError(f"{INTEGERS} holds a value that no step produces: {error}") from error
     published = model_files.flat(_read(files, FLOATS, named, limits[FLOATS]), FLOATS, header)
-    # Bits are compared, not values: -0.0 is equal to 0.0, and no rounding gives it.
+    # Bits are compared, not values: -0.0 equals 0.0, and no rounding produces it.
     differing = np.flatnonzero(published.view(np.uint32) != rounded.view(np.uint32))
     if differing.size:
         place = int(differing[0])
@@ -82,13 +82,13 @@ def _check(header: Header, close: Close, files: Evidence, basis: Basis, progress
         )
     salts = model_files.salts(_read(files, OPENING, named, limits[OPENING]), header)
     sentences = [
-        f"{INTEGERS}, {FLOATS} and {OPENING} are those of the close record",
-        f"they hold the tensors of the header ({len(header.parameters)}, {header.size} parameters) and no others; the floats are the integers' "
-        "rounding",
+        f"{INTEGERS}, {FLOATS} and {OPENING} match the close record",
+        f"they hold the tensors of the header ({len(header.parameters)}, {header.size} parameters) and no others; the floats are the integers, "
+        "rounded",
     ]
     if isinstance(basis.checker, Missing):
         sentences.append(
-            "that the integers open the final commitment was not looked at: it can't be recomputed (step 5)"
+            "whether the integers open the final commitment was not checked: it can't be recomputed (step 5)"
         )
         return Finding(Status.NOT_SHOWN, tuple(sentences)), weights_hash(W)
     blocks = (header.padded(W, block) for block in range(len(header.blocks)))
@@ -110,7 +110,7 @@ def _read(files: Evidence, name: str, digests: Mapping[str, bytes], limit: int) 
 
 def _require(name: str, expected: bytes, found: bytes) -> None:
     if found != expected:
-        raise VerificationError(f"{name} is not the published one", expected=expected.hex(), found=found.hex())
+        raise VerificationError(f"{name} does not match the close record", expected=expected.hex(), found=found.hex())
 
 
 def _name(header: Header, place: int) -> str:

@@ -1,7 +1,7 @@
-"""What a step of the verification comes to: the one form in which every step answers, and step 11
-decides.
+"""The outcome of a verification step: the one form in which every step answers, and from which step
+11 decides.
 
-Nothing decides by a sentence: levels, what keeps one from being reached, and where a claim comes
+No decision rests on a sentence: levels, what keeps one from being reached, and where a claim comes
 from are values.
 """
 
@@ -32,7 +32,7 @@ class Step(IntEnum):
 
 
 class Status(Enum):
-    """What became of a step."""
+    """How a step ended."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -45,7 +45,7 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a step came to, and in sentences what it looked at and what it found."""
+    """How a step ended, and in sentences what it checked and what it found."""
 
     status: Status
     sentences: tuple[str, ...] = ()
@@ -56,8 +56,8 @@ NOT_REACHED = Finding(Status.NOT_REACHED)
 
 @dataclass(frozen=True, slots=True)
 class SampleTaken:
-    """The sample of the proofs. `seed` is what it was drawn from, `beacon` whether that is the
-    policy's beacon."""
+    """The sample of proofs. `seed` is what it was drawn from, `beacon` whether that is the policy's
+    beacon."""
 
     proofs: int
     verified: tuple[int, ...]
@@ -69,9 +69,9 @@ class SampleTaken:
 
 @dataclass(frozen=True, slots=True)
 class UncoveredFile:
-    """A name in the run that no record names: its path, with "/". `harmless` ones weigh nothing,
-    nor those that the auditor `accepted`; `resembles` is the name of the run's own that it may be
-    taken for."""
+    """A name in the run that no record names: its path, with "/". A `harmless` name doesn't count
+    against the run, nor does one that the auditor `accepted`; `resembles` is the run's own name
+    that it may be mistaken for."""
 
     name: str
     harmless: bool
@@ -80,7 +80,7 @@ class UncoveredFile:
 
     @property
     def weighs(self) -> bool:
-        """Whether the verdict is less for it."""
+        """Whether it counts against the verdict."""
         return not (self.harmless or self.accepted)
 
 
@@ -102,7 +102,7 @@ RESTS_ON: Mapping[Level, frozenset[Level]] = {
 
 
 class Source(Enum):
-    """Where what is said of a run comes from."""
+    """Where a statement about a run comes from."""
 
     PROVED = "proved"
     ATTESTED = "attested"
@@ -113,7 +113,7 @@ class Source(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Something that a run says, or could say, and where it comes from."""
+    """Something that a run claims, or could claim, and where it comes from."""
 
     what: str
     source: Source
@@ -123,10 +123,10 @@ class Claim:
 class Outcome:
     """What a step found.
 
-    `shown` are the levels that it shows, if those which they rest on are; `missing` says of a level
-    why the step keeps it from being reached. `withheld` says why the verdict is not complete,
-    whatever the levels. `claims` are what the step can tell the source of, `limits` what none of
-    this means: sentences for a reader, and nothing decides by them.
+    `shown` are the levels that it shows, provided those they rest on are shown; `missing` says why
+    the step keeps a level from being reached. `withheld` says why the verdict is not complete,
+    whatever the levels. `claims` are those whose source the step knows, `limits` what none of this
+    means: sentences for a reader, on which no decision rests.
     """
 
     finding: Finding
@@ -138,7 +138,7 @@ class Outcome:
 
 
 def combined(status: Status, *parts: Outcome) -> Outcome:
-    """One outcome of a step's parts, in their order."""
+    """One outcome for a step's parts, in their order."""
     return Outcome(
         Finding(status, tuple(sentence for part in parts for sentence in part.finding.sentences)),
         shown=frozenset(level for part in parts for level in part.shown),

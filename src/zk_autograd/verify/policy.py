@@ -1,8 +1,8 @@
-"""What the auditor asks for and whom they trust, apart from any evidence.
+"""What the auditor asks for and whom they trust, independent of any evidence.
 
-A policy is decided before a run is looked at; nothing in it may come from the run. Keys are
-*pinned*: a key that the auditor first saw in the run pins nothing. SRS digests are *allowed*:
-whoever made an SRS can forge proofs under it.
+A policy is set before a run is looked at; nothing in it may come from the run. Keys are *pinned*: a
+key that the auditor first saw in the run pins nothing. SRS digests are *allowed*: whoever made an
+SRS can forge proofs under it.
 """
 
 import re
@@ -19,7 +19,7 @@ MAX_BEACON = 1000
 
 @dataclass(frozen=True, slots=True)
 class TreeHead:
-    """A root that the auditor has from elsewhere, and its size: the records after it don't exist."""
+    """A root that the auditor has from elsewhere, and its size: records after it are ignored."""
 
     root: bytes
     size: int
@@ -31,7 +31,7 @@ class TreeHead:
         match = _HEAD.fullmatch(text)
         if match is None:
             raise UsageError(
-                f"{text[:100]!r} is no ROOT@SIZE: 64 lower-case hexadecimal digits, @, and the number of records"
+                f"{text[:100]!r} is not a ROOT@SIZE: 64 lower-case hexadecimal digits, @, and the number of records"
             )
         return cls(bytes.fromhex(match[1]), int(match[2]))
 
@@ -41,14 +41,14 @@ class TreeHead:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`keys` must all have signed; `srs` are SHA-256 digests of SRS files that are allowed besides
-    those of public ceremonies; `require` the levels that decide about the exit status.
+    """`keys` must all have signed; `srs` are SHA-256 digests of SRS files that are allowed in
+    addition to those of public ceremonies; `require` the levels that decide the exit status.
 
     `head`: see `TreeHead`. `sample`: how many proofs are verified, None for all of them; `beacon`:
     the text that the sample is drawn from, None for fresh randomness; `accept_sample`: whether a
     sample is enough where L1 is required. `accept_uncovered`: paths in the run, with "/", that no
-    record names and that the auditor knows: they don't count against the run. UsageError for a
-    policy that contradicts itself.
+    record names but the auditor knows: they don't count against the run. UsageError for a policy
+    that contradicts itself.
     """
 
     keys: tuple[PublicKey, ...] = ()
@@ -78,5 +78,5 @@ class Policy:
         for path in self.accept_uncovered:
             if not path or {"", ".", ".."} & set(path.split("/")):
                 raise UsageError(
-                    f"{path[:100]!a} is no path in a run: give it as the report has it, from the run's folder on, as model/extra.bin"
+                    f"{path[:100]!a} is not a path in a run: give it as the report prints it, relative to the run's folder, such as model/extra.bin"
                 )

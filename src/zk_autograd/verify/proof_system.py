@@ -1,5 +1,5 @@
-"""What a backend brings to a verification, by shape: prove/*/verify.py have them, and the caller
-passes them in (prove.systems).
+"""What a backend provides to a verification, as protocols: prove/*/verify.py implement them, and
+the caller passes them in (prove.systems).
 
 They are the verifier's own code and its own circuits: nothing that comes with a run is executed or
 used as a key.
@@ -16,7 +16,7 @@ from zk_autograd.core.trust import Missing, Trust
 
 
 class Commitments(Protocol):
-    """The commitments that a valid proof speaks of."""
+    """The commitments that a valid proof is about."""
 
     @property
     def state_in(self) -> Mapping[str, bytes]: ...
@@ -37,13 +37,13 @@ class ProofChecker(Protocol):
         ...
 
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
-        """The commitment of each (padded values, salt). VerificationError for a salt that is none."""
+        """The commitment of each (padded values, salt). VerificationError for an invalid salt."""
         ...
 
 
 class Circuit(Protocol):
-    """A circuit of the verifier's own. A backend without proofs has none: `rule` is "" there, of
-    any, and `digest` b""."""
+    """A circuit of the verifier's own. A backend without proofs has none: there `rule` is "", for
+    any rule, and `digest` is b""."""
 
     @property
     def rule(self) -> str: ...
@@ -68,25 +68,24 @@ class ProofSystem(Protocol):
 
     @property
     def proofless(self) -> str:
-        """Why a run of this backend has no proofs, in a sentence; "" where it has."""
+        """Why a run of this backend has no proofs, in a sentence; "" if it has."""
         ...
 
     def circuit(self, prover: Prover) -> Circuit | Missing:
-        """The verifier's own circuit by the name that the header gives. VerificationError if there
-        is none; what the header says of it is compared by the caller."""
+        """The verifier's own circuit of the name that the header gives. VerificationError if there
+        is none; the caller compares what the header says about it."""
         ...
 
     def check_constants(self, prover: Prover, constants: StepConstants) -> None:
-        """VerificationError for a step's constants that a proof of this circuit would not show to
-        be the ones used."""
+        """VerificationError for constants of a step that a proof of this circuit would not bind."""
         ...
 
     def trust(self, prover: Prover, allowed: frozenset[bytes]) -> Trust | Missing | None:
         """What the proofs of this circuit rest on, None where there are none; Missing if that is an
-        SRS that is neither a public ceremony's nor has a digest that is `allowed`."""
+        SRS that is neither a public ceremony's nor `allowed` by its digest."""
         ...
 
     def checker(self, prover: Prover) -> ProofChecker | Missing:
-        """A checker for a run whose circuit was found to be the verifier's own, and whose proofs
-        rest on what the policy allows."""
+        """A checker for a run whose circuit is the verifier's own and whose proofs rest on what the
+        policy allows."""
         ...

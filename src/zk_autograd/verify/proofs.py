@@ -1,10 +1,10 @@
-"""Step 7, Proofs: each one looked at is valid for the statement that the records make, and speaks
-of their commitments.
+"""Step 7, Proofs: each one checked is valid for the statement that the records make, and is about
+their commitments.
 
-All of them by default, or a sample (verify.sampling). A proof's file must be there with the SHA-256
-of its record; the statement, and with it every public input, is rebuilt from the records: header
-digest, segment, first step, block, constants. The commitments in the proof must be the record's,
-state-in, state-out and gradient.
+All of them by default, or a sample (verify.sampling). A proof's file must be there and have the
+SHA-256 that its record gives; the statement, and with it every public input, is rebuilt from the
+records: header digest, segment, first step, block, constants. The commitments in the proof must be
+the record's, state-in, state-out and gradient.
 """
 
 import os
@@ -24,7 +24,7 @@ from zk_autograd.verify.sampling import draw, miss_probability, surely_found
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
 MAX_PROOF = 2**23
-"""Bytes of one proof. Those of the published EZKL circuits have about 4,000, those of the native
+"""Bytes of one proof. Proofs of the published EZKL circuits have about 4,000, those of the native
 prover about a million."""
 
 _SEED_BYTES = 32
@@ -33,8 +33,8 @@ _SEED_BYTES = 32
 def check_proofs(
     log: Log, files: Evidence, basis: Basis, policy: Policy, head: TreeHead, progress: Progress
 ) -> tuple[SampleTaken | None, Outcome]:
-    """Step 7, and the sample where one was drawn. The segments are in order (step 6), and the
-    constants were computed once (step 5)."""
+    """Step 7, and the sample if one was drawn. The segments are in order (step 6), and the
+    constants have been checked (step 5)."""
     count, blocks = len(log.segments) * len(log.header.blocks), len(log.header.blocks)
     if basis.proofless:
         return None, _unproved(log, Status.ABSENT, basis.proofless)
@@ -42,7 +42,7 @@ def check_proofs(
         found = f"proofs that were not looked at (step 5): {count}"
         return None, _unproved(log, Status.SKIPPED, basis.checker.reason, found)
     if count == 0:
-        return None, _unproved(log, Status.ABSENT, "not one step was recorded, so none is proved")
+        return None, _unproved(log, Status.ABSENT, "no step was recorded, so none is proved")
     seed = os.urandom(_SEED_BYTES) if policy.beacon is None else policy.beacon.encode("utf-8")
     chosen = range(count) if policy.sample is None else draw(count, policy.sample, seed, head.root, head.size)
     builder = StatementBuilder(log.header, log.header_digest)
@@ -99,7 +99,7 @@ def _unproved(log: Log, status: Status, why: str, found: str = "") -> Outcome:
         missing={Level.L1: f"L1 was not reached: {why}"},
         claims=(Claim(f"each optimizer step, {_steps(log)}", Source.CLAIMED), _GRADIENTS) if log.segments else (),
         limits=(
-            "that the records tell what was computed: no step of the rule is shown, each state and gradient is the trainer's word",
+            "that the records tell what was computed: no step of the rule is shown, and each state and gradient is the trainer's word",
         ),
     )
 
@@ -120,7 +120,7 @@ def _check(segment: Segment, block: int, statement: Statement, files: Evidence, 
     found = sha256(proof).digest()
     if found != segment.proofs[block]:
         raise VerificationError(
-            f"{what} is not the one of the record", expected=segment.proofs[block].hex(), found=found.hex()
+            f"{what} does not match the record's hash", expected=segment.proofs[block].hex(), found=found.hex()
         )
     try:
         shown = checker.verify(statement, proof)
@@ -131,12 +131,17 @@ def _check(segment: Segment, block: int, statement: Statement, files: Evidence, 
 
 def _compare(what: str, segment: Segment, block: int, shown: Commitments) -> None:
     pairs = [("gradient", segment.gradients[block], shown.gradient)]
-    pairs += [(f"{name} before", blocks[block], shown.state_in[name]) for name, blocks in segment.state_in.items()]
-    pairs += [(f"{name} after", blocks[block], shown.state_out[name]) for name, blocks in segment.state_out.items()]
+    pairs += [
+        (f"{name} before the segment", blocks[block], shown.state_in[name]) for name, blocks in segment.state_in.items()
+    ]
+    pairs += [
+        (f"{name} after the segment", blocks[block], shown.state_out[name])
+        for name, blocks in segment.state_out.items()
+    ]
     for name, expected, found in pairs:
         if found != expected:
             raise VerificationError(
-                f"{what} speaks of another {name} than its record", expected=expected.hex(), found=found.hex()
+                f"{what} commits to another {name} than its record", expected=expected.hex(), found=found.hex()
             )
 
 
@@ -158,7 +163,7 @@ def _sentences(sample: SampleTaken) -> tuple[str, ...]:
     if sample.surely_found is None:
         found = "bad proofs in between are never found"
     else:
-        found = f"of {sample.surely_found} or more bad ones at least one is found with at least 99 %"
+        found = f"if {sample.surely_found} or more are bad, at least one is found with a probability of at least 99 %"
     drawn = "the beacon that was given" if sample.beacon else f"this verifier's randomness, {sample.seed.hex()}"
     return (
         f"{len(sample.verified)} of {sample.proofs} proofs, first and last included, are valid for the statements of the records",

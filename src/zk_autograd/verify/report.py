@@ -1,11 +1,10 @@
 """What was shown and what was not: the report, as data, as JSON and as text.
 
-Rules: a report says no more than was shown. A step is *passed* if all of it was; *not shown* if
-part of it could not be looked at and nothing was found wrong; *skipped* if none of it was looked
-at; *absent* if the run has nothing that it could look at; *failed*, and those after it *not
-reached*; *unreadable* if this machine could not read or compute what it needs, which is nothing
-against the run. Texts that come from a run are quoted, and in the text form nothing is printed that
-a terminal obeys.
+Rules: a report says no more than was shown. A step is *passed* if all of it was shown; *not shown*
+if part of it could not be checked and nothing was found wrong; *skipped* if none of it was checked;
+*absent* if the run has nothing for it to check; *failed*, and those after it *not reached*;
+*unreadable* if this machine could not read or compute what it needs, which says nothing against the
+run. Texts that come from a run are quoted, and the text form prints nothing that a terminal obeys.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,12 +51,12 @@ class Summary:
 class Report:
     """The result of a verification.
 
-    `outcomes` are those of the steps that were reached. `levels` were reached; it is empty if
-    something failed or no key is pinned. `missing` says why that is less than was asked for;
-    nothing if it isn't. `security` says how hard a false proof is, where that is known.
-    `unreadable` says what could not be looked at on this machine, so that nothing was judged; a
-    report has it or `failure`, never both. `uncovered` are the names that no record names, None if
-    step 10 was not passed through; `uncovered_more`: there are others.
+    `outcomes` are those of the steps that were reached. `levels` are those reached: none if
+    something failed or no key is pinned. `missing` says why that is less than was asked for; it is
+    empty if it isn't. `security` says how hard it is to forge a proof, where that is known.
+    `unreadable` says what could not be read on this machine, so that nothing was judged; a report
+    has it or `failure`, never both. `uncovered` are the names that no record names, None if step 10
+    was not completed; `uncovered_more`: there are others.
     """
 
     outcomes: Mapping[Step, Outcome]
@@ -75,18 +74,18 @@ class Report:
 
     @property
     def findings(self) -> Mapping[Step, Finding]:
-        """What became of each step."""
+        """How each step ended."""
         return {step: self.outcomes[step].finding if step in self.outcomes else NOT_REACHED for step in Step}
 
     @property
     def judged(self) -> bool:
-        """Whether all steps were taken and nothing false was found."""
+        """Whether all steps were carried out and nothing false was found."""
         return self.failure is None and self.unreadable is None
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is said of the run and where it comes from. Nothing if something failed, or could
-        not be looked at."""
+        """What is said about the run and where it comes from. Empty if something failed, or could
+        not be read."""
         return tuple(claim for outcome in self._counted for claim in outcome.claims)
 
     @property
@@ -109,14 +108,14 @@ class Report:
 
     @property
     def verdict_line(self) -> str:
-        """The verdict, and with it how many uncovered files the auditor accepted, if there are any."""
+        """The verdict, and how many uncovered files the auditor accepted, if any."""
         accepted = sum(file.accepted for file in self.uncovered or ())
         return f"verdict: {self.verdict}" + (f" (uncovered files accepted: {accepted})" if accepted else "")
 
     @property
     def exit_status(self) -> int:
         """0 everything required was shown, 1 failed, 3 nothing false found but less shown than
-        required, 4 it could not be judged here."""
+        required, 4 could not be judged here."""
         if self.failure is not None:
             return ExitStatus.REFUSED
         if self.unreadable is not None:
@@ -153,9 +152,9 @@ class Report:
         }
 
     def text(self, width: int = 100) -> str:
-        """The report for a reader, in printable ASCII and lines of at most `width` columns, but for
-        words that are longer. The last line is the verdict, and no other begins like it, whatever a
-        run brings along.
+        """The report for a reader, in printable ASCII and lines of at most `width` columns, except
+        for longer words. The last line is the verdict, and no other begins like it, whatever a run
+        contains.
         """
         lines = []
         if self.summary is not None:
@@ -189,8 +188,8 @@ def _wrapped(sentences: tuple[str, ...], width: int, indent: str) -> list[str]:
     rest = " " * len(indent)
     found: list[str] = []
     for sentence in sentences:
-        # What stands in quotes has no blanks (core.text.quoted). A word of a run's that is longer
-        # than a line stays whole, for the same reason.
+        # Quoted text has no blanks (core.text.quoted). A word from a run that is longer than a line
+        # stays whole, for the same reason.
         lines = wrap(sentence, width - len(indent), break_on_hyphens=False, break_long_words=False)
         for i, line in enumerate(lines):
             if not _like_a_verdict(line):

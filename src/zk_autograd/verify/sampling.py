@@ -1,14 +1,15 @@
 """Which proofs a sample holds, and what it misses. Exact integers only.
 
-Of n proofs, numbered segment by segment and block by block, the first and the last are always in.
-The other k - 2 are drawn from the n - 2 between them, uniformly and without replacement, from the
-bytes
+Of n proofs, numbered segment by segment and block by block, the first and the last are always in
+it. The other k - 2 are drawn from the n - 2 between them, uniformly and without replacement, from
+the bytes
 
-    SHAKE-256("zk-autograd/sample/v0\\n" || len(seed) || seed || root || size)          len(seed) and size: 8 bytes, big-endian
+    SHAKE-256("zk-autograd/sample/v0\\n" || len(seed) || seed || root || size)
 
-read as 8-byte big-endian numbers x: a number below b is x mod b for the first x below the largest
-multiple of b up to 2^64. The draw is the first k - 2 steps of a Fisher-Yates shuffle of 1 .. n-2:
-step i exchanges place i with place i + (a number below n-2-i).
+(len(seed) and size: 8 bytes, big-endian), read as 8-byte big-endian numbers x: a number below b is
+x mod b for the first x below the largest multiple of b up to 2^64. The draw is the first k - 2
+steps of a Fisher-Yates shuffle of 1 .. n-2: step i swaps place i with place i + (a number below
+n-2-i).
 
 With m bad proofs among the n - 2, the sample misses all of them with probability C(n-2-m, k-2) /
 C(n-2, k-2).
@@ -25,8 +26,8 @@ _FIRST_READ = 1024
 
 
 def draw(proofs: int, sample: int, seed: bytes, root: bytes, size: int) -> tuple[int, ...]:
-    """The `sample` chosen of 0 .. `proofs` - 1, in order; all of them if the sample isn't smaller.
-    `sample` is at least 2."""
+    """The `sample` numbers chosen from 0 .. `proofs` - 1, in order; all of them if the sample isn't
+    smaller. `sample` is at least 2."""
     if sample >= proofs:
         return tuple(range(proofs))
     words = _words(DOMAIN + len(seed).to_bytes(8, "big") + seed + root + size.to_bytes(8, "big"))

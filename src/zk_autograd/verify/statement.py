@@ -3,15 +3,15 @@ records alone.
 
 * The rule is one that the backend proves, and every constant of every step is recomputed from the
   header's decimals and its schedule (or the recorded learning rates) by core.constants and
-  core.schedules; one that leaves its range is refused, and one that the circuit would not see.
-* The circuit is the verifier's *own*, found by its name: its digest, shape and version must be what
-  the header says.
+  core.schedules; one that leaves its range is refused, as is one that the circuit would not see.
+* The circuit is the verifier's *own*, found by its name: its digest, shape and version must match
+  the header.
 * The SRS, where the backend has one, is one that the policy allows by digest. Whoever made it can
   forge, so without an allowed one the proofs show nothing, and neither do commitments under it. A
-  backend without says how many bits its proofs are worth.
+  backend without an SRS says how many bits of security its proofs have.
 
 Nothing is computed for a step that the log doesn't hold: segments are taken as long as their steps
-are in order (step 6 refuses the others), and each holds at most the steps of the verifier's own
+are consecutive (step 6 refuses the others), and each holds at most the steps of the verifier's own
 circuit.
 """
 
@@ -33,8 +33,8 @@ SEGMENT_RECORD = 2
 """Index of the first segment's record: the header and the genesis come before it."""
 
 MAX_CONSTANTS = 2**25
-"""Steps, times groups that differ then, whose constants are recomputed: some twelve minutes, 0.02
-ms each. A step takes no byte of the log, so its size wouldn't bound them."""
+"""Steps, times the groups that differ in them, whose constants are recomputed: some twelve minutes,
+0.02 ms each. A step takes no byte of the log, so the log's size doesn't bound them."""
 
 _GROUPS_SHOWN = 20
 """Those with the most parameters: a stranger can't hide one behind twenty small ones."""
@@ -82,8 +82,8 @@ def check_statement(
 
 
 def in_order(segments: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
-    """The segments with their record's index, up to the first one whose steps don't follow on those
-    before it."""
+    """The segments with their record's index, up to the first whose steps don't continue the ones
+    before."""
     step = 1
     for index, segment in enumerate(segments):
         if segment.first != step:
@@ -140,7 +140,7 @@ def _recompute(log: Log, system: ProofSystem, progress: Progress) -> int:
         work += (segment.last - segment.first + 1) * len(groups)
         if work > MAX_CONSTANTS:
             raise VerificationError(
-                "the run has too many constants to be computed again: steps, times groups that differ in hyper-parameters or recorded lr",
+                "the run has too many constants to recompute: steps, times groups that differ in hyper-parameters or recorded lr",
                 record=record,
                 expected=f"at most {MAX_CONSTANTS}",
                 found=f"{work} up to step {segment.last}",
@@ -163,7 +163,7 @@ def _schedule(header: Header) -> list[str]:
     if declared == CONSTANT:
         return []
     if declared is None:
-        return ["lr of each step and group as recorded: the schedule was the trainer's"]
+        return ["lr of each step and group as recorded: the schedule was the trainer's choice"]
     return [f"lr of each step recomputed from each group's lr by the schedule {declared.text}: {declared.words}"]
 
 

@@ -1,8 +1,8 @@
 """Step 10, what lies beside: names in the run that no record in this view names.
 
-Which names those are, and what to think of each, is evidence.beside. Harmless ones, and what an
-unfinished run leaves, are listed and weigh nothing. Each other one keeps the verdict from being
-complete (exit status 3), unless the auditor named it. Nothing of them is opened.
+evidence.beside finds these names and judges each. Harmless ones, and what an unfinished run leaves,
+are listed and don't count. Any other keeps the verdict from being complete (exit status 3), unless
+the auditor named it. None of them is opened.
 """
 
 from contextlib import closing
@@ -16,7 +16,7 @@ from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.outcome import Finding, Outcome, Status, UncoveredFile
 
 MAX_UNCOVERED = 1000
-"""Names that are kept. Where there are more, the auditor can't have named them all."""
+"""Names that are kept. If there are more, the auditor can't have named them all."""
 
 _SHOWN = 5
 _CHARACTERS = 200
@@ -24,8 +24,8 @@ _CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:
-    """The names, in order; `more`: there are others, which were not looked at; `left`: how many an
-    unfinished run has left, besides; `private`: whether the trainer's private folder is there."""
+    """The names, in order; `more`: there are others, which were not looked at; `left`: how many
+    more an unfinished run has left; `private`: whether the trainer's private folder is there."""
 
     files: tuple[UncoveredFile, ...]
     more: bool
@@ -34,13 +34,13 @@ class Uncovered:
 
     @property
     def weighs(self) -> bool:
-        """Whether the verdict is less for it."""
+        """Whether it counts against the verdict."""
         return self.more or any(file.weighs for file in self.files)
 
     def outcome(self) -> Outcome:
         """Step 10's part for them."""
         withheld = (
-            "there are files that no record in this view names: don't take them for what was judged. Judge a copy without them, or name "
+            "there are files that no record in this view names: don't mistake them for what was judged. Judge a copy without them, or name "
             "each one that you know with --accept-uncovered NAME"
         )
         status = Status.NOT_SHOWN if self.weighs else Status.PASSED
@@ -55,10 +55,10 @@ class Uncovered:
         if self.private:
             sentences.append(f"{PRIVATE}/ is the trainer's own, and was not looked at")
         if harmless := [quoted(f.name, _CHARACTERS) for f in self.files if f.harmless]:
-            sentences.append(f"not covered, and of harmless names: {listed(harmless, _SHOWN)}")
+            sentences.append(f"not covered, but with harmless names: {listed(harmless, _SHOWN)}")
         if self.left:
             sentences.append(
-                f"not covered, as an unfinished run leaves them (proofs of later segments, files half-written): {counted(self.left, 'file')}"
+                f"not covered, as an unfinished run leaves them (proofs of later segments, half-written files): {counted(self.left, 'file')}"
             )
         if known:
             sentences.append(
@@ -66,12 +66,12 @@ class Uncovered:
             )
         if other:
             names = listed([quoted(f.name, _CHARACTERS) for f in other], _SHOWN)
-            sentences.append(f"no record in this view names {names}: nothing covers what stands there")
+            sentences.append(f"no record in this view names {names}: nothing covers what is there")
         if alike:
             pairs = listed([f"{quoted(f.name, _CHARACTERS)} (for {f.resembles})" for f in alike], _SHOWN)
-            sentences.append(f"no record in this view names what may be taken for the run's own: {pairs}")
+            sentences.append(f"no record in this view names what may be mistaken for the run's own: {pairs}")
         if self.more:
-            sentences.append(f"there are more than {MAX_UNCOVERED} such names; the rest was not looked at")
+            sentences.append(f"there are more than {MAX_UNCOVERED} such names; the others were not looked at")
         return tuple(sentences)
 
 

@@ -26,8 +26,8 @@ def decide(outcomes: Mapping[Step, Outcome], policy: Policy) -> Verdict:
     shown = {level for outcome in outcomes.values() for level in outcome.shown}
     kept = {level for outcome in outcomes.values() for level in outcome.missing}
     levels = frozenset(level for level in shown if not kept & {level, *RESTS_ON[level]})
-    # The auditor takes a sample for the whole: what keeps L1 from being reached is then asked of
-    # L1-sampled.
+    # The auditor accepts a sample in place of all proofs: L1-sampled is then required instead of
+    # L1.
     required = {
         Level.L1_SAMPLED if level is Level.L1 and policy.accept_sample and Level.L1_SAMPLED in shown else level
         for level in policy.require
@@ -37,7 +37,7 @@ def decide(outcomes: Mapping[Step, Outcome], policy: Policy) -> Verdict:
     for outcome in outcomes.values():
         missing += [why for level, why in outcome.missing.items() if level in asked_for]
         missing += outcome.withheld
-    # That no step says why is no reason to call a level reached.
+    # A level isn't reached just because no step says why it wasn't.
     if not missing:
         missing += [f"{level.value} was not reached" for level in sorted(required - levels, key=lambda x: x.value)]
     asked = " and ".join(sorted(level.value for level in policy.require))

@@ -1,24 +1,24 @@
 """The verifier: numbered steps over one run's evidence, under one policy.
 
-    number  step                   module       what it shows
-    1       Parse                  log          the files are well formed, within their bounds
-    2       Signatures             log          all pinned keys signed the checkpoint
-    3       Log                    log          these are the records that were signed
-    4       Register and anchors   anchors      not built yet: absent
-    5       Statement              statement    what the proofs must show, from the verifier's own code and circuits
-    6       Chain                  chain        the records fit together, from the first state to the last
-    7       Proofs                 proofs       each step is the rule's
-    8       Attestation            attestation  not built yet: absent
-    9       Data                   data         not built yet: absent
-    10      Model                  model        the published weights are the proved ones
-                                   artefacts    the trainer's own files are those of the close record
-                                   uncovered    what lies beside all that, and that no record names
-    11      Verdict                verdict      what was shown, against what was asked for
+     1  Parse                 log          the files are well formed, within their bounds
+     2  Signatures            log          all pinned keys signed the checkpoint
+     3  Log                   log          these are the records that were signed
+     4  Register and anchors  anchors      not implemented yet: absent
+     5  Statement             statement    what the proofs must show, by the verifier's own circuits
+     6  Chain                 chain        the records fit together, from first state to last
+     7  Proofs                proofs       each step follows the rule
+     8  Attestation           attestation  not implemented yet: absent
+     9  Data                  data         not implemented yet: absent
+    10  Model                 model        the published weights are the proved ones
+                              artefacts    the trainer's own files match the close record
+                              uncovered    anything else, which no record names
+    11  Verdict               verdict      what was shown, against what was asked for
 
-The numbers are those of the code below, of the report, of VerificationError.step, of
-docs/verification.md and of the tests' names. Each step gives an `outcome.Outcome`, or raises
-VerificationError, which ends the verification. Left to the caller: to have the keys, the SRS
-digests and the root from somewhere else than the run.
+Each row has the step's number and name, its module, and what it shows. The numbers are those of the
+code below, of the report, of VerificationError.step, of docs/verification.md and of the tests'
+names. Each step gives an `outcome.Outcome`, or raises VerificationError, which ends the
+verification. Left to the caller: getting the keys, the SRS digests and the root from somewhere
+other than the run.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,17 +45,16 @@ from zk_autograd.verify.verdict import decide
 
 
 class Verifier:
-    """Judges runs under one policy. `systems` are the backends that it knows, by name
-    (prove.systems)."""
+    """Judges runs under one policy. `systems` are the known backends, by name (prove.systems)."""
 
     def __init__(self, policy: Policy, systems: Mapping[str, ProofSystem]) -> None:
         self._policy = policy
         self._systems = systems
 
     def verify(self, files: Evidence, progress: Progress = silent) -> Report:
-        """The report on a run. What is false, malformed or missing in it is `report.failure`, what
-        this machine could not read or compute is `report.unreadable`; nothing is raised for either.
-        MemoryError passes."""
+        """The report on a run. What is false, malformed or missing is in `report.failure`, what
+        this machine could not read or compute in `report.unreadable`; nothing is raised for either.
+        MemoryError is let through."""
         policy, outcomes = self._policy, dict[Step, Outcome]()
         view: LogView | None = None
         try:
@@ -137,10 +136,10 @@ def _check_model(
 
 
 def _ended(outcomes: dict[Step, Outcome], policy: Policy, view: LogView | None, error: VerificationError) -> Report:
-    """The report where a step failed, or could not be taken on this machine."""
+    """The report if a step failed, or could not be carried out on this machine."""
     unreadable = error if isinstance(error, UnreadableError) else None
     status = Status.FAILED if unreadable is None else Status.UNREADABLE
-    what = "failed" if unreadable is None else "could not be taken on this machine"
+    what = "failed" if unreadable is None else "could not be carried out on this machine"
     outcomes[Step(error.step)] = Outcome(Finding(status, (str(error),)))
     outcomes[Step.VERDICT] = Outcome(Finding(status, (f"step {error.step} {what}",)))
     known = Step.LOG in outcomes and outcomes[Step.LOG].finding.status is Status.PASSED
@@ -156,7 +155,7 @@ def _ended(outcomes: dict[Step, Outcome], policy: Policy, view: LogView | None, 
 
 @contextmanager
 def _at(step: Step) -> Iterator[None]:
-    """Failures in the block are the step's."""
+    """Attributes failures in the block to the step."""
     try:
         yield
     except VerificationError as error:

@@ -173,9 +173,9 @@ def test_witness_of_another_form_is_a_prover_error(change: Callable[[BlockWitnes
 def test_statement_of_another_shape_is_refused_on_both_sides() -> None:
     backend, statement, witness, proof = example()
     short = replace(statement, constants=statement.constants[:4])
-    with pytest.raises(ProverError, match="another number of steps"):
+    with pytest.raises(ProverError, match="differ in their number of steps"):
         backend.prove(short, witness)
-    with pytest.raises(VerificationError, match="another number of steps"):
+    with pytest.raises(VerificationError, match="differ in their number of steps"):
         backend.check(short, proof.proof)
 
 

@@ -57,12 +57,12 @@ def test_constants_of_several_s_or_of_another_rule_are_refused() -> None:
     fine, coarse = statement_of(Rule.SGD, s=30), statement_of(Rule.SGD, s=15)
     mixed = replace(fine, constants=(*fine.constants[:7], coarse.constants[7]))
     for rule, statement in ((Rule.SGD, mixed), (Rule.ADAM, fine), (Rule.SGD, statement_of(Rule.ADAM))):
-        with pytest.raises(VerificationError, match="not those of the rule, or don't have one s"):
+        with pytest.raises(VerificationError, match="not the rule's, or differ in s"):
             Public.of(shape_of(rule), statement)
 
 
 def test_statement_of_another_length_is_refused() -> None:
-    with pytest.raises(VerificationError, match="another number of steps"):
+    with pytest.raises(VerificationError, match="differ in their number of steps"):
         Public.of(Shape(Rule.ADAM, Preset.STANDARD, 13, 4), statement_of(Rule.ADAM))
 
 
@@ -76,7 +76,7 @@ def test_proof_is_its_commitments_and_its_body(rule: Rule, count: int) -> None:
 
 
 def test_missing_module_says_how_to_get_it(without_native: None) -> None:
-    with pytest.raises(UsageError, match=r"compiled module is not here: install a wheel .* `make install`"):
+    with pytest.raises(UsageError, match=r"compiled module is not installed: install a wheel .* `make install`"):
         NativeVerifier(shape_of(Rule.ADAM))
 
 
@@ -84,5 +84,5 @@ def test_module_of_older_sources_is_a_missing_one(monkeypatch: pytest.MonkeyPatc
     older = ModuleType("zk_autograd._native")
     monkeypatch.setitem(sys.modules, older.__name__, older)
     monkeypatch.setattr(zk_autograd, "_native", older, raising=False)
-    with pytest.raises(UsageError, match=r"_native is of older sources: run `make install` again"):
+    with pytest.raises(UsageError, match=r"_native was built from older sources: run `make install` again"):
         NativeVerifier(shape_of(Rule.ADAM))

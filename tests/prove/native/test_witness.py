@@ -74,10 +74,10 @@ def test_single_array_is_no_witness(tmp_path: Path) -> None:
 def test_numbers_that_are_no_powers_of_two_are_refused(tmp_path: Path) -> None:
     whole = arrays_of(Rule.SGD)
     fewer = {"constants": whole["constants"][:6], "G": whole["G"][:6], "W": whole["W"][:7]}
-    with pytest.raises(UsageError, match="has 6 steps: fill it up to a power of two"):
+    with pytest.raises(UsageError, match="has 6 steps: pad it to a power of two"):
         read(saved(tmp_path, fewer), Rule.SGD)
     narrower = {"constants": whole["constants"], "G": whole["G"][:, :5000], "W": whole["W"][:, :5000]}
-    with pytest.raises(UsageError, match="has 5000 elements: fill it up"):
+    with pytest.raises(UsageError, match="has 5000 elements: pad it"):
         read(saved(tmp_path, narrower), Rule.SGD)
 
 

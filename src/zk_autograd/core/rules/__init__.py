@@ -2,8 +2,8 @@
 
 A state is a dictionary of int64 vectors of one length, named as `state_names` says. `step` gives
 the next one; `trace` gives the next one and every intermediate value, for a prover. Neither clips,
-rounds otherwise than its definition says, or depends on anything but its arguments. Plain SGD keeps
-W alone: its B' is its G.
+rounds beyond its definition, or depends on anything but its arguments. Plain SGD keeps W alone: its
+B' is its G.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def initial_state(rule: Rule, W: IntArray) -> State:
 
 
 def trace(rule: Rule, state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> "Trace":
-    """One step of `rule` with all of its intermediate values.
+    """One step of `rule` with all its intermediate values.
 
     The arrays of `state` and `G` are int64 of one shape; `constants` come from the rule's
     `ConstantsSequence`. Raises UsageError if they don't fit the rule or each other, RangeError

@@ -81,7 +81,7 @@ def adam_trace(state: AdamState, G: IntArray, constants: AdamConstants) -> AdamT
     Mh = rounded(M)
     require_below("rounded first moment", Mh, ROUNDED_MOMENT_BOUND, _STATE_ADVICE)
 
-    X = G * G - state.V  # c2*X passes 2^63: the high and the low bits of X are multiplied apart
+    X = G * G - state.V  # c2*X exceeds 2^63: its high and low bits are multiplied separately
     V = state.V + c.c2 * (X >> SHIFT) + rounded(c.c2 * (X & _LOW_BITS))
     S = isqrt(V)
     D = S + c.E
@@ -111,6 +111,6 @@ def _require_second_moment(V: IntArray) -> None:
 
 
 def trace(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> AdamTrace:
-    """As `adam_trace`, for a state by its names and constants of Adam."""
+    """As `adam_trace`, for a state by name and Adam's constants."""
     assert isinstance(constants, AdamConstants)
     return adam_trace(AdamState(**state), G, constants)

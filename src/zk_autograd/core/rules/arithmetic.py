@@ -16,8 +16,8 @@ def isqrt(values: IntArray) -> IntArray:
     """floor(sqrt(v)) for 0 <= v <= 2^60, element by element, exact.
 
     float64 keeps v to a relative error of 2^-53 and its square root to another, so that the
-    estimate is within 2^30 * 2^-52 of sqrt(v): its floor is off by one at most. `settled_root`
-    takes that away.
+    estimate is within 2^30 * 2^-52 of sqrt(v): its floor is off by at most one. `settled_root`
+    corrects that.
     """
     return settled_root(values, np.sqrt(values.astype(np.float64)).astype(np.int64))
 

@@ -1,6 +1,6 @@
-"""One row for each update rule: what a run of it has, and where its step stands.
+"""One row for each update rule: what a run of it has, and where its step is.
 
-To add a rule takes its name (`hyper.Rule`), its file here, its row below, its AIR (crates/air) and
+Adding a rule takes its name (`hyper.Rule`), its file here, its row below, its AIR (crates/air) and
 its circuit (prove/ezkl/circuit): everything else asks the row.
 """
 
@@ -40,7 +40,7 @@ class Family:
     `hyper`; those of its fields in `unused` must be 0, and the text says what to choose instead.
     `constants` are a step's, `sequence` makes a run's, with an s of `shifts` ((0,): the rule has
     none). `trace` is a step with all that it computes. `defaults` are decimals for hyper-parameters
-    that nobody gave, `own_lr` is the lr of a training that is asked for by the rule's name alone;
+    that were not given, `own_lr` is the lr of a training run requested by the rule's name alone;
     `torch` are options of torch.optim that tell the rule from others.
     """
 
@@ -57,7 +57,7 @@ class Family:
     torch: Mapping[str, object] = field(default_factory=dict)
 
 
-# A verifier computes no step: a rule's own file is loaded by the first one that is made.
+# A verifier computes no step: a rule's own file is loaded when the first step is computed.
 
 
 def _plain(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> "Trace":

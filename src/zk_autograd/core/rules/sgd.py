@@ -107,7 +107,7 @@ def _moved(W: IntArray, B: IntArray, A: IntArray, c: SgdConstants) -> SgdTrace:
 
 
 def plain(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> SgdTrace:
-    """As `sgd_trace`, for a state by its names, which keeps no momentum, and constants of SGD."""
+    """As `sgd_trace`, for a state by name, without momentum, and SGD's constants."""
     return sgd_trace(SgdState(state["W"], np.zeros_like(G)), G, _own(constants))
 
 

@@ -130,7 +130,7 @@ class EzklBackend:
             return self.check(statement, proof)
         except VerificationError as error:
             raise ProverError(
-                f"segment {statement.segment}, block {statement.block}: the proof made is no good: {error}"
+                f"segment {statement.segment}, block {statement.block}: the proof that was made does not verify: {error}"
             ) from error
 
     def witness(self, statement: Statement, witness: BlockWitness) -> dict[str, list[int]]:

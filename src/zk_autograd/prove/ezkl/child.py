@@ -84,7 +84,7 @@ class Child:
             out, err = process.communicate(json.dumps(request).encode(), timeout=seconds)
         except subprocess.TimeoutExpired:
             _kill(process)
-            raise ChildDied(f"{operation}: EZKL took longer than {seconds:.0f} s and was ended") from None
+            raise ChildDied(f"{operation}: EZKL took longer than {seconds:.0f} s and was killed") from None
         except BaseException:
             _kill(process)
             raise

@@ -25,7 +25,7 @@ class EzklChoice:
 
     def require_fitting(self, srs: str | Path | None, preset: str | None) -> None:
         if preset is not None:
-            raise UsageError("a preset is chosen for the prover native alone: leave it out, or choose that prover")
+            raise UsageError("only the prover native has presets: leave it out, or choose that prover")
 
     def preset_of(self, recorded: Prover) -> str:
         return ""
@@ -34,11 +34,11 @@ class EzklChoice:
         circuit = catalogue.load(prover.circuit)
         if circuit.rule != rule.value:
             raise UsageError(
-                f'the circuit {circuit.name} proves steps of {circuit.rule}, not of {rule.value}: take one of that rule, or prover="ezkl"'
+                f'the circuit {circuit.name} proves steps of {circuit.rule}, not of {rule.value}: take a circuit of that rule, or prover="ezkl"'
             )
         for group, decay in {}.items() if circuit.code.decays else decays.items():
             raise UsageError(
-                f"weight_decay of {group} is {decay}, and the circuit {circuit.name} proves steps without it: set it to 0, or take a circuit "
+                f"weight_decay of {group} is {decay}, but the circuit {circuit.name} proves steps without it: set it to 0, or take a circuit "
                 'with decay, or prover="ezkl"'
             )
 
@@ -60,11 +60,11 @@ class EzklChoice:
         try:
             circuit = catalogue.load(recorded.circuit)
         except VerificationError as error:
-            raise RunError(f"this version can't go on with the run: {error}") from error
+            raise RunError(f"this version can't resume the run: {error}") from error
         require_same_circuit(recorded, circuit.digest)
         if srs is not None and srs_digest(srs) != recorded.srs_digest:
             raise RunError(
-                f"the run was begun with another SRS, {recorded.srs_digest.hex()}: name that one, or none if the cache has it"
+                f"the run was begun with another SRS, {recorded.srs_digest.hex()}: give that one, or none if the cache has it"
             )
         return EzklBackend(circuit, recorded.srs_digest, scratch=scratch)
 
@@ -83,7 +83,7 @@ def srs_digest(srs: str | Path | None) -> bytes:
         digests = cache.srs_digests()
         if not digests:
             raise UsageError(
-                "there is no SRS in the cache: take the one that the auditor made, or a public ceremony's, and name it with --srs FILE "
+                "there is no SRS in the cache: take the one that the auditor made, or a public ceremony's, and give it with --srs FILE "
                 "(srs=); for a trial of your own, `zk-circuit srs --out FILE` makes one"
             )
         return digests[0]

@@ -105,7 +105,7 @@ def srs_logrows(path: Path) -> int:
         logrows = int.from_bytes(os.pread(fd, 4, 0), "little")
         length = os.fstat(fd).st_size
     if not 1 <= logrows <= MAX_LOGROWS or length != 4 + 2 * _POINT * 2**logrows + 4 * _POINT:
-        raise UsageError(f"{path} is no SRS file: its size doesn't agree with its first bytes")
+        raise UsageError(f"{path} is not an SRS file: its size doesn't agree with its first bytes")
     return logrows
 
 
@@ -153,7 +153,7 @@ class Cache:
         logrows = srs_logrows(path)
         if logrows < LOGROWS:
             raise UsageError(
-                f"the SRS {path} is for 2^{logrows} rows, the circuits need 2^{LOGROWS}: take a larger one"
+                f"the SRS {path} is for 2^{logrows} rows, and the circuits need 2^{LOGROWS}: take a larger one"
             )
         digest = file_digest(path)
         target = self.srs_path(digest)

@@ -204,7 +204,7 @@ def trusted_setup(digest: bytes, allowed: frozenset[bytes]) -> Trust | Missing:
     whose = "whoever made it" if ceremony is None else f"every participant of the ceremony together ({ceremony})"
     return Trust(
         f"the SRS {digest.hex()}{named} is allowed",
-        f"the proofs hold for who trusts the SRS {digest.hex()}: {whose} could forge them",
+        f"the proofs hold only if you trust the SRS {digest.hex()}: {whose} could forge them",
     )
 
 
@@ -227,7 +227,7 @@ class EzklSystem:
         proof, which then holds without it."""
         if constants.D != 0 and not catalogue.load(prover.circuit).code.decays:
             raise VerificationError(
-                f"the run claims weight decay, and its circuit {prover.circuit} doesn't show it",
+                f"the run claims weight decay, but its circuit {prover.circuit} doesn't show it",
                 expected="D = 0",
                 found=str(constants.D),
             )

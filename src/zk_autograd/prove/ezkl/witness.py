@@ -31,7 +31,7 @@ class Violation:
     value: int
 
     def __str__(self) -> str:
-        return f"line {self.line}, row {self.row}: {self.value} is not in the table's part for it"
+        return f"line {self.line}, row {self.row}: {self.value} is not in its part of the table"
 
 
 def tensors(
@@ -66,10 +66,10 @@ def tensors(
     out: Tensors = {}
     for name, length in layout.lengths.items():
         if len(salts[name]) != SALTS:
-            raise ValueError(f"{name}: {len(salts[name])} salts, {SALTS} wanted")
+            raise ValueError(f"{name}: {len(salts[name])} salts, not {SALTS}")
         out[name] = [v % MODULUS for v in (*values[name], *salts[name])]
         if len(out[name]) != length:
-            raise ValueError(f"{name}: {len(out[name])} values, {length} wanted")
+            raise ValueError(f"{name}: {len(out[name])} values, not {length}")
     return out
 
 

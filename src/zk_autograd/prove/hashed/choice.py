@@ -18,7 +18,7 @@ class HashedChoice:
 
     def require_fitting(self, srs: str | Path | None, preset: str | None) -> None:
         if preset is not None:
-            raise UsageError("a preset is chosen for the prover native alone: leave it out, or choose that prover")
+            raise UsageError("only the prover native has presets: leave it out, or choose that prover")
 
     def preset_of(self, recorded: Prover) -> str:
         return ""

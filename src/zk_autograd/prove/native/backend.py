@@ -63,7 +63,7 @@ class NativeBackend:
         try:
             return self.check(statement, proof)
         except VerificationError as error:
-            raise ProverError(f"{place}: the proof made is no good: {error}") from error
+            raise ProverError(f"{place}: the proof that was made does not verify: {error}") from error
 
     def check(self, statement: Statement, proof: bytes) -> BlockProof:
         require_threads()

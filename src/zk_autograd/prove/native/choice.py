@@ -52,7 +52,7 @@ class NativeChoice:
         try:
             backend = _backend(Shape.of(recorded))
         except VerificationError as error:
-            raise RunError(f"this version can't go on with the run: {error}") from error
+            raise RunError(f"this version can't resume the run: {error}") from error
         require_same_circuit(recorded, backend.prover.circuit_digest)
         return backend
 

@@ -16,11 +16,13 @@ def require_built() -> None:
         from zk_autograd import _native
     except ImportError as error:
         raise UsageError(
-            "the native prover's compiled module is not here: install a wheel of zk-autograd, or in a checkout run `make install`, "
+            "the native prover's compiled module is not installed: install a wheel of zk-autograd, or in a checkout run `make install`, "
             "which needs cargo"
         ) from error
     if not hasattr(_native, "Job"):
-        raise UsageError("the compiled module zk_autograd._native is of older sources: run `make install` again")
+        raise UsageError(
+            "the compiled module zk_autograd._native was built from older sources: run `make install` again"
+        )
 
 
 def require_threads() -> None:

@@ -69,7 +69,7 @@ class Shape:
         for what, value in (("block", prover.block), ("steps", prover.steps)):
             if value < 1 or value & (value - 1):
                 raise VerificationError(
-                    f"the native prover's {what} is a power of two", expected="a power of two", found=str(value)
+                    f"the native prover's {what} must be a power of two", expected="a power of two", found=str(value)
                 )
         return cls(rule, preset, prover.block.bit_length() - 1, prover.steps.bit_length() - 1)
 

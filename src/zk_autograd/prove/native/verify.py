@@ -49,14 +49,14 @@ class Public(NamedTuple):
         constants of several s."""
         if len(statement.constants) != shape.steps:
             raise VerificationError(
-                "the statement has another number of steps than the circuit",
+                "the statement and the circuit differ in their number of steps",
                 expected=str(shape.steps),
                 found=str(len(statement.constants)),
             )
         found = {getattr(c, "s", 0) for c in statement.constants}
         if len(found) != 1 or not found <= set(shifts(shape.rule)):
             raise VerificationError(
-                "the constants are not those of the rule, or don't have one s",
+                "the constants are not the rule's, or differ in s",
                 expected=" or ".join(map(str, shifts(shape.rule))),
                 found=", ".join(map(str, sorted(found))),
             )
@@ -187,8 +187,8 @@ class NativeSystem:
         assumption = shape.preset.assumption
         return Trust(
             f"native STARK, preset {shape.preset}: {_bits(proven)} proven bits ({assumption})",
-            f"the proofs need no trusted set-up; that none of them is false rests on the preset's assumption ({assumption}): "
-            f"to forge one takes work of {_bits(proven)} bits at least",
+            f"the proofs need no trusted set-up; that none of them is forged rests on the preset's assumption ({assumption}): "
+            f"forging one takes at least {_bits(proven)} bits of work",
             Security(proven, assumption),
         )
 

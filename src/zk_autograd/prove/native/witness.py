@@ -77,7 +77,7 @@ def read(path: Path, rule: Rule) -> Witness:
             raise UsageError(f"{path}: {name} is of shape {arrays[name].shape}; with this G it must be {shape}")
     for what, count in (("steps", steps), ("elements", block)):
         if count < 1 or count & (count - 1):
-            raise UsageError(f"{path} has {count} {what}: fill it up to a power of two, with no-ops or zeros")
+            raise UsageError(f"{path} has {count} {what}: pad it to a power of two, with no-ops or zeros")
     kind = FAMILIES[rule].constants
     try:
         constants = tuple(kind(*(int(v) for v in row)) for row in arrays["constants"])

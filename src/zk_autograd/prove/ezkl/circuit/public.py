@@ -17,7 +17,7 @@ def public_values(layout: Layout, circuit: RuleCircuit, constants: Sequence[Any]
     for name in layout.relations.step_coefficients:
         if len(per_step[name]) != layout.steps:
             raise VerificationError(
-                f"the circuit has another number of steps ({name})",
+                f"the circuit has a different number of steps ({name})",
                 expected=str(layout.steps),
                 found=str(len(per_step[name])),
             )
