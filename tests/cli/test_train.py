@@ -222,7 +222,7 @@ def test_small_srs_is_refused(zk_train: Train) -> None:
     Path("small.srs").write_bytes((4).to_bytes(4, "little") + bytes(2 * 64 * 2**4 + 4 * 64))
     status, _, err = zk_train("--prover", "ezkl", "--srs", "small.srs", "--out", "run")
     assert status == 2
-    assert "is for 2^4 rows, the circuits need 2^16" in err
+    assert "is for 2^4 rows, and the circuits need 2^16" in err
     assert not Path("run").exists()
 
 

@@ -158,8 +158,8 @@ def test_sample_flags_reach_the_policy(tmp_path: Path, capsys: pytest.CaptureFix
         (["--sample", "1"], "at least 2"),
         (["--beacon", "x"], "--sample K"),
         (["--accept-sample"], "--sample K"),
-        (["--from", "elsewhere"], "no ROOT@SIZE"),
-        (["--accept-uncovered", "model/"], "no path in a run"),
+        (["--from", "elsewhere"], "is not a ROOT@SIZE"),
+        (["--accept-uncovered", "model/"], "is not a path in a run"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )

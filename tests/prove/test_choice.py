@@ -51,7 +51,7 @@ def test_srs_is_named_by_file_by_digest_or_not_at_all(tmp_path: Path) -> None:
 @pytest.mark.ezkl
 def test_run_goes_on_with_its_own_srs_only(tmp_path: Path) -> None:
     prover = recorded(catalogue.load("adam-n32-t64").digest, bytes(32))
-    with pytest.raises(RunError, match=r"begun with another SRS, 0000\S+: name that one"):
+    with pytest.raises(RunError, match=r"begun with another SRS, 0000\S+: give that one"):
         backend_of_run(prover, "ezkl", srs_file(tmp_path / "a.srs"), tmp_path)
     with pytest.raises(UsageError, match=r"SRS 0000\S+ is not in \S+ add it with --srs FILE"):
         backend_of_run(prover, "ezkl", None, tmp_path)
@@ -171,7 +171,7 @@ def test_ready_made_backend_of_another_rule_or_without_the_decay_is_refused() ->
     require_provable(OfCircuit("sgd-momentum-n32-t128"), Rule.SGD_MOMENTUM, {})
     require_provable(OfCircuit("sgd-momentum-decay-n32-t88"), Rule.SGD_MOMENTUM, decays)
     with pytest.raises(
-        UsageError, match=r"weight_decay of parameter group 1 is 0\.1, and the circuit sgd-momentum-n32-t128 proves"
+        UsageError, match=r"weight_decay of parameter group 1 is 0\.1, but the circuit sgd-momentum-n32-t128 proves"
     ):
         require_provable(OfCircuit("sgd-momentum-n32-t128"), Rule.SGD_MOMENTUM, decays)
     with pytest.raises(UsageError, match="sgd-nesterov-n32-t94 proves steps of sgd-nesterov, not of sgd-momentum"):

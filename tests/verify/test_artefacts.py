@@ -160,14 +160,17 @@ def _hashed(**parts: object) -> Callable[[Run], bytes]:
 
 
 LIES: dict[str, tuple[str, Callable[[Run], bytes]]] = {
-    "another config": ("another hash config than the run", _hashed(config=b"steps = 9\n")),
-    "no config": ("another hash config than the run", _hashed(config=None)),
-    "other data": ("another hash data than the run", _hashed(data=Data(bytes(32), 100, "sequential", 10, b""))),
-    "another environment": ("another hash environment than the run", _hashed(environment=b"{}")),
-    "other weights": ("another hash weights than the run", _hashed(weights=bytes(32))),
-    "no weights": ("another hash weights than the run", _hashed(weights=None)),
+    "another config": ("the hash config in hashes.json is not the run's", _hashed(config=b"steps = 9\n")),
+    "no config": ("the hash config in hashes.json is not the run's", _hashed(config=None)),
+    "other data": (
+        "the hash data in hashes.json is not the run's",
+        _hashed(data=Data(bytes(32), 100, "sequential", 10, b"")),
+    ),
+    "another environment": ("the hash environment in hashes.json is not the run's", _hashed(environment=b"{}")),
+    "other weights": ("the hash weights in hashes.json is not the run's", _hashed(weights=bytes(32))),
+    "no weights": ("the hash weights in hashes.json is not the run's", _hashed(weights=None)),
     "another reproducibility": (
-        "another hash reproducibility than the run",
+        "the hash reproducibility in hashes.json is not the run's",
         lambda run: replace(Hashes.parse(_hashed()(run)), reproducibility=bytes(32)).encode(),
     ),
     "not canonical": ("not canonical JSON", lambda run: _hashed()(run) + b"\n"),
@@ -190,7 +193,7 @@ def test_10_weights_hash_of_weights_that_are_not_published_fails(tmp_path: Path)
     run.model = {}
     run.name_model()
     name(run, contents)
-    refused(judged(run, contents, tmp_path / "run"), 10, "another hash weights than the run", CLOSE)
+    refused(judged(run, contents, tmp_path / "run"), 10, "the hash weights in hashes.json is not the run's", CLOSE)
 
 
 @pytest.mark.parametrize("left_out", ["environment.json", "hashes.json", "train_log.jsonl"])
@@ -309,4 +312,4 @@ def test_10_a_file_exchanged_after_it_was_hashed_is_refused(tmp_path: Path, file
 
     with Exchanged(folder) as files:
         report = Verifier(LOG_POLICY, Systems()).verify(files)
-    refused(report, 10, f"{Path(file).name} is not the", record=CLOSE)
+    refused(report, 10, f"{Path(file).name} does not match the close record", record=CLOSE)

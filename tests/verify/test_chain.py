@@ -229,7 +229,7 @@ def test_step6_a_block_that_is_not_full_is_the_last_of_its_group(tmp_path: Path,
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"last_step": 7}, "another last step"), ({"segments": 2}, "another number of segments")],
+    [({"last_step": 7}, "the wrong last step"), ({"segments": 2}, "the wrong number of segments")],
 )
 def test_step6_close_record_disagrees(tmp_path: Path, changes: dict[str, int], message: str) -> None:
     run = honest()
@@ -250,7 +250,7 @@ def test_step6_close_record_has_another_state(tmp_path: Path, name: str, block: 
 def test_step6_close_record_of_the_whole_after_a_prefix(tmp_path: Path) -> None:
     run = honest()
     run.segments.pop()
-    refused(judge(run, tmp_path), 6, "another last step", record=4)
+    refused(judge(run, tmp_path), 6, "the wrong last step", record=4)
 
 
 def sentences(report: Report) -> str:

@@ -203,7 +203,7 @@ def test_step3_log_truncated(run: Run, tmp_path: Path) -> None:
 
 def test_step3_checkpoint_of_another_run(run: Run, tmp_path: Path) -> None:
     run.origin = "zk-autograd/" + "00" * 16
-    refused(judge(run, tmp_path, LOG_POLICY), 3, "of another log")
+    refused(judge(run, tmp_path, LOG_POLICY), 3, "belongs to another log")
 
 
 def test_step3_given_root_is_confirmed(run: Run, tmp_path: Path) -> None:

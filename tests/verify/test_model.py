@@ -37,14 +37,14 @@ def test_step10_model_opens_the_final_commitment(run: Run, tmp_path: Path) -> No
 def test_step10_close_record_leaves_a_file_out(run: Run, tmp_path: Path, name: str) -> None:
     del run.model[name]
     run.name_model()
-    refused(judge(run, tmp_path), 10, "the close record names other files", record=RECORD)
+    refused(judge(run, tmp_path), 10, "does not name exactly the files of a model", record=RECORD)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "../escape", "/etc/passwd", ""])
 def test_step10_close_record_names_another_file(run: Run, tmp_path: Path, name: str) -> None:
     assert run.close is not None
     run.close = replace(run.close, model=tuple(sorted((*run.close.model, (name, bytes(32))))))
-    refused(judge(run, tmp_path), 10, "the close record names other files", record=RECORD)
+    refused(judge(run, tmp_path), 10, "does not name exactly the files of a model", record=RECORD)
 
 
 @pytest.mark.parametrize("name", [I64, F32, OPENING])

@@ -26,7 +26,7 @@ def test_head_is_read_from_root_at_size() -> None:
      f"{ROOT.hex().upper()}@12", f"{ROOT.hex()[2:]}@12", f"{ROOT.hex()}@12\n", f"{ROOT.hex()}@{'9' * 20}", f"{ROOT.hex()}@\u0661"],
 )  # fmt: skip
 def test_other_texts_are_no_head(text: str) -> None:
-    with pytest.raises(UsageError, match="no ROOT@SIZE"):
+    with pytest.raises(UsageError, match="is not a ROOT@SIZE"):
         TreeHead.parse(text)
 
 

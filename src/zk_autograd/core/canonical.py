@@ -91,8 +91,7 @@ def _encode(value: Json, max_depth: int) -> bytes:
 
 
 def _ordered(value: object, depth_left: int, where: str) -> Json:
-    """A copy with sorted keys, of plain dict, list, str, int and bool; ValueError where that can't
-    be."""
+    """A copy with sorted keys, of plain dict, list, str, int and bool; ValueError if impossible."""
     # Exact types: a subclass (an enum, say) may print differently from how it compares.
     if type(value) is bool:
         return value

@@ -7,24 +7,24 @@ With `round(x)` = floor(x + 1/2), exact rationals, and t = 1, 2, 3 ...:
 
 Adam and AdamW, per run
 
-    c1 = round((1 - beta1) * 2^15), c2 likewise; refused below 1            the effective beta is 1 - c/2^15
-    b1 = (2^15 - c1) * 2^241, b2 likewise                                   the effective beta, scale 2^256
+    c1 = round((1 - beta1) * 2^15), c2 likewise; refused below 1  the effective beta is 1 - c/2^15
+    b1 = (2^15 - c1) * 2^241, b2 likewise                         the effective beta, scale 2^256
     E_min = isqrt(floor(2^15 / c2)) + 1
 
 and per step, where P1, P2, A1, A2, Q and F are integers at scale 2^256
 
-    P1_1 = b1, P1_(t+1) = floor(P1_t * b1 / 2^256); P2 likewise from b2     the powers beta^t
+    P1_1 = b1, P1_(t+1) = floor(P1_t * b1 / 2^256); P2 from b2    the powers beta^t
     A1_t = 2^256 - P1_t; A2_t likewise from P2_t
-    Q_t = isqrt(A2_t * 2^256)                                               sqrt(1 - beta2^t)
-    F_t = floor(Q_t * 2^256 / A1_t)                                         sqrt(1 - beta2^t) / (1 - beta1^t)
+    Q_t = isqrt(A2_t * 2^256)                                     sqrt(1 - beta2^t)
+    F_t = floor(Q_t * 2^256 / A1_t)                               sqrt(1 - beta2^t) / (1 - beta1^t)
     LR_t = round(lr_t * F_t * 2^32 / 2^256)
     E_t = max(E_min, round(eps * Q_t * 2^(k + 28) / 2^256))
-    D_t = round(lr_t * weight_decay * 2^30)                                 0 for Adam
+    D_t = round(lr_t * weight_decay * 2^30)                       0 for Adam
 
 SGD, with momentum, Nesterov
 
-    mu = round(momentum * 2^15)                                             refused above 2^15 - 1
-    cg = 2^15                                                               coefficient of the gradient
+    mu = round(momentum * 2^15)                                   refused above 2^15 - 1
+    cg = 2^15                                                     coefficient of the gradient
     LR_t = round(lr_t * 2^(32 - 28 - k + s))
     D_t as above
 
@@ -69,8 +69,8 @@ _SHOWN = 40  # characters of a hyper-parameter that a message repeats
 
 @dataclass(frozen=True, slots=True)
 class AdamConstants:
-    """Public constants of one step of Adam or AdamW. Its ranges keep the rule's products and sums
-    below 2^63."""
+    """Public constants of an Adam or AdamW step. The ranges keep all products and sums below
+    2^63."""
 
     c1: int
     c2: int
@@ -94,7 +94,7 @@ class AdamConstants:
 
 @dataclass(frozen=True, slots=True)
 class SgdConstants:
-    """Public constants of one SGD step. Its ranges keep the rule's products and sums below 2^63."""
+    """Public constants of an SGD step. The ranges keep all products and sums below 2^63."""
 
     mu: int
     cg: int
@@ -274,7 +274,7 @@ class SgdSequence:
         return SgdConstants.no_op(self.s)
 
     def effective(self) -> dict[str, Fraction]:
-        """The momentum that the integer stands for; and lr, where LR has so few bits that it
+        """The momentum that the integer stands for, and lr, if LR has so few bits that it
         differs."""
         found = {"momentum": Fraction(self._mu, COEFFICIENT_ONE)}
         if self._lr_is_coarse():
@@ -335,8 +335,7 @@ def _complement(name: str, beta: Fraction) -> int:
 
 
 def _derive(symbol: str, value: int, low: int, high: int, name: str, given: Fraction, advice: str) -> int:
-    """`value`, the constant that the hyper-parameter `name` = `given` leads to, if it is in
-    `low`..`high`."""
+    """`value`, the constant that `name` = `given` leads to, if it is in `low`..`high`."""
     if low <= value <= high:
         return value
     text = decimal_text(given)

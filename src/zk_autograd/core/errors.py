@@ -37,15 +37,14 @@ class ZkError(Exception):
 
 
 class UsageError(ZkError):
-    """An argument, flag, file or combination of them that can't be what the caller wants. Nothing
-    was done."""
+    """An argument, flag, file or combination that can't be what the caller wants. Nothing was
+    done."""
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.USAGE
 
 
 class GradientError(ZkError):
-    """A gradient from which no exact step can be computed: missing, sparse, of the wrong dtype, NaN
-    or infinite."""
+    """A gradient with no exact step: missing, sparse, of the wrong dtype, NaN or infinite."""
 
 
 class RunError(ZkError):

@@ -26,8 +26,7 @@ _HEX = re.compile(r"[0-9a-f]*")
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A decoded JSON value and its path. Each method returns it as one type or raises
-    VerificationError."""
+    """A decoded JSON value and its path. Its methods type it, or raise VerificationError."""
 
     raw: Json
     where: str
@@ -154,8 +153,7 @@ class Fields:
 
 
 def _shown(raw: Json) -> str:
-    """A short text for a message; repr, so that nothing in it reaches a terminal as a control
-    sequence."""
+    """A short text for a message; repr, so that no control sequence reaches a terminal."""
     if isinstance(raw, str):
         return quoted(raw, _SHOWN) + (f" of {len(raw)} characters" if len(raw) > _SHOWN else "")
     if isinstance(raw, bool):

@@ -131,7 +131,7 @@ WEIGHT_ADVICE = f"weights must stay below {WEIGHT_BOUND >> WEIGHT_BITS} in size:
 
 
 def require_below(what: str, values: IntArray, bound: int, advice: str) -> None:
-    """Raises RangeError, with tensor "" (see `locate`), for the first element not below `bound` in
+    """Raises RangeError, tensor "" (see `locate`), for the first element not below `bound` in
     size."""
     # Not abs(): that of the least int64 is negative.
     if values.size and not (-bound < int(values.min()) and int(values.max()) < bound):
@@ -140,7 +140,7 @@ def require_below(what: str, values: IntArray, bound: int, advice: str) -> None:
 
 
 class TensorSpan(NamedTuple):
-    """Where a tensor lies in the flat vector of parameters: elements `offset` to `offset + size -
+    """Where a tensor lies in the flat parameter vector: elements `offset` to `offset + size -
     1`."""
 
     name: str

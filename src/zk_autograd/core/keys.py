@@ -46,8 +46,8 @@ class PublicKey:
 
     @classmethod
     def parse(cls, text: str) -> "PublicKey":
-        """The key of a `name+ID+base64` text. Raises VerificationError unless `encode` gives the
-        same text."""
+        """The key of a `name+ID+base64` text. VerificationError unless `encode` gives the same
+        text."""
         name, *rest = text.split("+", 2)
         what = f"key {quoted(name)}"
         if len(rest) != 2:
@@ -74,12 +74,11 @@ class PublicKey:
 
     @property
     def key_id(self) -> bytes:
-        """The 4 bytes that identify the key in a note, with its name. Not a fingerprint: collisions
-        are cheap."""
+        """Its 4 bytes in a note, beside its name. Not a fingerprint: collisions are cheap."""
         return sha256(self.name.encode("utf-8") + b"\n" + self._material()).digest()[:KEY_ID_BYTES]
 
     def verify(self, text: str, signature: bytes) -> None:
-        """Checks that `signature`, without key ID, is this key's over the text. Raises
+        """Checks this key's `signature`, without key ID, over the text. Raises
         VerificationError."""
         if not _SCHEMES[self.algorithm].verifies(self, encode_utf8(text, "note text"), signature):
             raise VerificationError(f"wrong signature by the key {self.encode()}")

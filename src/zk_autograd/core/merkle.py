@@ -180,8 +180,7 @@ def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof
 
 
 def _subproof(leaf_hashes: Sequence[bytes], size1: int, *, known: bool) -> list[bytes]:
-    """SUBPROOF (2.1.4.1). `known`: the verifier has the root over the first `size1` of these
-    leaves."""
+    """SUBPROOF (2.1.4.1). `known`: the verifier has the root over the first `size1` leaves."""
     if size1 == len(leaf_hashes):
         return [] if known else [root(leaf_hashes)]
     split = _split(len(leaf_hashes))

@@ -34,8 +34,7 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 @dataclass(frozen=True, slots=True)
 class SignatureLine:
-    """A signature line as the note has it: the key's name, its 4-byte ID, and the signature's
-    bytes."""
+    """A signature line of a note: the key's name, its 4-byte ID, and the signature's bytes."""
 
     name: str
     key_id: bytes
@@ -127,7 +126,7 @@ def parse_unverified(data: bytes) -> UnverifiedNote:
 
 
 def checkpoint_text(origin: str, size: int, root: bytes) -> str:
-    """The three lines of a checkpoint. Raises VerificationError if origin, size or root can't be a
+    """The three lines of a checkpoint. VerificationError if origin, size or root can't be a
     log's."""
     if has_control(origin) or not 0 < len(encode_utf8(origin, "checkpoint origin")) <= MAX_NAME_BYTES:
         raise VerificationError(

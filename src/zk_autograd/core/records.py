@@ -63,8 +63,7 @@ class Unproved:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A parameter group's hyper-parameters as exact decimal texts; `s` is 0 for rules without
-    one."""
+    """A group's hyper-parameters as exact decimal texts; `s` is 0 for rules without one."""
 
     hyper: tuple[tuple[str, str], ...]
     s: int

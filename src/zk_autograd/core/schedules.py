@@ -16,7 +16,7 @@ Options may come in any order; a header holds the form above.
 The rate of step t = 1, 2, 3 ... is lr_t = lr * f_t, a rational that is not rounded. With w =
 `warm_up` (0 without) and e = t - 1 - w,
 
-    f_t = t / (w + 1)                                       for t <= w: every step of the warm-up is below lr
+    f_t = t / (w + 1)                                       t <= w: each warm-up step is below lr
     f_t = 1                                                 constant
           P(e // every) / 2^256                             step
           1 - (1 - end) * e / steps                         linear,  for e < steps
@@ -84,7 +84,7 @@ class Constant:
 @dataclass(frozen=True, slots=True)
 class StepDecay:
     """Multiplied by `factor` after every `every` steps. VerificationError for a value out of range,
-    here and below."""
+    here and in the classes below."""
 
     every: int
     factor: Fraction
@@ -194,8 +194,7 @@ CONSTANT = Schedule(Constant())
 
 
 def parse(text: str) -> Schedule | None:
-    """The schedule that `text` declares, None for "recorded". Raises VerificationError for any
-    other text."""
+    """The schedule that `text` declares, None for "recorded"; else VerificationError."""
     if len(text) > MAX_TEXT:
         raise VerificationError("the schedule's text is too long", expected=f"at most {MAX_TEXT} characters")
     if text == RECORDED:
@@ -303,15 +302,13 @@ def _cosine_near(e: int, n: int, bits: int) -> int:
 
 @cache
 def _pi(bits: int) -> int:
-    """2^bits * pi, wrong by less than 2: 16 arctan(1/5) - 4 arctan(1/239) (Machin, 1706), with 32
-    guard bits."""
+    """2^bits * pi, wrong by less than 2: 16 arctan(1/5) - 4 arctan(1/239) (Machin, 1706)."""
     guard = 32
     return (16 * _arctan(5, bits + guard) - 4 * _arctan(239, bits + guard)) >> guard
 
 
 def _arctan(k: int, bits: int) -> int:
-    """2^bits * arctan(1/k), wrong by less than a unit for each of its at most bits / 4 terms, and
-    one."""
+    """2^bits * arctan(1/k), wrong by less than 1 + n units for its n <= bits / 4 terms."""
     total, term, number = 0, (1 << bits) // k, 1
     while term:
         total += term // number if number % 4 == 1 else -(term // number)

@@ -50,7 +50,7 @@ class StatementBuilder:
     schedule once for all of them. The last segment asked for is cached."""
 
     def __init__(self, header: Header, digest: bytes) -> None:
-        """`digest` is `records.header_digest` of the header's leaf. VerificationError for unusable
+        """`digest` is that of the header's leaf. VerificationError for unusable
         hyper-parameters."""
         self._header = header
         self._digest = digest

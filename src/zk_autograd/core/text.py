@@ -46,8 +46,7 @@ def is_unicode(text: str) -> bool:
 
 
 def encode_utf8(text: str, what: str) -> bytes:
-    """The text in UTF-8. Raises VerificationError, which calls the text `what`, for a lone
-    surrogate."""
+    """The text, called `what` in messages, in UTF-8. VerificationError for a lone surrogate."""
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -60,8 +59,7 @@ def encode_base64(data: bytes) -> str:
 
 
 def decode_base64(text: str, what: str) -> bytes:
-    """The bytes that `encode_base64` writes as this text. Raises VerificationError, which calls it
-    `what`."""
+    """The bytes that `encode_base64` writes as `text`, called `what` in a VerificationError."""
     try:
         data = base64.b64decode(text, validate=True)
     except ValueError as error:

@@ -125,8 +125,7 @@ class Bundle(Evidence):
         self._fd = -1
 
     def has_log(self) -> bool:
-        """As Evidence's. What is not a bundle from its first byte to its last is to be judged and
-        refused."""
+        """As Evidence's. A malformed bundle is to be judged, and so refused."""
         try:
             index = self._index()
         except UnreadableError:
@@ -179,8 +178,8 @@ class Bundle(Evidence):
         return self._members
 
     def _looked_over(self) -> dict[str, _Place]:
-        """Where each file lies. Everything but the contents is read, and must be what the writer
-        would write."""
+        """Where each file lies. All but the contents is read, and must be what the writer would
+        write."""
         members: dict[str, _Place] = {}
         last, at = "", 0
         block = self.read_at(0, BLOCK)

@@ -58,8 +58,7 @@ def chunks_of(fd: int, path: Path | str) -> Iterator[bytes]:
 
 @contextmanager
 def open_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> Iterator[int]:
-    """The descriptor, for reading, of a regular file of at most `limit` bytes at present. As
-    `read_bounded`."""
+    """A descriptor for reading a regular file, now of at most `limit` bytes. As `read_bounded`."""
     with _readable(path):
         # Without O_NONBLOCK, opening a pipe would wait for a writer.
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
@@ -76,7 +75,7 @@ def open_bounded(path: Path | str, limit: int, *, dir_fd: int | None = None) -> 
 
 
 def open_folder(path: Path | str, *, dir_fd: int | None = None) -> int:
-    """The descriptor, for `dir_fd`, of a folder that is not a link; the caller closes it. Raises
+    """The descriptor of a folder, not a link, for `dir_fd`; to be closed. Raises
     VerificationError."""
     with _readable(path):
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
@@ -105,6 +104,6 @@ def unreadable(path: Path | str, error: OSError) -> VerificationError:
 
 
 def tells_of_the_file(error: OSError) -> bool:
-    """Whether the system's error says what lies at a path, rather than what this machine or its
-    user lacks."""
+    """Whether the system's error is about what lies at a path, not about this machine or its
+    user."""
     return error.errno in _OF_THE_FILE

@@ -80,8 +80,8 @@ class RunFolder(Evidence):
 
     @contextmanager
     def _inside(self, name: str) -> Iterator[int]:
-        """The descriptor of a folder of the run, or of the run's own (""). System errors meanwhile
-        name that folder."""
+        """The descriptor of a folder of the run, or of the run's own (""). Errors meanwhile name
+        it."""
         if name and name not in self._folders:
             self._folders[name] = open_folder(name, dir_fd=self._root)
         try:
@@ -116,7 +116,6 @@ class RunFolder(Evidence):
 
 
 def not_opened(path: Path, error: OSError, otherwise: str) -> UnreadableError | UsageError:
-    """The error for a run that can't be opened: this machine's fault if it refuses, else a path
-    that is not a run."""
+    """The error for a run that can't be opened: this machine's fault, or not a run's path."""
     found = unreadable(path, error)
     return found if isinstance(found, UnreadableError) else UsageError(f"{path} {otherwise}: {error.strerror}")

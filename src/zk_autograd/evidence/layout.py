@@ -50,8 +50,7 @@ MAX_MODEL_FILE = 64 * 2**30
 MAX_ARTEFACT = 2**30
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
-"""The name of a published file: not a path, not hidden, and without characters that anything could
-misread."""
+"""The name of a published file: not a path, not hidden, with no ambiguous characters."""
 
 _PROOF_NAME = re.compile(r"(0|[1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})")
 
@@ -75,8 +74,7 @@ class Naming(Protocol):
         ...
 
     def covers(self, log: Log, name: str) -> bool:
-        """Whether the view says something about the file called `name`, which is one of the
-        row's."""
+        """Whether the view says anything about the file `name`, which is one of the row's."""
         ...
 
 

@@ -37,8 +37,7 @@ _TYPES: dict[str, np.dtype[Any]] = {WEIGHTS_INTEGERS: np.dtype("<i8"), WEIGHTS_F
 _METADATA = "__metadata__"
 _ENTRY = frozenset({"dtype", "shape", "data_offsets"})
 _TENSOR_HEADER = 1000
-"""Bytes of a safetensors header for a tensor besides its name: type, offsets and at most 32
-lengths."""
+"""Bytes per tensor in a safetensors header, without its name: type, offsets, up to 32 lengths."""
 
 
 def model_files(parameters: Sequence[Parameter], weights: IntArray, salts: Sequence[bytes]) -> dict[str, bytes]:

@@ -75,8 +75,8 @@ class Evidence(ABC):
         return b"".join(self.chunks(path, limit))
 
     def digest(self, path: str, limit: int) -> bytes:
-        """The SHA-256 of a public file, which is never held in memory: a sparse file costs its
-        writer nothing."""
+        """The SHA-256 of a public file, never held in memory: a sparse one costs its writer
+        nothing."""
         hashed = sha256()
         for chunk in self.chunks(path, limit):
             hashed.update(chunk)

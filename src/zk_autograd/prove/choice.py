@@ -1,5 +1,4 @@
-"""Which backend proves a run: by name or ready-made, for a new run or as the header of an old one
-says."""
+"""Which backend proves a run: by name or ready-made, for a new run or by an old run's header."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -18,7 +17,7 @@ def choice_of(prover: str) -> Choice:
         raise UsageError(
             f'there is no prover {prover[:40]!r}; choose "native" or "ezkl", which prove each step, or "none", which only logs hashes'
         )
-    # By its name, not by an import statement: a run of one backend loads nothing of another.
+    # By name, not by an import statement: a run of one backend loads nothing of another's.
     found: Choice = import_module(f"zk_autograd.prove.{BACKENDS[prover].package}.choice").CHOICE
     return found
 
@@ -37,10 +36,10 @@ def backend_for_new_run(
     """The backend called `prover` (one of core.backends), or `prover` itself.
 
     `scratch` is the folder that holds a witness while it is proved: the run's private one. `srs` is
-    the SRS of "ezkl": a file, which is copied to the cache, the digest in hexadecimal of one in the
-    cache, or None for the newest one there; "native" has none, and a `preset` instead (None:
-    standard). `decays` is whether a group has a weight decay. Raises UsageError for an SRS or an
-    extra that is missing, an SRS or a preset of another prover, ProverError if keys can't be made.
+    the SRS for "ezkl": a file, which is copied to the cache, the hexadecimal digest of one in the
+    cache, or None for the newest one there; "native" has none, but takes a `preset` (None:
+    standard). `decays` is whether a group has weight decay. Raises UsageError for a missing SRS or
+    extra, or another prover's SRS or preset; ProverError if keys can't be made.
     """
     require_fitting(prover, srs, preset)
     if not isinstance(prover, str):
@@ -50,7 +49,7 @@ def backend_for_new_run(
 
 
 def require_fitting(prover: str | Backend, srs: str | Path | None, preset: str | None) -> None:
-    """Raises UsageError for a preset of a prover that has none, and for an SRS of the native one."""
+    """UsageError for a preset with a prover that has none, and for an SRS with the native one."""
     if isinstance(prover, str):
         choice_of(prover).require_fitting(srs, preset)
     elif preset is not None:
@@ -61,20 +60,19 @@ def require_provable(prover: str | Backend, rule: Rule, decays: Mapping[str, str
     """Raises UsageError for a ready-made backend whose circuit is another rule's, or has no line
     for a weight decay.
 
-    `decays` has the weight decay of each parameter group that has one, by what messages call the
-    group.
+    `decays` has the weight decay of each parameter group that has one, keyed by the group's name in
+    messages.
     """
     if not isinstance(prover, str):
         choice_of(prover.prover.backend).require_provable(prover.prover, rule, decays)
 
 
 def backend_of_run(recorded: Prover, prover: str | Backend, srs: str | Path | None, scratch: Path) -> Backend:
-    """The backend of a run that goes on: `prover` if that is one, else what the run's header
-    recorded. `srs` and `scratch` as in `backend_for_new_run`; None for the SRS means that it is in
-    the cache.
+    """The backend of a resumed run: `prover` if that is one, else what the run's header recorded.
+    `srs` and `scratch` as in `backend_for_new_run`; None for the SRS means that it is in the cache.
 
-    Raises RunError if this version has another circuit by that name, UsageError and ProverError as
-    `backend_for_new_run`.
+    Raises RunError if this version has a different circuit of that name, UsageError and ProverError
+    as `backend_for_new_run`.
     """
     if not isinstance(prover, str):
         return prover

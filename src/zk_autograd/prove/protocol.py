@@ -38,7 +38,7 @@ class BlockWitness:
 
 @dataclass(frozen=True, slots=True)
 class BlockProof:
-    """A proof's bytes (empty where the backend has none) and the commitments it speaks of."""
+    """A proof's bytes (empty where the backend has none) and the commitments it is about."""
 
     proof: bytes
     state_in: Mapping[str, bytes]
@@ -51,19 +51,18 @@ class Backend(Protocol):
 
     @property
     def prover(self) -> Prover:
-        """What the run's header says of the backend."""
+        """What the run's header says about the backend."""
         ...
 
     @property
     def different_proofs(self) -> int:
         """How many different proofs of one block of a segment may become known: each opens its
-        commitments at other points, and masks and salts pay for so many. One that is made again,
-        byte for byte, counts once."""
+        commitments at new points, and masks and salts cover only that many. A proof regenerated
+        byte for byte counts once."""
         ...
 
     def draw_salt(self) -> bytes:
-        """A fresh salt from the operating system's randomness, of BACKENDS[backend].salt_bytes
-        bytes."""
+        """A fresh salt of BACKENDS[backend].salt_bytes bytes, from the operating system."""
         ...
 
     def commit(self, values: Any, salt: bytes) -> bytes:
@@ -72,7 +71,7 @@ class Backend(Protocol):
 
     def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
         """The commitments to several blocks, each with its salt, as `commit` gives them one by one.
-        Taken as they are needed."""
+        Messages are consumed as needed."""
         ...
 
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
@@ -85,15 +84,15 @@ class Backend(Protocol):
         ...
 
     def stop(self) -> None:
-        """Ends a proof in progress from another thread (its `prove` raises ProverError) and any
+        """Ends a proof in progress in another thread (its `prove` raises ProverError) and any
         process that is left."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """About what proofs take: bytes and seconds of one, what is made once for all of them, and from
-    what this is known. Nothing by default."""
+    """Roughly what proofs cost: bytes and seconds for one, what is made once for all of them, and
+    the basis of the estimate. Nothing by default."""
 
     proof_bytes: int = 0
     proof_seconds: float = 0
@@ -129,16 +128,17 @@ class Choice(Protocol):
     """How a trainer gets a backend."""
 
     def require_fitting(self, srs: str | Path | None, preset: str | None) -> None:
-        """UsageError for what this backend has no use for."""
+        """UsageError for an option that this backend has no use for."""
         ...
 
     def preset_of(self, recorded: Prover) -> str:
-        """The preset that a header's circuit is of; "" for a backend that has none."""
+        """The preset of a header's circuit; "" for a backend that has none."""
         ...
 
     def require_provable(self, prover: Prover, rule: Rule, decays: Mapping[str, str]) -> None:
         """UsageError if a ready-made backend's circuit can't prove runs of `rule` with the weight
-        decays `decays`, by what messages call their groups: the steps would be refused later."""
+        decays `decays`, keyed by the groups' names in messages: the steps would be refused
+        later."""
         ...
 
     def planned(self, wanted: Wanted) -> Planned:
@@ -151,13 +151,13 @@ class Choice(Protocol):
         ...
 
     def of_run(self, recorded: Prover, srs: str | Path | None, scratch: Path) -> Backend:
-        """The backend that a run's header recorded. RunError if this version has another circuit by
-        that name; else as `for_new_run`."""
+        """The backend that a run's header recorded. RunError if this version has a different
+        circuit of that name; else as `for_new_run`."""
         ...
 
 
 def require_same_circuit(recorded: Prover, digest: bytes) -> None:
-    """RunError if the run that goes on was begun with another circuit than the one of its name
+    """RunError if the resumed run was begun with a different circuit from the one of that name
     here, which has this digest."""
     if digest != recorded.circuit_digest:
         raise RunError(

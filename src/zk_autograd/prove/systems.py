@@ -1,7 +1,7 @@
 """The backends whose runs a verifier judges: those of core.backends, each with what its `verify.py`
 calls SYSTEM.
 
-A backend's modules are loaded when a run names it: to judge a native run takes none of EZKL's.
+A backend's modules are loaded when a run names it: judging a native run loads none of EZKL's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,8 +27,8 @@ class Systems(Mapping[str, "System"]):
     def __getitem__(self, backend: str) -> "System":
         if backend not in self._made:
             module = f"zk_autograd.prove.{BACKENDS[backend].package}.verify"
-            # By its name, not by an import statement: else whoever lists the backends would load
-            # them all.
+            # By name, not by an import statement: otherwise listing the backends would load them
+            # all.
             self._made[backend] = import_module(module).SYSTEM()
         return self._made[backend]
 

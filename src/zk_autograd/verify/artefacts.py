@@ -27,7 +27,7 @@ LIMITS = {ENVIRONMENT: 2**16, CONFIG: 2**21, TRAIN_LOG: 2**30, HASHES: 2**12}
 
 
 def check_artefacts(log: Log, files: Evidence, weights: bytes | None) -> Outcome:
-    """Step 10's part for them. `weights` is the hash of the published integers, None if there are
+    """Step 10's part for them. `weights` is the published integers' hash, None if there are
     none."""
     if log.close is None:
         there = files.artefact_names()

@@ -1,5 +1,4 @@
-"""Step 8, Attestation: which code computed the gradients, and where. Not implemented yet:
-absent."""
+"""Step 8, Attestation: which code computed the gradients, and where. Not implemented: absent."""
 
 from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
 

@@ -28,13 +28,11 @@ from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
 INTEGERS, FLOATS = WEIGHTS_INTEGERS, WEIGHTS_FLOATS
 MAX_PARAMETERS = 2**28
-"""The largest model that is opened. Step 10 takes about 40 bytes of memory per parameter: 10 GiB
-here."""
+"""The largest model that is opened. Step 10 takes about 40 bytes per parameter: 10 GiB here."""
 
 
 def check_model(log: Log, files: Evidence, basis: Basis, progress: Progress) -> tuple[bytes | None, Outcome]:
-    """Step 10's part for the model, and the hash of the published integers (evidence.hashes) if
-    there are any."""
+    """Step 10's part for the model, and the published integers' hash (evidence.hashes), if any."""
     close = log.close
     if close is None or not close.model:
         why = "no close record" if close is None else "the close record names no model"

@@ -56,8 +56,7 @@ NOT_REACHED = Finding(Status.NOT_REACHED)
 
 @dataclass(frozen=True, slots=True)
 class SampleTaken:
-    """The sample of proofs. `seed` is what it was drawn from, `beacon` whether that is the policy's
-    beacon."""
+    """The sample of proofs, drawn from `seed`; `beacon`: whether that is the policy's beacon."""
 
     proofs: int
     verified: tuple[int, ...]

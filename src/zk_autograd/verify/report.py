@@ -32,8 +32,7 @@ FORMAT = "zk-autograd/report/v1"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The run that was judged, in the view that counts: its first `size` records, whose root is
-    `root`."""
+    """The run that was judged, in the view that counts: its first `size` records, under `root`."""
 
     run: str
     rule: str

@@ -56,8 +56,7 @@ class Basis:
 def check_statement(
     log: Log, systems: Mapping[str, ProofSystem], allowed: frozenset[bytes], progress: Progress
 ) -> tuple[Basis, Outcome]:
-    """Step 5. `systems` are the verifier's backends by name, `allowed` the SRS digests of the
-    policy."""
+    """Step 5. `systems` are the verifier's backends by name, `allowed` the policy's SRS digests."""
     prover = log.header.prover
     system = systems.get(prover.backend)
     if system is None:
@@ -82,8 +81,7 @@ def check_statement(
 
 
 def in_order(segments: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
-    """The segments with their record's index, up to the first whose steps don't continue the ones
-    before."""
+    """The segments with their records' indices, up to the first that isn't consecutive."""
     step = 1
     for index, segment in enumerate(segments):
         if segment.first != step:
@@ -93,8 +91,7 @@ def in_order(segments: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
 
 
 def _own(header: Header, system: ProofSystem, allowed: frozenset[bytes], sentences: list[str]) -> Basis:
-    """The checker of the verifier's own circuit, if it is the run's and what its proofs rest on is
-    allowed."""
+    """The checker of the verifier's own circuit, if it is the run's and its trust is allowed."""
     prover = header.prover
     try:
         own = system.circuit(prover)

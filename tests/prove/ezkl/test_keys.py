@@ -45,14 +45,14 @@ def test_a_damaged_srs_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_srs_that_is_too_small_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"for 2\^12 rows, the circuits need 2\^16"):
+    with pytest.raises(UsageError, match=r"for 2\^12 rows, and the circuits need 2\^16"):
         Cache(tmp_path / "cache").add_srs(fake_srs(tmp_path / "srs", 12))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x10\0\0\0", b"\x10\0\0\0" + bytes(1000), b"\xff" * 5000])
 def test_a_file_that_is_no_srs_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "srs").write_bytes(content)
-    with pytest.raises(UsageError, match="no SRS file"):
+    with pytest.raises(UsageError, match="is not an SRS file"):
         srs_logrows(tmp_path / "srs")
 
 

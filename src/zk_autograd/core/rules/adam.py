@@ -51,7 +51,7 @@ class AdamState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AdamTrace:
-    """Everything that a step computes, named as in the module's definition; M, V and W are the next
+    """All that a step computes, named as in the module's definition; M, V and W are the next
     state."""
 
     M: IntArray

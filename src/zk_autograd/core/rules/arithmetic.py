@@ -1,5 +1,4 @@
-"""Exact integer arithmetic on int64 vectors that the rules share. Nothing here checks a range: the
-rules do."""
+"""Exact integer arithmetic on int64 vectors, shared by the rules, which check the ranges."""
 
 import numpy as np
 
@@ -7,8 +6,7 @@ from zk_autograd.core.formats import SHIFT, IntArray
 
 
 def rounded(values: IntArray) -> IntArray:
-    """floor((x + 2^14) / 2^15), element by element: to nearest, halves up. For abs(x) below 2^63 -
-    2^14."""
+    """floor((x + 2^14) / 2^15), element-wise: to nearest, halves up; abs(x) below 2^63 - 2^14."""
     return (values + (1 << (SHIFT - 1))) >> SHIFT  # >> on a signed integer is the floor
 
 

@@ -131,8 +131,8 @@ def constants_sequence(
 
 
 def _require_fit(rule: Rule, hyper: Hyper) -> None:
-    """Raises VerificationError if `hyper` is of another rule, or has a parameter that `rule`
-    doesn't use."""
+    """VerificationError if `hyper` is another rule's, or has a parameter that `rule` doesn't
+    use."""
     row = FAMILIES[rule]
     if not isinstance(hyper, row.hyper):
         raise VerificationError(

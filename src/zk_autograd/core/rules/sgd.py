@@ -45,8 +45,7 @@ class SgdState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SgdTrace:
-    """Everything that a step computes, named as in the module's definition; B and W are the next
-    state."""
+    """All that a step computes, named as in the module's definition; B and W are the next state."""
 
     B: IntArray
     A: IntArray

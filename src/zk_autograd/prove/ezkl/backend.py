@@ -25,8 +25,8 @@ PROVE_SECONDS = 900.0
 COMMITTED_AT_ONCE = 64
 _WITNESS = "zk-prove-"
 DIFFERENT_PROOFS = 3
-"""Proofs of one segment that may become known: each opens the salted columns at another point, and
-a state's column is in two segments' proofs. 1 commitment + 2 * 3 openings is below the SALTS = 8
+"""Proofs of one segment that may become known: each opens the salted columns at a new point, and a
+state's column is in two segments' proofs. 1 commitment + 2 * 3 openings is below the SALTS = 8
 unknowns of a column."""
 
 
@@ -44,7 +44,7 @@ def prove_tensors(
     seconds: float,
     scratch: Path | None = None,
 ) -> bytes:
-    """EZKL's proof for a circuit's tensors. ProverError if it dies, refuses or takes longer; on
+    """EZKL's proof for a circuit's tensors. ProverError if it dies, refuses or times out; on
     tensors that break a relation it hangs."""
     with temporary_folder(_WITNESS, scratch) as folder:
         rows = [[to_hex(v) for v in values[t]] for t in circuit.layout.lengths]
@@ -69,8 +69,7 @@ def prove_tensors(
 
 
 class EzklBackend:
-    """Proves segments of one circuit under one SRS. Keys are made at construction if the cache has
-    none."""
+    """Proves segments with one circuit under one SRS. Missing keys are made at construction."""
 
     def __init__(
         self,
@@ -82,8 +81,8 @@ class EzklBackend:
         scratch: Path | None = None,
     ) -> None:
         """`scratch` is where a witness lies while EZKL reads it (default: the system's temporary
-        folder). A run's own private folder is the place: what a killed trainer leaves there is
-        removed here, and elsewhere nobody would.
+        folder). A run's own private folder is the right place: what a killed trainer leaves there
+        is removed here; elsewhere it would stay.
 
         UsageError if the SRS is not in the cache, ProverError if the keys can't be made."""
         self._circuit = circuit
@@ -114,8 +113,7 @@ class EzklBackend:
         return self.commit_all([(values, salt)])[0]
 
     def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
-        """In one process for every COMMITTED_AT_ONCE of them: starting one takes longer than a
-        commitment."""
+        """COMMITTED_AT_ONCE in a process: starting one takes longer than a commitment."""
         rest, found = iter(messages), list[bytes]()
         while some := list(islice(rest, COMMITTED_AT_ONCE)):
             found += commit_all(self._child, self._keys, some)
@@ -134,8 +132,8 @@ class EzklBackend:
             ) from error
 
     def witness(self, statement: Statement, witness: BlockWitness) -> dict[str, list[int]]:
-        """The circuit's tensors. ProverError, naming line and row, if they break a relation: EZKL
-        would hang on them."""
+        """The circuit's tensors. ProverError with line and row if they break a relation: EZKL would
+        hang."""
         salts: Mapping[str, bytes] = {**witness.salts, "aux": self.draw_salt()}
         values = tensors(
             self._circuit.layout,

@@ -1,5 +1,5 @@
-"""Building a circuit of the catalogue from its relations: the graph, the settings, the keys' worth
-of checks.
+"""Building a circuit of the catalogue from its relations: the graph, the settings, and a sample
+proof.
 
 Needs onnx (the `[dev]` extra); proving and verifying use the published files. The settings are
 EZKL's own for the graph, with two changes: the rows of the committed tensors are subtracted (EZKL
@@ -72,8 +72,8 @@ def build(variant: str, block: int, steps: int, child: Child, proof_bytes: int =
 
 
 def canonical_settings(settings: dict[str, Any]) -> bytes:
-    """EZKL's settings with the committed tensors' rows subtracted and the timestamp 0: keys sorted,
-    floats as EZKL prints them."""
+    """EZKL's settings with the committed tensors' rows subtracted and the timestamp 0; keys are
+    sorted, floats are as EZKL prints them."""
     settings = dict(settings)
     settings["timestamp"] = 0
     settings["num_rows"] -= sum(settings["module_sizes"]["polycommit"])
@@ -83,7 +83,7 @@ def canonical_settings(settings: dict[str, Any]) -> bytes:
 
 
 def write(circuit: Circuit, folder: Path) -> None:
-    """Writes a circuit's files as the package publishes them: the graph compressed, settings, card."""
+    """Writes a circuit's files as the package publishes them: compressed graph, settings, card."""
     folder.mkdir(parents=True, exist_ok=True)
     packed = lzma.compress(circuit.onnx, format=lzma.FORMAT_XZ, check=lzma.CHECK_SHA256, preset=9)
     (folder / "network.onnx.xz").write_bytes(packed)
@@ -98,8 +98,8 @@ def write(circuit: Circuit, folder: Path) -> None:
 
 
 def measured(circuit: Circuit, srs_digest: bytes, cache: Cache, child: Child) -> Circuit:
-    """The circuit with the length of its proofs, read off a real proof of a sample under an SRS of
-    the cache."""
+    """The circuit with the length of its proofs, from a sample's proof under an SRS of the
+    cache."""
     keys = cache.keys(circuit, srs_digest, child, proving=True)
     statement, witness = sample(circuit.variant, circuit.block, circuit.steps, draw_salt)
     salts = {**witness.salts, "aux": draw_salt()}

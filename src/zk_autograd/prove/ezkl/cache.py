@@ -1,5 +1,5 @@
-"""What lies in the user's cache, and clearing it. Keys are made again when they are needed (about
-10 s); an SRS may be nobody's but here."""
+"""What is in the user's cache, and clearing it. Keys are regenerated when needed (about 10 s); an
+SRS may exist nowhere else."""
 
 import os
 import shutil
@@ -19,13 +19,12 @@ class Kind(StrEnum):
     KEYS = "keys"
     SRS = "srs"
     LEFTOVER = "leftover"
-    """What an interrupted command left half-made."""
+    """What an interrupted command left unfinished."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A thing in the cache: its name there, its size in bytes, and when it was last changed (POSIX
-    time)."""
+    """An item in the cache: its kind and path, its size, and when it last changed (POSIX time)."""
 
     kind: Kind
     path: Path
@@ -38,8 +37,7 @@ class Holding:
 
 
 def holdings(cache: Cache) -> list[Holding]:
-    """Everything in the cache's folder, keys first. StorageError if the system doesn't let it be
-    looked at."""
+    """Everything in the cache, keys first. StorageError if the system refuses to list it."""
     found: list[Holding] = []
     try:
         for part, kind in (("keys", Kind.KEYS), ("srs", Kind.SRS)):
@@ -51,12 +49,12 @@ def holdings(cache: Cache) -> list[Holding]:
                     Holding(Kind.LEFTOVER if name.startswith(".new-") else kind, path, size, path.lstat().st_mtime)
                 )
     except OSError as error:
-        raise refusal(error, f"the cache folder {cache.folder} can't be looked at") from error
+        raise refusal(error, f"the cache folder {cache.folder} can't be listed") from error
     return found
 
 
 def clear(chosen: Iterable[Holding], advance: Progress) -> None:
-    """Deletes these. StorageError for what the system doesn't let be deleted."""
+    """Deletes these. StorageError for what the system refuses to delete."""
     doomed = list(chosen)
     for i, holding in enumerate(doomed):
         try:

@@ -1,9 +1,8 @@
-"""SRS files of public ceremonies, by SHA-256: they are allowed without being named.
+"""SRS files of public ceremonies, by SHA-256: they are allowed by default.
 
 Perpetual Powers of Tau for BN254 in the form that EZKL reads, `perpetual-powers-of-tau-raw-<k>`;
 the digests are those that EZKL itself requires of these files (zkonduit/ezkl, src/srs_sha.rs).
-Whoever wants to forge under one needs every participant of the ceremony. The circuits need k = 16
-or more.
+Forging under one takes every participant of the ceremony. The circuits need k = 16 or more.
 """
 
 _POWERS_OF_TAU = {

@@ -1,5 +1,5 @@
-"""EZKL in a process of its own: a panic, a hang or a gigabyte too many ends this process and nobody
-else.
+"""EZKL in a process of its own: a panic, a hang or a gigabyte too many ends that process and no
+other.
 
 One request a process: a JSON object on standard input, an answer on standard output. `run` is the
 parent's side. Requests name files by absolute paths, and nothing in an answer is trusted beyond its
@@ -22,8 +22,8 @@ from zk_autograd.core.errors import ProverError
 from zk_autograd.local.own_folders import temporary_folder
 
 PYTHON = (sys.executable, "-P")
-"""What a child is started by. Without -P, `python -m` looks for the package in the current folder
-before it looks anywhere else."""
+"""The command that starts a child. Without -P, `python -m` looks for the package in the current
+folder first."""
 
 MEMORY_LIMIT = 12 * 2**30
 """Bytes of data a child may hold: ten times what k = 16 takes."""
@@ -37,13 +37,13 @@ class ChildStopped(ProverError):
 
 
 class ChildDied(ProverError):
-    """The child gave no answer: it ran out of time or memory, or was killed. Nothing is said of
-    what it was asked."""
+    """The child gave no answer: it ran out of time or memory, or was killed. This says nothing
+    about what it was asked."""
 
 
 class Child:
-    """Runs one request at a time; `stop` ends the one in progress from another thread, and refuses
-    those that follow.
+    """Runs one request at a time; `stop`, from another thread, ends the one in progress and refuses
+    later ones.
 
     In a forked child `stop` does nothing: the request in progress is the parent's.
     """
@@ -55,13 +55,13 @@ class Child:
         self._stopped = False
 
     def run(self, request: dict[str, Any], *, seconds: float) -> Any:
-        """The child's answer. Raises ProverError if it refuses, ChildDied if it dies, answers
-        nonsense or takes longer than `seconds`."""
+        """The child's answer. Raises ProverError if it refuses, ChildDied if it dies, gives a
+        malformed answer or takes longer than `seconds`."""
         if find_spec("ezkl") is None:
             raise ProverError("EZKL is not installed: pip install 'zk-autograd[ezkl]'")
         # EZKL keeps its lookup tables in a folder of its own, finds them by name and trusts what it
-        # finds: so that folder is new. It is the child's current folder, too: where the caller
-        # stands, in a run or in a folder that others write to, nothing is looked for.
+        # finds: so that folder is new. It is also the child's current folder, so that nothing is
+        # looked up in the caller's, which may be a run or a folder that others can write to.
         with temporary_folder("zk-ezkl-") as scratch:
             return self._run(request, seconds, scratch)
 
@@ -113,7 +113,7 @@ class Child:
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    """The caller's, without places in PYTHONPATH that depend on the current folder."""
+    """The caller's, without entries in PYTHONPATH that depend on the current folder."""
     found = {**os.environ, "EZKL_REPO_PATH": str(scratch)}
     places = [place for place in found.pop("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(place)]
     return {**found, "PYTHONPATH": os.pathsep.join(places)} if places else found
@@ -200,8 +200,8 @@ _OPERATIONS = {
 
 
 def main() -> None:
-    """Reads a request, answers it. What EZKL and Rust print goes to standard error, the answer
-    alone to standard output."""
+    """Reads a request and answers it. What EZKL and Rust print goes to standard error, only the
+    answer to standard output."""
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -11,7 +11,7 @@ from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.protocol import Backend, Cost, Planned, Wanted, require_same_circuit
 
 PROOF_SECONDS = 10
-"""The time of a proof is that of its table, 2^16 rows, whatever is in it."""
+"""A proof's time is that of its table, 2^16 rows, whatever is in it."""
 KEY_SECONDS = 20
 """Making the keys of a circuit, where the cache has none."""
 CACHE_BYTES = 340 * 10**6
@@ -70,12 +70,13 @@ class EzklChoice:
 
 
 def cost(proof_bytes: int) -> Cost:
-    """About what proofs of this length take."""
+    """Roughly what proofs of this length cost."""
     return Cost(proof_bytes, PROOF_SECONDS, KEY_SECONDS, CACHE_BYTES, _BASIS)
 
 
 def srs_digest(srs: str | Path | None) -> bytes:
-    """The digest of the SRS that `srs` means, in the cache from now on. As `backend_for_new_run`."""
+    """The digest of the SRS that `srs` means, which is then in the cache. As
+    `backend_for_new_run`."""
     from zk_autograd.prove.ezkl.keys import Cache
 
     cache = Cache()

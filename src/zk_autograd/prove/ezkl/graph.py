@@ -1,10 +1,10 @@
 """The ONNX graph of a circuit, built node by node.
 
-No exporter and no constant but indices and the lookup's exponent: EZKL passes constants through
-float32, and whatever an optimizer can fold it may fold wrongly. The lookups' outputs are tied to a
-public output by a two-dimensional index: with a one-dimensional one the optimizer in EZKL moves the
-selection up through the lookup and prunes every range check but one, which the row count does not
-show (attacks/pruned_lookups.py).
+There is no exporter, and no constant but indices and the lookup's exponent: EZKL passes constants
+through float32, and whatever an optimizer can fold it may fold wrongly. The lookups' outputs are
+tied to a public output by a two-dimensional index: with a one-dimensional one the optimizer in EZKL
+moves the selection up through the lookup and prunes every range check but one, which the row count
+does not show (attacks/pruned_lookups.py).
 """
 
 from typing import Any
@@ -22,8 +22,7 @@ IR_VERSION = 8
 
 
 class GraphBuilder:
-    """Collects the nodes of a graph over one pool of values; a concatenation costs no rows in the
-    circuit."""
+    """Collects the nodes of a graph over one pool of values; a concatenation costs no rows."""
 
     def __init__(self, inputs: dict[str, int]) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -45,8 +44,7 @@ class GraphBuilder:
         return name
 
     def gather(self, indices: Indices) -> str:
-        """The pool's values at `indices`, in its shape; results not yet in the pool are joined to
-        it first."""
+        """The pool's values at `indices`, in its shape; pending results join the pool first."""
         if int(indices.max()) >= self._length:
             self._pool = self.node("Concat", [self._pool, *self._pending], axis=0)
             self._length, self._pending = self._end, []
@@ -58,8 +56,7 @@ class GraphBuilder:
 
 
 def model(layout: Layout) -> bytes:
-    """The serialized ONNX graph for `layout`; the same bytes on every machine with the same onnx
-    version."""
+    """The serialized ONNX graph for `layout`: the same bytes for the same version of onnx."""
     builder = GraphBuilder(layout.lengths)
     last = ""
     for rows in rows_of(layout):

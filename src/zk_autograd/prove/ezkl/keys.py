@@ -1,15 +1,15 @@
 """The SRS and the keys made from it, in the user's cache folder, found by digest.
 
-    <cache>/srs/<SHA-256 of the file> <cache>/keys/<circuit digest>-<SRS digest>/{settings.json,
-    network.onnx, network.compiled, vk.key, pk.key, digests.json}
+    <cache>/srs/<SHA-256 of the file>
+    <cache>/keys/<circuit digest>-<SRS digest>/{settings.json, network.onnx, network.compiled,
+                                                vk.key, pk.key, digests.json}
 
 Whoever made an SRS can forge proofs under it, so nobody but the user puts one here, and a verifier
 takes one only by a digest that the auditor allowed. The verifying key depends on circuit and SRS
-alone; whoever verifies makes it here and takes none from a run. The folder is `$ZK_AUTOGRAD_CACHE`,
-else `$XDG_CACHE_HOME/zk-autograd`, else `~/.cache/zk-autograd`. Nobody but the caller can write to
-it, or it is refused. Keys are used only as they were made: digests.json has the SHA-256 of each
-file, and where it is missing (an older version's keys) or a file is another by now, the keys are
-made again.
+alone; a verifier makes it here and takes none from a run. The folder is `$ZK_AUTOGRAD_CACHE`, else
+`$XDG_CACHE_HOME/zk-autograd`, else `~/.cache/zk-autograd`. It is refused if anybody but the caller
+can write to it. Keys are used only as they were made: digests.json has the SHA-256 of each file,
+and if it is missing (an older version's keys) or a file has changed, the keys are regenerated.
 """
 
 import json
@@ -41,7 +41,7 @@ _MAX_FILE = 2**40
 
 def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
     """The cache folder for these environment variables; it need not exist yet. UsageError for one
-    that depends on the current folder, and where there is no home folder that it could lie in."""
+    that depends on the current folder, and if there is no home folder for it."""
     if chosen := environment.get("ZK_AUTOGRAD_CACHE"):
         if not os.path.isabs(chosen):
             raise UsageError(
@@ -78,8 +78,8 @@ class Keys:
         return self.folder / "pk.key"
 
     def are_as_made(self, circuit: Circuit, *, proving: bool) -> bool:
-        """Whether all that a verifier needs, or a prover, is there, the caller's own, byte for byte
-        as it was made for this circuit."""
+        """Whether everything that a verifier or a prover needs is there, belongs to the caller, and
+        is byte for byte as it was made for this circuit."""
         names = ["network.compiled", "vk.key", *(["pk.key"] if proving else [])]
         files = (self.folder / name for name in (DIGESTS, "settings.json", "network.onnx", *names))
         if not is_own(self.folder) or not all(map(is_own, files)):
@@ -122,8 +122,8 @@ class Cache:
     """The cache folder. Files appear in it whole or not at all."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """`folder` None is the default one, which is looked for when it is needed: who judges a
-        native run needs none."""
+        """`folder` None: the default one, looked up when needed (judging a native run needs
+        none)."""
         self._folder = None if folder is None else folder.absolute()
 
     @property
@@ -138,8 +138,8 @@ class Cache:
         return self.folder / "srs" / digest.hex()
 
     def srs_digests(self) -> list[bytes]:
-        """Digests of the SRS files that are here, the newest first. UsageError if others can write
-        to the cache."""
+        """Digests of the SRS files here, newest first. UsageError if others can write to the
+        cache."""
         self._require_own()
         try:
             found = sorted((self.folder / "srs").iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
@@ -148,8 +148,8 @@ class Cache:
         return [bytes.fromhex(p.name) for p in found if len(p.name) == 64 and not p.name.strip("0123456789abcdef")]
 
     def add_srs(self, path: Path) -> bytes:
-        """Copies an SRS file into the cache and returns its digest. UsageError if it is none or too
-        small for the circuits."""
+        """Copies an SRS file into the cache and returns its digest. UsageError if it isn't one or
+        is too small for the circuits."""
         logrows = srs_logrows(path)
         if logrows < LOGROWS:
             raise UsageError(
@@ -168,7 +168,7 @@ class Cache:
         return digest
 
     def require_srs(self, digest: bytes) -> Path:
-        """The file of an SRS. UsageError if it isn't here, or isn't what its name says any more."""
+        """The file of an SRS. UsageError if it isn't here, or no longer matches its name."""
         self._require_own()
         path = self.srs_path(digest)
         if not path.exists():
@@ -182,8 +182,8 @@ class Cache:
         return path
 
     def keys(self, circuit: Circuit, srs_digest: bytes, child: Child, *, proving: bool) -> Keys:
-        """The keys of a circuit under an SRS, made if they aren't here (about 10 s). ProverError if
-        EZKL can't make them."""
+        """The keys of a circuit under an SRS, made if missing (about 10 s). ProverError if that
+        fails."""
         srs = self.require_srs(srs_digest)
         target = self.folder / "keys" / f"{circuit.digest.hex()}-{srs_digest.hex()}"
         keys = Keys(target, srs)
@@ -218,7 +218,7 @@ class Cache:
             try:
                 os.replace(folder, target)
             except OSError:
-                if not keys.are_as_made(circuit, proving=proving):  # else another process was first, which is as good
+                if not keys.are_as_made(circuit, proving=proving):  # else another process was first
                     raise
         return keys
 
@@ -233,14 +233,14 @@ class Cache:
             raise refusal(error, f"the cache folder {self.folder} can't be written", advice) from error
 
     def _require_own(self) -> None:
-        """UsageError if anybody else can exchange what lies in the cache."""
+        """UsageError if anybody else can replace what is in the cache."""
         for folder in (self.folder, self.folder / "srs", self.folder / "keys"):
             if os.path.lexists(folder):
                 require_own(folder, _OPEN_CACHE)
 
 
 def make_srs(path: Path, child: Child, logrows: int = LOGROWS) -> bytes:
-    """Makes a random SRS and returns its digest. Whoever does this can forge proofs under it: it is
+    """Makes a random SRS and returns its digest. Whoever does so can forge proofs under it: it is
     for the auditor, and for tests."""
     if path.exists():
         raise UsageError(f"{path} exists: an SRS is never overwritten, choose another name")

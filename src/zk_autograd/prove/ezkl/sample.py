@@ -1,5 +1,4 @@
-"""An honest segment of made-up training, from a seed: what building a circuit, tests and benchmarks
-prove."""
+"""An honest synthetic segment, from a seed: what circuit builds, tests and benchmarks prove."""
 
 from collections.abc import Callable
 from hashlib import sha256

@@ -1,9 +1,9 @@
 """Verification of a proof: the instances are rebuilt from the statement, the commitments are read
 from the proof's first points.
 
-Nothing that came with a run is used but the proof's bytes. A proof of another length is refused
-here, since EZKL ignores trailing bytes. The points in front are the committed tensors'
-(layout.commitments), which EZKL puts into the transcript first.
+Only the proof's bytes are taken from a run. A proof of the wrong length is refused here, since EZKL
+ignores trailing bytes. The first points are the committed tensors' (layout.commitments), which EZKL
+puts into the transcript first.
 """
 
 import json
@@ -37,7 +37,7 @@ _COMMITTED_AT_ONCE = 64
 
 
 def commitments_of(circuit: Circuit, proof: bytes) -> ProofCommitments:
-    """The points in front of a proof. VerificationError for a proof of the wrong length."""
+    """The points at the front of a proof. VerificationError for a proof of the wrong length."""
     if len(proof) != circuit.proof_bytes:
         raise VerificationError(
             "the proof has the wrong length", expected=f"{circuit.proof_bytes} bytes", found=f"{len(proof)} bytes"
@@ -51,8 +51,7 @@ def commitments_of(circuit: Circuit, proof: bytes) -> ProofCommitments:
 
 
 def salt_elements(salt: bytes) -> list[int]:
-    """The field elements of a salt's bytes. VerificationError for a length or an element that isn't
-    canonical."""
+    """The field elements of a salt's bytes. VerificationError for a wrong length or element."""
     if len(salt) != BACKENDS["ezkl"].salt_bytes:
         raise VerificationError(
             "a salt has the wrong length", expected=str(BACKENDS["ezkl"].salt_bytes), found=str(len(salt))
@@ -64,7 +63,7 @@ def salt_elements(salt: bytes) -> list[int]:
 
 
 def instances(circuit: Circuit, statement: Statement) -> list[str]:
-    """The proof's public values as EZKL writes them: coefficients, context, and the two ones that
+    """The proof's public values as EZKL writes them: coefficients, context, and the two 1s that
     keep the lookups alive."""
     values = public_values(circuit.layout, circuit.code, statement.constants, statement.context_elements)
     return [to_hex(v) for v in (*values, 1, 1)]
@@ -88,13 +87,12 @@ def proof_file(proof: bytes, public: Sequence[str]) -> bytes:
 
 class EzklVerifier:
     """Verifies the proofs of one circuit with keys made here, and commits to blocks as they do.
-    `circuit` is one of the package's own, `srs_digest` of an SRS that the caller allows."""
+    `circuit` is one of the package's own, `srs_digest` that of an SRS that the caller allows."""
 
     def __init__(
         self, circuit: Circuit, srs_digest: bytes, cache: Cache | None = None, child: Child | None = None
     ) -> None:
-        """UsageError if the SRS is not in the cache. Makes the verifying key if the cache has none
-        (about 10 s)."""
+        """UsageError if the SRS is not in the cache. Makes a missing verifying key (about 10 s)."""
         self.circuit = circuit
         self._child = child or Child()
         try:
@@ -104,7 +102,7 @@ class EzklVerifier:
 
     def verify(self, statement: Statement, proof: bytes) -> ProofCommitments:
         """The commitments of a proof that is valid for the statement. VerificationError for any
-        other that EZKL refuses; UnreadableError if it gives no answer."""
+        that EZKL refuses; UnreadableError if it gives no answer."""
         commitments = commitments_of(self.circuit, proof)
         with _on_this_machine("a proof could not be verified"), temporary_folder("zk-verify-") as folder:
             path = folder / "proof.json"
@@ -129,12 +127,12 @@ class EzklVerifier:
         return commitments
 
     def commit(self, values: Any, salt: bytes) -> bytes:
-        """The commitment to a block (block,) of a state, padding included. VerificationError for a
-        salt that is none."""
+        """The commitment to a padded block (block,) of a state. VerificationError for an invalid
+        salt."""
         return self.commit_all([(values, salt)])[0]
 
     def commitments(self, messages: Iterable[tuple[Any, bytes]]) -> Iterator[bytes]:
-        """The commitment of each (padded values, salt), as they are taken."""
+        """The commitment of each (padded values, salt), computed as they are consumed."""
         rest = iter(messages)
         while some := list(islice(rest, _COMMITTED_AT_ONCE)):
             yield from self.commit_all(some)
@@ -152,8 +150,7 @@ class EzklVerifier:
 
 @contextmanager
 def _on_this_machine(what: str) -> Iterator[None]:
-    """UnreadableError for what the machine lacks meanwhile: UsageError says that there is no folder
-    for temporary files."""
+    """UnreadableError for what this machine lacks; UsageError: no folder for temporary files."""
     try:
         yield
     except (OSError, UsageError) as error:
@@ -162,7 +159,7 @@ def _on_this_machine(what: str) -> Iterator[None]:
 
 def commit_all(child: Child, keys: Keys, messages: Sequence[tuple[Any, bytes]]) -> list[bytes]:
     """KZG commitments as a proof writes them: x and y, 32 bytes each, big-endian. ProverError if
-    EZKL refuses, ChildDied if it gives none."""
+    EZKL refuses, ChildDied if it gives no answer."""
     if not messages:
         return []
     answer = child.run(
@@ -184,7 +181,7 @@ def commit_all(child: Child, keys: Keys, messages: Sequence[tuple[Any, bytes]]) 
 
 
 def installed_ezkl() -> str | None:
-    """The version of EZKL that is installed here, None if there is none. Nothing of it is imported."""
+    """The version of EZKL installed here, None if there is none. It is not imported."""
     try:
         return version("ezkl")
     except PackageNotFoundError:
@@ -192,8 +189,8 @@ def installed_ezkl() -> str | None:
 
 
 def trusted_setup(digest: bytes, allowed: frozenset[bytes]) -> Trust | Missing:
-    """What rests on an SRS: whoever made it can forge. Those of public ceremonies are allowed
-    without being named."""
+    """What proofs under an SRS rest on: whoever made it can forge. Those of public ceremonies are
+    allowed by default."""
     ceremony = CEREMONIES.get(digest)
     if ceremony is None and digest not in allowed:
         return Missing(
@@ -223,7 +220,7 @@ class EzklSystem:
         return catalogue.load(prover.circuit)
 
     def check_constants(self, prover: Prover, constants: StepConstants) -> None:
-        """Where a circuit has no line for weight decay, its constant D is no public value of a
+        """If a circuit has no line for weight decay, the constant D is not a public value of a
         proof, which then holds without it."""
         if constants.D != 0 and not catalogue.load(prover.circuit).code.decays:
             raise VerificationError(
@@ -246,7 +243,7 @@ class EzklSystem:
         try:
             return EzklVerifier(catalogue.load(prover.circuit), prover.srs_digest, self._cache)
         except (UsageError, VerificationError, OSError) as error:
-            # The circuit is the verifier's own, so what fails here is this machine's: the SRS file,
+            # The circuit is the verifier's own, so a failure here is this machine's: the SRS file,
             # the cache folder, the set-up.
             return Missing(str(error))
 

@@ -1,8 +1,8 @@
 """The values of a circuit for one segment of one block, and the check that they satisfy every line.
 
-EZKL's own witness generation accepts values outside the lookup table without a word, and its prover
-hangs for ever on such a witness: so `violations` runs first. It evaluates the same plan that the
-graph is built from, in the field.
+EZKL's own witness generation silently accepts values outside the lookup table, and its prover hangs
+for ever on such a witness: so `violations` runs first. It evaluates the same plan that the graph is
+built from, in the field.
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def table_output(value: int) -> int:
 
 
 def violations(layout: Layout, values: Tensors, limit: int = 10) -> list[Violation]:
-    """The first `limit` rows that a circuit with these tensors would refuse; empty for a witness
+    """The first `limit` rows of these tensors that the circuit would refuse; empty for a witness
     that can be proved."""
     pool = np.empty(layout.pool + sum(_rows(r) for r in rows_of(layout)), dtype=object)
     pool[: layout.pool] = [v for name in layout.lengths for v in values[name]]

@@ -12,8 +12,7 @@ from zk_autograd.prove.protocol import BlockProof, BlockWitness
 
 
 class HashedBackend:
-    """Commits with salted SHA-256. `block` elements are committed together; a segment holds up to
-    `steps` steps."""
+    """Commits with salted SHA-256, `block` elements together, and up to `steps` steps a segment."""
 
     def __init__(self, block: int = 2**20, steps: int = 16) -> None:
         self._prover = Prover("none", "1", block, steps)

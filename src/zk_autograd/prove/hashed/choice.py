@@ -10,7 +10,7 @@ from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.protocol import Backend, Cost, Planned, Wanted
 
 MAX_BLOCK = 2**20
-"""Parameters that are committed to together, at most."""
+"""The most parameters that are committed to together."""
 
 
 class HashedChoice:
@@ -24,7 +24,7 @@ class HashedChoice:
         return ""
 
     def require_provable(self, prover: Prover, rule: Rule, decays: Mapping[str, str]) -> None:
-        """It proves no rule, so none is missing."""
+        """It proves no rule, so there is nothing to refuse."""
 
     def planned(self, wanted: Wanted) -> Planned:
         made = _made(wanted.group_sizes).prover

@@ -1,5 +1,4 @@
-"""Salted SHA-256 commitments to integer vectors: hiding by 32 random bytes, binding by collision
-resistance."""
+"""Salted SHA-256 commitments to integer vectors: 32 random bytes hide, SHA-256 binds."""
 
 from hashlib import sha256
 from typing import Any

@@ -1,4 +1,4 @@
-"""The verifier's side of the backend `none`, which commits and proves nothing."""
+"""The verifier's side of the backend `none`, which commits, but proves nothing."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,14 +15,12 @@ from zk_autograd.prove.hashed.commitment import commit
 VERSION = "1"
 MAX_BLOCK = 2**20
 MAX_STEPS = 256
-"""The verifier's own bounds on a run without a circuit: they bound memory, and the work for each
-record."""
+"""The verifier's own bounds on a run without a circuit, for memory and the work per record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a header says of the backend's block and steps, within the bounds, in the place of a
-    circuit."""
+    """The block and steps that a header gives, within the bounds, in place of a circuit."""
 
     block: int
     steps: int

@@ -1,8 +1,8 @@
-"""The proving side: a witness in, a proof out that this side has verified itself.
+"""The proving side: a witness in, a proof out, which this side has verified.
 
-A proof's coins are derived from the salts, the statement and the witness, so that one made again
-after a crash is the same proof, byte for byte: it opens nothing at another point, and may be made
-as often as it takes. Whoever publishes one compares (run.settle).
+A proof's coins are derived from the salts, the statement and the witness, so that a proof
+regenerated after a crash is the same, byte for byte: it opens nothing at a new point, and may be
+made as often as needed. Whoever publishes one compares (run.settle).
 """
 
 import os
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DIFFERENT_PROOFS = 1
 """A state's mask pays for its opening in two different proofs, as the state after a segment and as
 the one before the next (docs/soundness.md, "What the caller owes"). Another version of the prover,
-which makes another proof, must not open it in a third."""
+which makes a different proof, must not open it in a third."""
 
 
 class NativeBackend:
@@ -76,7 +76,7 @@ class NativeBackend:
         with self._lock:
             if self._job is not None:
                 self._job.cancel()
-        # What proofs keep for the next one: about 2 GiB after one of 2^20 rows.
+        # Memory that a proof keeps for the next one: about 2 GiB after one of 2^20 rows.
         _native.release()
 
     def _made(self, place: str, statement: Statement, witness: BlockWitness) -> bytes:

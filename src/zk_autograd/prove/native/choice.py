@@ -12,12 +12,11 @@ from zk_autograd.prove.native.shape import Shape, choose
 from zk_autograd.prove.protocol import Backend, Cost, Planned, Wanted, require_same_circuit
 
 ROWS_PER_SECOND = {1: 270_000, 2: 270_000, 3: 250_000}
-"""By how many states a rule has. A proof has a row for each parameter and step, padding included.
-"""
+"""By the number of a rule's states. A proof has a row per parameter and step, with padding."""
 PROOF_SECONDS = 0.4
-"""What a proof costs beside its rows: the work that each challenge asks for."""
+"""What a proof costs apart from its rows: the work for its challenges."""
 PROOF_BYTES = 1_060_000
-"""Of the largest proof, of AdamW under the preset strict; the smallest has less than half of it."""
+"""Of the largest proof, AdamW's under the preset strict; the smallest has less than half."""
 
 _BASIS = "{fixed} s and {rate:,} rows a second for a proof of about a megabyte at most, measured on two cores"
 
@@ -58,7 +57,7 @@ class NativeChoice:
 
 
 def preset_called(name: str | None) -> Preset:
-    """The native prover's preset of this name, None for the default. UsageError if there is none."""
+    """The native preset of this name, None for the default. UsageError if there is none."""
     try:
         return DEFAULT_PRESET if name is None else Preset(name)
     except ValueError as error:
@@ -66,7 +65,7 @@ def preset_called(name: str | None) -> Preset:
 
 
 def cost(rule: Rule, shape: Shape) -> Cost:
-    """About what a proof of this shape takes. It needs no keys."""
+    """Roughly what a proof of this shape costs. It needs no keys."""
     rate = ROWS_PER_SECOND[len(state_names(rule))]
     seconds = PROOF_SECONDS + shape.block * shape.steps / rate
     return Cost(PROOF_BYTES, seconds, basis=_BASIS.format(fixed=PROOF_SECONDS, rate=rate))

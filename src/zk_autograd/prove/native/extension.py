@@ -1,17 +1,17 @@
-"""Whether the compiled part is here. It is imported where it is used, so that what needs none of it
-starts without it."""
+"""Whether the compiled module is here. It is imported where it is used, so that what doesn't need
+it starts without it."""
 
 import os
 
 from zk_autograd.core.errors import ProverError, UsageError
 
 _process: int | None = None
-"""Where the compiled module's threads are, once it has any."""
+"""The process that has the compiled module's threads, once it has any."""
 
 
 def require_built() -> None:
-    """UsageError, saying how to get it, if `zk_autograd._native` is not built, or is of older
-    sources that had no prover."""
+    """UsageError, saying how to get it, if `zk_autograd._native` is not built, or was built from
+    older sources without a prover."""
     try:
         from zk_autograd import _native
     except ImportError as error:
@@ -27,7 +27,7 @@ def require_built() -> None:
 
 def require_threads() -> None:
     """ProverError in a forked child of a process that has proved, verified or committed: a fork
-    leaves the compiled module's threads behind, and whoever hands them work waits for ever. Called
+    leaves the compiled module's threads behind, and giving them work would hang for ever. Called
     before each of the three."""
     global _process  # noqa: PLW0603 - as global as the threads are
     _process = _process or os.getpid()

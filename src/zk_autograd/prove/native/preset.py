@@ -1,11 +1,11 @@
-"""The native prover's presets, apart from what they name: a command's help must not wait for numpy."""
+"""The native prover's presets, kept apart so that a command's help doesn't wait for numpy."""
 
 from enum import StrEnum
 
 
 class Preset(StrEnum):
-    """How much the native prover's soundness assumes: `standard` has small proofs, `strict` assumes
-    less about the code's decoding."""
+    """How much the native prover's soundness assumes: `standard` has smaller proofs, `strict`
+    assumes less about decoding the code."""
 
     STANDARD = "standard"
     STRICT = "strict"

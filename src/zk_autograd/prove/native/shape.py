@@ -6,9 +6,9 @@ for s = 30 and then the one for s = 15, since the groups of one run may differ i
 is that of its constants. N parameters and T steps, both powers of two, are no part of the name; a
 proof takes N*T rows of the trace. N is a block of the header, and a commitment doesn't depend on T.
 
-Bounds: the lookup table of 2^16 entries lies in the trace, which has as many rows at least; below
-2^13 parameters the masked state is no codeword of anything; above 2^20 rows neither memory nor
-proven soundness was accounted for.
+Bounds: the lookup table of 2^16 entries lies in the trace, which needs at least as many rows; below
+2^13 parameters the masked state is not a codeword; above 2^20 rows neither memory nor proven
+soundness has been worked out.
 """
 
 from collections.abc import Sequence
@@ -30,13 +30,12 @@ MIN_LOG_ROWS = 16
 MAX_LOG_ROWS = 20
 MIN_LOG_PARAMS = 13
 LARGEST_BLOCK = 17
-"""log2 of the largest block that `choose` takes: a larger group is proved in several, so that a
-proof still holds several steps."""
+"""log2 of the largest block that `choose` takes: a larger group is split, so that a proof still
+holds several steps."""
 USUAL_STEPS = 4
-"""log2 of the steps of a proof where nobody knows how long the run will be."""
+"""log2 of the steps of a proof where the run's length isn't known."""
 FIXED_ROWS = 2**17
-"""What a proof costs beside its rows, in rows: the work that its challenges ask for takes as long
-as about so many."""
+"""What a proof costs apart from its rows, in rows: about the work for its challenges."""
 
 _CIRCUITS = {f"native/{rule.value}-{preset}": (rule, preset) for rule in Rule for preset in Preset}
 
@@ -92,17 +91,17 @@ class Shape:
 
     @property
     def prover(self) -> Prover:
-        """What a header says of it. UsageError if the compiled module is missing."""
+        """What a header says about it. UsageError if the compiled module is missing."""
         return Prover("native", VERSION, self.block, self.steps, self.name, self.digest)
 
     @property
     def commitment_names(self) -> tuple[str, ...]:
-        """The commitments in front of a proof, in their order."""
+        """The commitments at the front of a proof, in order."""
         states = state_names(self.rule)
         return (*(f"{s}_in" for s in states), *(f"{s}_out" for s in states), "G")
 
     def security(self) -> float:
-        """Proven bits of a proof, the lowest of the variants. UsageError if the compiled module is
+        """Proven bits of a proof, the variants' lowest. UsageError if the compiled module is
         missing."""
         require_built()
         from zk_autograd import _native
@@ -145,7 +144,7 @@ def description(name: str) -> str:
 
 
 def circuit_digest(name: str) -> bytes:
-    """SHA-256 of `description`, in UTF-8. As it."""
+    """SHA-256 of `description`, in UTF-8. Raises as it does."""
     return sha256(description(name).encode()).digest()
 
 

@@ -1,13 +1,13 @@
-"""Verification of a proof: everything public is rebuilt from the statement, and the proof's bytes
-are all that is taken from a run.
+"""Verification of a proof: everything public is rebuilt from the statement, and only the proof's
+bytes are taken from a run.
 
 A stored proof is its commitments, COMMITMENT_BYTES each in the order of `Shape.commitment_names`,
 and then the proof's body, whose length the compiled module derives from the statement; it refuses
 any other.
 
 Two relations depend on the statement, and both sides derive which from it: a statement with weight
-decay in any of its constants has the decay's lines, and segment 0 shows the range of the first
-weights, too. Other states are in range because the proof before showed it.
+decay in any of its constants has the decay's lines, and segment 0 also shows the range of the first
+weights. Other states are in range because the previous proof showed it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ from zk_autograd.prove.native.shape import VERSION, Shape, shifts
 
 
 class Public(NamedTuple):
-    """The public part of a proof, as the compiled module takes it, in the order of its arguments."""
+    """The public part of a proof, in the order of the compiled module's arguments."""
 
     rule: str
     s: int
@@ -45,8 +45,8 @@ class Public(NamedTuple):
 
     @classmethod
     def of(cls, shape: Shape, statement: Statement) -> "Public":
-        """VerificationError for a statement that is not of this shape: another number of steps, or
-        constants of several s."""
+        """VerificationError for a statement that is not of this shape: a different number of steps,
+        or constants that differ in s."""
         if len(statement.constants) != shape.steps:
             raise VerificationError(
                 "the statement and the circuit differ in their number of steps",
@@ -94,8 +94,8 @@ class NativeVerifier:
         self.shape = shape
 
     def verify(self, statement: Statement, proof: bytes) -> ProofCommitments:
-        """The commitments of a proof that is valid for the statement. VerificationError for any
-        other bytes."""
+        """The commitments of a proof valid for the statement. VerificationError for any other
+        bytes."""
         from zk_autograd import _native
 
         _require_own_process()
@@ -110,8 +110,8 @@ class NativeVerifier:
         )
 
     def commit(self, values: Any, salt: bytes) -> bytes:
-        """The commitment to a block of a state, int64 (block,), padding included. VerificationError
-        for a salt that is none."""
+        """The commitment to a padded block of a state, int64 (block,). VerificationError for an
+        invalid salt."""
         from zk_autograd import _native
 
         if len(salt) != BACKENDS["native"].salt_bytes:
@@ -123,13 +123,13 @@ class NativeVerifier:
             return _native.commit(little_endian(values), self.shape.log_params, salt)
 
     def commitments(self, messages: Iterable[tuple[Any, bytes]]) -> Iterator[bytes]:
-        """The commitment of each (padded values, salt), as they are taken."""
+        """The commitment of each (padded values, salt), computed as they are consumed."""
         return (self.commit(values, salt) for values, salt in messages)
 
 
 def _require_own_process() -> None:
     """UnreadableError in a fork of a process where the compiled module was at work: that says
-    nothing of a proof."""
+    nothing about a proof."""
     try:
         require_threads()
     except ProverError as error:
@@ -137,7 +137,7 @@ def _require_own_process() -> None:
 
 
 def little_endian(values: Any) -> bytes:
-    """Integers of any shape, row by row, as the compiled module takes them: int64, little-endian."""
+    """Integers of any shape as the compiled module takes them: row by row, int64, little-endian."""
     return np.ascontiguousarray(values, dtype="<i8").tobytes()
 
 
@@ -153,7 +153,7 @@ def _refusals(what: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class NativeCircuit:
-    """A shape of the native prover, as a header's claim is compared with it."""
+    """A shape of the native prover, for comparison with a header."""
 
     rule: str
     block: int

@@ -1,8 +1,8 @@
-"""A witness on disk, and what it breaks: for who wants to know why a proof can't be made.
+"""A witness on disk, and what it breaks: to find out why a proof can't be made.
 
 The file is NumPy's .npz with int64 arrays: `constants` (T, 5) in the order of core.constants'
-fields, `G` (T, N), and for each state of the rule, by its name, (T + 1, N): before the first step
-to after the last. N and T are powers of two.
+fields, `G` (T, N), and for each state of the rule, by its name, (T + 1, N): from before the first
+step to after the last. N and T are powers of two.
 """
 
 import zipfile
@@ -28,7 +28,7 @@ _MAX_BYTES = 2**36
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Witness:
-    """The private part of a proof with its constants. `states` are (T + 1, N), `gradients` (T, N),
+    """The private part of a proof, and its constants: `states` (T + 1, N), `gradients` (T, N),
     int64."""
 
     constants: tuple[StepConstants, ...]
@@ -52,7 +52,7 @@ class Broken:
 
 def read(path: Path, rule: Rule) -> Witness:
     """The witness in a file. UsageError for a file that isn't one, arrays that don't fit the rule
-    or each other, bad constants; StorageError if the system doesn't let it be read."""
+    or each other, or bad constants; StorageError if the system refuses to read it."""
     names = ("constants", "G", *state_names(rule))
     with open_named(path, "the witness", _MAX_BYTES) as fd, open(fd, "rb", closefd=False) as opened:
         if not zipfile.is_zipfile(opened):  # of another file NumPy might make an array, or a pickle
@@ -88,7 +88,8 @@ def read(path: Path, rule: Rule) -> Witness:
 
 def explain(rule: Rule, witness: Witness) -> Broken | None:
     """The first relation that the witness breaks, None if it breaks none. UsageError if it can't be
-    asked: the compiled module is missing, constants of several s, too many rows."""
+    checked: the compiled module is missing, the constants differ in s, or there are too many
+    rows."""
     require_built()
     from zk_autograd import _native
 

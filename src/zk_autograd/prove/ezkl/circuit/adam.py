@@ -1,4 +1,4 @@
-"""The parts of Adam's and AdamW's checker circuits; those of the gradient, the weights and decay
+"""The parts of Adam's and AdamW's checker circuits; those for the gradient, the weights and decay
 are in weights.py.
 
 The rule (core.rules) and what its lines show, for one element; `R` is RADIX and every name is the
@@ -9,25 +9,26 @@ line's:
     m0 = Mh - R*m1 + 2^30                             Mh an integer, so M' is one
     r2 = c2*G*G + (2^15-c2)*V - 2^15*V' + HALF        in 1 .. 2^15
     S  = h + R/2*s1,  t1 = s1 - e1                    h, e1, t1 integers >= 0: S is an integer >= 0
-    t0 = S*S + 2*S - V' - R*t1                        t = t0 + R*t1 >= 0: V' is an integer, V' <= S*S + 2*S
+    t0 = S*S + 2*S - V' - R*t1                        t = t0 + R*t1 >= 0: V' is an integer,
+                                                      V' <= S*S + 2*S
     e0 = 2*h - t0                                     e = e0 + R*e1 = 2*S - t >= 0: V' >= S*S
     D  = S + E
     a0 = 2*LR*Mh + D - 2*D*U - R*a1                   a = a0 + R*a1 >= 0
     b0 = 2*D - 1 - a - R*b1 + penalties               a <= 2*D - 1: U is the rounded quotient
 
-b0's other terms are all range-checked, so the penalties (part.py) stand there and cost no line of
-their own.
+b0's other terms are all range-checked, so it also holds the penalties (part.py), which cost no line
+of their own.
 
 M is kept between steps as 2^15*(M + mu_t) with 2^15*mu_{t+1} = (2^15-c1)*mu_t - HALF in the field,
 which swallows r1's constant and the factor of M'; rm's own constant becomes HALF - mu_{t+1}; the
 last step, whose M' is committed as it is, has a line with both. Such copies are hints of one
-circuit alone, so a public offset may be added to them; that moves constants out of lines, and each
-constant is a place in the circuit.
+circuit only, so a public offset may be added to them; that moves constants out of lines, and each
+constant takes a place in the circuit.
 
 An inner product costs half a row (of two columns) a term, rounded up to a row, and a sum or
-difference half a row: so a line of three terms is written as one of two and a sum, and t1 is had
-from s1 = e1 + t1. 31 rows a step and parameter in all, 38.5 with decay, and half a row more in the
-last step.
+difference half a row: so a line of three terms is written as one of two and a sum, and t1 is
+obtained from s1 = e1 + t1. In all that is 31 rows per step and parameter, 38.5 with decay, and half
+a row more in the last step.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
 """The published circuits: graph, settings and digest of each, found in the package as data.
 
-A circuit is (variant, block n, steps T); rules.py has the variants, a rule with or without weight
-decay. The cost of a proof is set by the table's size, hardly by how full the circuit is, so each
-holds about what 2^16 rows hold, and a run takes the one that needs the fewest proofs. The digest is
-a SHA-256 over the graph's bytes, the canonical settings and EZKL's version: `zk-circuit build`
-gives the same files and digests again.
+A circuit is (variant, block n, steps T); variants.py has the variants, a rule with or without
+weight decay. A proof's cost depends on the table's size, and hardly on how full the circuit is, so
+each is about as large as fits in 2^16 rows, and a run takes the one that needs the fewest proofs.
+The digest is a SHA-256 over the graph's bytes, the canonical settings and EZKL's version:
+`zk-circuit build` reproduces the same files and digests.
 """
 
 import lzma
@@ -93,8 +93,8 @@ def names() -> list[str]:
 
 @cache
 def load(name: str) -> Circuit:
-    """A circuit by its name. VerificationError if the catalogue has none of that name or its files
-    don't give its digest."""
+    """A circuit by name. VerificationError if the catalogue has none of that name or its files
+    don't match its digest."""
     for variant, shapes in SHAPES.items():
         for block, steps in shapes:
             if circuit_name(variant, block, steps) == name:
@@ -130,7 +130,7 @@ def _read(variant: str, block: int, steps: int) -> Circuit:
 
 
 def proofs_needed(block: int, steps: int, group_sizes: Sequence[int], run_steps: int) -> int:
-    """How many proofs a run of `run_steps` steps takes with circuits of that shape."""
+    """How many proofs a run of `run_steps` steps takes with a circuit of that shape."""
     return sum(-(-size // block) for size in group_sizes) * -(-run_steps // steps)
 
 
@@ -138,7 +138,7 @@ def choose(rule: Rule, group_sizes: Sequence[int], run_steps: int | None = None,
     """The circuit that needs the fewest proofs for parameter groups of these sizes and a run of
     `run_steps` steps (None: a long one).
 
-    `decays` is whether a group has a weight decay.
+    `decays` is whether a group has weight decay.
     """
     name, wanted = variant_of(rule, decays=decays), run_steps or 2**20
     block, steps = min(SHAPES[name], key=lambda shape: proofs_needed(shape[0], shape[1], group_sizes, wanted))

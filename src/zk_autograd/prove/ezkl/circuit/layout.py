@@ -1,4 +1,4 @@
-"""Where each value of a circuit stands: the committed tensors, in order, and the index of every
+"""Where each value of a circuit is: the committed tensors, in order, and the index of every
 variable in their concatenation.
 
 A circuit of T steps on n parameters takes these tensors, each a polynomial commitment of its own,
@@ -9,9 +9,10 @@ each ending in SALTS salts:
     G                T*n + SALTS elements           gradients, step by step
     aux              hints, states between steps, limbs' hints, public values, salts
 
-The first two groups have one length and one order, so that the commitment to a state out of one
-proof is the commitment into the next, byte for byte. The public values are the global coefficients,
-the step coefficients (each for all T steps) and CONTEXT elements that bind the proof to its place.
+The first two groups share one length and one order, so that the commitment to the state out of one
+proof is, byte for byte, the commitment to the state into the next. The public values are the global
+coefficients, the step coefficients (each for all T steps) and CONTEXT elements that bind the proof
+to its place.
 """
 
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ class Layout:
         return np.asarray(np.where((time == 0) | (time == steps), ends, between))
 
     def over_elements(self, name: str, end: str) -> Indices:
-        """Indices (n,) of a state at an end (`in` or `out`), of a limb's hint, or of a global
+        """Indices (n,) of a state at an end (`in`, `out`), of a limb's hint, or of a global
         coefficient."""
         rel = self.relations
         element = np.arange(self.block)

@@ -3,7 +3,7 @@ witness check.
 
 The pool starts as the concatenation of the committed tensors; each operation appends its results.
 An operation is given by the pool indices it reads, so the graph (ONNX nodes) and the check
-(arithmetic in the field) are two readings of one list.
+(arithmetic in the field) are two readings of the same list.
 """
 
 from dataclasses import dataclass
@@ -122,7 +122,7 @@ def table_rows(layout: Layout) -> int:
 
 
 def operation_halves(layout: Layout) -> int:
-    """Half rows that the operations take: an inner product ceil(terms / 2) rows, any other value a
+    """Half rows of the operations: an inner product takes ceil(terms / 2) rows, any other value
     half."""
     halves = 0
     for rows in rows_of(layout):

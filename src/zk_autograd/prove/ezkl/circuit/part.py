@@ -1,15 +1,15 @@
-"""Parts of a circuit, and how they make one: a rule is a list of parts, and each variant of it
-takes the parts it needs.
+"""Parts of a circuit, and how they are composed: a rule is a list of parts, and each variant takes
+the parts it needs.
 
-A part is all that belongs together: lines, what is looked up, hints with the function that finds
+A part holds all that belongs together: lines, what is looked up, hints with the function that finds
 them, public coefficients with the function that computes them, the copies of a state between steps,
-and what it shows of each variable. Graph, witness, the verifier's public values and the tables of
-docs/soundness-ezkl.md are made from the same parts.
+and what it shows about each variable. Graph, witness, the verifier's public values and the tables
+of docs/soundness-ezkl.md are made from the same parts.
 
 The last line of a circuit holds the penalties. Where several outputs must be 1 it has BIG * sum of
 2^i * (1 - y_i) over all of them: every 1 - y is -1, 0 or 1, so the sum is 0 only where each is
 (weights all 1 would let two cancel). It may have other terms only if each is range-checked, so that
-nothing can pay for a penalty.
+nothing can cancel a penalty.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +78,7 @@ class Part:
     gives their T values as integers or field elements, `between` the copies of states between steps
     (T-1, n) from all states (T+1, n), `solve` the hints of an honest segment from states and
     gradients (T, n), int64. Hints are found from the *next* states, not from the rule, so that a
-    wrong next state gives hints as near as they can be and the lookups refuse it.
+    wrong next state gives the closest possible hints and the lookups refuse it.
     """
 
     lines: tuple[Dot | Pair, ...] = ()
@@ -113,8 +113,8 @@ class RuleCircuit:
     """A variant's relations with the functions that compute public coefficients, copies between
     steps and hints, as a part has them.
 
-    `decays` is whether it has lines for weight decay: it serves runs without decay too, but one
-    without them serves no others.
+    `decays` is whether it has lines for weight decay: such a circuit also serves runs without
+    decay; one without those lines serves only such runs.
     """
 
     rule: Rule
@@ -176,5 +176,5 @@ def _read(line: Line) -> tuple[str, ...]:
 
 
 def column(values: Sequence[int]) -> Any:
-    """T values, one a step, to go with arrays (T, n)."""
+    """T values, one per step, to go with arrays (T, n)."""
     return np.array(values, dtype=np.int64)[:, None]

@@ -1,5 +1,4 @@
-"""A proof's public values, in the order of its instances. The prover and the verifier make them
-from the statement."""
+"""A proof's public values, in the order of its instances, computed from the statement."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -42,8 +42,7 @@ THREE_LIMBS = TWO_LIMBS + only(RADIX**2) * LIMB
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A row of a rule's table: `variable` is an integer of `values`, `by` these lookups and
-    equations."""
+    """A row of a rule's table: lookups and equations (`by`) show `variable` to be in `values`."""
 
     variable: str
     values: Interval

@@ -31,16 +31,14 @@ RADIX = 65_526
 """
 
 BIG = 2**100
-"""Weight of a penalty: beyond every other term of its line, far below the field's order."""
+"""Weight of a penalty: above every other term of its line, far below the field's order."""
 
 SALTS = 8
-"""Uniform field elements at the end of each committed column (docs/soundness-ezkl.md derives the
-number)."""
+"""Uniform field elements at the end of each committed column (see docs/soundness-ezkl.md)."""
 
 SHIFT = 15
 HALF = 2 ** (SHIFT - 1) + 1
-"""Half of the rounding step, plus the one that moves a remainder 0 .. 2^15 - 1 to the table's 1 ..
-2^15."""
+"""Half of the rounding step, plus 1 to move a remainder 0 .. 2^15 - 1 to the table's 1 .. 2^15."""
 
 OFFSET_G = 2**30
 OFFSET_U = 2**31 - 2**20
@@ -98,8 +96,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """The named variables are looked up in one go; the outputs of those in `exact` are named
-    `y:<name>`."""
+    """The named variables are looked up at once; the outputs of those in `exact` are `y:<name>`."""
 
     names: tuple[str, ...]
     exact: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The parts of the checker circuits of SGD: plain, with momentum, Nesterov's; those of the
+"""The parts of the checker circuits of SGD: plain, with momentum, Nesterov's; those for the
 gradient, the weights and decay are in weights.py.
 
 The rule (core.rules) and what its lines show, for one element:
@@ -13,16 +13,16 @@ The rule (core.rules) and what its lines show, for one element:
     p  = penalties                                     each output that must be 1 is 1
 
 A is G for plain SGD, B' with momentum, N + G for Nesterov's: there the rule's floor((mu*B' + cg*G +
-2^14) / 2^15) has cg = 2^15 in a real step, and in a no-op LR is 0 and A is read by nothing. A
-itself has no two limbs: it may come near 2^31 - 2^15 in either direction, which is more than they
-hold; N does. `carry` is 2^15 for s = 30 and 0 for s = 15, where r0 alone is the remainder and r1 is
-any value of the table's first part. `cg` is 2^15 in a step of the run and 0 in a no-op that fills a
-segment: with 2^15 there too, a prover could move B by a gradient nobody sees (mu is 2^15 in a
+2^14) / 2^15) has cg = 2^15 in a real step, and in a no-op LR is 0 and nothing reads A. A itself
+isn't in two limbs: it may come near 2^31 - 2^15 in either direction, which is more than they hold;
+N is. `carry` is 2^15 for s = 30 and 0 for s = 15, where r0 alone is the remainder and r1 is any
+value of the table's first part. `cg` is 2^15 in a step of the run and 0 in a no-op that pads a
+segment: with 2^15 there too, a prover could move B by a gradient that nobody sees (mu is 2^15 in a
 no-op, so B' = B + G).
 
 Between steps B is kept as 2^15*(B + beta_t) with 2^15*beta_{t+1} = mu*beta_t - HALF in the field,
-which swallows rm's constant and the factor of B'; N is kept as N + 2^30. Rows a step and parameter:
-10.5 plain, 15 with momentum, 21 Nesterov's; with decay 18, 22.5, 28.5.
+which swallows rm's constant and the factor of B'; N is kept as N + 2^30. Rows per step and
+parameter: 10.5 plain, 15 with momentum, 21 Nesterov's; with decay 18, 22.5, 28.5.
 """
 
 from collections.abc import Sequence
@@ -47,8 +47,7 @@ _RATE = Interval(0, 2**31 - 1)
 
 
 def buffer_offsets(constants: Sequence[SgdConstants]) -> list[int]:
-    """beta_0 .. beta_{T-1} for the T steps' constants: field elements, beta_0 = 0 (beta_T is 0
-    too)."""
+    """beta_0 .. beta_{T-1} for the T steps' constants: field elements (beta_0 and beta_T are 0)."""
     offsets = [0]
     for step in constants[:-1]:
         offsets.append((step.mu * offsets[-1] - HALF) * inverse(_ONE) % MODULUS)
@@ -158,8 +157,8 @@ def _carry(step: SgdConstants) -> int:
 
 
 def _quotient(terms: tuple[tuple[str, str], ...], rates: Any, raised: Any, moved_by: Any, constant: Interval) -> Part:
-    """r0's line for an A that `terms` give: `rates` are the values of LR there, `raised` what the
-    terms hold more than LR*A."""
+    """r0's line for an A given by `terms`: `rates` are the values of LR there, `raised` what the
+    terms hold beyond LR*A."""
 
     def coefficients(constants: Sequence[SgdConstants]) -> dict[str, list[int]]:
         return {

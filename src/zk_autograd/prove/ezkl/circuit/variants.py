@@ -45,6 +45,5 @@ CIRCUITS: dict[str, RuleCircuit] = {
 
 
 def variant_of(rule: Rule, *, decays: bool) -> str:
-    """The cheapest variant for runs of `rule`; `decays` is whether a group of the run has a weight
-    decay."""
+    """The cheapest variant for runs of `rule`; `decays` is whether a group has weight decay."""
     return next(name for name, circuit in CIRCUITS.items() if circuit.rule is rule and circuit.decays >= decays)

@@ -11,14 +11,13 @@ One element and one step; `R` is RADIX and every name is a line's:
 and with weight decay, wq being the hint floor(W / 2^15) + 2^30:
 
     wl = W + 2^45 - 2^15*wq + 1               in 1 .. 2^15
-    q0 = wq - R*q1                            wq an integer, by two limbs: so W is one, and wq the floor
+    q0 = wq - R*q1                            wq an integer, by two limbs: so W is one, wq the floor
     rd = decay*(wq - 2^30) - 2^15*Rd + HALF   in 1 .. 2^15: Rd is the rounded quotient
 
-Limbs on wq itself are needed: with decay = 2^15 a wq = (W + 2^45) / 2^15 that is a fraction
-satisfies wl = 1 and rd, with W' off by one. Rd is looked up nowhere: U is an integer, and so are W
-and W', the first by its own wl and wq, the second by those of the next step, or by three limbs
-after the last. So the weights before the first step need no limbs of their own where there is
-decay.
+Limbs on wq itself are needed: with decay = 2^15 a fractional wq = (W + 2^45) / 2^15 satisfies wl =
+1 and rd, with W' off by one. Rd is looked up nowhere: U is an integer, and so are W and W', the
+first by its own wl and wq, the second by those of the next step, or by three limbs after the last.
+So the weights before the first step need no limbs of their own where there is decay.
 
 Copies of W between steps are W - t*OFFSET_U, so that u needs no constant; the last step's u, whose
 W' is committed as it is, is a line with one. wl has one for each step.
@@ -79,7 +78,7 @@ GRADIENT = Part(
 
 def require_no_decay(constants: Constants) -> None:
     """VerificationError for a step with weight decay: a circuit without a line for it would prove
-    the step that leaves it out."""
+    the step without decay."""
     for step in constants:
         if step.D != 0:
             raise VerificationError(
