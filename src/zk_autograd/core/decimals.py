@@ -13,7 +13,7 @@ from zk_autograd.core.errors import VerificationError
 
 MAX_TEXT = 80
 MAX_EXPONENT = 400
-"""A decimal's first digit stands below 10^400 and its last one not below 10^-400: more than a
+"""A decimal's first digit is below 10^400 and its last one not below 10^-400: more than a
 float64 can need."""
 
 _DECIMAL = re.compile(r"([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?")

@@ -223,7 +223,7 @@ class Cache:
         return keys
 
     def _staging(self, part: str) -> "tempfile.TemporaryDirectory[str]":
-        """A temporary folder on the cache's own file system, so that a rename into place is atomic."""
+        """A temporary folder on the cache's file system, so that a rename into place is atomic."""
         try:
             make_own(self.folder / part)
             self._require_own()

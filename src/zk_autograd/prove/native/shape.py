@@ -3,7 +3,7 @@
 A circuit's name is native/<rule>-<preset>. Its digest is a SHA-256 over what the compiled module
 says of its columns, relations and parameters, all variants in turn; for the rules of SGD the text
 for s = 30 and then the one for s = 15, since the groups of one run may differ in s: a statement's s
-is that of its constants. N parameters and T steps, both powers of two, are no part of the name; a
+is that of its constants. N parameters and T steps, both powers of two, are not part of the name; a
 proof takes N*T rows of the trace. N is a block of the header, and a commitment doesn't depend on T.
 
 Bounds: the lookup table of 2^16 entries lies in the trace, which needs at least as many rows; below

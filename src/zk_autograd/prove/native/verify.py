@@ -168,7 +168,7 @@ class NativeSystem:
     proofless = ""
 
     def circuit(self, prover: Prover) -> "NativeCircuit | Missing":
-        shape = Shape.of(prover)  # a name or a shape that nobody has is the run's fault, built here or not
+        shape = Shape.of(prover)  # an unknown name or shape is the run's fault, built here or not
         try:
             return NativeCircuit(shape.rule.value, shape.block, shape.steps, shape.digest)
         except UsageError as error:
