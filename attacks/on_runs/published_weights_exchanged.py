@@ -112,7 +112,10 @@ ATTEMPTS = (
     ),
     Attempt("a tensor twice", Step.MODEL, "is not a safetensors file", _changed(tensor_twice)),
     Attempt(
-        "a buffer in a file of its own", Step.MODEL, "the close record names other files", _changed(buffer_in_a_file)
+        "a buffer in a file of its own",
+        Step.MODEL,
+        "the close record does not name exactly the files of a model",
+        _changed(buffer_in_a_file),
     ),
     Attempt("a file that no record names", Step.MODEL, "no record in this view names", _changed(file_beside)),
     Attempt("a buffer's digest", Step.PROOFS, "proof 0-0: the proof does not verify", _changed(buffer_digest)),
