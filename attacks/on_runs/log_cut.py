@@ -78,9 +78,9 @@ ATTEMPTS = (
         "under the newest checkpoint", Step.LOG, "the log is shorter than its checkpoint", under_the_newest_checkpoint
     ),
     Attempt("under an old checkpoint", Step.LOG, "does not cover the root that was given", under_an_old_checkpoint),
-    Attempt("prefix with the end of the whole", Step.CHAIN, "another last step", prefix_with_the_end_of_the_whole),
-    Attempt("last step edited", Step.CHAIN, "another last step", last_step_edited),
-    Attempt("number of segments edited", Step.CHAIN, "another number of segments", segments_edited),
+    Attempt("prefix with the end of the whole", Step.CHAIN, "the wrong last step", prefix_with_the_end_of_the_whole),
+    Attempt("last step edited", Step.CHAIN, "the wrong last step", last_step_edited),
+    Attempt("number of segments edited", Step.CHAIN, "the wrong number of segments", segments_edited),
     Attempt("final state edited", Step.CHAIN, "the final state of the close record", final_state_edited),
 )
 

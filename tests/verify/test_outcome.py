@@ -64,7 +64,7 @@ def test_unproved_tensors_are_listed(tmp_path: Path) -> None:
     assert all(limit.isascii() for limit in report.limits)
     run.edit_header(unproved=())
     run.reprove()
-    assert not said(judge(run, tmp_path / "3"), "no proof speaks of")
+    assert not said(judge(run, tmp_path / "3"), "no proof covers")
 
 
 def test_recorded_schedule_is_named_and_a_constant_one_is_not(tmp_path: Path) -> None:
