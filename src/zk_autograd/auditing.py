@@ -47,6 +47,9 @@ def verify_run(
     >>> [claim.what for claim in report.claims if claim.source.value == "proved"]
     ['each optimizer step, 1..6', 'that the published weights are those of the last record']
     """
+    for name, given in (("keys", keys), ("require", require), ("srs", srs), ("accept_uncovered", accept_uncovered)):
+        if isinstance(given, str):
+            raise UsageError(f"{name} is a text; give a list of texts")
     try:
         levels = frozenset(Level(level) for level in require)
         digests = frozenset(bytes.fromhex(digest) for digest in srs)

@@ -1,12 +1,16 @@
 """Reading a stranger's run: what is refused, and that nothing outside of the run is reached."""
 
+import contextlib
+import errno
+import io
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.evidence.folder import RunFolder
 
 
@@ -200,3 +204,19 @@ def test_a_log_is_found_among_thousands_of_other_names(run: Path) -> None:
     (run / "log/checkpoint").unlink()
     with RunFolder(run) as reader:
         assert not reader.has_log()
+
+
+@pytest.mark.parametrize("path", ["proofs/0-0", "log/checkpoint", "log/records.jsonl"])
+def test_a_disk_that_fails_while_a_file_is_read_is_told_of_that_file(
+    run: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(io.BytesIO):
+        def read(self, *size: object) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        readline = read
+
+    with RunFolder(run) as files:
+        monkeypatch.setattr(files, "opened", lambda path, limit: contextlib.nullcontext(Failing()))
+        with pytest.raises(UnreadableError, match=f"{path} can't be read: {os.strerror(errno.EIO)}"):
+            files.leaves() if path.endswith("jsonl") else files.read(path, 100)

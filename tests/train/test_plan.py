@@ -10,9 +10,10 @@ from zk_autograd.core.canonical import encode
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules.families import FAMILIES
+from zk_autograd.credentials import redaction
 from zk_autograd.train.names import CsvFile, DataName, Factory, ModelName
 from zk_autograd.train.plan import Plan
-from zk_autograd.train.settings import ParameterGroup
+from zk_autograd.train.settings import ParameterGroup, Settings
 
 PLAN = Plan(
     model=ModelName.MLP,
@@ -118,3 +119,26 @@ def test_missing_run_and_missing_plan_are_told_apart(tmp_path: Path, run: Path) 
 @pytest.mark.parametrize("rule", Rule)
 def test_each_rule_has_a_learning_rate(rule: Rule) -> None:
     assert 0 < float(FAMILIES[rule].own_lr) < 1
+
+
+@pytest.mark.parametrize("folder", ["hf_downloads2026", "sig;token=abcdefgh", "/".join(["d" * 200] * 6)])
+def test_a_table_is_found_again_wherever_the_trainer_stood(
+    folder: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its path was made absolute by the plan, and nobody chose it: no word of it is taken for a token, nor is it too long."""
+    place = tmp_path / folder
+    place.mkdir(parents=True)
+    monkeypatch.chdir(place)
+    replace(PLAN, data=CsvFile("t.csv", "sold")).write(run)
+    assert Plan.read(run).data == CsvFile(str(place / "t.csv"), "sold")
+
+
+def test_a_known_token_that_is_a_word_of_the_path_is_no_obstacle(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redaction, "PROCESS", redaction.Redactor([tmp_path.name]))
+    monkeypatch.chdir(tmp_path)
+    replace(PLAN, data=CsvFile("t.csv")).write(run)
+    assert Plan.read(run).data == CsvFile(str(tmp_path / "t.csv"))
+    with pytest.raises(UsageError, match="data looks like an access token"):
+        Settings.of({"data": f"csv:{tmp_path}/t.csv"}, str)

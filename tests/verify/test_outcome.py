@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.verify.run_builder import POLICY, Run, honest, judge
-from zk_autograd.core.records import Unproved
+from zk_autograd.core.records import Data, Unproved
 from zk_autograd.verify.outcome import Source
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.report import Report
@@ -112,8 +112,8 @@ def test_each_claim_has_its_source(tmp_path: Path) -> None:
         "loss, metrics and saturation counts": Source.CLAIMED,
         "each optimizer step, 1..8": Source.PROVED,
         "the gradients": Source.CLAIMED,
-        "the code that computed the gradients": Source.CLAIMED,
-        "the data, their order, and that the gradients come from them": Source.CLAIMED,
+        "the code that computed the gradients": Source.ABSENT,
+        "the data, their order, and that the gradients come from them": Source.ABSENT,
         "that the published weights are those of the last record": Source.PROVED,
         "environment, configuration and log of the training": Source.ABSENT,
     }
@@ -143,3 +143,26 @@ def test_a_failed_report_claims_nothing(tmp_path: Path) -> None:
     run = honest()
     del run.proofs[0, 0]
     assert judge(run, tmp_path).claims == ()
+
+
+def test_what_the_header_does_not_say_is_nobodys_claim(tmp_path: Path) -> None:
+    run = honest()
+    code, data = "the code that computed the gradients", "the data, their order, and that the gradients come from them"
+    run.edit_header(model_code=b"", data=Data(b"", 0, "unspecified", 0, b""))
+    run.reprove()
+    report = judge(run, tmp_path / "1")
+    assert {sources(report)[what] for what in (code, data)} == {Source.ABSENT}
+    assert said(report, "the header commits to no data")
+    run.edit_header(model_code=bytes(32), data=Data(bytes(32), 5, "own", 1, bytes(32)))
+    run.reprove()
+    report = judge(run, tmp_path / "2")
+    assert {sources(report)[what] for what in (code, data)} == {Source.CLAIMED}
+    assert said(report, "the data that the header commits to")
+    run.genesis, run.segments, run.close = None, [], None
+    assert sources(judge(run, tmp_path / "3"))["the first weights"] is Source.ABSENT
+
+
+def test_nobody_claims_anything_in_a_log_without_a_pinned_key(tmp_path: Path) -> None:
+    report = judge(honest(), tmp_path, replace(POLICY, keys=()))
+    assert (report.verdict, report.claims, report.to_json()["claims"]) == ("UNPINNED", (), [])
+    assert report.limits

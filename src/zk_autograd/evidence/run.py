@@ -15,6 +15,7 @@ from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.core.text import quoted
 from zk_autograd.evidence.beside import Entry
+from zk_autograd.evidence.files import unreadable
 from zk_autograd.evidence.layout import (
     ARTEFACTS,
     CHECKPOINT,
@@ -86,7 +87,7 @@ class Evidence(ABC):
         """A public file piece by piece."""
         left = limit
         with self.opened(path, limit) as file:
-            while chunk := file.read(_CHUNK):
+            while chunk := _read(file, path):
                 left -= len(chunk)
                 if left < 0:  # it grew since it was measured
                     raise VerificationError(f"{path} is too large", expected=f"at most {limit} bytes", found="more")
@@ -96,7 +97,10 @@ class Evidence(ABC):
         """The lines of the log, without their newlines: the leaves of its tree. At most `limit`
         bytes in all are read."""
         with self.opened(f"{LOG}/{RECORDS}", limit) as file:
-            return _split(file, limit, record_limit)
+            try:
+                return _split(file, limit, record_limit)
+            except OSError as error:
+                raise unreadable(f"{LOG}/{RECORDS}", error) from error
 
     def checkpoint(self) -> bytes:
         """The signed note of the newest tree head, not yet opened."""
@@ -144,6 +148,13 @@ def check_plain_name(name: str) -> None:
         raise VerificationError(
             f"{quoted(name)} is not the name of a published file", expected="letters, digits, _ - ."
         )
+
+
+def _read(file: BinaryIO, path: str) -> bytes:
+    try:
+        return file.read(_CHUNK)
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _split(file: BinaryIO, limit: int, record_limit: int) -> list[bytes]:

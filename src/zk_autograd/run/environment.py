@@ -71,7 +71,8 @@ _FLAGS = frozenset(
 
 
 def current() -> bytes:
-    """environment.json's bytes for this process as it is now. Imports torch, if installed."""
+    """environment.json's bytes for this process as it is now. torch's part is
+    empty unless something imported it."""
     return encode(
         {
             "format": FORMAT,

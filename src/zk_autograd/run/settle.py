@@ -240,8 +240,9 @@ class Settlement:
             if self.stopped():  # in the middle of its check: the proof may well be good
                 raise ProverError(_STOPPED) from error
             if isinstance(error, UnreadableError):  # that says nothing against the proof, which must not be deleted
+                where = f"block {statement.block} of segment {statement.segment}"
                 raise ProverError(
-                    f"the proof found could not be checked: {error}; resume the run to continue"
+                    f"the proof found for {where} could not be checked: {error}; resume the run to try again"
                 ) from error
             return None
         # Valid, but perhaps of steps that this journal doesn't have (one of the two was restored

@@ -14,8 +14,8 @@ from zk_autograd.train.names import Factory, ModelName, ModelSource
 from zk_autograd.train.seeded import Purpose, uniform
 
 EARLIER = frozenset({bytes.fromhex("a98a784ea5cf8530cbe971b4707eb77ce9fff5c7d9a1de0071b7b33ace082099")})
-"""The built-in models' code in runs of version 0.1: the file that defined them had other imports,
-and the same models."""
+"""The built-in models' code in runs that were begun before they had a file of their own: the one
+that defined them then had other imports, and the same models."""
 
 _MAKERS: dict[ModelName, Callable[[int, int], nn.Module]] = {
     ModelName.LOGISTIC: built_in.logistic,

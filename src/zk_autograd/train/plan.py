@@ -145,7 +145,7 @@ def _parsed(data: bytes) -> Plan:
     values[GROUPS] = [_given(group) for group in groups]
     unset = {s.name for s in _PARTS if s.default in ("", ()) and values[s.name] in ("", [])}
     given = {name: value for name, value in values.items() if name not in unset}
-    return Plan.of(Settings.of(given, lambda name: name), key_file=key_file, secret=secret)
+    return Plan.of(Settings.kept(given, lambda name: name), key_file=key_file, secret=secret)
 
 
 def _given(group: Json) -> dict[str, Json]:

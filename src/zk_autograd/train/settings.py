@@ -35,6 +35,8 @@ SEED_BOUND = 2**64
 MAX_PATTERNS = 1000
 MAX_GROUPS = 100
 MAX_NAME = 1000
+MAX_DATA = 5000
+"""Of a table's name, which in the private plan is an absolute path."""
 
 GROUPS = "groups"
 _PARAMETERS = "parameters"
@@ -93,16 +95,26 @@ def _boolean(value: object, where: str) -> bool:
     return value
 
 
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or has_control(value) or not is_unicode(value):
-        raise UsageError(f"{where} is {_shown(value)}; it must be a text of 1 to {MAX_NAME} printable characters")
+def _text(value: object, where: str, most: int = MAX_NAME) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= most or has_control(value) or not is_unicode(value):
+        raise UsageError(f"{where} is {_shown(value)}; it must be a text of 1 to {most} printable characters")
+    return value
+
+
+def _require_no_secret(value: object, where: str) -> None:
+    """UsageError for what looks like an access token, anywhere in what somebody set: it would be recorded for good."""
     from zk_autograd.credentials.redaction import looks_secret
 
-    if looks_secret(value):
+    if isinstance(value, str) and looks_secret(value):
         raise UsageError(
             f"{where} looks like an access token, and would be recorded: pass tokens in --hf-token or HF_TOKEN, never in {where}"
         )
-    return value
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _require_no_secret(item, f"{where}.{key}")
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            _require_no_secret(item, f"{where}[{index}]" if isinstance(item, dict) else where)
 
 
 def _path(value: object, where: str) -> Path:
@@ -120,7 +132,7 @@ def _model(value: object, where: str) -> ModelSource:
 
 
 def _data(value: object, where: str) -> str:
-    text = _text(value, where)
+    text = _text(value, where, MAX_DATA)
     data_called(text, where=where)
     return text
 
@@ -304,8 +316,16 @@ class Settings:
 
     @classmethod
     def of(cls, values: Mapping[str, object], called: Callable[[str], str]) -> "Settings":
-        """The settings of `values`, by their names; `called` says how a message refers to one.
-        UsageError for any that is invalid."""
+        """What somebody set, by the settings' names; `called` says how a message calls one. UsageError for any that can't be, or
+        that looks like an access token."""
+        for name, value in values.items():
+            _require_no_secret(value, called(shown(name)))
+        return cls.kept(values, called)
+
+    @classmethod
+    def kept(cls, values: Mapping[str, object], called: Callable[[str], str]) -> "Settings":
+        """As `of`, for what a run kept of its settings: a path in it is one that nobody chose for it, so that no word of it is
+        taken for a token."""
         return cls(read(values, READERS, called))
 
     def over(self, other: "Settings") -> "Settings":

@@ -1,12 +1,21 @@
 """Step 9, Data: that the gradients come from the committed data. Not implemented yet: absent."""
 
+from zk_autograd.core.records import Header
 from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
 
+_WHAT = "the data, their order, and that the gradients come from them"
 
-def check_data() -> Outcome:
+
+def check_data(header: Header) -> Outcome:
     """Step 9."""
+    named = bool(header.data.root)
+    limit = (
+        "no opened data: nothing shows that the gradients come from the data that the header commits to"
+        if named
+        else "the header commits to no data: nothing says what the gradients come from"
+    )
     return Outcome(
         Finding(Status.ABSENT, ("no opened data or batch order: L3 was not looked for",)),
-        claims=(Claim("the data, their order, and that the gradients come from them", Source.CLAIMED),),
-        limits=("no opened data: nothing shows that the gradients come from the data that the header commits to",),
+        claims=(Claim(_WHAT, Source.CLAIMED if named else Source.ABSENT),),
+        limits=(limit,),
     )

@@ -83,9 +83,9 @@ class Report:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is said about the run and where it comes from. Empty if something failed, or could
-        not be read."""
-        return tuple(claim for outcome in self._counted for claim in outcome.claims)
+        """What is said of the run and where it comes from. Nothing if a step failed or could not be
+        taken here, nor where no key is pinned: then nobody claims anything."""
+        return tuple(claim for outcome in self._counted for claim in outcome.claims) if self.pinned else ()
 
     @property
     def limits(self) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def _own(header: Header, system: ProofSystem, allowed: frozenset[bytes], sentenc
         raise error.at(0, 0) from error
     if isinstance(own, Missing):
         return Basis(own)
-    _require_circuit(header, own, system.version)
+    _require_circuit(header, own, system)
     if own.digest:
         sentences.append(f"circuit {prover.circuit} is this verifier's own, digest {prover.circuit_digest.hex()}")
     trust = system.trust(prover, allowed)
@@ -110,14 +110,14 @@ def _own(header: Header, system: ProofSystem, allowed: frozenset[bytes], sentenc
     return Basis(system.checker(prover), trust, system.proofless)
 
 
-def _require_circuit(header: Header, own: Circuit, version: str) -> None:
+def _require_circuit(header: Header, own: Circuit, system: ProofSystem) -> None:
     prover = header.prover
     for what, expected, found in (
-        ("rule", own.rule or header.rule.value, header.rule.value),
+        ("rule", header.rule.value if system.proofless else own.rule, header.rule.value),
         ("digest", own.digest.hex(), prover.circuit_digest.hex()),
         ("block", str(own.block), str(prover.block)),
         ("steps", str(own.steps), str(prover.steps)),
-        ("version", version, prover.version),
+        ("version", system.version, prover.version),
     ):
         if found != expected:
             raise VerificationError(

@@ -90,11 +90,11 @@ class Verifier:
 
             # (8) Attestation: absent.
             with _at(Step.ATTESTATION):
-                outcomes[Step.ATTESTATION] = check_attestation()
+                outcomes[Step.ATTESTATION] = check_attestation(view.log.header)
 
             # (9) Data: absent.
             with _at(Step.DATA):
-                outcomes[Step.DATA] = check_data()
+                outcomes[Step.DATA] = check_data(view.log.header)
 
             # (10) Model: the published weights open the final commitment, the trainer's own files
             # are the recorded ones.

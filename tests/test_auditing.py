@@ -1,0 +1,51 @@
+"""The auditor's door in Python."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zk_autograd import verify_run
+from zk_autograd.core.errors import UsageError
+
+RUNS = Path(__file__).parent / "data" / "runs"
+RUN, KEY = RUNS / "native-finished", (RUNS / "test.key.pub").read_text().strip()
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_a_run_is_judged_as_by_the_command() -> None:
+    report = verify_run(RUN, [KEY])
+    assert (report.verdict, report.exit_status) == ("L0, L1", 0)
+    assert verify_run(str(RUN)).verdict == "UNPINNED"
+    assert verify_run(RUN, [KEY], require=["L0"]).exit_status == 0
+    assert report.summary is not None
+    head = f"{report.summary.root.hex()}@{report.summary.size}"
+    assert verify_run(RUN, [KEY], root=head).exit_status == 0
+    assert verify_run(RUN, [KEY], root=f"{'0' * 64}@4").exit_status == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"keys": KEY},
+        {"keys": ["no key"]},
+        {"require": "L1"},
+        {"require": ["L7"]},
+        {"srs": "00" * 32},
+        {"srs": ["00"]},
+        {"srs": ["zz"]},
+        {"accept_uncovered": "extra"},
+        {"root": "no root"},
+        {"sample": 1},
+        {"beacon": "noon"},
+    ],
+    ids=str,
+)
+def test_what_no_auditor_can_mean_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        verify_run(RUN, **arguments)
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a run"):
+        verify_run(tmp_path)
