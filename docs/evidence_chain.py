@@ -1,6 +1,8 @@
-"""The picture of the evidence chain in the README: `python docs/evidence_chain.py` writes it, for a light and a dark page.
+"""The picture of the evidence chain in the README: `python docs/evidence_chain.py` writes it, for a
+light and a dark page.
 
-Plain SVG without fonts, scripts or links of its own; a test compares the two files beside this one byte for byte.
+Plain SVG without fonts, scripts or links of its own; a test compares the two files beside this one
+byte for byte.
 """
 
 from dataclasses import dataclass

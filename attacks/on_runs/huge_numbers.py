@@ -17,7 +17,7 @@ from attacks.tools.attempt import EZKL, NATIVE, Attempt, Scene, Submission, outc
 from attacks.tools.forge import Forgery
 from attacks.tools.outcome import Outcome
 from zk_autograd.core.canonical import decode, encode
-from zk_autograd.core.record_forms import to_bytes
+from zk_autograd.core.record_bytes import to_bytes
 from zk_autograd.core.records import MAX_RECORD, Block, Close, Genesis, Header, Parameter, Prover
 from zk_autograd.prove.hashed.verify import MAX_BLOCK, VERSION
 from zk_autograd.verify.outcome import Step

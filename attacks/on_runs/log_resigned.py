@@ -17,7 +17,7 @@ from pathlib import Path
 from attacks.tools.attempt import Attempt, Scene, Submission, outcome
 from attacks.tools.outcome import Outcome
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.core.record_forms import to_bytes
+from zk_autograd.core.record_bytes import to_bytes
 from zk_autograd.evidence.layout import CHECKPOINT, LOG
 from zk_autograd.verify.outcome import Step
 

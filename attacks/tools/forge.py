@@ -22,7 +22,7 @@ from zk_autograd.core.formats import IntArray, dequantize_weight
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
-from zk_autograd.core.record_forms import parse_log, to_bytes
+from zk_autograd.core.record_bytes import parse_log, to_bytes
 from zk_autograd.core.records import Close, Genesis, Header, Record, Segment, StateCommitments, header_digest
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.layout import CHECKPOINT, LOG, MODEL, OPENING, PROOFS, RECORDS, proof_name

@@ -12,7 +12,7 @@ from attacks.tools.hollow import HollowSystem
 from attacks.tools.trapdoor_run import MANIFEST, SIZE
 from attacks.tools.victim import CIRCUIT, TRAINER, header_of
 from zk_autograd.core.formats import IntArray
-from zk_autograd.core.record_forms import to_bytes
+from zk_autograd.core.record_bytes import to_bytes
 from zk_autograd.core.records import Close, Genesis, Prover, Segment, header_digest
 from zk_autograd.core.rules import State
 from zk_autograd.core.statement import Statement, StatementBuilder

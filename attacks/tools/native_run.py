@@ -16,7 +16,7 @@ from attacks.tools.forge import Forgery, of_one_block
 from attacks.tools.victim import SHAPE, TRAINER, header_of
 from zk_autograd.core.formats import WEIGHT_BITS, IntArray
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.record_forms import to_bytes
+from zk_autograd.core.record_bytes import to_bytes
 from zk_autograd.core.records import Close, Genesis, Header, Prover, Segment, header_digest
 from zk_autograd.core.rules import State, state_names, step
 from zk_autograd.core.statement import Statement, StatementBuilder

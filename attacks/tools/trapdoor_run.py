@@ -16,7 +16,7 @@ from attacks.tools.forge import Forgery, of_one_block
 from attacks.tools.trapdoor import repaired, write_srs
 from attacks.tools.victim import CIRCUIT, TRAINER, header_of
 from zk_autograd.core.formats import WEIGHT_BITS, IntArray
-from zk_autograd.core.record_forms import to_bytes
+from zk_autograd.core.record_bytes import to_bytes
 from zk_autograd.core.records import Close, Genesis, Header, Segment, header_digest
 from zk_autograd.core.rules import State, step
 from zk_autograd.core.statement import StatementBuilder

@@ -1,7 +1,8 @@
 """zk-autograd: training steps that a stranger can check.
 
-A trainer needs `ZKOptimizer`, an auditor `verify_run`; both also have commands, `zk-train` and `zk-verify`. Each
-name is imported when it is first asked for: the trainer's loads torch, and the auditor's starts without it.
+A trainer needs `ZKOptimizer`, an auditor `verify_run`; both also have commands, `zk-train` and
+`zk-verify`. Each name is imported when it is first asked for: the trainer's loads torch, and the
+auditor's starts without it.
 """
 
 from importlib import import_module
@@ -19,7 +20,7 @@ else:
 
     def __getattr__(name: str) -> object:
         if name in _PLACES:
-            # By its name, not by an import statement: for a dependency checker one of those would tie every
-            # module of the package, the verifier's too, to torch.
+            # By its name, not by an import statement: for a dependency checker one of those would
+            # tie every module of the package, the verifier's too, to torch.
             return getattr(import_module(_PLACES[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.progress import Progress, silent
 from zk_autograd.evidence.opening import open_run
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report

@@ -33,7 +33,7 @@ from tests.attacks.taken_out import TakenOut, both, statements
 from zk_autograd.cli.verify import main
 from zk_autograd.core import canonical, formats, merkle
 from zk_autograd.core.errors import GradientError, UsageError, VerificationError
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.evidence import folder
 from zk_autograd.evidence import run as evidence_run

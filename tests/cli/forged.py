@@ -10,7 +10,7 @@ from typing import Any
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.hashes import Hashes
 from zk_autograd.evidence.layout import ARTEFACTS

@@ -18,7 +18,7 @@ from zk_autograd.cli import reproduce as command
 from zk_autograd.cli import run as run_command
 from zk_autograd.cli import train
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.ezkl.keys import Cache

@@ -15,7 +15,7 @@ from zk_autograd.cli import verify
 from zk_autograd.cli.output import run_command
 from zk_autograd.core.errors import ProverError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.train import data
 from zk_autograd.train.names import DataName, ModelName

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.training import SMALL, TRAINER, Train
 from zk_autograd.cli import verify
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.folder import RunFolder
 

@@ -13,7 +13,7 @@ from zk_autograd.cli import train as command
 from zk_autograd.cli import verify
 from zk_autograd.cli.output import run_command
 from zk_autograd.core import canonical
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import header_digest
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.folder import RunFolder

@@ -14,7 +14,7 @@ from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import dequantize_weight
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.record_forms import parse, to_bytes
+from zk_autograd.core.record_bytes import parse, to_bytes
 from zk_autograd.core.records import Group, Header, hyper_names
 from zk_autograd.core.rules import initial_state, step
 

@@ -11,7 +11,7 @@ from zk_autograd.core import records
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.core.record_forms import parse, parse_log, to_bytes
+from zk_autograd.core.record_bytes import parse, parse_log, to_bytes
 from zk_autograd.core.records import (
     Block,
     Close,

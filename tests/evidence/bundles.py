@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.verify.run_builder import KEY
 from zk_autograd.evidence.bundle import END, Bundle, header, padding
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.report import Report

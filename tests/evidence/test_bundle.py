@@ -15,7 +15,7 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.evidence.beside import Entry, EntryKind
 from zk_autograd.evidence.bundle import BLOCK, Bundle, header, padding
 from zk_autograd.evidence.folder import RunFolder
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.run.files import Files
 from zk_autograd.run.packing import pack
 from zk_autograd.verify.verifier import Verifier

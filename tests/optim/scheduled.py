@@ -11,7 +11,7 @@ import torch
 from torch.optim import lr_scheduler
 
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.rules import State
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim import ZKOptimizer

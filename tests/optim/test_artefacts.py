@@ -13,12 +13,12 @@ import torch
 from tests.optim.models import backward, network, train
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.hashes import Hashes, weights_hash
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.prove.hashed.backend import HashedBackend
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.run import train_log
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy

@@ -14,7 +14,7 @@ from tests.optim.models import RULES, backward, network, train, vector, weights
 from zk_autograd.core.errors import GradientError, ProverError, RangeError, RunError, UsageError
 from zk_autograd.core.formats import dequantize_weight
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.folder import RunFolder
@@ -23,7 +23,7 @@ from zk_autograd.optim.optimizer import NewLogKey, ResumedLr
 from zk_autograd.optim.trajectory import ClampedGradients
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.hashed.commitment import commit
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report

@@ -14,7 +14,7 @@ from tests.optim.models import backward, network, train, vector
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim import ZKOptimizer
@@ -23,7 +23,7 @@ from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import Backend
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.report import Report

@@ -160,7 +160,7 @@ def test_few_files_name_a_backend() -> None:
     installed = {"run/environment.py"}
     unrecorded = {"optim/optimizer.py"}
     """An optimizer without a run has the plainest backend's header."""
-    types_alone = {"prove/systems.py"}
+    types_alone = {"prove/verifiers.py"}
     advice = {"prove/choice.py"}
     """Of a name that nobody has."""
     assert naming == {"core/backends.py"} | about_its_files | installed | unrecorded | types_alone | advice

@@ -11,7 +11,7 @@ from zk_autograd.core.errors import RunError
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim import ZKOptimizer
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.reproduce.judgement import judged
 from zk_autograd.train.plan import Plan
 

@@ -21,7 +21,7 @@ from tests.run.trainer import (
 )
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.errors import RunError, UsageError
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.credentials.redaction import Redactor
 from zk_autograd.evidence.folder import RunFolder

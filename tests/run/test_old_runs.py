@@ -12,7 +12,7 @@ from zk_autograd.cli import train as zk_train
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim.resuming import ResumedLr
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report

@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 
 from tests.run.trainer import SIGNER, told
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.folder import RunFolder
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.run import train_log
 from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.packing import pack
-from zk_autograd.run.settle import batch_commitment
+from zk_autograd.run.write_order import batch_commitment
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.verifier import Verifier

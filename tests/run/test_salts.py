@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.run.trainer import SIGNER, FaultyProver, TracedFiles, first_weights, hashed_backend, make_header, train
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.journal import Journal

@@ -20,7 +20,7 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import open_note, parse_checkpoint
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Block, Data, Group, Header, Log, Parameter, Prover, Unproved
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.evidence.folder import RunFolder

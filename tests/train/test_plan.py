@@ -125,7 +125,8 @@ def test_each_rule_has_a_learning_rate(rule: Rule) -> None:
 def test_a_table_is_found_again_wherever_the_trainer_stood(
     folder: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its path was made absolute by the plan, and nobody chose it: no word of it is taken for a token, nor is it too long."""
+    """Its path was made absolute by the plan, and nobody chose it: no word of it is taken for a
+    token, nor is it too long."""
     place = tmp_path / folder
     place.mkdir(parents=True)
     monkeypatch.chdir(place)

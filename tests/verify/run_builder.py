@@ -24,7 +24,7 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer, Signer
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
-from zk_autograd.core.record_forms import to_bytes
+from zk_autograd.core.record_bytes import to_bytes
 from zk_autograd.core.records import (
     Block,
     Close,

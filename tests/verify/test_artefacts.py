@@ -16,7 +16,7 @@ from zk_autograd.core.errors import UnreadableError
 from zk_autograd.core.records import Data
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.hashes import Hashes, weights_hash
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Status, Step
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier

@@ -24,7 +24,7 @@ from tests.verify.run_builder import SRS, Run, honest, stand_ins
 from tests.verify.test_artefacts import contents_of
 from tests.verify.test_artefacts import name as name_artefacts
 from zk_autograd.evidence.folder import RunFolder
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.verifier import Verifier
 

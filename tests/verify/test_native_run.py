@@ -15,7 +15,7 @@ from zk_autograd.cli.verify import main
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.native.verify import NativeSystem
 from zk_autograd.verify.outcome import Level, Status, Step

@@ -10,7 +10,7 @@ import pytest
 from tests.verify.run_builder import POLICY, SRS, StandInCircuit, StandInSystem, honest, judge, refused
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Genesis, Group, Parameter, Prover, StateCommitments
 from zk_autograd.core.statement import StatementBuilder
 from zk_autograd.evidence.folder import RunFolder

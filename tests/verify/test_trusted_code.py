@@ -72,5 +72,5 @@ def test_to_judge_a_native_run_loads_nothing_of_another_backend_or_of_the_traine
         "prove.native.preset",
         "prove.native.shape",
         "prove.native.verify",
-        "prove.systems",
+        "prove.verifiers",
     }

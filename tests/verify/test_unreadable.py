@@ -19,7 +19,7 @@ from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.protocol import BlockProof
-from zk_autograd.prove.systems import Systems
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.reproduce import judgement
 from zk_autograd.run.files import Files
 from zk_autograd.run.packing import pack

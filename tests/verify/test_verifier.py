@@ -32,7 +32,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.opening import open_run
 from zk_autograd.prove.ezkl.keys import Cache

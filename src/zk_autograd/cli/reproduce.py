@@ -37,7 +37,7 @@ def reproduce(arguments: argparse.Namespace, output: Output) -> int:
     for module in ("torch", "sklearn"):
         if find_spec(module) is None:
             raise UsageError(f"zk-train needs {module}: pip install 'zk-autograd[train]'")
-    from zk_autograd.prove.systems import Systems
+    from zk_autograd.prove.verifiers import Systems
     from zk_autograd.reproduce import reproduction
     from zk_autograd.train.names import code_called
 

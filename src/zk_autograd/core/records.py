@@ -1,7 +1,7 @@
 """The records of a run as values: what the Merkle log's leaves say.
 
 Leaf 0 is the header, leaf 1 the genesis, then one segment record for each segment in order, and a
-close record at the end. The bytes of a leaf are the canonical JSON of its record; core.record_forms
+close record at the end. The bytes of a leaf are the canonical JSON of its record; core.record_bytes
 writes and reads it.
 
 Commitments are texts of lower-case hexadecimal: 56 bytes for the native backend (a Merkle root and

@@ -81,7 +81,8 @@ class RedactedBuffer:
 
 
 def wrap() -> None:
-    """From now on, to the process's end, the standard streams show no secret that `PROCESS` finds."""
+    """From now on, to the process's end, the standard streams show no secret that `PROCESS`
+    finds."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, RedactedStream):

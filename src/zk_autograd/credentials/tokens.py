@@ -66,7 +66,8 @@ def resolve(
 
 
 def provide(token: str | None, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Lets the code that runs in this process, and its children, find the token under its variable."""
+    """Lets the code that runs in this process, and its children, find the token under its
+    variable."""
     if token is not None:
         environ[VARIABLE] = token
 

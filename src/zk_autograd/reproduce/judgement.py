@@ -7,7 +7,7 @@ from pathlib import Path
 from zk_autograd.core.errors import RunError, UnreadableError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.progress import Progress
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.evidence.layout import HASHES
 from zk_autograd.evidence.run import Evidence

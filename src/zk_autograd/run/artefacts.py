@@ -22,7 +22,7 @@ from time import monotonic
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.credentials.redaction import PROCESS, Redactor
 from zk_autograd.evidence.files import open_bounded, read_bounded
 from zk_autograd.evidence.hashes import Hashes, weights_hash

@@ -22,7 +22,7 @@ from zk_autograd.core.errors import RunError, StorageError, UnreadableError, Usa
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Header, Log, header_digest
 from zk_autograd.core.text import counted
 from zk_autograd.evidence.files import tells_of_the_file

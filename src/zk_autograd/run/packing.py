@@ -13,7 +13,7 @@ from zk_autograd.core.errors import RunError, StorageError, UnreadableError, Ver
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import parse_checkpoint, parse_unverified
 from zk_autograd.core.progress import Progress
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Log
 from zk_autograd.evidence.beside import beside
 from zk_autograd.evidence.bundle import END, MAX_MEMBER, MAX_MEMBERS, header, padding

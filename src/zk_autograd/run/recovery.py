@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from zk_autograd.core import record_forms, records
+from zk_autograd.core import record_bytes, records
 from zk_autograd.core.errors import RangeError, RunError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey, Signer
 from zk_autograd.core.records import Header, Segment, header_digest
@@ -23,8 +23,8 @@ from zk_autograd.run.layout import Layout
 from zk_autograd.run.log import RunLog
 from zk_autograd.run.marker import require_kept
 from zk_autograd.run.private_file import damaged, read
-from zk_autograd.run.settle import Settlement, Stage
 from zk_autograd.run.step import advance
+from zk_autograd.run.write_order import Settlement, Stage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +105,7 @@ def read_header(layout: Layout) -> tuple[Header, bytes]:
     try:
         fields.end()
         leaf = parts["leaf"]
-        header = record_forms.parse(leaf, None)
+        header = record_bytes.parse(leaf, None)
     except (KeyError, VerificationError) as error:
         raise RunError(
             f"{layout.root} is a run that this version can't resume: {error}; use the version that began it"
@@ -141,7 +141,7 @@ def parse_found(leaves: list[bytes], header_leaf: bytes) -> records.Log | None:
     if leaves[0] != header_leaf:
         raise RunError("the log's first record is not the header in the folder `private`; restore both from a copy")
     try:
-        return record_forms.parse_log(leaves)
+        return record_bytes.parse_log(leaves)
     except VerificationError as error:
         raise RunError(f"the log can't be read: {error}; restore it from a copy") from error
 

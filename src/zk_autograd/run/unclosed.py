@@ -19,7 +19,7 @@ from zk_autograd.run.lock import RunLock
 from zk_autograd.run.ownership import Owned
 from zk_autograd.run.proving_thread import ProvingThread
 from zk_autograd.run.resumption import way_to_resume
-from zk_autograd.run.settle import Settlement
+from zk_autograd.run.write_order import Settlement
 
 
 class UnclosedRun(UserWarning):

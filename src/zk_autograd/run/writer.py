@@ -7,7 +7,7 @@ log that a crash can't harm.
 
 The order on disk is always witness, proof, record, checkpoint. `create` writes the first witness
 and then does what `resume` does; what a crash left is settled by the same function that settles
-everything else (run.settle).
+everything else (run.write_order).
 
 After a RunError or a ProverError the writer takes no more steps: `abandon` it, fix what the message
 says, and resume. A step whose `append` failed may or may not have been recorded; `step` of the
@@ -43,9 +43,9 @@ from zk_autograd.run.lock import RunLock
 from zk_autograd.run.ownership import Owned, Unique
 from zk_autograd.run.proving_thread import ProvingThread
 from zk_autograd.run.recovery import Position, read_header, recover
-from zk_autograd.run.settle import Settlement, Stage, leaf_of
 from zk_autograd.run.step import advance, first_state, frozen
 from zk_autograd.run.unclosed import Unclosed
+from zk_autograd.run.write_order import Settlement, Stage, leaf_of
 
 BACKLOG = 2
 """How many sealed segments may wait for the proving thread before training waits."""
@@ -109,8 +109,8 @@ class RunWriter(Owned, Unique):
         (header.size,).
 
         `header.keys` are the texts of the signers' keys, `header.prover` is the backend's; `stages`
-        follow each checkpoint (run.settle). Raises RunError if the path exists or a write fails
-        (nothing is left then), UsageError and RangeError for arguments that no run can have.
+        follow each checkpoint (run.write_order). Raises RunError if the path exists or a write
+        fails (nothing is left then), UsageError and RangeError for arguments that no run can have.
         """
         files = files or Files()
         leaf = leaf_of(header, None)

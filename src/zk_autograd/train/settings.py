@@ -102,7 +102,8 @@ def _text(value: object, where: str, most: int = MAX_NAME) -> str:
 
 
 def _require_no_secret(value: object, where: str) -> None:
-    """UsageError for what looks like an access token, anywhere in what somebody set: it would be recorded for good."""
+    """UsageError for what looks like an access token, anywhere in what somebody set: it would be
+    recorded for good."""
     from zk_autograd.credentials.redaction import looks_secret
 
     if isinstance(value, str) and looks_secret(value):
@@ -316,16 +317,16 @@ class Settings:
 
     @classmethod
     def of(cls, values: Mapping[str, object], called: Callable[[str], str]) -> "Settings":
-        """What somebody set, by the settings' names; `called` says how a message calls one. UsageError for any that can't be, or
-        that looks like an access token."""
+        """What somebody set, by the settings' names; `called` says how a message calls one.
+        UsageError for any that can't be, or that looks like an access token."""
         for name, value in values.items():
             _require_no_secret(value, called(shown(name)))
         return cls.kept(values, called)
 
     @classmethod
     def kept(cls, values: Mapping[str, object], called: Callable[[str], str]) -> "Settings":
-        """As `of`, for what a run kept of its settings: a path in it is one that nobody chose for it, so that no word of it is
-        taken for a token."""
+        """As `of`, for what a run kept of its settings: a path in it is one that nobody chose for
+        it, so that no word of it is taken for a token."""
         return cls(read(values, READERS, called))
 
     def over(self, other: "Settings") -> "Settings":

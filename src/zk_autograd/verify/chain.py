@@ -16,7 +16,7 @@ the statement and whose effect is proved, and where the segment begins and ends 
 too. How many steps each segment holds is therefore public, and can't be misstated.
 
 Step 1 checks that a record has a commitment, a proof hash and gradients for each block
-(core.record_forms).
+(core.record_bytes).
 """
 
 from collections.abc import Iterator

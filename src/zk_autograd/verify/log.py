@@ -2,7 +2,7 @@
 signed.
 
 (1) Parse: sizes bounded, no links followed (evidence.folder); canonical bytes of a known format
-    (core.record_forms).
+    (core.record_bytes).
 (2) Signatures: every pinned key signed the checkpoint and is one of those that the header names.
 (3) Log: the root over the leaves, recomputed, is the checkpoint's; the log's origin is the header's
     run; a root that the auditor gave is the root over the first `size` leaves, which the checkpoint
@@ -18,7 +18,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint, parse_unverified
-from zk_autograd.core.record_forms import parse_log
+from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import FORMAT, Log
 from zk_autograd.core.text import quoted
 from zk_autograd.evidence.run import Evidence

@@ -1,5 +1,5 @@
 """What a backend provides to a verification, as protocols: prove/*/verify.py implement them, and
-the caller passes them in (prove.systems).
+the caller passes them in (prove.verifiers).
 
 They are the verifier's own code and its own circuits: nothing that comes with a run is executed or
 used as a key.

@@ -45,7 +45,7 @@ from zk_autograd.verify.verdict import decide
 
 
 class Verifier:
-    """Judges runs under one policy. `systems` are the known backends, by name (prove.systems)."""
+    """Judges runs under one policy. `systems` are the known backends, by name (prove.verifiers)."""
 
     def __init__(self, policy: Policy, systems: Mapping[str, ProofSystem]) -> None:
         self._policy = policy

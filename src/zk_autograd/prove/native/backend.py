@@ -2,7 +2,7 @@
 
 A proof's coins are derived from the salts, the statement and the witness, so that a proof
 regenerated after a crash is the same, byte for byte: it opens nothing at a new point, and may be
-made as often as needed. Whoever publishes one compares (run.settle).
+made as often as needed. Whoever publishes one compares (run.write_order).
 """
 
 import os

@@ -26,7 +26,7 @@ from time import perf_counter
 
 import numpy as np
 
-from zk_autograd.core import record_forms
+from zk_autograd.core import record_bytes
 from zk_autograd.core.errors import ProverError, RunError, UnreadableError, VerificationError
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Close, Genesis, Header, Record, Segment, StateCommitments
@@ -297,8 +297,8 @@ class Settlement:
 def leaf_of(record: Record, header: Header | None) -> bytes:
     """The bytes of a record, read back once. RunError for a record no reader would accept."""
     try:
-        leaf = record_forms.to_bytes(record)
-        record_forms.parse(leaf, header)
+        leaf = record_bytes.to_bytes(record)
+        record_bytes.parse(leaf, header)
     except (ValueError, VerificationError) as error:
         raise RunError(f"this {type(record).__name__.lower()} can't be recorded: {error}") from error
     return leaf
