@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from zk_autograd.core.errors import ExitStatus, ZkError
 from zk_autograd.core.progress import Progress
+from zk_autograd.core.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -114,7 +115,7 @@ class Output:
     def line(self, text: str = "") -> None:
         """A line of the result: one, whatever a name in it holds."""
         if not self._json:
-            self._say(_one_line(text))
+            self._say(printable(text))
 
     def text(self, text: str, styles: Mapping[str, str]) -> None:
         """A text of several lines, on a terminal with the matches of regular expressions in rich
@@ -148,12 +149,12 @@ class Output:
     def note(self, text: str) -> None:
         """A word to whoever watches; it is no part of the result."""
         with suppress(OSError, ValueError):
-            _print(self._err, _one_line(text))
+            _print(self._err, printable(text))
 
     def error(self, kind: str, text: str, status: ExitStatus) -> int:
         """A sentence that says what was wrong; with --json also as the command's result. Gives the
         status."""
-        message = _one_line(text)
+        message = printable(text)
         self.note(f"error: {message}")
         self.result({"error": {"kind": kind, "message": message, "exit_status": status}})
         return status
@@ -272,11 +273,6 @@ def _spelled(stream: TextIO, text: str) -> str:
     """The text with what the stream's encoding can't spell escaped."""
     encoding = stream.encoding or "ascii"
     return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _one_line(text: str) -> str:
-    """The text without what a terminal obeys: messages repeat what a file says."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _console(stream: TextIO) -> "Console":

@@ -50,6 +50,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import GRADIENT_BITS, K_RANGE, SHIFT, WEIGHT_BITS
 from zk_autograd.core.hyper import AdamHyper, Hyper, SgdHyper, require_not_negative
 from zk_autograd.core.schedules import CONSTANT, Schedule
+from zk_autograd.core.text import SHOWN
 
 COEFFICIENT_ONE = 2**SHIFT
 ADAM_LR_BOUND = 2**30
@@ -64,7 +65,6 @@ COARSE_S = 15
 """The two values of s, the shift after SGD's product LR * B."""
 
 _ONE = 2**256
-_SHOWN = 40  # characters of a hyper-parameter that a message repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +339,7 @@ def _derive(symbol: str, value: int, low: int, high: int, name: str, given: Frac
     if low <= value <= high:
         return value
     text = decimal_text(given)
-    if "/" in text or len(text) > _SHOWN:  # a schedule's rate may have a hundred digits
+    if "/" in text or len(text) > SHOWN:  # a schedule's rate may have a hundred digits
         text = "about " + decimal_text(rounded(given, 6))
     raise VerificationError(
         f"{name} = {text} gives {symbol} out of range; {advice}",

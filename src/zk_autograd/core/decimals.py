@@ -10,6 +10,7 @@ import re
 from fractions import Fraction
 
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.text import SHOWN
 
 MAX_TEXT = 80
 MAX_EXPONENT = 400
@@ -17,7 +18,6 @@ MAX_EXPONENT = 400
 float64 can need."""
 
 _DECIMAL = re.compile(r"([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?")
-_SHOWN = 40  # characters of a foreign text that a message repeats
 
 
 def parse_decimal(text: str, name: str) -> Fraction:
@@ -35,7 +35,7 @@ def parse_decimal(text: str, name: str) -> Fraction:
     raise VerificationError(
         f"{name} is not a decimal",
         expected=f'such as "0.001" or "1e-08", of at most {MAX_TEXT} characters, within 10^+-{MAX_EXPONENT}',
-        found=ascii(text[:_SHOWN]) + ("..." if len(text) > _SHOWN else ""),
+        found=ascii(text[:SHOWN]) + ("..." if len(text) > SHOWN else ""),
     )
 
 

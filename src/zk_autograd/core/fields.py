@@ -17,9 +17,7 @@ from dataclasses import dataclass
 
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.text import has_control, listed, quoted
-
-_SHOWN = 40  # characters of a foreign text that a message repeats
+from zk_autograd.core.text import SHOWN, has_control, listed, quoted
 
 _HEX = re.compile(r"[0-9a-f]*")
 
@@ -148,14 +146,14 @@ class Fields:
             raise VerificationError(
                 f"{self._where} has unknown fields",
                 expected="none",
-                found=listed([quoted(name, _SHOWN) for name in unknown], 3),
+                found=listed([quoted(name, SHOWN) for name in unknown], 3),
             )
 
 
 def _shown(raw: Json) -> str:
     """A short text for a message; repr, so that no control sequence reaches a terminal."""
     if isinstance(raw, str):
-        return quoted(raw, _SHOWN) + (f" of {len(raw)} characters" if len(raw) > _SHOWN else "")
+        return quoted(raw, SHOWN) + (f" of {len(raw)} characters" if len(raw) > SHOWN else "")
     if isinstance(raw, bool):
         return "true" if raw else "false"
     if isinstance(raw, int):

@@ -50,6 +50,7 @@ from typing import TypeAlias
 
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.text import SHOWN
 
 RECORDED = "recorded"
 """The text of a run whose records hold the rates."""
@@ -60,7 +61,6 @@ PLACES = 9
 """Digits of a share after the point, at most."""
 
 COSINE_BITS = 64
-_SHOWN = 40  # characters of a foreign text that a message repeats
 _POWER_ONE = 2**256
 _POWER_LEAST = 2**128
 _FORMS = (
@@ -238,7 +238,7 @@ class _Options:
         value = self._take(name, None)
         if not (value.isascii() and value.isdigit()) or (value[0] == "0" and value != "0"):
             raise VerificationError(
-                f"{name} of a schedule is not a number", expected="a count such as 100", found=ascii(value[:_SHOWN])
+                f"{name} of a schedule is not a number", expected="a count such as 100", found=ascii(value[:SHOWN])
             )
         return int(value)
 
@@ -320,7 +320,7 @@ def _arctan(k: int, bits: int) -> int:
 def _require_count(name: str, value: int) -> None:
     if not 1 <= value <= MAX_COUNT:
         raise VerificationError(
-            f"{name} of a schedule is out of range", expected=f"1..{MAX_COUNT}", found=str(value)[:_SHOWN]
+            f"{name} of a schedule is out of range", expected=f"1..{MAX_COUNT}", found=str(value)[:SHOWN]
         )
 
 

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 from zk_autograd.core.errors import VerificationError
 
+SHOWN = 40
+"""Characters of a foreign text that a message repeats."""
+
 # C0, DEL and C1, which terminals obey: fixed sets, not those of one version of Unicode.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

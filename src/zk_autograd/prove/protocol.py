@@ -11,15 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from zk_autograd.core.errors import RunError
+from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
-
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

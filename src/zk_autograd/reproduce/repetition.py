@@ -10,8 +10,6 @@ and its gradients, and the states are compared.
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from zk_autograd.core.errors import ProverError, RunError, StorageError, UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Header, Log, Segment, StateCommitments
@@ -175,11 +173,8 @@ class Repetition:
         header = self._log.header
         messages, names = [], []
         for name, values in state.items():
-            for block, salt in zip(header.blocks, salts.state_in[name], strict=True):
-                padded = np.zeros(header.prover.block, np.int64)
-                part = values[block.offset : block.offset + block.size]
-                padded[: len(part)] = part
-                messages.append((padded, salt))
+            for block, salt in enumerate(salts.state_in[name]):
+                messages.append((header.padded(values, block), salt))
                 names.append(name)
         try:
             found = self._backend.commit_all(messages)

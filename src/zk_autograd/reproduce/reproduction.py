@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from shlex import quote
 
-import numpy as np
-
 from zk_autograd.core.errors import (
     GradientError,
     ProverError,
@@ -297,10 +295,8 @@ class _Inquiry:
         try:
             backend = backend_of_run(header.prover, header.prover.backend, None, Layout(self.path).private)
             try:
-                for block, salt, expected in zip(header.blocks, salts, close.state["W"], strict=True):
-                    padded = np.zeros(header.prover.block, np.int64)
-                    padded[: block.size] = W[block.offset : block.offset + block.size]
-                    if backend.commit(padded, salt) != expected:
+                for block, (salt, expected) in enumerate(zip(salts, close.state["W"], strict=True)):
+                    if backend.commit(header.padded(W, block), salt) != expected:
                         return False
             finally:
                 backend.stop()

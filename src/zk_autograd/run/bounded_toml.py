@@ -11,11 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 from zk_autograd.core.errors import UsageError
+from zk_autograd.core.text import SHOWN
 
 MAX_BYTES = 2**16
 MAX_PARTS = 4
 
-_SHOWN = 40  # characters of an untrusted text that a message repeats
 _INTEGER_BITS = 64
 
 _TOKEN = re.compile(
@@ -53,7 +53,7 @@ def parse(text: str, where: str) -> dict[str, Any]:
     for key, value in values.items():
         if _is_too_long(value):
             raise UsageError(
-                f"{where} has a number that is too long: {key[:_SHOWN]!r} has an integer of more than {_INTEGER_BITS} bits"
+                f"{where} has a number that is too long: {key[:SHOWN]!r} has an integer of more than {_INTEGER_BITS} bits"
             )
     return values
 
@@ -62,7 +62,7 @@ def _float(text: str) -> Decimal:
     try:
         return Decimal(text)
     except ArithmeticError as error:
-        raise ValueError(f"{text[:_SHOWN]} has an exponent out of bounds") from error
+        raise ValueError(f"{text[:SHOWN]} has an exponent out of bounds") from error
 
 
 def _long_key(text: str) -> int:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zk_autograd.core.errors import UsageError
+from zk_autograd.core.text import SHOWN
 from zk_autograd.local.named_files import read_named
 from zk_autograd.train.names import CsvFile, nearest
 
@@ -43,8 +44,6 @@ _PACKED = {
     b"PK\3\4": "zip, as spreadsheets are",
 }
 """How files that hold a table in another form begin."""
-
-_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,4 +179,4 @@ def _place(source: CsvFile, line: int, column: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
