@@ -103,7 +103,7 @@ impl Table for Ledger {
     {
         let &[a, b, c, d, a_later, c_next] = row.base else { panic!("six elements of the base field") };
         let &[s, r, s_next, r_next] = row.extension else { panic!("four of the extension") };
-        let (sigma, tau) = (challenges[0], challenges[1]);
+        let [sigma, tau] = *challenges else { panic!("two challenges, without the last round's last one") };
         let after = c + row.periodic[0] * a;
         relations.base(Place::Everywhere, b - a * a_later);
         relations.extension(Place::Everywhere, (s_next - s) * (sigma + a) * (sigma + d) - (E::from(d) - a));

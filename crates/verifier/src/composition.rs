@@ -95,9 +95,13 @@ pub fn check<T: Table>(
     let row = Row { base: &base, extension: &extension, periodic: &periodic, range };
 
     let plan = Plan::new(table, layout);
+    layout.check_ties(&plan.ties, lengths)?;
     let weights: Vec<Ext> = composition.powers().take(plan.relations).collect();
     let mut sums = Sums::new(&weights, Ext::ZERO);
     table.relations(&row, challenges, &mut Collected::default(), &mut sums);
+    if sums.weights.len() > 0 {
+        return Err(Error::Relations); // fewer relations than the plan counted
+    }
     let mut sums = *sums.by_place();
     for tie in &plan.ties {
         sums[tie.place as usize] -= weights[tie.relation] * claims[tie.opening];
@@ -135,6 +139,7 @@ pub fn last_rows(log_params: usize, log_steps: usize) -> Val {
 /// which is x^N. `None` if x^N is such a place.
 #[must_use]
 pub fn periodic_at(periodic: &[Vec<Val>], log_params: usize, point: Ext) -> Option<Vec<Ext>> {
+    let Some(first) = periodic.first() else { return Some(Vec::new()) };
     let y = point.exp_power_of_2(log_params);
     let count = periodic.len();
     let log_steps = count.trailing_zeros() as usize;
@@ -146,7 +151,7 @@ pub fn periodic_at(periodic: &[Vec<Val>], log_params: usize, point: Ext) -> Opti
     }
     let inverses = batch_multiplicative_inverse(&differences);
     let scale = (y.exp_power_of_2(log_steps) - Ext::ONE) * Val::ONE.div_2exp_u64(log_steps as u64);
-    let mut sums = vec![Ext::ZERO; periodic.first().map_or(0, Vec::len)];
+    let mut sums = vec![Ext::ZERO; first.len()];
     for ((values, root), inverse) in periodic.iter().zip(roots).zip(inverses) {
         let weight = inverse * root * scale;
         for (sum, value) in sums.iter_mut().zip(values) {

@@ -125,7 +125,9 @@ impl Table for Statement {
     }
 
     fn beginning(&self, sealed: &[Sealed]) -> Vec<u8> {
-        Commitments::from_tree_order(sealed).map_or_else(Vec::new, |all| Self::transcript_bytes(self, &all))
+        // Whoever asks has counted them: nothing else binds the sealed roots.
+        let all = Commitments::from_tree_order(sealed).expect("as many commitments as sealed trees");
+        Self::transcript_bytes(self, &all)
     }
 
     fn periodic(&self) -> Vec<Vec<Val>> {
@@ -177,7 +179,7 @@ mod tests {
 
     use super::*;
     use crate::parameters::Preset;
-    use crate::table::{Plan, Point};
+    use crate::table::{Part, Plan, Point};
 
     /// What soundness is computed from is what the loops run over.
     #[test]
@@ -206,6 +208,44 @@ mod tests {
                     assert_eq!(seals, usize::from(tree.root != Root::Sent), "{}", tree.name);
                 }
             }
+        }
+    }
+
+    /// Each would let a column be chosen after a challenge that it must not know, or say something
+    /// else than its name.
+    #[test]
+    fn a_layout_that_means_something_else_is_refused() {
+        let step = StepConstants { c1: 3277, c2: 33, lr: 5, eps: 7, ..StepConstants::default() };
+        let variant = Variant { rule: Rule::Adam, s: 0, decay: false, weights_in_range: false };
+        let statement = Statement::new(&variant, Preset::Standard, 13, &[step; 8], [0; 32]).unwrap();
+        let good = statement.layout();
+        let refused = |change: &dyn Fn(&mut Layout)| {
+            let mut layout = good.clone();
+            change(&mut layout);
+            let ties = Plan::new(&statement, &good).ties;
+            let found = layout.check().and_then(|()| layout.check_ties(&ties, statement.lengths()));
+            matches!(found, Err(crate::error::Error::Statement(_)))
+        };
+        assert!(!refused(&|_| {}));
+        assert!(refused(&|layout| layout.rounds[1].trees.push(MAIN)));
+        assert!(refused(&|layout| layout.rounds[0].trees.retain(|tree| *tree != MAIN)));
+        assert!(refused(&|layout| layout.rounds[0].trees.push(layout.quotient)));
+        assert!(refused(&|layout| layout.rounds[0].trees.push(layout.trees.len())));
+        assert!(refused(&|layout| layout.rounds[1].challenges = 0));
+        assert!(refused(&|layout| layout.rounds.clear()));
+        assert!(refused(&|layout| layout.quotient = MAIN));
+        assert!(refused(&|layout| layout.trees[layout.quotient].salt = 0));
+        assert!(refused(&|layout| layout.openings[0].tree = layout.trees.len()));
+        assert!(refused(&|layout| layout.openings[0].part = Part::Base(layout.trees[MAIN].width)));
+        assert!(refused(&|layout| layout.base.push(layout.openings.len())));
+        assert!(refused(&|layout| layout.openings.retain(|opening| opening.tree != layout.quotient)));
+        let quotient = good.quotient;
+        let parts: Vec<usize> = (0..good.openings.len()).filter(|i| good.openings[*i].tree == quotient).collect();
+        assert!(refused(&|layout| layout.openings.swap(parts[0], parts[1])));
+        assert!(refused(&|layout| layout.openings[parts[1]].point = Point::Row(1)));
+        for tie in &Plan::new(&statement, &good).ties {
+            assert!(refused(&|layout| layout.openings[tie.opening].point = Point::Row(1)));
+            assert!(refused(&|layout| layout.openings[tie.opening].tree = MAIN));
         }
     }
 }

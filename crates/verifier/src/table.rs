@@ -8,6 +8,7 @@ use p3_field::{Algebra, PrimeCharacteristicRing};
 use zk_autograd_air::{Collected, Ext, Val};
 
 use crate::codec::extension;
+use crate::error::Error;
 use crate::lengths::{Domain, Lengths};
 use crate::parameters::SALT_BYTES;
 use crate::sealed::Sealed;
@@ -123,9 +124,20 @@ impl Opening {
 
 /// A table's trees, rounds and openings.
 ///
-/// What a layout has to hold for a proof to mean something, and a test of each table checks: every
-/// column is opened at z, or, of lines, at the point of its tie; every sealed tree at its seal; sealed
-/// trees over rows stand in the first round, as they are in the transcript before all messages.
+/// What has to hold for a proof to mean something, and [`Layout::check`] refuses otherwise: every
+/// root that is sent stands in one round, so that its challenges are drawn after it; the last round
+/// draws the composition challenge; ties pair a line's first row with z, and its last with
+/// `g^(1-T) z`; the quotient is opened as its two parts.
+///
+/// What it can't see, and a test of each table checks: every column is opened at z, or, of lines, at
+/// the point of its tie; every sealed tree at its seal. And what is left to whoever writes a table:
+/// * a seal binds all of its tree: of several columns it is a sum that has one solution in range, as
+///   the gradient's is; a column beside it would be bound in this proof alone;
+/// * a column is read at one further row at most, and lines are opened in two transcripts at most:
+///   masks and salts were counted for that;
+/// * [`Table::beginning`] names the kind of table, and determines its layout and lengths, the number
+///   of queries among them;
+/// * `soundness.rs` computes the bits of the optimizer's shapes: another table adds its own terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The trees, in the order in which a proof opens them.
@@ -153,6 +165,64 @@ impl Layout {
     #[must_use]
     pub fn sent(&self) -> usize {
         self.openings.iter().filter(|opening| opening.point != Point::Seal).count()
+    }
+
+    /// Whether it means what [`Layout`] says, but for the ties.
+    ///
+    /// # Errors
+    /// [`Error::Statement`]: the table is at fault, whatever the proof is.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.trees.get(self.quotient) != Some(&QUOTIENT) {
+            return fault("it has no quotient");
+        }
+        for (number, tree) in self.trees.iter().enumerate() {
+            let rounds = self.rounds.iter().flat_map(|round| &round.trees).filter(|listed| **listed == number).count();
+            if tree.root == Root::Sent && rounds != usize::from(number != self.quotient) {
+                return fault("a root that is sent stands in one round, and the quotient's in none");
+            }
+        }
+        if self.rounds.iter().flat_map(|round| &round.trees).any(|tree| *tree >= self.trees.len()) {
+            return fault("a round has no such tree");
+        }
+        if self.rounds.last().is_none_or(|round| round.challenges == 0) {
+            return fault("the last round draws no challenge");
+        }
+        for opening in &self.openings {
+            let width = self.trees.get(opening.tree).map_or(0, |tree| tree.width);
+            if opening.part.terms().iter().any(|(column, _)| *column >= width) {
+                return fault("an opening has no such column");
+            }
+        }
+        if self.base.iter().chain(&self.extension).any(|opening| *opening >= self.openings.len()) {
+            return fault("a row has no such opening");
+        }
+        let own: Vec<&Opening> = self.openings.iter().filter(|opening| opening.tree == self.quotient).collect();
+        if own != [&Opening::extension(self.quotient, 0, 0), &Opening::extension(self.quotient, 1, 0)] {
+            return fault("the quotient is opened at z, its two parts in order");
+        }
+        Ok(())
+    }
+
+    /// Whether ties are what [`Relations::tied`] says. As [`Layout::check`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_ties(&self, ties: &[Tie], lengths: &Lengths) -> Result<(), Error> {
+        let last = 1 - (1_i64 << lengths.log_steps);
+        for tie in ties {
+            let fits = self.openings.get(tie.opening).is_some_and(|opening| {
+                let at_its_place = match tie.place {
+                    Place::First => opening.point == Point::Row(0),
+                    Place::Last => opening.point == Point::Row(last),
+                    Place::Everywhere | Place::Between => false,
+                };
+                self.trees[opening.tree].domain == Domain::Lines && at_its_place
+            });
+            if !fits {
+                return fault("a tie is to a column of lines, at z for the first row and at its like for the last");
+            }
+        }
+        Ok(())
     }
 
     /// The value that each opening claims: the one that was sent, or the seal's. `None` for another
@@ -255,6 +325,10 @@ pub struct Tie {
     pub opening: usize,
 }
 
+fn fault(what: &str) -> Result<(), Error> {
+    Err(Error::Statement(format!("the table's layout is at fault: {what}")))
+}
+
 /// How many relations a table has, and which of them are ties.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -272,8 +346,9 @@ impl Plan {
         let periodic = vec![Ext::ZERO; table.periodic().first().map_or(0, Vec::len)];
         let (base, extension) = (vec![Ext::ZERO; layout.base.len()], vec![Ext::ZERO; layout.extension.len()]);
         let row = Row { base: &base, extension: &extension, periodic: &periodic, range: Ext::ZERO };
+        // The last one is the composition challenge, which no relation is given.
         let challenges: usize = layout.rounds.iter().map(|round| round.challenges).sum();
-        table.relations(&row, &vec![Ext::ZERO; challenges], &mut Collected::default(), &mut plan);
+        table.relations(&row, &vec![Ext::ZERO; challenges.saturating_sub(1)], &mut Collected::default(), &mut plan);
         plan
     }
 }

@@ -48,6 +48,7 @@ pub fn verify_table<T: Table>(table: &T, sealed: &[Sealed], proof: &[u8]) -> Res
     if sealed.len() != expected {
         return Err(Error::Statement(format!("the table has {expected} commitments, not {}", sealed.len())));
     }
+    layout.check()?;
     // 1. Messages and challenges.
     let mut reader = Reader::new(proof);
     let messages = Messages::read(&mut reader, table, &layout, sealed)?;
@@ -124,8 +125,8 @@ impl Messages {
         }
         roots[layout.quotient] = take_root(reader, &mut transcript)?;
         take_work(reader, &mut transcript, POINT_BITS, "of the point")?;
-        // Soundness error: L^2 3 D / |K|, times 2^-12 for the work: two polynomials of degree below
-        // 3 D agree there.
+        // Soundness error: L^2 3 D / |K|, times 2^-12 for the work, with D one more than the degree
+        // that the low-degree test enforces: two polynomials of degree below 3 D agree there.
         let point = transcript.challenge();
         if is_base(&point) {
             return Err(Error::Point);

@@ -467,6 +467,11 @@ fn constants_are_none_at_a_step() {
         assert!(periodic_at(&statement.periodic(), shape.lengths.log_params, Ext::from(point)).is_none());
     }
     assert!(periodic_at(&statement.periodic(), shape.lengths.log_params, outside(1)).is_some());
+    assert_eq!(
+        periodic_at(&[], shape.lengths.log_params, outside(1)),
+        Some(vec![]),
+        "a table without periodic columns"
+    );
 }
 
 /// The rate that the bits are computed at is the one that is enforced: with the masks of the longest words that are tested, for every shape.
