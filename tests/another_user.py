@@ -23,7 +23,7 @@ for name in ("ascii", "latin-1", "utf-8-sig", "utf-16-be", "idna"):
 # First everything that the command may load: Python itself may lie where the other user can't read.
 for part in sys.argv[1].split(","):
     package = importlib.import_module(f"zk_autograd.{part}")
-    for module in pkgutil.walk_packages(package.__path__, f"zk_autograd.{part}."):
+    for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"zk_autograd.{part}."):
         if not module.name.endswith("ezkl.build"):
             try:
                 importlib.import_module(module.name)
@@ -36,8 +36,10 @@ sys.argv[0] = sys.argv[3]
 sys.exit(importlib.import_module(f"zk_autograd.cli.{sys.argv[3]}").main(sys.argv[4:]))
 """
 
-JUDGING = "core,prove,run,verify,cli"
+JUDGING = "core,local,evidence,prove,credentials,verify,auditing,run,cli"
 """The parts that need no torch."""
+TRAINING = f"{JUDGING},optim,train,reproduce"
+"""Those of a training."""
 
 
 @contextmanager

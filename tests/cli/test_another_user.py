@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.another_user import ROOT, UID, as_another, public_folder
+from tests.another_user import ROOT, TRAINING, UID, as_another, public_folder
 from tests.run.test_inventory import abandoned, finished
 from zk_autograd.evidence.bundle import Bundle
 
@@ -154,9 +154,7 @@ def test_reproduce_leaves_out_a_private_part_that_is_closed(place: Path, native_
     shutil.copytree(ROOT / "tests" / "data" / "runs" / "native-finished", place / "run")
     (place / "run" / "private").mkdir(mode=0o700)
     (place / "run" / "private" / "train.json").write_bytes(b"another's")
-    done = as_another(
-        "reproduce", "run", "--verify-only", "--json", cwd=place, parts="core,prove,run,verify,optim,workload,cli"
-    )
+    done = as_another("reproduce", "run", "--verify-only", "--json", cwd=place, parts=TRAINING)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["verdict"] == "CONFIG ONLY"

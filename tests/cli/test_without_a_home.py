@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.another_user import ROOT, as_another, public_folder
+from tests.another_user import ROOT, TRAINING, as_another, public_folder
 from zk_autograd.credentials import keyfile
 
 RUNS = ROOT / "tests" / "data" / "runs"
@@ -90,11 +90,10 @@ def test_a_home_that_depends_on_the_current_folder_is_none(monkeypatch: pytest.M
 def test_what_a_training_would_take_is_said(place: Path, native_prover: None) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
-    parts = "core,prove,run,verify,optim,workload,cli"
     flags = ("--model", "logistic", "--data", "csv:t.csv", "--steps", "2")
     (place / "t.csv").write_text("x,c\n" + "1,a\n2,b\n" * 10)
-    done = as_another("train", *flags, "--dry-run", cwd=place, parts=parts)
+    done = as_another("train", *flags, "--dry-run", cwd=place, parts=TRAINING)
     assert done.returncode == 0, done.stderr
-    done = as_another("train", *flags, "--out", "mine/run", cwd=place, parts=parts)
+    done = as_another("train", *flags, "--out", "mine/run", cwd=place, parts=TRAINING)
     assert (done.returncode, "there is no home folder: say where the log key lies" in done.stderr) == (2, True)
     assert list((place / "mine").iterdir()) == []

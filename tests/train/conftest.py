@@ -7,4 +7,4 @@ collect_ignore_glob = [] if TRAIN else ["test_*.py"]
 
 
 def pytest_report_header() -> str | None:
-    return None if TRAIN else "tests/workload is skipped: the [train] extra is not installed"
+    return None if TRAIN else "tests/train is skipped: the [train] extra is not installed"
