@@ -5,6 +5,8 @@ from pathlib import Path
 
 from tests.verify.run_builder import POLICY, Run, honest, judge
 from zk_autograd.core.records import Data, Unproved
+from zk_autograd.evidence.layout import ARTEFACTS
+from zk_autograd.verify import artefacts
 from zk_autograd.verify.outcome import Source
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.report import Report
@@ -166,3 +168,19 @@ def test_nobody_claims_anything_in_a_log_without_a_pinned_key(tmp_path: Path) ->
     report = judge(honest(), tmp_path, replace(POLICY, keys=()))
     assert (report.verdict, report.claims, report.to_json()["claims"]) == ("UNPINNED", (), [])
     assert report.limits
+
+
+def test_of_the_trainers_own_files_only_those_that_are_named_say_something(tmp_path: Path) -> None:
+    """A close record may name any digest: one of another file makes no claim of these."""
+    whole = "environment, configuration and log of the training"
+    run = honest()
+    assert run.close is not None
+    run.close = replace(run.close, artefacts=(("anything.txt", bytes(32)),))
+    assert sources(judge(run, tmp_path / "foreign"))[whole] is Source.ABSENT
+    found = {claim.what: claim.source for claim in artefacts._claims(("environment.json", "train_log.jsonl"))}
+    assert found == {
+        "environment and log of the training": Source.CLAIMED,
+        "configuration of the training": Source.ABSENT,
+    }
+    (everything,) = artefacts._claims(ARTEFACTS)
+    assert (everything.what, everything.source) == (whole, Source.CLAIMED)

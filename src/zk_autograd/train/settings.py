@@ -309,11 +309,11 @@ GROUP_SETTINGS = tuple(_GROUP_READERS)
 """Of a group of parameters."""
 
 
+@dataclass(slots=True)
 class Settings:
     """What was set, by the settings' names."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = dict(values)
+    values: dict[str, Any]
 
     @classmethod
     def of(cls, values: Mapping[str, object], called: Callable[[str], str]) -> "Settings":
@@ -332,11 +332,6 @@ class Settings:
     def over(self, other: "Settings") -> "Settings":
         """These, plus what only `other` has."""
         return Settings({**other.values, **self.values})
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Settings) and self.values == other.values
-
-    __hash__ = None  # type: ignore[assignment]
 
     @property
     def out(self) -> Path | None:

@@ -10,6 +10,7 @@ A run written without them names none. A file that exists but that no record nam
 verify.uncovered. Digests under other names belong to files that are not part of the run.
 """
 
+from collections.abc import Collection
 from hashlib import sha256
 
 from zk_autograd.core.errors import VerificationError
@@ -20,7 +21,7 @@ from zk_autograd.evidence.run import Evidence, digests
 from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
 from zk_autograd.verify.statement import SEGMENT_RECORD
 
-_SAID = "environment, configuration and log of the training"
+_SAID = {ENVIRONMENT: "environment", CONFIG: "configuration", TRAIN_LOG: "log"}
 
 LIMITS = {ENVIRONMENT: 2**16, CONFIG: 2**21, TRAIN_LOG: 2**30, HASHES: 2**12}
 """The most bytes of each that are read."""
@@ -32,15 +33,28 @@ def check_artefacts(log: Log, files: Evidence, weights: bytes | None) -> Outcome
     if log.close is None:
         there = files.artefact_names()
         found = (f"no close record in this view names {_and(there)}: nothing covers what is there",) if there else ()
-        return Outcome(Finding(Status.ABSENT, found), claims=(Claim(_SAID, Source.ABSENT),))
+        return Outcome(Finding(Status.ABSENT, found), claims=_claims(()))
     try:
         sentences = _check(log, dict(log.close.artefacts), files, weights)
     except VerificationError as error:
         raise error.at(0, SEGMENT_RECORD + len(log.segments)) from error
     if not log.close.artefacts:
-        return Outcome(Finding(Status.ABSENT), claims=(Claim(_SAID, Source.ABSENT),))
+        return Outcome(Finding(Status.ABSENT), claims=_claims(()))
     limit = "what the trainer's own files say (environment, configuration, log of the training) is the trainer's word"
-    return Outcome(Finding(Status.PASSED, sentences), claims=(Claim(_SAID, Source.CLAIMED),), limits=(limit,))
+    claims = _claims([name for name, _ in log.close.artefacts])
+    return Outcome(Finding(Status.PASSED, sentences), claims=claims, limits=(limit,))
+
+
+def _claims(named: Collection[str]) -> tuple[Claim, ...]:
+    """What the files that a close record names say, and what none of them says. Digests of foreign
+    files say nothing of these."""
+    said = [what for name, what in _SAID.items() if name in named]
+    unsaid = [what for name, what in _SAID.items() if name not in named]
+    return tuple(
+        Claim(f"{_and(parts)} of the training", source)
+        for parts, source in ((said, Source.CLAIMED), (unsaid, Source.ABSENT))
+        if parts
+    )
 
 
 def check_digests(log: Log, files: Evidence) -> None:
