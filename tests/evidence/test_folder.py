@@ -220,3 +220,13 @@ def test_a_disk_that_fails_while_a_file_is_read_is_told_of_that_file(
         monkeypatch.setattr(files, "opened", lambda path, limit: contextlib.nullcontext(Failing()))
         with pytest.raises(UnreadableError, match=f"{path} can't be read: {os.strerror(errno.EIO)}"):
             files.leaves() if path.endswith("jsonl") else files.read(path, 100)
+
+
+def test_a_file_that_grew_since_it_was_measured_is_read_no_further_than_its_bound(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunFolder(run) as files:
+        monkeypatch.setattr(files, "opened", lambda path, limit: contextlib.nullcontext(io.BytesIO(bytes(101))))
+        for reading in (files.read, files.digest):
+            with pytest.raises(VerificationError, match=r"proofs/0-0 is too large .*at most 100 bytes"):
+                reading("proofs/0-0", 100)

@@ -517,3 +517,15 @@ def test_a_proof_that_this_machine_can_not_check_is_kept(tmp_path: Path) -> None
     assert sorted(path.name for path in (run / "proofs").iterdir()) == left
     finish(run, backend)
     assert backend.proved == 6
+
+
+def test_a_stage_that_was_taken_for_a_tree_head_is_not_taken_for_it_again(tmp_path: Path) -> None:
+    run, noted = tmp_path / "run", Noted()
+    writer = create(run, FaultyProver(), stages=[noted.stage])
+    train(writer, 2)
+    writer.drain()
+    writer.abandon()
+    before = list(noted.heads)
+    resume(run, FaultyProver(), stages=[noted.stage]).abandon()
+    assert noted.heads == before
+    assert before
