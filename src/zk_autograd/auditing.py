@@ -7,6 +7,7 @@ from pathlib import Path
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.progress import Progress, silent
+from zk_autograd.evidence.finding import Found, find
 from zk_autograd.evidence.opening import open_run
 from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Level
@@ -27,7 +28,8 @@ def verify_run(
     accept_sample: bool = False,
     accept_uncovered: Iterable[str] = (),
 ) -> Report:
-    """The report on the run at `run`, a folder or a bundle.
+    """The report on the run at `run`, a folder or a bundle; or on a file, or a folder of files,
+    that a run published and beside which its evidence lies (evidence.finding).
 
     `keys` are the trainer's public keys, obtained from somewhere other than the run, as `zk-key
     show` prints them: each must have signed it, and without any the verdict is UNPINNED. `root` is
@@ -66,11 +68,11 @@ def verify_run(
         accept_sample=accept_sample,
         accept_uncovered=frozenset(accept_uncovered),
     )
-    return judge(Path(run), policy)
+    return judge(find(Path(run)), policy)
 
 
-def judge(run: Path, policy: Policy, progress: Progress = silent) -> Report:
-    """The report on the run at `run` under `policy`, with every backend that this package has. As
+def judge(found: Found, policy: Policy, progress: Progress = silent) -> Report:
+    """The report on what was found, under `policy`, with every backend that this package has. As
     `verify_run`."""
-    with open_run(run) as files:
-        return Verifier(policy, Systems()).verify(files, progress)
+    with open_run(found.run) as files:
+        return Verifier(policy, Systems()).verify(files, progress, found)

@@ -50,7 +50,7 @@ def test_nothing_pinned_exits_3(run: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_failed_exits_1(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run / "log/checkpoint").unlink()
-    assert main([str(run), "--key", VKEY]) == 1
+    assert main([str(run), "--key", VKEY, "--long"]) == 1
     shown = capsys.readouterr().out
     assert "verdict: FAILED\n" in shown
     assert " 1  Parse                failed" in shown
@@ -69,7 +69,7 @@ def test_root_at_size_from_a_run(run: Path, capsys: pytest.CaptureFixture[str]) 
     whole = honest("none")
     head = f"{whole.root(4).hex()}@4"
     shutil.rmtree(run / "model")  # published later, and nothing covers it in this view (step 10)
-    assert main([head, "--from", str(run), "--key", VKEY, "--require", "L0"]) == 0
+    assert main([head, "--from", str(run), "--key", VKEY, "--require", "L0", "--long"]) == 0
     assert f"root {head}" in capsys.readouterr().out
     assert main([f"{whole.root(5).hex()}@4", "--from", str(run), "--key", VKEY, "--require", "L0"]) == 1
 
@@ -81,8 +81,8 @@ def test_a_bundle_is_judged_as_the_run_is(run: Path, tmp_path: Path, capsys: pyt
     head = f"{honest('none').root().hex()}@6"
     shown = []
     for target in ([str(run)], [str(bundle)], [head, "--from", str(run)], [head, "--from", str(bundle)]):
-        assert main([*target, "--key", VKEY, "--require", "L0"]) == 0
-        shown.append(capsys.readouterr().out)
+        assert main([*target, "--key", VKEY, "--require", "L0", "--long"]) == 0
+        shown.append(capsys.readouterr().out.partition("\nrun ")[2])  # before it: where the evidence was
     assert shown[0] == shown[1]
     assert shown[2] == shown[3]
 
@@ -102,7 +102,7 @@ def test_a_malformed_bundle_fails_in_step_1(run: Path, tmp_path: Path, capsys: p
 def test_what_no_record_names_exits_3_until_it_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("model.safetensors", "model/extra.bin", "model/.DS_Store", "README.md"):
         (run / name).write_bytes(b"x")
-    flags = [str(run), "--key", VKEY, "--require", "L0"]
+    flags = [str(run), "--key", VKEY, "--require", "L0", "--long"]
     assert main(flags) == 3
     shown = capsys.readouterr().out
     assert "no record in this view names 'model.safetensors', 'model/extra.bin': nothing covers" in shown
@@ -158,7 +158,7 @@ def test_sample_flags_reach_the_policy(tmp_path: Path, capsys: pytest.CaptureFix
         (["--sample", "1"], "at least 2"),
         (["--beacon", "x"], "--sample K"),
         (["--accept-sample"], "--sample K"),
-        (["--from", "elsewhere"], "is not a ROOT@SIZE"),
+        (["--from", "elsewhere"], "is a run: with --from, name a published file or a ROOT@SIZE"),
         (["--accept-uncovered", "model/"], "is not a path in a run"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",

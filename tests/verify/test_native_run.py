@@ -61,7 +61,7 @@ def test_every_step_is_shown_without_any_srs(run: Path) -> None:
 
 
 def test_report_says_how_many_bits_the_proofs_are_worth(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(run), "--key", KEY.encode()]) == 0
+    assert main([str(run), "--key", KEY.encode(), "--long"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "circuit native/sgd-momentum-standard is this verifier's own" in text
     assert "native STARK, preset standard: " in text

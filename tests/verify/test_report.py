@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.text import printable, quoted
 from zk_autograd.core.trust import Security
+from zk_autograd.verify.fixes import FAILED
 from zk_autograd.verify.outcome import (
     NOT_REACHED,
     Claim,
@@ -111,6 +112,9 @@ def test_json_form_is_stable() -> None:
         "levels": [],
         "required": ["L1"],
         "missing": ["why"],
+        "fix": FAILED[Step.CHAIN],
+        "evidence": None,
+        "signers": [],
         "unreadable": None,
         "failure": {"step": 6, "record": 3, "message": "false", "expected": "a", "found": "b"},
         "run": {

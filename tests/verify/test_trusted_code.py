@@ -12,13 +12,13 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "tests/data/runs/native-finished"
 KEY = (ROOT / "tests/data/runs/test.key.pub").read_text().strip()
 
-MODULES = 60
+MODULES = 63
 """Packages' faces that hold nothing but a docstring are counted, too. Before a backend brought its
-own verifier they were 74."""
+own verifier they were 74; a published file to begin with, and what to do, took three."""
 
-LINES = 4_400
+LINES = 4_600
 """Of code, without blanks, comments and docstrings. The same count gave 6,312 before: 70 % of it
-are 4,418."""
+are 4,418, to which the beginning with a published file added some 150."""
 
 _COUNT = """
 import ast, io, json, sys, tokenize

@@ -1,4 +1,5 @@
-"""`zk-verify`: judges a run, a bundle of it, or a root of it, as an auditor does."""
+"""`zk-verify`: judges a published file, a run, a bundle of it, or a root of it, as an auditor does;
+its subcommands are in modules of their own."""
 
 import argparse
 import os
@@ -7,13 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zk_autograd.cli.output import Output, Parser, run_command
+from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 
 if TYPE_CHECKING:
     from zk_autograd.core.keys import PublicKey
+    from zk_autograd.evidence.finding import Found
     from zk_autograd.verify.outcome import Level
-    from zk_autograd.verify.policy import Policy
+    from zk_autograd.verify.policy import Policy, TreeHead
+
+SUBCOMMANDS = {
+    "compare": ("zk_autograd.cli.compare", "two views of one log: consistent, forked, or can't tell"),
+    "init-policy": ("zk_autograd.cli.init_policy", "a policy file for review, from a run"),
+    "monitor": ("zk_autograd.cli.monitor", "watches a log for new roots, and for forks"),
+}
+"""What a first word means before it can name a run: a run so named is ./compare."""
 
 MAX_KEY_FILE = 64 * 1024
 
@@ -30,19 +39,25 @@ _STYLES = {
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-verify",
-        description="Judges a training run by its evidence, in eleven numbered steps, and says which levels it reaches.",
+        usage="%(prog)s [options] FILE | RUN | ROOT@SIZE\n       %(prog)s COMMAND ...",
+        description="Judges a training run by its evidence, in eleven numbered steps, and says which levels it reaches. Begin with what you "
+        "have: weights or a model folder, beside which the evidence lies; a run or a bundle; or a published root.",
+        epilog="Commands: "
+        + "; ".join(f"{name}: {what}" for name, (_, what) in SUBCOMMANDS.items())
+        + f". A run so named is ./compare. {EXIT_STATUSES}",
     )
     parser.add_argument(
         "target",
-        metavar="RUN | ROOT@SIZE",
-        help="a run: its folder, or a bundle of it; or a root and its size, obtained elsewhere",
+        metavar="FILE | RUN | ROOT@SIZE",
+        help="a file that a run published, or a folder of such files; a run: its folder, or a bundle of it; or a root and its size, "
+        "obtained elsewhere",
     )
     parser.add_argument(
         "--from",
         dest="source",
         type=Path,
         metavar="RUN",
-        help="with ROOT@SIZE: the folder or bundle that should have this root",
+        help="the folder or bundle that should have this root, or that published this file",
     )
     parser.add_argument(
         "--key",
@@ -85,21 +100,37 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--require", default="L1", metavar="LEVELS", help="what must be shown: L0, L1, or L0,L1 (default: L1)"
     )
+    parser.add_argument("--long", action="store_true", help="print the whole report, step by step")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     return parser
 
 
-def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
-    """The policy that the flags make, and where the run is. UsageError for contradictory flags."""
-    from zk_autograd.verify.policy import Policy, TreeHead
+def _head(target: str) -> "TreeHead | None":
+    """The root that the target is; None if it is a path. UsageError for one that is malformed."""
+    from zk_autograd.verify.policy import TreeHead
 
-    head, run = None, Path(arguments.target)
-    if arguments.source is not None:
-        head, run = TreeHead.parse(arguments.target), arguments.source
-    elif "@" in arguments.target and not os.path.lexists(arguments.target):
-        TreeHead.parse(arguments.target)
+    # What has the form of a root is one, whatever file of that name somebody put there.
+    if TreeHead.is_meant(target) or ("@" in target and not os.path.lexists(target)):
+        return TreeHead.parse(target)
+    return None
+
+
+def _found(target: str, source: Path | None, head: "TreeHead | None") -> "Found":
+    """What was named and where its evidence is. UsageError if there is none."""
+    from zk_autograd.evidence.finding import Found, find
+
+    if head is None:
+        return find(Path(target), source)
+    if source is None:
         raise UsageError("a root alone holds no evidence: say where the run is with --from RUN")
-    policy = Policy(
+    return Found(target, source, "from")
+
+
+def _policy(arguments: argparse.Namespace, head: "TreeHead | None") -> "Policy":
+    """The policy that the flags make. UsageError for contradictory flags."""
+    from zk_autograd.verify.policy import Policy
+
+    return Policy(
         keys=tuple(_key(text) for text in arguments.key),
         srs=frozenset(_digest(text) for text in arguments.srs_digest),
         require=frozenset(_level(text) for text in arguments.require.split(",")),
@@ -109,7 +140,6 @@ def _policy(arguments: argparse.Namespace) -> "tuple[Policy, Path]":
         accept_sample=arguments.accept_sample,
         accept_uncovered=frozenset(arguments.accept_uncovered),
     )
-    return policy, run
 
 
 def _key(text: str) -> "PublicKey":
@@ -176,23 +206,32 @@ def _level(text: str) -> "Level":
 
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.auditing import judge
+    from zk_autograd.verify.brief import brief
 
-    policy, run = _policy(arguments)
+    head = _head(arguments.target)
+    policy = _policy(arguments, head)
+    found = _found(arguments.target, arguments.source, head)
     if arguments.srs:
         from zk_autograd.prove.ezkl.keys import Cache
 
         for path in arguments.srs:
             Cache().add_srs(path)
     with output.progress() as progress:
-        report = judge(run, policy, progress)
-    output.text(report.text(output.width), _STYLES)
+        report = judge(found, policy, progress)
+    output.text(report.text(output.width) if arguments.long else brief(report, output.width), _STYLES)
     output.result(report.to_json())
     return report.exit_status
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command's exit status."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words and words[0] in SUBCOMMANDS:
+        from importlib import import_module
+
+        status: int = import_module(SUBCOMMANDS[words[0]][0]).main(words[1:])
+        return status
+    arguments = _parser().parse_args(words)
     return run_command(lambda output: _verify(arguments, output), json_output=arguments.json)
 
 

@@ -214,6 +214,22 @@ class Bundle(Evidence):
         return members
 
 
+def other_than_a_bundle(path: Path) -> str | None:
+    """What the file at `path` is, and what to do about it; None if it begins like a bundle,
+    whatever follows. UnreadableError if this machine can't read it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return _other_than_a_bundle(os.read(fd, BLOCK)) if stat.S_ISREG(os.fstat(fd).st_mode) else "it is no file"
+        finally:
+            os.close(fd)
+    except OSError as error:
+        found = unreadable(path, error)
+        if isinstance(found, UnreadableError):
+            raise found from error
+        return "it is no file"
+
+
 def _other_than_a_bundle(start: bytes) -> str | None:
     """What a file that begins with these bytes is, and what to do about it; None if it begins like
     a bundle, whatever follows."""

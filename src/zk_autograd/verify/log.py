@@ -61,6 +61,7 @@ def check_signatures(view: LogView, keys: Sequence[PublicKey]) -> Outcome:
             missing={
                 Level.L0: "no key is pinned: give the trainer's key, from a source other than the run, with --key"
             },
+            fix="name the trainer's public key, which you have from somewhere other than the run: --key FILE",
         )
     open_note(view.note, keys)
     named = view.log.header.keys

@@ -124,14 +124,16 @@ class Outcome:
 
     `shown` are the levels that it shows, provided those they rest on are shown; `missing` says why
     the step keeps a level from being reached. `withheld` says why the verdict is not complete,
-    whatever the levels. `claims` are those whose source the step knows, `limits` what none of this
-    means: sentences for a reader, on which no decision rests.
+    whatever the levels; `fix` says what to do about either. `claims` are those whose source the
+    step knows, `limits` what none of this means: sentences for a reader, on which no decision
+    rests.
     """
 
     finding: Finding
     shown: frozenset[Level] = frozenset()
     missing: Mapping[Level, str] = field(default_factory=dict)
     withheld: tuple[str, ...] = ()
+    fix: str = ""
     claims: tuple[Claim, ...] = ()
     limits: tuple[str, ...] = ()
 
@@ -143,6 +145,7 @@ def combined(status: Status, *parts: Outcome) -> Outcome:
         shown=frozenset(level for part in parts for level in part.shown),
         missing={level: why for part in parts for level, why in part.missing.items()},
         withheld=tuple(why for part in parts for why in part.withheld),
+        fix=next((part.fix for part in parts if part.fix), ""),
         claims=tuple(claim for part in parts for claim in part.claims),
         limits=tuple(limit for part in parts for limit in part.limits),
     )

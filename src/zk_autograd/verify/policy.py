@@ -13,6 +13,7 @@ from zk_autograd.core.keys import PublicKey
 from zk_autograd.verify.outcome import Level
 
 _HEAD = re.compile(r"([0-9a-f]{64})@([1-9][0-9]{0,18})")
+_LIKE_A_HEAD = re.compile(r"\s*[0-9A-Fa-f]{40,}@.*", re.DOTALL)
 MAX_BEACON = 1000
 """Characters of a beacon."""
 
@@ -34,6 +35,12 @@ class TreeHead:
                 f"{text[:100]!r} is not a ROOT@SIZE: 64 lower-case hexadecimal digits, @, and the number of records"
             )
         return cls(bytes.fromhex(match[1]), int(match[2]))
+
+    @staticmethod
+    def is_meant(text: str) -> bool:
+        """Whether a text can only be meant as a ROOT@SIZE, well-formed or not: whatever
+        file of that name there is."""
+        return _LIKE_A_HEAD.fullmatch(text) is not None
 
     def __str__(self) -> str:
         return f"{self.root.hex()}@{self.size}"

@@ -74,6 +74,7 @@ def check_proofs(
     return sample, Outcome(
         Finding(Status.PASSED, _sentences(sample)),
         shown=frozenset({Level.L1_SAMPLED}),
+        fix="verify all proofs, without --sample, or give --accept-sample if a sample is enough for you",
         missing={
             Level.L1: "L1 was not reached: a sample reaches L1-sampled; verify all proofs, or give --accept-sample"
         },
@@ -98,6 +99,7 @@ def _unproved(log: Log, status: Status, why: str, found: str = "") -> Outcome:
         Finding(status, (found or why,)),
         missing={Level.L1: f"L1 was not reached: {why}"},
         claims=(Claim(f"each optimizer step, {_steps(log)}", Source.CLAIMED), _GRADIENTS) if log.segments else (),
+        fix="" if found else "ask for a run whose steps are proved; of this one, --require L0 is all that can be shown",
         limits=(
             "that the records tell what was computed: no step of the rule is shown, and each state and gradient is the trainer's word",
         ),

@@ -13,8 +13,12 @@ from textwrap import wrap
 from typing import Any
 
 from zk_autograd.core.errors import ExitStatus, UnreadableError, VerificationError
+from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.records import Log
 from zk_autograd.core.text import printable
 from zk_autograd.core.trust import Security
+from zk_autograd.evidence.finding import Found
+from zk_autograd.verify.fixes import of_failure
 from zk_autograd.verify.outcome import (
     NOT_REACHED,
     Claim,
@@ -52,10 +56,12 @@ class Report:
 
     `outcomes` are those of the steps that were reached. `levels` are those reached: none if
     something failed or no key is pinned. `missing` says why that is less than was asked for; it is
-    empty if it isn't. `security` says how hard it is to forge a proof, where that is known.
-    `unreadable` says what could not be read on this machine, so that nothing was judged; a report
-    has it or `failure`, never both. `uncovered` are the names that no record names, None if step 10
-    was not completed; `uncovered_more`: there are others.
+    empty if it isn't; `advice` what to do then. `security` says how hard it is to forge a proof,
+    where that is known. `unreadable` says what could not be read on this machine, so that nothing
+    was judged; a report has it or `failure`, never both. `uncovered` are the names that no record
+    names, None if step 10 was not completed; `uncovered_more`: there are others. `log` is the view
+    that was judged, from step 3 on; `signers` are the pinned keys, all of which signed it; `found`
+    says what the auditor named, and where its evidence was found.
     """
 
     outcomes: Mapping[Step, Outcome]
@@ -63,6 +69,7 @@ class Report:
     pinned: bool
     levels: frozenset[Level] = frozenset()
     missing: tuple[str, ...] = ()
+    advice: str = ""
     failure: VerificationError | None = None
     unreadable: UnreadableError | None = None
     summary: Summary | None = None
@@ -70,6 +77,9 @@ class Report:
     security: Security | None = None
     uncovered: tuple[UncoveredFile, ...] | None = None
     uncovered_more: bool = False
+    log: Log | None = None
+    signers: tuple[PublicKey, ...] = ()
+    found: Found | None = None
 
     @property
     def findings(self) -> Mapping[Step, Finding]:
@@ -106,6 +116,14 @@ class Report:
         return ", ".join(sorted(level.value for level in self.levels)) if self.pinned else "UNPINNED"
 
     @property
+    def fix(self) -> str:
+        """What to do about a failure, or about less than was asked for, in a sentence; "" if there
+        is nothing to do."""
+        if (error := self.failure or self.unreadable) is not None:
+            return of_failure(error)
+        return self.advice
+
+    @property
     def verdict_line(self) -> str:
         """The verdict, and how many uncovered files the auditor accepted, if any."""
         accepted = sum(file.accepted for file in self.uncovered or ())
@@ -130,6 +148,9 @@ class Report:
             "levels": sorted(level.value for level in self.levels),
             "required": sorted(level.value for level in self.required),
             "missing": list(self.missing),
+            "fix": self.fix,
+            "evidence": None if self.found is None else _found(self.found),
+            "signers": [key.encode() for key in self.signers],
             "failure": None if self.failure is None else _failure(self.failure),
             "unreadable": None if self.unreadable is None else _unreadable(self.unreadable),
             "run": None if self.summary is None else _summary(self.summary),
@@ -156,6 +177,8 @@ class Report:
         contains.
         """
         lines = []
+        if self.found is not None:
+            lines += _wrapped((f"evidence: {self.found.line}",), width, "")
         if self.summary is not None:
             run = self.summary
             lines += [
@@ -179,6 +202,8 @@ class Report:
         if self.missing:
             lines += ["", "Why this is less than was asked for"]
             lines += _wrapped(self.missing, width, "  - ")
+        if self.fix:
+            lines += ["", *_wrapped((f"Fix: {self.fix}",), width, "")]
         lines += ["", self.verdict_line]
         return "\n".join(line.encode("ascii", "backslashreplace").decode() for line in map(printable, lines))
 
@@ -202,6 +227,15 @@ def _wrapped(sentences: tuple[str, ...], width: int, indent: str) -> list[str]:
 
 def _like_a_verdict(line: str) -> bool:
     return line.lstrip(" -|").lower().startswith("verdict")
+
+
+def _found(found: Found) -> dict[str, Any]:
+    return {
+        "target": found.target,
+        "run": str(found.run),
+        "how": found.how,
+        "files": [{"name": s.name, "sha256": s.digest and s.digest.hex()} for s in found.subjects],
+    }
 
 
 def _failure(error: VerificationError) -> dict[str, Any]:

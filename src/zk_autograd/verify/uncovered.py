@@ -19,6 +19,9 @@ MAX_UNCOVERED = 1000
 """Names that are kept. If there are more, the auditor can't have named them all."""
 
 _SHOWN = 5
+_FIX = (
+    "judge a copy without the files that no record names, or name each one that you know with --accept-uncovered NAME"
+)
 _CHARACTERS = 200
 
 
@@ -44,7 +47,11 @@ class Uncovered:
             "each one that you know with --accept-uncovered NAME"
         )
         status = Status.NOT_SHOWN if self.weighs else Status.PASSED
-        return Outcome(Finding(status, self._sentences()), withheld=(withheld,) if self.weighs else ())
+        return Outcome(
+            Finding(status, self._sentences()),
+            withheld=(withheld,) if self.weighs else (),
+            fix=_FIX if self.weighs else "",
+        )
 
     def _sentences(self) -> tuple[str, ...]:
         foreign = [f for f in self.files if not f.harmless]

@@ -9,11 +9,12 @@ from zk_autograd.verify.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The levels that were reached, why that is less than was asked for (nothing if it isn't), and
-    the step's own outcome."""
+    """The levels that were reached, why that is less than was asked for (nothing if it isn't),
+    what to do about it, and the step's own outcome."""
 
     levels: frozenset[Level]
     missing: tuple[str, ...]
+    fix: str
     outcome: Outcome
 
 
@@ -34,9 +35,11 @@ def decide(outcomes: Mapping[Step, Outcome], policy: Policy) -> Verdict:
     }
     asked_for = {needed for level in required for needed in (level, *RESTS_ON[level])}
     missing: list[str] = []
+    fix = ""
     for outcome in outcomes.values():
-        missing += [why for level, why in outcome.missing.items() if level in asked_for]
-        missing += outcome.withheld
+        reasons = [why for level, why in outcome.missing.items() if level in asked_for] + list(outcome.withheld)
+        missing += reasons
+        fix = fix or (outcome.fix or reasons[0] if reasons else "")
     # A level isn't reached just because no step says why it wasn't.
     if not missing:
         missing += [f"{level.value} was not reached" for level in sorted(required - levels, key=lambda x: x.value)]
@@ -46,4 +49,4 @@ def decide(outcomes: Mapping[Step, Outcome], policy: Policy) -> Verdict:
         if missing
         else Finding(Status.PASSED, (f"asked for {asked}: shown",))
     )
-    return Verdict(levels, tuple(missing), Outcome(finding))
+    return Verdict(levels, tuple(missing), fix if missing else "", Outcome(finding))

@@ -10,6 +10,7 @@
      8  Attestation           attestation  not implemented yet: absent
      9  Data                  data         not implemented yet: absent
     10  Model                 model        the published weights are the proved ones
+                              given        the files that the auditor has are published ones
                               artefacts    the trainer's own files match the close record
                               uncovered    anything else, which no record names
     11  Verdict               verdict      what was shown, against what was asked for
@@ -26,12 +27,14 @@ from contextlib import contextmanager
 
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.progress import Progress, silent
+from zk_autograd.evidence.finding import Found
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.anchors import check_anchors
 from zk_autograd.verify.artefacts import check_artefacts, check_digests
 from zk_autograd.verify.attestation import check_attestation
 from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.data import check_data
+from zk_autograd.verify.given import check_given
 from zk_autograd.verify.log import LogView, check_log, check_signatures, parse
 from zk_autograd.verify.model import check_model
 from zk_autograd.verify.outcome import Finding, Outcome, Status, Step, combined
@@ -51,8 +54,9 @@ class Verifier:
         self._policy = policy
         self._systems = systems
 
-    def verify(self, files: Evidence, progress: Progress = silent) -> Report:
-        """The report on a run. What is false, malformed or missing is in `report.failure`, what
+    def verify(self, files: Evidence, progress: Progress = silent, found: Found | None = None) -> Report:
+        """The report on a run; `found` says what the auditor named, for which `files` are the
+        evidence. What is false, malformed or missing is in `report.failure`, what
         this machine could not read or compute in `report.unreadable`; nothing is raised for either.
         MemoryError is let through."""
         policy, outcomes = self._policy, dict[Step, Outcome]()
@@ -99,9 +103,9 @@ class Verifier:
             # (10) Model: the published weights open the final commitment, the trainer's own files
             # are the recorded ones.
             with _at(Step.MODEL):
-                uncovered, outcomes[Step.MODEL] = _check_model(view, files, basis, policy, progress)
+                uncovered, outcomes[Step.MODEL] = _check_model(view, files, basis, policy, found, progress)
         except VerificationError as error:
-            return _ended(outcomes, policy, view, error)
+            return _ended(outcomes, policy, view, found, error)
 
         # (11) Verdict: the levels reached, against the levels required.
         verdict = decide(outcomes, policy)
@@ -112,18 +116,23 @@ class Verifier:
             bool(policy.keys),
             levels=verdict.levels,
             missing=verdict.missing,
+            advice=verdict.fix,
             security=None if basis.trust is None else basis.trust.security,
             summary=_summary(view),
             sample=sample,
             uncovered=uncovered.files,
             uncovered_more=uncovered.more,
+            log=view.log,
+            signers=policy.keys,
+            found=found,
         )
 
 
 def _check_model(
-    view: LogView, files: Evidence, basis: Basis, policy: Policy, progress: Progress
+    view: LogView, files: Evidence, basis: Basis, policy: Policy, found: Found | None, progress: Progress
 ) -> tuple[Uncovered, Outcome]:
-    """Step 10, of its three parts."""
+    """Step 10, of its four parts."""
+    given = check_given(view.log, found.subjects if found else ())
     try:
         weights, model = check_model(view.log, files, basis, progress)
     except UnreadableError:
@@ -131,11 +140,14 @@ def _check_model(
         raise
     own = check_artefacts(view.log, files, weights)
     uncovered = check_uncovered(view.log, files, policy.accept_uncovered)
-    status = Status.NOT_SHOWN if uncovered.weighs else model.finding.status
-    return uncovered, combined(status, model, own, uncovered.outcome())
+    parts = (model, given, own, uncovered.outcome())
+    status = Status.NOT_SHOWN if any(part.withheld for part in parts) else model.finding.status
+    return uncovered, combined(status, *parts)
 
 
-def _ended(outcomes: dict[Step, Outcome], policy: Policy, view: LogView | None, error: VerificationError) -> Report:
+def _ended(
+    outcomes: dict[Step, Outcome], policy: Policy, view: LogView | None, found: Found | None, error: VerificationError
+) -> Report:
     """The report if a step failed, or could not be carried out on this machine."""
     unreadable = error if isinstance(error, UnreadableError) else None
     status = Status.FAILED if unreadable is None else Status.UNREADABLE
@@ -150,6 +162,9 @@ def _ended(outcomes: dict[Step, Outcome], policy: Policy, view: LogView | None, 
         failure=error if unreadable is None else None,
         unreadable=unreadable,
         summary=_summary(view) if view and known else None,
+        log=view.log if view and known else None,
+        signers=policy.keys if known else (),
+        found=found,
     )
 
 
