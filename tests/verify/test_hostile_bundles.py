@@ -47,7 +47,7 @@ def test_a_bundle_cut_anywhere_is_refused(run: Run, tmp_path: Path, capsys: pyte
     for end in (*blocks, *(end + 1 for end in blocks[::7]), *(end - 1 for end in blocks[::7])):
         path.write_bytes(data[:end])
         status, report = said(capsys, path, *FLAGS)
-        # What has not even one whole header may be no bundle, but a file that no run beside it published.
+        # What has not one whole header may be no bundle, but a file that no run published.
         assert (status, step_of(report)) == (FAILED, 1) or (end < BLOCK and status in (USAGE, FAILED)), end
 
 
