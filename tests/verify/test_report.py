@@ -136,6 +136,7 @@ def test_json_form_is_stable() -> None:
             "seed_from": "beacon",
             "miss_one": "7/8",
             "found_with_99_percent": 8,
+            "earlier": None,
         },
         "security": {"proven_bits": 100.25, "assumption": "a hash"},
         "claims": [],

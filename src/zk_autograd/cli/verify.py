@@ -14,8 +14,10 @@ from zk_autograd.core.errors import UnreadableError, UsageError, VerificationErr
 if TYPE_CHECKING:
     from zk_autograd.core.keys import PublicKey
     from zk_autograd.evidence.finding import Found
+    from zk_autograd.verify.earlier import Earlier
     from zk_autograd.verify.outcome import Level
     from zk_autograd.verify.policy import Policy, TreeHead
+    from zk_autograd.verify.sampling import Detection
 
 SUBCOMMANDS = {
     "compare": ("zk_autograd.cli.compare", "two views of one log: consistent, forked, or can't tell"),
@@ -89,6 +91,22 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TEXT",
         help="draw the sample from this text, newer than the log, instead of the verifier's randomness",
     )
+    parser.add_argument(
+        "--target-detection",
+        metavar="P",
+        help="draw as many proofs as find one of --bad bad ones with this probability, such as 0.99",
+    )
+    parser.add_argument(
+        "--bad", metavar="M", help="how many proofs --target-detection takes for bad: a share, 1%%, or a number, 3"
+    )
+    parser.add_argument(
+        "--continue",
+        dest="earlier",
+        type=Path,
+        metavar="REPORT",
+        help="verify what the sample of your own earlier --json report left; nothing is drawn again",
+    )
+    parser.add_argument("--keep-going", action="store_true", help="verify all chosen proofs, also after a false one")
     parser.add_argument("--accept-sample", action="store_true", help="let a sample be enough where L1 is required")
     parser.add_argument(
         "--accept-uncovered",
@@ -139,6 +157,9 @@ def _policy(arguments: argparse.Namespace, head: "TreeHead | None") -> "Policy":
         beacon=arguments.beacon,
         accept_sample=arguments.accept_sample,
         accept_uncovered=frozenset(arguments.accept_uncovered),
+        detection=_detection(arguments.target_detection, arguments.bad),
+        earlier=None if arguments.earlier is None else _earlier(arguments.earlier),
+        keep_going=arguments.keep_going,
     )
 
 
@@ -204,6 +225,33 @@ def _level(text: str) -> "Level":
         raise UsageError(f"--require: there is no level {text[:40]!r} yet; the levels are L0 and L1") from error
 
 
+def _detection(target: str | None, bad: str | None) -> "Detection | None":
+    from zk_autograd.verify.sampling import Detection
+
+    if (target is None) != (bad is None):
+        raise UsageError("--target-detection and --bad go together: how surely, and how many bad proofs")
+    return None if target is None or bad is None else Detection.parse(target, bad)
+
+
+def _earlier(path: Path) -> "Earlier":
+    """The sample of the report that is continued."""
+    from zk_autograd.evidence.files import read_bounded
+    from zk_autograd.verify.earlier import MAX_REPORT, Earlier
+
+    try:
+        return Earlier.read(read_bounded(path.resolve(), MAX_REPORT))
+    except UnreadableError:
+        raise
+    except (VerificationError, OSError, RuntimeError) as error:
+        raise UsageError(f"--continue {path}: {error}") from error
+
+
+def _require_own(path: Path | None, run: Path) -> None:
+    """UsageError for a report that lies in the run: whoever made the run made it."""
+    if path is not None and path.resolve().is_relative_to(run.resolve()):
+        raise UsageError(f"--continue {path}: it lies in the run; continue a report that you made, and kept elsewhere")
+
+
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.auditing import judge
     from zk_autograd.verify.brief import brief
@@ -211,6 +259,7 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
     head = _head(arguments.target)
     policy = _policy(arguments, head)
     found = _found(arguments.target, arguments.source, head)
+    _require_own(arguments.earlier, found.run)
     if arguments.srs:
         from zk_autograd.prove.ezkl.keys import Cache
 

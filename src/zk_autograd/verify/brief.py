@@ -35,7 +35,7 @@ def brief(report: "Report", width: int = 100) -> str:
     lines += _claims(report, width) if error is None else _error(error, width)
     fix = list(_labelled("Fix:", report.fix, width, label_width=5, lines=2)) if report.fix else []
     why = report.missing[0] if report.missing else _weightiest(report)
-    if why:
+    if why and error is None:
         room = min(2, max(1, MAX_LINES - len(lines) - len(fix)))
         lines += _labelled("less" if report.missing else "not shown", why, width, lines=room)
     lines += fix[: MAX_LINES - len(lines)]
@@ -93,7 +93,7 @@ def _error(error: VerificationError, width: int) -> Iterator[str]:
 
 
 def _weightiest(report: "Report") -> str:
-    for step in _WEIGHT if report.judged else ():
+    for step in _WEIGHT:
         if step in report.outcomes and report.outcomes[step].limits:
             return report.outcomes[step].limits[0]
     return ""

@@ -56,7 +56,9 @@ NOT_REACHED = Finding(Status.NOT_REACHED)
 
 @dataclass(frozen=True, slots=True)
 class SampleTaken:
-    """The sample of proofs, drawn from `seed`; `beacon`: whether that is the policy's beacon."""
+    """The sample of proofs, drawn from `seed`; `beacon`: whether that is the policy's beacon. Where
+    an earlier sample was continued, `verified` are those that it left, `earlier` those that it
+    verified, and `report` is its report's SHA-256."""
 
     proofs: int
     verified: tuple[int, ...]
@@ -64,6 +66,8 @@ class SampleTaken:
     beacon: bool
     miss_one: str
     surely_found: int | None
+    earlier: tuple[int, ...] = ()
+    report: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

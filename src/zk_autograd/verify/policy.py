@@ -7,10 +7,15 @@ SRS can forge proofs under it.
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.sampling import Detection
+
+if TYPE_CHECKING:
+    from zk_autograd.verify.earlier import Earlier
 
 _HEAD = re.compile(r"([0-9a-f]{64})@([1-9][0-9]{0,18})")
 _LIKE_A_HEAD = re.compile(r"\s*[0-9A-Fa-f]{40,}@.*", re.DOTALL)
@@ -54,8 +59,10 @@ class Policy:
     `head`: see `TreeHead`. `sample`: how many proofs are verified, None for all of them; `beacon`:
     the text that the sample is drawn from, None for fresh randomness; `accept_sample`: whether a
     sample is enough where L1 is required. `accept_uncovered`: paths in the run, with "/", that no
-    record names but the auditor knows: they don't count against the run. UsageError for a policy
-    that contradicts itself.
+    record names but the auditor knows: they don't count against the run. `detection`: what a sample
+    must find, instead of its size; the larger of the two counts. `earlier`: the report whose sample
+    is continued, with all that it left. `keep_going`: whether proofs are verified beyond the first
+    false one. UsageError for a policy that contradicts itself.
     """
 
     keys: tuple[PublicKey, ...] = ()
@@ -66,6 +73,20 @@ class Policy:
     beacon: str | None = None
     accept_sample: bool = False
     accept_uncovered: frozenset[str] = frozenset()
+    detection: Detection | None = None
+    earlier: "Earlier | None" = None
+    keep_going: bool = False
+
+    @property
+    def samples(self) -> bool:
+        """Whether a sample is drawn."""
+        return self.sample is not None or self.detection is not None
+
+    def sample_of(self, proofs: int) -> int:
+        """How many of `proofs` proofs are verified: all, unless a sample was asked for."""
+        sizes = [self.sample] if self.sample is not None else []
+        sizes += [self.detection.sample(proofs)] if self.detection is not None else []
+        return max(sizes, default=proofs)
 
     def __post_init__(self) -> None:
         if len({key.raw for key in self.keys}) < len(self.keys):
@@ -74,7 +95,11 @@ class Policy:
             raise UsageError("the digest of an SRS is a SHA-256: 64 hexadecimal digits")
         if not self.require or Level.L1_SAMPLED in self.require:
             raise UsageError("the levels that can be required are L0 and L1; --accept-sample takes L1-sampled for L1")
-        if self.sample is None and (self.beacon is not None or self.accept_sample):
+        if self.earlier is not None and self.samples:
+            raise UsageError(
+                "--continue verifies all that an earlier sample left: it goes without --sample and --target-detection"
+            )
+        if not self.samples and (self.beacon is not None or self.accept_sample):
             raise UsageError(
                 "a beacon, or accepting a sample, makes no sense where all proofs are verified: give --sample K"
             )

@@ -8,20 +8,28 @@ the record's, state-in, state-out and gradient.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.progress import Progress
 from zk_autograd.core.records import Log, Segment
 from zk_autograd.core.statement import Statement, StatementBuilder
+from zk_autograd.core.text import counted, listed
 from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.outcome import Claim, Finding, Level, Outcome, SampleTaken, Source, Status
+from zk_autograd.verify.parallel import Task, in_order
 from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.proof_system import Commitments, ProofChecker
-from zk_autograd.verify.sampling import draw, miss_probability, surely_found
+from zk_autograd.verify.sampling import Detection, draw, miss_probability, surely_found
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
+
+if TYPE_CHECKING:
+    from zk_autograd.verify.earlier import Earlier
 
 MAX_PROOF = 2**23
 """Bytes of one proof. Proofs of the published EZKL circuits have about 4,000, those of the native
@@ -35,7 +43,7 @@ def check_proofs(
 ) -> tuple[SampleTaken | None, Outcome]:
     """Step 7, and the sample if one was drawn. The segments are in order (step 6), and the
     constants have been checked (step 5)."""
-    count, blocks = len(log.segments) * len(log.header.blocks), len(log.header.blocks)
+    count = len(log.segments) * len(log.header.blocks)
     if basis.proofless:
         return None, _unproved(log, Status.ABSENT, basis.proofless)
     if isinstance(basis.checker, Missing):
@@ -43,38 +51,25 @@ def check_proofs(
         return None, _unproved(log, Status.SKIPPED, basis.checker.reason, found)
     if count == 0:
         return None, _unproved(log, Status.ABSENT, "no step was recorded, so none is proved")
-    seed = os.urandom(_SEED_BYTES) if policy.beacon is None else policy.beacon.encode("utf-8")
-    chosen = range(count) if policy.sample is None else draw(count, policy.sample, seed, head.root, head.size)
-    builder = StatementBuilder(log.header, log.header_digest)
-    statements: list[Statement] = []
-    unread: VerificationError | None = None  # nothing false hides behind it
-    for done, number in enumerate(chosen):
-        segment, block = log.segments[number // blocks], number % blocks
-        if not statements or statements[0].segment != segment.index:
-            statements = builder.of_segment(segment)
-        try:
-            _check(segment, block, statements[block], files, basis.checker)
-        except UnreadableError as error:
-            unread = unread or error.at(0, SEGMENT_RECORD + segment.index)
-        except VerificationError as error:
-            raise error.at(0, SEGMENT_RECORD + segment.index) from error
-        progress("proofs", done + 1, len(chosen))
-    if unread is not None:
-        raise unread
+    drawn = _drawn(count, policy, head)
+    _verify(drawn.chosen, log, files, basis.checker, policy.keep_going, progress)
     trust = () if basis.trust is None else (basis.trust.limit,)
-    if len(chosen) == count:
+    limits = (_L1_LIMIT, *trust)
+    if policy.earlier is not None:
+        return _continued(log, drawn, policy.earlier, limits)
+    if len(drawn.chosen) == count:
         whole = "the one proof is" if count == 1 else f"all {count} proofs are"
         return None, Outcome(
             Finding(Status.PASSED, (f"{whole} valid for the statements of the records",)),
             shown=frozenset({Level.L1}),
             claims=(Claim(f"each optimizer step, {_steps(log)}", Source.PROVED), _GRADIENTS),
-            limits=(_L1_LIMIT, *trust),
+            limits=limits,
         )
-    sample = _sample(count, tuple(chosen), seed, policy)
+    sample = _sample(drawn, policy)
     return sample, Outcome(
-        Finding(Status.PASSED, _sentences(sample)),
+        Finding(Status.PASSED, (*_sentences(sample), *_aimed(sample, policy.detection))),
         shown=frozenset({Level.L1_SAMPLED}),
-        fix="verify all proofs, without --sample, or give --accept-sample if a sample is enough for you",
+        fix="verify all proofs, without a sample, or give --accept-sample if a sample is enough for you",
         missing={
             Level.L1: "L1 was not reached: a sample reaches L1-sampled; verify all proofs, or give --accept-sample"
         },
@@ -83,7 +78,108 @@ def check_proofs(
             Claim(f"the optimizer steps of the other {count - len(sample.verified)} proofs", Source.CLAIMED),
             _GRADIENTS,
         ),
-        limits=(_L1_LIMIT, *trust, *_sample_limits(sample)),
+        limits=(*limits, *_sample_limits(sample)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """The numbers of the proofs to be verified, of `count`, and the seed that they were drawn
+    from."""
+
+    count: int
+    chosen: Sequence[int]
+    seed: bytes
+
+
+def _drawn(count: int, policy: Policy, head: TreeHead) -> _Draw:
+    if policy.earlier is not None:
+        return _Draw(count, policy.earlier.left(count, head), policy.earlier.seed)
+    seed = os.urandom(_SEED_BYTES) if policy.beacon is None else policy.beacon.encode("utf-8")
+    size = policy.sample_of(count)
+    return _Draw(count, draw(count, size, seed, head.root, head.size) if size < count else range(count), seed)
+
+
+def _verify(
+    chosen: Sequence[int], log: Log, files: Evidence, checker: ProofChecker, keep_going: bool, progress: Progress
+) -> None:
+    """Verifies these proofs, several at a time. The error is that of the first false one, whichever
+    thread was faster; with `keep_going` it names the others. One that this machine can't read or
+    verify is reported after all others, so that nothing false hides behind it."""
+    unread: VerificationError | None = None
+    false: list[VerificationError] = []
+    tasks = _tasks(chosen, log, files, checker)
+    for done, (segment, error) in enumerate(in_order(tasks)):
+        if isinstance(error, UnreadableError):
+            unread = unread or error.at(0, SEGMENT_RECORD + segment)
+        elif error is not None:
+            false.append(error.at(0, SEGMENT_RECORD + segment))
+            if not keep_going:
+                break
+        progress("proofs", done + 1, len(chosen))
+    if len(false) > 1:
+        others = [str(error.record) for error in false[1:]]
+        first = false[0]
+        raise VerificationError(
+            f"{first.message}; {counted(len(false) - 1, 'other proof')} failed, too, of the records {listed(others, 20)}",
+            record=first.record,
+            expected=first.expected,
+            found=first.found,
+        ) from first
+    if false:
+        raise false[0]
+    if unread is not None:
+        raise unread
+
+
+def _tasks(chosen: Sequence[int], log: Log, files: Evidence, checker: ProofChecker) -> Iterator[Task]:
+    """For each proof its segment, and what verifies it. Its file is read before the next task is
+    asked for, by whoever asks: readers aren't made for several threads."""
+    builder = StatementBuilder(log.header, log.header_digest)
+    statements: list[Statement] = []
+    blocks = len(log.header.blocks)
+    for number in chosen:
+        segment, block = log.segments[number // blocks], number % blocks
+        if not statements or statements[0].segment != segment.index:
+            statements = builder.of_segment(segment)
+        try:
+            proof = _read(segment, block, files)
+        except VerificationError as error:
+            yield segment.index, partial(_refused, error)
+        else:
+            yield segment.index, partial(_check, segment, block, statements[block], proof, checker)
+
+
+def _refused(error: VerificationError) -> None:
+    raise error
+
+
+def _continued(log: Log, drawn: _Draw, earlier: "Earlier", limits: tuple[str, ...]) -> tuple[SampleTaken, Outcome]:
+    """All proofs, of which an earlier report verified some."""
+    before, now = len(earlier.verified), len(drawn.chosen)
+    word = f"that {before} of the {drawn.count} proofs are valid is the word of the report that was continued, SHA-256 {earlier.digest.hex()}"
+    sample = SampleTaken(
+        proofs=drawn.count,
+        verified=tuple(drawn.chosen),
+        seed=drawn.seed,
+        beacon=False,
+        miss_one="0/1",
+        surely_found=1,
+        earlier=tuple(sorted(earlier.verified)),
+        report=earlier.digest,
+    )
+    return sample, Outcome(
+        Finding(
+            Status.PASSED,
+            (f"the {now} of {drawn.count} proofs that were left are valid for the statements of the records", word),
+        ),
+        shown=frozenset({Level.L1}),
+        claims=(
+            Claim(f"the optimizer steps of {now} of {drawn.count} proofs, {_steps(log)}", Source.PROVED),
+            Claim(f"the optimizer steps of the other {before}, if your earlier report is right", Source.PROVED),
+            _GRADIENTS,
+        ),
+        limits=(*limits, word),
     )
 
 
@@ -116,14 +212,20 @@ def _sample_limits(sample: SampleTaken) -> Iterator[str]:
         yield "nothing shows that the trainer did not know the beacon when the log was made: there is no anchor before it"
 
 
-def _check(segment: Segment, block: int, statement: Statement, files: Evidence, checker: ProofChecker) -> None:
-    what = f"proof {segment.index}-{block}"
+def _read(segment: Segment, block: int, files: Evidence) -> bytes:
     proof = files.proof(segment.index, block, MAX_PROOF)
     found = sha256(proof).digest()
     if found != segment.proofs[block]:
         raise VerificationError(
-            f"{what} does not match the record's hash", expected=segment.proofs[block].hex(), found=found.hex()
+            f"proof {segment.index}-{block} does not match the record's hash",
+            expected=segment.proofs[block].hex(),
+            found=found.hex(),
         )
+    return proof
+
+
+def _check(segment: Segment, block: int, statement: Statement, proof: bytes, checker: ProofChecker) -> None:
+    what = f"proof {segment.index}-{block}"
     try:
         shown = checker.verify(statement, proof)
     except VerificationError as error:
@@ -147,16 +249,27 @@ def _compare(what: str, segment: Segment, block: int, shown: Commitments) -> Non
             )
 
 
-def _sample(count: int, chosen: tuple[int, ...], seed: bytes, policy: Policy) -> SampleTaken:
-    missed = miss_probability(count, len(chosen), 1)
+def _sample(drawn: _Draw, policy: Policy) -> SampleTaken:
+    missed = miss_probability(drawn.count, len(drawn.chosen), 1)
     return SampleTaken(
-        proofs=count,
-        verified=chosen,
-        seed=seed,
+        proofs=drawn.count,
+        verified=tuple(drawn.chosen),
+        seed=drawn.seed,
         beacon=policy.beacon is not None,
         miss_one=f"{missed.numerator}/{missed.denominator}",
-        surely_found=surely_found(count, len(chosen)),
+        surely_found=surely_found(drawn.count, len(drawn.chosen)),
     )
+
+
+def _aimed(sample: SampleTaken, detection: Detection | None) -> Iterator[str]:
+    """What the sample was chosen to find."""
+    if detection is not None:
+        bad = detection.count(sample.proofs)
+        found = 1 - miss_probability(sample.proofs, len(sample.verified), min(bad, sample.proofs - 2))
+        yield (
+            f"if {counted(bad, 'proof')} or more are bad, at least one is found with a probability of {float(100 * found):.1f} %, "
+            f"where {float(100 * detection.target):g} % was asked for"
+        )
 
 
 def _sentences(sample: SampleTaken) -> tuple[str, ...]:

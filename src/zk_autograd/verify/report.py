@@ -272,7 +272,8 @@ def _sample(sample: SampleTaken) -> dict[str, Any]:
         "proofs": sample.proofs,
         "verified": list(sample.verified),
         "seed": sample.seed.hex(),
-        "seed_from": "beacon" if sample.beacon else "verifier",
+        "seed_from": "earlier report" if sample.report else "beacon" if sample.beacon else "verifier",
         "miss_one": sample.miss_one,
         "found_with_99_percent": sample.surely_found,
+        "earlier": None if not sample.report else {"report": sample.report.hex(), "verified": list(sample.earlier)},
     }

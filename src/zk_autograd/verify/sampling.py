@@ -16,13 +16,65 @@ C(n-2, k-2).
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import shake_256
-from math import prod
+from math import ceil, prod
+
+from zk_autograd.core.errors import UsageError
 
 DOMAIN = b"zk-autograd/sample/v0\n"
 _WORD = 8
 _FIRST_READ = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a sample is to find: if at least `bad` proofs are bad, a share of all (a Fraction of at
+    most 1) or a number of them, at least one of them with probability `target`, below 1."""
+
+    target: Fraction
+    bad: Fraction | int
+
+    @classmethod
+    def parse(cls, target: str, bad: str) -> "Detection":
+        """Of texts such as "0.99" or "99%", and "1%" or "3". UsageError for others."""
+        probability, share = _fraction(target), _fraction(bad)
+        if probability is None or not 0 < probability < 1:
+            raise UsageError(
+                f"--target-detection {target[:40]!a} is not a probability above 0 and below 1, such as 0.99; to be certain, verify all proofs"
+            )
+        whole = share is not None and "%" not in bad and share.denominator == 1
+        if share is None or share <= 0 or not (whole or share <= 1):
+            raise UsageError(
+                f"--bad {bad[:40]!a} is neither a share, such as 1% or 0.01, nor a number of proofs, such as 3"
+            )
+        return cls(probability, int(share) if whole else share)
+
+    def count(self, proofs: int) -> int:
+        """How many of `proofs` proofs are to be taken for bad, at least 1."""
+        return max(1, self.bad if isinstance(self.bad, int) else ceil(self.bad * proofs))
+
+    def sample(self, proofs: int) -> int:
+        """The smallest sample that finds one of them with the target's probability, first and last
+        included; it may be all proofs."""
+        bad = min(self.count(proofs), max(proofs - 2, 0))
+        if bad == 0:
+            return max(2, proofs)
+        low, high = 1, proofs  # too small, large enough
+        while high - low > 1:
+            middle = (low + high) // 2
+            enough = 1 - miss_probability(proofs, middle, bad) >= self.target
+            low, high = (low, middle) if enough else (middle, high)
+        return max(2, high)
+
+
+def _fraction(text: str) -> Fraction | None:
+    """The number of a short decimal text, perhaps in percent; None for any other text."""
+    digits = text.removesuffix("%")
+    if not (digits.isascii() and len(digits) <= 20 and digits.replace(".", "", 1).isdigit()):
+        return None
+    return Fraction(digits) / (100 if digits != text else 1)
 
 
 def draw(proofs: int, sample: int, seed: bytes, root: bytes, size: int) -> tuple[int, ...]:
