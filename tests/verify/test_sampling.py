@@ -3,13 +3,14 @@
 from fractions import Fraction
 from hashlib import shake_256
 from itertools import combinations
-from math import comb
+from math import ceil, comb
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zk_autograd.verify.sampling import _below, draw, miss_probability, surely_found
+from zk_autograd.core.errors import UsageError
+from zk_autograd.verify.sampling import Detection, _below, draw, miss_probability, surely_found
 
 ROOT = bytes(range(32))
 
@@ -109,3 +110,37 @@ def test_step7_large_runs_take_no_time() -> None:
     assert miss_probability(10**6, 1000, 4602) <= Fraction(1, 100) < miss_probability(10**6, 1000, 4601)
     assert surely_found(10**6, 5 * 10**5) == 7  # 2^-6 is more than 1 %
     assert len(draw(10**9, 100, b"seed", ROOT, 5)) == 100
+
+
+@pytest.mark.parametrize("proofs", [1, 2, 3, 7, 40])
+@pytest.mark.parametrize(
+    ("target", "bad"), [("0.5", "1"), ("0.99", "1%"), ("90%", "3"), ("0.999999", "0.5"), ("0.01", "100")]
+)
+def test_step7_detection_takes_the_smallest_sample_that_finds_it(proofs: int, target: str, bad: str) -> None:
+    aim = Detection.parse(target, bad)
+    inner = max(proofs - 2, 0)
+    count = min(aim.count(proofs), inner)
+
+    def enough(sample: int) -> bool:
+        drawn = min(max(sample - 2, 0), inner)
+        return count == 0 or 1 - Fraction(comb(inner - count, drawn), comb(inner, drawn)) >= aim.target
+
+    smallest = next((size for size in range(2, proofs + 1) if enough(size)), max(proofs, 2))
+    assert aim.sample(proofs) == (smallest if count else max(2, proofs))
+
+
+def test_step7_detection_of_a_share_of_many_proofs() -> None:
+    aim = Detection.parse("0.99", "1%")
+    assert (aim.count(10**6), aim.count(150), aim.count(1)) == (10**4, 2, 1)
+    assert 440 < aim.sample(10**6) < 470
+    assert Detection.parse("0.99", "1").sample(10**6) == ceil(Fraction(99, 100) * (10**6 - 2)) + 2
+
+
+@pytest.mark.parametrize(
+    ("target", "bad"),
+    [("1", "1%"), ("0", "1%"), ("100%", "1%"), ("-0.5", "1"), ("0.9", "0"), ("0.9", "0%"), ("0.9", "101%"), ("0.9", "1.5"),
+     ("0.9", ""), ("", "1"), ("nan", "1"), ("1e-1", "1"), ("0.9", "1/2"), ("\u0660.5", "1"), ("0.5", "x"), ("0." + "9" * 30, "1"), ("0.9", "1%%")],
+)  # fmt: skip
+def test_step7_detection_that_makes_no_sense_is_refused(target: str, bad: str) -> None:
+    with pytest.raises(UsageError, match=r"--target-detection|--bad"):
+        Detection.parse(target, bad)

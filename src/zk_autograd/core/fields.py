@@ -158,4 +158,7 @@ def _shown(raw: Json) -> str:
         return "true" if raw else "false"
     if isinstance(raw, int):
         return str(raw)
-    return f"an array of {len(raw)} items" if isinstance(raw, list) else f"an object of {len(raw)} fields"
+    if isinstance(raw, list):
+        return f"an array of {len(raw)} items"
+    # JSON that others decoded may hold null and numbers with a point.
+    return f"an object of {len(raw)} fields" if isinstance(raw, dict) else quoted(repr(raw), SHOWN)
