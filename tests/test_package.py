@@ -3,6 +3,7 @@ files."""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -19,6 +20,7 @@ from zk_autograd import _native
 
 ROOT = Path(__file__).resolve().parents[1]
 CIRCUITS = ROOT / "circuits"
+RUNS = ROOT / "tests/data/runs"
 LOCKS = {"verify": ["ezkl"], "train": ["ezkl", "train"], "dev": ["ezkl", "train", "dev"]}
 
 
@@ -96,13 +98,20 @@ def test_verifier_is_locked_without_the_trainers_libraries() -> None:
     assert {"torch", "scikit-learn", "onnx"}.isdisjoint(locked_versions("verify"))
 
 
-@pytest.mark.slow
-def test_wheel_holds_the_types_and_every_published_circuit(tmp_path: Path) -> None:
-    options = ["--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, built as a user builds it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ["--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
     build = [sys.executable, "-m", "pip", "wheel", *options, str(ROOT)]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where maturin's own program is
     subprocess.run(build, check=True, capture_output=True, env={**os.environ, "PATH": path})
-    (wheel,) = tmp_path.glob("*.whl")
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.mark.slow
+def test_wheel_holds_the_types_and_every_published_circuit(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"zk_autograd/py.typed", "zk_autograd/_native.pyi", "zk_autograd/_native.abi3.so"} <= names
 
@@ -110,3 +119,40 @@ def test_wheel_holds_the_types_and_every_published_circuit(tmp_path: Path) -> No
     published = {f"zk_autograd/prove/ezkl/circuits/{path}" for path in files}
     assert published
     assert published <= names
+
+
+MAX_DOWNLOADED = 60 * 10**6
+MAX_INSTALLED = 125 * 10**6
+
+
+@pytest.mark.slow
+def test_the_verifier_installs_from_a_folder_of_wheels_and_judges_a_native_run(wheel: Path, tmp_path: Path) -> None:
+    """Without network, torch, onnx and EZKL: what an auditor carries to a machine of their own."""
+    wheels = tmp_path / "wheels"
+    base = {name: version for name, version in locked_versions("verify").items() if name not in ("ezkl", "maturin")}
+    pins = [f"{name}=={version}" for name, version in base.items()]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([*pip, "download", "--no-deps", "--only-binary", ":all:", "--dest", str(wheels), *pins], check=True)
+    shutil.copy(wheel, wheels)
+    downloaded = sum(file.stat().st_size for file in wheels.iterdir())
+    assert downloaded <= MAX_DOWNLOADED
+
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    offline = ["--python", str(python), "install", "--no-index", "--find-links", str(wheels), "zk-autograd"]
+    subprocess.run([*pip, *offline], check=True)
+    installed = sum(f.lstat().st_size for f in (tmp_path / "venv").rglob("*") if f.is_file() and f.suffix != ".pyc")
+    assert installed <= MAX_INSTALLED
+
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    words = ["--key", str(RUNS / "test.key.pub"), "--require", "L0,L1"]
+    command = [str(tmp_path / "venv" / "bin" / "zk-verify"), str(RUNS / "native-finished"), *words]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, env=clean)
+    assert (run.returncode, run.stdout.splitlines()[:1], run.stderr) == (0, ["verdict: L0, L1"], "")
+    listed = subprocess.run(
+        [python, "-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"],
+        check=True, capture_output=True, text=True, cwd=folder, env=clean,
+    )  # fmt: skip
+    assert {"torch", "onnx", "ezkl", "scikit-learn"}.isdisjoint(map(canonicalize_name, listed.stdout.split()))
