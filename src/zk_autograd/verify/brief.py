@@ -6,12 +6,15 @@ too long is cut, and says so.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath as Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.text import counted, listed, printable, quoted
+from zk_autograd.evidence.finding import Subject
+from zk_autograd.verify.given import place_of
 from zk_autograd.verify.outcome import Source, Step
 
 if TYPE_CHECKING:
@@ -45,7 +48,7 @@ def brief(report: "Report", width: int = 100) -> str:
 def _about(report: "Report", width: int) -> Iterator[str]:
     if report.found is not None:
         if report.found.subjects:
-            yield from _labelled("file", listed([quoted(s.name) for s in report.found.subjects], 3), width)
+            yield from _labelled("file", listed([_subject(report, s) for s in report.found.subjects], 3), width)
         yield from _labelled("evidence", report.found.line, width)
     if (run := report.summary) is not None:
         state = "finished" if run.finished else "unfinished"
@@ -55,6 +58,12 @@ def _about(report: "Report", width: int) -> Iterator[str]:
         yield from _labelled(
             "signed by", ", ".join(map(_handle, report.signers)) or "nobody whose key was given", width
         )
+
+
+def _subject(report: "Report", subject: Subject) -> str:
+    """The file's name, and in a run that was judged what the close record calls it."""
+    place = place_of(report.log, subject) if report.log is not None and report.judged else None
+    return quoted(subject.name) + (f" (its {quoted(place)})" if place and Path(place).name != subject.name else "")
 
 
 def _handle(key: PublicKey) -> str:

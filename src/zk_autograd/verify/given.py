@@ -2,13 +2,17 @@
 
 A file is recognised by its SHA-256 alone: who downloads one may have renamed it. One whose digest
 the close record doesn't name is false for this run: its evidence doesn't speak of it.
+
+Named isn't proved. The model's files are the proved weights, which the other parts of step 10 show.
+Of every other digest the close record says nothing but a name, which the trainer chose: weights can
+be called train_log.jsonl. So whoever begins with such a file gets no complete verdict.
 """
 
 from collections.abc import Sequence
 
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.records import Log
-from zk_autograd.core.text import counted, quoted
+from zk_autograd.core.text import counted, listed, quoted
 from zk_autograd.evidence.finding import Subject
 from zk_autograd.evidence.layout import MODEL
 from zk_autograd.verify.outcome import Finding, Outcome, Status
@@ -24,21 +28,36 @@ def check_given(log: Log, subjects: Sequence[Subject]) -> Outcome:
         what = f"{counted(len(subjects), 'file')} given, not looked at: {why}"
         fix = "ask the trainer for the evidence of the finished run"
         return Outcome(Finding(Status.NOT_SHOWN, (what,)), withheld=(why,), fix=fix)
-    named = {digest: f"{MODEL}/{name}" for name, digest in log.close.model}
-    named |= {digest: name for name, digest in log.close.artefacts}
-    sentences = []
+    sentences, unknown = [], []
     for subject in subjects:
         what = quoted(subject.name)
         if subject.digest is None:
             raise VerificationError(
                 f"{what} is not a regular file", expected="a file that the close record names", found="something else"
             )
-        if subject.digest not in named:
+        place = place_of(log, subject)
+        if place is None:
             raise VerificationError(
                 f"the close record names no file with the SHA-256 of {what}",
                 record=SEGMENT_RECORD + len(log.segments),
-                expected=f"one of {counted(len(named), 'digest')}",
+                expected=f"one of {counted(len(log.close.model) + len(log.close.artefacts), 'digest')}",
                 found=subject.digest.hex(),
             )
-        sentences.append(f"{what} is the run's {named[subject.digest]}, by its SHA-256 {subject.digest.hex()}")
-    return Outcome(Finding(Status.PASSED, tuple(sentences)))
+        sentences.append(f"{what} is the run's {quoted(place, 120)}, by its SHA-256 {subject.digest.hex()}")
+        if not place.startswith(f"{MODEL}/"):
+            unknown.append(what)
+    if not unknown:
+        return Outcome(Finding(Status.PASSED, tuple(sentences)))
+    why = f"the close record names the SHA-256 of {listed(unknown, 3)}, but not as a model's file: no proof is about what it holds"
+    fix = "rely on the run's own model files alone; what else its trainer signed, ask the trainer"
+    return Outcome(Finding(Status.NOT_SHOWN, tuple(sentences)), withheld=(why,), fix=fix)
+
+
+def place_of(log: Log, subject: Subject) -> str | None:
+    """The path in the run that the close record has for the file's digest; None if it has none. A
+    digest that is named twice is the model's first."""
+    if log.close is None or subject.digest is None:
+        return None
+    named = dict.fromkeys(f"{MODEL}/{name}" for name, digest in log.close.model if digest == subject.digest)
+    named |= dict.fromkeys(name for name, digest in log.close.artefacts if digest == subject.digest)
+    return next(iter(named), None)
