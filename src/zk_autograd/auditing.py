@@ -1,12 +1,14 @@
 """The auditor's door: one call that judges a run as `zk-verify` does. It needs neither torch nor
 any of the trainer's code."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from zk_autograd.core.errors import UsageError, VerificationError
-from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
+from zk_autograd.core.keys import PublicKey, parse_keys
 from zk_autograd.core.progress import Progress, silent
+from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.finding import Found, find
 from zk_autograd.evidence.opening import open_run
 from zk_autograd.prove.verifiers import Systems
@@ -15,10 +17,13 @@ from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
+MAX_KEYS = 64 * 1024
+"""Bytes of a file of public keys."""
+
 
 def verify_run(
     run: str | Path,
-    keys: Iterable[str | PublicKey] = (),
+    keys: Iterable[str | Path | PublicKey] = (),
     *,
     require: Iterable[str] = ("L1",),
     root: str | None = None,
@@ -31,9 +36,10 @@ def verify_run(
     """The report on the run at `run`, a folder or a bundle; or on a file, or a folder of files,
     that a run published and beside which its evidence lies (evidence.finding).
 
-    `keys` are the trainer's public keys, obtained from somewhere other than the run, as `zk-key
-    show` prints them: each must have signed it, and without any the verdict is UNPINNED. `root` is
-    a ROOT@SIZE, likewise obtained elsewhere. `srs` are digests, 64 hexadecimal digits each, of SRS
+    `keys` are the trainer's public keys, obtained from somewhere other than the run: texts of one
+    or more lines, as `zk-key show` prints them, or the Path of a file with them, such as FILE.pub
+    beside a log key. Each must have signed it, and without any the verdict is UNPINNED. `root` is a
+    ROOT@SIZE, likewise obtained elsewhere. `srs` are digests, 64 hexadecimal digits each, of SRS
     files that the trainer can't have made, in addition to those of public ceremonies. The others
     are zk-verify's flags.
 
@@ -55,7 +61,9 @@ def verify_run(
     try:
         levels = frozenset(Level(level) for level in require)
         digests = frozenset(bytes.fromhex(digest) for digest in srs)
-        pinned = tuple(key if isinstance(key, PublicKey) else PublicKey.parse(key) for key in keys)
+        pinned = tuple(key for given in keys for key in _keys(given))
+    except UnreadableError:
+        raise
     except (ValueError, VerificationError) as error:
         raise UsageError(f"not a key, a level or a digest: {error}") from error
     policy = Policy(
@@ -69,6 +77,14 @@ def verify_run(
         accept_uncovered=frozenset(accept_uncovered),
     )
     return judge(find(Path(run)), policy)
+
+
+def _keys(given: str | Path | PublicKey) -> tuple[PublicKey, ...]:
+    if isinstance(given, PublicKey):
+        return (given,)
+    if isinstance(given, str):
+        return parse_keys(given)
+    return parse_keys(read_bounded(os.path.realpath(given), MAX_KEYS).decode("utf-8"))  # a link of the auditor's own
 
 
 def judge(found: Found, policy: Policy, progress: Progress = silent) -> Report:

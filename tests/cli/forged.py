@@ -46,7 +46,7 @@ def forge(
             leaves[-1]["artefacts"][name] = sha256((run / name).read_bytes()).hexdigest()
     (run / "log/records.jsonl").write_bytes(_bytes(leaves))
     head = root([leaf_hash(encode(leaf)) for leaf in leaves])
-    note = sign(checkpoint_text(header.origin, len(leaves), head), [keyfile.load(key)])
+    note = sign(checkpoint_text(header.origin, len(leaves), head), keyfile.load(key))
     (run / "log/checkpoint").write_bytes(note)
     return run
 

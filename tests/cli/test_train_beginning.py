@@ -50,21 +50,22 @@ def test_a_first_training_makes_a_log_key_and_says_so(home: Path, capsys: pytest
     status, out, err = ended(start(*FLAGS, "--steps", "2", "--out", "run"))
     assert status == 0, err
     path = home / "zk-autograd" / "log.key"
-    public = keyfile.load(path).public_key.encode()
+    public = tuple(signer.public_key.encode() for signer in keyfile.load(path))
     told = [line for line in err.splitlines() if "log key" in line]
     assert told == [
         f"a log key was made in {path}: keep it secret, and back up this file, since another key is another trainer; your auditor pins "
-        f"its public half, {public}"
+        f"its public half, {path}.pub"
     ]
     assert "Warning" not in err
     assert [stat.S_IMODE(p.stat().st_mode) for p in (path, path.parent)] == [0o600, 0o700]
     words = next(line for line in out.splitlines() if line.startswith("  zk-verify")).split()
+    assert words[words.index("--key") + 1] == f"{path}.pub"
     assert verify.main([*words[1:]]) == 0
     assert json.loads(Path("run/private/train.json").read_bytes())["key_file"] == str(path)
     status, _, err = ended(start(*FLAGS, "--steps", "2", "--out", "second"))
     assert (status, "log key" in err) == (0, False)
     with RunFolder(Path("second")) as reader:
-        assert parse_log(reader.leaves()).header.keys == (public,)
+        assert parse_log(reader.leaves()).header.keys == public
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_three_first_trainings_at_once_are_three_runs_of_one_trainer(home: Path)
     for run in runs:
         with RunFolder(run) as reader:
             keys |= set(parse_log(reader.leaves()).header.keys)
-    assert keys == {keyfile.load(home / "zk-autograd" / "log.key").public_key.encode()}
+    assert keys == {signer.public_key.encode() for signer in keyfile.load(home / "zk-autograd" / "log.key")}
     assert sorted(os.listdir(home / "zk-autograd")) == ["log.key", "log.key.pub"]
     _, out, _ = ended(start("list", "--json", command="run"))
     assert [run["state"] for run in json.loads(out)["runs"]] == ["finished"] * 3

@@ -359,12 +359,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_key_is_the_users_own_unless_one_is_named(home: Path) -> None:
     parameter = vector([1.0])
-    signer = keyfile.create(keyfile.default_path(), "me")
+    signers = keyfile.create(keyfile.default_path(), "me")
     with ZKOptimizer([parameter], rule="sgd", run=home / "run", prover="none") as optimizer:
         parameter.grad = torch.zeros(1)
         optimizer.step()
     assert optimizer.header is not None
-    assert optimizer.header.keys == (signer.public_key.encode(),)
+    assert optimizer.header.keys == tuple(signer.public_key.encode() for signer in signers)
 
 
 def test_a_new_run_of_a_user_without_a_key_makes_one_and_says_so_once(home: Path) -> None:
@@ -377,17 +377,18 @@ def test_a_new_run_of_a_user_without_a_key_makes_one_and_says_so_once(home: Path
     ) as told:
         optimizer.step()
     assert (len(told), told[0].filename) == (1, __file__)
-    public = keyfile.load(path).public_key.encode()
-    assert public in str(told[0].message)
-    assert keyfile.public_path(path).read_text() == public + "\n"
+    assert str(told[0].message).endswith(f"pins its public half, {path}.pub")
+    public = tuple(keyfile.public_path(path).read_text().splitlines())
+    assert public == tuple(signer.public_key.encode() for signer in keyfile.load(path))
+    assert len(public) == 2
     optimizer.step()
     optimizer.close()
     assert optimizer.header is not None
-    assert optimizer.header.keys == (public,)
+    assert optimizer.header.keys == public
     with ZKOptimizer([parameter], rule="sgd", run=home / "second", prover="none") as optimizer:
         optimizer.step()
     assert optimizer.header is not None
-    assert optimizer.header.keys == (public,)
+    assert optimizer.header.keys == public
 
 
 def test_the_word_of_a_new_key_refuses_one_step_at_most_where_warnings_are_errors(home: Path) -> None:
@@ -400,7 +401,7 @@ def test_the_word_of_a_new_key_refuses_one_step_at_most_where_warnings_are_error
     optimizer.step()
     optimizer.close()
     assert optimizer.header is not None
-    assert optimizer.header.keys == (keyfile.load(keyfile.default_path()).public_key.encode(),)
+    assert optimizer.header.keys == tuple(s.public_key.encode() for s in keyfile.load(keyfile.default_path()))
 
 
 @pytest.mark.parametrize("refused", ["place", "option", "gradient", "explicit", "resumed"])
@@ -417,8 +418,8 @@ def test_no_key_is_made_for_a_run_that_is_refused(home: Path, refused: str) -> N
         options["key"] = home / "my.key"
     elif refused == "resumed":
         options["resume"] = True
-        signer = keyfile.create(home / "another", "me")
-        optimizer = ZKOptimizer([parameter], **{**options, "resume": False}, key=signer)
+        signers = keyfile.create(home / "another", "me")
+        optimizer = ZKOptimizer([parameter], **{**options, "resume": False}, key=signers)
         optimizer.start()
         optimizer.abandon()
     with pytest.raises((UsageError, RunError, GradientError)):

@@ -88,10 +88,10 @@ def test_private_files_are_closed_whatever_the_umask_is(tmp_path: Path, umask: i
 
 def test_a_key_is_its_owners_whatever_the_umask_is(tmp_path: Path, umask: int) -> None:
     path = tmp_path / "new" / "log.key"
-    signer = create_key(path, "me")
+    signers = create_key(path, "me")
     assert (mode(path), mode(path.parent)) == (0o600, 0o700)
     assert mode(public_path(path)) == 0o644 & ~umask
-    assert load(path) == signer
+    assert load(path) == signers
 
 
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o602, 0o666, 0o777, 0o610])

@@ -9,17 +9,18 @@ import torch
 
 from zk_autograd import ZKOptimizer
 from zk_autograd.cli import train as zk_train
-from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.keys import Algorithm, PublicKey, parse_keys
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim.resuming import ResumedLr
 from zk_autograd.prove.verifiers import Systems
-from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.outcome import Level, Step
 from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
 RUNS = Path(__file__).parent.parent / "data" / "runs"
 PUBLIC = (RUNS / "test.key.pub").read_text().strip()
+ROOT_V1 = "36b9148815a9b86c152ba7af7df844820d4433b1cc4e228b0f9237216dce61fe@4"
 ROOT = "84181b5ef48d86b6cc78f6f0026a42d15219a4d9f70fd690a37c94aa1f143889@4"
 
 
@@ -50,6 +51,17 @@ def judged(run: Path, level: Level, head: TreeHead | None = None) -> Report:
 def test_a_finished_native_run_of_v0_is_verified() -> None:
     report = judged(RUNS / "native-finished", Level.L1, TreeHead.parse(ROOT))
     assert (report.verdict, report.exit_status, report.missing) == ("L0, L1", 0, ())
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_a_finished_native_run_of_v1_is_verified_by_both_its_keys() -> None:
+    keys = parse_keys((RUNS / "test-v1.key.pub").read_text())
+    assert [key.algorithm for key in keys] == [Algorithm.ED25519, Algorithm.ML_DSA_44]
+    with RunFolder(RUNS / "native-v1") as files:
+        report = Verifier(Policy(keys=keys, head=TreeHead.parse(ROOT_V1)), Systems()).verify(files)
+    assert (report.verdict, report.exit_status, report.missing) == ("L0, L1", 0, ())
+    signed = report.findings[Step.SIGNATURES].sentences
+    assert signed == tuple(f"signed by the pinned key {key.label}" for key in keys)
 
 
 @pytest.mark.parametrize("name", ["none-open", "train-open"])

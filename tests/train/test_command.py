@@ -15,7 +15,6 @@ from tests.run.trainer import hashed_backend, make_header
 from tests.train.test_plan import PLAN
 from zk_autograd import verify_run
 from zk_autograd.core.errors import GradientError, RunError
-from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.credentials import keyfile
@@ -36,7 +35,7 @@ class OwnGradients:
         assert recording.key is not None
         self.plan = replace(plan, batch_size=1)
         self._recording = recording
-        self._signer: Ed25519Signer = keyfile.load(recording.key)
+        self._signers = keyfile.load(recording.key)
         self._writer: RunWriter | None = None
         self._fails = fails
 
@@ -61,9 +60,13 @@ class OwnGradients:
 
     def train(self, go_on: Callable[[], bool], begun: Callable[[], None]) -> int:
         backend = hashed_backend()
-        header = replace(make_header(backend), keys=(self._signer.public_key.encode(),), schedule="constant")
+        header = replace(
+            make_header(backend),
+            keys=tuple(signer.public_key.encode() for signer in self._signers),
+            schedule="constant",
+        )
         weights = np.zeros(header.size, np.int64)
-        self._writer = RunWriter.create(self._recording.run, header, backend, [self._signer], weights)
+        self._writer = RunWriter.create(self._recording.run, header, backend, self._signers, weights)
         begun()
         for step in range(self.plan.steps):
             if self._fails is not None and step == 2:
@@ -110,8 +113,9 @@ def test_gradients_of_ones_own_are_trained_recorded_and_summed_up(order: Order) 
     assert (found.steps, found.accuracy, found.test_rows) == (5, 0.5, 7)
     assert [header is None for header in told.headers] == [True, False]
     assert told.notes[1] == f"each step takes all 1 training rows: there are fewer than {PLAN.batch_size}"
-    key = keyfile.load(order.key).public_key
-    assert verify_run(order.run, [key], require=["L0"]).exit_status == 0
+    public = keyfile.public_path(order.key)
+    assert found.public == public
+    assert verify_run(order.run, [public], require=["L0"]).exit_status == 0
     with pytest.raises(RunError, match="already exists"):
         train(order, OwnGradients, told)
 

@@ -12,7 +12,7 @@ from zk_autograd.core.errors import UnreadableError
 from zk_autograd.credentials import keyfile
 from zk_autograd.train.own_run import _in_full, _signed_by
 
-PUBLIC = keyfile._parse((RUNS / "test.key").read_bytes()).public_key
+PUBLIC = [signer.public_key for signer in keyfile._parse((RUNS / "test.key").read_bytes())]
 MORE = 2**30
 """Bytes of addresses that looking at a run may take beside what is imported."""
 
@@ -20,7 +20,7 @@ MORE = 2**30
 def test_a_run_is_the_callers_if_their_key_signed_its_records(tmp_path: Path) -> None:
     run = copied("none-open", tmp_path)
     assert _signed_by(run, PUBLIC)
-    other = keyfile.create(tmp_path / "other.key", "other").public_key
+    other = [signer.public_key for signer in keyfile.create(tmp_path / "other.key", "other")]
     assert not _signed_by(run, other)
     with (run / "log" / "records.jsonl").open("ab") as file:
         file.write(b"torn")  # as a crash leaves it

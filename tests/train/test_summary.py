@@ -60,6 +60,12 @@ def test_auditors_line_names_root_run_each_key_and_the_srs(summary: Summary) -> 
     assert any("the digest of an SRS that you can't have made" in line for line in summary.lines())
 
 
+def test_the_auditors_line_names_the_file_of_the_public_keys_if_there_is_one(summary: Summary) -> None:
+    words = shlex.split(replace(summary, public=Path("my keys/log.key.pub")).verify)
+    assert words[4:6] == ["--key", "my keys/log.key.pub"]
+    assert words.count("--key") == 1
+
+
 def test_run_without_proofs_claims_none(summary: Summary) -> None:
     hashed = replace(summary, header=replace(HEADER, prover=Prover("none", "1", 32, 64)))
     assert (hashed.proofs, hashed.to_json()["steps_proved"]) == (0, 0)

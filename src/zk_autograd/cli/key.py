@@ -1,23 +1,34 @@
-"""`zk-key`: makes and shows the log key, whose public half an auditor pins before a run."""
+"""`zk-key`: makes, shows and rotates the log key, whose public half an auditor pins."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import Output, Parser, run_command
+
+if TYPE_CHECKING:
+    from zk_autograd.core.keys import PublicKey
+    from zk_autograd.credentials.rotation import Rotation
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-key",
-        description="The key that signs the log of your runs. Give its public half to your auditor before a run: a key that an auditor "
-        "first sees in the run itself proves nothing.",
+        description="The key that signs the log of your runs: an Ed25519 and an ML-DSA-44 key in one file, which sign together. Give its public "
+        "half (FILE.pub) to your auditor before a run: a key that an auditor first sees in the run itself proves nothing.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    new = commands.add_parser("new", help="make a key; prints its public half")
-    show = commands.add_parser("show", help="print the public half of a key")
-    for command in (new, show):
+    new = commands.add_parser("new", help="make a key; prints the path of its public half")
+    show = commands.add_parser("show", help="print the public half of a key: one line for each algorithm")
+    rotate = commands.add_parser(
+        "rotate",
+        help="a key of an earlier version keeps its Ed25519 key and gets an ML-DSA-44 key; any other gets two new ones",
+        description="Puts another key in the place of yours, which stays beside it as FILE.1 (.2, .3 ...): runs that were begun with it are "
+        "resumed with it. A key file of an earlier version keeps its Ed25519 key, and gets an ML-DSA-44 key; any other gets two new keys.",
+    )
+    for command in (new, show, rotate):
         command.add_argument(
             "--key-file",
             type=Path,
@@ -33,20 +44,54 @@ def _key(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.credentials import keyfile
 
     path = arguments.key_file or keyfile.default_path()
-    if arguments.command == "new":
-        signer = keyfile.create(path, arguments.name or keyfile.DEFAULT_NAME)
+    public = keyfile.public_path(path)
+    kept = None
+    if arguments.command == "rotate":
+        from zk_autograd.credentials.rotation import rotate
+
+        rotation = rotate(path)
+        signers, kept = rotation.signers, rotation.kept
+        output.note(_told(rotation, path))
+        output.line(str(public))
+    elif arguments.command == "new":
+        signers = keyfile.create(path, arguments.name or keyfile.DEFAULT_NAME)
         output.note(
-            f"the secret key is {path}: keep it to yourself, and back it up. The line below, also in {keyfile.public_path(path)}, "
-            "is for your auditor"
+            f"the secret key is {path}: keep it to yourself, and back it up. Its public half, for your auditor, is the file below"
         )
+        output.line(str(public))
     else:
-        signer = keyfile.load(path)
-    public = signer.public_key
-    output.line(public.encode())
-    output.result(
-        {"key": public.encode(), "name": public.name, "id": public.key_id.hex(), "key_file": str(path)},
-    )
+        signers = keyfile.load(path)
+        output.line(keyfile.public_text(signers).rstrip("\n"))
+    output.result(_json([signer.public_key for signer in signers], path, public, kept))
     return 0
+
+
+def _told(rotation: "Rotation", path: Path) -> str:
+    """What was done, and what the trainer's auditors are to be told."""
+    from zk_autograd.credentials.keyfile import public_path
+
+    public = public_path(path)
+    if rotation.kept is None:
+        return f"an earlier rotation of {path} was interrupted before its last write, which was made up for: {public} is its public half now. Nothing else was changed"
+    kept = f"the file that was there is kept as {rotation.kept}: back up both"
+    if rotation.upgraded:
+        return (
+            f"{path} keeps its Ed25519 key, and has an ML-DSA-44 key beside it; {kept}. New runs are signed with both: give your auditors the file below "
+            f"for them. Runs that were begun before go on with the one key, and are verified with {public_path(rotation.kept)}, as so far"
+        )
+    return (
+        f"{path} has new keys; {kept}. Tell your auditors, over a channel that they trust as much as the one that brought them the old key, from which run "
+        f"on the file below holds. Runs that were begun before are verified with {public_path(rotation.kept)}, and resumed with --key-file {rotation.kept}; if a "
+        "secret has leaked, say so: no run that isn't anchored by then can be told from a forged one"
+    )
+
+
+def _json(keys: "Sequence[PublicKey]", path: Path, public: Path, kept: Path | None) -> dict[str, object]:
+    rows = [
+        {"key": key.encode(), "algorithm": key.algorithm.title, "name": key.name, "id": key.key_id.hex()}
+        for key in keys
+    ]
+    return {"keys": rows, "key_file": str(path), "public_file": str(public), "kept": kept and str(kept)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
+from zk_autograd.cli.pinned import pinned
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 
 if TYPE_CHECKING:
-    from zk_autograd.core.keys import PublicKey
     from zk_autograd.evidence.finding import Found
     from zk_autograd.verify.earlier import Earlier
     from zk_autograd.verify.outcome import Level
@@ -25,8 +25,6 @@ SUBCOMMANDS = {
     "monitor": ("zk_autograd.cli.monitor", "watches a log for new roots, and for forks"),
 }
 """What a first word means before it can name a run: a run so named is ./compare."""
-
-MAX_KEY_FILE = 64 * 1024
 
 _STYLES = {
     r"(?m)^ ?\d+  [A-Z][a-z ]+ (?P<ok>passed)$": "green",
@@ -66,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY",
-        help="the trainer's public key, or a file with it; all given keys must have signed",
+        help="the trainer's public keys: a file with them (FILE.pub beside a log key), or one or more as text; all of them must have signed",
     )
     parser.add_argument(
         "--srs-digest",
@@ -149,7 +147,7 @@ def _policy(arguments: argparse.Namespace, head: "TreeHead | None") -> "Policy":
     from zk_autograd.verify.policy import Policy
 
     return Policy(
-        keys=tuple(_key(text) for text in arguments.key),
+        keys=tuple(key for text in arguments.key for key in pinned(text)),
         srs=frozenset(_digest(text) for text in arguments.srs_digest),
         require=frozenset(_level(text) for text in arguments.require.split(",")),
         head=head,
@@ -161,50 +159,6 @@ def _policy(arguments: argparse.Namespace, head: "TreeHead | None") -> "Policy":
         earlier=None if arguments.earlier is None else _earlier(arguments.earlier),
         keep_going=arguments.keep_going,
     )
-
-
-def _key(text: str) -> "PublicKey":
-    """The key given as this text, or in the file of that name, on its only line."""
-    from zk_autograd.core.keys import PublicKey
-    from zk_autograd.evidence.files import read_bounded
-
-    try:
-        return PublicKey.parse(text.strip())  # a copied line may end in a blank, or in CR
-    except VerificationError as error:
-        if not _there(text):
-            raise UsageError(f"--key {text[:100]!r} is neither a file nor a public key: {error}") from error
-    try:
-        lines = read_bounded(_resolved(text), MAX_KEY_FILE).decode("utf-8").split()
-        if len(lines) != 1:  # the file's content is not repeated: it may be a secret key
-            raise UsageError(f"--key {text}: the file does not hold a public key on one line; `zk-key show` prints it")
-        return PublicKey.parse(lines[0])
-    except UnreadableError:
-        raise
-    except (VerificationError, UnicodeDecodeError) as error:
-        raise UsageError(f"--key {text}: the file holds no public key: {type(error).__name__}") from error
-
-
-def _there(text: str) -> bool:
-    """Whether a file, or a link, has this name. UnreadableError if this machine can't tell."""
-    from zk_autograd.evidence.files import unreadable
-
-    try:
-        os.lstat(text)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in it
-        if isinstance(error, OSError) and isinstance(
-            found := unreadable(f"--key {text[:100]!r}", error), UnreadableError
-        ):
-            raise found from error
-        return False
-    return True
-
-
-def _resolved(text: str) -> Path:
-    """The path without links. UsageError for a loop of links."""
-    try:
-        return Path(text).resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: for links that are a loop
-        raise UsageError(f"--key {text[:100]!r} can't be read: {error}") from error
 
 
 def _digest(text: str) -> bytes:

@@ -1,31 +1,48 @@
 """The keys that sign notes: public keys in C2SP's text form, and signers.
 
-Sources: C2SP signed-note ("Signatures", "Verifier keys") and RFC 8032. Narrower than them: the key
-ID must be the hash that the specification recommends, the base64 the one that an encoder writes; an
-Ed25519 key must be encoded canonically (RFC 8032 section 5.1.3) and not be of small order, since
-under such a key one signature fits many texts.
+Sources: C2SP signed-note ("Signatures", "Verifier keys"), C2SP tlog-cosignature (ML-DSA-44) and RFC
+8032. Narrower than them: the key ID must be the hash that the specification recommends, the base64
+the one that an encoder writes; an Ed25519 key must be encoded canonically (RFC 8032 section 5.1.3)
+and not be of small order, since under such a key one signature fits many texts.
 
-Another algorithm (ML-DSA-44, type 0x06) takes a member of `Algorithm`, an entry in `_SCHEMES` and a
-signer.
+A log is signed by a key of each kind: Ed25519, which every tool reads, and ML-DSA-44, which a
+quantum computer doesn't break. An Ed25519 key signs any text; an ML-DSA-44 key signs checkpoints
+alone (core.cosignature).
+
+Another algorithm takes a member of `Algorithm`, an entry in `_SCHEMES` and a signer.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import sha256
-from typing import NamedTuple, NoReturn, Protocol, SupportsIndex
+from typing import NamedTuple, NoReturn, Protocol, Self, SupportsIndex
 
+from zk_autograd.core import cosignature
+from zk_autograd.core.checkpoint import MAX_NAME_BYTES
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.text import decode_base64, encode_base64, encode_utf8, has_control, quoted
 
 KEY_ID_BYTES = 4
-MAX_NAME_BYTES = 255  # a cosigner's name and a log's origin in C2SP tlog-cosignature
+SEED_BYTES = 32
 
 
 class Algorithm(IntEnum):
     """Signature types, by the identifier byte of C2SP signed-note."""
 
     ED25519 = 0x01
+    ML_DSA_44 = 0x06
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return _SCHEMES[self].title
+
+    @property
+    def signs_texts(self) -> bool:
+        """Whether it signs any text, or checkpoints alone."""
+        return self is Algorithm.ED25519
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +50,7 @@ class PublicKey:
     """A verifier key. Raises VerificationError if the name or the key material can't be one.
 
     `name` is what `check_name` accepts; `raw` is the algorithm's encoding of the key: 32 bytes for
-    Ed25519.
+    Ed25519, 1312 for ML-DSA-44.
     """
 
     name: str
@@ -73,15 +90,22 @@ class PublicKey:
         return f"{self.name}+{self.key_id.hex()}+{encode_base64(self._material())}"
 
     @property
+    def label(self) -> str:
+        """What a message calls it, `name+ID (algorithm)`: an ML-DSA-44 key's text has some 1,800
+        characters. It tells apart the keys that one reader pinned, and pins none itself."""
+        return f"{self.name}+{self.key_id.hex()} ({self.algorithm.title})"
+
+    @property
     def key_id(self) -> bytes:
         """Its 4 bytes in a note, beside its name. Not a fingerprint: collisions are cheap."""
         return sha256(self.name.encode("utf-8") + b"\n" + self._material()).digest()[:KEY_ID_BYTES]
 
     def verify(self, text: str, signature: bytes) -> None:
-        """Checks this key's `signature`, without key ID, over the text. Raises
-        VerificationError."""
-        if not _SCHEMES[self.algorithm].verifies(self, encode_utf8(text, "note text"), signature):
-            raise VerificationError(f"wrong signature by the key {self.encode()}")
+        """Checks this key's `signature`, without key ID, over the text. Raises VerificationError,
+        also if the key can't sign such a text; UnreadableError where the machine lacks its
+        algorithm."""
+        if not _SCHEMES[self.algorithm].verifies(self, text, signature):
+            raise VerificationError(f"wrong signature by the key {self.label}")
 
     def _material(self) -> bytes:
         return bytes([self.algorithm]) + self.raw
@@ -94,14 +118,14 @@ class Signer(Protocol):
     def public_key(self) -> PublicKey: ...
 
     def sign(self, text: str) -> bytes:
-        """The signature over the note text, without key ID."""
+        """The signature over the note text, without key ID. VerificationError for a text that such
+        a key can't sign: see `Algorithm.signs_texts`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Ed25519Signer:
-    """A key made from a 32-byte secret seed (RFC 8032 section 5.1.5); ValueError for another
-    length.
+class SeedSigner(ABC):
+    """A key made from a 32-byte secret seed; ValueError for another length.
 
     It can't be pickled: a checkpoint that holds it among a trainer's settings would leak the
     secret.
@@ -112,13 +136,13 @@ class Ed25519Signer:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        if len(self.seed) != 32:
-            raise ValueError(f"an Ed25519 seed has 32 bytes, not {len(self.seed)}")
+        if len(self.seed) != SEED_BYTES:
+            raise ValueError(f"a key's seed has {SEED_BYTES} bytes, not {len(self.seed)}")
 
-    def __copy__(self) -> "Ed25519Signer":
+    def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: object) -> "Ed25519Signer":
+    def __deepcopy__(self, memo: object) -> Self:
         return self
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
@@ -126,6 +150,20 @@ class Ed25519Signer:
         raise UsageError(
             f"the key {self.name} can't be pickled, since the pickle would hold its secret: give the path of the key's file instead"
         )
+
+    @property
+    @abstractmethod
+    def public_key(self) -> PublicKey: ...
+
+    @abstractmethod
+    def sign(self, text: str) -> bytes:
+        """As `Signer.sign`."""
+
+
+class Ed25519Signer(SeedSigner):
+    """An Ed25519 key (RFC 8032 section 5.1.5)."""
+
+    __slots__ = ()
 
     @property
     def public_key(self) -> PublicKey:
@@ -138,6 +176,42 @@ class Ed25519Signer:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         return Ed25519PrivateKey.from_private_bytes(self.seed).sign(encode_utf8(text, "note text"))
+
+
+class MlDsa44Signer(SeedSigner):
+    """An ML-DSA-44 key (FIPS 204, algorithm 1, xi). It signs checkpoints alone."""
+
+    __slots__ = ()
+
+    @property
+    def public_key(self) -> PublicKey:
+        return PublicKey(self.name, Algorithm.ML_DSA_44, cosignature.public_key(self.seed))
+
+    def sign(self, text: str) -> bytes:
+        return cosignature.sign(self.seed, self.name, text)
+
+
+def text_signers(signers: Iterable[Signer]) -> list[Signer]:
+    """Those that sign any text, not checkpoints alone."""
+    return [signer for signer in signers if signer.public_key.algorithm.signs_texts]
+
+
+def parse_keys(text: str) -> tuple[PublicKey, ...]:
+    """The keys of a text with one on each line, as in the file FILE.pub of a log key. Raises
+    VerificationError if there is none, or something else."""
+    lines = text.split()  # a copied line may end in a blank, or in CR; no key has white space in it
+    if not lines:
+        raise VerificationError("there is no key in an empty text")
+    return tuple(PublicKey.parse(line) for line in lines)
+
+
+def label_of(text: str) -> str:
+    """The label of the key that a header names by this text; the text's beginning if its algorithm
+    isn't known here."""
+    try:
+        return PublicKey.parse(text).label
+    except VerificationError:
+        return quoted(text)
 
 
 def check_name(name: str) -> None:
@@ -168,21 +242,36 @@ def _check_ed25519_key(raw: bytes) -> None:
         raise VerificationError(f"Ed25519 key {raw.hex()} is not canonical, or is of small order; make a new one")
 
 
-def _verifies_ed25519(key: PublicKey, text: bytes, signature: bytes) -> bool:
+def _verifies_ed25519(key: PublicKey, text: str, signature: bytes) -> bool:
     # Imported here and above, not at the top, so that zk-verify --help doesn't wait for it.
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        Ed25519PublicKey.from_public_bytes(key.raw).verify(signature, text)
+        Ed25519PublicKey.from_public_bytes(key.raw).verify(signature, encode_utf8(text, "note text"))
     except InvalidSignature:
         return False
     return True
 
 
+def _check_ml_dsa_44_key(raw: bytes) -> None:
+    if len(raw) != cosignature.KEY_BYTES:  # all other encodings are keys (FIPS 204, algorithm 23)
+        raise VerificationError(
+            "ML-DSA-44 key has the wrong length", expected=f"{cosignature.KEY_BYTES} bytes", found=str(len(raw))
+        )
+
+
+def _verifies_ml_dsa_44(key: PublicKey, text: str, signature: bytes) -> bool:
+    return cosignature.verifies(key.raw, key.name, text, signature)
+
+
 class _Scheme(NamedTuple):
+    title: str
     check_key: Callable[[bytes], None]
-    verifies: Callable[[PublicKey, bytes, bytes], bool]
+    verifies: Callable[[PublicKey, str, bytes], bool]
 
 
-_SCHEMES = {Algorithm.ED25519: _Scheme(_check_ed25519_key, _verifies_ed25519)}
+_SCHEMES = {
+    Algorithm.ED25519: _Scheme("Ed25519", _check_ed25519_key, _verifies_ed25519),
+    Algorithm.ML_DSA_44: _Scheme("ML-DSA-44", _check_ml_dsa_44_key, _verifies_ml_dsa_44),
+}

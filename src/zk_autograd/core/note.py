@@ -1,14 +1,13 @@
-"""Signed notes and checkpoints: how a tree head, (origin, size, root), is written down and signed.
+"""Signed notes: a text, and lines with the signatures of those who vouch for it. The text is a
+checkpoint (core.checkpoint) wherever a log is signed.
 
-Sources: C2SP signed-note (the format) and C2SP tlog-checkpoint (the three lines). Narrower than the
-specifications where they leave a choice:
+Source: C2SP signed-note. Narrower than it where it leaves a choice:
 
 * a note has at most `MAX_NOTE_BYTES` bytes and `MAX_SIGNATURES` signatures, of which no two are of
   one key (name and ID);
 * all keys that the reader knows must have signed; lines of unknown keys are ignored, but must be
   well formed;
-* base64 must be in the form that an encoder writes;
-* a checkpoint has no extension lines: nothing here makes a statement with them.
+* base64 must be in the form that an encoder writes.
 
 To read a note whose signers are pinned use `open_note`. `parse_unverified` is for when nothing is
 pinned; its result has a different type, so that it can't pass for a verified note. The keys are in
@@ -19,17 +18,30 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zk_autograd.core.checkpoint import Checkpoint, checkpoint_text, parse_checkpoint
 from zk_autograd.core.errors import UsageError, VerificationError
-from zk_autograd.core.keys import KEY_ID_BYTES, MAX_NAME_BYTES, PublicKey, Signer, check_name
-from zk_autograd.core.merkle import HASH_BYTES, MAX_SIZE
-from zk_autograd.core.text import decode_base64, encode_base64, encode_utf8, has_control, quoted
+from zk_autograd.core.keys import KEY_ID_BYTES, PublicKey, Signer, check_name
+from zk_autograd.core.text import decode_base64, encode_base64, encode_utf8, quoted
+
+__all__ = [
+    "MAX_NOTE_BYTES",
+    "MAX_SIGNATURES",
+    "Checkpoint",
+    "Note",
+    "SignatureLine",
+    "UnverifiedNote",
+    "checkpoint_text",
+    "open_note",
+    "parse_checkpoint",
+    "parse_unverified",
+    "sign",
+]
 
 MAX_NOTE_BYTES = 64 * 1024  # room for the 16 signatures that a reader must accept, of ML-DSA-44's size
 MAX_SIGNATURES = 32
 
 _DASH = "\u2014 "
 _CONTROL_BUT_NEWLINE = re.compile(r"[\x00-\x09\x0b-\x1f]")
-_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +67,6 @@ class Note:
 
     text: str
     keys: tuple[PublicKey, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """The head of the log `origin`: the number of leaves and the 32-byte root over them."""
-
-    origin: str
-    size: int
-    root: bytes
 
 
 def sign(text: str, signers: Sequence[Signer]) -> bytes:
@@ -96,7 +99,7 @@ def open_note(data: bytes, keys: Sequence[PublicKey]) -> Note:
     for key in keys:
         signature = signatures.get((key.name, key.key_id))
         if signature is None:
-            raise VerificationError(f"note is not signed by the key {key.encode()}")
+            raise VerificationError(f"note is not signed by the key {key.label}")
         key.verify(note.text, signature)
     return Note(note.text, tuple(keys))
 
@@ -123,44 +126,6 @@ def parse_unverified(data: bytes) -> UnverifiedNote:
     if len({(line.name, line.key_id) for line in lines}) < len(lines):
         raise VerificationError("note has two signatures by the same key")
     return UnverifiedNote(text + "\n", lines)
-
-
-def checkpoint_text(origin: str, size: int, root: bytes) -> str:
-    """The three lines of a checkpoint. VerificationError if origin, size or root can't be a
-    log's."""
-    if has_control(origin) or not 0 < len(encode_utf8(origin, "checkpoint origin")) <= MAX_NAME_BYTES:
-        raise VerificationError(
-            "checkpoint has no usable origin",
-            expected=f"1 to {MAX_NAME_BYTES} bytes without control characters",
-            found=quoted(origin),
-        )
-    if not 0 <= size <= MAX_SIZE:
-        raise VerificationError("checkpoint has an impossible size", expected=f"0 to {MAX_SIZE}", found=str(size))
-    if len(root) != HASH_BYTES:
-        raise VerificationError("checkpoint has no root hash", expected=f"{HASH_BYTES} bytes", found=str(len(root)))
-    return f"{origin}\n{size}\n{encode_base64(root)}\n"
-
-
-def parse_checkpoint(text: str) -> Checkpoint:
-    """The tree head in a note's text. Raises VerificationError unless `checkpoint_text` gives the
-    same text.
-
-    It says nothing about who signed it, or whether the origin is the expected one.
-    """
-    lines = text.split("\n")
-    if len(lines) != 4 or lines[3]:
-        raise VerificationError(
-            "checkpoint is not the three lines origin, size and root (extension lines are refused)",
-            expected="3 lines",
-            found=f"{len(lines) - 1} lines",
-        )
-    if not _SIZE.fullmatch(lines[1]):
-        raise VerificationError(
-            "checkpoint size is not a decimal number", expected=f"0 to {MAX_SIZE}", found=quoted(lines[1], 40)
-        )
-    origin, size, root = lines[0], int(lines[1]), decode_base64(lines[2], "checkpoint root")
-    checkpoint_text(origin, size, root)  # its checks are those of this function
-    return Checkpoint(origin, size, root)
 
 
 def _signature_line(row: str) -> SignatureLine:

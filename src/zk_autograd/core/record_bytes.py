@@ -16,13 +16,14 @@ from zk_autograd.core.fields import Fields, Value
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Algorithm, PublicKey
 from zk_autograd.core.records import (
-    FORMAT,
+    FORMATS,
     MAX_BLOCKS,
     MAX_PARAMETERS,
     MAX_RECORD,
     MAX_SEGMENT_STEPS,
     MAX_STEP,
     MAX_TENSORS,
+    V0,
     Block,
     Close,
     Data,
@@ -90,7 +91,7 @@ def _write_header(h: Header) -> Json:
         prover["srs_digest"] = h.prover.srs_digest.hex()
     return {
         "type": "header",
-        "format": FORMAT,
+        "format": h.format,
         "run": h.run.hex(),
         "package": h.package,
         "rule": h.rule.value,
@@ -181,7 +182,7 @@ def _schedule(text: str) -> str:
 
 
 def _read_header(f: Fields) -> Header:
-    f.choice("format", (FORMAT,))
+    version = f.choice("format", FORMATS)
     rule = Rule(f.choice("rule", tuple(r.value for r in Rule)))
     groups = []
     for group in f.objects("groups", max_items=1000, min_items=1):
@@ -246,21 +247,37 @@ def _read_header(f: Fields) -> Header:
         model_code=_hex_or_empty(f, "model_code", 32),
         prover=_read_prover(f.object("prover")),
         keys=tuple(f.texts("keys", max_items=8, max_len=8000, min_items=1)),
+        format=version,
     )
     check_layout(header)
-    _check_keys(header.keys)
+    (_check_keys_v0 if version == V0 else _check_keys)(header.keys)
     for index in range(len(groups)):
         header.sequence(index)  # refuses hyper-parameters that the rule can't use
     return header
 
 
-def _check_keys(keys: Sequence[str]) -> None:
-    """No key twice, be it under two names or in two encodings. A key of an algorithm that isn't
-    known here is compared as text."""
+def _check_keys(texts: Sequence[str]) -> None:
+    """Each is a key of a known algorithm, and no two are one secret, be it under two names, or one
+    signer in a note."""
+    keys: list[PublicKey] = []
+    for text in texts:
+        try:
+            key = PublicKey.parse(text)
+        except VerificationError as error:
+            raise VerificationError(f"the header names an invalid key: {error.message}", found=quoted(text)) from error
+        if any(key.raw == other.raw or (key.name, key.key_id) == (other.name, other.key_id) for other in keys):
+            raise VerificationError("the header names the same key twice", found=key.label)
+        keys.append(key)
+
+
+def _check_keys_v0(keys: Sequence[str]) -> None:
+    """No Ed25519 key twice, be it under two names or in two encodings. A key of another algorithm
+    is compared as text: to v0 it is not known."""
     raw: set[bytes] = set()
     for i, text in enumerate(keys):
         try:
-            key = PublicKey.parse(text).raw
+            parsed = PublicKey.parse(text)
+            key = parsed.raw if parsed.algorithm is Algorithm.ED25519 else None
         except VerificationError as error:
             if _is_ed25519(text):
                 raise VerificationError(

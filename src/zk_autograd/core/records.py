@@ -27,7 +27,14 @@ from zk_autograd.core.rules.families import FAMILIES, constants_sequence
 from zk_autograd.core.schedules import CONSTANT, Schedule, parse
 from zk_autograd.core.text import quoted
 
-FORMAT = "zk-autograd/run/v0"
+V0 = "zk-autograd/run/v0"
+FORMAT = "zk-autograd/run/v1"
+"""What new runs are. It differs from v0 in this text, and in that a header names only keys of
+algorithms that are known here, so that nobody can be told of a key that nobody could check."""
+
+FORMATS = (V0, FORMAT)
+"""What is read."""
+
 MAX_RECORD = 64 * 2**20
 """Bytes of one record; a header of 10^5 parameter tensors stays well below."""
 
@@ -111,7 +118,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Leaf 0. `schedule` is a text of `core.schedules`."""
+    """Leaf 0. `schedule` is a text of `core.schedules`, `format` one of `FORMATS`."""
 
     run: bytes
     package: str
@@ -127,6 +134,7 @@ class Header:
     model_code: bytes
     prover: Prover
     keys: tuple[str, ...]
+    format: str = FORMAT
 
     @property
     def origin(self) -> str:
@@ -224,7 +232,8 @@ def hyper_of(rule: Rule, texts: dict[str, str]) -> Hyper:
 
 
 def header_digest(leaf: bytes) -> bytes:
-    """SHA-256 of the header's bytes: it binds proofs, openings and attestations to one run."""
+    """SHA-256 of the header's bytes: it binds proofs, openings and attestations to one run. The
+    prefix is the same for every format, which is in those bytes."""
     return sha256(b"zk-autograd/header/v0\n" + leaf).digest()
 
 

@@ -18,7 +18,6 @@ from zk_autograd.core.backends import DEFAULT_BACKEND
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Data, Header
 from zk_autograd.core.rules import State
@@ -107,8 +106,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
       "standard" or "strict", what the native prover's soundness may assume (default: standard);
       `expected_steps` helps to choose a circuit, and to refuse early an lr that would leave its
       range;
-    * `key`: the file of the log key, or a signer (default: the one that `zk-key new` makes; if
-      there is none, a new run makes it, and warns with NewLogKey);
+    * `key`: the file of the log keys, or a signer or several (default: the file that `zk-key new`
+      makes; if there is none, a new run makes it, and warns with NewLogKey);
     * `publish`: write the final weights into the run, with what opens their commitment;
     * `unproved`: the model, whose buffers and other parameters the header then lists as unproved,
       with the digests of their first values;
@@ -146,7 +145,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         srs: str | Path | None = None,
         preset: str | None = None,
         expected_steps: int | None = None,
-        key: str | Path | Signer | None = None,
+        key: recording.Key = None,
         publish: bool = False,
         unproved: torch.nn.Module | None = None,
         data: Data = NO_DATA,

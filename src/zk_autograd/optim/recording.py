@@ -29,6 +29,9 @@ from zk_autograd.run.ownership import Unique
 from zk_autograd.run.step import advance
 from zk_autograd.run.writer import RunWriter
 
+Key = str | Path | Signer | Sequence[Signer] | None
+"""How a caller names the log keys: by their file (None: the default one), or as signers."""
+
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -211,10 +214,10 @@ class NewRun:
             there = os.path.lexists(
                 self.new_key
             )  # by another run's first step, or by this one's, whose warning was turned into an error
-            signers = [keyfile.load_or_make(self.new_key)]
-            header = replace(header, keys=(signers[0].public_key.encode(),))
+            signers = keyfile.load_or_make(self.new_key)
+            header = replace(header, keys=tuple(signer.public_key.encode() for signer in signers))
             if not there:
-                warnings.warn(made_key(self.new_key, header.keys[0]), NewLogKey, stacklevel=6)
+                warnings.warn(made_key(self.new_key), NewLogKey, stacklevel=6)
         writer = RunWriter.create(self.path, header, self.backend, signers, weights, on_event=self.artefacts)
         try:
             self.artefacts.begin(writer)
@@ -225,9 +228,7 @@ class NewRun:
         return Recorder(writer, self.artefacts, begun=True)
 
 
-def resume(
-    path: Path, prover: str | Backend, srs: str | Path | None, key: str | Path | Signer | None, artefacts: Artefacts
-) -> Recorder:
+def resume(path: Path, prover: str | Backend, srs: str | Path | None, key: Key, artefacts: Artefacts) -> Recorder:
     """The run at `path`, after its last step. Raises RunError, UsageError, ProverError."""
     writer = RunWriter.resume(
         path,
@@ -238,14 +239,14 @@ def resume(
     return Recorder(writer, artefacts, begun=False)
 
 
-def signers_of(key: str | Path | Signer | None) -> list[Signer]:
-    """The signer of a key file (None: the default one), or the one given. Raises UsageError."""
+def signers_of(key: Key) -> list[Signer]:
+    """The signers of a key file, or those given. Raises UsageError."""
     if key is None or isinstance(key, str | Path):
-        return [keyfile.load(keyfile.default_path() if key is None else Path(key))]
-    return [key]
+        return [*keyfile.load(keyfile.default_path() if key is None else Path(key))]
+    return [*key] if isinstance(key, Sequence) else [key]
 
 
-def key_to_make(key: str | Path | Signer | None) -> Path | None:
+def key_to_make(key: Key) -> Path | None:
     """Where a log key is made for a new run: at the default place, if no key was named and none is
     there. Raises UsageError, also if others can write to that place."""
     if key is not None or os.path.lexists(path := keyfile.default_path()):
@@ -254,11 +255,11 @@ def key_to_make(key: str | Path | Signer | None) -> Path | None:
     return path
 
 
-def made_key(path: Path, public: str) -> str:
-    """What the trainer is told of a key that was made; `public` is its half for the auditor."""
+def made_key(path: Path) -> str:
+    """What the trainer is told of a key that was made at `path`."""
     return (
         f"a log key was made in {path}: keep it secret, and back up this file, since another key is another trainer; "
-        f"your auditor pins its public half, {public}"
+        f"your auditor pins its public half, {keyfile.public_path(path)}"
     )
 
 

@@ -9,7 +9,6 @@ import torch
 
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import RunError, UsageError
-from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.core.rules import State, initial_state
@@ -116,7 +115,7 @@ class Trajectory(Owned, Unique):
         path: Path,
         prover: str | Backend,
         srs: str | Path | None,
-        key: str | Path | Signer | None,
+        key: recording.Key,
         artefacts: Artefacts,
         asked: Sequence[Exact | None] = (),
     ) -> None:

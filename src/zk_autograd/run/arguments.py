@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from zk_autograd.core.errors import UsageError, VerificationError
-from zk_autograd.core.keys import Signer
+from zk_autograd.core.keys import Signer, label_of, text_signers
 from zk_autograd.core.records import Header
 from zk_autograd.core.text import has_control
 from zk_autograd.evidence.run import check_plain_name
@@ -15,15 +15,30 @@ _MAX_DIGESTS = 100
 
 
 def signers_in_order(signers: Sequence[Signer], header: Header) -> list[Signer]:
-    """The signers in the order of the header's keys. UsageError unless there is one for each key,
-    and no other."""
+    """The signers of a new run, in the order of the header's keys. UsageError unless there is one
+    for each key, and no other, and one of them can sign the private header."""
+    for signer in signers:
+        if signer.public_key.encode() not in header.keys:
+            named = ", ".join(map(label_of, header.keys))
+            raise UsageError(f"the key {signer.public_key.label} is not one of this run's: sign with {named}")
+    ordered = signers_of_run(signers, header)
+    if not text_signers(ordered):
+        raise UsageError(
+            "a run needs an Ed25519 key beside its ML-DSA-44 key, which can sign nothing but checkpoints: give both"
+        )
+    return ordered
+
+
+def signers_of_run(signers: Sequence[Signer], header: Header) -> list[Signer]:
+    """Of `signers` those whose keys the header names, in its order: a key file may have been given
+    another key since. UsageError if one of the header's is missing."""
     by_key = {signer.public_key.encode(): signer for signer in signers}
-    for text in by_key:
-        if text not in header.keys:
-            raise UsageError(f"the key {text} is not one of this run's: sign with {', '.join(header.keys)}")
     for text in header.keys:
         if text not in by_key:
-            raise UsageError(f"the run's key {text} is missing: every checkpoint is signed with all of its keys")
+            raise UsageError(
+                f"the run's key {label_of(text)} is missing: every checkpoint is signed with all of its keys; name the key file that the run "
+                "was begun with (`zk-key rotate` keeps the earlier ones)"
+            )
     return [by_key[text] for text in header.keys]
 
 

@@ -8,6 +8,9 @@ recorded. The signature is a C2SP signed note over this text, with the header's 
     zk-autograd/private-header/v1
     <SHA-256, hexadecimal>
 
+The text is no checkpoint, so of the run's keys those sign that can sign texts (Ed25519): an
+ML-DSA-44 key signs checkpoints alone. No auditor reads it; it is the trainer's word to themselves.
+
 Runs of earlier versions have none; their checkpoint, which was signed before their first step, says
 it instead.
 """
@@ -15,7 +18,7 @@ it instead.
 from collections.abc import Sequence
 
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.keys import PublicKey, Signer
+from zk_autograd.core.keys import PublicKey, Signer, text_signers
 from zk_autograd.core.note import open_note, sign
 
 PART = "signature"
@@ -25,16 +28,19 @@ _DOMAIN = "zk-autograd/private-header/v1"
 
 
 def signed(digest: bytes, signers: Sequence[Signer]) -> bytes:
-    """The note over the header of this digest."""
-    return sign(_text(digest), signers)
+    """The note over the header of this digest, by those of the signers that sign texts. UsageError
+    if none does."""
+    return sign(_text(digest), text_signers(signers))
 
 
 def is_signed(note: bytes | None, digest: bytes, keys: Sequence[PublicKey]) -> bool:
-    """Whether the note, if there is one, is all of these keys' over this digest."""
-    if note is None:
+    """Whether the note, if there is one, is over this digest, and by all of these keys that sign
+    texts: False if none does."""
+    able = [key for key in keys if key.algorithm.signs_texts]
+    if note is None or not able:
         return False
     try:
-        return open_note(note, keys).text == _text(digest)
+        return open_note(note, able).text == _text(digest)
     except VerificationError:
         return False
 

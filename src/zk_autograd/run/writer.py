@@ -33,7 +33,13 @@ from zk_autograd.core.rules import State
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import header_signature, private_file
 from zk_autograd.run import settings as settings_file
-from zk_autograd.run.arguments import require_claims, require_digests, require_loop_state, signers_in_order
+from zk_autograd.run.arguments import (
+    require_claims,
+    require_digests,
+    require_loop_state,
+    signers_in_order,
+    signers_of_run,
+)
 from zk_autograd.run.claims import NOTHING, Claims
 from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
@@ -108,9 +114,10 @@ class RunWriter(Owned, Unique):
         """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape
         (header.size,).
 
-        `header.keys` are the texts of the signers' keys, `header.prover` is the backend's; `stages`
-        follow each checkpoint (run.write_order). Raises RunError if the path exists or a write
-        fails (nothing is left then), UsageError and RangeError for arguments that no run can have.
+        `header.keys` are the texts of the signers' keys, one of which must sign texts (Ed25519);
+        `header.prover` is the backend's; `stages` follow each checkpoint (run.write_order). Raises
+        RunError if the path exists or a write fails (nothing is left then), UsageError and
+        RangeError for arguments that no run can have.
         """
         files = files or Files()
         leaf = leaf_of(header, None)
@@ -159,7 +166,8 @@ class RunWriter(Owned, Unique):
 
         `backend_for` returns the backend that the header names. Raises RunError if there is no run,
         another trainer holds it, it is complete, of another version, or its files contradict each
-        other; UsageError if the signers aren't the header's keys.
+        other; UsageError if a signer of the header's keys is missing. A signer of no key of its is
+        left aside.
         """
         files = files or Files()
         layout = Layout(path)
@@ -169,7 +177,7 @@ class RunWriter(Owned, Unique):
         try:
             files.make_private_dir(layout.private)  # a copy may have opened it to others
             header, leaf = read_header(layout)
-            ordered = signers_in_order(signers, header)
+            ordered = signers_of_run(signers, header)
             stopping = threading.Event()
             settlement, position = recover(
                 layout, header, leaf, backend_for, ordered, files, on_event, stopping, stages

@@ -16,6 +16,7 @@ from typing import Protocol
 from zk_autograd.core.errors import GradientError, RangeError, UsageError, ZkError
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
+from zk_autograd.credentials import keyfile
 from zk_autograd.optim import recording
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.events import Listener, ignore
@@ -161,7 +162,7 @@ def train(
     def begun() -> None:
         tell.header(training.header)
         if new_key is not None and training.header is not None:
-            tell.note(recording.made_key(new_key, training.header.keys[0]))
+            tell.note(recording.made_key(new_key))
 
     tell.header(training.header)
     try:
@@ -190,6 +191,7 @@ def train(
         seconds=ended - began,
         waited=ended - trained,
         classes=training.classes,
+        public=keyfile.public_path(order.key) if keyfile.is_public_half(order.key, header.keys) else None,
     )
 
 

@@ -1,6 +1,7 @@
 """Whether a run is the caller's own, and what its private plan says, checked before any code that
 it names is imported."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from zk_autograd.core.errors import RunError, UnreadableError, UsageError, VerificationError
@@ -65,23 +66,25 @@ def require_code(plan: Plan, run: Path, header: Header, key: Path | None, allowe
         raise RunError(
             f"the key file {key} lies in {run}, and may be a stranger's, as the run may be: name your own with --key-file, from where you keep it"
         )
-    own = Consent.OWN_RUN if _signed_by(run, keyfile.load(key or keyfile.default_path()).public_key) else Consent.NOBODY
+    keys = [signer.public_key for signer in keyfile.load(key or keyfile.default_path())]
+    named = [key for key in keys if key.encode() in header.keys]
+    own = Consent.OWN_RUN if named and _signed_by(run, named) else Consent.NOBODY
     why = refusal(plan.model, run, header.model_code, Consent.NAMED if allowed == plan.model else own)
     if why is not None:
         raise RunError(f"the code of the model {plan.model}, with which {run} was begun, is not run: {why}")
 
 
-def _signed_by(run: Path, key: PublicKey) -> bool:
-    """Whether the run's private header is signed by the key; for an earlier version's run, which
+def _signed_by(run: Path, keys: Sequence[PublicKey]) -> bool:
+    """Whether the run's private header is signed by these keys; for an earlier version's run, which
     has no such signature, whether its checkpoint is, and covers its records, the first of which is
     that header."""
     layout = Layout(run)
     _, leaf = read_header(layout)
-    if (own := is_own(layout, leaf, [key])) is not None:
+    if (own := is_own(layout, leaf, keys)) is not None:
         return own
     try:
         with RunFolder(run) as reader:
-            head = parse_checkpoint(open_note(reader.checkpoint(), [key]).text)
+            head = parse_checkpoint(open_note(reader.checkpoint(), keys).text)
             with reader.opened(f"{LOG}/{RECORDS}", MAX_LOG) as file:
                 leaves = whole_leaves(file)[0][: head.size]  # a torn last one is no fault here
         return len(leaves) == head.size > 0 and leaves[0] == leaf and root([leaf_hash(x) for x in leaves]) == head.root

@@ -18,7 +18,8 @@ _RECORDS_BESIDE_SEGMENTS = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """A finished run. `seconds` is the time of this process, `waited` the part of it after the last
-    step; `classes` holds the labels of classes 0, 1, 2 ... where a table has them."""
+    step; `classes` holds the labels of classes 0, 1, 2 ... where a table has them; `public` is the
+    file that names the run's keys and no other, if there is one."""
 
     plan: Plan
     run: Path
@@ -31,6 +32,7 @@ class Summary:
     seconds: float
     waited: float
     classes: tuple[str, ...] = ()
+    public: Path | None = None
 
     @property
     def proved(self) -> bool:
@@ -56,7 +58,7 @@ class Summary:
     def verify(self) -> str:
         """The auditor's command."""
         words = ["zk-verify", self.root, "--from", str(self.run)]
-        for key in self.header.keys:
+        for key in self.header.keys if self.public is None else (str(self.public),):
             words += ["--key", key]
         if self.header.prover.srs_digest:
             words += ["--srs-digest", self.header.prover.srs_digest.hex()]
@@ -108,7 +110,7 @@ class Summary:
         else:
             shown = "nothing: the log holds salted hashes only (L0)"
         stopped = "" if self.steps == plan.steps else f" of {plan.steps} asked for"
-        holder = "an auditor who has your public key from you"
+        holder = "an auditor who has your public keys from you"
         if header.prover.srs_digest:
             holder += ", and the digest of an SRS that you can't have made"
         return [

@@ -19,7 +19,7 @@ from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint, parse_unverified
 from zk_autograd.core.record_bytes import parse_log
-from zk_autograd.core.records import FORMAT, Log
+from zk_autograd.core.records import Log
 from zk_autograd.core.text import quoted
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.outcome import Finding, Level, Outcome, Status
@@ -48,7 +48,9 @@ def parse(files: Evidence, given: TreeHead | None) -> tuple[LogView, Outcome]:
     head = given or TreeHead(checkpoint.root, checkpoint.size)
     leaves = tuple(files.leaves(MAX_LOG))
     log = parse_log(leaves[: head.size])
-    sentences = [f"{min(len(leaves), head.size)} records of the format {FORMAT}, canonical, each within its bounds"]
+    sentences = [
+        f"{min(len(leaves), head.size)} records of the format {log.header.format}, canonical, each within its bounds"
+    ]
     return LogView(leaves, note, checkpoint, head, log), Outcome(Finding(Status.PASSED, tuple(sentences)))
 
 
@@ -70,10 +72,10 @@ def check_signatures(view: LogView, keys: Sequence[PublicKey]) -> Outcome:
             raise VerificationError(
                 "the header does not name a pinned key",
                 record=0,
-                expected=key.encode(),
+                expected=key.label,
                 found=f"{len(named)} other keys",
             )
-    sentences = [f"signed by the pinned key {key.encode()}" for key in keys]
+    sentences = [f"signed by the pinned key {key.label}" for key in keys]
     if len(named) > len(keys):
         sentences.append(f"not pinned, so not looked at: {len(named) - len(keys)} of the keys that the header names")
     return Outcome(Finding(Status.PASSED, tuple(sentences)))
