@@ -1,11 +1,23 @@
 """Keys that sign notes: vectors of C2SP, Go and RFC 8032; texts, names and key material that are
 refused."""
 
+import copy
+import pickle
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.keys import Algorithm, Ed25519Signer, PublicKey
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.keys import (
+    Algorithm,
+    Ed25519Signer,
+    MlDsa44Signer,
+    PublicKey,
+    SeedSigner,
+    label_of,
+    parse_keys,
+    text_signers,
+)
 
 # C2SP signed-note, "Verifier keys", example.
 C2SP_KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
@@ -15,6 +27,7 @@ PETER_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 ENOCH_KEY = "EnochRoot+af0cfe78+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
 
 ALICE = Ed25519Signer("zk-autograd/key", bytes(range(32)))
+PQ = MlDsa44Signer("zk-autograd/key", bytes(range(32)))
 
 P = 2**255 - 19  # the field of Curve25519
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493  # L of RFC 8032
@@ -131,6 +144,8 @@ def test_name_that_can_not_stand_in_a_note_is_refused(name: str) -> None:
         PublicKey(name, Algorithm.ED25519, ALICE.public_key.raw)
     with pytest.raises(VerificationError, match="key name"):
         Ed25519Signer(name, ALICE.seed)
+    with pytest.raises(VerificationError, match="key name"):
+        MlDsa44Signer(name, PQ.seed)
 
 
 def test_key_names_are_otherwise_free() -> None:
@@ -141,13 +156,68 @@ def test_key_names_are_otherwise_free() -> None:
 
 @pytest.mark.parametrize("length", [0, 31, 33, 64])
 def test_seed_of_another_length_is_refused(length: int) -> None:
-    with pytest.raises(ValueError, match="32 bytes"):
-        Ed25519Signer("k", bytes(length))
+    for kind in (Ed25519Signer, MlDsa44Signer):
+        with pytest.raises(ValueError, match="32 bytes"):
+            kind("k", bytes(length))
 
 
-def test_seed_is_not_printed() -> None:
-    assert ALICE.seed.hex() not in repr(ALICE)
-    assert repr(ALICE.seed) not in repr(ALICE)
+@pytest.mark.parametrize("signer", [ALICE, PQ])
+def test_seed_is_not_printed(signer: SeedSigner) -> None:
+    assert signer.seed.hex() not in repr(signer)
+    assert repr(signer.seed) not in repr(signer)
+    with pytest.raises(UsageError, match="can't be pickled") as caught:
+        pickle.dumps(signer)
+    assert repr(signer.seed) not in str(caught.value)
+    assert copy.deepcopy(signer) is copy.copy(signer) is signer
+
+
+def test_signers_of_one_seed_and_two_algorithms_are_two() -> None:
+    assert ALICE != PQ
+    assert Ed25519Signer(ALICE.name, ALICE.seed) == ALICE
+    assert text_signers([PQ, ALICE]) == [ALICE]
+
+
+@pytest.mark.parametrize("length", [0, 32, 1311, 1313])
+def test_an_ml_dsa_key_of_another_length_is_refused(length: int) -> None:
+    with pytest.raises(VerificationError, match=r"ML-DSA-44 key has the wrong length .*expected 1312 bytes"):
+        PublicKey("k", Algorithm.ML_DSA_44, bytes(length))
+
+
+def test_an_ml_dsa_key_has_one_text() -> None:
+    text = PQ.public_key.encode()
+    assert PublicKey.parse(text) == PQ.public_key
+    assert len(text) == len("zk-autograd/key+01020304+") + 1752
+    for index in range(0, len(text), 7):
+        with pytest.raises(VerificationError):
+            PublicKey.parse(text[:index] + chr(ord(text[index]) + 1) + text[index + 1 :])
+    for other in (text[:-4], text + "AAAA", text + " ", text.replace("+Bt", "+AS"), text.replace("+Bt", "+BC")):
+        assert other != text
+        with pytest.raises(VerificationError):
+            PublicKey.parse(other)
+
+
+def test_a_message_calls_a_key_by_name_id_and_algorithm() -> None:
+    for key, kind in ((ALICE.public_key, "Ed25519"), (PQ.public_key, "ML-DSA-44")):
+        assert key.label == f"zk-autograd/key+{key.key_id.hex()} ({kind})"
+        assert label_of(key.encode()) == key.label
+    assert label_of("another+01020304+BAAA") == "'another+01020304+BAAA'"
+    assert ALICE.public_key.key_id != PQ.public_key.key_id
+
+
+def test_keys_are_one_a_line() -> None:
+    both = (ALICE.public_key, PQ.public_key)
+    lines = [key.encode() for key in both]
+    for text in ("\n".join(lines), "\r\n".join([*lines, ""]), f"\n {lines[0]} \n\n{lines[1]}\n"):
+        assert parse_keys(text) == both
+    assert parse_keys(lines[1]) == both[1:]
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "\n\n", f"{C2SP_KEY}\n# mine", f"{C2SP_KEY}\nname: x", f"{C2SP_KEY},{C2SP_KEY}"]
+)
+def test_a_text_with_no_key_or_with_more_than_keys_gives_none(text: str) -> None:
+    with pytest.raises(VerificationError):
+        parse_keys(text)
 
 
 def encoded(y: int, sign: int) -> bytes:
