@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.verify.hostile import FAILED, IN_ITS_PLACE, LESS, SHOWN, USAGE, huge, said, soon, within
-from tests.verify.run_builder import KEY, SIGNER, honest
+from tests.verify.run_builder import KEY, QUANTUM, SECOND, SIGNER, honest
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.text import encode_base64
 from zk_autograd.run.bounded_toml import MAX_BYTES
@@ -18,6 +18,7 @@ from zk_autograd.train.names import CsvFile
 from zk_autograd.train.settings import Settings
 
 VKEY = KEY.encode()
+PQ = QUANTUM.public_key
 P = 2**255 - 19
 
 
@@ -45,8 +46,13 @@ EIGHTH = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 """The y of a point of order 8."""
 
 KEYS: dict[str, str] = {
-    "of another algorithm": vkey(b"\6" + bytes(1312)),
-    "of another algorithm, as long as ours": vkey(b"\6" + RAW),
+    "of another algorithm": vkey(b"\4" + RAW),
+    "of ML-DSA-44, for which anybody signs": vkey(b"\6" + bytes(1312)),
+    "of ML-DSA-44, as long as one of Ed25519": vkey(b"\6" + RAW),
+    "of ML-DSA-44, a byte short": vkey(b"\6" + PQ.raw[:-1]),
+    "of Ed25519, as long as one of ML-DSA-44": vkey(b"\1" + PQ.raw),
+    "and another on its line": f"{VKEY} {PQ.encode()}",
+    "and a comment": f"{VKEY}\n# the trainer's",
     "of algorithm 0": vkey(b"\0" + RAW),
     "of algorithm 255": vkey(b"\xff" + RAW),
     "of no algorithm": vkey(b""),
@@ -136,6 +142,24 @@ def test_the_same_key_twice_is_wrong_usage(run: Path, tmp_path: Path, capsys: py
     alias = vkey(b"\1" + RAW, "alias")
     for second in (VKEY, str(tmp_path / "key.pub"), alias):
         assert said(capsys, run, "--key", VKEY, "--key", second, "--require", "L0")[0] == USAGE
+
+
+def test_a_file_or_text_of_several_keys_pins_each_of_them(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run is signed by the trainer's Ed25519 key alone, though its header names another."""
+    path = tmp_path / "log.key.pub"
+    for other in (SECOND.public_key, PQ):
+        both = f"{VKEY}\n{other.encode()}\n"
+        path.write_text(both)
+        for given in (both, str(path), f"{other.encode()}\r\n\r\n{VKEY}\r\n"):
+            status, report = said(capsys, run, "--key", given, "--require", "L0")
+            assert status == FAILED
+            assert report["failure"]["message"] == f"note is not signed by the key {other.label}"
+    for wrong in (f"{VKEY}\nno key", f"no key\n{VKEY}", f"{VKEY}\n{VKEY}", "\n", f"{VKEY}\n{path}"):
+        path.write_text(wrong)
+        assert said(capsys, run, "--key", wrong, "--require", "L0")[0] == USAGE, wrong
+        assert said(capsys, run, "--key", str(path), "--require", "L0")[0] == USAGE, wrong
 
 
 def test_a_good_key_under_another_name_signed_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,33 +7,39 @@ from pathlib import Path
 import pytest
 
 from zk_autograd.cli.key import main
-from zk_autograd.core.keys import PublicKey
-from zk_autograd.credentials.keyfile import load
+from zk_autograd.core.keys import Algorithm, parse_keys
+from zk_autograd.core.text import encode_base64
+from zk_autograd.credentials.keyfile import load, public_text
+
+RUNS = Path(__file__).resolve().parents[1] / "data" / "runs"
 
 
-def test_new_prints_the_public_half_and_nothing_else_and_show_prints_it_again(
+def test_new_prints_the_path_of_the_public_half_and_show_its_lines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "keys" / "log.key"
     assert main(["new", "--key-file", str(path), "--name", "example.org/me"]) == 0
     shown = capsys.readouterr()
-    assert shown.out.count("\n") == 1
-    key = PublicKey.parse(shown.out.strip())
-    assert key == load(path).public_key
-    assert key.name == "example.org/me"
-    assert "log.key.pub" in shown.err
+    assert shown.out == f"{path}.pub\n"
+    assert f"the secret key is {path}: keep it to yourself" in shown.err
     assert main(["show", "--key-file", str(path)]) == 0
-    assert capsys.readouterr().out == shown.out
+    lines = capsys.readouterr().out
+    assert lines == Path(f"{path}.pub").read_text()
+    keys = parse_keys(lines)
+    assert keys == tuple(signer.public_key for signer in load(path))
+    assert [(key.name, key.algorithm) for key in keys] == [("example.org/me", kind) for kind in Algorithm]
 
 
-def test_json_names_key_id_and_file_and_no_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_names_keys_and_files_and_no_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "log.key"
     assert main(["new", "--key-file", str(path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    key = PublicKey.parse(found["key"])
-    assert found == {
-        "key": key.encode(), "name": "zk-autograd-trainer", "id": key.key_id.hex(), "key_file": str(path)
-    }  # fmt: skip
+    rows = [
+        {"key": key.encode(), "algorithm": key.algorithm.title, "name": "zk-autograd-trainer", "id": key.key_id.hex()}
+        for key in parse_keys(Path(f"{path}.pub").read_text())
+    ]
+    assert [row["algorithm"] for row in rows] == ["Ed25519", "ML-DSA-44"]
+    assert found == {"keys": rows, "key_file": str(path), "public_file": f"{path}.pub", "kept": None}
 
 
 def test_default_place_is_the_users_configuration_folder(
@@ -43,7 +49,34 @@ def test_default_place_is_the_users_configuration_folder(
     assert main(["show"]) == 2
     assert "make one with `zk-key new`" in capsys.readouterr().err
     assert main(["new"]) == 0
-    assert load(tmp_path / "zk-autograd" / "log.key").public_key.encode() in capsys.readouterr().out
+    path = tmp_path / "zk-autograd" / "log.key"
+    assert capsys.readouterr().out == f"{path}.pub\n"
+    assert main(["show"]) == 0
+    assert capsys.readouterr().out == public_text(load(path))
+
+
+def test_rotate_says_what_the_auditors_are_to_be_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "log.key"
+    path.write_bytes((RUNS / "test.key").read_bytes())
+    path.chmod(0o600)
+    assert main(["rotate", "--key-file", str(path)]) == 0
+    upgraded = capsys.readouterr()
+    assert upgraded.out == f"{path}.pub\n"
+    assert f"{path} keeps its Ed25519 key, and has an ML-DSA-44 key beside it" in upgraded.err
+    assert f"verified with {path}.1.pub" in upgraded.err
+    assert Path(f"{path}.1.pub").read_bytes() == (RUNS / "test.key.pub").read_bytes()
+    assert main(["rotate", "--key-file", str(path), "--json"]) == 0
+    told = capsys.readouterr()
+    assert f"{path} has new keys; the file that was there is kept as {path}.2" in told.err
+    assert f"resumed with --key-file {path}.2" in told.err
+    assert json.loads(told.out)["kept"] == f"{path}.2"
+    Path(f"{path}.pub").write_bytes(Path(f"{path}.2.pub").read_bytes())  # as a crash before the last write leaves it
+    assert main(["rotate", "--key-file", str(path)]) == 0
+    assert "was interrupted before its last write" in capsys.readouterr().err
+    assert Path(f"{path}.pub").read_text() == public_text(load(path))
+    secrets = [signer.seed for file in (path, Path(f"{path}.1"), Path(f"{path}.2")) for signer in load(file)]
+    for seed in secrets:
+        assert encode_base64(seed) not in upgraded.out + upgraded.err + told.out + told.err
 
 
 def test_key_that_exists_is_kept_and_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,9 +86,11 @@ def test_key_that_exists_is_kept_and_exits_2(tmp_path: Path, capsys: pytest.Capt
     assert main(["new", "--key-file", str(path)]) == 2
     assert "never overwritten" in capsys.readouterr().err
     assert path.read_bytes() == before
+    assert main(["rotate", "--key-file", str(tmp_path / "nowhere")]) == 2
+    assert "there is no log key at" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flags", [[], ["rotate"], ["show", "--name", "x"]])
+@pytest.mark.parametrize("flags", [[], ["turn"], ["show", "--name", "x"], ["rotate", "--name", "x"]])
 def test_wrong_flags_exit_2(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(flags)

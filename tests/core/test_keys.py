@@ -3,9 +3,11 @@ refused."""
 
 import copy
 import pickle
+from hashlib import shake_256
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import (
@@ -183,6 +185,21 @@ def test_an_ml_dsa_key_of_another_length_is_refused(length: int) -> None:
         PublicKey("k", Algorithm.ML_DSA_44, bytes(length))
 
 
+def test_an_ml_dsa_key_for_which_anybody_signs_is_refused() -> None:
+    """FIPS 204, algorithm 8: with t1 = 0 and z = 0 the commitment is 0 for every challenge."""
+    for rho in (bytes(32), bytes(range(32))):
+        raw = rho + bytes(1280)
+        tr = shake_256(raw).digest(64)
+        mu = shake_256(tr + b"\0\0" + b"any message").digest(64)  # pure, with an empty context
+        challenge = shake_256(mu + bytes(4 * 192)).digest(32)  # w1 = 0: 4 polynomials of 256 6-bit coefficients
+        gamma1 = 2**17  # z is encoded as gamma1 - z, in 18 bits
+        z = sum(gamma1 << 18 * i for i in range(256)).to_bytes(576, "little")
+        forged = challenge + 4 * z + bytes(84)
+        MLDSA44PublicKey.from_public_bytes(raw).verify(forged, b"any message")  # raises nothing
+        with pytest.raises(VerificationError, match="anybody could sign for it"):
+            PublicKey("k", Algorithm.ML_DSA_44, raw)
+
+
 def test_an_ml_dsa_key_has_one_text() -> None:
     text = PQ.public_key.encode()
     assert PublicKey.parse(text) == PQ.public_key
@@ -213,7 +230,16 @@ def test_keys_are_one_a_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "\n\n", f"{C2SP_KEY}\n# mine", f"{C2SP_KEY}\nname: x", f"{C2SP_KEY},{C2SP_KEY}"]
+    "text",
+    [
+        "",
+        " ",
+        "\n\n",
+        f"{C2SP_KEY}\n# mine",
+        f"{C2SP_KEY}\nname: x",
+        f"{C2SP_KEY},{C2SP_KEY}",
+        f"{C2SP_KEY} {PETER_KEY}",
+    ],
 )
 def test_a_text_with_no_key_or_with_more_than_keys_gives_none(text: str) -> None:
     with pytest.raises(VerificationError):

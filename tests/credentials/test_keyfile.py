@@ -7,11 +7,24 @@ from pathlib import Path
 import pytest
 
 from zk_autograd.core.errors import UsageError
-from zk_autograd.credentials.keyfile import create, default_path, load, load_or_make, public_path
+from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer, parse_keys
+from zk_autograd.credentials.keyfile import (
+    create,
+    default_path,
+    is_public_half,
+    load,
+    load_or_make,
+    public_path,
+    public_text,
+    secret_text,
+)
 from zk_autograd.optim.recording import key_to_make
 
 SEED = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-TEXT = f"zk-autograd/log-key/v0\nname: me\ned25519: {SEED}\n"
+SECOND = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
+OLD = f"zk-autograd/log-key/v0\nname: me\ned25519: {SEED}\n"
+TEXT = f"zk-autograd/log-key/v1\nname: me\ned25519: {SEED}\nmldsa44: {SECOND}\n"
+BOTH = [Ed25519Signer("me", bytes(range(32))), MlDsa44Signer("me", bytes(range(32, 64)))]
 
 
 def written(path: Path, text: str | bytes, mode: int = 0o600) -> Path:
@@ -25,19 +38,38 @@ def test_new_key_is_read_back_and_only_its_owner_can(tmp_path: Path) -> None:
     before = os.umask(0o777)
     try:
         os.umask(0o022)
-        signer = create(path, "me")
+        signers = create(path, "me")
     finally:
         os.umask(before)
-    assert load(path) == signer
+    assert load(path) == signers
+    assert [type(signer) for signer in signers] == [Ed25519Signer, MlDsa44Signer]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert public_path(path).read_text() == signer.public_key.encode() + "\n"
-    assert create(tmp_path / "other", "me").seed != signer.seed
+    assert parse_keys(public_path(path).read_text()) == tuple(signer.public_key for signer in signers)
+    assert public_path(path).read_text() == public_text(signers)
+    seeds = {signer.seed for signer in (*signers, *create(tmp_path / "other", "me"))}
+    assert len(seeds) == 4
 
 
-def test_file_holds_version_name_and_seed(tmp_path: Path) -> None:
-    signer = load(written(tmp_path / "key", TEXT))
-    assert (signer.name, signer.seed) == ("me", bytes(range(32)))
+def test_file_holds_version_name_and_seeds(tmp_path: Path) -> None:
+    assert load(written(tmp_path / "key", TEXT)) == BOTH
+    assert secret_text(load(tmp_path / "key")) == TEXT
+
+
+def test_a_file_of_v0_holds_an_ed25519_key_alone(tmp_path: Path) -> None:
+    assert load(written(tmp_path / "key", OLD)) == BOTH[:1]
+
+
+def test_the_public_half_is_told_from_another(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    keys = [signer.public_key.encode() for signer in create(path, "me")]
+    assert is_public_half(path, keys)
+    for others in (keys[:1], keys[::-1], [*keys, keys[0]], []):
+        assert not is_public_half(path, others)
+    public_path(path).write_text(public_path(path).read_text() + "x")
+    assert not is_public_half(path, keys)
+    public_path(path).unlink()
+    assert not is_public_half(path, keys)
 
 
 @pytest.mark.parametrize("taken", ["key", "key.pub"])
@@ -96,7 +128,14 @@ def test_what_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
     "text",
     [
         "",
-        TEXT.replace("v0", "v1"),
+        TEXT.replace("v1", "v0"),
+        TEXT.replace("v1", "v2"),
+        OLD.replace("v0", "v1"),
+        OLD.replace("ed25519", "mldsa44"),
+        OLD + "\n",
+        TEXT.replace(SECOND, SECOND[:-4]),
+        "\n".join([*TEXT.split("\n")[:2], *TEXT.split("\n")[3:1:-1], ""]),
+        TEXT.replace("mldsa44", "ed25519"),
         TEXT + "\n",
         TEXT[:-1],
         TEXT.replace("\n", "\r\n"),
@@ -129,11 +168,11 @@ def test_default_is_in_the_configuration_folder(monkeypatch: pytest.MonkeyPatch,
 TOGETHER = """
 import sys
 from pathlib import Path
-from zk_autograd.credentials.keyfile import load_or_make, public_path
+from zk_autograd.credentials.keyfile import load_or_make, public_path, public_text
 sys.stdin.readline()
-signer = load_or_make(Path(sys.argv[1]))
-assert public_path(Path(sys.argv[1])).read_text() == signer.public_key.encode() + "\\n"
-print(signer.seed.hex())
+signers = load_or_make(Path(sys.argv[1]))
+assert public_path(Path(sys.argv[1])).read_text() == public_text(signers)
+print(" ".join(signer.seed.hex() for signer in signers))
 """
 
 
@@ -154,17 +193,17 @@ def test_processes_that_make_a_key_at_once_get_the_same_one(tmp_path: Path) -> N
             for maker in makers:
                 maker.kill()
                 maker.wait()
-        assert seeds == {load(path).seed.hex() + "\n"}
+        assert seeds == {" ".join(signer.seed.hex() for signer in load(path)) + "\n"}
         assert sorted(os.listdir(path.parent)) == ["log.key", "log.key.pub"]
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 def test_a_key_that_is_there_is_taken_and_its_public_half_completed(tmp_path: Path) -> None:
-    signer = create(tmp_path / "key", "me")
+    signers = create(tmp_path / "key", "me")
     public_path(tmp_path / "key").unlink()
-    assert load_or_make(tmp_path / "key") == signer
-    assert public_path(tmp_path / "key").read_text() == signer.public_key.encode() + "\n"
+    assert load_or_make(tmp_path / "key") == signers
+    assert public_path(tmp_path / "key").read_text() == public_text(signers)
     (tmp_path / "key").unlink()
     with pytest.raises(UsageError, match=r"key\.pub is there without its key"):
         load_or_make(tmp_path / "key")
@@ -176,8 +215,8 @@ def test_a_file_system_without_hard_links_gets_a_key_too(tmp_path: Path, monkeyp
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refused)
-    signer = load_or_make(tmp_path / "key")
-    assert load_or_make(tmp_path / "key") == signer
+    signers = load_or_make(tmp_path / "key")
+    assert load_or_make(tmp_path / "key") == signers
     assert sorted(os.listdir(tmp_path)) == ["key", "key.pub"]
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.run.trainer import SIGNER, first_weights, hashed_backend, make_header, train
-from zk_autograd.core.errors import RunError
-from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.core.note import sign
+from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer
+from zk_autograd.core.note import parse_unverified, sign
 from zk_autograd.core.records import header_digest
 from zk_autograd.run import private_file
 from zk_autograd.run.files import Files
@@ -99,3 +99,15 @@ def test_the_signature_is_of_all_keys() -> None:
     assert is_signed(both, digest, [SIGNER.public_key, Ed25519Signer("second", bytes(32)).public_key])
     assert not is_signed(signed(digest, [SIGNER]), digest, [SIGNER.public_key, STRANGER.public_key])
     assert not is_signed(None, digest, [SIGNER.public_key])
+
+
+def test_an_ml_dsa_key_signs_no_header_and_alone_vouches_for_none() -> None:
+    digest = sha256(b"a header").digest()
+    quantum = MlDsa44Signer(SIGNER.name, bytes(32))
+    note = signed(digest, [quantum, SIGNER])
+    assert [line.key_id for line in parse_unverified(note).lines] == [SIGNER.public_key.key_id]
+    assert is_signed(note, digest, [SIGNER.public_key, quantum.public_key])
+    assert not is_signed(note, digest, [quantum.public_key])
+    assert not is_signed(note, digest, [STRANGER.public_key, quantum.public_key])
+    with pytest.raises(UsageError, match="at least one key"):
+        signed(digest, [quantum])

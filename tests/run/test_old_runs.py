@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from zk_autograd import ZKOptimizer
+from zk_autograd import ZKOptimizer, verify_run
+from zk_autograd.cli import key as zk_key
 from zk_autograd.cli import train as zk_train
+from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import Algorithm, PublicKey, parse_keys
+from zk_autograd.core.note import parse_unverified
+from zk_autograd.core.record_bytes import parse_log
+from zk_autograd.core.records import V0
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim.resuming import ResumedLr
 from zk_autograd.prove.verifiers import Systems
@@ -99,6 +104,59 @@ def test_an_open_run_of_v0_of_an_own_loop_goes_on(tmp_path: Path, key: Path) -> 
     assert (report.verdict, report.exit_status) == ("L0", 0)
     assert report.summary is not None
     assert (report.summary.steps, report.summary.finished) == (19, True)
+
+
+@pytest.mark.torch
+def test_an_older_run_goes_on_with_its_one_key_of_a_rotated_file(
+    tmp_path: Path, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is signed with the key that its header names, and the auditor's line names that one."""
+    run = copied("train-open", tmp_path)
+    assert zk_key.main(["rotate", "--key-file", str(key)]) == 0
+    both = parse_keys(Path(f"{key}.pub").read_text())
+    capsys.readouterr()
+    assert zk_train.main(["--resume", str(run), "--key-file", str(key)]) == 0, capsys.readouterr().err
+    assert f"--key {PUBLIC}" in capsys.readouterr().out
+    assert judged(run, Level.L0).verdict == "L0"
+    (line,) = parse_unverified((run / "log" / "checkpoint").read_bytes()).lines
+    assert line.key_id == both[0].key_id
+    with RunFolder(run) as files:
+        assert parse_log(files.leaves()).header.format == V0
+        report = Verifier(Policy(keys=both, require=frozenset({Level.L0})), Systems()).verify(files)
+    assert (report.exit_status, report.failure and report.failure.step) == (1, 2)
+    again = verify_run(run, [Path(f"{key}.1.pub")], require=["L0"])
+    assert again.exit_status == 0
+
+
+@pytest.mark.torch
+def test_a_file_of_v0_goes_on_with_its_key_and_one_with_new_keys_is_another_trainers(
+    tmp_path: Path, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def trained(name: str) -> list[str]:
+        with ZKOptimizer(
+            [torch.nn.Parameter(torch.ones(2))], "sgd", lr=0.1, run=tmp_path / name, prover="none", key=key
+        ) as o:
+            o.start()
+            o.abandon()
+            assert o.header is not None
+            assert o.header.format == "zk-autograd/run/v1"
+            return list(o.header.keys)
+
+    def resumed(name: str, file: Path) -> None:
+        weights = [torch.nn.Parameter(torch.ones(2))]
+        ZKOptimizer(weights, "sgd", lr=0.1, run=tmp_path / name, prover="none", key=file, resume=True).abandon()
+
+    assert trained("before") == [PUBLIC]
+    assert zk_key.main(["rotate", "--key-file", str(key)]) == 0
+    both = Path(f"{key}.pub").read_text().split()
+    assert trained("between") == both
+    assert zk_key.main(["rotate", "--key-file", str(key)]) == 0
+    assert not set(both) & set(trained("after"))
+    for name, kept in (("before", ".1"), ("between", ".2")):
+        with pytest.raises(UsageError, match=r"the run's key .* is missing: .*`zk-key rotate` keeps the earlier ones"):
+            resumed(name, key)
+        resumed(name, Path(f"{key}{kept}"))
+    capsys.readouterr()
 
 
 @pytest.mark.torch

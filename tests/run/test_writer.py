@@ -23,6 +23,7 @@ from tests.run.trainer import (
     make_header,
     train,
 )
+from zk_autograd import verify_run
 from zk_autograd.core.errors import RangeError, RunError, UsageError, ZkError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer
@@ -299,3 +300,45 @@ def test_segments_are_recorded_with_all_of_their_fields(tmp_path: Path) -> None:
     (segment,) = audit(tmp_path / "run", FaultyProver()).segments
     empty = [f.name for f in fields(Segment) if f.name != "index" and not getattr(segment, f.name)]
     assert empty == []
+
+
+def test_a_run_of_both_keys_is_crashed_resumed_and_verified(tmp_path: Path) -> None:
+    run, signers = tmp_path / "run", [SIGNER, PQ]
+    header = replace(make_header(hashed_backend()), keys=tuple(s.public_key.encode() for s in signers))
+    writer = create(run, header=header, signers=signers)
+    train(writer, 5)
+    writer.drain()
+    writer.abandon()
+    older = (run / "log" / "checkpoint").read_bytes()
+    writer = resume(run, signers=signers[::-1])
+    train(writer, 8)
+    writer.drain()
+    writer.abandon()
+    (run / "log" / "checkpoint").write_bytes(older)  # as a crash before the last checkpoints leaves it
+    writer = resume(run, signers=signers)
+    train(writer, 9)
+    writer.close()
+    assert verify_run(run, [s.public_key for s in signers], require=["L0"]).exit_status == 0
+    with pytest.raises(RunError, match="is complete"):
+        resume(run, signers=signers)
+
+
+def test_a_checkpoint_that_one_of_two_keys_signed_is_not_gone_on_with(tmp_path: Path) -> None:
+    run, signers = tmp_path / "run", [SIGNER, PQ]
+    header = replace(make_header(hashed_backend()), keys=tuple(s.public_key.encode() for s in signers))
+    writer = create(run, header=header, signers=signers)
+    train(writer, 3)
+    writer.abandon()
+    checkpoint = run / "log" / "checkpoint"
+    lines = checkpoint.read_text().splitlines(keepends=True)
+    for dropped in (-1, -2):
+        checkpoint.write_text("".join(line for line in lines if line is not lines[dropped]))
+        with pytest.raises(RunError, match="is not this run's: note is not signed by the key"):
+            resume(run, signers=signers)
+
+
+def test_a_run_needs_a_key_that_signs_its_header(tmp_path: Path) -> None:
+    header = replace(make_header(hashed_backend()), keys=(PQ.public_key.encode(),))
+    with pytest.raises(UsageError, match="a run needs an Ed25519 key beside its ML-DSA-44 key"):
+        create(tmp_path / "run", header=header, signers=[PQ])
+    assert not (tmp_path / "run").exists()

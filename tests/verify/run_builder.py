@@ -21,7 +21,7 @@ from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray, dequantize_weight
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.keys import Ed25519Signer, Signer
+from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer, Signer
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.record_bytes import to_bytes
@@ -57,6 +57,8 @@ from zk_autograd.verify.verifier import Verifier
 
 SIGNER = Ed25519Signer("trainer", bytes(range(32)))
 SECOND = Ed25519Signer("enclave", bytes(range(32, 64)))
+QUANTUM = MlDsa44Signer("trainer", bytes(range(64, 96)))
+"""The other key of the trainer's file; a run whose header names it is made with `edit_header`."""
 KEY = SIGNER.public_key
 SRS = sha256(b"an SRS of the auditor's").digest()
 

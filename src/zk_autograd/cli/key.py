@@ -61,7 +61,8 @@ def _key(arguments: argparse.Namespace, output: Output) -> int:
         output.line(str(public))
     else:
         signers = keyfile.load(path)
-        output.line(keyfile.public_text(signers).rstrip("\n"))
+        for signer in signers:
+            output.line(signer.public_key.encode())
     output.result(_json([signer.public_key for signer in signers], path, public, kept))
     return 0
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 KEY_BYTES = 1312
+RHO_BYTES = 32
+"""Of the key, the seed of the public matrix; the rest is t1."""
+
 SIGNATURE_BYTES = 2420
 TIME_BYTES = 8
 MAX_TIME = 2**63 - 1

@@ -3,7 +3,8 @@
 Sources: C2SP signed-note ("Signatures", "Verifier keys"), C2SP tlog-cosignature (ML-DSA-44) and RFC
 8032. Narrower than them: the key ID must be the hash that the specification recommends, the base64
 the one that an encoder writes; an Ed25519 key must be encoded canonically (RFC 8032 section 5.1.3)
-and not be of small order, since under such a key one signature fits many texts.
+and not be of small order, since under such a key one signature fits many texts; an ML-DSA-44 key
+must not have t1 = 0, since for such a key anybody signs (z = 0 passes, FIPS 204 algorithm 8).
 
 A log is signed by a key of each kind: Ed25519, which every tool reads, and ML-DSA-44, which a
 quantum computer doesn't break. An Ed25519 key signs any text; an ML-DSA-44 key signs checkpoints
@@ -199,7 +200,7 @@ def text_signers(signers: Iterable[Signer]) -> list[Signer]:
 def parse_keys(text: str) -> tuple[PublicKey, ...]:
     """The keys of a text with one on each line, as in the file FILE.pub of a log key. Raises
     VerificationError if there is none, or something else."""
-    lines = text.split()  # a copied line may end in a blank, or in CR; no key has white space in it
+    lines = [key for line in text.split("\n") if (key := line.strip())]  # a copied line may end in a blank, or in CR
     if not lines:
         raise VerificationError("there is no key in an empty text")
     return tuple(PublicKey.parse(line) for line in lines)
@@ -255,10 +256,12 @@ def _verifies_ed25519(key: PublicKey, text: str, signature: bytes) -> bool:
 
 
 def _check_ml_dsa_44_key(raw: bytes) -> None:
-    if len(raw) != cosignature.KEY_BYTES:  # all other encodings are keys (FIPS 204, algorithm 23)
+    if len(raw) != cosignature.KEY_BYTES:  # all of that length are encodings of a key (FIPS 204, algorithm 23)
         raise VerificationError(
             "ML-DSA-44 key has the wrong length", expected=f"{cosignature.KEY_BYTES} bytes", found=str(len(raw))
         )
+    if not any(raw[cosignature.RHO_BYTES :]):
+        raise VerificationError("ML-DSA-44 key has t1 = 0, so that anybody could sign for it; make a new one")
 
 
 def _verifies_ml_dsa_44(key: PublicKey, text: str, signature: bytes) -> bool:
