@@ -75,14 +75,13 @@ test-long: install ## those that take minutes: more rounds and examples of what 
 # Here one machine plays both parts.
 train: install $(KEY) ## trains $(STEPS) proved steps, then judges them as an auditor would
 	$(BIN)/zk-train --steps $(STEPS) --key-file $(KEY) --out $(RUN) $(TRAIN)
-	$(BIN)/zk-verify $(RUN) --require L1 --key "$$($(BIN)/zk-key show --key-file $(KEY))"
+	$(BIN)/zk-verify $(RUN) --require L1 --key $(KEY).pub
 
 # In earnest the auditor makes the SRS, hands it to the trainer, and keeps its digest.
 train-ezkl: install $(SRS) $(KEY) ## the same by EZKL, whose proofs an EVM can check, for a model of its size
 	$(BIN)/zk-train --prover ezkl --model logistic --data breast-cancer --steps $(STEPS) \
 		--srs $(SRS) --key-file $(KEY) --out $(RUN) $(TRAIN)
-	$(BIN)/zk-verify $(RUN) --require L1 \
-		--key "$$($(BIN)/zk-key show --key-file $(KEY))" \
+	$(BIN)/zk-verify $(RUN) --require L1 --key $(KEY).pub \
 		--srs-digest "$$($(BIN)/zk-circuit srs --digest $(SRS))"
 
 $(SRS): | $(VENV)/.installed

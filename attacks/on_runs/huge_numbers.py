@@ -83,7 +83,7 @@ def _without_a_circuit(scene: Scene, size: int, block: int) -> Submission:
     )
     some = {name: (sha256(b"anything").digest(),) * len(header.blocks) for name in header.states}
     genesis = Genesis(some, {name: some[name] for name in header.states[1:]})
-    run = Forgery(header, genesis, [], Close(0, 0, some), {}, {}, victim.signer)
+    run = Forgery(header, genesis, [], Close(0, 0, some), {}, {}, victim.signers)
     return scene.submit(run)
 
 

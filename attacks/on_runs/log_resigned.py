@@ -1,10 +1,10 @@
-"""Attack: without the trainer's key, change what the log says and sign it with another key, or keep
-the old signature.
+"""Attack: without the trainer's keys, or with one of the two, change what the log says and sign it
+with another key, or keep the old signatures.
 
 Gain: a log in the trainer's name that the trainer never wrote: a run blamed on them, or their model
 with other weights.
 
-Why it fails: the pinned key must have signed the checkpoint (step 2), and the checkpoint's root
+Why it fails: all pinned keys must have signed the checkpoint (step 2), and the checkpoint's root
 must be that of the records (step 3). Without a pinned key nothing stands in the way, and the
 verdict says UNPINNED and is never 0 (step 2 is skipped).
 """
@@ -30,7 +30,7 @@ def another_key(scene: Scene) -> Submission:
     """Other claims, signed with a key of the same name."""
     run = scene.victim.forgery()
     run.edit(1, loss=CLAIM)
-    run.signer = NAMESAKE
+    run.signers = (NAMESAKE,)
     return scene.submit(run)
 
 
@@ -43,6 +43,24 @@ def old_signature(scene: Scene) -> Submission:
     return submission
 
 
+def one_key_broken(scene: Scene) -> Submission:
+    """Signed with the trainer's own Ed25519 key, which was stolen, or found by a quantum
+    computer."""
+    run = scene.victim.forgery()
+    run.edit(1, loss=CLAIM)
+    run.signers = run.signers[:1]
+    return scene.submit(run)
+
+
+def one_key_broken_and_the_old_line(scene: Scene) -> Submission:
+    """The same, with what the trainer's ML-DSA-44 key signed before."""
+    submission = one_key_broken(scene)
+    old = _checkpoint(scene.victim.path).read_text().splitlines(keepends=True)[-1]
+    path = _checkpoint(submission.path)
+    path.write_text(path.read_text() + old)
+    return submission
+
+
 def key_id_of_the_trainer(scene: Scene) -> Submission:
     """As with another key, but the signature line carries the trainer's key ID."""
     submission = another_key(scene)
@@ -50,7 +68,7 @@ def key_id_of_the_trainer(scene: Scene) -> Submission:
     head, line = path.read_text().rsplit("\n\n", 1)
     dash, name, blob = line.split()
     raw = base64.b64decode(blob)
-    forged = base64.b64encode(scene.victim.signer.public_key.key_id + raw[4:]).decode()
+    forged = base64.b64encode(scene.victim.keys[0].key_id + raw[4:]).decode()
     path.write_text(f"{head}\n\n{dash} {name} {forged}\n")
     return submission
 
@@ -77,6 +95,13 @@ def _checkpoint(run: Path) -> Path:
 ATTEMPTS = (
     Attempt("with another key of the same name", Step.SIGNATURES, "is not signed by the key", another_key),
     Attempt("with the trainer's key ID on it", Step.SIGNATURES, "wrong signature by the key", key_id_of_the_trainer),
+    Attempt("with one of the trainer's two keys", Step.SIGNATURES, "is not signed by the key", one_key_broken),
+    Attempt(
+        "with one of two keys, and the other's old line",
+        Step.SIGNATURES,
+        "wrong signature by the key",
+        one_key_broken_and_the_old_line,
+    ),
     Attempt("old signature kept", Step.LOG, "the checkpoint's root is not that of the log", old_signature),
     Attempt("checkpoint of another run", Step.LOG, "the checkpoint belongs to another log", another_origin),
     Attempt("for an auditor who pins no key", Step.SIGNATURES, "no key is pinned", nobody_pinned),

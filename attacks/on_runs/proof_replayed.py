@@ -66,7 +66,7 @@ def another_run(scene: Scene) -> Submission:
     """The thief's header: another run, their key. All else is the victim's, the model too."""
     run = scene.victim.forgery()
     run.header = replace(run.header, run=bytes(16), keys=(THIEF.public_key.encode(),))
-    run.signer = THIEF
+    run.signers = (THIEF,)
     return _stolen(scene, scene.submit(run))
 
 
@@ -74,7 +74,7 @@ def another_key(scene: Scene) -> Submission:
     """The victim's header, so that every proof is valid; the log is signed by the thief, whom the
     auditor has pinned."""
     run = scene.victim.forgery()
-    run.signer = THIEF
+    run.signers = (THIEF,)
     return _stolen(scene, scene.submit(run))
 
 

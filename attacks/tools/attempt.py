@@ -78,7 +78,7 @@ class Scene:
     @property
     def policy(self) -> Policy:
         """The auditor's: the victim's trainer is pinned, the SRS is allowed, L1 is asked for."""
-        return Policy(keys=(self.victim.signer.public_key,), srs=self.victim.srs)
+        return Policy(keys=self.victim.keys, srs=self.victim.srs)
 
     def place(self) -> Path:
         """A path in the folder where nothing is yet."""

@@ -36,7 +36,7 @@ Place = tuple[int, int]
 
 @dataclass(slots=True)
 class Forgery:
-    """The parts of a run, free to be changed. `signer` signs the log that `write` makes."""
+    """The parts of a run, free to be changed. `signers` sign the log that `write` makes."""
 
     header: Header
     genesis: Genesis
@@ -44,10 +44,10 @@ class Forgery:
     close: Close | None
     proofs: dict[Place, bytes]
     model: dict[str, bytes]
-    signer: Signer
+    signers: tuple[Signer, ...]
 
     @classmethod
-    def read(cls, path: Path, signer: Signer) -> "Forgery":
+    def read(cls, path: Path, *signers: Signer) -> "Forgery":
         """The parts of the complete run at `path`."""
         with RunFolder(path) as files:
             log = parse_log(files.leaves())
@@ -55,7 +55,7 @@ class Forgery:
             blocks = range(len(log.header.blocks))
             proofs = {(s.index, b): files.proof(s.index, b) for s in log.segments for b in blocks}
             model = {name: files.model_file(name) for name, _ in log.close.model} if log.close else {}
-        return cls(log.header, log.genesis, list(log.segments), log.close, proofs, model, signer)
+        return cls(log.header, log.genesis, list(log.segments), log.close, proofs, model, signers)
 
     @property
     def closing(self) -> Close:
@@ -135,7 +135,7 @@ class Forgery:
             (path / folder).mkdir(parents=True)
         (path / LOG / RECORDS).write_bytes(b"".join(leaf + b"\n" for leaf in leaves))
         head = root([leaf_hash(leaf) for leaf in leaves[:size]])
-        (path / LOG / CHECKPOINT).write_bytes(sign(checkpoint_text(self.header.origin, size, head), [self.signer]))
+        (path / LOG / CHECKPOINT).write_bytes(sign(checkpoint_text(self.header.origin, size, head), self.signers))
         for place, proof in self.proofs.items():
             (path / PROOFS / proof_name(*place)).write_bytes(proof)
         for name, data in self.model.items():

@@ -7,7 +7,7 @@ covers. EZKL's has blocks of 32 parameters and segments of 64 steps, the native 
 weights and gradients come from a fixed seed. Nothing about them is tuned to be attacked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from attacks.tools.forge import Forgery, model_files
 from zk_autograd.core.formats import GRADIENT_BITS, WEIGHT_BITS, IntArray
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.keys import Ed25519Signer
+from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer, PublicKey, Signer
 from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved, hyper_names
 from zk_autograd.prove.ezkl.backend import EzklBackend
 from zk_autograd.prove.ezkl.circuit import catalogue
@@ -31,7 +31,10 @@ from zk_autograd.run.writer import RunWriter
 
 CIRCUIT = "adam-n32-t64"
 SHAPE = Shape(Rule.ADAM, Preset.STANDARD, 13, 3)
-TRAINER = Ed25519Signer("trainer", sha256(b"the trainer's key").digest())
+TRAINER: tuple[Signer, ...] = (
+    Ed25519Signer("trainer", sha256(b"the trainer's key").digest()),
+    MlDsa44Signer("trainer", sha256(b"the trainer's other key").digest()),
+)
 HYPER = {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08"}
 BUFFER = "norm.running_mean"
 
@@ -41,11 +44,11 @@ Manifest = tuple[tuple[str, tuple[int, ...]], ...]
 @dataclass(frozen=True, slots=True)
 class Victim:
     """A complete run and what its trainer knows: the last weights, int64 (header.size,), and the
-    salts of their blocks' commitments. `backend` makes a prover like the one that proved it, which
-    was stopped when the run was closed."""
+    salts of their blocks' commitments. `signers` are both their keys. `backend` makes a prover like
+    the one that proved it, which was stopped when the run was closed."""
 
     path: Path
-    signer: Ed25519Signer
+    signers: tuple[Signer, ...]
     prover: Prover
     backend: Callable[[], Backend]
     weights: IntArray
@@ -56,9 +59,14 @@ class Victim:
         """The digest of the SRS under which it was proved, where there is one."""
         return frozenset({self.prover.srs_digest} - {b""})
 
+    @property
+    def keys(self) -> tuple[PublicKey, ...]:
+        """What an auditor pins."""
+        return tuple(signer.public_key for signer in self.signers)
+
     def forgery(self) -> Forgery:
         """The run, taken apart."""
-        return Forgery.read(self.path, self.signer)
+        return Forgery.read(self.path, *self.signers)
 
 
 def manifest_of(prover: Prover) -> Manifest:
@@ -69,7 +77,7 @@ def manifest_of(prover: Prover) -> Manifest:
 
 
 def header_of(
-    prover: Prover, run: bytes, signer: Ed25519Signer, manifest: Manifest, rule: Rule = Rule.ADAM, **hyper: str
+    prover: Prover, run: bytes, signers: Sequence[Signer], manifest: Manifest, rule: Rule = Rule.ADAM, **hyper: str
 ) -> Header:
     """The header of a run over the tensors of `manifest`, in blocks as large as the circuit's;
     `hyper` beside HYPER."""
@@ -93,7 +101,7 @@ def header_of(
         data=Data(b"", 1000, "sequential", 10, b""),
         model_code=b"",
         prover=prover,
-        keys=(signer.public_key.encode(),),
+        keys=tuple(signer.public_key.encode() for signer in signers),
     )
 
 
@@ -124,7 +132,7 @@ def build(path: Path, backend: Callable[[], Backend]) -> Victim:
     proving = backend()
     prover = proving.prover
     header = header_of(prover, sha256(b"the victim").digest()[:16], TRAINER, manifest_of(prover))
-    writer = RunWriter.create(path, header, proving, [TRAINER], first_weights(header.size))
+    writer = RunWriter.create(path, header, proving, TRAINER, first_weights(header.size))
     try:
         for t, row in enumerate(gradients(prover.steps + 2, header.size), 1):
             writer.append(row, Claims("0.5"), lr=("0.001" if 4 * t <= 3 * prover.steps else "0.0005",))

@@ -495,7 +495,7 @@ def test_the_optimizer_takes_no_step_with_nan(scene: Scene, tmp_path: Path) -> N
     from zk_autograd.optim import ZKOptimizer
 
     weight = torch.nn.Parameter(torch.tensor([0.5, -0.25, 1.0]))
-    run, key = tmp_path / "run", scene.victim.signer
+    run, key = tmp_path / "run", scene.victim.signers
     with ZKOptimizer([("w", weight)], rule="sgd", lr=0.1, run=run, prover="none", key=key) as optimizer:
         weight.grad = torch.tensor([0.1, 0.2, 0.3])
         optimizer.step()
@@ -516,7 +516,7 @@ def test_the_command_refuses_a_stolen_run(scene: Scene, monkeypatch: pytest.Monk
     (thief,) = stolen.policy.keys
     digests = [word for digest in scene.victim.srs for word in ("--srs-digest", digest.hex())]
     assert main([str(stolen.path), "--key", thief.encode(), *digests]) == 1
-    trainer = scene.victim.signer.public_key.encode()
+    trainer = "\n".join(key.encode() for key in scene.victim.keys)
     assert main([str(scene.victim.path), "--key", trainer, *digests]) == 0
 
 
@@ -525,7 +525,7 @@ def test_the_command_refuses_an_srs_that_lies_in_the_cache(ezkl_scene: Scene, mo
     made = ezkl_scene.ezkl.trapdoor_run
     monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(made.cache.folder))
     forged = foreign_srs.equivocated(ezkl_scene)
-    key = ezkl_scene.victim.signer.public_key.encode()
+    key = "\n".join(key.encode() for key in ezkl_scene.victim.keys)
     (digest,) = ezkl_scene.victim.srs
     assert main([str(forged.path), "--key", key, "--srs-digest", digest.hex()]) == 3
     assert main([str(forged.path), "--key", key, "--srs-digest", made.srs.hex()]) == 0

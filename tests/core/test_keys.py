@@ -174,7 +174,8 @@ def test_seed_is_not_printed(signer: SeedSigner) -> None:
 
 
 def test_signers_of_one_seed_and_two_algorithms_are_two() -> None:
-    assert ALICE != PQ
+    pair: list[SeedSigner] = [ALICE, PQ]
+    assert pair[0] != pair[1]
     assert Ed25519Signer(ALICE.name, ALICE.seed) == ALICE
     assert text_signers([PQ, ALICE]) == [ALICE]
 

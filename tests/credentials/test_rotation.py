@@ -11,7 +11,7 @@ import pytest
 
 from zk_autograd.core.errors import StorageError, UsageError
 from zk_autograd.core.keys import SeedSigner, parse_keys
-from zk_autograd.credentials import keyfile, rotation
+from zk_autograd.credentials import keyfile
 from zk_autograd.credentials.keyfile import create, load, public_path, public_text
 from zk_autograd.credentials.rotation import rotate
 
@@ -146,7 +146,7 @@ def test_one_that_waited_for_another_does_not_rotate_again(path: Path, monkeypat
             rotate(path)
         flock(descriptor, how)
 
-    monkeypatch.setattr(rotation.fcntl, "flock", late)
+    monkeypatch.setattr(fcntl, "flock", late)
     with pytest.raises(UsageError, match="another process rotates"):
         rotate(path)
     assert names(path) == ["log.key", "log.key.1", "log.key.1.pub", "log.key.pub"]

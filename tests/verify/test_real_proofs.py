@@ -36,7 +36,7 @@ def system(ezkl_cache: Cache) -> ProofSystem:
 
 @pytest.fixture
 def policy(victim: Victim) -> Policy:
-    return Policy(keys=(victim.signer.public_key,), srs=victim.srs)
+    return Policy(keys=victim.keys, srs=victim.srs)
 
 
 def judged(path: Path, policy: Policy, system: ProofSystem) -> Report:
