@@ -85,6 +85,8 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
     },
     "log_resigned": {
         "with another key of the same name": taken_out.signatures,
+        "with one of the trainer's two keys": taken_out.signatures,
+        "with one of two keys, and the other's old line": taken_out.signatures,
         "with the trainer's key ID on it": taken_out.signatures,
         "old signature kept": taken_out.log,
         "checkpoint of another run": both(taken_out.log, taken_out.context),

@@ -46,7 +46,7 @@ def test_a_verdict_says_who_signed_each_source_of_claims_and_what_weighs_most(sh
         "not shown",
     ]
     assert "L1 does not say where a gradient came from" in brief(shown)
-    assert f"signed by  {KEY.name}+{KEY.key_id.hex()}" in lines
+    assert f"signed by  {KEY.label}" in lines
     assert len(lines) <= MAX_LINES
     assert "Fix:" not in brief(shown)
 

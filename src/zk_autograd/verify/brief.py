@@ -11,7 +11,6 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.text import counted, listed, printable, quoted
 from zk_autograd.evidence.finding import Subject
 from zk_autograd.verify.given import place_of
@@ -56,7 +55,7 @@ def _about(report: "Report", width: int) -> Iterator[str]:
         yield from _labelled("run", what, width)
         yield from _labelled("root", f"{run.root.hex()}@{run.size}", width)
         yield from _labelled(
-            "signed by", ", ".join(map(_handle, report.signers)) or "nobody whose key was given", width
+            "signed by", ", ".join(key.label for key in report.signers) or "nobody whose key was given", width
         )
 
 
@@ -64,10 +63,6 @@ def _subject(report: "Report", subject: Subject) -> str:
     """The file's name, and in a run that was judged what the close record calls it."""
     place = place_of(report.log, subject) if report.log is not None and report.judged else None
     return quoted(subject.name) + (f" (its {quoted(place)})" if place and Path(place).name != subject.name else "")
-
-
-def _handle(key: PublicKey) -> str:
-    return f"{key.name}+{key.key_id.hex()}"
 
 
 def _claims(report: "Report", width: int) -> Iterator[str]:
