@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -27,8 +26,8 @@ from attacks.tools.victim import CIRCUIT
 from zk_autograd.core.records import Header, Log, Prover, Segment
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.core.trust import Missing
-from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.layout import LOG, PROOFS, RECORDS, proof_name
+from zk_autograd.evidence.run import Evidence
 from zk_autograd.local import own_folders
 from zk_autograd.prove.commitments import ProofCommitments
 from zk_autograd.prove.ezkl import child
@@ -39,7 +38,6 @@ from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.native.verify import NativeCircuit, NativeSystem, Public
 from zk_autograd.verify import chain, proofs, verifier
 from zk_autograd.verify.outcome import Finding, Level, Outcome, Status
-from zk_autograd.verify.proof_system import ProofChecker
 from zk_autograd.verify.uncovered import Uncovered
 
 TakenOut = Callable[[pytest.MonkeyPatch, Scene, Submission], Submission]
@@ -269,17 +267,13 @@ own_digest = both(adamw, lambda patch, scene, submission: replace(submission, sy
 
 def read_once(patch: pytest.MonkeyPatch, scene: Scene, submission: Submission) -> Submission:
     """Each file is read once: here a proof is read again after its hash was found right."""
-    original = proofs._check
+    original = proofs._read
 
-    def twice(segment: Segment, block: int, statement: Statement, run: RunFolder, checker: ProofChecker) -> None:
-        first = run.proof(segment.index, block)
-        changed = list(segment.proofs)
-        if sha256(first).digest() == changed[block]:
-            second = (submission.path / PROOFS / proof_name(segment.index, block)).read_bytes()
-            changed[block] = sha256(second).digest()
-        original(replace(segment, proofs=tuple(changed)), block, statement, run, checker)
+    def twice(segment: Segment, block: int, files: Evidence) -> bytes:
+        original(segment, block, files)
+        return (submission.path / PROOFS / proof_name(segment.index, block)).read_bytes()
 
-    patch.setattr(proofs, "_check", twice)
+    patch.setattr(proofs, "_read", twice)
     return submission
 
 
