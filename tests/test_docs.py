@@ -29,7 +29,7 @@ PAGES = (
     ROOT / "examples/README.md",
 )
 RUN = ROOT / "tests/data/runs/native-finished"
-KEY = "zk-autograd-test+e90c78e4+AZ0r+vfOrGTnJ6hdbCr0uu0cJlDlp8do5ACZHUDmqt2t"
+KEY_FILE = ROOT / "tests/data/runs/test.key.pub"
 WIDTH = 100
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -161,7 +161,8 @@ def test_the_report_has_the_steps_statuses_and_fields_that_verification_lists(
 
 def test_the_call_in_python_judges(capsys: pytest.CaptureFixture[str]) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", VERIFICATION, re.DOTALL)
-    exec(example.replace("runs/20261121T193244Z", str(RUN)), {"key": KEY})
+    here = example.replace("runs/20261121T193244Z", str(RUN)).replace("runs/trainer/log.key.pub", str(KEY_FILE))
+    exec(here, {})
     assert capsys.readouterr().out == "L0, L1 0\n"
 
 
@@ -209,8 +210,8 @@ _VARIES = (
     (r"runs/(\d{8}T\d{6}Z|trainer)", "PLACE"),
     (r"[0-9a-f]{64}@", "ROOT@"),
     (r"(?<=checkpoint's:)\s+[0-9a-f]{64}", " ROOT"),
-    (r"zk-autograd-trainer\+[0-9a-f]{8}\+\S+", "KEY"),
-    (r"(?m)^run [0-9a-f]{32}:", "run ID:"),
+    (r"zk-autograd-trainer\+[0-9a-f]{8}", "KEY"),
+    (r"(?m)^run( +)[0-9a-f]{32}:", r"run\1ID:"),
     (r"[0-9,]+ (bytes|of them private)", r"SIZE \1"),
     (r"[0-9.]+ s\b", "TIME"),
     (r"(?<=accuracy  )[0-9.]+", "PART"),
@@ -254,14 +255,21 @@ def test_the_output_is_what_the_commands_print(capsys: pytest.CaptureFixture[str
     made = capsys.readouterr()
     assert train(["--steps", "100", "--key-file", key_file, "--out", run]) == 0
     trained = capsys.readouterr()
-    assert verify([run, "--require", "L1", "--key", made.out.strip()]) == 0
-    judged = capsys.readouterr().out
-    told = made.err + made.out + trained.err + trained.out + judged
+    flags = [run, "--require", "L1", "--key", made.out.strip()]
+    assert verify(flags) == 0
+    told = made.err + made.out + trained.err + trained.out + capsys.readouterr().out
     assert _what_stays(shown) == _what_stays(told)
     accuracy = float(re.findall(r"accuracy  ([0-9.]+) %", told)[0])
     assert (
         abs(accuracy - float(re.findall(r"accuracy  ([0-9.]+) %", shown)[0])) < 1.5
     )  # other processors round otherwise
+
+    (whole,) = consoles(section(VERIFICATION, "The whole report"))
+    assert verify([*flags, "--long"]) == 0
+    judged = capsys.readouterr().out
+    command, whole = whole.split("\n", 1)
+    assert command == f"$ zk-verify {' '.join(flags)} --long".replace(run, "runs/20261121T193244Z")
+    assert _what_stays(whole) == _what_stays(judged)
 
     (end,) = consoles(section(README, "Verify"))
     command, *pieces = re.split(r"^\.\.\.$", end, flags=re.MULTILINE)

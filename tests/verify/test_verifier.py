@@ -18,6 +18,7 @@ from tests.verify.run_builder import (
     KEY,
     LOG_POLICY,
     POLICY,
+    SECOND,
     SIGNER,
     Run,
     files_of,
@@ -128,7 +129,7 @@ def test_every_rule_is_followed(tmp_path: Path, rule: Rule, groups: int, schedul
 
 BREAKS: list[tuple[int, Callable[[Run], None]]] = [
     (1, lambda run: setattr(run, "tail", b"torn")),
-    (2, lambda run: run.edit_header(keys=("another",))),
+    (2, lambda run: run.edit_header(keys=(SECOND.public_key.encode(),))),
     (3, lambda run: setattr(run, "origin", "another")),
     (5, lambda run: run.edit_prover(circuit="another")),
     (6, lambda run: setattr(run, "close", replace(run.close, last_step=1))),  # type: ignore[type-var]

@@ -75,15 +75,15 @@ def _told(rotation: "Rotation", path: Path) -> str:
     if rotation.kept is None:
         return f"an earlier rotation of {path} was interrupted before its last write, which was made up for: {public} is its public half now. Nothing else was changed"
     kept = f"the file that was there is kept as {rotation.kept}: back up both"
+    earlier = public_path(rotation.kept)
     if rotation.upgraded:
         return (
             f"{path} keeps its Ed25519 key, and has an ML-DSA-44 key beside it; {kept}. New runs are signed with both: give your auditors the file below "
-            f"for them. Runs that were begun before go on with the one key, and are verified with {public_path(rotation.kept)}, as so far"
+            f"for them. Runs that were begun before go on with the one key, and are verified with {earlier}"
         )
     return (
-        f"{path} has new keys; {kept}. Tell your auditors, over a channel that they trust as much as the one that brought them the old key, from which run "
-        f"on the file below holds. Runs that were begun before are verified with {public_path(rotation.kept)}, and resumed with --key-file {rotation.kept}; if a "
-        "secret has leaked, say so: no run that isn't anchored by then can be told from a forged one"
+        f"{path} has new keys; {kept}. New runs are signed with these: give your auditors the file below for them, over a channel that they trust, and tell "
+        f"them if the old keys leaked. Runs that were begun before are resumed with --key-file {rotation.kept}, and verified with {earlier}"
     )
 
 
