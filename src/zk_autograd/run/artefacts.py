@@ -19,6 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 
+from zk_autograd.core import bounded_toml
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
@@ -27,8 +28,8 @@ from zk_autograd.credentials.redaction import PROCESS, Redactor
 from zk_autograd.evidence.files import open_bounded, read_bounded
 from zk_autograd.evidence.hashes import Hashes, weights_hash
 from zk_autograd.evidence.layout import ARTEFACTS, CONFIG, ENVIRONMENT, HASHES, MAX_LOG, RECORDS, TRAIN_LOG
-from zk_autograd.run import bounded_toml, train_log
 from zk_autograd.run import environment as environments
+from zk_autograd.run import train_log
 from zk_autograd.run.events import Event, Listener, RecordWritten, ignore
 from zk_autograd.run.files import Files, exists, of_the_run
 from zk_autograd.run.journal import Journal
@@ -42,7 +43,7 @@ MAX_CONFIG = 2**20
 
 def checked_config(text: str) -> str:
     """The text, if config.toml can hold it. UsageError unless it is TOML within
-    run.bounded_toml."""
+    core.bounded_toml."""
     try:
         bounded_toml.parse(text, "it")
     except UsageError as error:

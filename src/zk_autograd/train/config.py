@@ -20,9 +20,9 @@ mark is allowed.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from zk_autograd.core import bounded_toml
 from zk_autograd.core.errors import UsageError
 from zk_autograd.local.named_files import read_named
-from zk_autograd.run import bounded_toml
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.settings import GROUP_SETTINGS, GROUPS, ParameterGroup, Settings
 

@@ -42,7 +42,7 @@ def parse(text: str, where: str) -> dict[str, Any]:
         raise UsageError(f"{where} has more than {MAX_BYTES} bytes")
     if line := _long_key(text):
         raise UsageError(
-            f"{where} has a key of more than {MAX_PARTS} parts in line {line}; no setting has a dot in its name"
+            f"{where} has a key of more than {MAX_PARTS} parts in line {line}; no name that is known has so many"
         )
     try:
         values = tomllib.loads(text, parse_float=_float)
