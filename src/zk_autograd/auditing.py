@@ -13,7 +13,7 @@ from zk_autograd.evidence.finding import Found, find
 from zk_autograd.evidence.opening import open_run
 from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Level
-from zk_autograd.verify.policy import Policy, TreeHead
+from zk_autograd.verify.policy import Flags, Policy, TreeHead
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
@@ -25,7 +25,8 @@ def verify_run(
     run: str | Path,
     keys: Iterable[str | Path | PublicKey] = (),
     *,
-    require: Iterable[str] = ("L1",),
+    policy: str | Path | None = None,
+    require: Iterable[str] | None = None,
     root: str | None = None,
     srs: Iterable[str] = (),
     sample: int | None = None,
@@ -40,8 +41,9 @@ def verify_run(
     or more lines, as `zk-key show` prints them, or the Path of a file with them, such as FILE.pub
     beside a log key. Each must have signed it, and without any the verdict is UNPINNED. `root` is a
     ROOT@SIZE, likewise obtained elsewhere. `srs` are digests, 64 hexadecimal digits each, of SRS
-    files that the trainer can't have made, in addition to those of public ceremonies. The others
-    are zk-verify's flags.
+    files that the trainer can't have made, in addition to those of public ceremonies. `policy` is a
+    policy file of the auditor's own (docs/policy.md), which the other arguments add to and never
+    loosen. `require` is L1 if neither says otherwise. The others are zk-verify's flags.
 
     The report says what is false or missing (`failure`, `missing`, `exit_status`). Raises
     UsageError for a path that is not a run and for arguments that make no sense; UnreadableError if
@@ -59,14 +61,14 @@ def verify_run(
         if isinstance(given, str):
             raise UsageError(f"{name} is a text; give a list of texts")
     try:
-        levels = frozenset(Level(level) for level in require)
+        levels = None if require is None else frozenset(Level(level) for level in require)
         digests = frozenset(bytes.fromhex(digest) for digest in srs)
         pinned = tuple(key for given in keys for key in _keys(given))
     except UnreadableError:
         raise
     except (ValueError, VerificationError) as error:
         raise UsageError(f"not a key, a level or a digest: {error}") from error
-    policy = Policy(
+    flags = Flags(
         keys=pinned,
         srs=digests,
         require=levels,
@@ -76,7 +78,19 @@ def verify_run(
         accept_sample=accept_sample,
         accept_uncovered=frozenset(accept_uncovered),
     )
-    return judge(find(Path(run)), policy)
+    found = find(Path(run))
+    return judge(found, with_file(flags, None if policy is None else Path(policy), found))
+
+
+def with_file(flags: Flags, path: Path | None, found: Found) -> Policy:
+    """The policy of the flags and of the policy file at `path`, if there is one, for what was
+    found. UsageError for flags that would loosen it, and for a file that lies in the run's folder;
+    UnreadableError if this machine can't read it."""
+    if path is None:
+        return flags.policy()
+    from zk_autograd.verify.policy_file import load  # judging without one takes none of it
+
+    return flags.policy(load(path, found.run))
 
 
 def _keys(given: str | Path | PublicKey) -> tuple[PublicKey, ...]:

@@ -9,7 +9,6 @@ import pytest
 
 from tests.verify.hostile import FAILED, IN_ITS_PLACE, LESS, SHOWN, USAGE, huge, said, soon, within
 from tests.verify.run_builder import KEY, QUANTUM, SECOND, SIGNER, honest
-from tests.verify.run_builder import KEY, SIGNER, honest
 from zk_autograd.core.bounded_toml import MAX_BYTES
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.text import encode_base64

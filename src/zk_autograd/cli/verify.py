@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zk_autograd.evidence.finding import Found
     from zk_autograd.verify.earlier import Earlier
     from zk_autograd.verify.outcome import Level
-    from zk_autograd.verify.policy import Policy, TreeHead
+    from zk_autograd.verify.policy import Flags, TreeHead
     from zk_autograd.verify.sampling import Detection
 
 SUBCOMMANDS = {
@@ -113,8 +113,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a file or folder of the run that no record names but that you know, by its path in the run (model/extra.bin); may be repeated",
     )
+    parser.add_argument("--require", metavar="LEVELS", help="what must be shown: L0, L1, or L0,L1 (default: L1)")
     parser.add_argument(
-        "--require", default="L1", metavar="LEVELS", help="what must be shown: L0, L1, or L0,L1 (default: L1)"
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="what must be shown, in a policy file of your own; the other flags add to it and never loosen it",
     )
     parser.add_argument("--long", action="store_true", help="print the whole report, step by step")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
@@ -142,14 +146,14 @@ def _found(target: str, source: Path | None, head: "TreeHead | None") -> "Found"
     return Found(target, source, "from")
 
 
-def _policy(arguments: argparse.Namespace, head: "TreeHead | None") -> "Policy":
-    """The policy that the flags make. UsageError for contradictory flags."""
-    from zk_autograd.verify.policy import Policy
+def _flags(arguments: argparse.Namespace, head: "TreeHead | None") -> "Flags":
+    """What the flags ask for."""
+    from zk_autograd.verify.policy import Flags
 
-    return Policy(
+    return Flags(
         keys=tuple(key for text in arguments.key for key in pinned(text)),
         srs=frozenset(_digest(text) for text in arguments.srs_digest),
-        require=frozenset(_level(text) for text in arguments.require.split(",")),
+        require=None if arguments.require is None else frozenset(map(_level, arguments.require.split(","))),
         head=head,
         sample=arguments.sample,
         beacon=arguments.beacon,
@@ -207,12 +211,13 @@ def _require_own(path: Path | None, run: Path) -> None:
 
 
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.auditing import judge
+    from zk_autograd.auditing import judge, with_file
     from zk_autograd.verify.brief import brief
 
     head = _head(arguments.target)
-    policy = _policy(arguments, head)
+    flags = _flags(arguments, head)
     found = _found(arguments.target, arguments.source, head)
+    policy = with_file(flags, arguments.policy, found)
     _require_own(arguments.earlier, found.run)
     if arguments.srs:
         from zk_autograd.prove.ezkl.keys import Cache

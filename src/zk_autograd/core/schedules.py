@@ -189,6 +189,11 @@ class Schedule:
         """lr_t of step `t` >= 1 for a group whose own rate is `lr`."""
         return lr * self.share(t)
 
+    def extremes(self, last: int) -> tuple[int, ...]:
+        """Steps of 1..`last` (>= 1) among which are one of the least rate and one of the greatest:
+        the rate rises up to step warm_up + 1 and never after it."""
+        return tuple(sorted({1, min(last, self.warm_up + 1), last}))
+
 
 CONSTANT = Schedule(Constant())
 

@@ -6,11 +6,12 @@ SRS can forge proofs under it.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import PublicKey
+from zk_autograd.verify.demand import Demand
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.sampling import Detection
 
@@ -57,12 +58,14 @@ class Policy:
     addition to those of public ceremonies; `require` the levels that decide the exit status.
 
     `head`: see `TreeHead`. `sample`: how many proofs are verified, None for all of them; `beacon`:
-    the text that the sample is drawn from, None for fresh randomness; `accept_sample`: whether a
-    sample is enough where L1 is required. `accept_uncovered`: paths in the run, with "/", that no
-    record names but the auditor knows: they don't count against the run. `detection`: what a sample
-    must find, instead of its size; the larger of the two counts. `earlier`: the report whose sample
-    is continued, with all that it left. `keep_going`: whether proofs are verified beyond the first
-    false one. UsageError for a policy that contradicts itself.
+    the text that the sample is drawn from, None for fresh randomness; `allow_beacon`: whether flags
+    may give one; `accept_sample`: whether a sample is enough where L1 is required.
+    `accept_uncovered`: paths in the run, with "/", that no record names but the auditor knows: they
+    don't count against the run. `detection`: what a sample must find, instead of its size; the
+    larger of the two counts. `earlier`: the report whose sample is continued, with all that it
+    left. `keep_going`: whether proofs are verified beyond the first false one. `demands` and
+    `digest`, a SHA-256, are those of a policy file (verify.policy_file), which flags can only make
+    stricter (verify.policy_flags). UsageError for a policy that contradicts itself.
     """
 
     keys: tuple[PublicKey, ...] = ()
@@ -71,11 +74,14 @@ class Policy:
     head: TreeHead | None = None
     sample: int | None = None
     beacon: str | None = None
+    allow_beacon: bool = True
     accept_sample: bool = False
     accept_uncovered: frozenset[str] = frozenset()
     detection: Detection | None = None
     earlier: "Earlier | None" = None
     keep_going: bool = False
+    demands: tuple[Demand, ...] = ()
+    digest: bytes | None = None
 
     @property
     def samples(self) -> bool:
@@ -112,3 +118,31 @@ class Policy:
                 raise UsageError(
                     f"{path[:100]!a} is not a path in a run: give it as the report prints it, relative to the run's folder, such as model/extra.bin"
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the auditor asks for beside a policy file, as `Policy` has it. `require` is None if no
+    level was named."""
+
+    keys: tuple[PublicKey, ...] = ()
+    srs: frozenset[bytes] = frozenset()
+    require: frozenset[Level] | None = None
+    head: TreeHead | None = None
+    sample: int | None = None
+    beacon: str | None = None
+    accept_sample: bool = False
+    accept_uncovered: frozenset[str] = frozenset()
+    detection: Detection | None = None
+    earlier: "Earlier | None" = None
+    keep_going: bool = False
+
+    def policy(self, file: Policy | None = None) -> Policy:
+        """The policy of these flags, and of the policy file if there is one. UsageError for flags
+        that contradict each other, or that would loosen the file."""
+        if file is not None:
+            from zk_autograd.verify.policy_flags import merged  # judging without a file takes none of it
+
+            return merged(file, self)
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Policy(**{name: value for name, value in given.items() if value is not None})

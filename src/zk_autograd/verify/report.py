@@ -18,6 +18,7 @@ from zk_autograd.core.records import Log
 from zk_autograd.core.text import printable
 from zk_autograd.core.trust import Security
 from zk_autograd.evidence.finding import Found
+from zk_autograd.verify.demand import PolicyChecked
 from zk_autograd.verify.fixes import of_failure
 from zk_autograd.verify.outcome import (
     NOT_REACHED,
@@ -61,7 +62,8 @@ class Report:
     was judged; a report has it or `failure`, never both. `uncovered` are the names that no record
     names, None if step 10 was not completed; `uncovered_more`: there are others. `log` is the view
     that was judged, from step 3 on; `signers` are the pinned keys, all of which signed it; `found`
-    says what the auditor named, and where its evidence was found.
+    says what the auditor named, and where its evidence was found; `policy` what became of the
+    demands of a policy file, None without one.
     """
 
     outcomes: Mapping[Step, Outcome]
@@ -80,6 +82,7 @@ class Report:
     log: Log | None = None
     signers: tuple[PublicKey, ...] = ()
     found: Found | None = None
+    policy: PolicyChecked | None = None
 
     @property
     def findings(self) -> Mapping[Step, Finding]:
@@ -169,6 +172,7 @@ class Report:
             "limits": list(self.limits),
             "uncovered": None if self.uncovered is None else [asdict(file) for file in self.uncovered],
             "uncovered_more": self.uncovered_more,
+            "policy": None if self.policy is None else _policy(self.policy),
         }
 
     def text(self, width: int = 100) -> str:
@@ -264,6 +268,22 @@ def _summary(run: Summary) -> dict[str, Any]:
         "segments": run.segments,
         "blocks": run.blocks,
         "finished": run.finished,
+    }
+
+
+def _policy(policy: PolicyChecked) -> dict[str, Any]:
+    return {
+        "sha256": policy.digest.hex(),
+        "demands": [
+            {
+                "name": demand.field,
+                "expected": demand.expected,
+                "found": demand.found,
+                "met": demand.met,
+                "claimed": demand.claimed,
+            }
+            for demand in policy.demands
+        ],
     }
 
 

@@ -9,10 +9,11 @@ from zk_autograd.verify.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The levels that were reached, why that is less than was asked for (nothing if it isn't),
-    what to do about it, and the step's own outcome."""
+    """The levels that were reached, whether those required are among them, why all that is less
+    than was asked for (nothing if it isn't), what to do about it, and the step's own outcome."""
 
     levels: frozenset[Level]
+    reached: bool
     missing: tuple[str, ...]
     fix: str
     outcome: Outcome
@@ -49,4 +50,4 @@ def decide(outcomes: Mapping[Step, Outcome], policy: Policy) -> Verdict:
         if missing
         else Finding(Status.PASSED, (f"asked for {asked}: shown",))
     )
-    return Verdict(levels, tuple(missing), fix if missing else "", Outcome(finding))
+    return Verdict(levels, required <= levels, tuple(missing), fix if missing else "", Outcome(finding))

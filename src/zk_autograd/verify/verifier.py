@@ -34,6 +34,7 @@ from zk_autograd.verify.artefacts import check_artefacts, check_digests
 from zk_autograd.verify.attestation import check_attestation
 from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.data import check_data
+from zk_autograd.verify.demand import Facts, PolicyChecked, answered, levels_checked, unchecked
 from zk_autograd.verify.given import check_given
 from zk_autograd.verify.log import LogView, check_log, check_signatures, parse
 from zk_autograd.verify.model import check_model
@@ -103,13 +104,18 @@ class Verifier:
             # (10) Model: the published weights open the final commitment, the trainer's own files
             # are the recorded ones.
             with _at(Step.MODEL):
-                uncovered, outcomes[Step.MODEL] = _check_model(view, files, basis, policy, found, progress)
+                uncovered, model, outcomes[Step.MODEL] = _check_model(view, files, basis, policy, found, progress)
         except VerificationError as error:
             return _ended(outcomes, policy, view, found, error)
+
+        # What a policy file demands, each by the step that knows it; not met is not shown.
+        facts = Facts(view.log, policy.keys, basis.trust, outcomes[Step.PROOFS].shown, model)
+        outcomes, demands = answered(policy.demands, facts, outcomes)
 
         # (11) Verdict: the levels reached, against the levels required.
         verdict = decide(outcomes, policy)
         outcomes[Step.VERDICT] = verdict.outcome
+        required = levels_checked(policy.require, verdict.levels, verdict.reached)
         return Report(
             outcomes,
             policy.require,
@@ -125,13 +131,14 @@ class Verifier:
             log=view.log,
             signers=policy.keys,
             found=found,
+            policy=None if policy.digest is None else PolicyChecked(policy.digest, (required, *demands)),
         )
 
 
 def _check_model(
     view: LogView, files: Evidence, basis: Basis, policy: Policy, found: Found | None, progress: Progress
-) -> tuple[Uncovered, Outcome]:
-    """Step 10, of its four parts."""
+) -> tuple[Uncovered, Status, Outcome]:
+    """Step 10, of its four parts; and how the model's own ended."""
     given = check_given(view.log, found.subjects if found else ())
     try:
         weights, model = check_model(view.log, files, basis, progress)
@@ -142,7 +149,7 @@ def _check_model(
     uncovered = check_uncovered(view.log, files, policy.accept_uncovered)
     parts = (model, given, own, uncovered.outcome())
     status = Status.NOT_SHOWN if any(part.withheld for part in parts) else model.finding.status
-    return uncovered, combined(status, *parts)
+    return uncovered, model.finding.status, combined(status, *parts)
 
 
 def _ended(
@@ -165,6 +172,7 @@ def _ended(
         log=view.log if view and known else None,
         signers=policy.keys if known else (),
         found=found,
+        policy=None if policy.digest is None else PolicyChecked(policy.digest, unchecked(policy.demands)),
     )
 
 

@@ -1,0 +1,346 @@
+"""A policy file: what an auditor demands of a run, written down before it is looked at
+(docs/policy.md).
+
+Rules: strict TOML within core.bounded_toml. Every field is known and typed, numbers with a point
+are texts (exact decimals, never floats), and an empty list or table is an error, since it could be
+read as "nothing is allowed" and as "anything is". A field for something that this version can't
+check is refused by name: silence would look like a check. What a policy doesn't mention is not
+checked. A file in the run's folder is refused: whoever made the run wrote it.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from zk_autograd.core import bounded_toml
+from zk_autograd.core.backends import BACKENDS
+from zk_autograd.core.decimals import parse_decimal
+from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
+from zk_autograd.core.fields import Fields, Value
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.records import MAX_STEP, hyper_names
+from zk_autograd.core.text import SHOWN, quoted
+from zk_autograd.evidence.files import read_bounded
+from zk_autograd.evidence.layout import PLAIN_NAME
+from zk_autograd.verify import demands, tlog_policy
+from zk_autograd.verify.demand import Demand
+from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.policy import Policy
+
+FORMAT = "zk-autograd/policy/v1"
+
+_MAX_TEXT = 5_000
+_MAX_ITEMS = 1_000
+_MAX_BITS = 1_024
+_MAX_PROOFS = 2**31
+
+_UNCHECKED = {
+    "register": "the register of a trainer's runs",
+    "anchors": "anchors",
+    "witnesses": "cosignatures by witnesses",
+    "attestation": "attestations",
+    "freshness": "when a run was made, which needs a timed anchor",
+}
+"""Fields for parts that don't exist yet, and what this version can't check."""
+
+
+def load(path: Path, run: Path | None = None) -> Policy:
+    """The policy in the file at `path`, for the run at `run`: a regular file of at most
+    bounded_toml.MAX_BYTES, behind links or not.
+
+    UsageError if it isn't one, isn't a policy of this version, or lies in the run's folder;
+    UnreadableError if this machine can't read it.
+    """
+    what = f"the policy {str(path)[:200]}"
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a NUL
+        raise UsageError(f"{what} can't be read: {error}") from error
+    if run is not None and _inside(run, (path.absolute(), real)):
+        raise UsageError(
+            f"{what} lies in the run's folder: whoever made the run wrote it. Use a policy of your own, kept elsewhere"
+        )
+    return parse(_read(real, bounded_toml.MAX_BYTES, what), what, real.parent)
+
+
+def parse(data: bytes, what: str, folder: Path | None = None) -> Policy:
+    """The policy of a file's bytes, called `what` in messages. `folder` holds the tlog-policy that
+    it may name. UsageError."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{what} is not UTF-8: {error.reason} at byte {error.start}") from error
+    values = bounded_toml.parse(text, what)
+    try:
+        policy = _policy(values, folder)
+    except UnreadableError:
+        raise
+    except VerificationError as error:
+        raise UsageError(f"{what}: {error}") from error
+    return replace(policy, digest=sha256(data).digest())
+
+
+def _policy(values: dict[str, Any], folder: Path | None) -> Policy:
+    if values.get("format") != FORMAT:
+        raise VerificationError(
+            "its format is not one that this version knows", expected=f'format = "{FORMAT}"', found=_format(values)
+        )
+    for name, unchecked in _UNCHECKED.items():
+        if name in values:
+            raise VerificationError(
+                f"this version can't check {unchecked}, and so refuses a policy that asks for it: leave out {name}"
+            )
+    _refuse_ambiguous(values)
+    fields = Fields(values, "policy")
+    fields.text("format", _MAX_TEXT)
+    keys = _keys(fields)
+    asked: list[Demand] = [demands.SignedBy(keys)] if keys else []
+    srs = frozenset[bytes]()
+    for demand in _demands(fields):
+        asked.append(demand)
+        if isinstance(demand, demands.SrsListed):
+            srs |= demand.digests
+    if "tlog_policy" in fields:
+        _check_tlog(fields.object("tlog_policy"), folder)
+    sample = fields.object("sample") if "sample" in fields else None
+    policy = Policy(
+        keys=keys,
+        srs=srs,
+        require=_levels(fields),
+        sample=None if sample is None else sample.integer("proofs", 2, _MAX_PROOFS),
+        allow_beacon=sample is not None and _true(sample, "beacon"),
+        accept_sample=sample is not None and _true(sample, "accept"),
+        accept_uncovered=frozenset(_distinct(fields, "accept_uncovered")),
+        demands=tuple(asked),
+    )
+    if sample is not None:
+        sample.end()
+    fields.end()
+    return policy
+
+
+def _demands(fields: Fields) -> Iterator[Demand]:
+    if "provers" in fields:
+        yield from _provers(fields.value("provers"))
+    if "rules" in fields:
+        yield from _rules(fields.value("rules"))
+    if "run" in fields:
+        yield from _run(fields.object("run"))
+    if "claims" in fields:
+        yield from _claims(fields.object("claims"))
+
+
+def _provers(value: Value) -> Iterator[Demand]:
+    named = _table(value, BACKENDS)
+    yield demands.ProverAllowed(tuple(named))
+    for name, fields in named.items():
+        if "min_bits" in fields:
+            yield demands.ProvenBits(name, fields.integer("min_bits", 1, _MAX_BITS))
+        if BACKENDS[name].setup and "srs" in fields:
+            digests = fields.array("srs", _MAX_ITEMS, 1)
+            yield demands.SrsListed(name, frozenset(digest.hex(32) for digest in digests))
+        fields.end()
+
+
+def _rules(value: Value) -> Iterator[Demand]:
+    named = _table(value, [rule.value for rule in Rule])
+    yield demands.RuleAllowed(tuple(Rule(name) for name in named))
+    for rule, fields in ((Rule(name), fields) for name, fields in named.items()):
+        for name in hyper_names(rule):
+            if name in fields:
+                low, high = _range(fields.value(name))
+                yield demands.HyperInRange(rule, name, low, high)
+        fields.end()
+
+
+def _run(fields: Fields) -> Iterator[Demand]:
+    if "min_steps" in fields:
+        yield demands.LeastSteps(fields.integer("min_steps", 1, MAX_STEP))
+    if _true(fields, "finished"):
+        yield demands.Finished()
+    if _true(fields, "model"):
+        yield demands.ModelPublished()
+    fields.end()
+
+
+def _claims(fields: Fields) -> Iterator[Demand]:
+    if "max_last_loss" in fields:
+        text = fields.text("max_last_loss", _MAX_TEXT)
+        loss = demands.signed_decimal(text)
+        if loss is None:
+            raise VerificationError(
+                "policy.claims.max_last_loss is not a decimal", expected='such as "0.5"', found=quoted(text, SHOWN)
+            )
+        yield demands.LastLoss(loss)
+    if "max_saturated_share" in fields:
+        share = _decimal(fields.value("max_saturated_share"))
+        if share > 1:
+            raise VerificationError("policy.claims.max_saturated_share is a share", expected="at most 1")
+        yield demands.SaturatedShare(share)
+    fields.end()
+
+
+def _keys(fields: Fields) -> tuple[PublicKey, ...]:
+    keys = []
+    for index, text in enumerate(_distinct(fields, "keys")):
+        try:
+            keys.append(PublicKey.parse(text))
+        except VerificationError as error:
+            raise VerificationError(f"policy.keys[{index}] is not a public key: {error}") from error
+    return tuple(keys)
+
+
+def _levels(fields: Fields) -> frozenset[Level]:
+    """Those required, L1 unless the policy names others: as without a policy."""
+    if "require" not in fields:
+        return Policy().require
+    known = (Level.L0.value, Level.L1.value)
+    names = _distinct(fields, "require")
+    for name in names:
+        if name == Level.L1_SAMPLED.value:
+            raise VerificationError("policy.require can't name L1-sampled: [sample] with accept = true takes it for L1")
+        if name not in known:
+            raise VerificationError(
+                f"this version can't show the level {quoted(name, SHOWN)}, and so refuses a policy that requires it",
+                expected=" or ".join(known),
+            )
+    return frozenset(map(Level, names))
+
+
+def _check_tlog(fields: Fields, folder: Path | None) -> None:
+    """A tlog-policy that asks for nothing passes. The others are refused, since nothing here checks
+    a cosignature yet."""
+    if ("text" in fields) == ("file" in fields):
+        raise VerificationError("policy.tlog_policy has either text or file", expected="one of them")
+    if "file" in fields:
+        name = fields.text("file", _MAX_TEXT)
+        if folder is None or not PLAIN_NAME.fullmatch(name):
+            raise VerificationError(
+                "policy.tlog_policy.file is not the name of a file beside the policy", found=quoted(name, SHOWN)
+            )
+        data = read_bounded(folder / name, tlog_policy.MAX_BYTES)
+    else:
+        text = fields.raw("text")
+        if not isinstance(text, str):
+            raise VerificationError("policy.tlog_policy.text is not a text")
+        data = text.encode("utf-8")
+    fields.end()
+    try:
+        asked = tlog_policy.parse(data)
+    except VerificationError as error:
+        raise VerificationError(f"policy.tlog_policy: {error}") from error
+    if asked.logs or asked.required != tlog_policy.NONE:
+        raise VerificationError(
+            "this version can't check the logs and cosignatures that policy.tlog_policy asks for, and so refuses it: "
+            "only `quorum none`, without a log, asks for nothing"
+        )
+
+
+# ---- values --------------------------------------------------------------------------------------
+
+
+def _refuse_ambiguous(values: dict[str, Any]) -> None:
+    """VerificationError for an empty list or table, but for a prover's or a rule's own, and for a
+    value that TOML has and a policy doesn't: a float, a date."""
+    left: list[tuple[str, Any]] = [("policy", values)]
+    while left:
+        where, value = left.pop()
+        if isinstance(value, dict):
+            own = where.startswith(("policy.provers.", "policy.rules.")) and where.count(".") == 2
+            if not value and not own:
+                raise VerificationError(
+                    f"{where} is empty: an empty table allows nothing; leave it out, or name what it allows"
+                )
+            left += [(f"{where}.{_name(name)}", inner) for name, inner in value.items()]
+        elif isinstance(value, list):
+            if not value:
+                raise VerificationError(
+                    f"{where} is empty: an empty list allows nothing; leave the field out, or name what it allows"
+                )
+            left += [(f"{where}[{index}]", inner) for index, inner in enumerate(value)]
+        elif not isinstance(value, str | int):
+            raise VerificationError(
+                f"{where} is a float or a date, and a policy has none", expected='decimals as texts, such as "0.001"'
+            )
+
+
+def _name(name: str) -> str:
+    return name if PLAIN_NAME.fullmatch(name) and "." not in name else quoted(name, SHOWN)
+
+
+def _table(value: Value, known: Collection[str]) -> dict[str, Fields]:
+    """The tables of a table, by names that are known."""
+    fields = value.object()
+    found = {name: fields.object(name) for name in known if name in fields}
+    try:
+        fields.end()
+    except VerificationError as error:
+        raise VerificationError(f"{error.message}; those known are {', '.join(known)}", found=error.found) from error
+    return found
+
+
+def _distinct(fields: Fields, name: str) -> list[str]:
+    """The texts of a list, none if the field isn't there."""
+    if name not in fields:
+        return []
+    texts = fields.texts(name, _MAX_ITEMS, _MAX_TEXT, 1)
+    if len(set(texts)) < len(texts):
+        raise VerificationError(f"policy.{name} names something twice")
+    return texts
+
+
+def _true(fields: Fields, name: str) -> bool:
+    """Whether the field is there; it can only be true."""
+    if name not in fields:
+        return False
+    value = fields.value(name)
+    if not value.boolean():
+        raise VerificationError(f"{value.where} can only be true: leave it out to ask for nothing")
+    return True
+
+
+def _range(value: Value) -> tuple[Fraction, Fraction]:
+    low, high = map(_decimal, value.array(2, 2))
+    if low > high:
+        raise VerificationError(f"{value.where} allows nothing: its first decimal is above its second")
+    return low, high
+
+
+def _decimal(value: Value) -> Fraction:
+    return parse_decimal(value.text(_MAX_TEXT), value.where)
+
+
+def _format(values: dict[str, Any]) -> str:
+    found = values.get("format")
+    return quoted(found, SHOWN) if isinstance(found, str) else "none"
+
+
+# ---- the file ------------------------------------------------------------------------------------
+
+
+def _read(path: Path, limit: int, what: str) -> bytes:
+    try:
+        return read_bounded(path, limit)
+    except UnreadableError:
+        raise
+    except (VerificationError, ValueError) as error:
+        raise UsageError(f"{what} can't be read: {error}") from error
+
+
+def _inside(run: Path, paths: tuple[Path, ...]) -> bool:
+    """Whether one of the paths lies in the run's folder, however the folder is called."""
+    try:
+        own = os.stat(run)
+    except (OSError, ValueError):
+        return False  # no run: said when it is opened
+    for folder in {parent for path in paths for parent in path.parents}:
+        with suppress(OSError):
+            if os.path.samestat(own, os.stat(folder)):
+                return True
+    return False

@@ -1,0 +1,101 @@
+"""What flags add to a policy file. They never loosen it: whatever the merged policy accepts, the
+file alone accepts, too.
+
+Each field of `Policy` has its rule here; one without a rule can't be added unnoticed (the last
+line). A flag that would loosen the file is a UsageError that names both.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
+from typing import Any
+
+from zk_autograd.core.errors import UsageError
+from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.text import listed, quoted
+from zk_autograd.verify.outcome import RESTS_ON, Level
+from zk_autograd.verify.policy import Flags, Policy
+
+_SHOWN = 3
+
+
+def merged(file: Policy, flags: Flags) -> Policy:
+    """The file's policy with what the flags add. UsageError if one would loosen it."""
+    return Policy(**{name: rule(file, flags) for name, rule in _RULES.items()})
+
+
+def _keys(file: Policy, flags: Flags) -> tuple[PublicKey, ...]:
+    return file.keys + tuple(key for key in flags.keys if key not in file.keys)
+
+
+def _srs(file: Policy, flags: Flags) -> frozenset[bytes]:
+    _require_known("--srs-digest", "provers.ezkl.srs", [d.hex() for d in flags.srs - file.srs])
+    return file.srs
+
+
+def _require(file: Policy, flags: Flags) -> frozenset[Level]:
+    if flags.require is None:
+        return file.require
+    covered = flags.require.union(*(RESTS_ON[level] for level in flags.require))
+    if left := file.require - covered:
+        raise _loosens("--require", "require", f"{_and(left)} would no longer be required")
+    return file.require | flags.require
+
+
+def _sample(file: Policy, flags: Flags) -> int | None:
+    if flags.sample is None:
+        return file.sample
+    if file.sample is None:
+        raise _loosens("--sample", "sample", "without [sample], all proofs are to be verified")
+    if flags.sample < file.sample:
+        raise _loosens("--sample", "sample.proofs", f"at least {file.sample} proofs are to be verified")
+    return flags.sample
+
+
+def _beacon(file: Policy, flags: Flags) -> str | None:
+    if flags.beacon is not None and not file.allow_beacon:
+        why = "the sample is to be drawn from the verifier's own randomness, which no trainer can know"
+        raise _loosens("--beacon", "sample.beacon", why)
+    return flags.beacon
+
+
+def _accept_sample(file: Policy, flags: Flags) -> bool:
+    if flags.accept_sample and not file.accept_sample:
+        raise _loosens("--accept-sample", "sample.accept", "a sample is not to be taken for all proofs")
+    return file.accept_sample
+
+
+def _accept_uncovered(file: Policy, flags: Flags) -> frozenset[str]:
+    new = flags.accept_uncovered - file.accept_uncovered
+    _require_known("--accept-uncovered", "accept_uncovered", [quoted(name) for name in new])
+    return file.accept_uncovered
+
+
+_RULES: Mapping[str, Callable[[Policy, Flags], Any]] = {
+    "keys": _keys,
+    "srs": _srs,
+    "require": _require,
+    "head": lambda file, flags: flags.head,  # which records are judged, not what is demanded of them
+    "sample": _sample,
+    "beacon": _beacon,
+    "allow_beacon": lambda file, flags: file.allow_beacon,
+    "accept_sample": _accept_sample,
+    "accept_uncovered": _accept_uncovered,
+    "demands": lambda file, flags: file.demands,
+    "digest": lambda file, flags: file.digest,
+}
+
+
+def _require_known(flag: str, field: str, new: Collection[str]) -> None:
+    if new:
+        raise _loosens(flag, field, f"it does not name {listed(sorted(new), _SHOWN)}")
+
+
+def _loosens(flag: str, field: str, why: str) -> UsageError:
+    return UsageError(f"{flag} would loosen the policy's {field}: {why}. Change the policy file, or leave the flag out")
+
+
+def _and(levels: Collection[Level]) -> str:
+    return " and ".join(sorted(level.value for level in levels))
+
+
+assert _RULES.keys() == {field.name for field in fields(Policy)}
