@@ -143,6 +143,7 @@ def test_json_form_is_stable() -> None:
         "limits": [],
         "uncovered": [{"name": "model/x", "harmless": False, "accepted": True, "resembles": None}],
         "uncovered_more": False,
+        "policy": None,
     }
     assert [step["number"] for step in steps] == list(range(1, 12))
     assert steps[5] == {"number": 6, "name": "Chain", "status": "failed", "findings": ["false"]}

@@ -81,7 +81,7 @@ def parse(data: bytes, what: str, folder: Path | None = None) -> Policy:
         policy = _policy(values, folder)
     except UnreadableError:
         raise
-    except VerificationError as error:
+    except (VerificationError, UsageError) as error:
         raise UsageError(f"{what}: {error}") from error
     return replace(policy, digest=sha256(data).digest())
 
@@ -281,7 +281,7 @@ def _table(value: Value, known: Collection[str]) -> dict[str, Fields]:
     try:
         fields.end()
     except VerificationError as error:
-        raise VerificationError(f"{error.message}; those known are {', '.join(known)}", found=error.found) from error
+        raise VerificationError(error.message, expected=", ".join(known), found=error.found) from error
     return found
 
 
