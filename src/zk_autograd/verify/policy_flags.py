@@ -1,5 +1,6 @@
 """What flags add to a policy file. They never loosen it: whatever the merged policy accepts, the
-file alone accepts, too.
+file alone accepts, too, once it pins a key. (Without one it accepts nothing, and --key says whose
+run it is.)
 
 Each field of `Policy` has its rule here; one without a rule can't be added unnoticed (the last
 line). A flag that would loosen the file is a UsageError that names both.
