@@ -234,6 +234,7 @@ WRONG = {
     "[sample]\naccept = true": "proofs is missing",
     "[sample]\nproofs = 2\naccept = false": "can only be true",
     "[sample]\nproofs = 2\nbeacon = 'noon'": "true or false",
+    "[sample]\nproofs = 2": "a sample reaches L1-sampled, never L1",
 }
 
 

@@ -15,10 +15,11 @@ from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.verify.demand import Demand
 from zk_autograd.verify.demands import LeastSteps, SignedBy, SrsListed
+from zk_autograd.verify.earlier import Earlier
 from zk_autograd.verify.outcome import RESTS_ON, Level
 from zk_autograd.verify.policy import Flags, Policy, TreeHead
 from zk_autograd.verify.policy_flags import _RULES, merged
-from zk_autograd.verify.sampling import miss_probability
+from zk_autograd.verify.sampling import Detection, miss_probability
 from zk_autograd.verify.verifier import Verifier
 
 OTHER_SRS = sha256(b"another SRS").digest()
@@ -35,6 +36,7 @@ FILE = Policy(
     demands=(LeastSteps(3),),
     digest=bytes(32),
 )
+EARLIER = Earlier(bytes(32), TreeHead(bytes(32), 6), 6, frozenset({0, 5}), bytes(32))
 WITHOUT_A_SAMPLE = replace(FILE, sample=None, accept_sample=False)
 
 
@@ -56,6 +58,8 @@ def test_flags_add() -> None:
         head=head,
         sample=5,
         beacon="noon",
+        detection=Detection.parse("0.99", "1"),
+        keep_going=True,
         accept_uncovered=frozenset({"model/extra.bin"}),
         accept_sample=True,
         srs=frozenset({SRS}),
@@ -68,6 +72,8 @@ def test_flags_add() -> None:
         sample=5,
         beacon="noon",
         allow_beacon=True,
+        detection=Detection.parse("0.99", "1"),
+        keep_going=True,
     )
 
 
@@ -87,6 +93,10 @@ LOOSER: dict[str, tuple[Policy, Flags, str]] = {
     "a sample for all": (WITHOUT_A_SAMPLE, Flags(sample=1_000), "--sample would loosen the policy's sample: "),
     "a smaller sample": (FILE, Flags(sample=3), "--sample would loosen the policy's sample.proofs: at least 4"),
     "a beacon": (FILE, Flags(beacon="noon"), "--beacon would loosen the policy's sample.beacon"),
+    "what a sample finds, for all": (
+        WITHOUT_A_SAMPLE, Flags(detection=Detection.parse("0.99", "1")), "--target-detection would loosen the policy's sample: "),
+    "an earlier report": (
+        WITHOUT_A_SAMPLE, Flags(earlier=EARLIER), "--continue would loosen the policy's sample: what the earlier report"),
     "a sample accepted": (
         replace(FILE, accept_sample=False), Flags(accept_sample=True), "--accept-sample would loosen the policy's sample.accept"),
     "another file accepted": (
@@ -178,7 +188,6 @@ CASES = [
 POLICIES = [
     FILE,
     WITHOUT_A_SAMPLE,
-    replace(FILE, accept_sample=False),
     replace(FILE, sample=5, require=L0, keys=(SECOND.public_key,)),
     replace(FILE, srs=frozenset(), require=L0),
     replace(FILE, srs=frozenset({OTHER_SRS}), demands=(), sample=None, accept_sample=False),
@@ -211,15 +220,15 @@ SAMPLES = st.none() | st.integers(2, 7)
 
 @st.composite
 def files(draw: st.DrawFn) -> Policy:
-    keys, srs, sample = draw(KEYS), draw(DIGESTS), draw(SAMPLES)
+    keys, srs, sample, require = draw(KEYS), draw(DIGESTS), draw(SAMPLES), draw(LEVELS)
     asked: list[Demand] = [*([SignedBy(keys)] if keys else []), *([SrsListed("ezkl", srs)] if srs else [])]
     return Policy(
         keys=keys,
         srs=srs,
-        require=draw(LEVELS),
+        require=require,
         sample=sample,
         allow_beacon=sample is not None and draw(st.booleans()),
-        accept_sample=sample is not None and draw(st.booleans()),
+        accept_sample=sample is not None and (Level.L1 in require or draw(st.booleans())),  # as policy_file demands
         accept_uncovered=draw(NAMES),
         demands=(*asked, *draw(st.sampled_from([(), (LeastSteps(3),)]))),
         digest=bytes(32),
@@ -239,7 +248,7 @@ FLAGS = st.builds(Flags, **{name: st.just(getattr(Flags(), name)) | values for n
 FEW_FLAGS = st.one_of(*(st.builds(Flags, **{name: values}) for name, values in GIVEN.items()))
 
 
-@settings(max_examples=800)
+@settings(max_examples=300)
 @given(file=files(), flags=FEW_FLAGS | FLAGS)
 def test_whatever_the_merged_policy_accepts_the_file_accepts(file: Policy, flags: Flags) -> None:
     """A file without keys leaves it to the flags whose run it is: alone it accepts nothing, since

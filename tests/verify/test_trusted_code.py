@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "tests/data/runs/native-finished"
 KEY = (ROOT / "tests/data/runs/test.key.pub").read_text().strip()
 
-MODULES = 64
+MODULES = 65
 """Packages' faces that hold nothing but a docstring are counted, too. Before a backend brought its
-own verifier they were 74; a published file to begin with, and what to do, took three, the form of a
+own verifier they were 74; a published file to begin with, and what to do, took four, the form of a
 policy file's demands one."""
 
 LINES = 4_600

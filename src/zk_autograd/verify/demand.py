@@ -113,12 +113,16 @@ def _with(outcome: Outcome, checked: Checked) -> Outcome:
     elif checked.claimed:
         found = f"the trainer claims {checked.found}"
     what = f"policy, {checked.field}: asked for {checked.expected}, {found}"
-    limits = outcome.limits
+    limits, status, fix = outcome.limits, outcome.finding.status, outcome.fix
+    if checked.met is False:
+        status = Status.NOT_SHOWN
+        fix = fix or f"this run is not what your policy asks for ({checked.field}): take another run"
     if checked.met and checked.claimed:
         limits = (*limits, f"{checked.field} of the policy was compared with a claim of the trainer's: not shown")
     return replace(
         outcome,
-        finding=Finding(outcome.finding.status, (*outcome.finding.sentences, what)),
+        finding=Finding(status, (*outcome.finding.sentences, what)),
         withheld=(*outcome.withheld, what) if checked.met is False else outcome.withheld,
+        fix=fix,
         limits=limits,
     )

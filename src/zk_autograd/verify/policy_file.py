@@ -109,10 +109,11 @@ def _policy(values: dict[str, Any], folder: Path | None) -> Policy:
     if "tlog_policy" in fields:
         _check_tlog(fields.object("tlog_policy"), folder)
     sample = fields.object("sample") if "sample" in fields else None
+    levels = _levels(fields)
     policy = Policy(
         keys=keys,
         srs=srs,
-        require=_levels(fields),
+        require=levels,
         sample=None if sample is None else sample.integer("proofs", 2, _MAX_PROOFS),
         allow_beacon=sample is not None and _true(sample, "beacon"),
         accept_sample=sample is not None and _true(sample, "accept"),
@@ -121,6 +122,11 @@ def _policy(values: dict[str, Any], folder: Path | None) -> Policy:
     )
     if sample is not None:
         sample.end()
+        if Level.L1 in levels and not policy.accept_sample:
+            raise VerificationError(
+                "policy.sample contradicts policy.require: a sample reaches L1-sampled, never L1",
+                expected='accept = true under [sample], which takes it for L1; or require = ["L0"]',
+            )
     fields.end()
     return policy
 

@@ -15,8 +15,10 @@ from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.text import listed, quoted
 from zk_autograd.verify.outcome import RESTS_ON, Level
 from zk_autograd.verify.policy import Flags, Policy
+from zk_autograd.verify.sampling import Detection
 
 _SHOWN = 3
+_ALL = "without [sample], all proofs are to be verified"
 
 
 def merged(file: Policy, flags: Flags) -> Policy:
@@ -46,10 +48,23 @@ def _sample(file: Policy, flags: Flags) -> int | None:
     if flags.sample is None:
         return file.sample
     if file.sample is None:
-        raise _loosens("--sample", "sample", "without [sample], all proofs are to be verified")
+        raise _loosens("--sample", "sample", _ALL)
     if flags.sample < file.sample:
         raise _loosens("--sample", "sample.proofs", f"at least {file.sample} proofs are to be verified")
     return flags.sample
+
+
+def _detection(file: Policy, flags: Flags) -> Detection | None:
+    """It counts beside the file's number: of two samples the larger is drawn."""
+    if flags.detection is not None and file.sample is None:
+        raise _loosens("--target-detection", "sample", _ALL)
+    return flags.detection
+
+
+def _earlier(file: Policy, flags: Flags) -> None:
+    if flags.earlier is not None:
+        why = "what the earlier report verified would be its word, and not be verified now"
+        raise _loosens("--continue", "sample", why)
 
 
 def _beacon(file: Policy, flags: Flags) -> str | None:
@@ -81,6 +96,9 @@ _RULES: Mapping[str, Callable[[Policy, Flags], Any]] = {
     "allow_beacon": lambda file, flags: file.allow_beacon,
     "accept_sample": _accept_sample,
     "accept_uncovered": _accept_uncovered,
+    "detection": _detection,
+    "earlier": _earlier,
+    "keep_going": lambda file, flags: flags.keep_going,  # what is looked at once a proof is false
     "demands": lambda file, flags: file.demands,
     "digest": lambda file, flags: file.digest,
 }
