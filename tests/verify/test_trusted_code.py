@@ -17,9 +17,9 @@ MODULES = 65
 own verifier they were 74; a published file to begin with, and what to do, took four, the form of a
 policy file's demands one."""
 
-LINES = 4_600
+LINES = 4_800
 """Of code, without blanks, comments and docstrings. The same count gave 6,312 before: 70 % of it
-are 4,418, to which the beginning with a published file added some 150."""
+are 4,418, to which the beginning with a published file added some 200, and a policy file's demands 130."""
 
 _COUNT = """
 import ast, io, json, sys, tokenize
