@@ -49,3 +49,18 @@ def test_what_no_auditor_can_mean_is_refused(arguments: dict[str, Any]) -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a run"):
         verify_run(tmp_path)
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_a_policy_file_decides_and_is_never_loosened(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'format = "zk-autograd/policy/v1"\nkeys = ["{KEY}"]\n[run]\nmin_steps = 6\n')
+    report = verify_run(RUN, policy=policy)
+    assert (report.verdict, report.exit_status) == ("L0, L1", 0)
+    assert verify_run(RUN, policy=str(policy), require=["L1"]).exit_status == 0
+    with pytest.raises(UsageError, match="--require would loosen the policy's require"):
+        verify_run(RUN, policy=policy, require=["L0"])
+    with pytest.raises(UsageError, match="can't be read"):
+        verify_run(RUN, policy=tmp_path / "none")
+    policy.write_text(policy.read_text().replace("min_steps = 6", "min_steps = 7"))
+    assert verify_run(RUN, policy=policy).exit_status == 3

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -341,3 +342,93 @@ def test_a_key_behind_a_closed_folder_is_status_4() -> None:
         (folder / "closed").mkdir(mode=0)
         done = as_another("verify", str(folder / "run"), "--key", str(folder / "closed/key"), cwd=folder)
         assert done.returncode == 4, done.stderr
+
+
+# ---- a policy file -------------------------------------------------------------------------------
+
+HEAD = f'format = "zk-autograd/policy/v1"\nkeys = ["{VKEY}"]\nrequire = ["L0"]\n'
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.toml"
+    path.write_text(HEAD)
+    return path
+
+
+def test_a_policy_file_decides(run: Path, policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--policy", str(policy)]) == 0
+    assert "verdict: L0\n" in capsys.readouterr().out
+    policy.write_text(HEAD + "[run]\nmin_steps = 9\n")
+    assert main([str(run), "--policy", str(policy)]) == 3
+    shown = capsys.readouterr().out
+    assert "verdict: L0\n" in shown
+    assert "policy, run.min_steps: asked for at least 9 steps, found 8" in shown
+    assert "Fix: this run is not what your policy asks for (run.min_steps): take another run\n" in shown
+    assert main([str(run), "--policy", str(policy), "--json"]) == 3
+    value = json.loads(capsys.readouterr().out)
+    assert value["policy"]["sha256"] == sha256(policy.read_bytes()).hexdigest()
+    assert [(d["name"], d["met"]) for d in value["policy"]["demands"]] == [
+        ("require", True),
+        ("keys", True),
+        ("run.min_steps", False),
+    ]
+
+
+def test_a_pinned_key_of_the_policy_that_did_not_sign_is_a_failure(
+    run: Path, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy.write_text(HEAD.replace(f'"{VKEY}"', f'"{VKEY}", "{SECOND.public_key.encode()}"'))
+    assert main([str(run), "--policy", str(policy), "--json"]) == 1
+    value = json.loads(capsys.readouterr().out)
+    assert (value["verdict"], value["failure"]["step"]) == ("FAILED", 2)
+    assert [d["met"] for d in value["policy"]["demands"]] == [None]
+
+
+def test_flags_beside_a_policy_file(run: Path, policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [str(run), "--policy", str(policy)]
+    assert main([*command, "--require", "L1"]) == 3  # more
+    assert main([*command, "--key", SECOND.public_key.encode()]) == 1  # more
+    policy.write_text(HEAD.replace("L0", "L1"))
+    capsys.readouterr()
+    for flags, named in (
+        (["--require", "L0"], "--require"),
+        (["--sample", "3"], "--sample"),
+        (["--target-detection", "0.9", "--bad", "1"], "--target-detection"),
+        (["--beacon", "noon"], "--beacon"),
+        (["--accept-sample"], "--accept-sample"),
+        (["--accept-uncovered", "model/x"], "--accept-uncovered"),
+        (["--srs-digest", "00" * 32], "--srs-digest"),
+    ):
+        assert main([*command, *flags]) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert shown.err.startswith(f"error: {named} would loosen the policy's ")
+
+
+def test_a_policy_that_is_none_is_wrong_usage(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    inside = run / "policy.toml"
+    inside.write_text(HEAD)
+    for path in (
+        tmp_path / "missing",
+        tmp_path / "fifo",
+        inside,
+        tmp_path,
+        Path("/dev/null"),
+        run / "log/records.jsonl",
+    ):
+        assert main([str(run), "--policy", str(path)]) == 2
+        shown = capsys.readouterr()
+        assert (shown.out, shown.err.count("\n")) == ("", 1)
+        assert shown.err.startswith("error: the policy ")
+
+
+def test_a_policy_that_this_user_cannot_read_gives_4() -> None:
+    with public_folder() as folder:
+        honest("none").write(folder / "run")
+        (folder / "policy.toml").write_text(HEAD)
+        (folder / "policy.toml").chmod(0)
+        flags = ("--policy", str(folder / "policy.toml"))
+        done = as_another("verify", str(folder / "run"), *flags, cwd=folder)
+        assert (done.returncode, "Permission denied" in done.stderr) == (4, True), done.stderr
