@@ -4,6 +4,7 @@ and fields exist, console output is what the commands print, and lines end where
 import json
 import re
 import shlex
+import shutil
 import textwrap
 import tomllib
 from collections.abc import Iterator
@@ -132,7 +133,9 @@ def test_every_flag_is_one_of_its_command(page: Path, capsys: pytest.CaptureFixt
     for line in lines:
         program, *words = shlex.split(line.split("[")[0], comments=True)
         main = import_module(f"zk_autograd.cli.{program.removeprefix('zk-')}").main
-        sub = [w for w in words[:1] if program in ("zk-circuit", "zk-key", "zk-run") or w == "reproduce"]
+        sub = [
+            w for w in words[:1] if program in ("zk-circuit", "zk-key", "zk-run") or w in ("reproduce", "init-policy")
+        ]
         with pytest.raises(SystemExit):
             main([*sub, "--help"])
         text = capsys.readouterr().out
@@ -173,6 +176,22 @@ def test_a_run_without_a_key_is_judged_as_shown(capsys: pytest.CaptureFixture[st
     end, status = rest.split("\n$ echo $?\n")
     assert command.startswith("$ zk-verify ") and status == "3"
     assert capsys.readouterr().out.rstrip("\n").endswith(end)
+
+
+@pytest.mark.usefixtures("native_prover", "home")
+def test_a_policy_is_used_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (DOCS / "policy.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    Path("policy.toml").write_text(example)
+    shutil.copytree(RUN, "run")
+    shown = [block for block in consoles(page) if block.startswith("$ zk-verify ")]
+    assert len(shown) == 3
+    for block in shown:
+        command, *told = block.split("\n")
+        status = verify(shlex.split(command)[2:])
+        output, errors = capsys.readouterr()
+        expected = [*(output + errors).splitlines(), *(["$ echo $?", str(status)] if status else [])]
+        assert told == expected
 
 
 @pytest.fixture

@@ -200,6 +200,12 @@ def test_the_extremes_of_a_schedule_are_those_of_all_steps(text: str, warm_up: i
     assert set(schedule.extremes(last)) <= set(range(1, last + 1))
 
 
+def test_what_was_found_is_the_whole_range() -> None:
+    found = lr("0", "1").answer(facts(honest(schedule="linear:steps=14,end=0")))
+    assert found == Answer(True, "0.005 to 0.01")
+    assert lr("0", "1").answer(facts(honest())) == Answer(True, "0.01")
+
+
 def test_steps_are_counted_in_the_view() -> None:
     run = honest()
     assert answer(LeastSteps(8), run) is True
@@ -331,9 +337,10 @@ def test_what_is_met_is_said_and_changes_no_status(tmp_path: Path) -> None:
         *((demand.field, None if demand.field == "rules.sgd.lr" else True) for demand in asked.demands),
     ]
     claimed = [
-        f"claims.{name} of the policy was compared with a claim" for name in ("max_last_loss", "max_saturated_share")
+        f"policy, claims.{name}: met by what the trainer claims, which nothing shows"
+        for name in ("max_last_loss", "max_saturated_share")
     ]
-    assert all(any(limit.startswith(text) for limit in report.limits) for text in claimed)
+    assert all(any(limit == text for limit in report.limits) for text in claimed)
     assert "policy, claims.max_last_loss: asked for" in report.text()
     assert "the trainer claims '0.5'" in " ".join(report.text().split())
 

@@ -118,7 +118,7 @@ def _with(outcome: Outcome, checked: Checked) -> Outcome:
         status = Status.NOT_SHOWN
         fix = fix or f"this run is not what your policy asks for ({checked.field}): take another run"
     if checked.met and checked.claimed:
-        limits = (*limits, f"{checked.field} of the policy was compared with a claim of the trainer's: not shown")
+        limits = (*limits, f"policy, {checked.field}: met by what the trainer claims, which nothing shows")
     return replace(
         outcome,
         finding=Finding(status, (*outcome.finding.sentences, what)),

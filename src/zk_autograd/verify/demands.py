@@ -153,14 +153,16 @@ class HyperInRange:
     def answer(self, facts: Facts) -> Answer:
         if facts.log.header.rule is not self.rule:
             return Answer(None, f"the rule is {facts.log.header.rule.value}")
-        values = 0
+        values: list[Fraction] = []
         for place, value in _values(facts, self.name):
             if value is None:
                 return Answer(False, f"no decimal ({place})")
             if not self.low <= value <= self.high:
                 return Answer(False, f"{_short(value)} ({place})")
-            values += 1
-        return Answer(values > 0, f"all {self.name} within it" if values else f"no {self.name}")
+            values.append(value)
+        if not values:
+            return Answer(False, f"no {self.name}")
+        return Answer(True, " to ".join(map(_short, sorted({min(values), max(values)}))))
 
 
 def _values(facts: Facts, name: str) -> Iterator[tuple[str, Fraction | None]]:
