@@ -168,6 +168,17 @@ def test_the_groups_own_lr_counts_where_no_step_has_it() -> None:
     assert answer(lr("0", "0.01"), run) is True
 
 
+def test_rates_are_no_other_hyper_parameter() -> None:
+    assert answer(lr("0.9", "0.9", name="beta1"), honest(schedule="recorded")) is True
+    assert answer(lr("0.9", "0.9", name="beta1"), honest(schedule="constant,warm_up=3")) is True
+
+
+def test_a_header_without_groups_has_no_hyper_parameter() -> None:
+    run = honest()
+    run.edit_header(groups=())
+    assert answer(lr("0", "1"), run) is False
+
+
 def test_recorded_rates_count() -> None:
     run = honest(schedule="recorded")
     assert answer(lr("0.01", "0.01"), run) is True
