@@ -236,9 +236,11 @@ def honest(
     lengths: tuple[int, ...] = (3, 3, 2),
     schedule: str = "constant",
     groups: int = 1,
+    seed: int = 1,
 ) -> Run:
     """A run of 6 parameters in blocks of at most 4, with segments of these lengths; one group or
-    two."""
+    two. One with more segments, all else the same, goes on where this one ends; another seed gives
+    other weights, gradients and salts."""
     prover = (
         Prover("ezkl", "stand-in", 4, 3, "own", _CIRCUIT_DIGEST, SRS)
         if backend == "ezkl"
@@ -264,7 +266,7 @@ def honest(
         prover=prover,
         keys=(KEY.encode(), SECOND.public_key.encode()),
     )
-    counter = iter(range(10**6))
+    counter = iter(range((seed - 1) * 10**6, seed * 10**6))
 
     def salt() -> bytes:
         return b"".join(
@@ -284,7 +286,7 @@ def honest(
     def padded(values: IntArray) -> IntArray:
         return np.concatenate([values, np.zeros(4 - len(values), np.int64)])
 
-    generator = np.random.default_rng(1)
+    generator = np.random.default_rng(seed)
     weights = generator.integers(-(2**33), 2**33, 6)
     state = initial_state(rule, weights)
     chained, salts = committed(state)
