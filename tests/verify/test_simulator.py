@@ -124,7 +124,11 @@ TAKEN_OUT: dict[str, tuple[Any, str, Any]] = {
     "step 3: the note is the run's own": (verifier, "check_log", _of_another_origin),
     "step 5: the circuit is the verifier's own": (statement, "_require_circuit", _nothing),
     "step 5: the SRS is allowed": (run_builder, "trusted_setup", _trusting),
-    "step 6: segments are in order": (chain, "_check_segments", lambda log, _: log.segments[-1].last),
+    "step 6: segments are in order": (
+        chain,
+        "_check_segments",
+        lambda log, _: max((s.last for s in log.segments), default=0),
+    ),
     "step 6: states follow on": (chain, "_compare", _nothing),
     "step 6: no salt twice": (chain, "_check_salts", _nothing),
     "step 6: the first state is zero": (chain, "_check_zero", _nothing),

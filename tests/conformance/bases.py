@@ -1,0 +1,56 @@
+"""The runs that the cases start from. Those under bases/ are written once, by
+`python -m tests.conformance.make --bases`: the proofs of one of them have fresh blinding each time.
+"""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tests.conformance.draft import HERE, Files
+from tests.evidence.bundles import packed
+from tests.verify.ideal import world
+from tests.verify.run_builder import SIGNER, honest
+from zk_autograd.core.hyper import Rule
+from zk_autograd.evidence.model_files import model_files
+from zk_autograd.prove.native.backend import NativeBackend
+from zk_autograd.prove.native.preset import Preset
+from zk_autograd.prove.native.shape import Shape
+from zk_autograd.run.claims import Claims
+from zk_autograd.run.writer import RunWriter
+
+
+def write_bases() -> None:
+    """Writes all of them anew."""
+    shutil.rmtree(HERE / "bases", ignore_errors=True)
+    none = world("none").run.files
+    _write("none", none)
+    _write("none-two-keys", world("none, sgd, recorded").run.files)
+    _write("bundle", {"run.tar": packed(dict(sorted(none.items())))})
+    _write_native(HERE / "bases" / "native-blocks")
+
+
+def _write(name: str, files: Files) -> None:
+    for path, data in files.items():
+        place = HERE / "bases" / name / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+
+
+def _write_native(folder: Path) -> None:
+    """Two segments of two blocks, so four proofs: 6 parameters in two groups, SGD with momentum,
+    steps 1..8 and 9..11."""
+    shape = Shape(Rule.SGD_MOMENTUM, Preset.STANDARD, 13, 3)
+    base = honest("none", rule=Rule.SGD_MOMENTUM, groups=2).header
+    groups = (base.groups[0], replace(base.groups[1], s=15))
+    header = replace(base, prover=shape.prover, groups=groups, keys=(SIGNER.public_key.encode(),))
+    generator = np.random.default_rng(2)
+    first = generator.integers(-(2**33), 2**33, header.size)
+    writer = RunWriter.create(folder, header, NativeBackend(shape), [SIGNER], first)
+    for length in (8, 3):
+        for _ in range(length):
+            writer.append(generator.integers(-(2**20), 2**20, header.size), Claims("0.5"))
+        writer.drain()
+    writer.close(model_files(header.parameters, writer.state["W"], writer.final_salts("W")))
+    shutil.rmtree(folder / "private", ignore_errors=True)
