@@ -555,7 +555,7 @@ usage("no-such-run", "A path that does not exist.", "no", base="empty", target="
 usage(
     "a-file-that-is-no-bundle",
     "A file that is no archive.",
-    "neither a run nor a bundle",
+    "is not a run",
     base="empty",
     change=lambda d: d.files.update({"x": b"x" * 600}),
     target="x",
