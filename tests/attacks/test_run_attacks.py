@@ -30,6 +30,7 @@ from attacks.on_runs.path_traversal import NAMES
 from attacks.tools.attempt import BACKENDS, Attempt, Scene, Submission, refusal, refusing_step
 from tests.attacks import taken_out
 from tests.attacks.taken_out import TakenOut, both, statements
+from tests.verify.agreement import agree
 from zk_autograd.cli.verify import main
 from zk_autograd.core import canonical, formats, merkle
 from zk_autograd.core.errors import GradientError, UsageError, VerificationError
@@ -37,13 +38,13 @@ from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.evidence import folder
 from zk_autograd.evidence import run as evidence_run
+from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.layout import LOG, MAX_LOG, RECORDS
 from zk_autograd.prove.ezkl import keys
 from zk_autograd.prove.ezkl.keys import Keys
 from zk_autograd.verify import proofs
 from zk_autograd.verify.outcome import Status, Step
-from zk_autograd.verify.report import Report
 from zk_autograd.verify.sampling import draw
 from zk_autograd.verify.verifier import Verifier
 
@@ -237,34 +238,53 @@ def cases(chosen: list[tuple[str, str, Attempt]]) -> pytest.MarkDecorator:
 
 
 @cases(CASES)
-def test_an_attack_is_refused_by_the_step_that_is_meant_to(scene: Scene, name: str, attempt: Attempt) -> None:
-    report = attempt.forge(scene).judged(scene.systems)
+def test_an_attack_is_refused_by_the_step_that_is_meant_to(
+    scene: Scene, name: str, attempt: Attempt, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submission = attempt.forge(scene)
+    report = submission.judged(scene.systems)
     assert refusing_step(report) is attempt.step, refusal(report)
     assert attempt.words in refusal(report)
+    assert report.exit_status != 0
     agree(report)
+    policy = submission.policy
+    if scene.backend == "native" and submission.reader in (RunFolder, Bundle) and submission.systems is None:
+        if policy.sample is not None and policy.beacon is None:
+            return  # another sample each time
+        (status, told), *forms = commanded(submission, capsys)
+        value = json.loads(told)
+        assert (status, value["exit_status"], value["verdict"]) == (report.exit_status,) * 2 + (report.verdict,)
+        assert (value["failure"] or {}).get("step") == (report.failure.step if report.failure else None)
+        for found, text in forms:
+            assert found == status
+            assert report.verdict_line in text.split("\n")
 
 
-def agree(report: Report) -> None:
-    """Exit status, verdict line and JSON say the same, and none that the run passed."""
-    text, value = report.text(), report.to_json()
-    assert report.exit_status in (1, 3, 4)
-    assert (value["exit_status"], value["verdict"]) == (report.exit_status, report.verdict)
-    assert text.rpartition("\n")[2] == f"verdict: {report.verdict}"
-    verdict = value["steps"][-1]
-    assert (verdict["name"], verdict["status"]) == (
-        "Verdict",
-        "failed" if report.exit_status == 1 else "not shown" if report.exit_status == 3 else "unreadable",
-    )
-    assert (value["failure"] is not None) == (report.exit_status == 1) == (report.verdict == "FAILED")
-    assert (value["unreadable"] is not None) == (report.exit_status == 4) == (report.verdict == "NOT JUDGED")
-    assert bool(value["missing"]) == (report.exit_status == 3)
-    assert "passed" not in " ".join((*verdict["findings"], *value["missing"]))
-    if report.exit_status in (1, 4):
-        assert value["levels"] == []
-    if report.exit_status == 1:
-        assert [step["status"] for step in value["steps"]].count("failed") == 2
-        failed = value["failure"]["step"]
-        assert all(step["status"] == "not reached" for step in value["steps"][failed:-1])
+def commanded(submission: Submission, capsys: pytest.CaptureFixture[str]) -> list[tuple[int, str]]:
+    """The exit statuses and outputs of zk-verify, for each of its forms, under the auditor's
+    policy."""
+    policy = submission.policy
+    words = ["--require", ",".join(sorted(level.value for level in policy.require))]
+    for flag, values in (
+        ("--key", [key.encode() for key in policy.keys]),
+        ("--srs-digest", [digest.hex() for digest in policy.srs]),
+        ("--sample", [] if policy.sample is None else [str(policy.sample)]),
+        ("--beacon", [] if policy.beacon is None else [policy.beacon]),
+        ("--accept-uncovered", sorted(policy.accept_uncovered)),
+    ):
+        words += [word for value in values for word in (flag, value)]
+    words += ["--accept-sample"] if policy.accept_sample else []
+    where = [str(submission.path)]
+    if policy.head is not None:
+        where = [str(policy.head), "--from", str(submission.path)]
+    said = []
+    for form in ("--json", "--long", None):
+        capsys.readouterr()
+        status = main([*where, *words, *([form] if form else [])])
+        output, errors = capsys.readouterr()
+        assert "Traceback" not in errors
+        said.append((status, output))
+    return said
 
 
 @cases([case for case in CASES if (case[1], case[2].name) not in ELSEWHERE])

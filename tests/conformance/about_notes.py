@@ -560,3 +560,40 @@ usage(
     change=lambda d: d.files.update({"x": b"x" * 600}),
     target="x",
 )
+
+# ---- from a published file
+
+shown(
+    "artefact-weights",
+    "The auditor has the published weights, which lie in the run.",
+    "none",
+    "L0",
+    target="model/weights.f32.safetensors",
+    auditor={"require": "L0"},
+)
+less(
+    "artefact-own-file",
+    "The auditor has a file that the close record names, but not as the model's.",
+    "none",
+    "L0",
+    says="but not as a model's file",
+    target="config.toml",
+    auditor={"require": "L0"},
+)
+refused(
+    "artefact-unknown",
+    "The auditor has a file that the close record does not name.",
+    10,
+    "the close record names no file with the SHA-256",
+    lambda d: d.files.update({"model/other.safetensors": b"x" * 600}),
+    target="model/other.safetensors",
+    auditor={"require": "L0"},
+)
+usage(
+    "artefact-two-candidates",
+    "Two bundles lie beside the file.",
+    "there are several beside it",
+    base="bundle",
+    change=lambda d: d.files.update({"again.tar": d.files["run.tar"], "x.safetensors": b"x" * 600}),
+    target="x.safetensors",
+)

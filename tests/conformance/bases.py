@@ -13,6 +13,7 @@ from tests.evidence.bundles import packed
 from tests.verify.ideal import world
 from tests.verify.run_builder import SIGNER, honest
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import V0
 from zk_autograd.evidence.model_files import model_files
 from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.prove.native.preset import Preset
@@ -44,7 +45,7 @@ def _write_native(folder: Path) -> None:
     shape = Shape(Rule.SGD_MOMENTUM, Preset.STANDARD, 13, 3)
     base = honest("none", rule=Rule.SGD_MOMENTUM, groups=2).header
     groups = (base.groups[0], replace(base.groups[1], s=15))
-    header = replace(base, prover=shape.prover, groups=groups, keys=(SIGNER.public_key.encode(),))
+    header = replace(base, prover=shape.prover, groups=groups, keys=(SIGNER.public_key.encode(),), format=V0)
     generator = np.random.default_rng(2)
     first = generator.integers(-(2**33), 2**33, header.size)
     writer = RunWriter.create(folder, header, NativeBackend(shape), [SIGNER], first)

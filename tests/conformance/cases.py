@@ -16,6 +16,7 @@ SIGNERS: dict[str, tuple[Signer, ...]] = {
     "none-two-keys": (SIGNER, SECOND),
     "none-open": (golden_signer(),),
     "native": (golden_signer(),),
+    "native-v1": (),  # one of its two keys signs with fresh coins each time: no case signs it anew
     "native-blocks": (SIGNER,),
     "bundle": (SIGNER,),
     "empty": (SIGNER,),

@@ -30,6 +30,7 @@ BASES = {
     "none-two-keys": "bases/none-two-keys",
     "none-open": "../data/runs/none-open",
     "native": "../data/runs/native-finished",
+    "native-v1": "../data/runs/native-v1",
     "native-blocks": "bases/native-blocks",
     "bundle": "bases/bundle",
     "empty": "",

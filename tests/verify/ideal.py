@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tests.verify.run_builder import (
+    QUANTUM,
     SECOND,
     SIGNER,
     Run,
@@ -33,7 +34,7 @@ from zk_autograd.core.keys import Ed25519Signer, Signer
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.record_bytes import parse, to_bytes
-from zk_autograd.core.records import Header, Prover, Segment, header_digest
+from zk_autograd.core.records import FORMAT, V0, Header, Prover, Segment, header_digest
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.hashes import Hashes, weights_hash
@@ -266,11 +267,14 @@ def world(name: str) -> World:
     ledger = Ledger()
     options: dict[str, Any] = dict(_OPTIONS[name])
     closed, artefacts = options.pop("closed", True), options.pop("artefacts", False)
-    signers = options.pop("signers", (SIGNER,))
+    signers, version = options.pop("signers", (SIGNER,)), options.pop("format", FORMAT)
     published = options.pop("published", True)
+
+    named = tuple(dict.fromkeys(s.public_key.encode() for s in (*signers, SIGNER, SECOND)))
 
     def made(**changes: Any) -> Original:
         run = honest(**{**options, **changes})
+        run.edit_header(keys=named, format=version)
         run.signers = signers
         if not published:
             run.model = {}
@@ -280,7 +284,7 @@ def world(name: str) -> World:
     lengths = options["lengths"]
     longer, other = made(lengths=(*lengths, 1)), made(seed=2)
     run = honest(**{**options, "seed": 3})
-    run.edit_header(run=bytes(range(1, 17)))
+    run.edit_header(run=bytes(range(1, 17)), keys=named, format=version)
     run.signers = signers
     return World(name, options["backend"], made(), (longer, other, _finished(ledger, run, False, True)), ledger)
 
@@ -320,7 +324,7 @@ def golden_signer() -> Ed25519Signer:
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "none": {"backend": "none", "lengths": (3, 3, 2), "artefacts": True},
+    "none": {"backend": "none", "lengths": (3, 3, 2), "artefacts": True, "format": V0},
     "none, open": {"backend": "none", "lengths": (3, 2), "closed": False, "groups": 2},
     "none, sgd, recorded": {
         "backend": "none",
@@ -328,6 +332,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "lengths": (2, 3),
         "schedule": "recorded",
         "signers": (SIGNER, SECOND),
+        "format": V0,
     },
     "proved": {"backend": "ezkl", "lengths": (3, 3, 2), "artefacts": True},
     "proved, two groups": {
@@ -335,7 +340,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "lengths": (3, 1),
         "groups": 2,
         "schedule": "recorded",
-        "signers": (SIGNER, SECOND),
+        "signers": (SIGNER, QUANTUM),
     },
     "proved, open": {"backend": "ezkl", "lengths": (3, 3), "closed": False},
     "proved, not published": {"backend": "ezkl", "rule": Rule.ADAMW, "lengths": (2,), "published": False},
