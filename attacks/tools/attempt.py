@@ -20,6 +20,7 @@ from attacks.tools.trapdoor_run import TrapdoorRun
 from attacks.tools.victim import CIRCUIT, Victim
 from zk_autograd.core.formats import IntArray
 from zk_autograd.evidence.bundle import Bundle
+from zk_autograd.evidence.finding import Found, Subject
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.protocol import Backend
@@ -107,17 +108,20 @@ class Scene:
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What the auditor gets, and their policy. `reader` opens the run's folder, or the bundle;
-    `systems` are the auditor's, None for the scene's."""
+    `systems` are the auditor's, None for the scene's; `subjects` the files that they ask about, if
+    that is not the run itself."""
 
     path: Path
     policy: Policy
     reader: Callable[[Path], RunFolder | Bundle] = RunFolder
     systems: Mapping[str, ProofSystem] | None = None
+    subjects: tuple[Subject, ...] = ()
 
     def judged(self, systems: Mapping[str, ProofSystem]) -> Report:
         """The verifier's report."""
         with self.reader(self.path) as files:
-            return Verifier(self.policy, self.systems or systems).verify(files)
+            found = Found(str(self.path), self.path, "from" if self.subjects else "given", self.subjects)
+            return Verifier(self.policy, self.systems or systems).verify(files, found=found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,8 @@ rates_read = _patching((Header, "declared", None))
 and count."""
 model = _patching((verifier, "check_model", lambda *_: (None, _PASSED)))
 artefacts = _patching((verifier, "check_artefacts", lambda *_: _PASSED))
+given = _patching((verifier, "check_given", lambda *_: _PASSED))
+"""What the auditor asks about is a file of the model's."""
 uncovered = _patching((verifier, "check_uncovered", lambda *_: Uncovered((), False, 0)))
 """Names that no record names are looked for."""
 links = both(_patching((os, "O_NOFOLLOW", 0)), uncovered)
