@@ -36,7 +36,7 @@ sys.argv[0] = sys.argv[3]
 sys.exit(importlib.import_module(f"zk_autograd.cli.{sys.argv[3]}").main(sys.argv[4:]))
 """
 
-JUDGING = "core,local,evidence,prove,credentials,verify,auditing,run,cli"
+JUDGING = "core,local,evidence,prove,credentials,verify,auditing,monitoring,run,cli"
 """The parts that need no torch."""
 TRAINING = f"{JUDGING},optim,train,reproduce"
 """Those of a training."""

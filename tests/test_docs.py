@@ -22,6 +22,7 @@ DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (DOCS / "architecture.md").read_text(encoding="utf-8")
 VERIFICATION = (DOCS / "verification.md").read_text(encoding="utf-8")
+FORMATS = (DOCS / "formats.md").read_text(encoding="utf-8")
 PAGES = (
     ROOT / "README.md",
     *sorted(DOCS.glob("*.md")),
@@ -133,9 +134,8 @@ def test_every_flag_is_one_of_its_command(page: Path, capsys: pytest.CaptureFixt
     for line in lines:
         program, *words = shlex.split(line.split("[")[0], comments=True)
         main = import_module(f"zk_autograd.cli.{program.removeprefix('zk-')}").main
-        sub = [
-            w for w in words[:1] if program in ("zk-circuit", "zk-key", "zk-run") or w in ("reproduce", "init-policy")
-        ]
+        grouped = program in ("zk-circuit", "zk-key", "zk-run")
+        sub = [w for w in words[:1] if grouped or w in ("reproduce", "compare", "init-policy", "monitor")]
         with pytest.raises(SystemExit):
             main([*sub, "--help"])
         text = capsys.readouterr().out
@@ -192,6 +192,38 @@ def test_a_policy_is_used_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
         output, errors = capsys.readouterr()
         expected = [*(output + errors).splitlines(), *(["$ echo $?", str(status)] if status else [])]
         assert told == expected
+
+
+def test_two_views_are_compared_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`monday` is the beginning of `tuesday`, `elsewhere` another log; `run` is each in turn."""
+    from attacks.tools.forge import Forgery
+    from zk_autograd.credentials.keyfile import load
+
+    key = tmp_path / "key"
+    key.write_bytes((RUN.parent / "test.key").read_bytes())
+    key.chmod(0o600)
+    run = Forgery.read(RUN, *load(key))
+    run.write(tmp_path / "monday", leaves=run.leaves()[:3])
+    run.write(tmp_path / "tuesday")
+    run.edit(0, loss=("0.1",) * len(run.segments[0].loss))
+    run.write(tmp_path / "elsewhere")
+    (tmp_path / "trainer.pub").write_text(KEY + "\n")
+    monkeypatch.chdir(tmp_path)
+    views = ["monday", "tuesday", "elsewhere"]
+    compared, monitored = consoles(section(VERIFICATION, "Two views of one log"))
+    time = re.compile(r"(?m)^[0-9-]{10}T[0-9:]{8}Z ")
+    for shown in re.split(r"(?m)^\$ zk-verify ", compared + "\n" + monitored)[1:]:
+        command, _, output = shown.partition("\n")
+        if command.startswith("monitor"):
+            Path("run").unlink(missing_ok=True)
+            Path("run").symlink_to(views.pop(0))
+        verify(shlex.split(command))
+        assert time.sub("", capsys.readouterr().out).rstrip() == time.sub("", output).rstrip()
+    assert Path("fork-evidence").read_text(encoding="utf-8").rstrip() in consoles(section(FORMATS, "Fork evidence"))
+    assert f"[{Path('fork-evidence').stat().st_size} bytes]" in VERIFICATION
+    assert verify(["fork-evidence", "--key", "trainer.pub"]) == 1
 
 
 @pytest.fixture

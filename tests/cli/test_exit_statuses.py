@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zk_autograd.cli import circuit, key, reproduce, run, train, verify
+from zk_autograd.cli import circuit, compare, key, monitor, reproduce, run, train, verify
 from zk_autograd.cli.output import EXIT_STATUSES
 from zk_autograd.core.errors import ExitStatus
 from zk_autograd.reproduce.verdict import Verdict
@@ -16,6 +16,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "exit-statuses.md"
 Main = Callable[[list[str]], int]
 HELP: list[tuple[Main, list[str]]] = [
     (verify.main, []),
+    (compare.main, []),
+    (monitor.main, []),
     (train.main, []),
     (reproduce.main, []),
     (key.main, []),

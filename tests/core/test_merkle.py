@@ -369,3 +369,9 @@ def test_no_proof_is_made_of_a_leaf_that_is_not_there(index: int) -> None:
 def test_no_proof_is_made_between_sizes_that_are_not_there(size1: int, size2: int) -> None:
     with pytest.raises(ValueError, match="no sizes"):
         merkle.consistency_proof(LEAVES[:3], size1, size2)
+
+
+def test_the_roots_of_all_prefixes_are_those_of_trees() -> None:
+    assert merkle.prefix_roots(LEAVES, range(SIZES + 1)) == dict(enumerate(ROOTS))
+    assert merkle.prefix_roots(LEAVES[:5], (0, 5)) == {0: EMPTY_ROOT, 5: ROOTS[5]}
+    assert merkle.prefix_roots([], (0,)) == {0: EMPTY_ROOT}

@@ -39,7 +39,7 @@ _STYLES = {
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-verify",
-        usage="%(prog)s [options] FILE | RUN | ROOT@SIZE\n       %(prog)s COMMAND ...",
+        usage="%(prog)s [options] FILE | RUN | ROOT@SIZE | EVIDENCE\n       %(prog)s COMMAND ...",
         description="Judges a training run by its evidence, in eleven numbered steps, and says which levels it reaches. Begin with what you "
         "have: weights or a model folder, beside which the evidence lies; a run or a bundle; or a published root.",
         epilog="Commands: "
@@ -48,9 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "target",
-        metavar="FILE | RUN | ROOT@SIZE",
+        metavar="FILE | RUN | ROOT@SIZE | EVIDENCE",
         help="a file that a run published, or a folder of such files; a run: its folder, or a bundle of it; or a root and its size, "
-        "obtained elsewhere",
+        "obtained elsewhere; or evidence of a fork that `zk-verify compare` wrote",
     )
     parser.add_argument(
         "--from",
@@ -212,9 +212,12 @@ def _require_own(path: Path | None, run: Path) -> None:
 
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.auditing import judge, with_file
+    from zk_autograd.evidence.kinds import Kind, kind_of
     from zk_autograd.verify.brief import brief
 
     head = _head(arguments.target)
+    if head is None and arguments.source is None and kind_of(arguments.target) is Kind.EVIDENCE:
+        return _check_evidence(arguments, output)
     flags = _flags(arguments, head)
     found = _found(arguments.target, arguments.source, head)
     policy = with_file(flags, arguments.policy, found)
@@ -229,6 +232,18 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
     output.text(report.text(output.width) if arguments.long else brief(report, output.width), _STYLES)
     output.result(report.to_json())
     return report.exit_status
+
+
+def _check_evidence(arguments: argparse.Namespace, output: Output) -> int:
+    """Says what fork evidence shows. UsageError for flags that are about runs."""
+    from zk_autograd.cli.compare import check
+
+    defaults = vars(_parser().parse_args([arguments.target]))
+    for name, value in vars(arguments).items():
+        if name not in ("target", "key", "json") and value != defaults[name]:
+            flag = {"earlier": "continue"}.get(name, name.replace("_", "-"))
+            raise UsageError(f"--{flag} is about runs, and {arguments.target} is fork evidence: give --key alone")
+    return check(arguments.target, arguments.key, output)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

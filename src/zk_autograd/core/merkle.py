@@ -11,7 +11,7 @@ and raise VerificationError. The functions that make proofs serve the log's own 
 ValueError for arguments that no tree has.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 
 from zk_autograd.core.errors import VerificationError
@@ -73,6 +73,18 @@ def root(leaf_hashes: Sequence[bytes]) -> bytes:
     for leaf in leaf_hashes:
         frontier.append(leaf)
     return frontier.root()
+
+
+def prefix_roots(leaf_hashes: Sequence[bytes], sizes: Collection[int]) -> dict[int, bytes]:
+    """The 32-byte root over the first leaves for each of these sizes, which are at most their
+    number: in one pass."""
+    tree, roots = Frontier(), {}
+    for leaf in (*leaf_hashes, None):
+        if tree.size in sizes:
+            roots[tree.size] = tree.root()
+        if leaf is not None:
+            tree.append(leaf)
+    return roots
 
 
 def inclusion_proof(leaf_hashes: Sequence[bytes], index: int) -> list[bytes]:

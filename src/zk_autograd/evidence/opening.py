@@ -10,10 +10,11 @@ from zk_autograd.evidence.layout import CHECKPOINT, RECORDS
 from zk_autograd.evidence.run import Evidence
 
 
-def open_run(path: Path) -> Evidence:
-    """A reader of the run at `path`, to be closed. UsageError if it is not a run; UnreadableError
+def open_run(where: Path | str) -> Evidence:
+    """A reader of the run at `where`, to be closed. UsageError if it is not a run; UnreadableError
     if this machine can't open it."""
     reader: Evidence
+    path = Path(where)
     if os.path.isfile(path):
         from zk_autograd.evidence.bundle import Bundle  # judging a folder takes none of it
 
