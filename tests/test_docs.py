@@ -209,7 +209,7 @@ def test_two_views_are_compared_as_shown(
     run.write(tmp_path / "tuesday")
     run.edit(0, loss=("0.1",) * len(run.segments[0].loss))
     run.write(tmp_path / "elsewhere")
-    (tmp_path / "trainer.pub").write_text(KEY + "\n")
+    (tmp_path / "trainer.pub").write_bytes((RUN.parent / "test.key.pub").read_bytes())
     monkeypatch.chdir(tmp_path)
     views = ["monday", "tuesday", "elsewhere"]
     compared, monitored = consoles(section(VERIFICATION, "Two views of one log"))

@@ -27,8 +27,8 @@ from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.fork_evidence import MAX_EVIDENCE, ForkEvidence, SignedHead
 from zk_autograd.evidence.layout import MAX_LEAVES
-from zk_autograd.local.named_files import refusal
 from zk_autograd.local.kept_files import write_at, write_over
+from zk_autograd.local.named_files import refusal
 from zk_autograd.local.own_folders import make_own, require_own
 
 MAX_HEADS = 2**17
