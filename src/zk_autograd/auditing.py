@@ -34,8 +34,9 @@ def verify_run(
     accept_sample: bool = False,
     accept_uncovered: Iterable[str] = (),
 ) -> Report:
-    """The report on the run at `run`, a folder or a bundle; or on a file, or a folder of files,
-    that a run published and beside which its evidence lies (evidence.finding).
+    """The report on the run at `run`: a folder or a bundle, by its path or its URL; or on a file,
+    or a folder of files, that a run published and beside which its evidence lies
+    (evidence.finding).
 
     `keys` are the trainer's public keys, obtained from somewhere other than the run: texts of one
     or more lines, as `zk-key show` prints them, or the Path of a file with them, such as FILE.pub
@@ -78,7 +79,7 @@ def verify_run(
         accept_sample=accept_sample,
         accept_uncovered=frozenset(accept_uncovered),
     )
-    found = find(Path(run))
+    found = find(run)
     return judge(found, with_file(flags, None if policy is None else Path(policy), found))
 
 
@@ -104,5 +105,5 @@ def _keys(given: str | Path | PublicKey) -> tuple[PublicKey, ...]:
 def judge(found: Found, policy: Policy, progress: Progress = silent) -> Report:
     """The report on what was found, under `policy`, with every backend that this package has. As
     `verify_run`."""
-    with open_run(found.run) as files:
+    with open_run(found.run, progress) as files:
         return Verifier(policy, Systems()).verify(files, progress, found)

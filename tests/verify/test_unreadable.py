@@ -18,6 +18,7 @@ from zk_autograd.core.statement import Statement
 from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.source import LocalFile
 from zk_autograd.prove.protocol import BlockProof
 from zk_autograd.prove.verifiers import Systems
 from zk_autograd.reproduce import judgement
@@ -167,8 +168,8 @@ def test_packing_and_reproducing_keep_it_apart(place: Path) -> None:
     assert not isinstance(wrong.value, UnreadableError)
 
 
-class _DiskFails(Bundle):
-    """A bundle on a disk that fails, beyond its first block."""
+class _DiskFails(LocalFile):
+    """A file on a disk that fails, beyond its first block."""
 
     def read_at(self, start: int, size: int) -> bytes:
         if start:
@@ -182,7 +183,7 @@ class _DiskFails(Bundle):
 def test_a_bundle_that_a_disk_does_not_give_is_not_judged(tmp_path: Path) -> None:
     run = honest("none").write(tmp_path / "run")
     pack(run, tmp_path / "b.tar", Files(), lambda what, done, total: None)
-    with _DiskFails(tmp_path / "b.tar") as files:
+    with Bundle(_DiskFails(tmp_path / "b.tar")) as files:
         not_judged(Verifier(POLICY, Systems()).verify(files), Step.PARSE, os.strerror(errno.EBADF))
 
 

@@ -49,15 +49,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "target",
         metavar="FILE | RUN | ROOT@SIZE | EVIDENCE",
-        help="a file that a run published, or a folder of such files; a run: its folder, or a bundle of it; or a root and its size, "
-        "obtained elsewhere; or evidence of a fork that `zk-verify compare` wrote",
+        help="a file that a run published, or a folder of such files; a run: its folder, or a bundle of it, or the https:// URL of either (a "
+        "folder's ends in /); or a root and its size, obtained elsewhere; or evidence of a fork that `zk-verify compare` wrote",
     )
     parser.add_argument(
         "--from",
         dest="source",
-        type=Path,
         metavar="RUN",
-        help="the folder or bundle that should have this root, or that published this file",
+        help="the folder, bundle or URL that should have this root, or that published this file",
     )
     parser.add_argument(
         "--key",
@@ -127,23 +126,24 @@ def _parser() -> argparse.ArgumentParser:
 
 def _head(target: str) -> "TreeHead | None":
     """The root that the target is; None if it is a path. UsageError for one that is malformed."""
+    from zk_autograd.evidence.url import is_url
     from zk_autograd.verify.policy import TreeHead
 
     # What has the form of a root is one, whatever file of that name somebody put there.
-    if TreeHead.is_meant(target) or ("@" in target and not os.path.lexists(target)):
+    if TreeHead.is_meant(target) or ("@" in target and not is_url(target) and not os.path.lexists(target)):
         return TreeHead.parse(target)
     return None
 
 
-def _found(target: str, source: Path | None, head: "TreeHead | None") -> "Found":
+def _found(target: str, source: str | None, head: "TreeHead | None") -> "Found":
     """What was named and where its evidence is. UsageError if there is none."""
-    from zk_autograd.evidence.finding import Found, find
+    from zk_autograd.evidence.finding import Found, find, located
 
     if head is None:
-        return find(Path(target), source)
+        return find(target, source)
     if source is None:
         raise UsageError("a root alone holds no evidence: say where the run is with --from RUN")
-    return Found(target, source, "from")
+    return Found(target, located(source), "from")
 
 
 def _flags(arguments: argparse.Namespace, head: "TreeHead | None") -> "Flags":
@@ -204,9 +204,9 @@ def _earlier(path: Path) -> "Earlier":
         raise UsageError(f"--continue {path}: {error}") from error
 
 
-def _require_own(path: Path | None, run: Path) -> None:
+def _require_own(path: Path | None, run: Path | str) -> None:
     """UsageError for a report that lies in the run: whoever made the run made it."""
-    if path is not None and path.resolve().is_relative_to(run.resolve()):
+    if path is not None and isinstance(run, Path) and path.resolve().is_relative_to(run.resolve()):
         raise UsageError(f"--continue {path}: it lies in the run; continue a report that you made, and kept elsewhere")
 
 

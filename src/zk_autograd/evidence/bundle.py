@@ -11,24 +11,16 @@ The bytes depend on the files' contents alone. A file of more than 8 GiB - 1 byt
 ustar header.
 """
 
-import io
-import os
-import stat
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.core.text import quoted
 from zk_autograd.evidence.beside import Entry, EntryKind
-from zk_autograd.evidence.files import unreadable
-from zk_autograd.evidence.folder import not_opened
 from zk_autograd.evidence.layout import CHECKPOINT, LOG, RECORDS, is_public
 from zk_autograd.evidence.run import Evidence
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from zk_autograd.evidence.source import LocalFile, Place, Source, reader
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -83,12 +75,6 @@ def padding(size: int) -> int:
     return -size % BLOCK
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    start: int
-    size: int
-
-
 class Bundle(Evidence):
     """The public files of a run in a bundle.
 
@@ -96,33 +82,23 @@ class Bundle(Evidence):
     from its first byte to its last; its files' contents are read when asked for.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Opens the bundle at `path`. UsageError if there is no file there, or one that is not a
-        bundle; UnreadableError if this machine can't open it."""
+    def __init__(self, where: Path | Source) -> None:
+        """Opens the bundle at a path, or one that is read from a source and closed with it.
+        UsageError if there is no file there, or one that is not a bundle; UnreadableError if this
+        machine can't open it."""
+        self._source = LocalFile(where) if isinstance(where, Path) else where
+        self._members: dict[str, Place] | None = None
         try:
-            # Without O_NONBLOCK, opening a pipe would wait for a writer.
-            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            raise not_opened(path, error, "is neither a run nor a bundle") from error
-        status = os.fstat(self._fd)
-        if not stat.S_ISREG(status.st_mode):
-            self.close()
-            raise UsageError(f"{path} is neither a run nor a bundle: it is neither a folder nor a regular file")
-        self._size = status.st_size
-        self._members: dict[str, _Place] | None = None
-        try:
-            other = _other_than_a_bundle(self.read_at(0, min(self._size, BLOCK)))
+            other = _other_than_a_bundle(self._source.read_at(0, min(self._source.size, BLOCK)))
         except VerificationError:
             self.close()
             raise
         if other is not None:
             self.close()
-            raise UsageError(f"{path} is neither a run nor a bundle: {other}")
+            raise UsageError(f"{self._source.name} is neither a run nor a bundle: {other}")
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = -1
+        self._source.close()
 
     def has_log(self) -> bool:
         """As Evidence's. A malformed bundle is to be judged, and so refused."""
@@ -144,27 +120,13 @@ class Bundle(Evidence):
                 yield Entry(name, EntryKind.FILE)
 
     def opened(self, path: str, limit: int) -> BinaryIO:
-        return io.BufferedReader(_Part(self, self._place(path, limit)))
+        return reader(self._source, self._place(path, limit))
 
     def names(self) -> list[str]:
         """Everything that is in the bundle, in order."""
         return list(self._index())
 
-    def read_at(self, start: int, size: int) -> bytes:
-        """Exactly these bytes of the file. VerificationError if it ends early, or can't be read."""
-        parts: list[bytes] = []
-        while size:
-            try:
-                part = os.pread(self._fd, size, start)
-            except OSError as error:
-                raise unreadable("the bundle", error) from error
-            if not part:
-                raise VerificationError("the bundle ends early", expected=f"{size} bytes more", found="its end")
-            parts.append(part)
-            start, size = start + len(part), size - len(part)
-        return b"".join(parts)
-
-    def _place(self, name: str, limit: int) -> _Place:
+    def _place(self, name: str, limit: int) -> Place:
         place = self._index().get(name)
         if place is None:
             raise VerificationError(f"{name} can't be read: it is not in the bundle")
@@ -172,17 +134,17 @@ class Bundle(Evidence):
             raise VerificationError(f"{name} is too large", expected=f"at most {limit} bytes", found=str(place.size))
         return place
 
-    def _index(self) -> dict[str, _Place]:
+    def _index(self) -> dict[str, Place]:
         if self._members is None:
             self._members = self._looked_over()
         return self._members
 
-    def _looked_over(self) -> dict[str, _Place]:
+    def _looked_over(self) -> dict[str, Place]:
         """Where each file lies. All but the contents is read, and must be what the writer would
         write."""
-        members: dict[str, _Place] = {}
+        members: dict[str, Place] = {}
         last, at = "", 0
-        block = self.read_at(0, BLOCK)
+        block = self._source.read_at(0, BLOCK)
         while block != END[:BLOCK]:
             name, size = _named(block, at)
             if name <= last:
@@ -194,22 +156,22 @@ class Bundle(Evidence):
                     "the bundle holds too many files", expected=f"at most {MAX_MEMBERS}", found="more"
                 )
             start = at + BLOCK
-            members[name] = _Place(start, size)
+            members[name] = Place(start, size)
             zeros = padding(size)
             at = start + size + zeros
-            if at + len(END) > self._size:
+            if at + len(END) > self._source.size:
                 raise VerificationError(
                     "the bundle ends early", expected=f"the {size} bytes of {name}", found="its end"
                 )
-            ahead = self.read_at(at - zeros, zeros + BLOCK)
+            ahead = self._source.read_at(at - zeros, zeros + BLOCK)
             if any(ahead[:zeros]):
                 raise VerificationError(f"bytes other than zeros follow {name} in the bundle")
             last, block = name, ahead[zeros:]
-        if self._size != at + len(END) or self.read_at(at, len(END)) != END:
+        if self._source.size != at + len(END) or self._source.read_at(at, len(END)) != END:
             raise VerificationError(
                 "the bundle does not end where it should",
                 expected=f"{at + len(END)} bytes",
-                found=f"{self._size} bytes",
+                found=f"{self._source.size} bytes",
             )
         return members
 
@@ -271,22 +233,3 @@ def _named(block: bytes, at: int) -> tuple[str, int]:
         expected="a public file of a run, in the one form that a bundle has",
         found=quoted(name),
     )
-
-
-class _Part(io.RawIOBase):
-    """A file of the bundle, for reading from front to back."""
-
-    def __init__(self, bundle: Bundle, place: _Place) -> None:
-        self._bundle = bundle
-        self._at = place.start
-        self._left = place.size
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        view = memoryview(buffer).cast("B")
-        data = self._bundle.read_at(self._at, min(len(view), self._left))
-        view[: len(data)] = data
-        self._at, self._left = self._at + len(data), self._left - len(data)
-        return len(data)

@@ -23,6 +23,7 @@ from zk_autograd.evidence.beside import HARMLESS
 from zk_autograd.evidence.files import chunks_of, open_bounded, open_folder, unreadable
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.layout import CHECKPOINT, LOG, MAX_MODEL_FILE, MODEL, RECORDS
+from zk_autograd.evidence.url import is_url
 
 MAX_NAMES = 10_000
 """Names in a folder that is searched for evidence, or given as an artefact."""
@@ -40,14 +41,14 @@ class Subject:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What was named, where its evidence is, and how that was found: "given" (it is the evidence),
-    "from" (the auditor said where) or "beside" the artefact.
+    "from" (the auditor said where) or "beside" the artefact. `run` is a path, or a URL as a text.
 
     `subjects` are the files to be compared with the run's close record: none if a run, or a root,
     was named.
     """
 
     target: str
-    run: Path
+    run: Path | str
     how: str
     subjects: tuple[Subject, ...] = ()
 
@@ -58,13 +59,19 @@ class Found:
         return f"{self.run} ({how[self.how]})"
 
 
-def find(target: Path, source: Path | None = None) -> Found:
-    """The evidence for `target`, in `source` if that is given.
+def located(where: Path | str) -> Path | str:
+    """A URL as it is; anything else as a path."""
+    return where if isinstance(where, str) and is_url(where) else Path(where)
+
+
+def find(target: Path | str, source: Path | str | None = None) -> Found:
+    """The evidence for `target`, a path or a URL, in `source` if that is given.
 
     UsageError if there is none, or more than one, or if a run and a `source` are given.
     UnreadableError if this machine can't look.
     """
-    if is_run(target) or _is_bundle(target):
+    target, source = located(target), None if source is None else located(source)
+    if isinstance(target, str) or is_run(target) or _is_bundle(target):
         if source is not None:
             raise UsageError(
                 f"{target} is a run: with --from, name a published file or a ROOT@SIZE of that run instead"

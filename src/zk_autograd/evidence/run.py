@@ -1,14 +1,15 @@
-"""A run's evidence: one reader with an accessor for each public file, over a folder or a bundle.
+"""A run's evidence: one reader with an accessor for each public file, over a folder or a bundle,
+here or on a server.
 
-`evidence.folder` and `evidence.bundle` know how to open a path of the run and which names a folder
-of it has; everything else is here, so that both read the same.
+`evidence.folder`, `evidence.bundle` and `evidence.remote` know how to open a path of the run and
+which names a folder of it has; everything else is here, so that all read the same.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from hashlib import sha256
-from typing import BinaryIO, Self
+from typing import BinaryIO, ClassVar, Self
 
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
@@ -42,6 +43,12 @@ class Evidence(ABC):
     malformed, and UnreadableError where this machine can't read it.
     """
 
+    listable: ClassVar[bool] = True
+    """Whether `entries` can tell what lies in a folder."""
+
+    served: ClassVar[bool] = False
+    """Whether somebody else gives each file as it is asked for, and sees which ones are."""
+
     @abstractmethod
     def opened(self, path: str, limit: int) -> AbstractContextManager[BinaryIO]:
         """A public file of at most `limit` bytes, to be read once from front to back. `path` is one
@@ -50,7 +57,7 @@ class Evidence(ABC):
     @abstractmethod
     def entries(self, folder: str) -> Generator[Entry, None, None]:
         """The names in a folder of `layout.folders`, or at the top level (""), in no order; none if
-        there is no such folder."""
+        there is no such folder. UnreadableError if it isn't `listable`."""
 
     @abstractmethod
     def has_log(self) -> bool:

@@ -31,7 +31,7 @@ def check_artefacts(log: Log, files: Evidence, weights: bytes | None) -> Outcome
     """Step 10's part for them. `weights` is the published integers' hash, None if there are
     none."""
     if log.close is None:
-        there = files.artefact_names()
+        there = files.artefact_names() if files.listable else []
         found = (f"no close record in this view names {_and(there)}: nothing covers what is there",) if there else ()
         return Outcome(Finding(Status.ABSENT, found), claims=_claims(()))
     try:

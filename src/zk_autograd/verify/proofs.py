@@ -78,7 +78,7 @@ def check_proofs(
             Claim(f"the optimizer steps of the other {count - len(sample.verified)} proofs", Source.CLAIMED),
             _GRADIENTS,
         ),
-        limits=(*limits, *_sample_limits(sample)),
+        limits=(*limits, *_sample_limits(sample, files)),
     )
 
 
@@ -206,10 +206,15 @@ def _steps(log: Log) -> str:
     return f"1..{log.segments[-1].last}"
 
 
-def _sample_limits(sample: SampleTaken) -> Iterator[str]:
+def _sample_limits(sample: SampleTaken, files: Evidence) -> Iterator[str]:
     yield f"{sample.proofs - len(sample.verified)} proofs were not looked at: a sample reaches L1-sampled, never L1"
     if sample.beacon:
         yield "nothing shows that the trainer did not know the beacon when the log was made: there is no anchor before it"
+    if files.served:
+        yield (
+            "the server saw which proofs were asked for: if it failed to give one in an earlier try with another sample, that one may have "
+            "been bad; a sample means something only if none was drawn again"
+        )
 
 
 def _read(segment: Segment, block: int, files: Evidence) -> bytes:

@@ -2,7 +2,8 @@
 
 evidence.beside finds these names and judges each. Harmless ones, and what an unfinished run leaves,
 are listed and don't count. Any other keeps the verdict from being complete (exit status 3), unless
-the auditor named it. None of them is opened.
+the auditor named it. None of them is opened. Where names can't be listed, as in a folder that a
+server holds, none was looked for, and the report says so.
 """
 
 from contextlib import closing
@@ -18,6 +19,8 @@ from zk_autograd.verify.outcome import Finding, Outcome, Status, UncoveredFile
 MAX_UNCOVERED = 1000
 """Names that are kept. If there are more, the auditor can't have named them all."""
 
+UNLISTED = "what lies beside a run on a server can't be listed: files that no record names were not looked for, and nothing covers them"
+
 _SHOWN = 5
 _FIX = (
     "judge a copy without the files that no record names, or name each one that you know with --accept-uncovered NAME"
@@ -27,21 +30,24 @@ _CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:
-    """The names, in order; `more`: there are others, which were not looked at; `left`: how many
-    more an unfinished run has left; `private`: whether the trainer's private folder is there."""
+    """The names, in order, None if they can't be listed; `more`: there are others, which were not
+    looked at; `left`: how many more an unfinished run has left; `private`: whether the trainer's
+    private folder is there."""
 
-    files: tuple[UncoveredFile, ...]
-    more: bool
-    left: int
+    files: tuple[UncoveredFile, ...] | None
+    more: bool = False
+    left: int = 0
     private: bool = False
 
     @property
     def weighs(self) -> bool:
         """Whether it counts against the verdict."""
-        return self.more or any(file.weighs for file in self.files)
+        return self.more or any(file.weighs for file in self.files or ())
 
     def outcome(self) -> Outcome:
         """Step 10's part for them."""
+        if self.files is None:
+            return Outcome(Finding(Status.NOT_SHOWN, (UNLISTED,)), limits=(UNLISTED,))
         withheld = (
             "there are files that no record in this view names: don't mistake them for what was judged. Judge a copy without them, or name "
             "each one that you know with --accept-uncovered NAME"
@@ -54,14 +60,14 @@ class Uncovered:
         )
 
     def _sentences(self) -> tuple[str, ...]:
-        foreign = [f for f in self.files if not f.harmless]
+        foreign = [f for f in self.files or () if not f.harmless]
         known = [f for f in foreign if f.accepted]
         alike = [f for f in foreign if f.weighs and f.resembles]
         other = [f for f in foreign if f.weighs and not f.resembles]
         sentences = []
         if self.private:
             sentences.append(f"{PRIVATE}/ is the trainer's own, and was not looked at")
-        if harmless := [quoted(f.name, _CHARACTERS) for f in self.files if f.harmless]:
+        if harmless := [quoted(f.name, _CHARACTERS) for f in self.files or () if f.harmless]:
             sentences.append(f"not covered, but with harmless names: {listed(harmless, _SHOWN)}")
         if self.left:
             sentences.append(
@@ -83,7 +89,9 @@ class Uncovered:
 
 
 def check_uncovered(log: Log, files: Evidence, accepted: frozenset[str]) -> Uncovered:
-    """All of them, up to MAX_UNCOVERED. VerificationError if a folder can't be listed."""
+    """All of them, up to MAX_UNCOVERED. VerificationError if a folder can't be read."""
+    if not files.listable:
+        return Uncovered(None)
     found: list[UncoveredFile] = []
     left = 0
     more = False

@@ -148,7 +148,8 @@ def _check_model(
     own = check_artefacts(view.log, files, weights)
     uncovered = check_uncovered(view.log, files, policy.accept_uncovered)
     parts = (model, given, own, uncovered.outcome())
-    status = Status.NOT_SHOWN if any(part.withheld for part in parts) else model.finding.status
+    less = uncovered.files is None or any(part.withheld for part in parts)
+    status = Status.NOT_SHOWN if less else model.finding.status
     return uncovered, model.finding.status, combined(status, *parts)
 
 
