@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from zk_autograd.core.errors import UnreadableError, VerificationError
-from zk_autograd.core.text import quoted
+from zk_autograd.core.text import printable, quoted
 from zk_autograd.evidence.pace import LimitReachedError, Pace, PacedReader
 from zk_autograd.evidence.url import Address
 
@@ -122,9 +122,9 @@ class Server:
             raise fault from error
         finally:
             self._pace.end()
-            if answer is not None and answer.read:
+            if answer is not None:
                 answer.close()
-            else:  # what is left of it is not read
+            if answer is None or not answer.read:  # what is left of it is not read
                 self._connection.close()
 
     def _answer(self, path: str, method: str, span: tuple[int, int] | None) -> http.client.HTTPResponse:
@@ -223,9 +223,11 @@ def _reason(error: Exception) -> str:
     if isinstance(error, LimitReachedError | _NoConnectionError):
         return str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the server's certificate is not accepted ({quoted(error.verify_message)})"
+        return f"the server's certificate is not accepted: {printable(error.verify_message)}"
     if isinstance(error, TimeoutError):
         return "no connection came about in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there (connection refused)"
     if isinstance(error, ConnectionError | http.client.IncompleteRead | ssl.SSLEOFError):
         return f"the connection ended early ({type(error).__name__})"
     if isinstance(error, http.client.HTTPException):
@@ -234,5 +236,4 @@ def _reason(error: Exception) -> str:
 
 
 def _said(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and isinstance(error.strerror, str) else ""
-    return quoted(text) if text else type(error).__name__
+    return printable(str(error.strerror)) if isinstance(error, OSError) and error.strerror else type(error).__name__

@@ -25,6 +25,7 @@ _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 _PORTS = {"https": 443, "http": 80}
 _LOCALHOST = ("127.0.0.1", "::1")
+_LOOPBACK_4, _LOOPBACK_6 = ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_address("::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,16 @@ def _is_host(host: str) -> bool:
 def _loopback(host: str) -> tuple[str, ...]:
     if host == "localhost":
         return _LOCALHOST
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        address = None
     # Not `is_loopback`: what it says of IPv4 in IPv6 depends on Python's version.
-    if address in ipaddress.ip_network("127.0.0.0/8") or address == ipaddress.ip_address("::1"):
+    if (address := _literal(host)) and (address in _LOOPBACK_4 or address == _LOOPBACK_6):
         return (str(address),)
     raise UsageError(
         f"http:// is taken for this machine alone (localhost, 127.0.0.0/8, [::1]), not for {quoted(host)}: give its https:// address"
     )
+
+
+def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
