@@ -149,7 +149,7 @@ def test_what_is_not_the_file_says_nothing_against_the_run(place: Path, name: st
     assert found[:2] == (UNJUDGED, 1 if path == RECORDS else 0), found
     assert said in found[2]
     assert f"{server.url}{path} can't be read: " in found[2]
-    assert "this says nothing against the run: try again" in found[2]
+    assert ("this says nothing against the run: try again" in found[2]) != ("give the address itself" in found[2])
     assert found[2].isprintable()
 
 

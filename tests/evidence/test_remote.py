@@ -1,6 +1,7 @@
 """A run that a server holds, read as one that lies here: what is fetched, and how often."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from zk_autograd.core.errors import UnreadableError, UsageError, VerificationErr
 from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.opening import open_run
+from zk_autograd.evidence.pace import LIMITS
 from zk_autograd.evidence.remote import PAGE, open_url
 from zk_autograd.prove.verifiers import Systems
 from zk_autograd.run.files import Files
@@ -301,3 +303,18 @@ def test_progress_is_told(place: Path) -> None:
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
     assert told[-1][1] >= 195
     assert len(told) > 1
+
+
+def test_the_document_has_these_bounds() -> None:
+    text = (Path(__file__).parents[2] / "docs/verification.md").read_text(encoding="utf-8")
+    section = text.split("\n## From a URL\n")[1].split("\n## ", maxsplit=1)[0]
+    said = [row.strip() for row in re.findall(r"^\| [^|]+ \| ([^|]+) \|$", section, re.MULTILINE)]
+    assert said[:5] == [
+        f"{LIMITS.total >> 30} GiB",
+        f"{LIMITS.connect} seconds each",
+        f"{LIMITS.idle} seconds",
+        f"{LIMITS.patience} seconds, and one more for every {LIMITS.rate >> 10} KiB of its body",
+        f"{LIMITS.seconds / 3600:g} hours",
+    ]
+    assert f"ranges of {PAGE >> 10} KiB" in section
+    assert UNLISTED in re.sub(r"\s+", " ", section)

@@ -236,9 +236,9 @@ def _tag(answer: Answer) -> str:
 
 def refused(answer: Answer) -> UnreadableError:
     """The error for a status that is not the file."""
-    why = f"the server answers {answer.status}"
     if 300 <= answer.status < 400:
-        why += (
-            f", a redirect to {quoted(answer.header('Location'), 200)}, and none is followed: give the address itself"
+        return UnreadableError(
+            f"{answer.url} can't be read: the server answers {answer.status}, a redirect to {quoted(answer.header('Location'), 200)}, and none is "
+            "followed: give the address itself; the URL of a run's folder ends in a slash"
         )
-    return unread(answer.url, why)
+    return unread(answer.url, f"the server answers {answer.status}")
