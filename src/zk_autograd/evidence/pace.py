@@ -58,6 +58,7 @@ class Pace:
         self._spent = 0.0
         self._of_this = 0
         self._received = 0
+        self._taken = 0
         self._expected = 0
 
     def begin(self) -> None:
@@ -67,7 +68,7 @@ class Pace:
     def end(self) -> None:
         """It has come, or not."""
         self._spent += self._clock() - self._since
-        self._expected = self._received
+        self._expected = self._taken
 
     def wait(self, most: float | None = None) -> float:
         """How many seconds to wait for the next byte, at most `most` (`limits.idle`).
@@ -94,18 +95,22 @@ class Pace:
         """Bytes came over the connection. LimitReachedError if they are too many."""
         self._received += count
         if self._received > self.limits.total:
-            raise LimitReachedError(f"more than {self.limits.total} bytes would have been fetched in all")
+            raise self._too_much()
 
     def expect(self, size: int) -> None:
         """A body of this size is to come. LimitReachedError if that would be too much."""
-        if self._received + size > self.limits.total:
-            raise LimitReachedError(f"more than {self.limits.total} bytes would have been fetched in all")
-        self._expected = self._received + size
+        self._expected = self._taken + size
+        if self._expected > self.limits.total:
+            raise self._too_much()
 
     def took(self, count: int) -> None:
         """Bytes of a body came: only these buy time."""
         self._of_this += count
-        self._progress("fetched, in KiB", self._received >> 10, max(self._received, self._expected) >> 10)
+        self._taken += count
+        self._progress("fetched, in KiB", self._taken >> 10, max(self._taken, self._expected) >> 10)
+
+    def _too_much(self) -> LimitReachedError:
+        return LimitReachedError(f"more than {self.limits.total} bytes would have been fetched in all")
 
 
 class PacedReader(io.RawIOBase):
