@@ -184,6 +184,10 @@ def tls(folder: Path, name: str = "127.0.0.1") -> Tls:
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            # Without these, OpenSSL's strict form, which Python asks for from 3.13 on, refuses it.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+            .add_extension(_usage(ca), critical=True)
         )
 
     try:
@@ -205,6 +209,11 @@ def tls(folder: Path, name: str = "127.0.0.1") -> Tls:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(chain)
     return Tls(server, ssl.create_default_context(cafile=authority), authority)
+
+
+def _usage(ca: bool) -> x509.KeyUsage:
+    """An authority signs certificates, a server signs handshakes."""
+    return x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False)
 
 
 @contextmanager

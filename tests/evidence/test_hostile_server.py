@@ -153,6 +153,14 @@ def test_what_is_not_the_file_says_nothing_against_the_run(place: Path, name: st
     assert found[2].isprintable()
 
 
+def test_whether_there_is_a_log_is_not_known_where_the_server_fails(place: Path) -> None:
+    lies: dict[str, Lie] = {CHECKPOINT: lambda h, data: h.answer(404, b""), RECORDS: status(500)}
+    with served(place, lies=lies) as server:
+        found = judged(f"{server.url}/run/")
+    assert found[:2] == (UNJUDGED, 0)
+    assert "answers 500" in found[2]
+
+
 @pytest.mark.parametrize("name", [name for name in NOT_THE_FILE if "206" not in name])
 def test_the_same_of_a_bundle(place: Path, name: str) -> None:
     lie, said = NOT_THE_FILE[name]

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from tests.evidence.servers import POLICY, Served, judged, served, tls
 from tests.verify.run_builder import KEY, honest, stand_ins
 from tests.verify.run_builder import POLICY as L1
 from zk_autograd import verify_run
+from zk_autograd.cli.output import Output
 from zk_autograd.cli.verify import main
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
+from zk_autograd.core.progress import Progress
 from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.opening import open_run
@@ -127,6 +130,8 @@ def test_only_what_the_sample_needs_is_fetched(tmp_path: Path) -> None:
                 proofs == 2
             )
     assert sorted(asked) == [f"/run/proofs/{segment}-{block}" for segment in range(3) for block in range(2)]
+    with served(tmp_path) as server, open_url(f"{server.url}/run.bundle") as files:
+        assert "the server saw" in Verifier(sampled, stand_ins()).verify(files).text()
     with RunFolder(tmp_path / "run") as files:
         assert "the server saw" not in Verifier(sampled, stand_ins()).verify(files).text()
 
@@ -165,7 +170,7 @@ def test_what_was_judged_is_what_was_fetched(place: Path, monkeypatch: pytest.Mo
         assert files.digest("model/opening.json", 10**6) == first
         assert files.model_file("opening.json") != b"another"
         with pytest.raises(VerificationError, match="too large"):
-            files.model_file("opening.json", limit=3)
+            files.opened("model/opening.json", 3)
         with pytest.raises(VerificationError, match="no such file"):
             files.proof(0, 0)
         (place / "run/proofs/0-0").write_bytes(b"too late")
@@ -282,6 +287,29 @@ def test_the_command_takes_a_url(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"root {root}" in capsys.readouterr().out
         assert verify_run(f"{server.url}/", [GOLDEN_KEY], root=root).verdict == "L0, L1"
         assert main([f"{'0' * 64}@4", "--from", f"{server.url}/", "--key", GOLDEN_KEY]) == 1
+
+
+def test_a_url_with_an_at_is_no_root(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "run").rename(place / "run@6")
+    with served(place) as server:
+        assert main([f"{server.url}/run@6/", "--key", KEY.encode(), "--require", "L0"]) == 0
+    assert main(["https://hunter2@host/run/"]) == 2
+    shown = capsys.readouterr().err
+    assert "holds a user name or a password" in shown
+    assert "hunter2" not in shown
+
+
+def test_the_command_tells_progress(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def watched(output: Output) -> Iterator[Progress]:
+        yield lambda what, done, total: told.append(what)
+
+    monkeypatch.setattr(Output, "progress", watched)
+    with served(place) as server:
+        assert main([f"{server.url}/run/", "--key", KEY.encode(), "--require", "L0"]) == 0
+        assert told.count("fetched, in KiB") >= 5
 
 
 @pytest.mark.parametrize(

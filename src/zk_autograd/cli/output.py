@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 EXIT_STATUSES = (
     "Exit status: 0 shown or done; 1 false, malformed or refused; 2 wrong usage, or not a run; 3 nothing false, but less shown than was asked "
-    "for; 4 could not be judged or done here (output, memory, disk, permission); 70 a fault of zk-autograd's own; 130 interrupted, "
+    "for; 4 could not be judged or done here (output, memory, disk, permission, network); 70 a fault of zk-autograd's own; 130 interrupted, "
     "resumable."
 )
 """The table of core.errors.ExitStatus, for every command's help."""

@@ -135,7 +135,7 @@ class VerificationError(ZkError):
 
 
 class UnreadableError(VerificationError):
-    """Evidence could not be read on this machine, for want of permission, memory or a working disk:
-    this says nothing against it."""
+    """Evidence could not be read on this machine, for want of permission, memory, a working disk or
+    a server that gives it: this says nothing against it."""
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.UNJUDGED
