@@ -37,10 +37,10 @@ def test_a_published_file_is_found_in_its_run_whatever_lies_around(run: Path) ->
     for name in (f"model/{FLOATS}", "config.toml"):
         (run / name).touch()
         found = find(run / name)
-        assert (found.run.resolve(), found.how) == (run, "beside")
+        assert (Path(found.run).resolve(), found.how) == (run, "beside")
         assert found.subjects == (Subject(Path(name).name, digest(run / name)),)
     found = find(run / "model")
-    assert found.run.resolve() == run
+    assert Path(found.run).resolve() == run
     assert [subject.name for subject in found.subjects] == sorted(os.listdir(run / "model"))
 
 
@@ -58,7 +58,7 @@ def test_a_downloaded_file_has_its_evidence_beside_it_or_one_folder_above(
     else:
         assert zk_run.main(["bundle", str(run), "--out", str(there)]) == 0
     found = find(folder / "renamed.safetensors")
-    assert (found.run.resolve(), found.how) == (there, "beside")
+    assert (Path(found.run).resolve(), found.how) == (there, "beside")
     assert found.subjects == (Subject("renamed.safetensors", digest(run / "model" / FLOATS)),)
     if where == "above" or form == "bundle":
         shutil.rmtree(there) if form == "folder" else there.unlink()

@@ -284,7 +284,9 @@ def test_the_command_takes_a_url(capsys: pytest.CaptureFixture[str]) -> None:
         assert (value["verdict"], value["uncovered"]) == ("L0, L1", None)
         root = f"{value['run']['root']}@{value['run']['size']}"
         assert main([root, "--from", f"{server.url}/", "--key", GOLDEN_KEY]) == 0
-        assert f"root {root}" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert f"evidence   {server.url}/ (named with --from)" in said
+        assert root in said
         assert verify_run(f"{server.url}/", [GOLDEN_KEY], root=root).verdict == "L0, L1"
         assert main([f"{'0' * 64}@4", "--from", f"{server.url}/", "--key", GOLDEN_KEY]) == 1
 
@@ -310,6 +312,20 @@ def test_the_command_tells_progress(place: Path, monkeypatch: pytest.MonkeyPatch
     with served(place) as server:
         assert main([f"{server.url}/run/", "--key", KEY.encode(), "--require", "L0"]) == 0
         assert told.count("fetched, in KiB") >= 5
+
+
+def test_a_published_file_whose_evidence_is_on_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = tmp_path / "downloaded.safetensors"
+    weights.write_bytes((GOLDEN / "model/weights.f32.safetensors").read_bytes())
+    with served(GOLDEN) as server:
+        flags = ["--from", f"{server.url}/", "--key", GOLDEN_KEY]
+        assert main([str(weights), *flags]) == 0
+        assert "weights.f32.safetensors" in capsys.readouterr().out
+        weights.write_bytes(weights.read_bytes()[:-1])
+        assert main([str(weights), *flags, "--json"]) == 1
+        assert json.loads(capsys.readouterr().out)["failure"]["step"] == 10
+        assert main([f"{server.url}/", *flags]) == 2
+        assert verify_run(f"{server.url}/", [GOLDEN_KEY]).exit_status == 0
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ The bytes depend on the files' contents alone. A file of more than 8 GiB - 1 byt
 ustar header.
 """
 
+import os
+import stat
 from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +20,7 @@ from typing import BinaryIO
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.core.text import quoted
 from zk_autograd.evidence.beside import Entry, EntryKind
+from zk_autograd.evidence.files import unreadable
 from zk_autograd.evidence.layout import CHECKPOINT, LOG, RECORDS, is_public
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.evidence.source import LocalFile, Place, Source, reader
