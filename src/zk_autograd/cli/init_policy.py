@@ -20,7 +20,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Verifies a run, and drafts from it a policy file with comments, for review. A policy taken from the run pins nothing yet.",
     )
     parser.add_argument(
-        "--from", dest="source", type=Path, required=True, metavar="RUN", help="the run: its folder, or a bundle of it"
+        "--from",
+        dest="source",
+        required=True,
+        metavar="RUN",
+        help="the run: its folder, or a bundle of it, or the URL of either",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="a new file, outside the run (default: print the policy)"
@@ -38,7 +42,8 @@ def _init(arguments: argparse.Namespace, output: Output) -> int:
     found = find(arguments.source)
     if arguments.out is not None:
         why = "a policy there is refused, since whoever made the run could have written it. Choose another folder"
-        require_outside(arguments.out, found.run, "--out", why)
+        if isinstance(found.run, Path):  # nothing lies in a URL
+            require_outside(arguments.out, found.run, "--out", why)
         require_new(arguments.out, "--out")
     with output.progress() as progress:
         report = judge(found, probe(), progress)

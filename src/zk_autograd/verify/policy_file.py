@@ -50,9 +50,9 @@ _UNCHECKED = {
 """Fields for parts that don't exist yet, and what this version can't check."""
 
 
-def load(path: Path, run: Path | None = None) -> Policy:
-    """The policy in the file at `path`, for the run at `run`: a regular file of at most
-    bounded_toml.MAX_BYTES, behind links or not.
+def load(path: Path, run: Path | str | None = None) -> Policy:
+    """The policy in the file at `path`, for the run at `run`, a path or a URL: a regular file of at
+    most bounded_toml.MAX_BYTES, behind links or not.
 
     UsageError if it isn't one, isn't a policy of this version, or lies in the run's folder;
     UnreadableError if this machine can't read it.
@@ -62,7 +62,7 @@ def load(path: Path, run: Path | None = None) -> Policy:
         real = path.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a NUL
         raise UsageError(f"{what} can't be read: {error}") from error
-    if run is not None and _inside(run, (path.absolute(), real)):
+    if isinstance(run, Path) and _inside(run, (path.absolute(), real)):
         raise UsageError(
             f"{what} lies in the run's folder: whoever made the run wrote it. Use a policy of your own, kept elsewhere"
         )
