@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zk_autograd.core import canonical
-from zk_autograd.core.canonical import MAX_DEPTH, MAX_INTEGER, Json, decode, encode
+from zk_autograd.core.canonical import MAX_DEPTH, MAX_INTEGER, Json, decode, decode_foreign, encode
 from zk_autograd.core.errors import VerificationError
 
 LIMIT = 1 << 20
@@ -307,3 +307,43 @@ def test_what_a_text_says_stands_as_one_word_in_a_message(text: str) -> None:
         decode(text.encode(), max_bytes=1000)
     assert "verdict: " not in str(caught.value)
     assert not text.count("verdict") or "verdict:\\x20L" in str(caught.value)
+
+
+# ---- JSON of others ------------------------------------------------------------------------------
+
+
+@given(VALUES)
+def test_json_of_others_may_be_written_in_any_form(value: Json) -> None:
+    for indent, ascii_only in ((2, True), (None, False)):
+        text = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()
+        assert decode_foreign(text, max_bytes=LIMIT) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a": 1, "a": 1}',
+        b'{"a": 1, "\\u0061": 2}',
+        b"null",
+        b"[1.0]",
+        b"1e3",
+        b"NaN",
+        b"9007199254740992",
+        b"1" * 5000,
+        b'"\\ud800"',
+        b"\xff",
+        b"\xef\xbb\xbf{}",
+        b"{} {}",
+        b"[1,]",
+        b"[" * 40 + b"]" * 40,
+        b"",
+    ],
+)
+def test_json_of_others_is_bounded_and_has_one_meaning(text: bytes) -> None:
+    with pytest.raises(VerificationError, match="not JSON that can be read here"):
+        decode_foreign(text, max_bytes=LIMIT)
+
+
+def test_json_of_others_is_measured_before_it_is_read() -> None:
+    with pytest.raises(VerificationError, match="too long"):
+        decode_foreign(b" " * 11, max_bytes=10)

@@ -62,6 +62,36 @@ def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
     caller's constant and must stay well below Python's recursion limit. Raises VerificationError
     for anything that is longer, deeper, of more than `MAX_MARKS` marks, or not canonical.
     """
+    value = _parsed(data, max_bytes, max_depth, "canonical JSON")
+    try:
+        canonical = _encode(value, max_depth)
+    except ValueError as error:
+        raise VerificationError(f"not canonical JSON: {error}") from error
+    if canonical != data:
+        raise VerificationError(
+            "not canonical JSON: it differs from its own canonical form "
+            f"at byte {_first_difference(canonical, data)}; check white space, key order, escapes and numbers"
+        )
+    return value
+
+
+def decode_foreign(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
+    """The value of a JSON text that another program wrote in a form of its own: white space, key
+    order and escapes are free.
+
+    All else is as in `decode`: bounds, UTF-8, no key twice (readers differ in which one they take),
+    integers below 2^53, no null and no floats. VerificationError for anything else.
+    """
+    value = _parsed(data, max_bytes, max_depth, "JSON that can be read here")
+    try:
+        _encode(value, max_depth)  # types, range and surrogates
+    except ValueError as error:
+        raise VerificationError(f"not JSON that can be read here: {error}") from error
+    return value
+
+
+def _parsed(data: bytes, max_bytes: int, max_depth: int, what: str) -> Json:
+    """The parser's value, which may still hold null, large integers and lone surrogates."""
     if len(data) > max_bytes:
         raise VerificationError(
             "JSON text is too long", expected=f"at most {max_bytes} bytes", found=f"{len(data)} bytes"
@@ -75,14 +105,8 @@ def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
         text = data.decode("utf-8")
         _check_depth(text, max_depth)
         value: Json = _DECODER.decode(text)
-        canonical = _encode(value, max_depth)
     except ValueError as error:  # covers UnicodeDecodeError and JSONDecodeError
-        raise VerificationError(f"not canonical JSON: {error}") from error
-    if canonical != data:
-        raise VerificationError(
-            "not canonical JSON: it differs from its own canonical form "
-            f"at byte {_first_difference(canonical, data)}; check white space, key order, escapes and numbers"
-        )
+        raise VerificationError(f"not {what}: {error}") from error
     return value
 
 
