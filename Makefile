@@ -18,19 +18,22 @@ CRATE_FILES := $(shell find crates -name '*.rs' -o -name Cargo.toml)
 # Folders of Python code; mypy and ruff refuse a name that isn't there.
 PYTHON_CODE := $(wildcard src tests attacks benchmarks docs examples)
 
-LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
-	--python-version 3.11 --python-platform x86_64-manylinux_2_28 $(UPGRADE) pyproject.toml requirements/build.in
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--python-version 3.11 --python-platform x86_64-manylinux_2_28 $(UPGRADE)
+LOCK := $(COMPILE) pyproject.toml requirements/build.in
+# OpenSSF model signing brings thirty packages that nothing else here needs: an environment of its own, for tests alone.
+MODEL_SIGNING := .cache/model-signing
 # Tests side by side, each worker with its share of the cores; a worker takes up to 3 GB. A single process: make test WORKERS=0
 WORKERS ?= auto
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check check-python check-rust test test-all test-rust test-fast test-slow test-long train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-fast test-slow test-long test-model-signing train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
 
 install: $(VENV)/.installed ## the environment, everything pinned by hash, and the project in it
 
@@ -72,6 +75,13 @@ test-slow: install ## those that take longer
 test-long: install ## those that take minutes: more rounds and examples of what make test has a few of
 	$(PYTEST) -m long
 
+test-model-signing: $(MODEL_SIGNING)/.installed ## what the tests against OpenSSF model signing need; without it they are skipped
+
+$(MODEL_SIGNING)/.installed: requirements/model-signing.txt
+	$(PYTHON) -m venv --clear $(MODEL_SIGNING)
+	$(MODEL_SIGNING)/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
+	touch $@
+
 # Here one machine plays both parts.
 train: install $(KEY) ## trains $(STEPS) proved steps, then judges them as an auditor would
 	$(BIN)/zk-train --steps $(STEPS) --key-file $(KEY) --out $(RUN) $(TRAIN)
@@ -96,6 +106,7 @@ lock: install ## requirements/*.txt from pyproject.toml; UPGRADE=--upgrade takes
 	$(LOCK) --all-extras --output-file requirements/dev.txt
 	$(LOCK) --extra train --extra ezkl --constraints requirements/dev.txt --output-file requirements/train.txt
 	$(LOCK) --extra ezkl --constraints requirements/dev.txt --output-file requirements/verify.txt
+	$(COMPILE) requirements/model-signing.in --output-file requirements/model-signing.txt
 
 clean: ## removes what was built, and the environment; runs/ stays
 	rm -rf $(VENV) target .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

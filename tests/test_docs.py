@@ -327,3 +327,38 @@ def test_the_output_is_what_the_commands_print(capsys: pytest.CaptureFixture[str
     assert command.startswith("$ zk-verify ")
     assert _stand_in(pieces, _what_stays(judged))
     assert _what_stays(end)[-1] == _what_stays(judged)[-1]
+
+
+def test_a_model_signature_is_reported_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By keys of this test, instead of those shown."""
+    from zk_autograd.cli.key import main as key
+    from zk_autograd.cli.run import main as run
+
+    def stays(text: str) -> list[str]:
+        text = re.sub(
+            r"(?<=the model by )[0-9a-f]{16}|(?<=expected   )[0-9a-f]{64}|(?<=found      ')[0-9a-f]{64}", "KEY", text
+        )
+        return re.sub(r"(?m)^[A-Za-z0-9+/=]{56,64}$", "PEM", text).splitlines()
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(RUN, "runs/trained")
+    for command in (["new-model-key", "--key-file", "other.key"], ["new-model-key", "--key-file", "model.key"]):
+        assert key(command) == 0
+    made = capsys.readouterr()
+    assert run(["sign", "runs/trained", "--key-file", "model.key"]) == 0
+    signed, provenance = capsys.readouterr().out, ["provenance", "runs/trained", "--out", "provenance.json"]
+    assert run(provenance) == 0
+    written = capsys.readouterr().out
+    ours, stated = consoles(section((DOCS / "training.md").read_text(encoding="utf-8"), "Signing the model"))
+    told = [*stays(made.err)[1:], *stays(made.out)[4:], *stays(signed)]
+    assert [line for line in stays(ours) if line[0] != "$"] == [*told, "Verification succeeded"]
+    assert stated.splitlines()[1:] == written.splitlines()
+
+    shown = consoles(section(VERIFICATION, "A model signature"))[-1]
+    good, bad = re.findall(r"(?m)^\$ zk-verify .*\n((?:[^$].*\n?)+)", shown)
+    for text, public, status in ((good, "model.key.pub", 0), (bad, "other.key.pub", 1)):
+        assert verify(["runs/trained", "--key", KEY, "--model-key", public]) == status
+        expected = stays(text.removesuffix("...\n"))
+        assert stays(capsys.readouterr().out)[: len(expected)] == expected

@@ -4,6 +4,7 @@ any of the trainer's code."""
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey, parse_keys
@@ -16,6 +17,9 @@ from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Flags, Policy, TreeHead
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
+
+if TYPE_CHECKING:
+    from zk_autograd.core.ec_keys import EcPublicKey
 
 MAX_KEYS = 64 * 1024
 """Bytes of a file of public keys."""
@@ -33,6 +37,8 @@ def verify_run(
     beacon: str | None = None,
     accept_sample: bool = False,
     accept_uncovered: Iterable[str] = (),
+    model_key: bytes | None = None,
+    model_signature: bytes | None = None,
 ) -> Report:
     """The report on the run at `run`: a folder or a bundle, by its path or its URL; or on a file,
     or a folder of files, that a run published and beside which its evidence lies
@@ -44,7 +50,9 @@ def verify_run(
     ROOT@SIZE, likewise obtained elsewhere. `srs` are digests, 64 hexadecimal digits each, of SRS
     files that the trainer can't have made, in addition to those of public ceremonies. `policy` is a
     policy file of the auditor's own (docs/policy.md), which the other arguments add to and never
-    loosen. `require` is L1 if neither says otherwise. The others are zk-verify's flags.
+    loosen. `require` is L1 if neither says otherwise. `model_key` is the PEM text of the key that
+    must have signed the published model, `model_signature` the bytes of that signature (None: the
+    run's model.sig). The others are zk-verify's flags.
 
     The report says what is false or missing (`failure`, `missing`, `exit_status`). Raises
     UsageError for a path that is not a run and for arguments that make no sense; UnreadableError if
@@ -65,6 +73,7 @@ def verify_run(
         levels = None if require is None else frozenset(Level(level) for level in require)
         digests = frozenset(bytes.fromhex(digest) for digest in srs)
         pinned = tuple(key for given in keys for key in _keys(given))
+        model_signer = None if model_key is None else _ec_key(model_key)
     except UnreadableError:
         raise
     except (ValueError, VerificationError) as error:
@@ -78,6 +87,8 @@ def verify_run(
         beacon=beacon,
         accept_sample=accept_sample,
         accept_uncovered=frozenset(accept_uncovered),
+        model_key=model_signer,
+        model_signature=model_signature,
     )
     found = find(run)
     return judge(found, with_file(flags, None if policy is None else Path(policy), found))
@@ -92,6 +103,12 @@ def with_file(flags: Flags, path: Path | None, found: Found) -> Policy:
     from zk_autograd.verify.policy_file import load  # judging without one takes none of it
 
     return flags.policy(load(path, found.run))
+
+
+def _ec_key(pem: bytes) -> "EcPublicKey":
+    from zk_autograd.core.ec_keys import EcPublicKey  # a verdict without one takes none of it
+
+    return EcPublicKey.parse(pem)
 
 
 def _keys(given: str | Path | PublicKey) -> tuple[PublicKey, ...]:

@@ -21,9 +21,9 @@ HELP: list[tuple[Main, list[str]]] = [
     (train.main, []),
     (reproduce.main, []),
     (key.main, []),
-    *((key.main, [name]) for name in ("new", "show")),
+    *((key.main, [name]) for name in ("new", "new-model-key", "show")),
     (run.main, []),
-    *((run.main, [name]) for name in ("list", "status", "bundle", "forget", "cache")),
+    *((run.main, [name]) for name in ("list", "status", "bundle", "sign", "provenance", "forget", "cache")),
     (circuit.main, []),
     *((circuit.main, [name]) for name in ("build", "digest", "explain", "srs")),
 ]

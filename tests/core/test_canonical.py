@@ -1,8 +1,10 @@
 """Canonical JSON: the vectors of RFC 8785, round trips, and everything that has to be refused."""
 
 import json
+import re
 import time
 import tracemalloc
+from collections.abc import Callable
 from enum import IntEnum
 from typing import cast
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from zk_autograd.core import canonical
 from zk_autograd.core.canonical import MAX_DEPTH, MAX_INTEGER, Json, decode, decode_foreign, encode
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.fields import Value
 
 LIMIT = 1 << 20
 SYNTAX = r"not canonical JSON: .*\(char \d+\)$"  # the parser's own words differ between versions of Python
@@ -324,10 +327,8 @@ def test_json_of_others_may_be_written_in_any_form(value: Json) -> None:
     [
         b'{"a": 1, "a": 1}',
         b'{"a": 1, "\\u0061": 2}',
-        b"null",
-        b"[1.0]",
-        b"1e3",
         b"NaN",
+        b"-Infinity",
         b"9007199254740992",
         b"1" * 5000,
         b'"\\ud800"',
@@ -342,6 +343,23 @@ def test_json_of_others_may_be_written_in_any_form(value: Json) -> None:
 def test_json_of_others_is_bounded_and_has_one_meaning(text: bytes) -> None:
     with pytest.raises(VerificationError, match="not JSON that can be read here"):
         decode_foreign(text, max_bytes=LIMIT)
+
+
+@pytest.mark.parametrize("text", ["null", "1.0", "1e3", "-0.5", "1" + "0" * 500 + ".0"])
+def test_other_numbers_and_null_of_others_are_taken_for_nothing(text: str) -> None:
+    value = Value(decode_foreign(f"[{text}]".encode(), max_bytes=LIMIT), "x").array(1)[0]
+    reads: list[Callable[[], object]] = [
+        lambda: value.text(1000),
+        lambda: value.integer(-MAX_INTEGER, MAX_INTEGER),
+        value.boolean,
+        lambda: value.hex(1),
+        lambda: value.choice([text]),
+        lambda: value.array(9),
+        value.object,
+    ]
+    for read in reads:
+        with pytest.raises(VerificationError, match=rf"x\[0\] is invalid .*found '{re.escape(text[:40])}"):
+            read()
 
 
 def test_json_of_others_is_measured_before_it_is_read() -> None:

@@ -26,6 +26,7 @@ from zk_autograd.verify.verifier import Verifier
         "model/weights.i64.safetensors",
         "model/x",
         "config.toml",
+        "model.sig",
     ],
 )
 def test_public_files_have_a_row(path: str) -> None:

@@ -6,11 +6,24 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.verify.run_builder import KEY, POLICY, StandInChecker, StandInSystem, honest, stand_ins
+from tests.attest.signed_runs import OTHER, SIGNER, signed, written
+from tests.verify.run_builder import (
+    KEY,
+    LOG_POLICY,
+    POLICY,
+    StandInChecker,
+    StandInSystem,
+    honest,
+    refused,
+    stand_ins,
+)
+from tests.verify.test_artefacts import contents_of
+from tests.verify.test_artefacts import name as name_files
 from zk_autograd.cli.verify import main
 from zk_autograd.core.errors import RunError, StorageError, UnreadableError, VerificationError
 from zk_autograd.core.records import Prover
@@ -82,6 +95,24 @@ CLOSED = {
     "model/weights.i64.safetensors": Step.MODEL,
     "model": Step.MODEL,
 }
+
+
+@pytest.mark.parametrize("name", ["model/opening.json", "environment.json"])
+def test_a_false_model_signature_does_not_hide_behind_a_closed_file(place: Path, name: str) -> None:
+    folder = signed(written(place / "run"), OTHER)
+    if name == "environment.json":
+        run = honest("none")
+        contents = contents_of(run)
+        name_files(run, contents)
+        run.write(folder)
+        for file, data in contents.items():
+            (folder / file).write_bytes(data)
+    policy = replace(LOG_POLICY, model_key=SIGNER.public_key)
+    (folder / name).chmod(0)
+    with powerless():
+        refused(look(folder, policy), 10, "names another key than the pinned model key")
+        not_judged(look(folder, LOG_POLICY), Step.MODEL, "Permission denied")
+        not_judged(look(folder, replace(policy, model_key=OTHER.public_key)), Step.MODEL, "Permission denied")
 
 
 @pytest.mark.parametrize("name", CLOSED)

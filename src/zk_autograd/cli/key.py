@@ -28,6 +28,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Puts another key in the place of yours, which stays beside it as FILE.1 (.2, .3 ...): runs that were begun with it are "
         "resumed with it. A key file of an earlier version keeps its Ed25519 key, and gets an ML-DSA-44 key; any other gets two new keys.",
     )
+    model = commands.add_parser(
+        "new-model-key", help="make a key that signs published models (zk-run sign); prints its public half"
+    )
+    model.add_argument(
+        "--key-file", type=Path, metavar="FILE", help="the key's file (default: model.key in your configuration folder)"
+    )
+    model.add_argument("--json", action="store_true", help="print one JSON object")
     for command in (new, show, rotate):
         command.add_argument(
             "--key-file",
@@ -67,6 +74,22 @@ def _key(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def _model_key(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.credentials import model_key
+
+    path = arguments.key_file or model_key.default_path()
+    public = model_key.create(path).public_key
+    output.note(
+        f"the secret key is {path}: keep it to yourself, and back it up. The text below, also in {model_key.public_path(path)}, "
+        "is for whoever loads your models"
+    )
+    text = public.pem.decode("ascii")
+    for line in text.splitlines():
+        output.line(line)
+    output.result({"key": text, "fingerprint": public.fingerprint, "key_file": str(path)})
+    return 0
+
+
 def _told(rotation: "Rotation", path: Path) -> str:
     """What was done, and what the trainer's auditors are to be told."""
     from zk_autograd.credentials.keyfile import public_path
@@ -98,7 +121,8 @@ def _json(keys: "Sequence[PublicKey]", path: Path, public: Path, kept: Path | No
 def main(argv: Sequence[str] | None = None) -> int:
     """The command's exit status."""
     arguments = _parser().parse_args(argv)
-    return run_command(lambda output: _key(arguments, output), json_output=arguments.json)
+    work = _model_key if arguments.command == "new-model-key" else _key
+    return run_command(lambda output: work(arguments, output), json_output=arguments.json)
 
 
 if __name__ == "__main__":

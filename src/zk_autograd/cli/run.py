@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zk_autograd.run.inventory import RunStatus
 
 RUNS = Path("runs")
+_KEY_FILE = "an EC private key (PEM), as zk-key new-model-key makes it"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -39,6 +40,16 @@ def _parser() -> argparse.ArgumentParser:
     bundle.add_argument(
         "--out", type=Path, metavar="FILE", help="default: the run's name with .tar, in the current folder"
     )
+    sign = add("sign", "sign a run's published model, for model_signing and for zk-verify --model-key")
+    sign.add_argument("run", type=Path, metavar="RUN")
+    sign.add_argument(
+        "--key-file", type=Path, metavar="FILE", help=f"{_KEY_FILE} (default: model.key in your configuration folder)"
+    )
+    sign.add_argument("--out", type=Path, metavar="FILE", help="default: model.sig in the run")
+    provenance = add("provenance", "say what a published model was made of, as a SLSA provenance statement")
+    provenance.add_argument("run", type=Path, metavar="RUN")
+    provenance.add_argument("--key-file", type=Path, metavar="FILE", help=f"sign it, in a DSSE envelope: {_KEY_FILE}")
+    provenance.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     forget = add("forget", "delete a run's private gradients, states and salts; its evidence stays")
     forget.add_argument("run", type=Path, metavar="RUN")
     forget.add_argument("--yes", action="store_true", help="do not ask")
@@ -183,6 +194,76 @@ def _bundle(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def _sign(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.attest.model_signing import model_signature
+    from zk_autograd.attest.published import published
+    from zk_autograd.core.model_signing import root_digest
+    from zk_autograd.credentials import model_key
+    from zk_autograd.evidence.layout import MODEL, MODEL_SIGNATURE
+    from zk_autograd.run.files import exists
+
+    run: Path = arguments.run
+    if arguments.out is None and not run.is_dir():
+        raise UsageError(f"{run} is not the folder of a run: name one, or say where the signature goes with --out FILE")
+    out: Path = arguments.out or run / MODEL_SIGNATURE
+    key_file = arguments.key_file or model_key.default_path()
+    signer = model_key.load(key_file)
+    model = published(run)
+    _write_new(out, model_signature(model, signer))
+    root = root_digest(model.model).hex()
+    output.line(f"{out}: signature over {len(model.model)} files, root digest {root}")
+    public_half = model_key.public_path(key_file)
+    if not exists(public_half):
+        output.note(f"the public half, for whoever loads the model: openssl pkey -in {quote(str(key_file))} -pubout")
+    public = quote(str(public_half)) if exists(public_half) else "PUBLIC_KEY"
+    command = f"model_signing verify key {quote(str(run / MODEL))} --signature {quote(str(out))} --public_key {public}"
+    output.line(command)
+    output.result(
+        {
+            "signature": str(out),
+            "root_digest": root,
+            "key_fingerprint": signer.public_key.fingerprint,
+            "verify": command,
+        }
+    )
+    return 0
+
+
+def _provenance(arguments: argparse.Namespace, output: Output) -> int:
+    import json
+
+    from zk_autograd.attest.envelope import signed
+    from zk_autograd.attest.provenance import statement
+    from zk_autograd.attest.published import published
+    from zk_autograd.credentials import model_key
+
+    signer = None if arguments.key_file is None else model_key.load(arguments.key_file)
+    said = statement(published(arguments.run))
+    made = said if signer is None else signed(said, signer).to_json()
+    text = json.dumps(made, indent=2, ensure_ascii=True)
+    if arguments.out is None:
+        for line in text.splitlines():
+            output.line(line)
+        output.result(made)
+        return 0
+    _write_new(arguments.out, text.encode() + b"\n")
+    output.line(
+        f"{arguments.out}: {'unsigned' if signer is None else 'signed'} provenance; what it says is the trainer's word"
+    )
+    output.result({"provenance": str(arguments.out), "signed": signer is not None})
+    return 0
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """RunError if something is there."""
+    from zk_autograd.core.errors import RunError
+    from zk_autograd.run.files import Files, exists
+
+    if exists(path):
+        raise RunError(f"{path} already exists; choose another --out, or remove it")
+    Files().write_atomic(path, data)
+
+
 def _forget(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.run.files import Files
     from zk_autograd.run.forgetting import forget, plan
@@ -288,7 +369,15 @@ def at(seconds: float) -> str:
         return "-"
 
 
-_COMMANDS = {"list": _list, "status": _status, "bundle": _bundle, "forget": _forget, "cache": _cache}
+_COMMANDS = {
+    "list": _list,
+    "status": _status,
+    "bundle": _bundle,
+    "sign": _sign,
+    "provenance": _provenance,
+    "forget": _forget,
+    "cache": _cache,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from zk_autograd.cli.pinned import pinned
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 
 if TYPE_CHECKING:
+    from zk_autograd.core.ec_keys import EcPublicKey
     from zk_autograd.evidence.finding import Found
     from zk_autograd.verify.earlier import Earlier
     from zk_autograd.verify.outcome import Level
@@ -119,6 +120,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="what must be shown, in a policy file of your own; the other flags add to it and never loosen it",
     )
+    parser.add_argument(
+        "--model-key",
+        type=Path,
+        metavar="FILE",
+        help="the public key (PEM) that must have signed the published model (OpenSSF model signing)",
+    )
+    parser.add_argument(
+        "--model-signature",
+        type=Path,
+        metavar="FILE",
+        help="with --model-key: the signature's file (default: model.sig in the run)",
+    )
     parser.add_argument("--long", action="store_true", help="print the whole report, step by step")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     return parser
@@ -162,7 +175,30 @@ def _flags(arguments: argparse.Namespace, head: "TreeHead | None") -> "Flags":
         detection=_detection(arguments.target_detection, arguments.bad),
         earlier=None if arguments.earlier is None else _earlier(arguments.earlier),
         keep_going=arguments.keep_going,
+        model_key=_model_key(arguments.model_key),
+        model_signature=_model_signature(arguments.model_signature),
     )
+
+
+def _model_key(path: Path | None) -> "EcPublicKey | None":
+    if path is None:
+        return None
+    from zk_autograd.core.ec_keys import MAX_PEM, EcPublicKey
+    from zk_autograd.local.named_files import read_named
+
+    try:
+        return EcPublicKey.parse(read_named(path, "--model-key", MAX_PEM))
+    except VerificationError as error:  # the file's content is not repeated: it may be a secret key
+        raise UsageError(f"--model-key {path}: {error}") from error
+
+
+def _model_signature(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    from zk_autograd.evidence.layout import MAX_MODEL_SIGNATURE
+    from zk_autograd.local.named_files import read_named
+
+    return read_named(path, "--model-signature", MAX_MODEL_SIGNATURE)
 
 
 def _digest(text: str) -> bytes:

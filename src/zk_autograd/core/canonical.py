@@ -21,10 +21,11 @@ and 100 for each mark.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import NoReturn, TypeAlias
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeAlias
 
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.text import quoted
+from zk_autograd.core.text import is_unicode, quoted
 
 # What `decode` returns consists of dict, list, str, int and bool only; `encode` takes tuples as
 # arrays too.
@@ -62,7 +63,7 @@ def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
     caller's constant and must stay well below Python's recursion limit. Raises VerificationError
     for anything that is longer, deeper, of more than `MAX_MARKS` marks, or not canonical.
     """
-    value = _parsed(data, max_bytes, max_depth, "canonical JSON")
+    value = _parsed(data, max_bytes, max_depth, _DECODER, "canonical JSON")
     try:
         canonical = _encode(value, max_depth)
     except ValueError as error:
@@ -75,22 +76,46 @@ def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
     return value
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class NoInteger:
+    """A number that isn't written as an integer, or null, in the JSON of others: `text` is how it
+    is written. It is neither text, number nor object, so no reader takes it for one."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 def decode_foreign(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
     """The value of a JSON text that another program wrote in a form of its own: white space, key
-    order and escapes are free.
+    order and escapes are free, and where it has null or a number like 1.0 the value has a
+    `NoInteger`.
 
     All else is as in `decode`: bounds, UTF-8, no key twice (readers differ in which one they take),
-    integers below 2^53, no null and no floats. VerificationError for anything else.
+    integers below 2^53. VerificationError for anything else.
     """
-    value = _parsed(data, max_bytes, max_depth, "JSON that can be read here")
+    value = _parsed(data, max_bytes, max_depth, _FOREIGN_DECODER, "JSON that can be read here")
     try:
-        _encode(value, max_depth)  # types, range and surrogates
+        found: Json = _foreign(value)
     except ValueError as error:
         raise VerificationError(f"not JSON that can be read here: {error}") from error
-    return value
+    return found
 
 
-def _parsed(data: bytes, max_bytes: int, max_depth: int, what: str) -> Json:
+def _foreign(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_foreign(key): _foreign(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_foreign(inner) for inner in value]
+    if isinstance(value, str) and not is_unicode(value):
+        raise ValueError(f"{quoted(value, 40)} has a lone surrogate")
+    if type(value) is int and abs(value) > MAX_INTEGER:
+        raise ValueError("an integer outside +-(2^53 - 1)")
+    return NoInteger("null") if value is None else value
+
+
+def _parsed(data: bytes, max_bytes: int, max_depth: int, decoder: json.JSONDecoder, what: str) -> Json:
     """The parser's value, which may still hold null, large integers and lone surrogates."""
     if len(data) > max_bytes:
         raise VerificationError(
@@ -104,7 +129,7 @@ def _parsed(data: bytes, max_bytes: int, max_depth: int, what: str) -> Json:
     try:
         text = data.decode("utf-8")
         _check_depth(text, max_depth)
-        value: Json = _DECODER.decode(text)
+        value: Json = decoder.decode(text)
     except ValueError as error:  # covers UnicodeDecodeError and JSONDecodeError
         raise VerificationError(f"not {what}: {error}") from error
     return value
@@ -176,4 +201,7 @@ def _first_difference(one: bytes, other: bytes) -> int:
 
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_refuse_number, parse_constant=_refuse_number
+)
+_FOREIGN_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=NoInteger, parse_constant=_refuse_number
 )

@@ -15,7 +15,6 @@ read is refused.
 
 import errno
 import os
-import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from pathlib import Path
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import SEED_BYTES, Ed25519Signer, MlDsa44Signer, SeedSigner, Signer, check_name
 from zk_autograd.core.text import decode_base64, encode_base64
+from zk_autograd.credentials.secret_files import read_secret, write_new, write_pair
 from zk_autograd.local.named_files import refusal
 from zk_autograd.local.own_folders import home, require_own
 
@@ -86,22 +86,8 @@ def create(path: Path, name: str) -> list[SeedSigner]:
         check_name(name)
     except VerificationError as error:
         raise UsageError(f"--name: {error}") from error
-    for taken in (path, public_path(path)):
-        if os.path.lexists(taken):
-            raise UsageError(
-                f"{taken} exists, and a key is never overwritten; choose another --key-file, or move it away"
-            )
     signers = new_signers(name)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_new(path, secret_text(signers), 0o600)
-        try:
-            write_new(public_path(path), public_text(signers), 0o644)
-        except OSError:
-            path.unlink()
-            raise
-    except OSError as error:
-        raise refusal(error, f"can't write the key to {path}", "choose another --key-file") from error
+    write_pair(path, secret_text(signers), public_path(path), public_text(signers))
     return signers
 
 
@@ -144,20 +130,7 @@ def load(path: Path) -> list[SeedSigner]:
     """The keys in a file, which sign together: Ed25519 and ML-DSA-44; of a file of v0 the Ed25519
     key alone. Raises UsageError if there is none, if others than its owner can read it, or if it
     isn't one."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO must not hang
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise UsageError(f"{path} is no file; name the key's file, or {_NEW_KEY}")
-            if status.st_mode & 0o077:
-                mode = stat.S_IMODE(status.st_mode)
-                raise UsageError(f"{path} can be read by others (mode {mode:04o}): `chmod 600 {path}`")
-            data = file.read(_MAX_BYTES)  # what is longer has no end, and isn't parsed
-    except FileNotFoundError:
-        raise UsageError(f"there is no log key at {path}: {_NEW_KEY} --key-file {path}") from None
-    except OSError as error:
-        raise refusal(error, f"can't read the log key {path}") from error
+    data = read_secret(path, "log key", _MAX_BYTES, _NEW_KEY)
     try:
         return _parse(data)
     except (VerificationError, ValueError) as error:
@@ -199,16 +172,3 @@ def _link_new(path: Path, text: str, mode: int) -> None:
                 write_new(path, text, mode)
     finally:
         temporary.unlink()
-
-
-def write_new(path: Path, text: str, mode: int) -> None:
-    """Creates the file, whole or not at all."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-    except OSError:
-        path.unlink()
-        raise

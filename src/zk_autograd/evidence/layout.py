@@ -6,6 +6,7 @@ else.
     proofs/<segment>-<block>  proof bytes
     model/<name>              published weights
     environment.json, config.toml, train_log.jsonl, hashes.json   the trainer's own files
+    model.sig                 an OpenSSF model signature, covered by itself alone
 
 A row says which names a folder has, how large a file may be, and which record names it. The readers
 (`evidence.folder`, `evidence.bundle`), what a bundle packs, and what is reported about files that
@@ -31,6 +32,7 @@ ENVIRONMENT = "environment.json"
 CONFIG = "config.toml"
 TRAIN_LOG = "train_log.jsonl"
 HASHES = "hashes.json"
+MODEL_SIGNATURE = "model.sig"
 ARTEFACTS = (ENVIRONMENT, CONFIG, TRAIN_LOG, HASHES)
 """The trainer's own files at the run's top level. Each may be missing."""
 
@@ -48,6 +50,7 @@ memory, and an hour to read."""
 MAX_PROOF = 64 * 2**20
 MAX_MODEL_FILE = 64 * 2**30
 MAX_ARTEFACT = 2**30
+MAX_MODEL_SIGNATURE = 2**20
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """The name of a published file: not a path, not hidden, with no ambiguous characters."""
@@ -101,6 +104,17 @@ class OfSegments:
         return segment is not None and segment < len(log.segments)
 
 
+class OfNoRecord:
+    """Those that no record names, since they are made after the last one: whoever reads one checks
+    it by itself (verify.model_signature)."""
+
+    def names(self, log: Log) -> Iterator[tuple[str, bytes]]:
+        return iter(())
+
+    def covers(self, log: Log, name: str) -> bool:
+        return True
+
+
 class OfTheClose:
     """Those that a member of the close record names: `model` or `artefacts`."""
 
@@ -145,6 +159,7 @@ ROWS = (
     PublicFile(PROOFS, OfSegments(), MAX_PROOF, pattern=_PROOF_NAME),
     PublicFile(MODEL, OfTheClose("model"), MAX_MODEL_FILE, names=PUBLISHED, pattern=PLAIN_NAME, partial=False),
     PublicFile("", OfTheClose("artefacts"), MAX_ARTEFACT, names=ARTEFACTS),
+    PublicFile("", OfNoRecord(), MAX_MODEL_SIGNATURE, names=(MODEL_SIGNATURE,)),
 )
 
 

@@ -54,9 +54,9 @@ def _about(report: "Report", width: int) -> Iterator[str]:
         what = f"{run.run}: {run.rule}, {run.parameters} parameters, {counted(run.steps, 'step')}, {state}, prover {run.backend}"
         yield from _labelled("run", what, width)
         yield from _labelled("root", f"{run.root.hex()}@{run.size}", width)
-        yield from _labelled(
-            "signed by", ", ".join(key.label for key in report.signers) or "nobody whose key was given", width
-        )
+        signers = ", ".join(key.label for key in report.signers) or "nobody whose key was given"
+        model = f"; the model by {report.model_signer[:16]}..." if report.model_signer else ""
+        yield from _labelled("signed by", signers + model, width)
 
 
 def _subject(report: "Report", subject: Subject) -> str:

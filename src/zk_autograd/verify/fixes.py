@@ -23,7 +23,7 @@ FAILED: Mapping[Step, str] = {
     Step.PROOFS: "don't rely on this run: a step is not proved; keep it, and ask the trainer for the run whose root was published",
     Step.ATTESTATION: "don't rely on this attestation; ask the trainer for the document of this run",
     Step.DATA: "don't rely on this run: the data that were opened are not those that it commits to",
-    Step.MODEL: "don't use these files: they are not what the run's record names; get the published ones again from the trainer",
+    Step.MODEL: "don't use these files: they, or a signature over them, are not what the run's record names; get the published ones again from the trainer",
 }
 
 UNREADABLE = "nothing was judged: free what is missing (permission, memory, disk, network) or take another machine, and run it again"

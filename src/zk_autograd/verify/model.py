@@ -62,7 +62,7 @@ def _check(header: Header, close: Close, files: Evidence, basis: Basis, progress
     # Before one is held in memory: a sparse file costs its writer nothing.
     for path, found in digests(files, {f"{MODEL}/{name}": limits[name] for name in PUBLISHED}):
         name = path.removeprefix(f"{MODEL}/")
-        _require(name, named[name], found)
+        require_digest(name, named[name], found)
     W = model_files.flat(_read(files, INTEGERS, named, limits[INTEGERS]), INTEGERS, header)
     try:
         rounded = dequantize_weight(W)
@@ -102,11 +102,12 @@ def _check(header: Header, close: Close, files: Evidence, basis: Basis, progress
 
 def _read(files: Evidence, name: str, digests: Mapping[str, bytes], limit: int) -> bytes:
     data = files.model_file(name, limit)
-    _require(name, digests[name], sha256(data).digest())  # these bytes: the file may be another than before
+    require_digest(name, digests[name], sha256(data).digest())  # these bytes: the file may be another than before
     return data
 
 
-def _require(name: str, expected: bytes, found: bytes) -> None:
+def require_digest(name: str, expected: bytes, found: bytes) -> None:
+    """VerificationError unless a file of the model has the close record's digest."""
     if found != expected:
         raise VerificationError(f"{name} does not match the close record", expected=expected.hex(), found=found.hex())
 

@@ -16,6 +16,7 @@ from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.sampling import Detection
 
 if TYPE_CHECKING:
+    from zk_autograd.core.ec_keys import EcPublicKey
     from zk_autograd.verify.earlier import Earlier
 
 _HEAD = re.compile(r"([0-9a-f]{64})@([1-9][0-9]{0,18})")
@@ -65,7 +66,9 @@ class Policy:
     larger of the two counts. `earlier`: the report whose sample is continued, with all that it
     left. `keep_going`: whether proofs are verified beyond the first false one. `demands` and
     `digest`, a SHA-256, are those of a policy file (verify.policy_file), which flags can only make
-    stricter (verify.policy_flags). UsageError for a policy that contradicts itself.
+    stricter (verify.policy_flags). `model_key`: who must have signed the published model, None not
+    to look; `model_signature`: the bytes of that signature, None for the run's own model.sig.
+    UsageError for a policy that contradicts itself.
     """
 
     keys: tuple[PublicKey, ...] = ()
@@ -80,6 +83,8 @@ class Policy:
     detection: Detection | None = None
     earlier: "Earlier | None" = None
     keep_going: bool = False
+    model_key: "EcPublicKey | None" = None
+    model_signature: bytes | None = None
     demands: tuple[Demand, ...] = ()
     digest: bytes | None = None
 
@@ -113,6 +118,10 @@ class Policy:
             raise UsageError("a sample has at least 2 proofs: the first and the last are always in it")
         if self.beacon is not None and not (0 < len(self.beacon) <= MAX_BEACON and self.beacon.isprintable()):
             raise UsageError(f"a beacon is a text of 1 to {MAX_BEACON} characters, all of them printable")
+        if self.model_signature is not None and self.model_key is None:
+            raise UsageError(
+                "a model signature shows nothing without the signer's key, from elsewhere than the model: give --model-key"
+            )
         for path in self.accept_uncovered:
             if not path or {"", ".", ".."} & set(path.split("/")):
                 raise UsageError(
@@ -136,6 +145,8 @@ class Flags:
     detection: Detection | None = None
     earlier: "Earlier | None" = None
     keep_going: bool = False
+    model_key: "EcPublicKey | None" = None
+    model_signature: bytes | None = None
 
     def policy(self, file: Policy | None = None) -> Policy:
         """The policy of these flags, and of the policy file if there is one. UsageError for flags

@@ -99,6 +99,9 @@ _RULES: Mapping[str, Callable[[Policy, Flags], Any]] = {
     "detection": _detection,
     "earlier": _earlier,
     "keep_going": lambda file, flags: flags.keep_going,  # what is looked at once a proof is false
+    # A file has neither: they demand something more, and take nothing back.
+    "model_key": lambda file, flags: flags.model_key,
+    "model_signature": lambda file, flags: flags.model_signature,
     "demands": lambda file, flags: file.demands,
     "digest": lambda file, flags: file.digest,
 }

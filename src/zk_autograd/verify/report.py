@@ -61,9 +61,10 @@ class Report:
     where that is known. `unreadable` says what could not be read on this machine, so that nothing
     was judged; a report has it or `failure`, never both. `uncovered` are the names that no record
     names, None if step 10 was not completed; `uncovered_more`: there are others. `log` is the view
-    that was judged, from step 3 on; `signers` are the pinned keys, all of which signed it; `found`
-    says what the auditor named, and where its evidence was found; `policy` what became of the
-    demands of a policy file, None without one.
+    that was judged, from step 3 on; `signers` are the pinned keys, all of which signed it;
+    `model_signer` is the fingerprint of the pinned model key, if it was shown to have signed the
+    published model; `found` says what the auditor named, and where its evidence was found; `policy`
+    what became of the demands of a policy file, None without one.
     """
 
     outcomes: Mapping[Step, Outcome]
@@ -81,6 +82,7 @@ class Report:
     uncovered_more: bool = False
     log: Log | None = None
     signers: tuple[PublicKey, ...] = ()
+    model_signer: str | None = None
     found: Found | None = None
     policy: PolicyChecked | None = None
 

@@ -13,6 +13,7 @@
                               given        the files that the auditor has are published ones
                               artefacts    the trainer's own files match the close record
                               uncovered    anything else, which no record names
+                              model_signature  a signature over the model says the same
     11  Verdict               verdict      what was shown, against what was asked for
 
 Each row has the step's number and name, its module, and what it shows. The numbers are those of the
@@ -22,12 +23,13 @@ verification. Left to the caller: getting the keys, the SRS digests and the root
 other than the run.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.progress import Progress, silent
 from zk_autograd.evidence.finding import Found
+from zk_autograd.evidence.layout import MODEL, MODEL_SIGNATURE
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.anchors import check_anchors
 from zk_autograd.verify.artefacts import check_artefacts, check_digests
@@ -104,7 +106,9 @@ class Verifier:
             # (10) Model: the published weights open the final commitment, the trainer's own files
             # are the recorded ones.
             with _at(Step.MODEL):
-                uncovered, model, outcomes[Step.MODEL] = _check_model(view, files, basis, policy, found, progress)
+                uncovered, model, outcomes[Step.MODEL], model_signer = _check_model(
+                    view, files, basis, policy, found, progress
+                )
         except VerificationError as error:
             return _ended(outcomes, policy, view, found, error)
 
@@ -130,6 +134,7 @@ class Verifier:
             uncovered_more=uncovered.more,
             log=view.log,
             signers=policy.keys,
+            model_signer=model_signer,
             found=found,
             policy=None if policy.digest is None else PolicyChecked(policy.digest, (required, *demands)),
         )
@@ -137,20 +142,38 @@ class Verifier:
 
 def _check_model(
     view: LogView, files: Evidence, basis: Basis, policy: Policy, found: Found | None, progress: Progress
-) -> tuple[Uncovered, Status, Outcome]:
-    """Step 10, of its four parts; and how the model's own ended."""
+) -> tuple[Uncovered, Status, Outcome, str | None]:
+    """Step 10, of its five parts; how the model's own ended, and who signed it, if shown."""
     given = check_given(view.log, found.subjects if found else ())
     try:
         weights, model = check_model(view.log, files, basis, progress)
+        own = check_artefacts(view.log, files, weights)
     except UnreadableError:
-        check_digests(view.log, files)  # a false file of the trainer's own doesn't hide behind one that can't be read
+        # What is false elsewhere doesn't hide behind a file that can't be read.
+        with suppress(UnreadableError):
+            check_digests(view.log, files)
+        _check_signature(view, files, policy)
         raise
-    own = check_artefacts(view.log, files, weights)
     uncovered = check_uncovered(view.log, files, policy.accept_uncovered)
-    parts = (model, given, own, uncovered.outcome())
+    others = [file.name for file in uncovered.files or () if file.name.startswith(f"{MODEL}/")]
+    signature = _check_signature(view, files, policy, others)
+    parts = (model, given, own, signature, uncovered.outcome())
     less = uncovered.files is None or any(part.withheld for part in parts)
     status = Status.NOT_SHOWN if less else model.finding.status
-    return uncovered, model.finding.status, combined(status, *parts)
+    key = policy.model_key
+    signer = None if key is None or signature.withheld else key.fingerprint
+    return uncovered, model.finding.status, combined(status, *parts), signer
+
+
+def _check_signature(view: LogView, files: Evidence, policy: Policy, others: Sequence[str] = ()) -> Outcome:
+    """The model signature, if a key for it is pinned; a verdict without one takes none of that
+    code."""
+    if policy.model_key is None:
+        unseen = (f"{MODEL_SIGNATURE} is there, and was not looked at: no model key is pinned (--model-key)",)
+        return Outcome(Finding(Status.SKIPPED, unseen if files.has(MODEL_SIGNATURE) else ()))
+    from zk_autograd.verify.model_signature import check_model_signature
+
+    return check_model_signature(view.log, files, policy, others)
 
 
 def _ended(

@@ -1,0 +1,1 @@
+"""Statements that leave the log: what a trainer signs for tools that know nothing of a run."""
