@@ -11,7 +11,7 @@ import pytest
 
 from zk_autograd.core.errors import StorageError, UsageError
 from zk_autograd.core.keys import SeedSigner, parse_keys
-from zk_autograd.credentials import keyfile
+from zk_autograd.credentials import secret_files
 from zk_autograd.credentials.keyfile import create, load, public_path, public_text
 from zk_autograd.credentials.rotation import rotate
 
@@ -91,7 +91,7 @@ def crashing(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 
         return maybe
 
-    monkeypatch.setattr(keyfile, "write_new", dies(keyfile.write_new))
+    monkeypatch.setattr(secret_files, "write_new", dies(secret_files.write_new))
     monkeypatch.setattr(os, "replace", dies(os.replace))
 
 
@@ -171,7 +171,7 @@ def test_a_full_disk_leaves_the_old_key(path: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(keyfile, "write_new", full)
+    monkeypatch.setattr(secret_files, "write_new", full)
     with pytest.raises(StorageError, match=r"can't rotate the key .*No space left"):
         rotate(path)
     assert load(path) == old

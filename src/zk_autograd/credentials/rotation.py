@@ -20,9 +20,8 @@ from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import SeedSigner
-from zk_autograd.credentials import keyfile
+from zk_autograd.credentials import keyfile, secret_files
 from zk_autograd.credentials.keyfile import public_path
-from zk_autograd.credentials.secret_files import write_new
 from zk_autograd.local.named_files import refusal
 
 _MOST = 10_000
@@ -70,8 +69,8 @@ def _rotate(path: Path) -> Rotation:
     if len(old) == 1:
         new[0] = old[0]
     kept = _free(path)
-    write_new(kept, path.read_text(encoding="utf-8"), 0o600)
-    write_new(public_path(kept), keyfile.public_text(old), 0o644)
+    secret_files.write_new(kept, path.read_text(encoding="utf-8"), 0o600)
+    secret_files.write_new(public_path(kept), keyfile.public_text(old), 0o644)
     _sync(path.parent)
     _replace(path, keyfile.secret_text(new), 0o600)
     _replace(public, keyfile.public_text(new), 0o644)
@@ -90,7 +89,7 @@ def _free(path: Path) -> Path:
 def _replace(path: Path, text: str, mode: int) -> None:
     """Writes the file, whole or not at all, in place of the one that is there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(8).hex()}")
-    write_new(temporary, text, mode)
+    secret_files.write_new(temporary, text, mode)
     try:
         os.replace(temporary, path)
     except OSError:
