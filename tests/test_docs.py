@@ -343,6 +343,7 @@ def test_a_model_signature_is_reported_as_shown(
         return re.sub(r"(?m)^[A-Za-z0-9+/=]{56,64}$", "PEM", text).splitlines()
 
     monkeypatch.chdir(tmp_path)
+    pinned = (RUN.parent / "test.key.pub").read_text(encoding="utf-8").strip()
     shutil.copytree(RUN, "runs/trained")
     for command in (["new-model-key", "--key-file", "other.key"], ["new-model-key", "--key-file", "model.key"]):
         assert key(command) == 0
@@ -359,6 +360,6 @@ def test_a_model_signature_is_reported_as_shown(
     shown = consoles(section(VERIFICATION, "A model signature"))[-1]
     good, bad = re.findall(r"(?m)^\$ zk-verify .*\n((?:[^$].*\n?)+)", shown)
     for text, public, status in ((good, "model.key.pub", 0), (bad, "other.key.pub", 1)):
-        assert verify(["runs/trained", "--key", KEY, "--model-key", public]) == status
+        assert verify(["runs/trained", "--key", pinned, "--model-key", public]) == status
         expected = stays(text.removesuffix("...\n"))
         assert stays(capsys.readouterr().out)[: len(expected)] == expected
