@@ -436,7 +436,7 @@ def test_a_record_is_not_read_further_than_its_bound(scene: Scene, monkeypatch: 
     bounded = 3 * MAX_RECORD // MIB  # readline's own buffer grows by doubling
     assert _peak(submission, scene) < bounded * MIB
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder.leaves, "__defaults__", (MAX_LOG, 2**40))
+        patch.setattr(RunFolder.lines, "__defaults__", (MAX_LOG, 2**40))
         assert _peak(submission, scene) >= 300 * MIB
 
 

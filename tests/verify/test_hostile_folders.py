@@ -3,6 +3,7 @@ are missing, and more than there should be."""
 
 import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -218,9 +219,9 @@ def test_a_file_that_changes_while_it_is_judged_is_read_once(folder: Path) -> No
             read.append(("checkpoint",))
             return super().checkpoint()
 
-        def leaves(self, *limits: int, **more: int) -> list[bytes]:
-            read.append(("leaves",))
-            return super().leaves(*limits, **more)
+        def lines(self, *limits: int, **more: int) -> Generator[bytes, None, None]:
+            read.append(("lines",))
+            return super().lines(*limits, **more)
 
         def model_file(self, name: str, *limits: int, **more: int) -> bytes:
             read.append(("model", name))

@@ -11,7 +11,8 @@ from tests.verify.run_builder import POLICY, SRS, StandInCircuit, StandInSystem,
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.record_bytes import parse_log
-from zk_autograd.core.records import Genesis, Group, Parameter, Prover, StateCommitments
+from zk_autograd.core.records import Genesis, Group, Parameter, Prover, Segment, StateCommitments
+from zk_autograd.core.segments import Segments
 from zk_autograd.core.statement import StatementBuilder
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.ezkl.ceremonies import CEREMONIES
@@ -157,10 +158,15 @@ def test_step5_nothing_is_computed_for_steps_that_the_log_does_not_hold(
 
 
 def test_step5_segments_in_order_end_where_numbers_break() -> None:
-    segments = honest("none").segments
-    assert [record for record, _ in in_order(tuple(segments))] == [2, 3, 4]
-    assert [record for record, _ in in_order((segments[0], segments[2], segments[1]))] == [2]
-    assert [record for record, _ in in_order((replace(segments[0], first=2),))] == []
+    run = honest("none")
+    one, two, three = run.segments
+
+    def taken(*segments: Segment) -> list[int]:
+        return [number for number, _, _ in in_order(Segments(run.header, segments))]
+
+    assert taken(one, two, three) == [0, 1, 2]
+    assert taken(one, three, two) == [0]
+    assert taken(replace(one, first=2)) == []
 
 
 def test_step5_hyper_parameters_in_force_are_named(tmp_path: Path) -> None:

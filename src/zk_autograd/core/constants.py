@@ -64,7 +64,8 @@ FINE_S = 30
 COARSE_S = 15
 """The two values of s, the shift after SGD's product LR * B."""
 
-_ONE = 2**256
+_BITS = 256
+_ONE = 2**_BITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,9 @@ class AdamConstants:
     D: int
 
     def __post_init__(self) -> None:
+        coefficients = 0 < self.c1 <= COEFFICIENT_ONE and 0 < self.c2 <= COEFFICIENT_ONE
+        if coefficients and 0 <= self.LR < ADAM_LR_BOUND and 0 < self.E < EPS_BOUND and 0 <= self.D < DECAY_BOUND:
+            return
         least = 0 if (self.c1, self.c2, self.LR, self.E, self.D) == (0, 0, 0, 1, 0) else 1
         _require("c1", self.c1, least, COEFFICIENT_ONE)
         _require("c2", self.c2, least, COEFFICIENT_ONE)
@@ -160,6 +164,9 @@ class AdamSequence:
         self._beta1 = COEFFICIENT_ONE - self._c1
         self._beta2 = COEFFICIENT_ONE - self._c2
         self._cursor = (0, _ONE, _ONE)
+        self._least_eps = isqrt(COEFFICIENT_ONE // self._c2) + 1
+        self._eps = _Product(hyper.eps, self.k + GRADIENT_BITS - _BITS)
+        self._decay = _Product(hyper.weight_decay, DECAY_BITS)
         # E_t only grows with t, towards this one: a run can't fail on it later.
         _derive("E", self._eps_units(_ONE), 1, EPS_BOUND - 1, "eps", hyper.eps, "lower eps or grad_scale")
 
@@ -176,10 +183,13 @@ class AdamSequence:
         """
         correction = self.bias_correction(t)
         lr = self.schedule.rate(self.hyper.lr, t) if lr is None else lr
-        decay = _decay(lr, self.hyper.weight_decay)
-        rate = round_half_up(lr * correction.ratio * 2**WEIGHT_BITS / _ONE)
-        advice = "lower lr: with the bias corrections of this step it must stay below 1/4"
-        _derive(f"LR of step {t}", rate, 0, ADAM_LR_BOUND - 1, "lr", lr, advice)
+        decay = _decay(lr, self.hyper.weight_decay, self._decay)
+        # round(lr * F * 2^32 / 2^256), in integers
+        numerator, denominator = lr.numerator * correction.ratio, lr.denominator << (_BITS - WEIGHT_BITS)
+        rate = (2 * numerator + denominator) // (2 * denominator)
+        if not 0 <= rate < ADAM_LR_BOUND:
+            advice = "lower lr: with the bias corrections of this step it must stay below 1/4"
+            _derive(f"LR of step {t}", rate, 0, ADAM_LR_BOUND - 1, "lr", lr, advice)
         return AdamConstants(self._c1, self._c2, rate, self._eps_units(correction.root), decay)
 
     def no_op(self) -> AdamConstants:
@@ -227,9 +237,7 @@ class AdamSequence:
 
     def _eps_units(self, root: int) -> int:
         """E for sqrt(1 - beta2^t) = `root` / 2^256."""
-        scale = Fraction(2) ** (self.k + GRADIENT_BITS)
-        asked = round_half_up(self.hyper.eps * root * scale / _ONE)
-        return max(isqrt(COEFFICIENT_ONE // self._c2) + 1, asked)
+        return max(self._least_eps, self._eps.times(root))
 
 
 class SgdSequence:
@@ -243,6 +251,7 @@ class SgdSequence:
         self.k = k
         self.s = s
         self.schedule = schedule
+        self._decay = _Product(hyper.weight_decay, DECAY_BITS)
         mu = round_half_up(hyper.momentum * COEFFICIENT_ONE)
         advice = "it must be at least 0 and below 1 - 2^-16"
         self._mu = _derive("mu", mu, 0, COEFFICIENT_ONE - 1, "momentum", hyper.momentum, advice)
@@ -260,13 +269,14 @@ class SgdSequence:
         """
         _require("the number of a step", t, 1, None)
         lr = self.schedule.rate(self.hyper.lr, t) if lr is None else lr
-        decay = _decay(lr, self.hyper.weight_decay)
-        coarser = _sgd_rate(lr, self.k, COARSE_S) < SGD_LR_BOUND
-        advice = "lower lr, or raise grad_scale" + (
-            f", or use s = {COARSE_S} from the run's first step" if coarser else ""
-        )
+        decay = _decay(lr, self.hyper.weight_decay, self._decay)
         rate = _sgd_rate(lr, self.k, self.s)
-        _derive(f"LR of step {t}", rate, 0, SGD_LR_BOUND - 1, "lr", lr, advice)
+        if not 0 <= rate < SGD_LR_BOUND:
+            coarser = _sgd_rate(lr, self.k, COARSE_S) < SGD_LR_BOUND
+            advice = "lower lr, or raise grad_scale" + (
+                f", or use s = {COARSE_S} from the run's first step" if coarser else ""
+            )
+            _derive(f"LR of step {t}", rate, 0, SGD_LR_BOUND - 1, "lr", lr, advice)
         return SgdConstants(self._mu, COEFFICIENT_ONE, rate, self.s, decay)
 
     def no_op(self) -> SgdConstants:
@@ -315,14 +325,35 @@ def choose_s(max_lr: Fraction, k: int) -> int:
     return COARSE_S
 
 
+class _Product:
+    """x -> round(factor * x * 2^exponent), in integers: a step needs it several times, and
+    fractions would take most of its time."""
+
+    __slots__ = ("_denominator", "_numerator")
+
+    def __init__(self, factor: Fraction, exponent: int) -> None:
+        scaled = 2 * factor * Fraction(2) ** exponent
+        self._numerator, self._denominator = scaled.numerator, scaled.denominator
+
+    def times(self, numerator: int, denominator: int = 1) -> int:
+        """For x = `numerator` / `denominator`."""
+        denominator *= self._denominator
+        return (self._numerator * numerator + denominator) // (2 * denominator)
+
+
 def _sgd_rate(lr: Fraction, k: int, s: int) -> int:
     require_not_negative("lr", lr)
-    return round_half_up(lr * Fraction(2) ** (WEIGHT_BITS - GRADIENT_BITS - k + s))
+    exponent = WEIGHT_BITS - GRADIENT_BITS - k + s
+    numerator, denominator = lr.numerator << max(exponent, 0), lr.denominator << max(-exponent, 0)
+    return (2 * numerator + denominator) // (2 * denominator)
 
 
-def _decay(lr: Fraction, weight_decay: Fraction) -> int:
+def _decay(lr: Fraction, weight_decay: Fraction, product: _Product) -> int:
+    """D; `product` is that of weight_decay and 2^30."""
     require_not_negative("lr", lr)
-    units = round_half_up(lr * weight_decay * 2**DECAY_BITS)
+    units = product.times(lr.numerator, lr.denominator) if weight_decay else 0
+    if 0 <= units < DECAY_BOUND:
+        return units
     advice = "lower it, or lr: their product must stay below 1/4"
     return _derive("D", units, 0, DECAY_BOUND - 1, "weight_decay", weight_decay, advice)
 

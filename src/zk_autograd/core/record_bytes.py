@@ -7,7 +7,7 @@ lists the fields.
 
 import re
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.canonical import Json, decode, encode
@@ -44,6 +44,8 @@ from zk_autograd.core.records import (
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.schedules import MAX_TEXT
 from zk_autograd.core.schedules import parse as parse_schedule
+from zk_autograd.core.segment_bytes import SegmentReader
+from zk_autograd.core.segments import Segments
 from zk_autograd.core.text import quoted
 
 
@@ -381,31 +383,62 @@ def _read_close(f: Fields, h: Header) -> Close:
     )
 
 
-def parse_log(leaves: Sequence[bytes]) -> Log:
+class LogReader:
+    """Takes the leaves of a run's log one by one, in their order: header, genesis, segments, close.
+    A leaf can be forgotten once it was taken."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._header: Header | None = None
+        self._digest = b""
+        self._genesis: Genesis | None = None
+        self._segments: Segments | None = None
+        self._close: Close | None = None
+        self._short_way: SegmentReader | None = None
+
+    def add(self, leaf: bytes) -> None:
+        """The next leaf. VerificationError names its index."""
+        packed = self._short_way.read(leaf) if self._short_way is not None else None
+        if packed is None:
+            try:
+                self._add(leaf)
+            except VerificationError as error:
+                raise error.at(0, self._size) from error
+        else:
+            assert self._segments is not None
+            self._segments.add(packed)
+        self._size += 1
+
+    def _add(self, leaf: bytes) -> None:
+        record = parse(leaf, self._header)
+        if isinstance(record, Header):
+            self._header, self._digest, self._segments = record, header_digest(leaf), Segments(record)
+            return
+        assert self._header is not None and self._segments is not None
+        if self._close is not None:
+            raise VerificationError("a record follows the close record")
+        if isinstance(record, Genesis) != (self._size == 1):
+            raise VerificationError("the second record must be the genesis, and no other may be")
+        if isinstance(record, Genesis):
+            self._genesis = record
+            self._short_way = SegmentReader(self._header)  # no segment may come before
+        elif isinstance(record, Segment):
+            self._segments.append(record)
+        else:
+            self._close = record
+            self._short_way = None  # nor after
+
+    def log(self) -> Log:
+        """What was taken. VerificationError if that is nothing."""
+        if self._header is None or self._segments is None:
+            raise VerificationError("the log has no records")
+        return Log(self._header, self._digest, self._genesis, self._segments, self._close)
+
+
+def parse_log(leaves: Iterable[bytes]) -> Log:
     """The records of a run in their order: header, genesis, segments, close. VerificationError
     names the record's index."""
-    if not leaves:
-        raise VerificationError("the log has no records")
-    header: Header | None = None
-    genesis: Genesis | None = None
-    segments: list[Segment] = []
-    close: Close | None = None
-    for index, leaf in enumerate(leaves):
-        try:
-            record = parse(leaf, header)
-            if isinstance(record, Header):
-                header = record
-            elif close is not None:
-                raise VerificationError("a record follows the close record")
-            elif isinstance(record, Genesis) != (index == 1):
-                raise VerificationError("the second record must be the genesis, and no other may be")
-            elif isinstance(record, Genesis):
-                genesis = record
-            elif isinstance(record, Segment):
-                segments.append(record)
-            else:
-                close = record
-        except VerificationError as error:
-            raise error.at(0, index) from error
-    assert header is not None
-    return Log(header, header_digest(leaves[0]), genesis, tuple(segments), close)
+    reader = LogReader()
+    for leaf in leaves:
+        reader.add(leaf)
+    return reader.log()

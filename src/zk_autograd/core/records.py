@@ -8,10 +8,10 @@ Commitments are texts of lower-case hexadecimal: 56 bytes for the native backend
 an opening), 64 for EZKL (an uncompressed point), 32 for `none` (a salted SHA-256).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from zk_autograd.core.rules import state_names
 from zk_autograd.core.rules.families import FAMILIES, constants_sequence
 from zk_autograd.core.schedules import CONSTANT, Schedule, parse
 from zk_autograd.core.text import quoted
+
+if TYPE_CHECKING:
+    from zk_autograd.core.segments import Segments
 
 V0 = "zk-autograd/run/v0"
 FORMAT = "zk-autograd/run/v1"
@@ -279,5 +282,5 @@ class Log:
     header: Header
     header_digest: bytes
     genesis: Genesis | None
-    segments: tuple[Segment, ...] = field(default=())
+    segments: "Segments"
     close: Close | None = None

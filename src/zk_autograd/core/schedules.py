@@ -61,6 +61,7 @@ PLACES = 9
 """Digits of a share after the point, at most."""
 
 COSINE_BITS = 64
+_WHOLE = Fraction(1)
 _POWER_ONE = 2**256
 _POWER_LEAST = 2**128
 _FORMS = (
@@ -78,7 +79,7 @@ class Constant:
 
     def share(self, e: int) -> Fraction:
         """f_t, `e` >= 0 steps after the warm-up."""
-        return Fraction(1)
+        return _WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class Linear:
 
     def share(self, e: int) -> Fraction:
         """f_t, `e` >= 0 steps after the warm-up."""
-        return 1 - (1 - self.end) * Fraction(min(e, self.steps), self.steps)
+        whole, end = self.end.denominator, self.end.numerator
+        return Fraction(whole * self.steps - (whole - end) * min(e, self.steps), whole * self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,8 @@ class Cosine:
     def share(self, e: int) -> Fraction:
         """f_t, `e` >= 0 steps after the warm-up."""
         height = 2**COSINE_BITS + cosine(min(e, self.steps), self.steps)
-        return self.end + (1 - self.end) * Fraction(height, 2 ** (COSINE_BITS + 1))
+        whole, end = self.end.denominator, self.end.numerator
+        return Fraction((end << COSINE_BITS + 1) + (whole - end) * height, whole << COSINE_BITS + 1)
 
 
 Curve: TypeAlias = Constant | StepDecay | Linear | Cosine
@@ -187,7 +190,8 @@ class Schedule:
 
     def rate(self, lr: Fraction, t: int) -> Fraction:
         """lr_t of step `t` >= 1 for a group whose own rate is `lr`."""
-        return lr * self.share(t)
+        share = self.share(t)
+        return lr if share is _WHOLE else lr * share
 
     def extremes(self, last: int) -> tuple[int, ...]:
         """Steps of 1..`last` (>= 1) among which are one of the least rate and one of the greatest:

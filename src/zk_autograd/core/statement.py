@@ -58,6 +58,8 @@ class StatementBuilder:
         self._schedule = header.declared
         first: dict[Group, int] = {}
         self._alike = [first.setdefault(group, g) for g, group in enumerate(header.groups)]
+        self._used = sorted({block.group for block in header.blocks})
+        self._kinds = self._different(())
         self._place = (0, 0)
         self._shares: list[Fraction] = []
         self._made: dict[tuple[int, tuple[str, ...]], tuple[StepConstants, ...]] = {}
@@ -77,15 +79,19 @@ class StatementBuilder:
             if lr or self._schedule is None:
                 rates = [parse_decimal(text, "lr") for text in key[1]]
             else:
-                rates = [self._sequences[group].hyper.lr * share for share in self._shares]
+                lr_of_group = self._sequences[group].hyper.lr
+                rates = [lr_of_group if share == 1 else lr_of_group * share for share in self._shares]
             self._made[key] = self._filled(group, first, rates)
         return self._made[key]
 
     def different(self, lr: Sequence[Sequence[str]]) -> list[int]:
         """The first group of each kind: groups with the same hyper-parameters and the same recorded
         rates have the same constants."""
+        return self._different(lr) if lr else self._kinds
+
+    def _different(self, lr: Sequence[Sequence[str]]) -> list[int]:
         found: dict[tuple[int, tuple[str, ...]], int] = {}
-        for group in sorted({block.group for block in self._header.blocks}):
+        for group in self._used:
             found.setdefault(self._key(group, lr), group)
         return list(found.values())
 
@@ -102,8 +108,7 @@ class StatementBuilder:
         """The statement of each block's proof of a segment."""
         # Each group once: asking for a group's steps a second time would restart at its first step,
         # at quadratic cost.
-        groups = {b.group for b in self._header.blocks}
-        by_group = {g: self.constants(g, segment.first, segment.last, segment.lr) for g in groups}
+        by_group = {g: self.constants(g, segment.first, segment.last, segment.lr) for g in self._used}
         return [
             Statement(self._digest, segment.index, segment.first, i, b.size, by_group[b.group])
             for i, b in enumerate(self._header.blocks)

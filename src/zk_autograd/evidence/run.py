@@ -103,11 +103,13 @@ class Evidence(ABC):
     def leaves(self, limit: int = MAX_LOG, record_limit: int = MAX_RECORD) -> list[bytes]:
         """The lines of the log, without their newlines: the leaves of its tree. At most `limit`
         bytes in all are read."""
+        return list(self.lines(limit, record_limit))
+
+    def lines(self, limit: int = MAX_LOG, record_limit: int = MAX_RECORD) -> Generator[bytes, None, None]:
+        """As `leaves`, one by one, so that none has to be held. Read them to the end, or close the
+        generator: the log stays open until then."""
         with self.opened(f"{LOG}/{RECORDS}", limit) as file:
-            try:
-                return _split(file, limit, record_limit)
-            except OSError as error:
-                raise unreadable(f"{LOG}/{RECORDS}", error) from error
+            yield from _lines(file, limit, record_limit)
 
     def checkpoint(self) -> bytes:
         """The signed note of the newest tree head, not yet opened."""
@@ -164,23 +166,29 @@ def _read(file: BinaryIO, path: str) -> bytes:
         raise unreadable(path, error) from error
 
 
-def _split(file: BinaryIO, limit: int, record_limit: int) -> list[bytes]:
+def _lines(file: BinaryIO, limit: int, record_limit: int) -> Iterator[bytes]:
     """The lines of a log of at most `limit` bytes, read from its beginning. VerificationError for a
     log that is longer or incomplete."""
-    leaves: list[bytes] = []
-    left = limit
-    while line := file.readline(min(record_limit, left) + 1):
+    count, left = 0, limit
+    while line := _line(file, min(record_limit, left) + 1):
         left -= len(line)
         if left < 0:  # it grew since it was measured
             raise VerificationError(f"{RECORDS} is too large", expected=f"at most {limit} bytes", found="more")
         if not line.endswith(b"\n"):
             raise VerificationError(
                 f"a line of {RECORDS} does not end",
-                record=len(leaves),
+                record=count,
                 expected=f"a newline after at most {record_limit} bytes",
                 found="a longer line" if len(line) > record_limit else "the end of the file",
             )
-        if len(leaves) == MAX_LEAVES:
+        if count == MAX_LEAVES:
             raise VerificationError(f"{RECORDS} has too many records", expected=f"at most {MAX_LEAVES}", found="more")
-        leaves.append(line[:-1])
-    return leaves
+        count += 1
+        yield line[:-1]
+
+
+def _line(file: BinaryIO, limit: int) -> bytes:
+    try:
+        return file.readline(limit)
+    except OSError as error:
+        raise unreadable(f"{LOG}/{RECORDS}", error) from error

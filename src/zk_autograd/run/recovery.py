@@ -164,7 +164,7 @@ def confirm(settlement: Settlement, found: records.Log | None, header_leaf: byte
         settlement.finish()
 
 
-def check_proofs(layout: Layout, segments: tuple[Segment, ...]) -> None:
+def check_proofs(layout: Layout, segments: Sequence[Segment]) -> None:
     """Each recorded proof is there and is the one recorded. RunError otherwise."""
     for segment in segments:
         for block, digest in enumerate(segment.proofs):

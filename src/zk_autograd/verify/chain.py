@@ -56,7 +56,7 @@ def _chain(log: Log, basis: Basis, progress: Progress) -> Finding:
         if log.segments
         else "no segment: no step was recorded"
     ]
-    short = sum(s.last - s.first + 1 < header.prover.steps for s in log.segments)
+    short = sum(last - first + 1 < header.prover.steps for _, first, last in log.segments.places())
     if short:
         sentences.append(f"segments with fewer than {header.prover.steps} steps, padded with no-ops: {short}")
     if log.close is None:
@@ -77,19 +77,24 @@ def _chain(log: Log, basis: Basis, progress: Progress) -> Finding:
 
 def _check_segments(log: Log, genesis: StateCommitments) -> int:
     """The last step."""
-    step, state, source = 0, genesis, "the genesis"
-    for index, segment in enumerate(log.segments):
-        record = SEGMENT_RECORD + index
-        if segment.index != index:
+    step = 0
+    for number, (index, first, last) in enumerate(log.segments.places()):
+        record = SEGMENT_RECORD + number
+        if index != number:
             raise VerificationError(
-                "a segment is out of place", record=record, expected=f"segment {index}", found=str(segment.index)
+                "a segment is out of place", record=record, expected=f"segment {number}", found=str(index)
             )
-        if segment.first != step + 1:
+        if first != step + 1:
             raise VerificationError(
-                "steps are not consecutive", record=record, expected=f"step {step + 1}", found=f"step {segment.first}"
+                "steps are not consecutive", record=record, expected=f"step {step + 1}", found=f"step {first}"
             )
-        _compare(f"the state-in of segment {index} is not {source}", state, segment.state_in, record)
-        step, state, source = segment.last, segment.state_out, f"the state-out of segment {index}"
+        if not log.segments.follows(number):
+            state, source = genesis, "the genesis"
+            if number:
+                state, source = log.segments[number - 1].state_out, f"the state-out of segment {number - 1}"
+            what = f"the state-in of segment {number} is not {source}"
+            _compare(what, state, log.segments[number].state_in, record)
+        step = last
     return step
 
 
@@ -169,13 +174,13 @@ def _compare(what: str, expected: StateCommitments, found: StateCommitments, rec
 
 def _claims(log: Log) -> Iterator[Claim]:
     yield Claim("the first weights", Source.ABSENT if log.genesis is None else Source.CLAIMED)
-    said = any(segment.loss or segment.saturated for segment in log.segments)
-    yield Claim("loss, metrics and saturation counts", Source.CLAIMED if said else Source.ABSENT)
+    said = Source.CLAIMED if log.segments.claims else Source.ABSENT
+    yield Claim("loss, metrics and saturation counts", said)
 
 
 def _limits(log: Log) -> Iterator[str]:
     yield "initial weights and data order chosen by the trainer"
-    if any(segment.loss or segment.saturated for segment in log.segments):
+    if log.segments.claims:
         yield "loss, metrics and saturation counts are claimed, not shown"
     for kind, what in (("buffer", "buffers"), ("frozen", "frozen parameters")):
         names = [quoted(u.name) for u in log.header.unproved if u.kind == kind]

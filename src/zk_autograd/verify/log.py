@@ -12,13 +12,14 @@ Checkpoints and the tree: RFC 9162, C2SP tlog-checkpoint and signed-note (core.m
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.keys import PublicKey
-from zk_autograd.core.merkle import leaf_hash, root
+from zk_autograd.core.merkle import Frontier, leaf_hash
 from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint, parse_unverified
-from zk_autograd.core.record_bytes import parse_log
+from zk_autograd.core.record_bytes import LogReader
 from zk_autograd.core.records import Log
 from zk_autograd.core.text import quoted
 from zk_autograd.evidence.run import Evidence
@@ -26,15 +27,18 @@ from zk_autograd.verify.outcome import Finding, Level, Outcome, Status
 from zk_autograd.verify.policy import TreeHead
 
 MAX_LOG = 2**30
-"""Bytes of all records. They are held in memory, parsed: up to about ten times that."""
+"""Bytes of all records. They are read and hashed one by one, and held packed (core.segments)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogView:
     """The log that counts: the first `head.size` leaves, as records; and the rest of what the files
-    say, still to be compared."""
+    say, still to be compared: how many leaves there are, and the roots over the checkpoint's and
+    the head's number of them (None where there are fewer)."""
 
-    leaves: tuple[bytes, ...]
+    count: int
+    root: bytes | None
+    head_root: bytes | None
     note: bytes
     checkpoint: Checkpoint
     head: TreeHead
@@ -46,12 +50,21 @@ def parse(files: Evidence, given: TreeHead | None) -> tuple[LogView, Outcome]:
     note = files.checkpoint()
     checkpoint = parse_checkpoint(parse_unverified(note).text)
     head = given or TreeHead(checkpoint.root, checkpoint.size)
-    leaves = tuple(files.leaves(MAX_LOG))
-    log = parse_log(leaves[: head.size])
-    sentences = [
-        f"{min(len(leaves), head.size)} records of the format {log.header.format}, canonical, each within its bounds"
-    ]
-    return LogView(leaves, note, checkpoint, head, log), Outcome(Finding(Status.PASSED, tuple(sentences)))
+    reader, tree, count = LogReader(), Frontier(), 0
+    roots: dict[int, bytes] = {}
+    with closing(files.lines(MAX_LOG)) as leaves:
+        for leaf in leaves:
+            if count < head.size:
+                reader.add(leaf)
+            count += 1
+            if count <= max(head.size, checkpoint.size):
+                tree.append(leaf_hash(leaf))
+            if count in (head.size, checkpoint.size):
+                roots[count] = tree.root()
+    view = LogView(count, roots.get(checkpoint.size), roots.get(head.size), note, checkpoint, head, reader.log())
+    form = view.log.header.format
+    sentences = [f"{min(count, head.size)} records of the format {form}, canonical, each within its bounds"]
+    return view, Outcome(Finding(Status.PASSED, tuple(sentences)))
 
 
 def check_signatures(view: LogView, keys: Sequence[PublicKey]) -> Outcome:
@@ -83,7 +96,7 @@ def check_signatures(view: LogView, keys: Sequence[PublicKey]) -> Outcome:
 
 def check_log(view: LogView, given: TreeHead | None) -> Outcome:
     """Step 3."""
-    checkpoint, count = view.checkpoint, len(view.leaves)
+    checkpoint, count = view.checkpoint, view.count
     if checkpoint.origin != view.log.header.origin:
         raise VerificationError(
             "the checkpoint belongs to another log", expected=view.log.header.origin, found=quoted(checkpoint.origin)
@@ -92,8 +105,7 @@ def check_log(view: LogView, given: TreeHead | None) -> Outcome:
         raise VerificationError(
             "the log is shorter than its checkpoint", expected=f"{checkpoint.size} records", found=f"{count} records"
         )
-    hashes = [leaf_hash(leaf) for leaf in view.leaves[: checkpoint.size]]
-    _compare("the checkpoint's root is not that of the log", checkpoint.root, root(hashes))
+    _compare("the checkpoint's root is not that of the log", checkpoint.root, view.root)
     sentences = [f"the root over {checkpoint.size} records is the checkpoint's: {checkpoint.root.hex()}"]
     if given is not None:
         if given.size > checkpoint.size:
@@ -102,13 +114,13 @@ def check_log(view: LogView, given: TreeHead | None) -> Outcome:
                 expected=f"at least {given.size} records",
                 found=f"{checkpoint.size} records",
             )
-        _compare("the root that was given is not that of the log", given.root, root(hashes[: given.size]))
+        _compare("the root that was given is not that of the log", given.root, view.head_root)
         sentences.append(f"the root over the first {given.size} records is the one that was given: {given.root.hex()}")
     if count > view.head.size:
         sentences.append(f"later records don't count, and nothing is said about them: {count - view.head.size}")
     return Outcome(Finding(Status.PASSED, tuple(sentences)), shown=frozenset({Level.L0}))
 
 
-def _compare(what: str, expected: bytes, found: bytes) -> None:
+def _compare(what: str, expected: bytes, found: bytes | None) -> None:
     if found != expected:
-        raise VerificationError(what, expected=expected.hex(), found=found.hex())
+        raise VerificationError(what, expected=expected.hex(), found=(found or b"").hex())

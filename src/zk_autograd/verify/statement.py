@@ -17,12 +17,15 @@ circuit.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
 
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.progress import Progress
-from zk_autograd.core.records import Header, Log, Segment
+from zk_autograd.core.records import Header, Log
 from zk_autograd.core.schedules import CONSTANT
+from zk_autograd.core.segments import Segments
 from zk_autograd.core.statement import StatementBuilder
 from zk_autograd.core.text import counted, quoted
 from zk_autograd.core.trust import Missing, Trust
@@ -80,14 +83,14 @@ def check_statement(
     return basis, Outcome(Finding(status, tuple(sentences)), claims=(claim,), limits=(limit,))
 
 
-def in_order(segments: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
-    """The segments with their records' indices, up to the first that isn't consecutive."""
+def in_order(segments: Segments) -> Iterator[tuple[int, int, int]]:
+    """Number, first and last step of each segment, up to the first that isn't consecutive."""
     step = 1
-    for index, segment in enumerate(segments):
-        if segment.first != step:
+    for number, (_, first, last) in enumerate(segments.places()):
+        if first != step:
             return
-        yield SEGMENT_RECORD + index, segment
-        step = segment.last + 1
+        yield number, first, last
+        step = last + 1
 
 
 def _own(header: Header, system: ProofSystem, allowed: frozenset[bytes], sentences: list[str]) -> Basis:
@@ -132,25 +135,26 @@ def _recompute(log: Log, system: ProofSystem, progress: Progress) -> int:
     """The number of steps whose constants were computed."""
     builder = StatementBuilder(log.header, log.header_digest)
     steps = work = 0
-    for record, segment in in_order(log.segments):
-        groups = builder.different(segment.lr)
-        work += (segment.last - segment.first + 1) * len(groups)
+    recorded, prover = log.header.declared is None, log.header.prover
+    for number, first, last in in_order(log.segments):
+        lr = log.segments.lr(number) if recorded else ()
+        groups = builder.different(lr)
+        work += (last - first + 1) * len(groups)
         if work > MAX_CONSTANTS:
             raise VerificationError(
                 "the run has too many constants to recompute: steps, times groups that differ in hyper-parameters or recorded lr",
-                record=record,
+                record=SEGMENT_RECORD + number,
                 expected=f"at most {MAX_CONSTANTS}",
-                found=f"{work} up to step {segment.last}",
+                found=f"{work} up to step {last}",
             )
         try:
             for group in groups:
-                constants = builder.constants(group, segment.first, segment.last, segment.lr)
-                for step in constants[: segment.last - segment.first + 1]:
-                    system.check_constants(log.header.prover, step)
+                for step in builder.constants(group, first, last, lr)[: last - first + 1]:
+                    system.check_constants(prover, step)
         except VerificationError as error:
-            raise error.at(0, record) from error
-        steps = segment.last
-        progress("constants", record - SEGMENT_RECORD + 1, len(log.segments))
+            raise error.at(0, SEGMENT_RECORD + number) from error
+        steps = last
+        progress("constants", number + 1, len(log.segments))
     return steps
 
 
@@ -196,8 +200,12 @@ def _hyper(header: Header) -> list[str]:
 def rates(log: Log) -> str | None:
     """The range of the learning rates that a recorded schedule used, as decimals; None if the
     header declares one."""
-    recorded = [text for segment in log.segments for step in segment.lr for text in step]
-    if not recorded:
+    if log.header.declared is not None:
         return None
-    ordered = sorted(recorded, key=lambda text: parse_decimal(text, "lr"))
-    return f"{ordered[0]} to {ordered[-1]}"
+    lowest: tuple[Fraction, str] | None = None
+    highest: tuple[Fraction, str] | None = None
+    for number in range(len(log.segments)):
+        for text in chain.from_iterable(log.segments.lr(number)):
+            found = parse_decimal(text, "lr"), text
+            lowest, highest = min(lowest or found, found), max(highest or found, found)
+    return None if lowest is None or highest is None else f"{lowest[1]} to {highest[1]}"
