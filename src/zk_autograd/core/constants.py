@@ -181,16 +181,16 @@ class AdamSequence:
 
         Raises VerificationError if one of them leaves its range.
         """
-        correction = self.bias_correction(t)
+        root, ratio = self._correction(t)
         lr = self.schedule.rate(self.hyper.lr, t) if lr is None else lr
         decay = _decay(lr, self.hyper.weight_decay, self._decay)
         # round(lr * F * 2^32 / 2^256), in integers
-        numerator, denominator = lr.numerator * correction.ratio, lr.denominator << (_BITS - WEIGHT_BITS)
+        numerator, denominator = lr.numerator * ratio, lr.denominator << (_BITS - WEIGHT_BITS)
         rate = (2 * numerator + denominator) // (2 * denominator)
         if not 0 <= rate < ADAM_LR_BOUND:
             advice = "lower lr: with the bias corrections of this step it must stay below 1/4"
             _derive(f"LR of step {t}", rate, 0, ADAM_LR_BOUND - 1, "lr", lr, advice)
-        return AdamConstants(self._c1, self._c2, rate, self._eps_units(correction.root), decay)
+        return AdamConstants(self._c1, self._c2, rate, self._eps_units(root), decay)
 
     def no_op(self) -> AdamConstants:
         """The constants of a padding step."""
@@ -198,6 +198,12 @@ class AdamSequence:
 
     def bias_correction(self, t: int) -> BiasCorrection:
         """The powers of both betas at step `t` >= 1, and what follows from them."""
+        root, ratio = self._correction(t)
+        _, power1, power2 = self._cursor
+        return BiasCorrection(power1, power2, root, ratio)
+
+    def _correction(self, t: int) -> tuple[int, int]:
+        """Q_t and F_t, with the powers in the cursor."""
         _require("the number of a step", t, 1, None)
         step, power1, power2 = self._cursor if self._cursor[0] <= t else (0, _ONE, _ONE)
         # floor(P*b / 2^256) is floor(P*(2^15 - c) / 2^15). A power falls by 1 or more a step until
@@ -206,7 +212,7 @@ class AdamSequence:
             step, power1, power2 = step + 1, power1 * self._beta1 >> SHIFT, power2 * self._beta2 >> SHIFT
         self._cursor = (t, power1, power2)
         root = isqrt((_ONE - power2) * _ONE)
-        return BiasCorrection(power1, power2, root, root * _ONE // (_ONE - power1))
+        return root, root * _ONE // (_ONE - power1)
 
     def effective(self) -> dict[str, Fraction]:
         """The beta1, beta2 and eps that the integers stand for; `decimals.decimal_text` prints them

@@ -428,6 +428,11 @@ class LogReader:
             self._close = record
             self._short_way = None  # nor after
 
+    @property
+    def header(self) -> Header | None:
+        """The first one's, once it was taken."""
+        return self._header
+
     def log(self) -> Log:
         """What was taken. VerificationError if that is nothing."""
         if self._header is None or self._segments is None:

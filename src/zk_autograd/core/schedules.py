@@ -190,8 +190,7 @@ class Schedule:
 
     def rate(self, lr: Fraction, t: int) -> Fraction:
         """lr_t of step `t` >= 1 for a group whose own rate is `lr`."""
-        share = self.share(t)
-        return lr if share is _WHOLE else lr * share
+        return scaled(lr, self.share(t))
 
     def extremes(self, last: int) -> tuple[int, ...]:
         """Steps of 1..`last` (>= 1) among which are one of the least rate and one of the greatest:
@@ -200,6 +199,11 @@ class Schedule:
 
 
 CONSTANT = Schedule(Constant())
+
+
+def scaled(lr: Fraction, share: Fraction) -> Fraction:
+    """Their product. The constant schedule's is `lr` itself, at no cost."""
+    return lr if share is _WHOLE else lr * share
 
 
 def parse(text: str) -> Schedule | None:

@@ -37,6 +37,8 @@ class SegmentReader:
         commitments = _array(_hex(form.commitment_bytes), blocks, blocks)
         state = b",".join(b'"%s":%s' % (name.encode(), commitments) for name in names)
         self._steps = header.prover.steps
+        # The state-in of most records is the state-out before it: it needn't be decoded again.
+        self._state_out_text = self._state_out = b""
         self._rates = len(header.groups) if header.declared is None else 0
         rates = _array(_TEXT % (1, _MAX_LR), self._rates, self._rates)
         # Quantifiers are possessive ("++"): an expression without choices needs no way back, and
@@ -75,12 +77,14 @@ class SegmentReader:
             and lr.count(b'"') == 2 * steps * self._rates
         ):
             return None
+        before = self._state_out if state_in == self._state_out_text else unhexlify(state_in.translate(None, _NOT_HEX))
+        self._state_out_text, self._state_out = state_out, unhexlify(state_out.translate(None, _NOT_HEX))
         return Packed(
             int(index),
             first,
             last,
-            unhexlify(state_in.translate(None, _NOT_HEX)),
-            unhexlify(state_out.translate(None, _NOT_HEX)),
+            before,
+            self._state_out,
             unhexlify((gradients + proofs).translate(None, _NOT_HEX)),
             unhexlify(batches),
             b"[%s,%s,%s]" % (loss, lr, saturated),

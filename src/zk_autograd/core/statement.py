@@ -13,6 +13,7 @@ from hashlib import sha256
 from zk_autograd.core.constants import ConstantsSequence, StepConstants
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.records import Group, Header, Segment
+from zk_autograd.core.schedules import scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ class StatementBuilder:
             if lr or self._schedule is None:
                 rates = [parse_decimal(text, "lr") for text in key[1]]
             else:
-                lr_of_group = self._sequences[group].hyper.lr
-                rates = [lr_of_group if share == 1 else lr_of_group * share for share in self._shares]
+                rate = self._sequences[group].hyper.lr
+                rates = [scaled(rate, share) for share in self._shares]
             self._made[key] = self._filled(group, first, rates)
         return self._made[key]
 
@@ -96,7 +97,7 @@ class StatementBuilder:
         return list(found.values())
 
     def _key(self, group: int, lr: Sequence[Sequence[str]]) -> tuple[int, tuple[str, ...]]:
-        return self._alike[group], tuple(step[group] for step in lr)
+        return self._alike[group], tuple([step[group] for step in lr]) if lr else ()
 
     def _filled(self, group: int, first: int, rates: Sequence[Fraction]) -> tuple[StepConstants, ...]:
         sequence = self._sequences[group]
