@@ -146,7 +146,9 @@ def of_records(folder: Path, count: int) -> Iterator[Figure]:
     yield Figure("verify.records_mb", round(write(run, count) / MB, 1), f"MB of {count:,} segment records")
     wall, processor, peak = judged(run, folder / "out")
     scale = count / 10**6
-    yield Figure("verify.records_s", round(wall, 2), "s: whole zk-verify", goal=Goal(40 * scale, 20 * scale, at_most=True))
+    yield Figure(
+        "verify.records_s", round(wall, 2), "s: whole zk-verify", goal=Goal(40 * scale, 20 * scale, at_most=True)
+    )
     yield Figure("verify.records_cpu_s", round(processor, 2), "s of processor time")
     yield Figure("verify.records_peak_mb", round(peak, 1), "MB at most", goal=Goal(500, 500, at_most=True))
     yield from of_reading(run, min(count, PEER_RECORDS))
@@ -182,7 +184,9 @@ def of_report(folder: Path, count: int) -> Iterator[Figure]:
         wall, processor, _ = judged(run, out, *options)
         size = (folder / "page.html" if name == "html" else out).stat().st_size
         goal = Goal(3, 3, at_most=True)
-        yield Figure(f"verify.report_{name}_s", round(wall, 2), f"s: judging {count:,} segments, and reporting", goal=goal)
+        yield Figure(
+            f"verify.report_{name}_s", round(wall, 2), f"s: judging {count:,} segments, and reporting", goal=goal
+        )
         yield Figure(f"verify.report_{name}_cpu_s", round(processor, 2), "s of processor time")
         yield Figure(f"verify.report_{name}_mb", round(size / MB, 4), "MB", goal=Goal(2, 2, at_most=True))
 

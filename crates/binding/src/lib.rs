@@ -90,6 +90,26 @@ mod _native {
         Ok(PyBytes::new(py, &sealed.to_bytes()))
     }
 
+    /// The commitments to several states of `2^log_params` parameters, each with its salt.
+    #[pyfunction]
+    #[allow(clippy::needless_pass_by_value)]
+    fn commit_all<'py>(
+        py: Python<'py>,
+        states: Vec<Bound<'py, PyAny>>,
+        log_params: usize,
+        salts: Vec<Vec<u8>>,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        if states.len() != salts.len() {
+            return Err(invalid(format!("{} states have {} salts", states.len(), salts.len())));
+        }
+        let size = power(log_params)?;
+        let values = states.iter().map(|state| buffer(state, size, "the state")).collect::<PyResult<Vec<_>>>()?;
+        let secrets = salts.iter().map(|salt| secret(salt)).collect::<PyResult<Vec<_>>>()?;
+        let list: Vec<_> = values.iter().map(Vec::as_slice).zip(&secrets).collect();
+        let sealed = py.detach(|| zk_autograd_prover::commit_all(&list));
+        Ok(sealed.iter().map(|one| PyBytes::new(py, &one.to_bytes())).collect())
+    }
+
     /// A proof in the making.
     #[pyclass(frozen)]
     struct Job {

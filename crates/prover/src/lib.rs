@@ -33,5 +33,5 @@ pub mod work;
 pub use error::{ProveError, WitnessError};
 pub use progress::{Phases, Progress};
 pub use prove::{Masking, Proof, TableProof, prove, prove_table};
-pub use state::{StateSecret, commit};
+pub use state::{StateSecret, commit, commit_all};
 pub use witness::{Salts, Witness};

@@ -2,6 +2,7 @@
 
 use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
 use p3_matrix::dense::RowMajorMatrix;
+use p3_maybe_rayon::prelude::*;
 use zk_autograd_air::{Ext, Val, field::from_signed};
 use zk_autograd_verifier::digest::Digest;
 use zk_autograd_verifier::parameters::{LOG_BLOWUP, MASK, SEAL_BITS};
@@ -28,22 +29,26 @@ pub struct States {
     pub sealed: Vec<Sealed>,
 }
 
-impl States {
-    /// Commits to the states: each its values (length N) and its secret.
-    #[must_use]
-    pub fn new(dft: &Dft, states: &[(&[i64], &StateSecret)], mask: usize) -> Self {
+/// States as polynomials and words, before their trees.
+struct Masked {
+    seeds: Vec<Seed>,
+    coefficients: Vec<Vec<Val>>,
+    words: Words,
+}
+
+impl Masked {
+    fn new(dft: &Dft, states: &[(&[i64], &StateSecret)], mask: usize) -> Self {
         let width = padded(states.len());
         let size = states.first().map_or(0, |(values, _)| values.len());
-        let log_half = size.trailing_zeros() as usize;
         let mut matrix = Val::zero_vec(size * width);
-        for (column, (values, _)) in states.iter().enumerate() {
-            for (row, value) in values.iter().enumerate() {
-                matrix[row * width + column] = from_signed(*value);
+        matrix.par_chunks_mut(width).enumerate().for_each(|(row, out)| {
+            for (place, (values, _)) in out.iter_mut().zip(states) {
+                *place = from_signed(values[row]);
             }
-        }
+        });
         // Each state's coins come from its own secret and values: opening W says nothing of M and V.
         let seeds: Vec<Seed> = states
-            .iter()
+            .par_iter()
             .map(|(values, secret)| {
                 let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
                 Seed::derive("zk-autograd native state v1", &[secret.as_slice(), &bytes])
@@ -52,24 +57,35 @@ impl States {
         let coins = seeds.iter().map(|seed| seed.child("mask").stream(0)).enumerate();
         let polynomials = masked(dft, RowMajorMatrix::new(matrix, width), mask, coins);
         let coefficients: Vec<Vec<Val>> = (0..states.len())
+            .into_par_iter()
             .map(|column| {
                 let all = polynomials.low.values.chunks_exact(width).chain(polynomials.high.chunks_exact(width));
                 all.map(|row| row[column]).collect()
             })
             .collect();
         let words = words(dft, polynomials);
-        let trees: Vec<Tree> = seeds
-            .iter()
-            .enumerate()
-            .map(|(column, seed)| {
-                Tree::new(2 * size, 1, Some(seed.child("salts")), |index, out| out[0] = words.row(index)[column])
-            })
-            .collect();
-        let sealed = trees
-            .iter()
-            .zip(&coefficients)
-            .map(|(tree, coefficients)| seal(tree.root(), log_half + LOG_BLOWUP, |point| horner(coefficients, point)))
-            .collect();
+        Self { seeds, coefficients, words }
+    }
+
+    fn tree(&self, column: usize) -> Tree {
+        let size = 2 << self.words.log_half;
+        let salts = self.seeds[column].child("salts");
+        Tree::new(size, 1, Some(salts), |index, out| out[0] = self.words.row(index)[column])
+    }
+
+    fn seal(&self, column: usize, root: Digest) -> Sealed {
+        seal(root, self.words.log_half + LOG_BLOWUP, |point| horner(&self.coefficients[column], point))
+    }
+}
+
+impl States {
+    /// Commits to the states: each its values (length N) and its secret.
+    #[must_use]
+    pub fn new(dft: &Dft, states: &[(&[i64], &StateSecret)], mask: usize) -> Self {
+        let made = Masked::new(dft, states, mask);
+        let trees: Vec<Tree> = (0..states.len()).map(|column| made.tree(column)).collect();
+        let sealed = trees.iter().enumerate().map(|(column, tree)| made.seal(column, tree.root())).collect();
+        let Masked { coefficients, words, .. } = made;
         Self { coefficients, words, trees, sealed }
     }
 }
@@ -86,7 +102,23 @@ pub fn seal(root: Digest, log_size: usize, value: impl FnOnce(Ext) -> Ext) -> Se
 /// The commitment to a state of `values.len()` parameters, a power of two.
 #[must_use]
 pub fn commit(values: &[i64], secret: &StateSecret) -> Sealed {
-    States::new(&Dft::default(), &[(values, secret)], MASK).sealed[0]
+    commit_all(&[(values, secret)])[0]
+}
+
+/// The commitments to several states of one length, as [`commit`] gives them one by one. They go through the transform together, which
+/// fills vectors that a single one leaves empty, and one tree is held at a time.
+#[must_use]
+pub fn commit_all(states: &[(&[i64], &StateSecret)]) -> Vec<Sealed> {
+    let dft = Dft::default();
+    let together = padded(1);
+    states
+        .chunks(together)
+        .flat_map(|some| {
+            let made = Masked::new(&dft, some, MASK);
+            let roots: Vec<Digest> = (0..some.len()).map(|column| made.tree(column).root()).collect();
+            roots.into_par_iter().enumerate().map(|(column, root)| made.seal(column, root)).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// The two parts of an element of the extension.

@@ -67,7 +67,9 @@ class SegmentReader:
         match = self._pattern.fullmatch(leaf) if len(leaf) <= MAX_MARKS else None  # which bounds its marks, too
         if match is None:
             return None
-        batches, loss, saturated, first_text, gradients, index, last_text, lr, proofs, state_in, state_out = match.groups()
+        batches, loss, saturated, first_text, gradients, index, last_text, lr, proofs, state_in, state_out = (
+            match.groups()
+        )
         first, last = int(first_text), int(last_text)
         steps = last - first + 1
         if not (

@@ -14,7 +14,7 @@ use zk_autograd_prover::prove::prove_tampered;
 use zk_autograd_prover::state::States;
 use zk_autograd_prover::tamper::Tamper;
 use zk_autograd_prover::words::{Dft, Polynomials, Words};
-use zk_autograd_prover::{Masking, Progress, Proof, commit, prove};
+use zk_autograd_prover::{Masking, Progress, Proof, commit, commit_all, prove};
 use zk_autograd_verifier::fri::SHIFT;
 use zk_autograd_verifier::parameters::MASK;
 use zk_autograd_verifier::{Preset, fri};
@@ -261,6 +261,24 @@ fn states_are_masked_by_their_salt_and_their_values() {
     }
     // Committed together or alone, it is the same commitment.
     assert_eq!(states.sealed[0], commitments[0]);
+}
+
+#[test]
+fn states_are_committed_to_together_as_one_by_one() {
+    let mut random = Random(50);
+    let zeros = vec![0; PARAMS];
+    let values: Vec<Vec<i64>> = (0..10)
+        .map(|i| if i % 3 == 1 { zeros.clone() } else { (0..PARAMS).map(|_| random.signed(44)).collect() })
+        .collect();
+    let secrets: Vec<_> = (0..10).map(|i| [i; 32]).collect();
+    let states: Vec<_> = values.iter().map(Vec::as_slice).zip(&secrets).collect();
+    let alone: Vec<_> = states.iter().map(|(values, secret)| commit(values, secret)).collect();
+    for count in [0, 1, 2, 8, 9, 10] {
+        assert_eq!(commit_all(&states[..count]), alone[..count]);
+    }
+    // `commit` is `commit_all` of one, so one of them is held against what a proof's states are made by.
+    let states: Vec<_> = states[..3].to_vec();
+    assert_eq!(States::new(&Dft::default(), &states, MASK).sealed, alone[..3]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ class NativeBackend:
         return self._verifier.commit(values, salt)
 
     def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
-        return [self.commit(values, salt) for values, salt in messages]
+        return list(self._verifier.commitments(messages))
 
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         place = f"segment {statement.segment}, block {statement.block}"

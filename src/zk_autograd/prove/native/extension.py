@@ -11,7 +11,7 @@ _process: int | None = None
 
 def require_built() -> None:
     """UsageError, saying how to get it, if `zk_autograd._native` is not built, or was built from
-    older sources without a prover."""
+    older sources."""
     try:
         from zk_autograd import _native
     except ImportError as error:
@@ -19,7 +19,7 @@ def require_built() -> None:
             "the native prover's compiled module is not installed: install a wheel of zk-autograd, or in a checkout run `make install`, "
             "which needs cargo"
         ) from error
-    if not hasattr(_native, "Job"):
+    if not hasattr(_native, "commit_all"):
         raise UsageError(
             "the compiled module zk_autograd._native was built from older sources: run `make install` again"
         )

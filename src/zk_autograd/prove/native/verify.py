@@ -10,9 +10,10 @@ decay in any of its constants has the decay's lines, and segment 0 also shows th
 weights. Other states are in range because the previous proof showed it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
+from itertools import islice
 from math import floor
 from typing import Any, NamedTuple
 
@@ -28,6 +29,10 @@ from zk_autograd.core.trust import Missing, Security, Trust
 from zk_autograd.prove.commitments import ProofCommitments
 from zk_autograd.prove.native.extension import require_built, require_threads
 from zk_autograd.prove.native.shape import VERSION, Shape, shifts
+
+
+TOGETHER = 8
+"""States that are committed to together: as many as fill the transform's vectors."""
 
 
 class Public(NamedTuple):
@@ -112,19 +117,27 @@ class NativeVerifier:
     def commit(self, values: Any, salt: bytes) -> bytes:
         """The commitment to a padded block of a state, int64 (block,). VerificationError for an
         invalid salt."""
-        from zk_autograd import _native
-
-        if len(salt) != BACKENDS["native"].salt_bytes:
-            raise VerificationError(
-                "a salt has the wrong length", expected=str(BACKENDS["native"].salt_bytes), found=str(len(salt))
-            )
-        _require_own_process()
-        with _refusals("a commitment can't be computed"):
-            return _native.commit(little_endian(values), self.shape.log_params, salt)
+        return self._committed([(values, salt)])[0]
 
     def commitments(self, messages: Iterable[tuple[Any, bytes]]) -> Iterator[bytes]:
-        """The commitment of each (padded values, salt), computed as they are consumed."""
-        return (self.commit(values, salt) for values, salt in messages)
+        """The commitment of each (padded values, salt), computed as they are consumed, a few at a
+        time."""
+        rest = iter(messages)
+        while some := list(islice(rest, TOGETHER)):
+            yield from self._committed(some)
+
+    def _committed(self, messages: Sequence[tuple[Any, bytes]]) -> list[bytes]:
+        from zk_autograd import _native
+
+        for _, salt in messages:
+            if len(salt) != BACKENDS["native"].salt_bytes:
+                raise VerificationError(
+                    "a salt has the wrong length", expected=str(BACKENDS["native"].salt_bytes), found=str(len(salt))
+                )
+        _require_own_process()
+        states, salts = [little_endian(values) for values, _ in messages], [salt for _, salt in messages]
+        with _refusals("a commitment can't be computed"):
+            return _native.commit_all(states, self.shape.log_params, salts)
 
 
 def _require_own_process() -> None:
