@@ -22,7 +22,7 @@ class Packed(NamedTuple):
     the proofs' hashes; `told` is the JSON array of `loss`, `lr` and `saturated`; `claims`: whether
     loss or saturated has any entry."""
 
-    index: int
+    number: int
     first: int
     last: int
     state_in: bytes
@@ -57,7 +57,7 @@ class Segments(Sequence[Segment]):
             self.append(segment)
 
     def append(self, segment: Segment) -> None:
-        """Adds the next segment: one that a reader of the run's records accepts, else ValueError."""
+        """Adds the next segment, one that a reader of the run's records accepts; else ValueError."""
         proofs = b"".join(segment.proofs)
         told = encode([segment.loss, segment.lr, segment.saturated])
         self.add(
@@ -76,13 +76,13 @@ class Segments(Sequence[Segment]):
 
     def add(self, packed: Packed) -> None:
         """As `append`."""
-        index, first, last, state_in, state_out, opened, batches, told, claims = packed
+        number, first, last, state_in, state_out, opened, batches, told, claims = packed
         if len(state_in) != self._state or len(state_out) != self._state or len(opened) != self._opened:
             raise ValueError("the segment has other commitments or proofs than its run has blocks and states")
         if state_in != self._state_out:
             self._apart[len(self)] = state_in
         self._state_out = state_out
-        self._numbers.extend((index, first, last))
+        self._numbers.extend((number, first, last))
         self._fixed += state_out
         self._fixed += opened
         self._rest.append(len(batches))

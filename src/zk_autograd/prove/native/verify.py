@@ -30,7 +30,6 @@ from zk_autograd.prove.commitments import ProofCommitments
 from zk_autograd.prove.native.extension import require_built, require_threads
 from zk_autograd.prove.native.shape import VERSION, Shape, shifts
 
-
 TOGETHER = 8
 """States that are committed to together: as many as fill the transform's vectors."""
 
