@@ -36,7 +36,7 @@ class Form:
 
 
 BACKENDS: Mapping[str, Form] = {
-    # Some ten minutes to recompute: 0.7 to 1 s of processor time for 2^20 elements.
+    # Two minutes to recompute: 0.1 to 0.2 s of processor time for 2^20 elements.
     "native": Form("native", commitment_bytes=56, salt_bytes=32, presets=("standard", "strict"), max_committed=2**29),
     # A salt is 8 field elements of 32 bytes, little-endian, one after the other. 0.12 s for each
     # block, whatever it holds, while a hostile trainer commits to zeros at next to no cost: at most

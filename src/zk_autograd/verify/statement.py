@@ -36,8 +36,8 @@ SEGMENT_RECORD = 2
 """Index of the first segment's record: the header and the genesis come before it."""
 
 MAX_CONSTANTS = 2**25
-"""Steps, times the groups that differ in them, whose constants are recomputed: some twelve minutes,
-0.02 ms each. A step takes no byte of the log, so the log's size doesn't bound them."""
+"""Steps, times the groups that differ in them, whose constants are recomputed: some three minutes,
+5 us each. A step takes no byte of the log, so the log's size doesn't bound them."""
 
 _GROUPS_SHOWN = 20
 """Those with the most parameters: a stranger can't hide one behind twenty small ones."""
