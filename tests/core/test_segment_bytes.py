@@ -4,6 +4,7 @@ Whatever the bytes are, a log that is read the short way gives the same records,
 error."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -146,10 +147,10 @@ def other_bytes(leaf: bytes) -> Iterator[bytes]:
                 yield before + bytes([byte]) + after
 
 
-def agree(run: Run, leaf: bytes) -> None:
-    """The second segment's leaf gives the same both ways, in its log."""
+def agree(run: Run, leaf: bytes, number: int = 1) -> None:
+    """A segment's leaf gives the same both ways, in its log."""
     leaves = run.leaves()
-    leaves[3] = leaf
+    leaves[2 + number] = leaf
     short, defined = both(leaves)
     assert short == defined
 
@@ -216,29 +217,80 @@ def change(record: dict[str, Any], data: st.DataObject) -> None:
         place[data.draw(st.text(max_size=3))] = data.draw(VALUES)
 
 
+TWO_STEPS = 2
+"""The number of a segment with fewer steps than its run's others have."""
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"loss": ("0.5", "0.5", "0.5", "0.5")},
-        {"saturated": (0, 0, 0, 0)},
+        {"loss": ("0.5",) * 2},
+        {"loss": ("0.5",) * 3},
+        {"loss": ("0" * 60,)},
+        {"loss": ("0" * 61,)},
+        {"loss": ("\u00e9" * 60,)},
+        {"loss": ("\x7f",)},
+        {"loss": ()},
+        {"saturated": (0,) * 2},
+        {"saturated": (0,) * 3},
+        {"saturated": ()},
+        {"saturated": (10**12 - 1,)},
         {"saturated": (2**40,)},
         {"saturated": (2**40 + 1,)},
-        {"loss": ()},
-        {"saturated": ()},
-        {"first": 0},
-        {"last": 7},
-        {"last": 3},
+        {"first": 0, "last": 1},
+        {"first": 0, "last": 0},
+        {"first": 8, "last": 7, "loss": (), "saturated": ()},
+        {"first": 8, "last": 6, "loss": (), "saturated": ()},
+        {"last": 9},
+        {"last": 10},
+        {"first": 2**40, "last": 2**40 + 1},
+        {"first": 2**40 + 1, "last": 2**40 + 1},
         {"index": 2**40},
         {"index": 2**40 + 1},
         {"lr": (("0.1",),)},
+        {"lr": ((),)},
         {"batches": bytes(31)},
+        {"batches": bytes(32)},
         {"proofs": (bytes(32),)},
         {"gradients": (bytes(32),)},
+        {"gradients": (bytes(32),) * 3},
+        {"state_out": {}},
     ],
 )
 def test_edges_are_those_of_the_definition(changes: dict[str, Any]) -> None:
     run = MADE["two blocks"]
-    agree(run, to_bytes(replace(run.segments[1], **changes)))
+    agree(run, to_bytes(replace(run.segments[TWO_STEPS], **changes)), TWO_STEPS)
+
+
+@pytest.mark.parametrize(
+    "lr",
+    [
+        (("0.1", "0.2"),) * 2,
+        (("0.1", "0.2"),) * 3,
+        (("0.1", "0.2"),),
+        (("0.1", "0.2"), ("0.1",)),
+        (("0.1", "0.2", "0.3"), ("0.1",)),
+        (("0.1",), ("0.1", "0.2", "0.3")),
+        (("0" * 100, "0.2"),) * 2,
+        (("0" * 101, "0.2"),) * 2,
+        (("", "0.2"),) * 2,
+        ((), ()),
+        (),
+    ],
+)
+def test_edges_of_recorded_rates_are_those_of_the_definition(lr: tuple[tuple[str, ...], ...]) -> None:
+    run = MADE["recorded"]
+    agree(run, to_bytes(replace(run.segments[TWO_STEPS], lr=lr)), TWO_STEPS)
+
+
+@pytest.mark.parametrize("field", ["first", "index", "last", "saturated"])
+@pytest.mark.parametrize("number", [b"00", b"01", b"-1", b"+1", b"1.0", b"1e0", b" 1", b"1 ", b"-0", b"", b"null"])
+def test_numbers_have_one_form(field: str, number: bytes) -> None:
+    run = MADE["two blocks"]
+    leaf = to_bytes(replace(run.segments[TWO_STEPS], saturated=(7,)))
+    changed = re.sub(rb'("%s":\[?)\d+' % field.encode(), lambda found: found[1] + number, leaf, count=1)
+    assert changed != leaf
+    agree(run, changed, TWO_STEPS)
 
 
 @pytest.mark.parametrize("where", [1, 2, 3, 4, 5])
