@@ -263,6 +263,11 @@ def test_the_last_loss_is_the_claim_for_the_last_step(loss: tuple[str, ...], mos
     assert answer(LastLoss(Fraction(most)), with_claims(honest(), loss, (0, 0))) is met
 
 
+def test_the_bound_on_a_claim_is_said_as_it_stands() -> None:
+    for text in ("0", "0.5", "-0.5"):
+        assert f"at most {text} at" in LastLoss(Fraction(text)).expected
+
+
 def test_a_run_without_steps_claims_nothing() -> None:
     run = honest()
     run.segments.clear()

@@ -288,9 +288,19 @@ def test_a_malformed_tlog_policy_is_refused_with_its_line() -> None:
     refused(tlog(b"# one\nquorum\n"), "policy.tlog_policy: line 2: ")
 
 
-@pytest.mark.parametrize("text", ["text = 'quorum none\\n'\nfile = 'x'", "text = 1", "file = 1", "text = ''"])
+TEXT_OR_FILE = {
+    "text = 'quorum none\\n'\nfile = 'x'": "either text or file",
+    "x = 1": "either text or file",
+    "text = 1": "text is not a text",
+    "file = 1": "a text",
+    "text = ''": "no quorum line",
+    "file = 'x'": "not the name of a file beside the policy",
+}
+
+
+@pytest.mark.parametrize("text", TEXT_OR_FILE)
 def test_a_tlog_policy_is_a_text_or_a_file(text: str) -> None:
-    refused(f"[tlog_policy]\n{text}\n", "tlog_policy")
+    refused(f"[tlog_policy]\n{text}\n", TEXT_OR_FILE[text])
 
 
 def test_a_tlog_policy_in_a_file_beside_the_policy(tmp_path: Path) -> None:
