@@ -93,6 +93,7 @@ def test_proven_bits_are_those_of_verified_proofs() -> None:
     trust = Trust("", "", Security(100.5, "a hash"))
     for least, met in ((100, True), (101, False)):
         assert answer(ProvenBits("ezkl", least), run, trust=trust) is met
+    assert answer(ProvenBits("ezkl", 100), run, trust=Trust("", "", Security(100.0, "a hash"))) is True
     assert answer(ProvenBits("ezkl", 1), run, trust=trust, proved=frozenset({Level.L1_SAMPLED})) is True
     assert answer(ProvenBits("ezkl", 1), run, trust=trust, proved=frozenset()) is False
     assert answer(ProvenBits("native", 1), run, trust=trust) is None
