@@ -406,6 +406,13 @@ def test_flags_beside_a_policy_file(run: Path, policy: Path, capsys: pytest.Capt
         assert shown.err.startswith(f"error: {named} would loosen the policy's ")
 
 
+def test_one_policy_file_counts(run: Path, policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Otherwise the last one would, and a flag at the end of a command would loosen what stands
+    before it."""
+    assert main([str(run), "--policy", str(policy), "--policy", str(policy)]) == 2
+    assert "--policy is given twice" in capsys.readouterr().err
+
+
 def test_a_policy_that_is_none_is_wrong_usage(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(tmp_path / "fifo")
     inside = run / "policy.toml"

@@ -116,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--require", metavar="LEVELS", help="what must be shown: L0, L1, or L0,L1 (default: L1)")
     parser.add_argument(
         "--policy",
+        action="append",
+        default=[],
         type=Path,
         metavar="FILE",
         help="what must be shown, in a policy file of your own; the other flags add to it and never loosen it",
@@ -256,7 +258,9 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
         return _check_evidence(arguments, output)
     flags = _flags(arguments, head)
     found = _found(arguments.target, arguments.source, head)
-    policy = with_file(flags, arguments.policy, found)
+    if len(arguments.policy) > 1:  # which of them counts must not depend on their order
+        raise UsageError("--policy is given twice: name one policy file, and put all demands into it")
+    policy = with_file(flags, next(iter(arguments.policy), None), found)
     _require_own(arguments.earlier, found.run)
     if arguments.srs:
         from zk_autograd.prove.ezkl.keys import Cache
