@@ -116,7 +116,7 @@ def test_a_run_of_no_steps_can_be_closed(tmp_path: Path) -> None:
     writer = create(tmp_path / "run")
     writer.close()
     log = audit(tmp_path / "run", hashed_backend())
-    assert (log.segments, log.close and log.close.last_step) == ((), 0)
+    assert (list(log.segments), log.close and log.close.last_step) == ([], 0)
 
 
 def test_steps_without_batches_have_no_commitment_to_them(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from zk_autograd import verify_run
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Group, Log
 from zk_autograd.core.schedules import parse
+from zk_autograd.core.segments import Segments
 from zk_autograd.core.trust import Security, Trust
 from zk_autograd.verify.demand import Answer, Demand, Facts
 from zk_autograd.verify.demands import (
@@ -38,7 +39,7 @@ NATIVE, NATIVE_KEY = RUNS / "native-finished", (RUNS / "test.key.pub").read_text
 
 def facts(run: Run, **changes: object) -> Facts:
     """What the steps find in this run, with changes."""
-    log = Log(run.header, bytes(32), run.genesis, tuple(run.segments), run.close)
+    log = Log(run.header, bytes(32), run.genesis, Segments(run.header, run.segments), run.close)
     found = Facts(log, (KEY,), None, frozenset({Level.L1}), Status.PASSED)
     return replace(found, **changes)  # type: ignore[arg-type]
 

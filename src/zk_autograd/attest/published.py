@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from zk_autograd.core.errors import RunError
+from zk_autograd.core.record_bytes import to_bytes
 from zk_autograd.core.records import Close, Log
 from zk_autograd.core.text import listed, quoted
 from zk_autograd.evidence.layout import MODEL, PUBLISHED
@@ -54,7 +55,8 @@ def published(run: Path) -> Published:
                 f"{run} publishes no model: its close record names none, so there is nothing to make a statement of"
             )
         _check_files(run, view.log, close, files)
-        return Published(view.log, close, view.head, sha256(view.leaves[1]).digest())
+        assert view.log.genesis is not None  # a close record follows it
+        return Published(view.log, close, view.head, sha256(to_bytes(view.log.genesis)).digest())
 
 
 def _check_files(run: Path, log: Log, close: Close, files: Evidence) -> None:

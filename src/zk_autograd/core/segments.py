@@ -57,7 +57,7 @@ class Segments(Sequence[Segment]):
             self.append(segment)
 
     def append(self, segment: Segment) -> None:
-        """Adds the next segment, one that a reader of the run's records accepts; else ValueError."""
+        """Adds the next segment: one that a reader of the run's records accepts, or ValueError."""
         proofs = b"".join(segment.proofs)
         told = encode([segment.loss, segment.lr, segment.saturated])
         self.add(

@@ -5,7 +5,7 @@ All comparisons are exact: decimals are rationals, and so are the rates of a sch
 (core.schedules). What can't be compared is not met.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -180,7 +180,7 @@ def _values(facts: Facts, name: str) -> Iterator[tuple[str, Fraction | None]]:
         yield from _recorded(facts.log.segments)
 
 
-def _recorded(segments: tuple[Segment, ...]) -> Iterator[tuple[str, Fraction | None]]:
+def _recorded(segments: Sequence[Segment]) -> Iterator[tuple[str, Fraction | None]]:
     """The recorded rates, equal ones once."""
     seen: set[str] = set()
     for segment in segments:

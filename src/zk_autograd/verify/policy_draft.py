@@ -6,7 +6,7 @@ strings in ASCII, everything else escaped, in comments too: none can end a strin
 line. Once its keys are pinned, the draft accepts the run: ranges are the run's own values.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import floor
 
@@ -169,7 +169,7 @@ def _claims(log: Log) -> Iterator[str]:
         yield f"# max_saturated_share = {quote(share)}"
 
 
-def _last_loss(segments: tuple[Segment, ...]) -> str | None:
+def _last_loss(segments: Sequence[Segment]) -> str | None:
     if not segments or len(segments[-1].loss) != segments[-1].last - segments[-1].first + 1:
         return None
     text = segments[-1].loss[-1]
