@@ -84,7 +84,7 @@ salts = _patching((chain, "_check_salts", _nothing))
 """No salt of the first state stands there twice."""
 zeros = _patching((chain, "_check_zero", _nothing))
 end = _patching((chain, "_check_close", _nothing))
-one_proof = _patching((proofs, "_check", _nothing))
+one_proof = _patching((proofs, "_check", _nothing), (proofs, "_read", lambda *_: b""))
 """All that is done with a proof: it is there, has the record's hash, verifies, speaks of the
 record's commitments."""
 spoken = _patching((proofs, "_compare", _nothing))
