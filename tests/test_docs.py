@@ -172,10 +172,12 @@ def test_the_call_in_python_judges(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_run_without_a_key_is_judged_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
     (shown,) = consoles(section(VERIFICATION, "Without a key"))
     assert verify([str(RUN)]) == 3
-    command, rest = shown.split("\n...\n")
+    begin, rest = shown.split("\n...\n")
     end, status = rest.split("\n$ echo $?\n")
+    command, verdict = begin.split("\n")
     assert command.startswith("$ zk-verify ") and status == "3"
-    assert capsys.readouterr().out.rstrip("\n").endswith(end)
+    printed = capsys.readouterr().out.rstrip("\n")
+    assert printed.startswith(verdict + "\n") and printed.endswith(end)
 
 
 @pytest.mark.usefixtures("native_prover", "home")
@@ -224,6 +226,26 @@ def test_two_views_are_compared_as_shown(
     assert Path("fork-evidence").read_text(encoding="utf-8").rstrip() in consoles(section(FORMATS, "Fork evidence"))
     assert f"[{Path('fork-evidence').stat().st_size} bytes]" in VERIFICATION
     assert verify(["fork-evidence", "--key", "trainer.pub"]) == 1
+
+
+def test_the_auditors_page_is_what_the_commands_print(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command that is shown with its output, in a folder with what a checkout holds."""
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    (tmp_path / "LICENSE").symlink_to(ROOT / "LICENSE")
+    monkeypatch.chdir(tmp_path)
+    shown = [block for block in consoles((DOCS / "auditing.md").read_text(encoding="utf-8")) if block.startswith("$ ")]
+    assert len(shown) >= 5
+    for block in shown:
+        command, *rest = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+        line, _, output = command.partition("\n")
+        program, *words = shlex.split(line)
+        assert program == "zk-verify"
+        status = verify(words)
+        printed = capsys.readouterr()
+        assert (printed.out + printed.err).rstrip("\n") == output.rstrip("\n"), line
+        assert rest == ([f"echo $?\n{int(status)}"] if status else []), line
 
 
 @pytest.fixture
@@ -322,11 +344,14 @@ def test_the_output_is_what_the_commands_print(capsys: pytest.CaptureFixture[str
     assert command == f"$ zk-verify {' '.join(flags)} --long".replace(run, "runs/20261121T193244Z")
     assert _what_stays(whole) == _what_stays(judged)
 
-    (end,) = consoles(section(README, "Verify"))
-    command, *pieces = re.split(r"^\.\.\.$", end, flags=re.MULTILINE)
-    assert command.startswith("$ zk-verify ")
+    (shown,) = consoles(section(README, "Verify"))
+    command, _, shown = shown.partition("\n")
+    assert command == "$ zk-verify runs/digits/model/weights.f32.safetensors --key log.key.pub"
+    assert verify([f"{run}/model/weights.f32.safetensors", "--key", made.out.strip()]) == 0
+    judged = capsys.readouterr().out.replace(run, "runs/digits")
+    pieces = re.split(r"^\.\.\.$", shown, flags=re.MULTILINE)
     assert _stand_in(pieces, _what_stays(judged))
-    assert _what_stays(end)[-1] == _what_stays(judged)[-1]
+    assert judged.startswith(pieces[0]) and judged.endswith(pieces[-1].lstrip("\n") + "\n")
 
 
 def test_a_model_signature_is_reported_as_shown(
