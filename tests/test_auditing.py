@@ -1,5 +1,6 @@
 """The auditor's door in Python."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,13 @@ def test_a_policy_file_decides_and_is_never_loosened(tmp_path: Path) -> None:
         verify_run(RUN, policy=tmp_path / "none")
     policy.write_text(policy.read_text().replace("min_steps = 6", "min_steps = 7"))
     assert verify_run(RUN, policy=policy).exit_status == 3
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_a_sample_by_what_it_finds_is_drawn_and_continued() -> None:
+    first = verify_run(RUN, [KEY], target_detection=("0.9", "1"), accept_sample=True)
+    assert first.verdict == "L0, L1"  # of the one proof there is
+    with pytest.raises(UsageError, match="not a report of a sample"):
+        verify_run(RUN, [KEY], earlier=json.dumps(first.to_json()).encode())
+    with pytest.raises(UsageError, match="--target-detection"):
+        verify_run(RUN, [KEY], target_detection=("1", "1%"))

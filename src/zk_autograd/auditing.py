@@ -16,10 +16,12 @@ from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Flags, Policy, TreeHead
 from zk_autograd.verify.report import Report
+from zk_autograd.verify.sampling import Detection
 from zk_autograd.verify.verifier import Verifier
 
 if TYPE_CHECKING:
     from zk_autograd.core.ec_keys import EcPublicKey
+    from zk_autograd.verify.earlier import Earlier
 
 MAX_KEYS = 64 * 1024
 """Bytes of a file of public keys."""
@@ -34,6 +36,9 @@ def verify_run(
     root: str | None = None,
     srs: Iterable[str] = (),
     sample: int | None = None,
+    target_detection: tuple[str, str] | None = None,
+    earlier: bytes | None = None,
+    keep_going: bool = False,
     beacon: str | None = None,
     accept_sample: bool = False,
     accept_uncovered: Iterable[str] = (),
@@ -52,7 +57,9 @@ def verify_run(
     policy file of the auditor's own (docs/policy.md), which the other arguments add to and never
     loosen. `require` is L1 if neither says otherwise. `model_key` is the PEM text of the key that
     must have signed the published model, `model_signature` the bytes of that signature (None: the
-    run's model.sig). The others are zk-verify's flags.
+    run's model.sig). `target_detection` is the probability and the bad proofs of a sample chosen by
+    what it must find, as ("0.99", "1%"); `earlier` the JSON text of the auditor's own report whose
+    sample is continued. The others are zk-verify's flags.
 
     The report says what is false or missing (`failure`, `missing`, `exit_status`). Raises
     UsageError for a path that is not a run and for arguments that make no sense; UnreadableError if
@@ -84,6 +91,9 @@ def verify_run(
         require=levels,
         head=None if root is None else TreeHead.parse(root),
         sample=sample,
+        detection=None if target_detection is None else Detection.parse(*target_detection),
+        earlier=None if earlier is None else _earlier(earlier),
+        keep_going=keep_going,
         beacon=beacon,
         accept_sample=accept_sample,
         accept_uncovered=frozenset(accept_uncovered),
@@ -103,6 +113,12 @@ def with_file(flags: Flags, path: Path | None, found: Found) -> Policy:
     from zk_autograd.verify.policy_file import load  # judging without one takes none of it
 
     return flags.policy(load(path, found.run))
+
+
+def _earlier(report: bytes) -> "Earlier":
+    from zk_autograd.verify.earlier import Earlier  # judging without one takes none of it
+
+    return Earlier.read(report)
 
 
 def _ec_key(pem: bytes) -> "EcPublicKey":
