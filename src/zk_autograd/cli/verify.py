@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zk_autograd.cli import verify_outputs
 from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
 from zk_autograd.cli.pinned import pinned
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
@@ -136,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--long", action="store_true", help="print the whole report, step by step")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    verify_outputs.add_flags(parser)
     return parser
 
 
@@ -262,6 +264,7 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError("--policy is given twice: name one policy file, and put all demands into it")
     policy = with_file(flags, next(iter(arguments.policy), None), found)
     _require_own(arguments.earlier, found.run)
+    outputs = verify_outputs.prepared(arguments, found.run)
     if arguments.srs:
         from zk_autograd.prove.ezkl.keys import Cache
 
@@ -269,8 +272,9 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
             Cache().add_srs(path)
     with output.progress() as progress:
         report = judge(found, policy, progress)
+    outputs.write(report, output)
     output.text(report.text(output.width) if arguments.long else brief(report, output.width), _STYLES)
-    output.result(report.to_json())
+    output.result(outputs.json(report))
     return report.exit_status
 
 

@@ -64,7 +64,8 @@ class Report:
     that was judged, from step 3 on; `signers` are the pinned keys, all of which signed it;
     `model_signer` is the fingerprint of the pinned model key, if it was shown to have signed the
     published model; `found` says what the auditor named, and where its evidence was found; `policy`
-    what became of the demands of a policy file, None without one.
+    what became of the demands of a policy file, None without one; `checkpoint` is the SHA-256 of
+    the checkpoint's file, None if it could not be read.
     """
 
     outcomes: Mapping[Step, Outcome]
@@ -85,6 +86,7 @@ class Report:
     model_signer: str | None = None
     found: Found | None = None
     policy: PolicyChecked | None = None
+    checkpoint: bytes | None = None
 
     @property
     def findings(self) -> Mapping[Step, Finding]:

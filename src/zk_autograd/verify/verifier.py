@@ -25,6 +25,8 @@ other than the run.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from hashlib import sha256
 
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.progress import Progress, silent
@@ -110,7 +112,7 @@ class Verifier:
                     view, files, basis, policy, found, progress
                 )
         except VerificationError as error:
-            return _ended(outcomes, policy, view, found, error)
+            return replace(_ended(outcomes, policy, view, found, error), checkpoint=_checkpoint(files, view))
 
         # What a policy file demands, each by the step that knows it; not met is not shown.
         facts = Facts(view.log, policy.keys, basis.trust, outcomes[Step.PROOFS].shown, model)
@@ -137,7 +139,16 @@ class Verifier:
             model_signer=model_signer,
             found=found,
             policy=None if policy.digest is None else PolicyChecked(policy.digest, (required, *demands)),
+            checkpoint=_checkpoint(files, view),
         )
+
+
+def _checkpoint(files: Evidence, view: LogView | None) -> bytes | None:
+    """The SHA-256 of the checkpoint's file; of one that led to no view, if it can be read."""
+    try:
+        return sha256(view.note if view is not None else files.checkpoint()).digest()
+    except VerificationError:
+        return None
 
 
 def _check_model(

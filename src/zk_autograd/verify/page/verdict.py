@@ -1,0 +1,101 @@
+"""The first screen of a page: the verdict, why, and the levels.
+
+Only a report that ends with status 0 has the look of a success. The look is a class, and what it
+says stands in words and in a sign of its own shape as well.
+"""
+
+from collections.abc import Iterator
+
+from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.page.icons import icon
+from zk_autograd.verify.page.markup import Element, Node, Sign, element, sentence
+from zk_autograd.verify.report import Report
+from zk_autograd.verify.standing import Standing
+
+_LEVELS = {
+    Level.L0: "the records are those that every pinned key signed, and the log is whole",
+    Level.L1: "each optimizer step was computed exactly, from the committed state and gradient; every proof was verified",
+    Level.L1_SAMPLED: "as L1, but only a sample of the proofs was verified",
+}
+
+
+def banner(report: Report) -> Element:
+    """The verdict, in the words of the verdict line, and what it comes to."""
+    standing = Standing.of(report)
+    of_run: tuple[Node, ...] = ()
+    if report.summary is not None:
+        of_run = ("run ", element("code", report.summary.run), " ", Sign.DOT, " ")
+    return element(
+        "header",
+        element("p", *of_run, "judged by zk-verify", class_="kicker"),
+        element("div", icon(standing.value, "large"), element("h1", *_title(report)), class_="verdict"),
+        element("p", *sentence(_lead(report, standing)), class_="lead"),
+        *_reasons(report, standing),
+        class_=f"banner {standing.value}",
+    )
+
+
+def _title(report: Report) -> tuple[Node, ...]:
+    line = report.verdict_line.removeprefix("verdict: ")
+    return (element("span", "verdict: ", class_="said"), line)
+
+
+def _lead(report: Report, standing: Standing) -> str:
+    asked = " and ".join(sorted(level.value for level in report.required))
+    if standing is Standing.FAILED:
+        assert report.failure is not None
+        return f"Something in this run is false, malformed or missing. It was found in step {report.failure.step}; no level is reached."
+    if standing is Standing.UNJUDGED:
+        return "This machine could not read or compute what it needs. That says nothing against the run, and nothing for it."
+    if standing is Standing.UNPINNED:
+        return "No key is pinned, so nobody vouches for this run: anybody could have written it. No level is reached."
+    if standing is Standing.LESS:
+        return f"Nothing false was found, but less was shown than was asked for ({asked})."
+    return f"All that was asked for ({asked}) was shown. What that does not mean is listed below."
+
+
+def _reasons(report: Report, standing: Standing) -> Iterator[Element]:
+    error = report.failure or report.unreadable
+    if error is not None:
+        rows = [("what", error.message)]
+        if error.record is not None:
+            rows.append(("record", str(error.record)))
+        rows += [
+            (name, text) for name, text in (("expected", error.expected), ("found", error.found)) if text is not None
+        ]
+        pairs = [element("div", element("dt", name), element("dd", *sentence(text))) for name, text in rows]
+        yield element("dl", *pairs, class_="pairs")
+    elif standing is not Standing.SHOWN:
+        items = [element("li", *sentence(why)) for why in report.missing]
+        yield element("ul", *items, class_="why")
+
+
+def levels(report: Report) -> Element:
+    """Each level there is: whether it was asked for, and whether it was reached."""
+    rows = []
+    for level, means in _LEVELS.items():
+        reached = level in report.levels
+        if level is Level.L1_SAMPLED and not reached:
+            continue
+        rows.append(
+            element(
+                "tr",
+                element("th", level.value, scope="row"),
+                element(
+                    "td",
+                    icon("passed" if reached else "absent"),
+                    "reached" if reached else "not reached",
+                    class_="state",
+                ),
+                element("td", "asked for" if level in report.required else Sign.DASH),
+                element("td", means),
+            )
+        )
+    head = [element("th", name, scope="col") for name in ("Level", "Result", "Policy", "What it means")]
+    return element(
+        "section",
+        element("h2", "Levels"),
+        element("div", element("table", element("thead", element("tr", *head)), element("tbody", *rows)), class_="wide", role="region",
+                aria_label="Levels", tabindex=0),
+        class_="levels",
+    )  # fmt: skip
