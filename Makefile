@@ -29,7 +29,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist workst
 
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check check-python check-rust test test-all test-rust test-fast test-slow test-long test-model-signing train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-fast test-slow test-long test-model-signing test-deps train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -81,6 +81,13 @@ $(MODEL_SIGNING)/.installed: requirements/model-signing.txt
 	$(PYTHON) -m venv --clear $(MODEL_SIGNING)
 	$(MODEL_SIGNING)/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
 	touch $@
+
+# Of the system's packages; a test that needs one that is missing is skipped, and says so.
+test-deps: ## system packages for tests: Chromium, for those that look at a page (as root, with apt-get)
+	@if command -v chromium >/dev/null; then echo "chromium is there"; \
+	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; \
+	else echo "skipped: chromium is not installed, and installing it takes root and apt-get; tests that look at a page are skipped"; fi
 
 # Here one machine plays both parts.
 train: install $(KEY) ## trains $(STEPS) proved steps, then judges them as an auditor would

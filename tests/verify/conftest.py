@@ -1,12 +1,15 @@
 """Runs written by the trainer's own code, for the verifier to judge."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.shared import Shared
+from tests.verify.kinds import KINDS
 from tests.verify.run_builder import SIGNER, honest
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Header
@@ -21,6 +24,7 @@ from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.claims import Claims
 from zk_autograd.run.writer import RunWriter
+from zk_autograd.verify.report import Report
 
 
 def train(path: Path, header: Header, backend: Backend, lengths: tuple[int, ...]) -> Path:
@@ -63,3 +67,9 @@ def ezkl_run(shared: Shared, ezkl_cache: Cache, srs_digest: bytes) -> Path:
         base, prover=backend.prover, keys=(SIGNER.public_key.encode(),), blocks=(replace(base.blocks[0], size=6),)
     )
     return shared.made("ezkl-run", lambda folder: train(folder / "run", header, backend, (3, 2))) / "run"
+
+
+@pytest.fixture(scope="session")
+def report_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Report]:
+    """The report of a kind (kinds.KINDS)."""
+    return cache(lambda kind: KINDS[kind](tmp_path_factory.mktemp("kind") / "run"))

@@ -66,6 +66,12 @@ class Heading:
     title: str
     facts: tuple[Fact, ...]
 
+    @property
+    def spoken(self) -> str:
+        """Its place in words."""
+        section, _, point = self.place.partition(".")
+        return f"Section {section}, point {point}"
+
 
 def headings(report: Report) -> tuple[Heading, ...]:
     """All headings, in the annex's order."""
@@ -92,10 +98,10 @@ def text(report: Report, width: int = 100) -> str:
     """The headings for a reader: printable ASCII, lines of at most `width` columns."""
     lines = [TITLE, *wrap(INTRODUCTION, width), ""]
     for heading in headings(report):
-        lines += wrap(f"{heading.place:7} {heading.title}", width, subsequent_indent=" " * 8)
+        lines += wrap(f"{heading.spoken}: {heading.title}", width, subsequent_indent="    ")
         for fact in heading.facts:
             words = f"{fact.source.value}: {fact.text}"
-            lines += wrap(words, width, initial_indent="        - ", subsequent_indent=" " * 10, break_long_words=False)
+            lines += wrap(words, width, initial_indent="    - ", subsequent_indent="      ", break_long_words=False)
     return "\n".join(lines)
 
 

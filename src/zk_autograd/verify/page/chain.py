@@ -86,6 +86,11 @@ def picture(report: Report, log: Log) -> Element:
     )
 
 
+def mark(sign: str) -> Element:
+    """A segment's sign, for the legend."""
+    return element("svg", *_sign(sign, 13, 13), viewBox="0 0 26 26", width=20, height=20, aria_hidden="true")
+
+
 def links(report: Report) -> str:
     """What is known of the joints between the records."""
     return _links(
@@ -159,13 +164,12 @@ def _drawn(row: _Row, y: int) -> Iterator[Element]:
             yield element(
                 "rect", x=_SPINE - 11 + shift, y=y - 11 - shift, width=22, height=22, rx=4, class_="mark stack"
             )
-    yield from _sign(row.sign, y)
+    yield from _sign(row.sign, _SPINE, y)
     yield element("text", row.title, x=_SPINE + 34, y=y - 3, class_="name")
     yield element("text", row.detail, x=_SPINE + 34, y=y + 16, class_="detail")
 
 
-def _sign(sign: str, y: int) -> Iterator[Element]:
-    x = _SPINE
+def _sign(sign: str, x: int, y: int) -> Iterator[Element]:
     if sign == "plain":
         yield element("circle", cx=x, cy=y, r=7, class_="mark plain")
         return

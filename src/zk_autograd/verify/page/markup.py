@@ -46,7 +46,7 @@ _ATTRIBUTES = frozenset(
         *("x", "x1", "x2", "y", "y1", "y2"),
     }
 )  # fmt: skip
-_HEX = re.compile(r"((?<![0-9a-zA-Z])[0-9a-f]{16,}(?![0-9a-zA-Z])|[^\s+]{1,255}\+[0-9a-f]{8}\+[A-Za-z0-9+/=]{40,})")
+_HEX = re.compile(r"((?<![0-9a-zA-Z.])[0-9a-f]{16,}(?![0-9a-zA-Z])|[^\s+]{1,255}\+[0-9a-f]{8}\+[A-Za-z0-9+/=]{40,})")
 """Digests, and keys in C2SP's form."""
 
 

@@ -10,7 +10,7 @@ from zk_autograd.core.text import counted, quoted
 from zk_autograd.verify.outcome import Level, Source, Status, Step
 from zk_autograd.verify.page import chain, curves
 from zk_autograd.verify.page.icons import icon
-from zk_autograd.verify.page.markup import Element, Node, Sign, element, sentence
+from zk_autograd.verify.page.markup import Element, Node, element, sentence
 from zk_autograd.verify.report import Report
 
 _RULES = {
@@ -74,7 +74,7 @@ def _plain(report: Report, log: Log) -> Iterator[str]:
         yield f"{rule} No step of it was shown: that the records tell what was computed is the trainer's word."
     if report.security is not None:
         yield (
-            f"Forging a proof takes at least 2^{report.security.proven_bits:.1f} operations, as proven under one assumption: "
+            f"Forging a proof takes at least 2^{int(10 * report.security.proven_bits) / 10} operations, as proven under one assumption: "
             f"{report.security.assumption}."
         )
     elif Level.L1 in shown or report.sample is not None:
@@ -169,7 +169,14 @@ def _looked_at(report: Report) -> Iterator[tuple[str, str]]:
         yield "one bad proof", f"is missed with probability {sample.miss_one} if it is neither the first nor the last"
         if sample.surely_found is not None:
             yield "more of them", f"{sample.surely_found} or more are found with a probability of at least 99 %"
-    for status in (Status.NOT_SHOWN, Status.SKIPPED, Status.ABSENT, Status.UNREADABLE, Status.NOT_REACHED):
+    for status in (
+        Status.FAILED,
+        Status.NOT_SHOWN,
+        Status.SKIPPED,
+        Status.ABSENT,
+        Status.UNREADABLE,
+        Status.NOT_REACHED,
+    ):
         steps = [f"{step.value} {step.title}" for step in Step if report.findings[step].status is status]
         if steps:
             yield status.value, ", ".join(steps)
@@ -181,7 +188,7 @@ def the_chain(report: Report) -> Iterator[Element]:
     if log is None:
         return
     marks = (("whole", "every proof verified"), ("part", "some"), ("unseen", "none"), ("bad", "refused"))
-    legend = [element("li", element("span", class_=f"key {mark}", aria_hidden="true"), text) for mark, text in marks]
+    legend = [element("li", chain.mark(mark), text) for mark, text in marks]
     yield section(
         "The chain",
         element(
@@ -279,9 +286,7 @@ def files_that_no_record_names(report: Report) -> Iterator[Element]:
         like = "" if file.resembles is None else f"; it may be taken for {quoted(file.resembles, 200)}"
         rows.append(element("tr", element("th", quoted(file.name, 200), scope="row"), element("td", said + like)))
     more = [element("p", "There are others.", class_="note")] if report.uncovered_more else []
-    yield section(
-        "Files that no record names", table("Files that no record names", ("Name", "What of it"), rows), *more
-    )
+    yield section("Files that no record names", table("Names, and what of them", ("Name", "What of it"), rows), *more)
 
 
 def judge_it_yourself(report: Report) -> Element:
@@ -305,18 +310,23 @@ def annex_xi(report: Report) -> Element:
 
     rows = []
     for heading in annex.headings(report):
-        for i, fact in enumerate(heading.facts):
-            name = element("th", f"{heading.place} {heading.title}" if i == 0 else Sign.DASH, scope="row")
-            rows.append(
-                element(
-                    "tr",
-                    name,
-                    element("td", icon(fact.source.value), fact.source.value, class_="state"),
-                    element("td", fact.text),
-                )
+        facts = [
+            element(
+                "li",
+                icon(fact.source.value),
+                element("span", fact.source.value, class_="source"),
+                ": ",
+                *sentence(fact.text),
             )
+            for fact in heading.facts
+        ]
+        name = element("th", element("span", heading.spoken, class_="place"), heading.title, scope="row")
+        rows.append(element("tr", name, element("td", element("ul", *facts, class_="facts"))))
+    head = element(
+        "thead", element("tr", element("th", "Heading", scope="col"), element("th", "What the report has", scope="col"))
+    )
     return section(
         annex.TITLE,
         element("p", *sentence(annex.INTRODUCTION)),
-        table("Headings of Annex XI", ("Heading", "Source", "What the report has"), rows),
-    )  # fmt: skip
+        element("table", head, element("tbody", *rows), class_="claims"),
+    )

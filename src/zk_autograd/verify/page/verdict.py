@@ -13,9 +13,9 @@ from zk_autograd.verify.report import Report
 from zk_autograd.verify.standing import Standing
 
 _LEVELS = {
-    Level.L0: "the records are those that every pinned key signed, and the log is whole",
-    Level.L1: "each optimizer step was computed exactly, from the committed state and gradient; every proof was verified",
-    Level.L1_SAMPLED: "as L1, but only a sample of the proofs was verified",
+    Level.L0: "The records are those that every pinned key signed, in the order in which they were signed.",
+    Level.L1: "L0, and each optimizer step is the rule's exact result for the committed state and gradient: every proof was verified.",
+    Level.L1_SAMPLED: "L0, and the same for a sample of the proofs. The others were not looked at.",
 }
 
 
@@ -31,13 +31,14 @@ def banner(report: Report) -> Element:
         element("div", icon(standing.value, "large"), element("h1", *_title(report)), class_="verdict"),
         element("p", *sentence(_lead(report, standing)), class_="lead"),
         *_reasons(report, standing),
+        *_signed(report),
         class_=f"banner {standing.value}",
     )
 
 
 def _title(report: Report) -> tuple[Node, ...]:
     line = report.verdict_line.removeprefix("verdict: ")
-    return (element("span", "verdict: ", class_="said"), line)
+    return (element("span", "verdict:", class_="said"), " ", line)
 
 
 def _lead(report: Report, standing: Standing) -> str:
@@ -70,32 +71,34 @@ def _reasons(report: Report, standing: Standing) -> Iterator[Element]:
         yield element("ul", *items, class_="why")
 
 
+def _signed(report: Report) -> Iterator[Element]:
+    """Who answers for the run, where anybody does."""
+    if report.judged and report.signers:
+        names = [element("dd", element("code", key.encode())) for key in report.signers]
+        yield element("dl", element("div", element("dt", "signed by"), *names), class_="pairs")
+
+
 def levels(report: Report) -> Element:
-    """Each level there is: whether it was asked for, and whether it was reached."""
+    """Each level there is: whether it was reached, what it means, and whether it was asked for."""
     rows = []
     for level, means in _LEVELS.items():
         reached = level in report.levels
         if level is Level.L1_SAMPLED and not reached:
             continue
+        state = "passed" if reached else "absent"
+        asked = [element("p", "Asked for.", class_="note")] if level in report.required else []
         rows.append(
             element(
                 "tr",
-                element("th", level.value, scope="row"),
                 element(
-                    "td",
-                    icon("passed" if reached else "absent"),
-                    "reached" if reached else "not reached",
-                    class_="state",
+                    "th",
+                    element("span", level.value, class_="title"),
+                    element("span", icon(state), "reached" if reached else "not reached", class_=f"state {state}"),
+                    scope="row",
                 ),
-                element("td", "asked for" if level in report.required else Sign.DASH),
-                element("td", means),
+                element("td", element("p", means), *asked),
             )
         )
-    head = [element("th", name, scope="col") for name in ("Level", "Result", "Policy", "What it means")]
-    return element(
-        "section",
-        element("h2", "Levels"),
-        element("div", element("table", element("thead", element("tr", *head)), element("tbody", *rows)), class_="wide", role="region",
-                aria_label="Levels", tabindex=0),
-        class_="levels",
-    )  # fmt: skip
+    head = element("tr", element("th", "Level", scope="col"), element("th", "What it means", scope="col"))
+    table = element("table", element("thead", head), element("tbody", *rows), class_="steps levels")
+    return element("section", element("h2", "Levels", id="levels"), table, aria_labelledby="levels")

@@ -1,0 +1,152 @@
+"""Reports of every kind, by the real verifier, for what must hold for all of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.verify.run_builder import KEY, POLICY, SECOND, Run, StandInSystem, honest, judge
+from zk_autograd.core.constants import StepConstants
+from zk_autograd.core.errors import UnreadableError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import Prover
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.prove.verifiers import Systems
+from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.policy import Policy
+from zk_autograd.verify.report import Report
+from zk_autograd.verify.verifier import Verifier
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "tests/data/runs/native-finished"
+BIDI = "w\u202egnp.exe\u2066</style><script>document.title='x'</script>"
+"""A tensor's name as whoever makes a run would choose it."""
+
+
+@dataclass(slots=True)
+class NoAnswer(StandInSystem):
+    """A backend that this machine can't use."""
+
+    def check_constants(self, prover: Prover, constants: StepConstants) -> None:
+        raise UnreadableError("no answer from EZKL's process")
+
+
+def _golden(folder: Path, policy: Policy) -> Report:
+    with RunFolder(GOLDEN) as files:
+        return Verifier(policy, Systems()).verify(files)
+
+
+def _golden_policy(**changes: object) -> Policy:
+    from zk_autograd.core.keys import PublicKey
+
+    key = PublicKey.parse((GOLDEN.parent / "test.key.pub").read_text(encoding="ascii").strip())
+    return replace(Policy(keys=(key,)), **changes)  # type: ignore[arg-type]
+
+
+def _without_checkpoint(folder: Path) -> Report:
+    honest().write(folder)
+    (folder / "log/checkpoint").unlink()
+    with RunFolder(folder) as files:
+        return Verifier(POLICY, Systems()).verify(files)
+
+
+def _false_proof(folder: Path) -> Report:
+    run = honest()
+    run.proofs[1, 0] = b"x" + run.proofs[1, 0][1:]
+    return judge(run, folder)
+
+
+def _false_model(folder: Path) -> Report:
+    run = honest()
+    run.model["weights.f32.safetensors"] += b"\0"
+    return judge(run, folder)
+
+
+def _uncovered(folder: Path, policy: Policy) -> Report:
+    run = honest()
+    (folder / "model").mkdir(parents=True)
+    for name in ("model/extra.bin", "wei\u202eghts<script>.f32", "README.md"):
+        (folder / name).write_bytes(b"x")
+    return judge(run, folder, policy)
+
+
+def hostile() -> Run:
+    """An honest run whose texts are those of an attacker."""
+    run = honest()
+    parameters = (replace(run.header.parameters[0], name=BIDI), *run.header.parameters[1:])
+    unproved = (replace(run.header.unproved[0], name=f"buffer {BIDI}"),)
+    name = "trai\u05e0\u202ener<script>"
+    run.edit_header(
+        parameters=parameters,
+        unproved=unproved,
+        keys=(KEY.encode(), replace(SECOND.public_key, name=name).encode()),
+        data=replace(run.header.data, root=bytes(32), sampler="</style><script>alert(1)</script>\u202e"),
+    )
+    run.segments = [
+        replace(segment, loss=("</svg><script>", "nan", "1e999")[: len(segment.loss)]) for segment in run.segments
+    ]
+    run.reprove()
+    from tests.verify.run_builder import files_of
+
+    run.model = files_of(run.header, run.weights, run.salts)
+    run.name_model()
+    return run
+
+
+SAMPLED = replace(POLICY, sample=3, beacon="noon")
+
+KINDS: dict[str, Callable[[Path], Report]] = {
+    "passed": lambda folder: judge(honest(), folder),
+    "passed, native": lambda folder: _golden(folder, _golden_policy()),
+    "passed, two groups and recorded rates": lambda folder: judge(
+        honest(rule=Rule.ADAM, groups=2, schedule="recorded"), folder
+    ),
+    "less, no proofs": lambda folder: judge(honest("none"), folder, replace(POLICY, srs=frozenset())),
+    "L0 asked for, no proofs": lambda folder: judge(
+        honest("none"), folder, replace(POLICY, require=frozenset({Level.L0}))
+    ),
+    "less, no SRS allowed": lambda folder: judge(honest(), folder, replace(POLICY, srs=frozenset())),
+    "less, not installed": lambda folder: judge(honest(), folder, system=StandInSystem(missing="not installed")),
+    "sample": lambda folder: judge(honest(), folder, SAMPLED),
+    "sample accepted": lambda folder: judge(honest(), folder, replace(SAMPLED, accept_sample=True)),
+    "unfinished": lambda folder: judge(_unfinished(), folder),
+    "uncovered": lambda folder: _uncovered(folder, POLICY),
+    "uncovered, accepted": lambda folder: _uncovered(
+        folder, replace(POLICY, accept_uncovered=frozenset({"model/extra.bin", "wei\u202eghts<script>.f32"}))
+    ),
+    "unpinned": lambda folder: judge(honest(), folder, replace(POLICY, keys=())),
+    "unpinned, native": lambda folder: _golden(folder, _golden_policy(keys=())),
+    "unpinned and failed": lambda folder: judge(replace(honest(), head_root=bytes(32)), folder, Policy()),
+    "unpinned sample": lambda folder: judge(honest(), folder, replace(SAMPLED, keys=())),
+    "failed, no checkpoint": _without_checkpoint,
+    "failed, wrong key": lambda folder: judge(honest(), folder, replace(POLICY, keys=(SECOND.public_key,))),
+    "failed, wrong root": lambda folder: judge(replace(honest(), head_root=bytes(32)), folder),
+    "failed, chain": lambda folder: judge(_broken_chain(), folder),
+    "failed, proof": _false_proof,
+    "failed, model": _false_model,
+    "unreadable": lambda folder: judge(honest(), folder, system=NoAnswer()),
+    "hostile texts": lambda folder: judge(hostile(), folder),
+}
+
+
+def _unfinished() -> Run:
+    run = honest()
+    run.close, run.model = None, {}
+    return run
+
+
+def _broken_chain() -> Run:
+    run = honest()
+    run.segments[1] = replace(run.segments[1], state_in=run.segments[0].state_in)
+    return run
+
+
+def synthetic(report: Report, segments: int) -> Report:
+    """A passed report on a run of that many segments: what a page of a long run is made from."""
+    assert report.log is not None
+    base = report.log.segments[0]
+    length = base.last - base.first + 1
+    long = tuple(
+        replace(base, index=i, first=1 + i * length, last=(i + 1) * length, loss=(f"{1 / (i + 1):.9g}",) * length)
+        for i in range(segments)
+    )
+    return replace(report, log=replace(report.log, segments=long))
