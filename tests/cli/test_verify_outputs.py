@@ -2,16 +2,20 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
-from base64 import b64decode
+import sys
+from base64 import b64decode, b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from tests.credentials.test_auditor_key import write
+from tests.test_docs import DOCS, VERIFICATION, consoles, section
+from tests.verify.kinds import GOLDEN
 from tests.verify.run_builder import KEY, honest
 from zk_autograd.cli.verify import main
 from zk_autograd.verify.verifier import Verifier
@@ -132,35 +136,55 @@ def test_a_run_of_which_nothing_could_be_read_has_no_signed_verdict(
     assert not (tmp_path / "svr").exists()
 
 
-CHECK = """\
-jq -r .payload svr.json | base64 -d > payload
-jq -r '.signatures[0].sig' svr.json | base64 -d > signature
-printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$(wc -c < payload)" | cat - payload > signed
-openssl {verify}
-"""
-"""What docs/verification.md tells a reader of a signed verdict to run."""
-
-ED25519 = "pkeyutl -verify -pubin -inkey auditor.pub -rawin -in signed -sigfile signature"
-P256 = "dgst -sha256 -verify auditor.pub -signature signature signed"
-
-
 @pytest.mark.skipif(not (shutil.which("jq") and shutil.which("openssl")), reason="jq or openssl is not on this machine")
-@pytest.mark.parametrize("verify", [ED25519, P256], ids=["Ed25519", "P-256"])
-def test_the_command_of_the_documentation_checks_a_signed_verdict(verify: str, run: Path, tmp_path: Path) -> None:
-    private = ed25519.Ed25519PrivateKey.generate() if verify is ED25519 else ec.generate_private_key(ec.SECP256R1())
-    key = write(tmp_path / "key", private)
-    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (tmp_path / "auditor.pub").write_bytes(public)
-    assert main([str(run), *PINNED, "--svr", str(tmp_path / "svr.json"), "--svr-key", str(key)]) == 3
+@pytest.mark.parametrize("algorithm", ["ed25519", "p256"])
+def test_the_commands_of_the_documentation_make_and_check_a_signed_verdict(algorithm: str, tmp_path: Path) -> None:
+    """To the letter, but for the time."""
+    text = section(VERIFICATION, "A signed verdict")
+    script, expected = "", ""
+    for line in "\n".join(consoles(text)[1:]).splitlines():
+        if line.startswith("$ "):
+            script += line[2:] + "\n"
+        else:
+            expected += line + "\n"
+    if algorithm == "p256":
+        (verify,) = re.findall(r"`(openssl dgst [^`]*)`", text)
+        script = re.sub("(?m)^openssl pkeyutl .*$", verify, script)
+        script = script.replace("-algorithm ed25519", "-algorithm EC -pkeyopt ec_paramgen_curve:P-256")
+        expected = expected.replace("Signature Verified Successfully", "Verified OK")
+    shutil.copytree(GOLDEN, tmp_path / "runs/20261121T193244Z")
+    shutil.copy(GOLDEN.parent / "test.key.pub", tmp_path / "trainer.pub")
+    start = f'set -e\nzk-verify() {{ "{sys.executable}" -m zk_autograd.cli.verify "$@"; }}\n'
 
-    def check() -> int:
-        script = "set -e\n" + CHECK.format(verify=verify)
+    def shell(script: str) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         return subprocess.run(
-            ["sh", "-c", script], cwd=tmp_path, capture_output=True, timeout=60, check=False
-        ).returncode
+            ["bash", "-c", start + script],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
-    assert check() == 0
+    done = shell(script)
+    time = r'(?<="timeCreated": ")[0-9T:Z-]{20}'
+    assert re.sub(time, "", done.stdout) == re.sub(time, "", expected), done.stderr
+    assert (
+        abs(datetime.fromisoformat(re.findall(time, done.stdout)[0]).timestamp() - datetime.now(UTC).timestamp()) < 60
+    )
+
+    _, again = script.split("zk-verify", 1)[1].split("\n", 1)  # what checks it
     envelope = json.loads((tmp_path / "svr.json").read_bytes())
-    envelope["payload"] = envelope["payload"][:-8] + "fX19fQ=="
-    (tmp_path / "svr.json").write_text(json.dumps(envelope))
-    assert check() != 0
+    payload = b64decode(envelope["payload"]).replace(b"ZK_AUTOGRAD_L0", b"ZK_AUTOGRAD_L9")
+    (tmp_path / "svr.json").write_text(json.dumps({**envelope, "payload": b64encode(payload).decode()}))
+    assert shell(again).returncode != 0
+
+
+def test_the_documentation_shows_the_end_of_annex_xi(capsys: pytest.CaptureFixture[str]) -> None:
+    (shown,) = consoles(section((DOCS / "annex-xi.md").read_text("utf-8"), "What you see"))
+    assert main([str(GOLDEN), "--key", str(GOLDEN.parent / "test.key.pub"), "--annex-xi"]) == 0
+    told = capsys.readouterr().out
+    command, piece, end = shown.split("\n...\n")
+    assert command.startswith("$ zk-verify ") and piece in told and told.endswith(f"\n{end}\n")

@@ -12,7 +12,7 @@ from zk_autograd.core.records import Prover
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Level
-from zk_autograd.verify.policy import Policy
+from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
@@ -109,6 +109,9 @@ KINDS: dict[str, Callable[[Path], Report]] = {
     "sample": lambda folder: judge(honest(), folder, SAMPLED),
     "sample accepted": lambda folder: judge(honest(), folder, replace(SAMPLED, accept_sample=True)),
     "unfinished": lambda folder: judge(_unfinished(), folder),
+    "no step": lambda folder: judge(replace(_unfinished(), segments=[]), folder),
+    "not begun": lambda folder: judge(replace(_unfinished(), segments=[], genesis=None), folder),
+    "at a root": lambda folder: judge(honest(), folder, replace(POLICY, head=TreeHead(honest().root(4), 4))),
     "uncovered": lambda folder: _uncovered(folder, POLICY),
     "uncovered, accepted": lambda folder: _uncovered(
         folder, replace(POLICY, accept_uncovered=frozenset({"model/extra.bin", "wei\u202eghts<script>.f32"}))

@@ -26,22 +26,24 @@ _WIDTH, _ROW, _TOP, _SPINE = 420, 66, 34, 24
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """How many of each segment's proofs were verified, of how many."""
+    """How many of each segment's proofs were verified, of how many.
+
+    `of_segment` is None if all were; `known` is false for a report that ended early, which doesn't
+    say how far it came.
+    """
 
     of_segment: Counter[int] | None
-    """None: all of them."""
-
     each: int
+    known: bool = True
 
     @classmethod
     def of(cls, report: Report, log: Log) -> "Verified":
-        """What step 7 of the report looked at. Nothing counts as verified in a report that ended
-        early."""
+        """What step 7 of the report looked at."""
         each = len(log.header.blocks) if log.header.prover.form.proves else 0
         if not report.judged:
-            return cls(Counter(), each)
+            return cls(Counter(), each, known=False)
         if report.sample is not None:
-            return cls(Counter(number // each for number in report.sample.verified), each)
+            return cls(Counter(number // len(log.header.blocks) for number in report.sample.verified), each)
         shown = Level.L1 in report.outcomes[Step.PROOFS].shown
         return cls(None if shown else Counter(), each)
 
@@ -146,7 +148,9 @@ def _segments(group: Sequence[Segment], verified: Verified, bad: int | None) -> 
     alone = len(group) == 1
     title = f"segment {first.index}" if alone else f"segments {first.index} to {last.index} ({len(group)})"
     steps = f"step {first.first}" if first.first == last.last else f"steps {first.first} to {last.last}"
-    if there == 0:
+    if not verified.known:
+        sign, proofs = "unseen", "not shown"
+    elif there == 0:
         sign, proofs = "unseen", "no proofs"
     elif done == there:
         sign, proofs = "whole", "its proof verified" if there == 1 else f"all {there} proofs verified"
