@@ -49,7 +49,8 @@ def test_a_file_inside_the_run_is_refused(tmp_path: Path) -> None:
     (run / "model").mkdir(parents=True)
     other.mkdir()
     (other / "in").symlink_to(run)
-    for path in (run / "a", run / "model" / "a", run / "model" / ".." / "a", other / "in" / "a"):
+    (other / "model").symlink_to(run / "model")
+    for path in (run / "a", run / "model" / "a", run / "model" / ".." / "a", other / "in" / "a", other / "model" / "a"):
         with pytest.raises(UsageError, match="because"):
             require_outside(path, run, "--out", "because")
     for path in (other / "a", tmp_path / "a"):

@@ -153,10 +153,9 @@ def _segments(group: Sequence[Segment], verified: Verified, bad: int | None) -> 
     elif there == 0:
         sign, proofs = "unseen", "no proofs"
     elif done == there:
-        sign, proofs = "whole", "its proof verified" if there == 1 else f"all {there} proofs verified"
+        sign, proofs = "whole", f"{done} of {counted(there, 'proof')} verified"
     else:
-        sign = "part" if done else "unseen"
-        proofs = f"{done} of {counted(there, 'proof')} verified"
+        sign, proofs = "part" if done else "unseen", f"{done} of {counted(there, 'proof')} verified"
     if bad is not None and SEGMENT_RECORD + first.index <= bad <= SEGMENT_RECORD + last.index:
         sign, proofs = "bad", f"refused: record {bad}"
     return _Row(title, f"{steps}; {proofs}", sign, stacked=not alone)

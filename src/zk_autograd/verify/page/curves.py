@@ -50,7 +50,8 @@ def saturations(log: Log) -> Series:
 def figure(name: str, what: str, series: Series, said_by: str) -> Element:
     """A curve with its caption; `said_by` says whose word it is."""
     if not series.values:
-        return element("p", f"{name}: the records hold none that could be drawn.")
+        none = f" The records hold {counted(series.odd, 'value')}, and no finite number."
+        return element("p", element("strong", name), element("span", said_by, class_="tag"), none)
     low, high = min(series.values), max(series.values)
     first, last = series.steps[0], series.steps[-1]
     drawn = (

@@ -6,7 +6,7 @@ says stands in words and in a sign of its own shape as well.
 
 from collections.abc import Iterator
 
-from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.outcome import Level, Step
 from zk_autograd.verify.page.icons import icon
 from zk_autograd.verify.page.markup import Element, Node, Sign, element, sentence
 from zk_autograd.verify.report import Report
@@ -58,7 +58,7 @@ def _lead(report: Report, standing: Standing) -> str:
 def _reasons(report: Report, standing: Standing) -> Iterator[Element]:
     error = report.failure or report.unreadable
     if error is not None:
-        rows = [("what", error.message)]
+        rows = [("what", error.message), ("step", f"{error.step}, {Step(error.step).title}")]
         if error.record is not None:
             rows.append(("record", str(error.record)))
         rows += [
