@@ -1,7 +1,9 @@
 """Reports of every kind, by the real verifier, for what must hold for all of them."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from tests.verify.run_builder import KEY, POLICY, SECOND, Run, StandInSystem, honest, judge
@@ -9,8 +11,10 @@ from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import UnreadableError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
+from zk_autograd.evidence.finding import Found, Subject
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.verifiers import Systems
+from zk_autograd.verify.earlier import Earlier
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report
@@ -92,6 +96,26 @@ def hostile() -> Run:
     return run
 
 
+def _continued(folder: Path, **changes: object) -> Report:
+    run = honest()
+    earlier = judge(run, folder, SAMPLED)
+    policy = replace(POLICY, earlier=Earlier.read(json.dumps(earlier.to_json()).encode("ascii")))
+    return judge(run, folder, replace(policy, **changes))  # type: ignore[arg-type]
+
+
+def _from_a_file(name: str, data: bytes | None) -> Callable[[Path], Report]:
+    """Of the golden run, where the auditor named a file that they had: `data`, or the run's
+    floats."""
+
+    def made(folder: Path) -> Report:
+        digest = sha256((GOLDEN / "model/weights.f32.safetensors").read_bytes() if data is None else data).digest()
+        found = Found(name, GOLDEN, "from", (Subject(name, digest),))
+        with RunFolder(GOLDEN) as files:
+            return Verifier(_golden_policy(), Systems()).verify(files, found=found)
+
+    return made
+
+
 SAMPLED = replace(POLICY, sample=3, beacon="noon")
 
 KINDS: dict[str, Callable[[Path], Report]] = {
@@ -108,6 +132,11 @@ KINDS: dict[str, Callable[[Path], Report]] = {
     "less, not installed": lambda folder: judge(honest(), folder, system=StandInSystem(missing="not installed")),
     "sample": lambda folder: judge(honest(), folder, SAMPLED),
     "sample accepted": lambda folder: judge(honest(), folder, replace(SAMPLED, accept_sample=True)),
+    "continued": _continued,
+    "continued, unpinned": lambda folder: _continued(folder, keys=()),
+    "from a file": _from_a_file("wei\u202eghts<script>.bin", None),
+    "from a file of no model": _from_a_file("log", (GOLDEN / "train_log.jsonl").read_bytes()),
+    "from another file": _from_a_file("weights", b"others"),
     "unfinished": lambda folder: judge(_unfinished(), folder),
     "no step": lambda folder: judge(replace(_unfinished(), segments=[]), folder),
     "not begun": lambda folder: judge(replace(_unfinished(), segments=[], genesis=None), folder),

@@ -10,6 +10,7 @@ import pytest
 from tests.verify.kinds import KINDS
 from zk_autograd.core.canonical import decode
 from zk_autograd.verify import annex_xi, svr
+from zk_autograd.verify.brief import brief
 from zk_autograd.verify.outcome import Source
 from zk_autograd.verify.page.document import page
 from zk_autograd.verify.report import Report
@@ -33,6 +34,7 @@ def test_every_form_says_the_same(report: Report) -> None:
     standing, value = Standing.of(report), json.loads(json.dumps(report.to_json()))
     line = report.text().rsplit("\n", 1)[1]
     assert line.startswith(f"verdict: {value['verdict']}")
+    assert brief(report).split("\n", 1)[0] == line
     assert value["exit_status"] == report.exit_status == STATUS[standing]
 
     html = page(report, MADE, annex_xi=True)

@@ -92,6 +92,13 @@ def test_a_failed_run_is_named_by_what_was_found_of_it(report_of: Callable[[str]
         svr.statement(report_of("failed, no checkpoint"), MADE)
 
 
+def test_a_continued_sample_says_on_whose_word(report_of: Callable[[str], Report]) -> None:
+    report = report_of("continued")
+    assert report.sample is not None and svr.properties(report) == ["ZK_AUTOGRAD_L0", "ZK_AUTOGRAD_L1"]
+    assert svr.statement(report, MADE)["predicate"]["zkAutograd"]["continues"] == report.sample.report.hex()
+    assert svr.properties(report_of("continued, unpinned")) == []
+
+
 def test_time_is_in_utc(report_of: Callable[[str], Report]) -> None:
     there = MADE.astimezone(timezone(timedelta(hours=5, minutes=30)))
     assert svr.statement(report_of("passed"), there) == svr.statement(report_of("passed"), MADE)

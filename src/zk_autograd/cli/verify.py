@@ -253,7 +253,6 @@ def _require_own(path: Path | None, run: Path | str) -> None:
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.auditing import judge, with_file
     from zk_autograd.evidence.kinds import Kind, kind_of
-    from zk_autograd.verify.brief import brief
 
     head = _head(arguments.target)
     if head is None and arguments.source is None and kind_of(arguments.target) is Kind.EVIDENCE:
@@ -273,7 +272,7 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
     with output.progress() as progress:
         report = judge(found, policy, progress)
     outputs.write(report, output)
-    output.text(report.text(output.width) if arguments.long else brief(report, output.width), _STYLES)
+    output.text(outputs.text(report, output.width, long=arguments.long), _STYLES)
     output.result(outputs.json(report))
     return report.exit_status
 

@@ -53,8 +53,7 @@ class Outputs:
     annex_xi: bool = False
 
     def write(self, report: "Report", output: Output) -> None:
-        """Writes the files, and prints Annex XI's headings, for a reader. UsageError or
-        StorageError if a file can't be made."""
+        """Writes the files. UsageError or StorageError if one can't be made."""
         from zk_autograd.local.new_files import write_new
 
         made = datetime.now(UTC)
@@ -70,10 +69,19 @@ class Outputs:
                 )
             else:
                 write_new(self.svr, data, "--svr")
-        if self.annex_xi:
-            from zk_autograd.verify import annex_xi
 
-            output.text(annex_xi.text(report, output.width) + "\n", {})
+    def text(self, report: "Report", width: int, *, long: bool) -> str:
+        """The report for a reader: the whole one, whose last line is the verdict, or the brief one,
+        which begins with it; with Annex XI's headings if they were asked for."""
+        from zk_autograd.verify.brief import brief
+
+        said = report.text(width) if long else brief(report, width)
+        if not self.annex_xi:
+            return said
+        from zk_autograd.verify import annex_xi
+
+        headings = annex_xi.text(report, width)
+        return f"{headings}\n\n{said}" if long else f"{said}\n\n{headings}"
 
     def json(self, report: "Report") -> dict[str, Any]:
         """The report as JSON values, with Annex XI's headings if they were asked for."""

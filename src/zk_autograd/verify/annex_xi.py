@@ -147,7 +147,7 @@ def _process(report: Report, log: Log) -> Iterator[Fact]:
     rule = f"optimizer rule {header.rule.value}, steps 1 to {steps}" if steps else f"optimizer rule {header.rule.value}"
     constants = "; constants in force as in step 5 of the report"
     if Level.L1 in report.levels:
-        yield Fact(Source.PROVED, f"{rule}, each computed exactly{constants}")
+        yield Fact(Source.PROVED, f"{rule}, each computed exactly{constants}{_earlier(report)}")
     elif report.sample is not None and Level.L1_SAMPLED in report.levels:
         verified, there = len(report.sample.verified), report.sample.proofs
         yield Fact(Source.PROVED, f"{rule}: the steps of {verified} of {there} proofs{constants}")
@@ -163,6 +163,14 @@ def _process(report: Report, log: Log) -> Iterator[Fact]:
     yield Fact(
         Source.ABSENT, "what the model is designed to optimise for, design choices, their rationale and assumptions"
     )
+
+
+def _earlier(report: Report) -> str:
+    """On whose word a part of the proofs counts as verified, where an earlier report was
+    continued."""
+    if report.sample is None or not report.sample.report:
+        return ""
+    return f"; for {len(report.sample.earlier)} of {report.sample.proofs} proofs by the word of the report that was continued"
 
 
 def _data(log: Log) -> Iterator[Fact]:

@@ -47,9 +47,15 @@ def statement(report: Report, made: datetime) -> dict[str, Any]:
                 "exitStatus": int(report.exit_status),
                 "required": sorted(level.value for level in report.required),
                 "uncoveredAccepted": sum(file.accepted for file in report.uncovered or ()),
+                **_continued(report),
             },
         },
     }
+
+
+def _continued(report: Report) -> dict[str, str]:
+    """The SHA-256 of the report on whose word some proofs count as verified, if there is one."""
+    return {"continues": report.sample.report.hex()} if report.sample is not None and report.sample.report else {}
 
 
 def envelope(report: Report, made: datetime) -> Envelope:

@@ -143,6 +143,23 @@ def test_the_picture_says_which_proofs_were_verified(report_of: Callable[[str], 
         assert found == expected, kind
 
 
+def test_a_continued_sample_says_on_whose_word(report_of: Callable[[str], Report]) -> None:
+    report = report_of("continued")
+    assert report.sample is not None
+    text = Seen(page(report, MADE, annex_xi=True)).text
+    assert f"is the word of the report that was continued, SHA-256 {report.sample.report.hex()}" in text
+    assert "3 of 6 verified" in text and "6 of 6 verified" not in text
+    assert "for 3 of 6 proofs by the word of the report that was continued" in text
+
+
+def test_what_the_auditor_named_and_what_to_do_are_there(report_of: Callable[[str], Report]) -> None:
+    text = Seen(page(report_of("from a file"), MADE)).text
+    assert "native-finished (named with --from)" in text and "wei\\u202eghts<script>.bin" in text
+    for kind in ("from another file", "unpinned", "sample", "failed, proof"):
+        report = report_of(kind)
+        assert report.fix and f"Fix: {report.fix}" in Seen(page(report, MADE)).text
+
+
 def test_a_broken_chain_is_drawn_broken(report_of: Callable[[str], Report]) -> None:
     html = page(report_of("failed, chain"), MADE)
     assert 'class="spine broken"' in html and "refused: record 3" in html

@@ -7,7 +7,7 @@ from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Header, Log
 from zk_autograd.core.text import counted, quoted
-from zk_autograd.verify.outcome import Level, Source, Status, Step
+from zk_autograd.verify.outcome import Level, SampleTaken, Source, Status, Step
 from zk_autograd.verify.page import chain, curves
 from zk_autograd.verify.page.icons import icon
 from zk_autograd.verify.page.markup import Element, Node, element, sentence
@@ -72,6 +72,11 @@ def _plain(report: Report, log: Log) -> Iterator[str]:
         )
     else:
         yield f"{rule} No step of it was shown: that the records tell what was computed is the trainer's word."
+    if report.sample is not None and report.sample.report:
+        yield (
+            f"That {len(report.sample.earlier)} of the {report.sample.proofs} proofs are valid is the word of the report that was continued, "
+            f"SHA-256 {report.sample.report.hex()}: they were not looked at again."
+        )
     if report.security is not None:
         yield (
             f"Forging a proof takes at least 2^{int(10 * report.security.proven_bits) / 10} operations, as proven under one assumption: "
@@ -154,21 +159,18 @@ def checked_and_skipped(report: Report) -> Iterator[Element]:
 
 
 def _looked_at(report: Report) -> Iterator[tuple[str, str]]:
-    log, sample = report.log, report.sample
+    log = report.log
+    if report.found is not None:
+        yield "evidence", report.found.line
+        for subject in report.found.subjects:
+            digest = "no regular file" if subject.digest is None else subject.digest.hex()
+            yield "file", f"{quoted(subject.name, 200)} {digest}"
     if report.judged and log is not None and report.summary is not None:
         yield "records", f"all {report.summary.size}"
         done, there = chain.Verified.of(report, log).among(log.segments)
         yield "proofs", "none in this run" if there == 0 else f"{done} of {there} verified"
-    if sample is not None:
-        drawn = (
-            "from the beacon that was given"
-            if sample.beacon
-            else f"from this verifier's randomness, {sample.seed.hex()}"
-        )
-        yield "sample", f"first, last, and others drawn {drawn}"
-        yield "one bad proof", f"is missed with probability {sample.miss_one} if it is neither the first nor the last"
-        if sample.surely_found is not None:
-            yield "more of them", f"{sample.surely_found} or more are found with a probability of at least 99 %"
+    if report.sample is not None:
+        yield from _sampled(report.sample)
     for status in (
         Status.FAILED,
         Status.NOT_SHOWN,
@@ -180,6 +182,22 @@ def _looked_at(report: Report) -> Iterator[tuple[str, str]]:
         steps = [f"{step.value} {step.title}" for step in Step if report.findings[step].status is status]
         if steps:
             yield status.value, ", ".join(steps)
+
+
+def _sampled(sample: SampleTaken) -> Iterator[tuple[str, str]]:
+    if sample.report:
+        yield (
+            "earlier",
+            f"{len(sample.earlier)} verified by the report that was continued, SHA-256 {sample.report.hex()}, as it says",
+        )
+        return
+    drawn = (
+        "from the beacon that was given" if sample.beacon else f"from this verifier's randomness, {sample.seed.hex()}"
+    )
+    yield "sample", f"first, last, and others drawn {drawn}"
+    yield "one bad proof", f"is missed with probability {sample.miss_one} if it is neither the first nor the last"
+    if sample.surely_found is not None:
+        yield "more of them", f"{sample.surely_found} or more are found with a probability of at least 99 %"
 
 
 def the_chain(report: Report) -> Iterator[Element]:
@@ -194,11 +212,17 @@ def the_chain(report: Report) -> Iterator[Element]:
         element(
             "figure",
             chain.picture(report, log),
-            element("figcaption", element("p", chain.links(report)), element("p", "Squares are segments of steps; of their proofs:"),
+            element("figcaption", element("p", chain.links(report)), element("p", f"Squares are segments of steps; of their proofs{_not_counted(report)}:"),
                     element("ul", *legend, class_="legend")),
             class_="beside",
         ),
     )  # fmt: skip
+
+
+def _not_counted(report: Report) -> str:
+    return (
+        " (those of the report that was continued aside)" if report.sample is not None and report.sample.report else ""
+    )
 
 
 def what_the_trainer_says(report: Report) -> Iterator[Element]:

@@ -31,6 +31,7 @@ def banner(report: Report) -> Element:
         element("div", icon(standing.value, "large"), element("h1", *_title(report)), class_="verdict"),
         element("p", *sentence(_lead(report, standing)), class_="lead"),
         *_reasons(report, standing),
+        *_advice(report),
         *_signed(report),
         class_=f"banner {standing.value}",
     )
@@ -69,6 +70,12 @@ def _reasons(report: Report, standing: Standing) -> Iterator[Element]:
     elif standing is not Standing.SHOWN:
         items = [element("li", *sentence(why)) for why in report.missing]
         yield element("ul", *items, class_="why")
+
+
+def _advice(report: Report) -> Iterator[Element]:
+    """What to do, where there is something to do."""
+    if report.fix:
+        yield element("p", element("strong", "Fix: "), *sentence(report.fix), class_="fix")
 
 
 def _signed(report: Report) -> Iterator[Element]:
