@@ -114,6 +114,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_the_types_and_every_published_circuit(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"zk_autograd/py.typed", "zk_autograd/_native.pyi", "zk_autograd/_native.abi3.so"} <= names
+    assert {"zk_autograd/verify/report.schema.json", "zk_autograd/verify/page/style.css"} <= names
 
     files = [path.relative_to(CIRCUITS) for path in CIRCUITS.rglob("*") if path.is_file()]
     published = {f"zk_autograd/prove/ezkl/circuits/{path}" for path in files}

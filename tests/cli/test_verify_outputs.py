@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from tests.another_user import UID, as_another, public_folder
 from tests.credentials.test_auditor_key import write
 from tests.test_docs import DOCS, VERIFICATION, consoles, section
 from tests.verify.kinds import GOLDEN
@@ -60,6 +61,25 @@ def test_all_outputs_go_with_the_status(
         assert f"<title>{verdict}" in html.read_text("ascii")
         assert predicate(svr)["properties"] == properties
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
+
+
+def test_a_run_that_can_t_be_read_here_is_not_judged_in_any_form() -> None:
+    with public_folder() as folder:
+        honest("none").write(folder / "run")
+        (folder / "run/model").chmod(0)
+        write(folder / "key", ed25519.Ed25519PrivateKey.generate())
+        (folder / "mine").mkdir()
+        for path in (folder / "key", folder / "mine"):
+            os.chown(path, UID, UID)
+        flags = ("--report", "page.html", "--svr", "svr.json", "--svr-key", str(folder / "key"), "--json", "--annex-xi")
+        done = as_another("verify", str(folder / "run"), *PINNED, *flags, cwd=folder / "mine")
+        assert done.returncode == 4, done.stderr
+        value = json.loads(done.stdout)
+        assert (value["verdict"], value["levels"]) == ("NOT JUDGED", [])
+        assert {fact["source"] for heading in value["annex_xi"] for fact in heading["facts"]} == {"absent"}
+        assert '<body class="unjudged">' in (folder / "mine/page.html").read_text("ascii")
+        found = predicate(folder / "mine/svr.json")
+        assert found["properties"] == [] and "NOT JUDGED" in str(found["zkAutograd"])
 
 
 def test_json_has_annex_xi_where_it_is_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
