@@ -1,10 +1,14 @@
 """Exit status, verdict and every form of a report say the same, and none speaks well of a run that
 failed. A new form of the report takes a function here and its place in `FORMS`."""
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
+from zk_autograd.verify import annex_xi, svr
 from zk_autograd.verify.brief import brief
-from zk_autograd.verify.outcome import Step
+from zk_autograd.verify.outcome import Source, Step
+from zk_autograd.verify.page.document import page
 from zk_autograd.verify.report import Report
 
 SUCCESS = ("passed", "shown", "valid", "ok", "success", "successful", "verified", "proved", "L0", "L1", "L1-sampled")
@@ -70,7 +74,38 @@ def as_brief(report: Report) -> None:
         assert str(report.failure.step) in " ".join(lines)
 
 
-FORMS: tuple[Callable[[Report], None], ...] = (as_json, as_text, as_brief)
+def as_page(report: Report) -> None:
+    """--report: the verdict in its words, and the look of a success for status 0 alone."""
+    html = page(report, datetime(2026, 11, 30, tzinfo=UTC), annex_xi=True)
+    (title,) = re.findall("<h1>.*?</span> (.*?)</h1>", html)
+    assert f"verdict: {title}" == report.verdict_line
+    assert ('<header class="banner shown">' in html) == (report.exit_status == 0)
+    reached = re.findall('<span class="title">(L[0-9][^<]*)</span><span class="state passed">', html)
+    assert reached == sorted(level.value for level in report.levels)
+    assert html.isascii()
+
+
+def as_signed_verdict(report: Report) -> None:
+    """--svr: the levels that the verdict names, and no others."""
+    assert svr.properties(report) == [
+        f"ZK_AUTOGRAD_{name.upper().replace('-', '_')}" for name in report.verdict.split(", ") if name.startswith("L")
+    ]
+    if list(svr.subjects(report)):
+        told = svr.statement(report, datetime(2026, 11, 30, tzinfo=UTC))["predicate"]["zkAutograd"]
+        assert (told["verdict"], told["exitStatus"]) == (report.verdict, report.exit_status)
+    else:
+        assert not report.judged
+
+
+def as_annex_xi(report: Report) -> None:
+    """--annex-xi: nothing is there of a run that nobody vouches for, nothing proved without L1."""
+    sources = {fact.source for heading in annex_xi.headings(report) for fact in heading.facts}
+    if not report.judged or not report.pinned:
+        assert sources == {Source.ABSENT}
+    assert (Source.PROVED in sources) == ("L1" in report.verdict)
+
+
+FORMS: tuple[Callable[[Report], None], ...] = (as_json, as_text, as_brief, as_page, as_signed_verdict, as_annex_xi)
 """Every form in which a report leaves the verifier."""
 
 

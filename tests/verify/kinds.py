@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from tests.verify.run_builder import KEY, POLICY, SECOND, Run, StandInSystem, honest, judge
+from tests.verify.run_builder import KEY, POLICY, SECOND, SRS, Run, StandInSystem, honest, judge
 from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import UnreadableError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.records import Prover
 from zk_autograd.evidence.finding import Found, Subject
 from zk_autograd.evidence.folder import RunFolder
@@ -17,6 +18,7 @@ from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.earlier import Earlier
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy, TreeHead
+from zk_autograd.verify.policy_file import FORMAT, parse
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
@@ -40,8 +42,6 @@ def _golden(folder: Path, policy: Policy) -> Report:
 
 
 def _golden_policy(**changes: object) -> Policy:
-    from zk_autograd.core.keys import PublicKey
-
     key = PublicKey.parse((GOLDEN.parent / "test.key.pub").read_text(encoding="ascii").strip())
     return replace(Policy(keys=(key,)), **changes)  # type: ignore[arg-type]
 
@@ -116,6 +116,29 @@ def _from_a_file(name: str, data: bytes | None) -> Callable[[Path], Report]:
     return made
 
 
+def _two_keys(folder: Path) -> Report:
+    """Of the golden run that two keys signed, one of them ML-DSA-44's."""
+    text = (GOLDEN.parent / "test-v1.key.pub").read_text(encoding="ascii")
+    policy = Policy(keys=tuple(PublicKey.parse(line) for line in text.split()))
+    with RunFolder(GOLDEN.parent / "native-v1") as files:
+        return Verifier(policy, Systems()).verify(files)
+
+
+def _under_a_policy_file(folder: Path, rule: str, steps: int) -> Report:
+    text = f'''format = "{FORMAT}"
+keys = ["{KEY.encode()}"]
+require = ["L0", "L1"]
+[provers.ezkl]
+srs = ["{SRS.hex()}"]
+[rules.{rule}]
+[run]
+min_steps = {steps}
+[claims]
+max_last_loss = "0.6"
+'''
+    return judge(honest(), folder, parse(text.encode("ascii"), "the policy"))
+
+
 SAMPLED = replace(POLICY, sample=3, beacon="noon")
 
 KINDS: dict[str, Callable[[Path], Report]] = {
@@ -132,6 +155,9 @@ KINDS: dict[str, Callable[[Path], Report]] = {
     "less, not installed": lambda folder: judge(honest(), folder, system=StandInSystem(missing="not installed")),
     "sample": lambda folder: judge(honest(), folder, SAMPLED),
     "sample accepted": lambda folder: judge(honest(), folder, replace(SAMPLED, accept_sample=True)),
+    "policy file met": lambda folder: _under_a_policy_file(folder, "adam", 8),
+    "policy file not met": lambda folder: _under_a_policy_file(folder, "sgd", 9),
+    "two keys": _two_keys,
     "continued": _continued,
     "continued, unpinned": lambda folder: _continued(folder, keys=()),
     "from a file": _from_a_file("wei\u202eghts<script>.bin", None),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.verify.agreement import agree
 from tests.verify.kinds import KINDS
 from zk_autograd.core.canonical import decode
 from zk_autograd.verify import annex_xi, svr
@@ -28,6 +29,10 @@ def report(request: pytest.FixtureRequest, report_of: Callable[[str], Report]) -
 
 def test_all_kinds_of_standing_are_here(report_of: Callable[[str], Report]) -> None:
     assert {Standing.of(report_of(kind)) for kind in KINDS} == set(Standing)
+
+
+def test_every_form_agrees(report: Report) -> None:
+    agree(report)
 
 
 def test_every_form_says_the_same(report: Report) -> None:

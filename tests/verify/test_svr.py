@@ -92,6 +92,14 @@ def test_a_failed_run_is_named_by_what_was_found_of_it(report_of: Callable[[str]
         svr.statement(report_of("failed, no checkpoint"), MADE)
 
 
+def test_a_policy_file_is_named_by_its_digest(report_of: Callable[[str], Report]) -> None:
+    report = report_of("policy file met")
+    assert report.policy is not None
+    assert svr.statement(report, MADE)["predicate"]["verifier"]["policies"] == [
+        {"name": "policy", "digest": {"sha256": report.policy.digest.hex()}}
+    ]
+
+
 def test_a_continued_sample_says_on_whose_word(report_of: Callable[[str], Report]) -> None:
     report = report_of("continued")
     assert report.sample is not None and svr.properties(report) == ["ZK_AUTOGRAD_L0", "ZK_AUTOGRAD_L1"]

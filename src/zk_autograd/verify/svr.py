@@ -39,7 +39,7 @@ def statement(report: Report, made: datetime) -> dict[str, Any]:
         "subject": named,
         "predicateType": PREDICATE,
         "predicate": {
-            "verifier": {"id": VERIFIER, "policies": []},
+            "verifier": {"id": VERIFIER, "policies": _policies(report)},
             "timeCreated": made.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "properties": properties(report),
             "zkAutograd": {
@@ -51,6 +51,11 @@ def statement(report: Report, made: datetime) -> dict[str, Any]:
             },
         },
     }
+
+
+def _policies(report: Report) -> list[dict[str, Any]]:
+    """The policy file, by its digest, where there was one. Flags are no artefact."""
+    return [] if report.policy is None else [{"name": "policy", "digest": {"sha256": report.policy.digest.hex()}}]
 
 
 def _continued(report: Report) -> dict[str, str]:

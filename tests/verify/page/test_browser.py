@@ -26,7 +26,16 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )  # fmt: skip
-SHOWN = ("passed, native", "sample", "unpinned", "failed, proof", "unreadable", "hostile texts", "uncovered")
+SHOWN = (
+    "passed, native",
+    "sample",
+    "unpinned",
+    "failed, proof",
+    "unreadable",
+    "hostile texts",
+    "uncovered",
+    "policy file not met",
+)
 """One of each standing, and those with texts of others in them."""
 
 

@@ -160,6 +160,26 @@ def test_what_the_auditor_named_and_what_to_do_are_there(report_of: Callable[[st
         assert report.fix and f"Fix: {report.fix}" in Seen(page(report, MADE)).text
 
 
+def test_the_demands_of_a_policy_file_are_there(report_of: Callable[[str], Report]) -> None:
+    for kind, met in (("policy file met", {True}), ("policy file not met", {True, False})):
+        report = report_of(kind)
+        assert report.policy is not None
+        assert {demand.met for demand in report.policy.demands} == met
+        text = Seen(page(report, MADE)).text
+        assert report.policy.digest.hex() in text
+        assert ("not met" in text) == (False in met)
+        assert all(demand.expected in text for demand in report.policy.demands)
+
+
+def test_a_long_key_is_called_by_its_name(report_of: Callable[[str], Report]) -> None:
+    report = report_of("two keys")
+    text = Seen(page(report, MADE)).text
+    assert len(report.signers) == 2 and all(key.label in text for key in report.signers)
+    assert text.count(" --key KEY --key KEY") == 1
+    lines = [key.encode() for key in report.signers if len(key.encode()) > 200]
+    assert lines and not any(line in text for line in lines)
+
+
 def test_a_broken_chain_is_drawn_broken(report_of: Callable[[str], Report]) -> None:
     html = page(report_of("failed, chain"), MADE)
     assert 'class="spine broken"' in html and "refused: record 3" in html

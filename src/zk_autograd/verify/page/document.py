@@ -49,6 +49,7 @@ def page(report: Report, made: datetime, *, annex_xi: bool = False) -> str:
 def _sections(report: Report, annex_xi: bool) -> Iterator[Element]:
     if report.judged:
         yield verdict.levels(report)
+    yield from sections.your_policy(report)
     yield from sections.in_plain_words(report)
     yield from sections.what_this_does_not_show(report)
     yield from sections.checked_and_skipped(report)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.records import Header, Log
 from zk_autograd.core.text import counted, quoted
 from zk_autograd.verify.outcome import Level, SampleTaken, Source, Status, Step
@@ -31,6 +32,9 @@ _GROUPS = 8
 """Parameter groups whose constants are listed: those with the most parameters."""
 
 _KEYS = 20
+_LONGEST_KEY = 200
+"""Characters of a key's text that are shown; of a longer one, such as ML-DSA-44's, its name and
+ID."""
 
 
 def section(title: str, *children: Node) -> Element:
@@ -258,9 +262,8 @@ def the_keys(report: Report) -> Iterator[Element]:
             said = (icon("passed"), "pinned by you; it signed")
         else:
             said = (icon("absent"), "named by the run alone: it vouches for nothing here")
-        rows.append(
-            element("tr", element("th", element("code", text), scope="row"), element("td", *said, class_="state"))
-        )
+        name = element("code", text if len(text) <= _LONGEST_KEY else PublicKey.parse(text).label)
+        rows.append(element("tr", element("th", name, scope="row"), element("td", *said, class_="state")))
     more = len(named) - len(rows)
     yield section(
         "Keys",
@@ -298,6 +301,27 @@ def what_this_does_not_show(report: Report) -> Iterator[Element]:
         yield section("What this does not show", element("ul", *items))
 
 
+def your_policy(report: Report) -> Iterator[Element]:
+    """What became of a policy file's demands."""
+    if report.policy is None:
+        return
+    words = {True: ("passed", "met"), False: ("not shown", "not met"), None: ("not reached", "not checked")}
+    rows = []
+    for demand in report.policy.demands:
+        sign, said = words[demand.met]
+        whose = "; what it looks at is the trainer's word" if demand.claimed else ""
+        found = "" if demand.found is None else f"; found: {demand.found}"
+        name = element("th", demand.field, element("span", icon(sign), said, class_="state"), scope="row")
+        rows.append(element("tr", name, element("td", *sentence(f"asked for: {demand.expected}{found}{whose}"))))
+    head = element(
+        "thead", element("tr", element("th", "Demand", scope="col"), element("th", "What was found", scope="col"))
+    )
+    digest = element(
+        "p", "The policy file with the SHA-256 ", element("code", report.policy.digest.hex()), ".", class_="note"
+    )
+    yield section("Your policy", digest, element("table", head, element("tbody", *rows), class_="steps levels"))
+
+
 def files_that_no_record_names(report: Report) -> Iterator[Element]:
     """What lies in the run that nothing vouches for."""
     if not report.uncovered:
@@ -317,7 +341,7 @@ def judge_it_yourself(report: Report) -> Element:
     """That a page is no evidence, and the command that gathers some."""
     command: tuple[Node, ...] = ()
     if report.summary is not None:
-        keys = "".join(f" --key {key.encode()}" for key in report.signers) or " --key KEY"
+        keys = " --key KEY" * max(1, len(report.signers))
         words = f"zk-verify {report.summary.root.hex()}@{report.summary.size} --from RUN{keys}"
         command = (element("p", element("code", words), class_="command"),)
     return section(

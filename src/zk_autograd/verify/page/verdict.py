@@ -81,7 +81,7 @@ def _advice(report: Report) -> Iterator[Element]:
 def _signed(report: Report) -> Iterator[Element]:
     """Who answers for the run, where anybody does."""
     if report.judged and report.signers:
-        names = [element("dd", element("code", key.encode())) for key in report.signers]
+        names = [element("dd", element("code", key.label)) for key in report.signers]
         yield element("dl", element("div", element("dt", "signed by"), *names), class_="pairs")
 
 
