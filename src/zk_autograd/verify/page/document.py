@@ -12,7 +12,7 @@ from hashlib import sha256
 from html import escape
 from importlib.resources import files
 
-from zk_autograd.verify.page import sections, verdict
+from zk_autograd.verify.page import sections, steps, verdict, words
 from zk_autograd.verify.page.markup import Element, Sign, element, rendered, spelled
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.standing import Standing
@@ -50,10 +50,10 @@ def _sections(report: Report, annex_xi: bool) -> Iterator[Element]:
     if report.judged:
         yield verdict.levels(report)
     yield from sections.your_policy(report)
-    yield from sections.in_plain_words(report)
+    yield from words.in_plain_words(report)
     yield from sections.what_this_does_not_show(report)
-    yield from sections.checked_and_skipped(report)
-    yield sections.the_eleven_steps(report)
+    yield from steps.checked_and_skipped(report)
+    yield steps.the_eleven_steps(report)
     yield from sections.the_chain(report)
     yield from sections.claims_by_source(report)
     yield from sections.what_the_trainer_says(report)
