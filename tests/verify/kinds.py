@@ -12,6 +12,7 @@ from zk_autograd.core.errors import UnreadableError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.records import Prover
+from zk_autograd.core.segments import Segments
 from zk_autograd.evidence.finding import Found, Subject
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.verifiers import Systems
@@ -207,4 +208,4 @@ def synthetic(report: Report, segments: int) -> Report:
         replace(base, index=i, first=1 + i * length, last=(i + 1) * length, loss=(f"{1 / (i + 1):.9g}",) * length)
         for i in range(segments)
     )
-    return replace(report, log=replace(report.log, segments=long))
+    return replace(report, log=replace(report.log, segments=Segments(report.log.header, long)))

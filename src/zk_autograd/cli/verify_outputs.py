@@ -103,7 +103,7 @@ class Outputs:
         return (json.dumps(envelope.to_json()) + "\n").encode("ascii")
 
 
-def prepared(arguments: argparse.Namespace, run: Path) -> Outputs:
+def prepared(arguments: argparse.Namespace, run: Path | str) -> Outputs:
     """What the flags ask for, to be called before the run at `run` is judged. UsageError for what
     can't be written, and for a key that can't sign; StorageError where the system refuses."""
     if arguments.svr is not None and arguments.svr_key is None:
@@ -119,7 +119,8 @@ def prepared(arguments: argparse.Namespace, run: Path) -> Outputs:
 
     for flag, path in named:
         require_new(path, flag)
-        require_outside(path, run, flag, _INSIDE)
+        if isinstance(run, Path):  # nothing is written into what lies at a URL
+            require_outside(path, run, flag, _INSIDE)
     if len(named) == 2 and arguments.report.resolve() == arguments.svr.resolve():
         raise UsageError("--report and --svr name the same file")
     key = None

@@ -13,6 +13,7 @@ import pytest
 from tests.verify.kinds import KINDS, synthetic
 from tests.verify.page.test_markup import Seen
 from zk_autograd.core.records import Log
+from zk_autograd.core.segments import Segments
 from zk_autograd.verify.page import curves
 from zk_autograd.verify.page.document import page
 from zk_autograd.verify.report import Report
@@ -96,7 +97,7 @@ def test_curves_are_marked_as_claims(passed: Report, report_of: Callable[[str], 
 )
 def test_losses_of_any_kind_are_drawn_or_counted(passed: Report, losses: tuple[str, ...], drawn: int, odd: int) -> None:
     assert passed.log is not None
-    log: Log = replace(passed.log, segments=(replace(passed.log.segments[0], loss=losses),))
+    log: Log = replace(passed.log, segments=Segments(passed.log.header, [replace(passed.log.segments[0], loss=losses)]))
     series = curves.losses(log)
     assert (len(series.values), series.odd) == (drawn, odd)
     html = page(replace(passed, log=log), MADE)
@@ -110,7 +111,7 @@ def test_a_peak_between_columns_is_drawn(passed: Report) -> None:
     log = synthetic(passed, 2000).log
     assert log is not None
     middle = replace(log.segments[1234], loss=("0.1", "99", "0.1"))
-    log = replace(log, segments=(*log.segments[:1234], middle, *log.segments[1235:]))
+    log = replace(log, segments=Segments(log.header, [*log.segments[:1234], middle, *log.segments[1235:]]))
     html = page(replace(passed, log=log), MADE)
     (points,) = re.findall('<polyline points="([^"]*)" class="line">', html)
     assert min(float(pair.split(",")[1]) for pair in points.split()) == 0
