@@ -137,10 +137,12 @@ def _tasks(chosen: Sequence[int], log: Log, files: Evidence, checker: ProofCheck
     asked for, by whoever asks: readers aren't made for several threads."""
     builder = StatementBuilder(log.header, log.header_digest)
     statements: list[Statement] = []
+    segment: Segment | None = None
     blocks = len(log.header.blocks)
     for number in chosen:
-        segment, block = log.segments[number // blocks], number % blocks
-        if not statements or statements[0].segment != segment.index:
+        place, block = divmod(number, blocks)
+        if segment is None or segment.index != place:  # unpacked once, not for each of its blocks
+            segment = log.segments[place]
             statements = builder.of_segment(segment)
         try:
             proof = _read(segment, block, files)
