@@ -126,7 +126,8 @@ def test_every_other_byte_at_every_place_is_judged_as_by_the_definition(run: Run
     for changed in other_bytes(leaf):
         packed = reader.read(changed)
         taken += packed is not None
-        if packed is not None and (packed.told != honest_one.told or taken % 16 == 0):  # most differ in a hash's digit
+        if packed is not None and (len(changed) != len(leaf) or packed.told != honest_one.told or taken % 16 == 0):
+            # The others differ in a hash's digit.
             segments = Segments(run.header)
             segments.add(packed)
             assert segments[0] == parse(changed, run.header)
@@ -291,6 +292,15 @@ def test_numbers_have_one_form(field: str, number: bytes) -> None:
     changed = re.sub(rb'("%s":\[?)\d+' % field.encode(), lambda found: found[1] + number, leaf, count=1)
     assert changed != leaf
     agree(run, changed, TWO_STEPS)
+
+
+@pytest.mark.parametrize("more", [b"}", b"{}", b" ", b"\r", b"\n", b"\x00", b","])
+def test_nothing_stands_before_or_behind_a_record(more: bytes) -> None:
+    run = MADE["two blocks"]
+    leaf = to_bytes(run.segments[TWO_STEPS])
+    reader = SegmentReader(run.header)
+    assert reader.read(leaf + more) is reader.read(more + leaf) is None
+    agree(run, leaf + more, TWO_STEPS)
 
 
 @pytest.mark.parametrize("where", [1, 2, 3, 4, 5])
