@@ -82,12 +82,12 @@ $(MODEL_SIGNING)/.installed: requirements/model-signing.txt
 	$(MODEL_SIGNING)/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
 	touch $@
 
-# Of the system's packages; a test that needs one that is missing is skipped, and says so.
-test-deps: ## system packages for tests: Chromium, for those that look at a page (as root, with apt-get)
+# A test that needs something that can't be had here is skipped, and says so.
+test-deps: test-model-signing ## what tests need beside the environment: that of OpenSSF model signing; Chromium (as root, with apt-get)
 	@if command -v chromium >/dev/null; then echo "chromium is there"; \
-	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; \
-	else echo "skipped: chromium is not installed, and installing it takes root and apt-get; tests that look at a page are skipped"; fi
+	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; then echo "chromium was installed"; \
+	else echo "skipped: there is no chromium, and installing it takes root and apt-get; tests that look at a page are skipped"; fi
 
 # Here one machine plays both parts.
 train: install $(KEY) ## trains $(STEPS) proved steps, then judges them as an auditor would
