@@ -29,7 +29,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist workst
 
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check check-python check-rust test test-all test-rust test-fast test-slow test-long test-model-signing test-deps train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-fast test-slow test-long test-model-signing test-deps train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -61,10 +61,13 @@ check-rust:
 
 test: test-rust test-fast test-slow ## the tests, the fast ones first; warnings are errors
 
-test-all: test test-long ## these and the long ones, which take minutes each
+test-all: test test-rust-release test-long ## these and the long ones, which take minutes each
 
 test-rust:
 	cargo test --locked --workspace
+
+test-rust-release: ## the crates' tests as they are shipped, without assertions and checks of overflow; test-rust has both
+	cargo test --locked --workspace --profile test-release
 
 test-fast: install ## tests of less than about two seconds each
 	$(PYTEST) -m "not slow and not long"
