@@ -33,6 +33,7 @@ from zk_autograd.core.keys import PublicKey, Signer
 from zk_autograd.core.record_bytes import parse, to_bytes
 from zk_autograd.core.records import Header, Segment
 from zk_autograd.evidence.bundle import Bundle
+from zk_autograd.evidence.finding import Found, Subject
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.layout import is_public
 from zk_autograd.evidence.run import Evidence
@@ -91,6 +92,7 @@ class Simulator(RuleBasedStateMachine):
         head=st.integers(0, 9),
         sample=st.sampled_from((None, None, None, 2, 3)),
         unpinned=st.integers(0, 9),
+        keep_going=st.booleans(),
     )
     def begins(
         self,
@@ -102,13 +104,14 @@ class Simulator(RuleBasedStateMachine):
         head: int,
         sample: int | None,
         unpinned: int,
+        keep_going: bool,
     ) -> None:
         """An honest run in the hands of an attacker, and an auditor."""
         self.world: World = world(name)
         self.ledger = self.world.ledger.copy()
         self.files: Files = dict(self.world.run.files)
         self.signers: tuple[Signer, ...] = self.world.run.signers if trainer else (THIEF,)
-        self.trainer = trainer
+        self.trainer, self.keep_going = trainer, keep_going
         keys = tuple(s.public_key.encode() for s in self.world.run.signers)
         if not both:
             keys = keys[:1]
@@ -249,6 +252,24 @@ class Simulator(RuleBasedStateMachine):
         self._put(RECORDS, b"".join(leaf + b"\n" for leaf in leaves))
         self._mend(mend)
 
+    @rule(one=numbers, other=numbers, mend=mended)
+    def repeat_salt(self, one: int, other: int, mend: str) -> None:
+        """One commitment of zeros, with its salt, in the place of another of the first state."""
+        records = self._records()
+        assume(records is not None and len(records) > 1 and records[1].keys() >= {"state", "zero_salts"})
+        assert records is not None
+        state, salts = records[1]["state"], records[1]["zero_salts"]
+        assume(isinstance(state, dict) and isinstance(salts, dict))
+        places = [(n, b) for n in salts if isinstance(salts[n], list) for b in range(len(salts[n]))]
+        assume(len(places) > 1 and all(isinstance(state.get(n), list) and b < len(state[n]) for n, b in places))
+        (name, b), (to, c) = places[one % len(places)], places[other % len(places)]
+        state[to][c], salts[to][c] = state[name][b], salts[name][b]
+        for record in records[2:3]:
+            if isinstance(record.get("state_in"), dict):
+                record["state_in"] = state
+        self._put_records(records)
+        self._mend(mend)
+
     @rule(key=st.booleans(), run=st.booleans(), mend=mended)
     def steal(self, key: bool, run: bool, mend: str) -> None:
         """The run under the attacker's key, whom the auditor pins; and under a name of its own."""
@@ -342,6 +363,13 @@ class Simulator(RuleBasedStateMachine):
             forged = _with_key_id(forged, self.world.run.signers[0])
         self._put(CHECKPOINT, forged)
 
+    @rule(file=numbers)
+    def ask_about(self, file: int) -> None:
+        """The auditor downloaded a file of the run's, as it is now."""
+        name = self._name(file)
+        self.auditor = replace(self.auditor, subject=sha256(self.files[name]).hexdigest())
+        self.pristine = False  # a proof, say, is no published file
+
     @rule(mend=st.sampled_from(("sign", "hash sign", "link sign", "number sign", "prove sign", "all")))
     def mend(self, mend: str) -> None:
         """What the attacker can do to hide what was done before."""
@@ -398,7 +426,7 @@ class Simulator(RuleBasedStateMachine):
             if not self.auditor.keys:
                 assert found.verdict == "UNPINNED"
             enough = self.auditor.require in levels or (self.auditor.require == "L1" and "L1-sampled" in levels)
-            right = 0 if self.auditor.keys and enough and not expected.foreign else 3
+            right = 0 if self.auditor.keys and enough and not expected.withheld else 3
             assert found.exit_status == right
         if expected.exact and not expected.bad:
             assert found.failure is None, f"refused for no reason: {found.failure}"
@@ -422,14 +450,19 @@ class Simulator(RuleBasedStateMachine):
             sample=self.auditor.sample,
             accept_sample=self.auditor.sample is not None,
             accept_uncovered=self.auditor.accepted,
+            keep_going=self.keep_going,
         )
+        subject = self.auditor.subject
+        found = None
+        if subject is not None:
+            found = Found("x", self.folder, "from", (Subject("x", bytes.fromhex(subject)),))
         systems: dict[str, ProofSystem] = {
             "none": HashedSystem(),
             "ezkl": IdealSystem(ledger=self.ledger),
             "native": NativeSystem(),
         }
         try:
-            return Verifier(policy, systems).verify(files)
+            return Verifier(policy, systems).verify(files, found=found)
         except Exception as error:
             raise AssertionError(f"a traceback in the place of a verdict: {error!r}") from error
 

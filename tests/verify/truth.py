@@ -38,7 +38,8 @@ class Untrue(Exception):
 class Auditor:
     """What the auditor asks for and knows. `head`: a root and size from elsewhere; `usable`:
     whether the run's proofs rest on something that the auditor trusts; `accepted`: names that they
-    know; `sample`: how many proofs they verify, None for all."""
+    know; `sample`: how many proofs they verify, None for all; `subject`: the SHA-256 of the file
+    that they ask about, if that is not the run itself."""
 
     keys: tuple[str, ...]
     require: str = "L1"
@@ -46,16 +47,17 @@ class Auditor:
     usable: bool = True
     accepted: frozenset[str] = frozenset()
     sample: int | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """`levels`: what may be shown, None if FAILED is the only right verdict. `foreign`: a name that
-    no record names keeps the exit status from being 0. `exact`: nothing less is right. `bad`: the
-    numbers of proofs that are not true."""
+    """`levels`: what may be shown, None if FAILED is the only right verdict. `withheld`: a name
+    that no record names, or a file that none speaks of, keeps the exit status from being 0.
+    `exact`: nothing less is right. `bad`: the numbers of proofs that are not true."""
 
     levels: frozenset[str] | None
-    foreign: bool = False
+    withheld: bool = False
     exact: bool = True
     bad: frozenset[int] = frozenset()
     why: str = ""
@@ -105,7 +107,9 @@ class _Judge:
         if self.auditor.keys and proves and usable and segments:
             whole = self.auditor.sample is None or self.auditor.sample >= len(segments) * len(header["blocks"])
             levels.add("L1" if whole else "L1-sampled")
-        return Truth(frozenset(levels), self._foreign(header, segments, close), known, bad)
+        speaks = self._speaks(close)
+        withheld = not speaks or self._foreign(header, segments, close)
+        return Truth(frozenset(levels), withheld, known, bad)
 
     # ---- steps 1 to 3: who signed which records -------------------------------------------------
 
@@ -206,6 +210,15 @@ class _Judge:
         hashes["reproducibility"] = _hash("reproducibility", *basis, len(seed).to_bytes(8, "big"), seed)
         expected = {"format": "zk-autograd/hashes/v0", **{name: digest.hex() for name, digest in hashes.items()}}
         _require(data["hashes.json"] == _canonical(expected), "hashes.json is not what the files make it")
+
+    def _speaks(self, close: Any) -> bool:
+        """Whether the close record has the auditor's file as one of the model's."""
+        if self.auditor.subject is None:
+            return True
+        if close is None or self.auditor.subject in close["model"].values():
+            return close is not None
+        _require(self.auditor.subject in close["artefacts"].values(), "a file of which no record speaks")
+        return False
 
     def _foreign(self, header: Any, segments: Sequence[Any], close: Any) -> bool:
         proves, blocks = header["prover"]["backend"] != "none", len(header["blocks"])
