@@ -33,9 +33,7 @@ def test_a_key_of_many_parts_is_refused_without_taking_memory(text: str) -> None
     assert len(text) <= MAX_BYTES
     tracemalloc.start()
     try:
-        with pytest.raises(
-            UsageError, match=r"^it has a key of more than 4 parts in line \d; no name|^it is not TOML"
-        ):
+        with pytest.raises(UsageError, match=r"^it has a key of more than 4 parts in line \d; no name|^it is not TOML"):
             parse(text, "it")
         assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
     finally:
