@@ -48,7 +48,8 @@ def _about(report: "Report", width: int) -> Iterator[str]:
     if report.found is not None:
         if report.found.subjects:
             yield from _labelled("file", listed([_subject(report, s) for s in report.found.subjects], 3), width)
-        yield from _labelled("evidence", report.found.line, width)
+        policy = "" if report.policy is None else f", held against the policy {report.policy.digest.hex()[:16]}"
+        yield from _labelled("evidence", report.found.line + policy, width)
     if (run := report.summary) is not None:
         state = "finished" if run.finished else "unfinished"
         what = f"{run.run}: {run.rule}, {run.parameters} parameters, {counted(run.steps, 'step')}, {state}, prover {run.backend}"
