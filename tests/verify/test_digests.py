@@ -45,7 +45,7 @@ def test_every_digest_that_is_printed_is_the_verifiers_own(tmp_path: Path, whole
     }
     assert printed(report) <= own, printed(report) - own
     assert run.root().hex() in printed(report)
-    assert KEY.encode() in report.text(10_000)
+    assert KEY.label in report.text(10_000)
 
 
 @pytest.mark.parametrize("file", ["config.toml", "environment.json", "train_log.jsonl", "hashes.json"])
