@@ -155,7 +155,7 @@ def test_native_run_is_resumed_with_its_own_preset(zk_train: Train, capsys: pyte
     assert status == 0, err
     found = json.loads(out)
     assert (found["proofs"], found["steps_proved"]) == (2, 9)
-    assert verify.main(shlex.split(found["verify"])[1:]) == 0
+    assert verify.main([*shlex.split(found["verify"])[1:], "--long"]) == 0
     assert "circuit native/sgd-strict is this verifier's own" in " ".join(capsys.readouterr().out.split())
 
 

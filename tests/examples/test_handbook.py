@@ -87,6 +87,7 @@ def test_handbooks_errors_are_the_commands(flags: list[str], capsys: pytest.Capt
 
 def test_every_flag_of_the_handbook_is_one() -> None:
     text = " ".join(train.parser().format_help().split())
-    flags = set(re.findall(r"--[a-z][a-z-]+", HANDBOOK))
+    begin, end = HANDBOOK.split("\n## Signing the model\n")  # of other commands
+    flags = set(re.findall(r"--[a-z][a-z-]+", begin + end[end.index("\n## ") :]))
     assert len(flags) > 5
     assert not [flag for flag in flags if flag not in text]

@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -387,9 +386,7 @@ def test_a_disk_that_fails_is_neither_a_fork_nor_none(
 # ---- again and again ---------------------------------------------------------------------------
 
 
-def test_a_monitor_goes_on_until_a_fork_and_repeats_nothing(
-    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_monitor_goes_on_until_a_fork_and_repeats_nothing(run: Run, folder: Path) -> None:
     def unreachable() -> None:
         raise UnreadableError("no answer")
 
@@ -407,10 +404,9 @@ def test_a_monitor_goes_on_until_a_fork_and_repeats_nothing(
         shows.pop(0)()
         return run.open()
 
-    slept: list[int] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+    slept: list[float] = []
     with State(folder) as state:
-        kinds = [event.kind for event in watch(Watcher(state, KEYS), opened, 30)]
+        kinds = [event.kind for event in watch(Watcher(state, KEYS), opened, 30, slept.append)]
     assert kinds == [Kind.FIRST, Kind.SAME, Kind.UNREACHED, Kind.NEW, Kind.FORK]
     assert slept == [30] * 6
 

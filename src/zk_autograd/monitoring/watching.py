@@ -179,7 +179,9 @@ class Watcher:
         return Event(Kind.UNTOLD, (why, *_room(kept)), head)
 
 
-def watch(watcher: Watcher, opened: Callable[[], Evidence], every: int | None) -> Iterator[Event]:
+def watch(
+    watcher: Watcher, opened: Callable[[], Evidence], every: int | None, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[Event]:
     """What one look at the run comes to; or, with `every`, those of looks so many seconds apart,
     but for what was told last, until a fork is proved.
 
@@ -197,7 +199,7 @@ def watch(watcher: Watcher, opened: Callable[[], Evidence], every: int | None) -
         if every is None:
             return
         if event.kind is not Kind.FORK:
-            time.sleep(every)
+            sleep(every)
 
 
 def _look(watcher: Watcher, opened: Callable[[], Evidence], *, patient: bool) -> Event:

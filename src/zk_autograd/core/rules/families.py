@@ -41,7 +41,8 @@ class Family:
     `constants` are a step's, `sequence` makes a run's, with an s of `shifts` ((0,): the rule has
     none). `trace` is a step with all that it computes. `defaults` are decimals for hyper-parameters
     that were not given, `own_lr` is the lr of a training run requested by the rule's name alone;
-    `torch` are options of torch.optim that tell the rule from others.
+    `torch` are options of torch.optim that tell the rule from others; `words` is its name for
+    people who know no optimizers.
     """
 
     states: tuple[str, ...]
@@ -55,6 +56,7 @@ class Family:
     unused: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
     torch: Mapping[str, object] = field(default_factory=dict)
+    words: str = ""
 
 
 # A verifier computes no step: a rule's own file is loaded when the first step is computed.
@@ -91,23 +93,24 @@ _ADAM = {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "0.00000001", "
 FAMILIES: dict[Rule, Family] = {
     Rule.SGD: Family(
         ("W",), ("lr", "weight_decay"), SgdHyper, SgdConstants, SgdSequence.of, _plain, "0.1", _SGD_SHIFTS,
-        {"momentum": "choose sgd-momentum or sgd-nesterov"}, _SGD, {"nesterov": False},
+        {"momentum": "choose sgd-momentum or sgd-nesterov"}, _SGD, {"nesterov": False}, words="stochastic gradient descent",
     ),
     Rule.SGD_MOMENTUM: Family(
         ("W", "B"), ("lr", "momentum", "weight_decay"), SgdHyper, SgdConstants, SgdSequence.of, _momentum, "0.02",
-        _SGD_SHIFTS, {}, _SGD, {"nesterov": False},
+        _SGD_SHIFTS, {}, _SGD, {"nesterov": False}, words="stochastic gradient descent with momentum",
     ),
     Rule.NESTEROV: Family(
         ("W", "B"), ("lr", "momentum", "weight_decay"), SgdHyper, SgdConstants, SgdSequence.of, _nesterov, "0.02",
-        _SGD_SHIFTS, {}, _SGD, {"nesterov": True},
+        _SGD_SHIFTS, {}, _SGD, {"nesterov": True}, words="stochastic gradient descent with Nesterov's momentum",
     ),
     Rule.ADAM: Family(
         ("W", "M", "V"), ("lr", "beta1", "beta2", "eps"), AdamHyper, AdamConstants, AdamSequence.of, _adam, "0.01",
-        (0,), {"weight_decay": "choose adamw; its decay is decoupled, L2 isn't offered"}, _ADAM,
+        (0,), {"weight_decay": "choose adamw; its decay is decoupled, L2 isn't offered"}, _ADAM, words="Adam",
     ),
     Rule.ADAMW: Family(
         ("W", "M", "V"), ("lr", "beta1", "beta2", "eps", "weight_decay"), AdamHyper, AdamConstants, AdamSequence.of,
         _adam, "0.01", (0,), {}, _ADAM | {"weight_decay": "0.01"},
+        words="AdamW, that is Adam with decoupled weight decay",
     ),
 }  # fmt: skip
 

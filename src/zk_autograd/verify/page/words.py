@@ -3,21 +3,14 @@
 from collections.abc import Iterator
 
 from zk_autograd.core.decimals import decimal_text
-from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Header, Log
+from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.text import counted
 from zk_autograd.verify.outcome import Level, Step
 from zk_autograd.verify.page.markup import Element, element, sentence
 from zk_autograd.verify.page.parts import section, table
 from zk_autograd.verify.report import Report
 
-_RULES = {
-    Rule.SGD: "stochastic gradient descent",
-    Rule.SGD_MOMENTUM: "stochastic gradient descent with momentum",
-    Rule.NESTEROV: "stochastic gradient descent with Nesterov's momentum",
-    Rule.ADAM: "Adam",
-    Rule.ADAMW: "AdamW, that is Adam with decoupled weight decay",
-}
 _GROUPS = 8
 """Parameter groups whose constants are listed: those with the most parameters."""
 
@@ -34,9 +27,7 @@ def in_plain_words(report: Report) -> Iterator[Element]:
 
 def _plain(report: Report, log: Log) -> Iterator[str]:
     header, steps = log.header, log.segments[-1].last if log.segments else 0
-    rule = (
-        f"The rule is {_RULES[header.rule]}, as an exact function of integers, for {counted(header.size, 'parameter')}."
-    )
+    rule = f"The rule is {FAMILIES[header.rule].words or header.rule.value}, as an exact function of integers, for {counted(header.size, 'parameter')}."
     shown = report.outcomes[Step.PROOFS].shown
     if not report.pinned:
         yield (
