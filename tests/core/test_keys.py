@@ -6,6 +6,7 @@ import pickle
 from hashlib import shake_256
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
@@ -186,17 +187,59 @@ def test_an_ml_dsa_key_of_another_length_is_refused(length: int) -> None:
         PublicKey("k", Algorithm.ML_DSA_44, bytes(length))
 
 
-def test_an_ml_dsa_key_for_which_anybody_signs_is_refused() -> None:
-    """FIPS 204, algorithm 8: with t1 = 0 and z = 0 the commitment is 0 for every challenge."""
-    for rho in (bytes(32), bytes(range(32))):
-        raw = rho + bytes(1280)
-        tr = shake_256(raw).digest(64)
-        mu = shake_256(tr + b"\0\0" + b"any message").digest(64)  # pure, with an empty context
-        challenge = shake_256(mu + bytes(4 * 192)).digest(32)  # w1 = 0: 4 polynomials of 256 6-bit coefficients
-        gamma1 = 2**17  # z is encoded as gamma1 - z, in 18 bits
-        z = sum(gamma1 << 18 * i for i in range(256)).to_bytes(576, "little")
-        forged = challenge + 4 * z + bytes(84)
-        MLDSA44PublicKey.from_public_bytes(raw).verify(forged, b"any message")  # raises nothing
+@pytest.mark.parametrize(
+    ("t1", "w1"),
+    [
+        ([0] * 256, 0),
+        ([1023] * 256, 0),
+        ([0, 1023] * 128, 0),
+        ([2, *[0] * 255], 0),
+        ([*[0] * 255, 1020], 0),
+        ([512] * 256, 22),  # 22 * 190464 is near (q - 1) / 2
+    ],
+    ids=["zero", "minus one", "zero and minus one", "one coefficient", "another", "half"],
+)
+def test_an_ml_dsa_key_for_which_anybody_signs_is_refused(t1: list[int], w1: int) -> None:
+    """FIPS 204, algorithm 8: with z = 0 the commitment is the high bits of challenge * t1 * 2^13,
+    which are the same for nearly every challenge, and for all of these."""
+    raw = bytes(range(32)) + 4 * _packed(t1, 10)
+    assert all(_anybody_signs(raw, b"message %d" % i, w1) for i in range(20))
+    with pytest.raises(VerificationError, match="anybody could sign for it"):
+        PublicKey("k", Algorithm.ML_DSA_44, raw)
+
+
+def _anybody_signs(raw: bytes, message: bytes, w1: int) -> bool:
+    """Whether the message has a signature under the key that is made without its secret."""
+    mu = shake_256(shake_256(raw).digest(64) + b"\0\0" + message).digest(64)  # pure, with an empty context
+    challenge = shake_256(mu + 4 * _packed([w1] * 256, 6)).digest(32)
+    z = 4 * _packed([2**17] * 256, 18)  # 0, which is encoded as gamma1
+    try:
+        MLDSA44PublicKey.from_public_bytes(raw).verify(challenge + z + bytes(84), message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _packed(values: list[int], bits: int) -> bytes:
+    """FIPS 204, algorithm 16."""
+    return sum(value << bits * i for i, value in enumerate(values)).to_bytes(bits * len(values) // 8, "little")
+
+
+def test_an_ml_dsa_key_that_was_made_is_far_from_that() -> None:
+    """768 of its coefficients are far from 0 and q/2, with a standard deviation of 14."""
+    for seed in range(32):
+        t1 = int.from_bytes(MlDsa44Signer("k", bytes([seed]) * 32).public_key.raw[32:], "little")
+        near = {*range(64), *range(448, 576), *range(960, 1024)}
+        assert 680 < sum(t1 >> 10 * i & 1023 not in near for i in range(1024)) < 850
+
+
+@pytest.mark.parametrize("far", [511, 512])
+def test_half_of_the_coefficients_of_an_ml_dsa_key_must_be_far(far: int) -> None:
+    edges = [64, 447, 576, 959], [63, 448, 575, 960]  # far and near
+    raw = bytes(32) + _packed([edges[i >= far][i % 4] for i in range(1024)], 10)
+    if far == 512:
+        assert PublicKey("k", Algorithm.ML_DSA_44, raw).raw == raw
+    else:
         with pytest.raises(VerificationError, match="anybody could sign for it"):
             PublicKey("k", Algorithm.ML_DSA_44, raw)
 

@@ -3,8 +3,9 @@
 Sources: C2SP signed-note ("Signatures", "Verifier keys"), C2SP tlog-cosignature (ML-DSA-44) and RFC
 8032. Narrower than them: the key ID must be the hash that the specification recommends, the base64
 the one that an encoder writes; an Ed25519 key must be encoded canonically (RFC 8032 section 5.1.3)
-and not be of small order, since under such a key one signature fits many texts; an ML-DSA-44 key
-must not have t1 = 0, since for such a key anybody signs (z = 0 passes, FIPS 204 algorithm 8).
+and not be of small order, since under such a key one signature fits many texts; of an ML-DSA-44
+key's t1 at least half of the coefficients must be far from 0 and from q/2, since otherwise anybody
+may sign (z = 0 passes, FIPS 204 algorithm 8). No check of a key shows that its secret is one.
 
 A log is signed by a key of each kind: Ed25519, which every tool reads, and ML-DSA-44, which a
 quantum computer doesn't break. An Ed25519 key signs any text; an ML-DSA-44 key signs checkpoints
@@ -255,13 +256,23 @@ def _verifies_ed25519(key: PublicKey, text: str, signature: bytes) -> bool:
     return True
 
 
+_BIT_6 = sum(1 << 10 * i + 6 for i in range(1024))  # of each of t1's 4 * 256 coefficients, of 10 bits
+_FAR = 512
+
+
 def _check_ml_dsa_44_key(raw: bytes) -> None:
     if len(raw) != cosignature.KEY_BYTES:  # all of that length are encodings of a key (FIPS 204, algorithm 23)
         raise VerificationError(
             "ML-DSA-44 key has the wrong length", expected=f"{cosignature.KEY_BYTES} bytes", found=str(len(raw))
         )
-    if not any(raw[cosignature.RHO_BYTES :]):
-        raise VerificationError("ML-DSA-44 key has t1 = 0, so that anybody could sign for it; make a new one")
+    # With z = 0 the commitment is the high bits of challenge * t1 * 2^13 modulo q. They are the
+    # same for nearly all challenges where t1 is near 0, as 1023 is (1023 * 2^13 = q - 1), or near
+    # q/2, as 512 is: a challenge has 39 terms, an odd number. Near is a quarter of the way to the
+    # middle between the two: the bits 8, 7 and 6 are equal. A quarter of an honest key's
+    # coefficients are near; that more than half of them are has a probability of 2^-218.
+    t1 = int.from_bytes(raw[cosignature.RHO_BYTES :], "little")
+    if (((t1 ^ t1 >> 1) | (t1 ^ t1 >> 2)) & _BIT_6).bit_count() < _FAR:
+        raise VerificationError("ML-DSA-44 key has a t1 so regular that anybody could sign for it; make a new one")
 
 
 def _verifies_ml_dsa_44(key: PublicKey, text: str, signature: bytes) -> bool:
