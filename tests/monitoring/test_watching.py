@@ -166,6 +166,20 @@ def test_one_key_under_both_is_enough(run: Run, folder: Path) -> None:
     proved(look(run, folder, BOTH), 6, 6)
 
 
+def test_whoever_serves_a_checkpoint_in_parts_hides_no_key_s_fork(run: Run, folder: Path) -> None:
+    """The first view of a checkpoint has one key's line alone, the second the other's."""
+    run.show(records(5), signers=(SIGNER, OTHER))
+    assert look(run, folder, BOTH).kind is Kind.FIRST
+    for signer in (SIGNER, OTHER, SIGNER):
+        run.show(records(7), signers=(signer,), records=[])
+        assert look(run, folder, BOTH).kind is Kind.UNTOLD
+    assert len(kept(folder, "pending")) == 2
+    run.show(records(7, 6), signers=(OTHER,), records=[])
+    event = look(run, folder, BOTH)
+    assert event.kind is Kind.FORK
+    assert event.sentences[-1] == f"both are signed by the pinned key {OTHER.public_key.label}"
+
+
 def test_a_crash_before_the_evidence_is_written_loses_nothing(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

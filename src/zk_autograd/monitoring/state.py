@@ -9,8 +9,9 @@
 
 Crash-safe: `leaves` is appended to and synced before the head that covers them gets its name, and
 what a crash leaves after them is written over; every other file is written whole or not at all. A
-file in `pending/` and `unusable/` is named by the hash of the note's text, or of its bytes, so that
-seeing one again takes no room; both folders have a bound.
+file in `pending/` is named by the hash of the note's text and of the pinned keys that signed it, so
+that no key's signature hides another's; one in `unusable/` by the hash of its bytes. So seeing one
+again takes no room; both folders have a bound.
 """
 
 import fcntl
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from zk_autograd.core.errors import StorageError, UnreadableError, UsageError, VerificationError
+from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import HASH_BYTES, root
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.evidence.files import read_bounded
@@ -106,9 +108,10 @@ class State:
         write_over(self._folder / _HEADS / name, head.note, _WHAT)
         self._heads.add(name)
 
-    def postpone(self, head: SignedHead) -> bool:
-        """Keeps a head that a pinned key signed. False if there is no room any more."""
-        return self._keep(_PENDING, sha256(head.parsed.text.encode()).hexdigest(), head.note, MAX_PENDING)
+    def postpone(self, head: SignedHead, signers: Sequence[PublicKey]) -> bool:
+        """Keeps a head that these pinned keys signed. False if there is no room any more."""
+        said = "\n".join((head.parsed.text, *sorted(key.encode() for key in signers)))
+        return self._keep(_PENDING, sha256(said.encode()).hexdigest(), head.note, MAX_PENDING)
 
     def set_aside(self, note: bytes) -> bool:
         """Keeps a note that can't be used. False if there is no room any more."""

@@ -166,12 +166,12 @@ class Watcher:
         if evidence is None:
             return None
         if head is not None:
-            self._state.postpone(head)
+            self._state.postpone(head, signers_of(head, self._keys))
         path = self._state.convict(evidence)
         return Event(Kind.FORK, decide(evidence, self._keys).sentences, head or evidence.larger, path)
 
     def _postpone(self, head: SignedHead, *why: str) -> Event:
-        kept = self._state.postpone(head)
+        kept = self._state.postpone(head, signers_of(head, self._keys))
         return Event(Kind.UNTOLD, (*why, *_room(kept)), head)
 
     def _set_aside(self, note: bytes, why: str, head: SignedHead | None = None) -> Event:
