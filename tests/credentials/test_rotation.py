@@ -121,6 +121,22 @@ def test_a_crash_at_any_write_loses_no_key_and_the_next_rotation_goes_on(
     assert found in kept
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_public_half_of_no_key_that_was_here_is_kept_and_nothing_is_said_to_be_rotated(
+    path: Path, tmp_path: Path, earlier: bool
+) -> None:
+    """Whoever rotates a key that leaked must not be told that all is well while it stays."""
+    if earlier:
+        rotate(path)
+    other = tmp_path / "other.key"
+    create(other, "other")
+    public_path(path).write_bytes(public_path(other).read_bytes())
+    before = {name: (tmp_path / name).read_bytes() for name in names(path)}
+    with pytest.raises(UsageError, match=r"log\.key\.pub is not the public half of .*nothing was rotated"):
+        rotate(path)
+    assert {name: (tmp_path / name).read_bytes() for name in names(path)} == before
+
+
 def test_a_public_half_that_is_missing_is_written(path: Path) -> None:
     public_path(path).unlink()
     assert public_path(path).parent / "log.key.1" == rotate(path).kept

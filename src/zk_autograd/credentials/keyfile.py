@@ -68,11 +68,16 @@ def public_text(signers: Sequence[Signer]) -> str:
 def is_public_half(path: Path, keys: Sequence[str]) -> bool:
     """Whether the public half of the key file at `path` is there and names these keys and no
     other, so that an auditor can be given it for a run of theirs."""
+    return read_public_half(path) == "".join(f"{key}\n" for key in keys).encode()
+
+
+def read_public_half(path: Path) -> bytes | None:
+    """What lies there as the public half of the key file at `path`; None if nothing can be read."""
     try:
         with open(public_path(path), "rb") as file:
-            return file.read(_MAX_BYTES) == "".join(f"{key}\n" for key in keys).encode()
+            return file.read(_MAX_BYTES)
     except OSError:
-        return False
+        return None
 
 
 def create(path: Path, name: str) -> list[SeedSigner]:

@@ -13,6 +13,7 @@ old one, which the next rotation puts right before it does anything else.
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,9 +46,9 @@ class Rotation:
 
 
 def rotate(path: Path) -> Rotation:
-    """Rotates the key file at `path`. UsageError as `keyfile.load`, and while another process does
-    the same; StorageError if the system refuses: then the file holds its old keys or, whole, the
-    new ones."""
+    """Rotates the key file at `path`. UsageError as `keyfile.load`, if the public half beside it is
+    of no key that it has or had, and while another process does the same; StorageError if the
+    system refuses: then the file holds its old keys or, whole, the new ones."""
     keyfile.load(path)  # its errors come first
     keyfile.require_place(path)
     if path.is_symlink():
@@ -63,6 +64,10 @@ def _rotate(path: Path) -> Rotation:
     old = keyfile.load(path)
     public = public_path(path)
     if os.path.lexists(public) and not keyfile.is_public_half(path, [s.public_key.encode() for s in old]):
+        if not _is_of_an_earlier_key(path):
+            raise UsageError(
+                f"{public} is not the public half of {path}, so nothing was rotated: move it away, and rotate again"
+            )
         _replace(public, keyfile.public_text(old), 0o644)
         return Rotation(old)
     new = keyfile.new_signers(old[0].name)
@@ -75,6 +80,15 @@ def _rotate(path: Path) -> Rotation:
     _replace(path, keyfile.secret_text(new), 0o600)
     _replace(public, keyfile.public_text(new), 0o644)
     return Rotation(new, old, kept)
+
+
+def _is_of_an_earlier_key(path: Path) -> bool:
+    """Whether the public half is that of a key that was rotated away: its rotation was interrupted,
+    and the file beside it can go."""
+    names = re.compile(re.escape(path.name) + r"\.[0-9]+")
+    earlier = (path.with_name(name) for name in os.listdir(path.parent) if names.fullmatch(name))
+    found = keyfile.read_public_half(path)
+    return found is not None and any(found == keyfile.read_public_half(kept) for kept in earlier)
 
 
 def _free(path: Path) -> Path:
