@@ -86,6 +86,7 @@ def test_whichever_write_fails_the_next_time_completes_it(tmp_path: Path, way: s
     assert traced.done == [
         "write private/forgotten #0",
         "remove private/close #0",
+        "remove private/head #0",
         "remove private/header #0",
         "remove_folder private/segments #0",
     ]
@@ -117,7 +118,7 @@ forget(Path(sys.argv[1]), Files(), now=sys.argv[3], unfinished=False, advance=ad
 """
 
 
-@pytest.mark.parametrize("done", [1, 3])
+@pytest.mark.parametrize("done", [1, 4])
 def test_a_killed_forgetting_is_completed(tmp_path: Path, done: int) -> None:
     run = finished(tmp_path / "run")
     killed = subprocess.run(
@@ -126,7 +127,7 @@ def test_a_killed_forgetting_is_completed(tmp_path: Path, done: int) -> None:
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    assert len(os.listdir(run / "private")) == 6 - done
+    assert len(os.listdir(run / "private")) == 7 - done
     completed = forgotten(run, now=LATER)
     assert (completed.begun, completed.remains) == (NOW, done == 1)
     assert sorted(os.listdir(run / "private")) == [".gitignore", "forgotten", "lock"]

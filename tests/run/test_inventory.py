@@ -99,7 +99,8 @@ def test_segments_that_wait_for_their_proofs(tmp_path: Path) -> None:
 
 def test_a_crash_before_the_first_checkpoint(tmp_path: Path) -> None:
     run = abandoned(tmp_path / "run", 1)
-    (run / "log" / "checkpoint").unlink()
+    for name in ("log/checkpoint", "private/head"):
+        (run / name).unlink()
     status = look_at(run)
     assert (status.condition, counts(status)) == (Condition.UNFINISHED, (1, 0, 0, 0))
     assert status.repairs == ("compare 2 records with the journal, and sign them", "continue after step 1")

@@ -17,6 +17,7 @@ ORIGIN = "zk-autograd/test"
 @pytest.fixture
 def files(tmp_path: Path) -> TracedFiles:
     (tmp_path / "log").mkdir()
+    (tmp_path / "private").mkdir()
     return TracedFiles(tmp_path)
 
 
@@ -66,6 +67,44 @@ def test_found_records_are_confirmed_one_by_one_and_then_others_follow(tmp_path:
     log.sign()
     assert (tmp_path / "log" / "records.jsonl").read_bytes() == b"one\ntwo\nthree\nfour\n"
     assert opened(tmp_path, files).size == 4
+
+
+@pytest.mark.parametrize("copied", ["log", "none", "branch"])
+def test_what_was_signed_once_is_never_signed_differently(tmp_path: Path, files: TracedFiles, copied: str) -> None:
+    """The public files are restored from an older copy, or are gone: continuing would be a fork."""
+    log = opened(tmp_path, files)
+    records, checkpoint = tmp_path / "log" / "records.jsonl", tmp_path / "log" / "checkpoint"
+    log.put(b"one")
+    log.sign()
+    old = records.read_bytes(), checkpoint.read_bytes()
+    log.put(b"two")
+    head = log.sign()
+    new = records.read_bytes(), checkpoint.read_bytes()
+    records.write_bytes({"none": b"", "branch": b"one\nother\n"}.get(copied, old[0]))
+    if copied == "none":
+        checkpoint.unlink()
+    else:
+        checkpoint.write_bytes(old[1])
+    with pytest.raises(RunError, match=r"does not hold the 2 records that were signed last, by .*private/head"):
+        opened(tmp_path, files)
+    records.write_bytes(new[0])
+    checkpoint.write_bytes(old[1])  # as a crash between the two checkpoints leaves it
+    log = opened(tmp_path, files)
+    log.put(b"two")
+    assert log.sign() == head
+
+
+def test_a_log_of_an_earlier_version_has_no_head_beside_it(tmp_path: Path, files: TracedFiles) -> None:
+    log = opened(tmp_path, files)
+    log.put(b"one")
+    log.sign()
+    (tmp_path / "private" / "head").unlink()
+    log = opened(tmp_path, files)
+    assert log.size == 1
+    log.put(b"two")
+    log.sign()
+    assert (tmp_path / "private" / "head").read_bytes() == (tmp_path / "log" / "checkpoint").read_bytes()
+    assert (tmp_path / "private" / "head").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_signer_that_signs_wrongly_is_told(tmp_path: Path, files: TracedFiles) -> None:

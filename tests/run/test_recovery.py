@@ -179,6 +179,7 @@ def sign_again(run: Path, signer: Ed25519Signer = SIGNER, origin: str | None = N
         origin or f"zk-autograd/{bytes(range(16)).hex()}", len(leaves), root([*map(leaf_hash, leaves)])
     )
     (run / "log" / "checkpoint").write_bytes(sign(text, [signer]))
+    (run / "private" / "head").unlink(missing_ok=True)  # nothing else was signed, then
 
 
 def last_line(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
@@ -220,6 +221,26 @@ def test_a_record_beyond_the_checkpoint_is_kept_and_signed(run: Path) -> None:
     writer = resume(run)
     writer.close()
     assert len(audit(run, FaultyProver()).segments) == 3
+
+
+def test_public_files_of_an_older_copy_are_not_gone_on_with(tmp_path: Path) -> None:
+    """What follows them was signed: other proofs of it, under the same key, would be a fork."""
+    run, copy = tmp_path / "run", tmp_path / "copy"
+    writer = begin(run, Files(lambda _: None))
+    train(writer, 2)
+    writer.drain()
+    writer.abandon()
+    shutil.copytree(run, copy)
+    writer = resume(run)
+    train(writer, 4)
+    writer.drain()
+    writer.abandon()
+    for name in ("log", "proofs"):
+        shutil.rmtree(run / name)
+        shutil.copytree(copy / name, run / name)
+    before = (run / "log" / "checkpoint").read_bytes()
+    refused(run, "does not hold the [0-9] records that were signed last, by .*/private/head")
+    assert (run / "log" / "checkpoint").read_bytes() == before
 
 
 def test_a_recorded_proof_is_not_made_again(run: Path) -> None:
@@ -315,6 +336,7 @@ def test_the_journal_does_not_begin_where_the_log_ends(run: Path, tmp_path: Path
     for name in ("log", "proofs"):
         shutil.rmtree(run / name)
         shutil.copytree(other / name, run / name)
+    shutil.copy(other / "private" / "head", run / "private")
     refused(run, "segments/2 is missing, torn or altered .it doesn't begin with step 4")
 
 

@@ -5,6 +5,7 @@ private/                   states, gradients, salts; mode 0700, part of no bundl
     .gitignore             keeps all of the folder out of a repository
     lock                   held by the trainer
     header, close          those two records, before they enter the log
+    head                   the newest checkpoint, before it is published
     segments/<segment>/    the journal
     settings               what the optimizer's settings became after the newest step, if they did
     train.json             what zk-train was asked for, if it began the run
@@ -56,6 +57,10 @@ class Layout:
     @property
     def close(self) -> Path:
         return self.private / "close"
+
+    @property
+    def head(self) -> Path:
+        return self.private / "head"
 
     @property
     def segments(self) -> Path:

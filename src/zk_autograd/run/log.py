@@ -3,21 +3,26 @@
 A record is appended and fsynced, then the checkpoint is replaced. What a crash can leave: a torn
 last line (dropped: nobody was told of it), or complete records that no checkpoint covers (kept if
 they are exactly what the writer would write, see `put`).
+
+The folder `private` has the same checkpoint, written first: so public files that were restored from
+an older copy are noticed, and nothing else is signed where something was signed before. A copy of
+the whole run, `private` included, can't be told from the run that it was made of.
 """
 
 import os
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.keys import Signer
-from zk_autograd.core.merkle import Frontier, leaf_hash
+from zk_autograd.core.merkle import Frontier, leaf_hash, root
 from zk_autograd.core.note import MAX_NOTE_BYTES, Checkpoint, checkpoint_text, open_note, parse_checkpoint, sign
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.evidence.files import open_bounded, read_bounded, unreadable
 from zk_autograd.evidence.layout import CHECKPOINT, MAX_LEAVES, MAX_LOG, RECORDS
-from zk_autograd.run.files import Files, exists, of_the_run
+from zk_autograd.run.files import PRIVATE_FILE, Files, exists, of_the_run
 from zk_autograd.run.layout import Layout
 
 
@@ -52,17 +57,19 @@ class RunLog:
     def __init__(self, layout: Layout, origin: str, signers: Sequence[Signer], files: Files) -> None:
         """Opens the log in the folder `log`, which must exist; it is begun if it has no records.
 
-        RunError if its checkpoint is not of all these signers, or not over these records.
+        RunError if its checkpoint, or the newest that was signed, is not of all these signers, or
+        not over these records.
         """
         self._records = layout.log / RECORDS
         self._checkpoint = layout.log / CHECKPOINT
+        self._newest = layout.head
         self._origin = origin
         self._signers = tuple(signers)
         self._files = files
         self._tree = Frontier()
         leaves, whole, size = self._read_records()
         self._found: deque[bytes] = deque(leaves)
-        head = self._read_checkpoint()
+        head, newest = self._read_checkpoint(self._checkpoint), self._read_checkpoint(self._newest)
         if head and head.size > len(self._found):
             raise RunError(
                 f"{self._records} has {len(self._found)} records, but its checkpoint covers {head.size}: "
@@ -75,6 +82,8 @@ class RunLog:
             raise RunError(
                 f"{self._records} was altered: its root is not the one in {self._checkpoint}; restore both from a copy"
             )
+        if newest:
+            self._require_newest(newest, leaves)
         if whole < size:  # a record whose writing was interrupted
             files.truncate(self._records, whole)
         self._head = head
@@ -120,6 +129,7 @@ class RunLog:
             note = sign(checkpoint_text(head.origin, head.size, head.root), self._signers)
         except VerificationError as error:
             raise RunError(f"{self._checkpoint} can't be signed: {error}; check the key") from error
+        self._files.write_atomic(self._newest, note, PRIVATE_FILE)
         self._files.write_atomic(self._checkpoint, note)
         self._head = head
         return head
@@ -134,15 +144,24 @@ class RunLog:
         except VerificationError as error:
             raise of_the_run(error, f"{error}; restore it from a copy") from error
 
-    def _read_checkpoint(self) -> Checkpoint | None:
-        if not exists(self._checkpoint):
+    def _require_newest(self, newest: Checkpoint, leaves: Sequence[bytes]) -> None:
+        """RunError if the records don't begin with those that were signed last: whoever continued
+        would sign others of the same number, which proves a fork."""
+        if len(leaves) < newest.size or root([leaf_hash(leaf) for leaf in leaves[: newest.size]]) != newest.root:
+            raise RunError(
+                f"{self._records} does not hold the {newest.size} records that were signed last, by {self._newest}: it was altered, or is an "
+                "older copy, and continuing it would sign a second log, a fork; restore the newest copy of all of the run's files"
+            )
+
+    def _read_checkpoint(self, path: Path) -> Checkpoint | None:
+        if not exists(path):
             return None
         try:
-            note = open_note(read_bounded(self._checkpoint, MAX_NOTE_BYTES), [s.public_key for s in self._signers])
+            note = open_note(read_bounded(path, MAX_NOTE_BYTES), [s.public_key for s in self._signers])
             head = parse_checkpoint(note.text)
             if head.origin != self._origin:
                 raise VerificationError("it is of another log", expected=self._origin, found=head.origin)
         except VerificationError as error:
-            text = f"{self._checkpoint} is not this run's: {error}; restore it from a copy"
+            text = f"{path} is not this run's: {error}; restore it from a copy"
             raise of_the_run(error, text) from error
         return head
