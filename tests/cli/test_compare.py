@@ -154,6 +154,17 @@ def test_one_of_two_keys_is_enough_for_a_fork(tmp_path: Path, capsys: pytest.Cap
 # ---- what nobody can tell ----------------------------------------------------------------------
 
 
+def test_a_key_that_is_given_twice_is_one_signer(
+    whole: str, forked: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evidence = str(tmp_path / "evidence")
+    for words in (["compare", whole, forked, "--out", evidence], [evidence]):
+        assert main([*words, "--json", "--key", VKEY, "--key", f"{VKEY}\n{VKEY}"]) == 1
+        found = json.loads(capsys.readouterr().out)
+        assert found["keys"] == [VKEY]
+        assert sum("both are signed" in sentence for sentence in found["sentences"]) == 1
+
+
 def untold(capsys: pytest.CaptureFixture[str], words: str, *flags: str, key: str = VKEY) -> None:
     status, shown = compared(capsys, *flags, key=key)
     assert (status, shown.splitlines()[0]) == (3, "verdict: CAN'T TELL")

@@ -78,7 +78,7 @@ def check(path: str, keys: Sequence[str], output: Output) -> int:
 
 
 def _keys(given: Sequence[str]) -> "tuple[PublicKey, ...]":
-    return tuple(key for text in given for key in pinned(text))
+    return tuple(dict.fromkeys(key for text in given for key in pinned(text)))  # one key given twice is one signer
 
 
 def _print(found: "Comparison", output: Output, written: Path | None = None) -> int:
