@@ -2,14 +2,17 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from hashlib import sha256
 
-from tests.conformance.cases import Change, refused, shown, signed
+from tests.conformance.cases import Change, refused, shown, signed, usage
 from tests.conformance.draft import CHECKPOINT, DATA, Draft
 from tests.verify.run_builder import SIGNER
 from zk_autograd.core.keys import Ed25519Signer
 
 CLASSIC, QUANTUM = (DATA / "test-v1.key.pub").read_text(encoding="ascii").split()
 BASE, BOTH = "native-v1", {"keys": [CLASSIC, QUANTUM]}
+HALF = b"\x06" + bytes(32) + b"\x00\x02\x08\x20\x80" * 256  # t1 of ML-DSA-44: 512 everywhere, which is q/2
+WEAK = "trainer+" + sha256(b"trainer\n" + HALF).hexdigest()[:8] + "+" + b64encode(HALF).decode()
 UNKNOWN = "trainer+00000000+" + b64encode(b"\x7f" + bytes(32)).decode()
 
 
@@ -133,6 +136,19 @@ signed(
     1,
     "names an invalid key",
     lambda d: d.edit(0, lambda r: r.update(format="zk-autograd/run/v1", keys=[*r["keys"], UNKNOWN])),
+)
+usage(
+    "v1-key-for-which-anybody-signs-pinned",
+    "An ML-DSA-44 key for which anybody can sign.",
+    "neither a file nor a public key",
+    auditor={"keys": [WEAK]},
+)
+signed(
+    "v1-key-for-which-anybody-signs",
+    "A header of run/v1 names such a key.",
+    1,
+    "names an invalid key",
+    lambda d: d.edit(0, lambda r: r.update(format="zk-autograd/run/v1", keys=[*r["keys"], WEAK])),
 )
 signed(
     "v1-for-v0",
