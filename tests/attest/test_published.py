@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.attest.signed_runs import written
-from tests.verify.run_builder import honest
+from tests.verify.run_builder import KEY, SECOND, SIGNER, honest
 from tests.verify.test_artefacts import contents_of
 from tests.verify.test_artefacts import name as name_files
+from zk_autograd.attest.provenance import statement
 from zk_autograd.attest.published import published
+from zk_autograd.core.canonical import encode
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
+from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.run.files import Files
 from zk_autograd.run.packing import pack
 
@@ -78,6 +81,23 @@ def test_a_log_that_is_not_the_signed_one_is_refused(tmp_path: Path) -> None:
     run.head_root = bytes(32)
     with pytest.raises(VerificationError, match="the checkpoint's root is not that of the log"):
         published(run.write(tmp_path / "run"))
+
+
+def test_only_keys_that_signed_are_named(tmp_path: Path) -> None:
+    """The header names two. Whose they are, they vouch for nothing that they did not sign."""
+    run = honest("none")
+    assert published(run.write(tmp_path / "one")).signers == (KEY.encode(),)
+    run.signers = (SECOND, SIGNER)
+    assert published(run.write(tmp_path / "both")).signers == (KEY.encode(), SECOND.public_key.encode())
+    run.signers = (Ed25519Signer("trainer", bytes(32)),)
+    with pytest.raises(VerificationError, match="is signed by no key that the header names"):
+        published(run.write(tmp_path / "none"))
+
+
+def test_provenance_does_not_name_a_key_that_did_not_sign(tmp_path: Path) -> None:
+    model = published(written(tmp_path / "run"))
+    assert len(model.log.header.keys) == 2
+    assert SECOND.public_key.encode() not in encode(statement(model)).decode()
 
 
 def a_folder(path: Path) -> None:

@@ -78,7 +78,7 @@ def _internal(model: Published) -> Json:
             "origin": header.origin,
             "root": model.head.root.hex(),
             "size": model.head.size,
-            "keys": list(header.keys),
+            "keys": list(model.signers),
         },
         "seedCommitment": header.data.seed.hex(),
         "sources": _sources(header),
