@@ -11,6 +11,7 @@ from tests.verify.run_builder import honest
 from zk_autograd.cli import run as zk_run
 from zk_autograd.core.errors import UsageError
 from zk_autograd.evidence.finding import MAX_NAMES, Subject, find, is_run
+from zk_autograd.evidence.opening import open_run
 
 FLOATS = "weights.f32.safetensors"
 
@@ -144,3 +145,51 @@ def test_a_log_in_whatever_state_makes_a_run(tmp_path: Path) -> None:
     assert not is_run(tmp_path)
     (tmp_path / "log" / "checkpoint").touch()
     assert is_run(tmp_path)
+
+
+def test_a_file_called_log_beside_an_artefact_makes_no_run_of_its_folder(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "download" / "weights"
+    folder.mkdir(parents=True)
+    shutil.copy(run / "model" / FLOATS, folder)
+    shutil.copytree(run, folder / "evidence")
+    for place in (folder, folder.parent):
+        (place / "log").write_text("what some program said")
+    assert Path(find(folder / FLOATS).run) == folder / "evidence"
+    shutil.rmtree(folder / "evidence")
+    with pytest.raises(UsageError, match="holds a run or a bundle"):
+        find(folder / FLOATS)
+    (folder / "log").unlink()
+    (folder / "log").symlink_to(run / "log")  # in a log's place: to be judged, and refused
+    assert find(folder / FLOATS).run == folder
+
+
+@pytest.mark.parametrize("form", ["folder", "bundle"])
+def test_a_folder_that_holds_its_evidence_is_its_other_files(run: Path, tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "download"
+    folder.mkdir()
+    shutil.copy(run / "model" / FLOATS, folder)
+    evidence = folder / "evidence"
+    if form == "folder":
+        shutil.copytree(run, evidence)
+    else:
+        assert zk_run.main(["bundle", str(run), "--out", str(evidence)]) == 0
+    for found in (find(folder), find(folder, evidence)):
+        assert [subject.name for subject in found.subjects] == [FLOATS]
+    assert [subject.name for subject in find(folder, run).subjects] == ["evidence", FLOATS]
+
+
+@pytest.mark.parametrize("name", ["log", "log/records.jsonl", "proofs/0-0", "private/x"])
+def test_a_part_of_a_run_is_no_published_file(run: Path, name: str) -> None:
+    (run / name).parent.mkdir(exist_ok=True)
+    (run / name).touch() if "/" in name else None
+    with pytest.raises(UsageError, match="is a part of the run"):
+        find(run / name)
+
+
+def test_an_empty_text_is_not_the_current_folder(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run)
+    for target, source in (("", None), (f"model/{FLOATS}", "")):
+        with pytest.raises(UsageError, match="an empty text"):
+            find(target, source)
+    with pytest.raises(UsageError, match="an empty text"):
+        open_run("")

@@ -22,7 +22,7 @@ from zk_autograd.core.text import listed, quoted
 from zk_autograd.evidence.beside import HARMLESS
 from zk_autograd.evidence.files import chunks_of, open_bounded, open_folder, unreadable
 from zk_autograd.evidence.folder import RunFolder
-from zk_autograd.evidence.layout import CHECKPOINT, LOG, MAX_MODEL_FILE, MODEL, RECORDS
+from zk_autograd.evidence.layout import CHECKPOINT, LOG, MAX_MODEL_FILE, MODEL, PRIVATE, PROOFS, RECORDS
 from zk_autograd.evidence.url import is_url
 
 MAX_NAMES = 10_000
@@ -60,7 +60,12 @@ class Found:
 
 
 def located(where: Path | str) -> Path | str:
-    """A URL as it is; anything else as a path."""
+    """A URL as it is; anything else as a path. UsageError for an empty text, which as a path would
+    be the current folder."""
+    if where == "":
+        raise UsageError(
+            "an empty text names no run and no file: a variable that is not set, perhaps; the current folder is written as a dot"
+        )
     return where if isinstance(where, str) and is_url(where) else Path(where)
 
 
@@ -80,11 +85,11 @@ def find(target: Path | str, source: Path | str | None = None) -> Found:
     if not os.path.lexists(target):
         raise UsageError(f"{target} is not a run: there is no such file or folder")
     if source is not None:
-        return Found(str(target), source, "from", _subjects(target))
+        return Found(str(target), source, "from", _subjects(target, source))
     if target.is_dir() and not os.listdir(target):
         raise UsageError(f"{target} is not a run: it is an empty folder")
     evidence = _beside(target)
-    return Found(str(target), evidence, "beside", _subjects(target))
+    return Found(str(target), evidence, "beside", _subjects(target, evidence))
 
 
 def is_run(path: Path) -> bool:
@@ -97,6 +102,12 @@ def is_run(path: Path) -> bool:
         return True
     except UsageError:
         return False
+
+
+def _is_evidence(path: Path) -> bool:
+    """Whether a folder that nobody named is to be judged as a run. One with a *file* called log
+    isn't: many programs leave such files, and the run would be said to be false."""
+    return is_run(path) and not os.path.isfile(path / LOG)
 
 
 def _is_bundle(path: Path) -> bool:
@@ -119,8 +130,12 @@ def _beside(target: Path) -> Path:
     # The folder that the artefact lies in, as it was named: a link is not followed to another one.
     folder = target if target.is_dir() else target.parent
     parent = folder.parent if folder.name not in ("", "..") else folder / ".."
-    in_model = os.path.abspath(folder).rpartition("/")[2] == MODEL
-    inside = [run for run, part in ((folder, True), (parent, in_model)) if part and is_run(run)]
+    own = os.path.abspath(folder).rpartition("/")[2]
+    if own in (LOG, PROOFS, PRIVATE) and _is_evidence(parent):
+        raise UsageError(
+            f"{target} is a part of the run {parent}, and no file that it published: name the run, or a file of its model"
+        )
+    inside = [run for run, part in ((folder, True), (parent, own == MODEL)) if part and _is_evidence(run)]
     found = inside or list(dict.fromkeys([*_candidates(folder, target), *_candidates(parent, target)]))
     if len(found) == 1:
         return found[0]
@@ -132,7 +147,7 @@ def _beside(target: Path) -> Path:
 
 
 def _candidates(folder: Path, target: Path) -> Iterator[Path]:
-    if is_run(folder):
+    if _is_evidence(folder):
         yield folder
     try:
         names = sorted(islice(os.listdir(folder), MAX_NAMES + 1))
@@ -143,16 +158,16 @@ def _candidates(folder: Path, target: Path) -> Iterator[Path]:
         raise UsageError(f"{folder} has more than {MAX_NAMES} names: say where the evidence is with --from RUN")
     for name in names:
         path = folder / name
-        if path != target and (is_run(path) or _is_bundle(path)):
+        if path != target and (_is_evidence(path) or _is_bundle(path)):
             yield path
 
 
-def _subjects(target: Path) -> tuple[Subject, ...]:
-    """The file, or the files of the folder, with their digests. The auditor's own path may be a
-    link; a link in a folder is no file."""
+def _subjects(target: Path, evidence: Path | str) -> tuple[Subject, ...]:
+    """The file, or the files of the folder but for the evidence itself, with their digests. The
+    auditor's own path may be a link; a link in a folder is no file."""
     try:
         if stat.S_ISDIR(os.stat(target).st_mode):
-            return _of_folder(target)
+            return _of_folder(target, evidence)
         return (Subject(target.name, _digest(target.resolve(), None)),)
     except OSError as error:
         found = unreadable(target, error)
@@ -163,16 +178,18 @@ def _subjects(target: Path) -> tuple[Subject, ...]:
         raise UsageError(f"{error}: name a file, a folder of files, a run or a bundle") from error
 
 
-def _of_folder(target: Path) -> tuple[Subject, ...]:
+def _of_folder(target: Path, evidence: Path | str) -> tuple[Subject, ...]:
     fd = open_folder(target.resolve())
     try:
+        inside = isinstance(evidence, Path) and evidence.parent.resolve() == target.resolve()
+        own = evidence.name if isinstance(evidence, Path) and inside else ""  # it is judged itself
         names = sorted(islice(os.listdir(fd), MAX_NAMES + 1))
         if len(names) > MAX_NAMES:
             raise UsageError(f"{target} has more than {MAX_NAMES} names: it is no published model")
         found = []
         for name in names:
             regular = stat.S_ISREG(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
-            if not (regular and name in HARMLESS):
+            if name != own and not (regular and name in HARMLESS):
                 found.append(Subject(name, _digest(name, fd) if regular else None))
     finally:
         os.close(fd)

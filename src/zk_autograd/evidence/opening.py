@@ -34,6 +34,10 @@ def _reader(where: Path | str, progress: Progress) -> Evidence:
         from zk_autograd.evidence.remote import open_url  # judging what is here takes nothing of the network
 
         return open_url(where, progress)
+    if where == "":
+        raise UsageError(
+            "an empty text names no run: a variable that is not set, perhaps; the current folder is written as a dot"
+        )
     path = Path(where)
     if os.path.isfile(path):
         from zk_autograd.evidence.bundle import Bundle  # judging a folder takes none of it
