@@ -35,12 +35,11 @@ def brief(report: "Report", width: int = 100) -> str:
     lines = [report.verdict_line, *_about(report, width)]
     error = report.failure or report.unreadable
     lines += _claims(report, width) if error is None else _error(error, width)
-    fix = list(_labelled("Fix:", report.fix, width, label_width=5, lines=2)) if report.fix else []
     why = report.missing[0] if report.missing else _weightiest(report)
     if why and error is None:
-        room = min(2, max(1, MAX_LINES - len(lines) - len(fix)))
-        lines += _labelled("less" if report.missing else "not shown", why, width, lines=room)
-    lines += fix[: MAX_LINES - len(lines)]
+        room = MAX_LINES - len(lines) - len(list(_fix(report, width, 2)))
+        lines += _labelled("less" if report.missing else "not shown", why, width, lines=min(2, max(1, room)))
+    lines += _fix(report, width, min(2, MAX_LINES - len(lines)))
     return "\n".join(line.encode("ascii", "backslashreplace").decode() for line in map(printable, lines))
 
 
@@ -95,6 +94,11 @@ def _error(error: VerificationError, width: int) -> Iterator[str]:
     for label, text in (("expected", error.expected), ("found", error.found)):
         if text is not None:
             yield from _labelled(label, text, width)
+
+
+def _fix(report: "Report", width: int, lines: int) -> Iterator[str]:
+    if report.fix:
+        yield from _labelled("Fix:", report.fix, width, label_width=5, lines=lines)
 
 
 def _weightiest(report: "Report") -> str:
