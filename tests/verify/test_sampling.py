@@ -4,6 +4,7 @@ from fractions import Fraction
 from hashlib import shake_256
 from itertools import combinations
 from math import ceil, comb
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -134,6 +135,13 @@ def test_step7_detection_of_a_share_of_many_proofs() -> None:
     assert (aim.count(10**6), aim.count(150), aim.count(1)) == (10**4, 2, 1)
     assert 440 < aim.sample(10**6) < 470
     assert Detection.parse("0.99", "1").sample(10**6) == ceil(Fraction(99, 100) * (10**6 - 2)) + 2
+
+
+@pytest.mark.parametrize(("bad", "sample"), [("50%", 9), ("30%", 15), ("3%", 154)])
+def test_step7_detection_takes_no_time_whatever_share_of_many_proofs_is_bad(bad: str, sample: int) -> None:
+    start = process_time()  # halving alone multiplies as many numbers as there are bad proofs: minutes
+    assert Detection.parse("0.99", bad).sample(10**6) == sample
+    assert process_time() - start < 2
 
 
 @pytest.mark.parametrize(

@@ -61,11 +61,17 @@ class Detection:
         bad = min(self.count(proofs), max(proofs - 2, 0))
         if bad == 0:
             return max(2, proofs)
-        low, high = 1, proofs  # too small, large enough
+
+        def enough(sample: int) -> bool:
+            return sample >= proofs or 1 - miss_probability(proofs, sample, bad) >= self.target
+
+        high = 2  # doubled first, which keeps the numbers small, as in `surely_found`
+        while not enough(high):
+            high *= 2
+        low, high = high // 2, min(high, proofs)  # too small, large enough
         while high - low > 1:
             middle = (low + high) // 2
-            enough = 1 - miss_probability(proofs, middle, bad) >= self.target
-            low, high = (low, middle) if enough else (middle, high)
+            low, high = (low, middle) if enough(middle) else (middle, high)
         return max(2, high)
 
 
