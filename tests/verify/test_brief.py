@@ -90,6 +90,23 @@ def test_less_than_was_asked_for_says_why_and_what_to_do_about_that_reason(tmp_p
     assert report.fix.startswith("judge a copy without the files")
 
 
+@pytest.mark.parametrize("accept", [False, True])
+def test_a_sample_says_what_it_misses(tmp_path: Path, accept: bool) -> None:
+    report = judge(honest(), tmp_path, replace(POLICY, sample=3, beacon="noon", accept_sample=accept))
+    for width in (80, 100, 120):
+        assert "is missed 75.0 % of the time" in " ".join(brief(replace(report, found=FOUND), width).split())
+
+
+def test_advice_that_is_cut_says_so(shown: Report) -> None:
+    error = VerificationError("a long word " * 40, step=10, record=3, expected="ab" * 200, found="cd" * 200)
+    lines = brief(replace(shown, levels=frozenset(), failure=error)).split("\n")
+    assert (len(lines), lines[-1].startswith("Fix: don't use these files"), lines[-1].endswith(" ...")) == (
+        12,
+        True,
+        True,
+    )
+
+
 _WORDS = st.text(max_size=300) | st.sampled_from(["verdict: L0, L1", "\nverdict: L0", "Fix: none", "\u202e", "x" * 500])
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.verify.run_builder import KEY, POLICY, Run, StandInSystem, honest, judge
 from zk_autograd.cli.verify import main
 from zk_autograd.core.errors import UsageError
+from zk_autograd.verify.brief import brief
 from zk_autograd.verify.earlier import MAX_REPORT, Earlier
 from zk_autograd.verify.outcome import Level, Source, Step
 from zk_autograd.verify.policy import Policy
@@ -47,6 +48,19 @@ def test_step7_all_that_was_left_is_verified_and_no_more(tmp_path: Path) -> None
     proved = [claim.what for claim in report.claims if claim.source is Source.PROVED]
     assert f"the optimizer steps of the other {len(before)}, if your earlier report is right" in proved
     assert not any(claim.startswith("each optimizer step") for claim in proved)
+
+
+def test_the_brief_report_says_whose_word_the_earlier_proofs_are(tmp_path: Path) -> None:
+    report = judge(honest(), tmp_path / "now", continuing(report_of(honest(), tmp_path)))
+    text = " ".join(brief(report).split())
+    assert "not shown that 3 of the 6 proofs are valid is the word of the report that was continued" in text
+
+
+def test_a_report_that_leaves_nothing_to_verify_is_refused(tmp_path: Path) -> None:
+    value = json.loads(report_of(honest(), tmp_path))
+    value["sample"]["verified"] = list(range(6))
+    with pytest.raises(UsageError, match="nothing is left"):
+        Earlier.read(json.dumps(value).encode())
 
 
 def test_step7_a_false_proof_among_those_that_were_left(tmp_path: Path) -> None:

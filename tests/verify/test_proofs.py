@@ -11,7 +11,8 @@ import pytest
 from tests.verify.run_builder import POLICY, Run, StandInSystem, commitment, honest, judge, refused, stand_ins
 from zk_autograd.core.hyper import Rule
 from zk_autograd.verify import proofs
-from zk_autograd.verify.outcome import Level, Status, Step
+from zk_autograd.verify.outcome import Level, SampleTaken, Status, Step
+from zk_autograd.verify.sampling import Detection
 
 ALL = [(segment, block) for segment in range(3) for block in range(2)]
 
@@ -157,7 +158,8 @@ def test_step7_sample_reaches_l1_sampled_only(tmp_path: Path) -> None:
         "L0, L1-sampled",
     )
     assert report.missing == (
-        "L1 was not reached: a sample reaches L1-sampled; verify all proofs, or give --accept-sample",
+        "L1 was not reached: one bad proof is missed 75.0 % of the time; a sample reaches L1-sampled; verify all proofs, or give "
+        "--accept-sample",
     )
     assert any("6 proofs were not looked at" in limit for limit in report.limits)
 
@@ -165,6 +167,15 @@ def test_step7_sample_reaches_l1_sampled_only(tmp_path: Path) -> None:
 def test_step7_sample_is_accepted_where_the_policy_says_so(tmp_path: Path) -> None:
     report = judge(honest(lengths=TEN), tmp_path, replace(POLICY, sample=4, accept_sample=True))
     assert (report.levels, report.exit_status, report.missing) == (frozenset({Level.L0, Level.L1_SAMPLED}), 0, ())
+
+
+def test_step7_what_is_not_certain_is_never_said_to_be(tmp_path: Path) -> None:
+    aim = replace(POLICY, detection=Detection.parse("0.9999", "13"))
+    report = judge(honest(lengths=(2,) * 20), tmp_path, aim)
+    sentences = " ".join(report.findings[Step.PROOFS].sentences)
+    assert "probability of 99.99 %, where 99.99 % was asked for" in sentences
+    assert "100" not in sentences
+    assert proofs._missed(SampleTaken(10**6, (), b"", False, "1/999998", 1)) == "0.1 %"
 
 
 def test_step7_sample_of_everything_is_no_sample(tmp_path: Path) -> None:

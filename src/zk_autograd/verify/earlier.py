@@ -62,6 +62,8 @@ class Earlier:
         numbers = [v.integer(0, count - 1) for v in sample.array("verified", max_items=count)]
         if sorted(set(numbers)) != numbers or not {0, count - 1} <= set(numbers):
             raise VerificationError("its sample is not in order, or lacks the first or the last proof")
+        if len(numbers) == count:
+            raise VerificationError("its sample is all proofs: nothing is left, and nothing would be verified")
         return cls(
             sha256(data).digest(),
             TreeHead(run.hex("root", 32), run.integer("size", 1, 2**63 - 1)),

@@ -10,10 +10,13 @@ the record's, state-in, state-out and gradient.
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from hashlib import sha256
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
+from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.progress import Progress
 from zk_autograd.core.records import Log, Segment
@@ -71,14 +74,15 @@ def check_proofs(
         shown=frozenset({Level.L1_SAMPLED}),
         fix="verify all proofs, without a sample, or give --accept-sample if a sample is enough for you",
         missing={
-            Level.L1: "L1 was not reached: a sample reaches L1-sampled; verify all proofs, or give --accept-sample"
+            Level.L1: f"L1 was not reached: one bad proof is missed {_missed(sample)} of the time; a sample reaches L1-sampled; verify all proofs, "
+            "or give --accept-sample"
         },
         claims=(
             Claim(f"the optimizer steps of {len(sample.verified)} of {count} proofs", Source.PROVED),
             Claim(f"the optimizer steps of the other {count - len(sample.verified)} proofs", Source.CLAIMED),
             _GRADIENTS,
         ),
-        limits=(*limits, *_sample_limits(sample, files)),
+        limits=(*_sample_limits(sample, files), *limits),  # what was not looked at weighs more
     )
 
 
@@ -181,7 +185,7 @@ def _continued(log: Log, drawn: _Draw, earlier: "Earlier", limits: tuple[str, ..
             Claim(f"the optimizer steps of the other {before}, if your earlier report is right", Source.PROVED),
             _GRADIENTS,
         ),
-        limits=(*limits, word),
+        limits=(word, *limits),  # the brief report has room for one
     )
 
 
@@ -209,7 +213,10 @@ def _steps(log: Log) -> str:
 
 
 def _sample_limits(sample: SampleTaken, files: Evidence) -> Iterator[str]:
-    yield f"{sample.proofs - len(sample.verified)} proofs were not looked at: a sample reaches L1-sampled, never L1"
+    yield (
+        f"{sample.proofs - len(sample.verified)} proofs were not looked at: a bad one among them is missed {_missed(sample)} of the time, and one "
+        "can replace the model; a sample reaches L1-sampled, never L1"
+    )
     if sample.beacon:
         yield "nothing shows that the trainer did not know the beacon when the log was made: there is no anchor before it"
     if files.served:
@@ -273,15 +280,28 @@ def _aimed(sample: SampleTaken, detection: Detection | None) -> Iterator[str]:
     if detection is not None:
         bad = detection.count(sample.proofs)
         found = 1 - miss_probability(sample.proofs, len(sample.verified), min(bad, sample.proofs - 2))
+        asked = decimal_text(100 * detection.target)
+        places = max(1, len(asked.partition(".")[2]))
         yield (
-            f"if {counted(bad, 'proof')} or more are bad, at least one is found with a probability of {float(100 * found):.1f} %, "
-            f"where {float(100 * detection.target):g} % was asked for"
+            f"if {counted(bad, 'proof')} or more are bad, at least one is found with a probability of {_percent(found, places)} %, "
+            f"where {asked} % was asked for"
         )
 
 
+def _percent(share: Fraction, places: int = 1) -> str:
+    """A probability in percent, rounded down: what is not certain is never 100."""
+    whole, rest = divmod(floor(share * 100 * 10**places), 10**places)
+    return f"{whole}.{rest:0{places}d}"
+
+
+def _missed(sample: SampleTaken) -> str:
+    """How often the sample misses one bad proof, in percent, rounded up: what can happen is never
+    0."""
+    tenths = ceil(Fraction(sample.miss_one) * 1000)
+    return f"{tenths // 10}.{tenths % 10} %"
+
+
 def _sentences(sample: SampleTaken) -> tuple[str, ...]:
-    over, _, under = sample.miss_one.partition("/")
-    percent = 100 * int(over) / int(under)
     if sample.surely_found is None:
         found = "bad proofs in between are never found"
     else:
@@ -289,6 +309,6 @@ def _sentences(sample: SampleTaken) -> tuple[str, ...]:
     drawn = "the beacon that was given" if sample.beacon else f"this verifier's randomness, {sample.seed.hex()}"
     return (
         f"{len(sample.verified)} of {sample.proofs} proofs, first and last included, are valid for the statements of the records",
-        f"one bad proof elsewhere is missed with probability {sample.miss_one} ({percent:.1f} %), and one can replace the model; {found}",
+        f"one bad proof elsewhere is missed with probability {sample.miss_one} ({_missed(sample)}), and one can replace the model; {found}",
         f"the sample was drawn from {drawn}",
     )
