@@ -151,6 +151,8 @@ def test_a_continued_sample_says_on_whose_word(report_of: Callable[[str], Report
     assert f"is the word of the report that was continued, SHA-256 {report.sample.report.hex()}" in text
     assert "3 of 6 verified" in text and "6 of 6 verified" not in text
     assert "for 3 of 6 proofs by the word of the report that was continued" in text
+    assert "of the proofs, 3 were verified, and of 3 the report that was continued says so" in text
+    assert "every proof was verified" not in text
 
 
 def test_what_the_auditor_named_and_what_to_do_are_there(report_of: Callable[[str], Report]) -> None:

@@ -14,7 +14,7 @@ from zk_autograd.verify.standing import Standing
 
 _LEVELS = {
     Level.L0: "The records are those that every pinned key signed, in the order in which they were signed.",
-    Level.L1: "L0, and each optimizer step is the rule's exact result for the committed state and gradient: every proof was verified.",
+    Level.L1: "L0, and each optimizer step is the rule's exact result for the committed state and gradient",
     Level.L1_SAMPLED: "L0, and the same for a sample of the proofs. The others were not looked at.",
 }
 
@@ -85,10 +85,18 @@ def _signed(report: Report) -> Iterator[Element]:
         yield element("dl", element("div", element("dt", "signed by"), *names), class_="pairs")
 
 
+def _proofs(report: Report) -> str:
+    """What L1 rests on."""
+    if report.sample is not None and report.sample.report:
+        return f"of the proofs, {len(report.sample.verified)} were verified, and of {len(report.sample.earlier)} the report that was continued says so"
+    return "every proof was verified"
+
+
 def levels(report: Report) -> Element:
     """Each level there is: whether it was reached, what it means, and whether it was asked for."""
     rows = []
-    for level, means in _LEVELS.items():
+    for level, what in _LEVELS.items():
+        means = f"{what}: {_proofs(report)}." if level is Level.L1 else what
         reached = level in report.levels
         if level is Level.L1_SAMPLED and not reached:
             continue
