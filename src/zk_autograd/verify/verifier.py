@@ -181,8 +181,8 @@ def _check_signature(view: LogView, files: Evidence, policy: Policy, others: Seq
     code."""
     if policy.model_key is None:
         unseen = (f"{MODEL_SIGNATURE} is there, and was not looked at: no model key is pinned (--model-key)",)
-        # A server isn't asked for what nobody wants: some don't say that they have no such file.
-        there = not files.served and files.has(MODEL_SIGNATURE)
+        # A server isn't asked for what nobody wants: some refuse (403) where they have no file.
+        there = files.listable and files.has(MODEL_SIGNATURE)
         return Outcome(Finding(Status.SKIPPED, unseen if there else ()))
     from zk_autograd.verify.model_signature import check_model_signature
 
