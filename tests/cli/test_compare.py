@@ -17,11 +17,13 @@ from zk_autograd.cli import run as zk_run
 from zk_autograd.cli.verify import main
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.evidence.fork_evidence import FORMAT
+from zk_autograd.evidence.fork_evidence import FORMAT, ForkEvidence, SignedHead
 from zk_autograd.verify import comparison
 
 VKEY = KEY.encode()
 THIEF = Ed25519Signer("trainer", bytes(32))
+
+DATA = Path(__file__).parents[1] / "data" / "runs"
 
 
 def other(run: Run) -> None:
@@ -345,3 +347,17 @@ def test_what_can_t_be_read_here_exits_4() -> None:
         Path(note(two)).chmod(0o600)
         done = as_another("compare", one, two, "--key", VKEY, cwd=folder)
         assert done.returncode == 4, done.stderr
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "model.BIN", "run.tar", "run.bundle", "w.gguf"])
+def test_evidence_under_the_name_of_a_model_is_no_verified_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Anybody makes evidence that agrees with itself, of one public checkpoint given twice."""
+    head = SignedHead.parse((DATA / "native-finished/log/checkpoint").read_bytes())
+    path = tmp_path / name
+    path.write_bytes(ForkEvidence.of(head, head).encode())
+    assert main([str(path), "--key", str(DATA / "test.key.pub")]) == 2
+    assert "under the name of a model" in capsys.readouterr().err
+    path.rename(tmp_path / "evidence.txt")
+    assert main([str(tmp_path / "evidence.txt"), "--key", str(DATA / "test.key.pub")]) == 0

@@ -280,7 +280,14 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
 def _check_evidence(arguments: argparse.Namespace, output: Output) -> int:
     """Says what fork evidence shows. UsageError for flags that are about runs."""
     from zk_autograd.cli.compare import check
+    from zk_autograd.evidence.kinds import MODEL_SUFFIXES
 
+    # Anybody can make evidence that agrees with itself. Under a model's name it would pass for a
+    # model that was verified, with status 0, before a script that asks no more.
+    if arguments.target.lower().endswith(MODEL_SUFFIXES):
+        raise UsageError(
+            f"{arguments.target} is fork evidence under the name of a model or a bundle: rename it, if you trust it"
+        )
     defaults = vars(_parser().parse_args([arguments.target]))
     for name, value in vars(arguments).items():
         if name not in ("target", "key", "json") and value != defaults[name]:

@@ -8,6 +8,12 @@ from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.evidence.files import unreadable
 from zk_autograd.evidence.fork_evidence import FAMILY
 
+MODEL_SUFFIXES = (
+    ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".ggml", ".onnx", ".npz", ".npy", ".h5", ".keras", ".pb", ".tflite",
+    ".pkl", ".model", ".tar", ".bundle", ".zip", ".gz",
+)  # fmt: skip
+"""Ends of names that people and programs take for those of a model or a bundle."""
+
 _SIGNED = "\n\n\u2014 ".encode()
 """What stands between a note's text and its signatures."""
 
