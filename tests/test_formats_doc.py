@@ -1,0 +1,314 @@
+"""docs/formats.md and docs/verification.md, held against the code where somebody would write another
+verifier from them: each record's members and their bounds, the rules, names, circuits, headers of
+bundles, the draw of a sample, the seal of a native commitment."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import shake_256
+from typing import Any
+
+import pytest
+
+from tests.test_docs import FORMATS, VERIFICATION, consoles, section
+from tests.verify.run_builder import honest
+from zk_autograd.cli.circuit import main as circuit
+from zk_autograd.core import record_bytes
+from zk_autograd.core.backends import BACKENDS
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.keys import check_name
+from zk_autograd.core.record_bytes import parse, to_bytes
+from zk_autograd.core.records import Header, Record
+from zk_autograd.core.rules.families import FAMILIES
+from zk_autograd.evidence.bundle import header as tar_header
+from zk_autograd.verify.artefacts import LIMITS
+from zk_autograd.verify.sampling import draw
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """The rows of a text's tables, without their heads."""
+    for line in text.splitlines():
+        if line.startswith("| `") or re.match(r"\| [0-9]", line):
+            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def part(heading: str) -> str:
+    """What stands under a heading of the third level, up to the next one."""
+    return section(FORMATS, "Records").split(f"\n### {heading}\n")[1].split("\n### ", maxsplit=1)[0]
+
+
+def number(text: str) -> int:
+    base, _, exponent = text.replace(",", "").partition("^")
+    return int(base) ** int(exponent or 1)
+
+
+# ---- records -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A row of a record's table."""
+
+    record: str
+    path: str
+    form: str
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        low, high = re.findall(r"(-?[\d,^]+) to (-?[\d,^]+)", self.form)[0]
+        return number(low), number(high)
+
+
+TABLES = {
+    name: [Member(name, path, row[1]) for row in rows(part(name)) for path in re.findall(r"`([^`]+)`", row[0])]
+    for name in ("Header", "Genesis", "Segment", "Close")
+}
+MEMBERS = [member for table in TABLES.values() for member in table]
+
+
+def records(run: Any) -> dict[str, tuple[Any, Header | None]]:
+    """A record of each kind as JSON, and the header that it is read with."""
+    header = run.header
+    made: dict[str, tuple[Record, Header | None]] = {
+        "Header": (header, None),
+        "Genesis": (run.genesis, header),
+        "Segment": (run.segments[0], header),
+        "Close": (run.close, header),
+    }
+    return {name: (json.loads(to_bytes(record)), h) for name, (record, h) in made.items()}
+
+
+RECORDS = records(honest("none"))
+EZKL = records(honest("ezkl"))
+
+
+def example(member: Member) -> tuple[Any, Header | None]:
+    """A record that has the member, as JSON, and its header."""
+    value, header = (EZKL if member.path.startswith("prover.") else RECORDS)[member.record]
+    return copy.deepcopy(value), header
+
+
+def paths(value: Any, before: str = "") -> Iterator[str]:
+    """The members of a record by their paths; those of an array's objects with []."""
+    for name, inner in value.items():
+        path = f"{before}{name}"
+        yield path
+        if isinstance(inner, dict) and path not in (
+            "state",
+            "zero_salts",
+            "state_in",
+            "state_out",
+            "model",
+            "artefacts",
+        ):
+            yield from paths(inner, f"{path}.")
+        elif isinstance(inner, list) and inner and isinstance(inner[0], dict):
+            yield from paths(inner[0], f"{path}[].")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_each_record_has_the_members_of_its_table(name: str) -> None:
+    assert len(TABLES[name]) == len({member.path for member in TABLES[name]})
+    found = set(paths(EZKL[name][0]))
+    hyper = {f"groups[].{name}" for family in FAMILIES.values() for name in family.hyper_names}
+    assert {member.path for member in TABLES[name]} == found - hyper | ({"groups[].lr"} if name == "Header" else set())
+
+
+def put(value: Any, path: str, new: Any) -> None:
+    """Sets a member by its path, of an array's first object."""
+    *parents, last = path.replace("[]", ".0").split(".")
+    for key in parents:
+        value = value[int(key) if key.isdecimal() else key]
+    value[last] = new
+
+
+def verdict(member: Member, new: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is wrong with the record if the member is `new`; "" for nothing. Values that no canonical
+    JSON of 64 MiB could hold are judged, too."""
+    value, header = example(member)
+    put(value, member.path, new)
+    monkeypatch.setattr(record_bytes, "decode", lambda leaf, max_bytes: leaf)
+    try:
+        parse(value, header)
+    except VerificationError as error:
+        return str(error)
+    return ""
+
+
+def typed(member: Member) -> tuple[list[Any], list[Any]]:
+    """Values of the member that its table allows, by themselves, and values that it doesn't."""
+    kind, _, rest = member.form.partition(",")
+    if kind == "integer":
+        if not rest:
+            return [], ["1", True]
+        low, high = member.bounds
+        return [low, high], [low - 1, high + 1, str(low), low == 1]
+    if kind == "text":
+        low, high = member.bounds
+        return ["x" * high, "\u00e9" * low], ["x" * (high + 1), "x" * (low - 1), "a\x7f", "a\x85", "a\x00", 1]
+    if kind == "hex":
+        length = 2 * int(re.findall(r"\d+", rest)[0])
+        empty = "or none" in rest
+        allowed, refused = ["0f" * (length // 2)], ["0F" * (length // 2), "0" * (length - 1), "0" * (length + 2), 1]
+        return (allowed + [""], refused) if empty else (allowed, [*refused, ""])
+    if kind.startswith("one of"):
+        options = re.findall(r"`([^`]+)`", member.form)
+        return options, [options[0] + " ", "", 1]
+    if kind == "array":
+        if not rest:
+            return [], [{}, "x"]
+        low, high = member.bounds
+        return [], [{}, "x", *([[]] if low else []), [0] * (high + 1)]
+    return [], [[], "x", 1]
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: f"{member.record}.{member.path}")
+def test_each_member_is_bounded_as_its_table_says(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = f"record.{member.path.replace('[]', '[0]')}"
+    allowed, refused = typed(member)
+    assert refused
+    for value in refused:
+        assert verdict(member, value, monkeypatch), value
+    for value in allowed:  # it may not fit what else is in the record
+        found = verdict(member, value, monkeypatch)
+        assert f"{where} is invalid" not in found and "exponent k is out of range" not in found, found
+
+
+def test_a_table_of_other_bounds_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for path, form in (("size", "integer, 1 to 2^41"), ("package", "text, 1 to 99"), ("data.root", "hex, 32")):
+        with pytest.raises(AssertionError):
+            test_each_member_is_bounded_as_its_table_says(Member("Header", path, form), monkeypatch)
+
+
+def test_the_items_of_arrays_are_bounded_as_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = RECORDS["Segment"][0]
+    steps = segment["last"] - segment["first"] + 1
+    loss, saturated = (Member("Segment", f"claimed.{name}", "") for name in ("loss", "saturated"))
+    for value in ([], ["x" * 60], [""] * steps, ["no number"]):
+        assert not verdict(loss, value, monkeypatch)
+    for value in ([""] * (steps + 1), ["x" * 61], [1], ["\x1b"]):
+        assert "record.claimed.loss" in verdict(loss, value, monkeypatch)
+    for counts in ([], [2**40], [0] * steps):
+        assert not verdict(saturated, counts, monkeypatch)
+    for counts in ([0] * (steps + 1), [2**40 + 1], [-1], [True], ["0"]):
+        assert "record.claimed.saturated" in verdict(saturated, counts, monkeypatch)
+    for member in ("model", "artefacts"):
+        named = Member("Close", member, "")
+        assert not verdict(named, {f"\x00{i}": "00" * 32 for i in range(100)}, monkeypatch)
+        assert "too many" in verdict(named, {f"{i}": "00" * 32 for i in range(101)}, monkeypatch)
+        assert verdict(named, {"": "00" * 31}, monkeypatch)
+    for path in ("parameters[].shape", "unproved[].shape"):
+        shape = Member("Header", path, "")
+        assert "is invalid" in verdict(shape, [1] * 33, monkeypatch)
+        assert "is invalid" in verdict(shape, [2**40 + 1], monkeypatch)
+    assert "is invalid" in verdict(Member("Header", "keys", ""), ["x" * 8001], monkeypatch)
+    assert "is invalid" in verdict(Member("Header", "blocks", ""), [[0, 0, 2**40 + 1]], monkeypatch)
+
+
+def test_commitments_and_salts_are_as_long_as_said() -> None:
+    types = {row[0]: row[1] for row in rows_of("Records")}
+    told = {
+        name: int(n) for n, name in re.findall(r"(\d+) (?:bytes in hexadecimal )?for `(\w+)`", types["commitments"])
+    }
+    assert told == {name: form.commitment_bytes for name, form in BACKENDS.items()}
+    assert BACKENDS["native"].salt_bytes == BACKENDS["none"].salt_bytes == 32 and BACKENDS["ezkl"].salt_bytes == 256
+    assert "32 bytes for `native` and `none`, 256 for `ezkl`" in types["salts"]
+
+
+def rows_of(heading: str) -> Iterator[list[str]]:
+    """All rows of a section's tables."""
+    for line in section(FORMATS, heading).splitlines():
+        if line.startswith("| "):
+            yield [cell.strip() for cell in line.split("|")[1:-1]]
+
+
+def test_the_rules_are_those_that_are_listed() -> None:
+    listed = {}
+    for name, states, hyper, s in (row for row in rows(section(FORMATS, "Rules")) if len(row) == 4):
+        listed[name.strip("`")] = (
+            tuple(states.split(", ")),
+            tuple(re.findall(r"`(\w+)`", hyper)),
+            tuple(map(int, s.split(" or "))),
+        )
+    assert listed == {r.value: (f.states, f.hyper_names, f.shifts) for r, f in FAMILIES.items()}
+    assert set(listed) == {rule.value for rule in Rule}
+
+
+# ---- what else another verifier needs ------------------------------------------------------------
+
+
+def test_a_keys_name_has_none_of_the_characters_that_are_listed() -> None:
+    told = section(FORMATS, "Keys").split("white space: ")[1].split(".")[0]
+    listed: set[int] = set()
+    for first, last in re.findall(r"U\+([0-9A-F]{4})(?: to U\+([0-9A-F]{4}))?", told):
+        listed |= set(range(int(first, 16), int(last or first, 16) + 1))
+    controls = {*range(0x20), *range(0x7F, 0xA0)}
+    refused = set()
+    for point in (*range(0xD800), *range(0xE000, 0x10000)):
+        try:
+            check_name("a" + chr(point))
+        except VerificationError:
+            refused.add(point)
+    assert refused == listed | controls | {ord("+")}
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_the_circuits_are_those_that_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    (shown,) = (text for text in consoles(section(FORMATS, "Native circuits")) if text.startswith("$ "))
+    assert circuit(["digest"]) == 0
+    assert shown == "$ zk-circuit digest\n" + capsys.readouterr().out.rstrip("\n")
+
+
+def test_a_bundles_header_is_as_its_table_says() -> None:
+    long = "model/" + "n" * 100
+    for path, prefix, name in (("log/checkpoint", "", "log/checkpoint"), (long, "model", "n" * 100)):
+        block = tar_header(path, 0o1234567)
+        told = {
+            0: name.encode(), 100: b"0000644\0", 108: b"0000000\0" * 2, 124: b"00001234567\0", 136: b"00000000000\0",
+            156: b"0", 157: b"", 257: b"ustar\0" + b"00", 265: b"", 329: b"0000000\0" * 2, 345: prefix.encode(), 500: b"",
+        }  # fmt: skip
+        at = 0
+        for start, length in ((int(row[0]), int(row[1])) for row in rows(section(FORMATS, "Bundles"))):
+            assert start == at
+            if start == 148:
+                total = sum(block[:148]) + 8 * 0x20 + sum(block[156:])
+                assert block[148:156] == b"%06o\0 " % total
+            else:
+                assert block[start : start + length] == told[start].ljust(length, b"\0")
+            at = start + length
+        assert at == len(block) == 512
+
+
+def test_the_trainers_own_files_have_the_bounds_that_are_told() -> None:
+    text = " ".join(section(FORMATS, "The trainer's own files").split())
+    bounds = [
+        2 ** int(exponent) for exponent in re.findall(r"2\^(\d+)", text.split("reads at most")[1].split(" bytes")[0])
+    ]
+    assert bounds == [LIMITS[n] for n in ("environment.json", "train_log.jsonl", "hashes.json", "config.toml")]
+
+
+def test_a_sample_is_drawn_as_written() -> None:
+    """By what docs/verification.md says, in its own words."""
+    assert '"zk-autograd/sample/v0\\n" || length of the seed || seed || root || size' in section(
+        VERIFICATION, "A sample"
+    )
+
+    def sample(n: int, k: int, seed: bytes, root: bytes, size: int) -> tuple[int, ...]:
+        text = b"zk-autograd/sample/v0\n" + len(seed).to_bytes(8, "big") + seed + root + size.to_bytes(8, "big")
+        stream = shake_256(text).digest(1 << 16)
+        words = (int.from_bytes(stream[i : i + 8], "big") for i in range(0, len(stream), 8))
+
+        def below(b: int) -> int:
+            return next(x for x in words if x < 2**64 // b * b) % b
+
+        a = list(range(1, n - 1))
+        for i in range(k - 2):
+            r = below(n - 2 - i)
+            a[i], a[i + r] = a[i + r], a[i]
+        return tuple(sorted([0, n - 1, *a[: k - 2]]))
+
+    for n, k in ((3, 2), (4, 3), (100, 17), (1000, 999)):
+        assert sample(n, k, b"seed", bytes(range(32)), n + 3) == draw(n, k, b"seed", bytes(range(32)), n + 3)
