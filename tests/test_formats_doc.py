@@ -1,10 +1,11 @@
-"""docs/formats.md and docs/verification.md, held against the code where somebody would write another
-verifier from them: each record's members and their bounds, the rules, names, circuits, headers of
-bundles, the draw of a sample, the seal of a native commitment."""
+"""docs/formats.md and docs/verification.md, held against the code where somebody would write
+another verifier from them: each record's members and their bounds, the rules, names, circuits,
+headers of bundles, the draw of a sample, the seal of a native commitment."""
 
 import copy
 import json
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import shake_256
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.test_docs import FORMATS, VERIFICATION, consoles, section
+from tests.plain_blake3 import blake3, derive_key
+from tests.test_docs import FORMATS, RUN, VERIFICATION, consoles, section
 from tests.verify.run_builder import honest
 from zk_autograd.cli.circuit import main as circuit
 from zk_autograd.core import record_bytes
@@ -42,7 +44,8 @@ def part(heading: str) -> str:
 
 def number(text: str) -> int:
     base, _, exponent = text.replace(",", "").partition("^")
-    return int(base) ** int(exponent or 1)
+    found: int = int(base) ** int(exponent or 1)
+    return found
 
 
 # ---- records -------------------------------------------------------------------------------------
@@ -126,8 +129,8 @@ def put(value: Any, path: str, new: Any) -> None:
 
 
 def verdict(member: Member, new: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What is wrong with the record if the member is `new`; "" for nothing. Values that no canonical
-    JSON of 64 MiB could hold are judged, too."""
+    """What is wrong with the record if the member is `new`; "" for nothing. Values that no
+    canonical JSON of 64 MiB could hold are judged, too."""
     value, header = example(member)
     put(value, member.path, new)
     monkeypatch.setattr(record_bytes, "decode", lambda leaf, max_bytes: leaf)
@@ -153,7 +156,7 @@ def typed(member: Member) -> tuple[list[Any], list[Any]]:
         length = 2 * int(re.findall(r"\d+", rest)[0])
         empty = "or none" in rest
         allowed, refused = ["0f" * (length // 2)], ["0F" * (length // 2), "0" * (length - 1), "0" * (length + 2), 1]
-        return (allowed + [""], refused) if empty else (allowed, [*refused, ""])
+        return ([*allowed, ""], refused) if empty else (allowed, [*refused, ""])
     if kind.startswith("one of"):
         options = re.findall(r"`([^`]+)`", member.form)
         return options, [options[0] + " ", "", 1]
@@ -187,14 +190,15 @@ def test_the_items_of_arrays_are_bounded_as_said(monkeypatch: pytest.MonkeyPatch
     segment = RECORDS["Segment"][0]
     steps = segment["last"] - segment["first"] + 1
     loss, saturated = (Member("Segment", f"claimed.{name}", "") for name in ("loss", "saturated"))
+    value: list[Any]
     for value in ([], ["x" * 60], [""] * steps, ["no number"]):
         assert not verdict(loss, value, monkeypatch)
     for value in ([""] * (steps + 1), ["x" * 61], [1], ["\x1b"]):
         assert "record.claimed.loss" in verdict(loss, value, monkeypatch)
-    for counts in ([], [2**40], [0] * steps):
-        assert not verdict(saturated, counts, monkeypatch)
-    for counts in ([0] * (steps + 1), [2**40 + 1], [-1], [True], ["0"]):
-        assert "record.claimed.saturated" in verdict(saturated, counts, monkeypatch)
+    for value in ([], [2**40], [0] * steps):
+        assert not verdict(saturated, value, monkeypatch)
+    for value in ([0] * (steps + 1), [2**40 + 1], [-1], [True], ["0"]):
+        assert "record.claimed.saturated" in verdict(saturated, value, monkeypatch)
     for member in ("model", "artefacts"):
         named = Member("Close", member, "")
         assert not verdict(named, {f"\x00{i}": "00" * 32 for i in range(100)}, monkeypatch)
@@ -312,3 +316,66 @@ def test_a_sample_is_drawn_as_written() -> None:
 
     for n, k in ((3, 2), (4, 3), (100, 17), (1000, 999)):
         assert sample(n, k, b"seed", bytes(range(32)), n + 3) == draw(n, k, b"seed", bytes(range(32)), n + 3)
+
+
+class Transcript:
+    """As docs/formats.md describes it under "Native commitments"."""
+
+    def __init__(self, over: bytes) -> None:
+        self.input, self.output = blake3(over), b""
+
+    def take(self, data: bytes) -> None:
+        self.output = b""
+        self.input += data
+
+    def byte(self) -> int:
+        if not self.output:
+            self.output = self.input = blake3(self.input)
+        last, self.output = self.output[-1], self.output[:-1]
+        return last
+
+    def element(self) -> int:
+        while True:
+            if (found := int.from_bytes(bytes(self.byte() for _ in range(8)), "little")) < P:
+                return found
+
+
+P = 2**64 - 2**32 + 1
+Extension = tuple[int, int]
+
+
+def product(a: Extension, b: Extension) -> Extension:
+    return (a[0] * b[0] + 7 * a[1] * b[1]) % P, (a[0] * b[1] + a[1] * b[0]) % P
+
+
+def test_a_native_seal_is_made_as_written() -> None:
+    """Work and value of a published first moment, which is zero, from its salt and its root."""
+    header, genesis = (json.loads(line) for line in (RUN / "log/records.jsonl").read_bytes().splitlines()[:2])
+    size = header["prover"]["block"]
+    secret, commitment = (bytes.fromhex(genesis[part]["M"][0]) for part in ("zero_salts", "state"))
+    root, work, told = commitment[:32], commitment[32:40], struct.unpack("<2Q", commitment[40:])
+
+    transcript = Transcript(b"zk-autograd/native/seal/v1" + size.bit_length().to_bytes(8, "little") + root)
+    seed = b"".join(transcript.element().to_bytes(8, "little") for _ in range(4))
+    passing = (n for n in range(2**16) if is_work(seed, n))
+    assert next(passing) == int.from_bytes(work, "little")
+    transcript.take(work)
+    point = transcript.element(), transcript.element()
+
+    lengths = [length.to_bytes(8, "little") for length in (32, 8 * size)]
+    coins = derive_key("zk-autograd native state v1", lengths[0] + secret + lengths[1] + bytes(8 * size))
+    words = struct.unpack("<520Q", blake3(bytes(8), 8 * 520, key=blake3(b"mask", key=coins)))
+    mask = [word for word in words if word < P][:512]
+    value = (0, 0)
+    for coefficient in reversed(mask):
+        value = product(value, point)
+        value = (value[0] + coefficient) % P, value[1]
+    power = point
+    for _ in range(size.bit_length() - 1):
+        power = product(power, power)
+    assert product(value, ((power[0] - 1) % P, power[1])) == told
+
+
+def is_work(seed: bytes, number: int) -> bool:
+    digest = blake3(b"zk-autograd/work" + seed + number.to_bytes(8, "little"))
+    return int.from_bytes(digest, "little") % 2**12 == 0
