@@ -366,12 +366,6 @@ for name, about, says, change in (
         "wrong type or shape",
         weights(lambda t: {n: v.astype(np.int32) for n, v in t.items()}, rounded=False),
     ),
-    (
-        "too-large",
-        "An integer that no weight is",
-        "holds a value that no step produces",
-        weights(lambda t: t["layer.bias"].__setitem__(0, 2**45), rounded=False),
-    ),
     ("metadata", "Metadata in the files", "has metadata", weights(lambda t: None, metadata={"format": "pt"})),
     (
         "name-twice",

@@ -321,6 +321,12 @@ usage(
     "key-wrong-id",
     "A key whose ID is not the hash of its name and key.",
     "neither a file nor a public key",
+    auditor={"keys": [TRAINER.replace(f"+{KEY.key_id.hex()}+", "+c8d3c645+")]},
+)
+usage(
+    "key-long-id",
+    "A key whose ID has nine digits.",
+    "neither a file nor a public key",
     auditor={"keys": [TRAINER.replace("+", "+0", 1)]},
 )
 usage(

@@ -3,17 +3,23 @@
 """
 
 import shutil
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from tests.conformance.draft import HERE, Files
+from tests.conformance.draft import CHECKPOINT, DATA, HERE, TIMED_NOTE, Files, base_files
 from tests.evidence.bundles import packed
 from tests.verify.ideal import world
 from tests.verify.run_builder import SIGNER, honest
+from zk_autograd.core.checkpoint import parse_checkpoint
+from zk_autograd.core.cosignature import cosigned_message
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.keys import MlDsa44Signer
 from zk_autograd.core.records import V0
+from zk_autograd.core.text import encode_base64
 from zk_autograd.evidence.model_files import model_files
 from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.prove.native.preset import Preset
@@ -30,6 +36,7 @@ def write_bases() -> None:
     _write("none-two-keys", world("none, sgd, recorded").run.files)
     _write("bundle", {"run.tar": packed(dict(sorted(none.items())))})
     _write_native(HERE / "bases" / "native-blocks")
+    TIMED_NOTE.write_bytes(_timed())
 
 
 def _write(name: str, files: Files) -> None:
@@ -37,6 +44,22 @@ def _write(name: str, files: Files) -> None:
         place = HERE / "bases" / name / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
+
+
+def _timed() -> bytes:
+    """The checkpoint of `native-v1`, signed anew by the two keys of its trainer, at a time."""
+    (name, seed), time = mldsa_seed(DATA / "test-v1.key"), 1_700_000_000
+    ed25519, mldsa = base_files("native-v1")[CHECKPOINT].decode().splitlines(keepends=True)[-2:]
+    text = base_files("native-v1")[CHECKPOINT].decode().split("\n\n")[0] + "\n"
+    signed = MLDSA44PrivateKey.from_seed_bytes(seed).sign(cosigned_message(name, time, parse_checkpoint(text)))
+    blob = MlDsa44Signer(name, seed).public_key.key_id + time.to_bytes(8, "big") + signed
+    return f"{text}\n{ed25519}{mldsa.rpartition(' ')[0]} {encode_base64(blob)}\n".encode()
+
+
+def mldsa_seed(path: Path) -> tuple[str, bytes]:
+    """Name and seed of the ML-DSA-44 key in a key file that is good for tests alone."""
+    fields = dict(line.split(": ") for line in path.read_text(encoding="ascii").splitlines()[1:])
+    return fields["name"], b64decode(fields["mldsa44"])
 
 
 def _write_native(folder: Path) -> None:

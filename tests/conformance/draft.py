@@ -24,6 +24,9 @@ HERE = Path(__file__).parent
 DATA = HERE.parent / "data" / "runs"
 RECORDS, CHECKPOINT = "log/records.jsonl", "log/checkpoint"
 DASH = "\u2014 "
+TIMED_NOTE = HERE / "bases" / "timed-note"
+"""The checkpoint of `native-v1`, whose second signature tells a time: each signing gives other
+bytes."""
 
 BASES = {
     "none": "bases/none",

@@ -4,11 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.conformance import make
+from tests.conformance.about_bounds import NOT_ZERO
 from tests.conformance.case import INDEX, put_together
+from tests.conformance.draft import Draft
 from zk_autograd.cli.verify import main
+from zk_autograd.core.record_bytes import parse
+from zk_autograd.core.records import Header
+from zk_autograd.prove.native.shape import Shape
+from zk_autograd.prove.native.verify import NativeVerifier
 
 SUITE: dict[str, Any] = json.loads(INDEX.read_text(encoding="ascii"))
 CASES: list[dict[str, Any]] = SUITE["cases"]
@@ -46,6 +53,18 @@ def test_the_verifier_conforms(case: dict[str, Any], tmp_path: Path, capsys: pyt
     assert report["levels"] == expected["levels"]
     assert (report["failure"] or {}).get("step") == expected.get("step"), report["failure"]
     assert case["says"] in json.dumps(report, ensure_ascii=False)
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_a_first_state_that_is_not_zero_has_the_commitment_that_its_case_names() -> None:
+    draft = Draft("native")
+    header = parse(draft.leaves[0], None)
+    assert isinstance(header, Header)
+    checker = NativeVerifier(Shape.of(header.prover))
+    values, salt = np.zeros(header.prover.block, np.int64), bytes.fromhex(draft.record(1)["zero_salts"]["M"][0])
+    assert checker.commit(values, salt).hex() == draft.record(1)["state"]["M"][0]
+    values[0] = 1
+    assert checker.commit(values, salt).hex() == NOT_ZERO
 
 
 def test_the_index_is_what_its_generator_writes() -> None:
