@@ -33,10 +33,21 @@ NOT_ZERO = (
 tests/conformance/test_conformance.py computes it."""
 
 
-def log_alone(d: Draft) -> None:
+def log_alone(d: Draft) -> Draft:
     """Without the files that the records name."""
     for name in [name for name in d.files if not name.startswith("log/")]:
         d.files.pop(name)
+    return d
+
+
+def naming(version: str, *keys: str) -> Change:
+    """A header of that version that names these keys."""
+    return lambda d: d.edit(0, lambda r: r.update(format=f"zk-autograd/run/{version}", keys=list(keys)))
+
+
+def resigned(change: Change) -> Change:
+    """The change, signed by the trainer."""
+    return lambda d: (change(d), d.sign(SIGNER))
 
 
 # ---- who signed (step 2)
@@ -88,9 +99,7 @@ for version in ("v0", "v1"):
         f"A header of run/{version} names the same key bytes under two names. Signed.",
         1,
         "names the same key twice",
-        lambda d, version=version: d.edit(
-            0, lambda r: r.update(format=f"zk-autograd/run/{version}", keys=[TRAINER, RENAMED])
-        ),
+        naming(version, TRAINER, RENAMED),
     )
 for name, about, text in (
     ("wrong-id", "a wrong ID", TRAINER.replace(f"+{KEY.key_id.hex()}+", "+c8d3c645+")),
@@ -102,7 +111,7 @@ for name, about, text in (
         f"A header of run/v0 names, beside the trainer's, what begins as an Ed25519 key, with {about}. Signed.",
         1,
         "names an invalid key",
-        lambda d, text=text: d.edit(0, lambda r: r["keys"].append(text)),
+        naming("v0", TRAINER, text),
     )
 OFF_THE_CURVE = PublicKey("another", Algorithm.ED25519, (2).to_bytes(32, "little")).encode()
 shown(
@@ -110,9 +119,7 @@ shown(
     "A header of run/v1 names a key beside that is no point of the curve, and that nobody pinned.",
     "none",
     "L0",
-    change=lambda d: d.edit(0, lambda r: r.update(format="zk-autograd/run/v1", keys=[*r["keys"], OFF_THE_CURVE])).sign(
-        SIGNER
-    ),
+    change=resigned(naming("v1", TRAINER, OFF_THE_CURVE)),
     auditor=L0,
 )
 
@@ -147,6 +154,12 @@ refused(
 
 # ---- the checkpoint's origin (step 1), and what is not there
 
+
+def of_origin(origin: str) -> Change:
+    """Another first line, signed."""
+    return lambda d: d.note(origin + d.text()[d.text().index("\n") :], SIGNER)
+
+
 for name, about, origin in (
     ("empty", "no origin", ""),
     ("of-256-bytes", "an origin of 256 bytes", "o" * 256),
@@ -157,7 +170,7 @@ for name, about, origin in (
         f"A checkpoint with {about}, signed.",
         1,
         "no usable origin",
-        lambda d, origin=origin: d.note(origin + d.text()[d.text().index("\n") :], SIGNER),
+        of_origin(origin),
     )
 usage(
     "log-both-missing",
@@ -310,8 +323,6 @@ for name, about, says, change in (
 
 def told(name: str, about: str, change: Change, base: str = "none") -> None:
     """What is allowed, signed, without files that depend on it."""
-    signers = {"none": (SIGNER,), "none-two-keys": (SIGNER,)}[base]
-    less_of = L0 if base == "none" else {**L0, "keys": [TRAINER]}
     shown(
         f"record-{name}",
         f"{about} Signed.",
@@ -321,9 +332,9 @@ def told(name: str, about: str, change: Change, base: str = "none") -> None:
             change(d),
             d.edit(-1, lambda r: r.update(model={}, artefacts={})),
             log_alone(d),
-            d.sign(*signers),
+            d.sign(SIGNER),
         ),
-        auditor=less_of,
+        auditor={**L0, "keys": [TRAINER]},
     )
 
 
@@ -409,7 +420,7 @@ def opened(value: int) -> Change:
     return change
 
 
-for sign, value in (("", 2**45), ("minus-", -(2**45))):
+for sign, value, last in (("", 2**45, 2**45 - 1), ("minus-", -(2**45), 1 - 2**45)):
     signed(
         f"model-{sign}2-45",
         f"A weight of {value} units, which the records commit to. Signed.",
@@ -419,10 +430,10 @@ for sign, value in (("", 2**45), ("minus-", -(2**45))):
     )
     shown(
         f"model-{sign}2-45-less-1",
-        f"One of {value - (1 if value > 0 else -1)} units, the last that there is.",
+        f"One of {last} units, the last that there is.",
         "none",
         "L0",
-        change=lambda d, value=value: (opened(value - (1 if value > 0 else -1))(d), d.sign(SIGNER)),
+        change=resigned(opened(last)),
         auditor=L0,
     )
 
