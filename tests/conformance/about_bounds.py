@@ -12,7 +12,7 @@ from safetensors.numpy import load, save
 from tests.conformance.about_files import F32, I64, L0, OPENING
 from tests.conformance.about_notes import KEY, line
 from tests.conformance.about_records import at
-from tests.conformance.cases import TRAINER, Change, refused, shown, signed, usage
+from tests.conformance.cases import TRAINER, Change, less, refused, shown, signed, usage
 from tests.conformance.draft import CHECKPOINT, DATA, RECORDS, TIMED_NOTE, Draft
 from tests.verify.run_builder import SIGNER
 from zk_autograd.core.keys import Algorithm, PublicKey
@@ -555,4 +555,51 @@ usage(
     "is not a run",
     change=lambda d: d.files.update({"run.tar": d.files["run.tar"][:257] + b"gnutar" + d.files["run.tar"][263:]}),
     **BUNDLE,
+)
+
+# ---- what is judged
+
+usage(
+    "key-twice-of-a-false-run",
+    "The same key is pinned twice, for a run that is malformed: nothing is judged.",
+    "the same key is given twice",
+    change=lambda d: d.files.pop(CHECKPOINT),
+    auditor={"keys": [TRAINER, TRAINER]},
+)
+shown("artefact-folder", "The auditor has the folder of the published model.", "none", "L0", target="model", auditor=L0)
+refused(
+    "artefact-folder-with-a-link",
+    "A symbolic link lies in it, to one of its own files.",
+    10,
+    "is not a regular file",
+    lambda d: d.links.update({"model/latest": "weights.f32.safetensors"}),
+    target="model",
+    auditor=L0,
+)
+shown(
+    "artefact-below-a-bundle",
+    "The bundle lies in the parent of the file's folder.",
+    "bundle",
+    "L0",
+    change=lambda d: d.files.update({"sub/renamed": Draft("none").files[F32]}),
+    target="sub/renamed",
+    auditor=L0,
+)
+usage(
+    "artefact-two-below-a-bundle",
+    "The bundle lies two folders up.",
+    "holds a run or a bundle",
+    base="bundle",
+    change=lambda d: d.files.update({"a/b/renamed": Draft("none").files[F32]}),
+    target="a/b/renamed",
+)
+less(
+    "artefact-before-the-close-record",
+    "The view has no close record, so it names no published file.",
+    "none",
+    "L0",
+    says="this view has no close record",
+    change=lambda d: (d.order(0, 1, 2, 3, 4), d.sign(SIGNER)),
+    target="model/weights.f32.safetensors",
+    auditor=L0,
 )
