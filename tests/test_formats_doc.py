@@ -4,11 +4,14 @@ headers of bundles, the draw of a sample, the seal of a native commitment."""
 
 import copy
 import json
+import random
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from hashlib import shake_256
+from math import floor, isqrt
 from typing import Any
 
 import pytest
@@ -19,12 +22,14 @@ from tests.verify.run_builder import honest
 from zk_autograd.cli.circuit import main as circuit
 from zk_autograd.core import record_bytes
 from zk_autograd.core.backends import BACKENDS
+from zk_autograd.core.constants import AdamConstants, SgdConstants
+from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.hyper import Rule
+from zk_autograd.core.hyper import AdamHyper, Rule, SgdHyper
 from zk_autograd.core.keys import check_name
 from zk_autograd.core.record_bytes import parse, to_bytes
 from zk_autograd.core.records import Header, Record
-from zk_autograd.core.rules.families import FAMILIES
+from zk_autograd.core.rules.families import FAMILIES, constants_sequence
 from zk_autograd.evidence.bundle import header as tar_header
 from zk_autograd.verify.artefacts import LIMITS
 from zk_autograd.verify.sampling import draw
@@ -379,3 +384,65 @@ def test_a_native_seal_is_made_as_written() -> None:
 def is_work(seed: bytes, number: int) -> bool:
     digest = blake3(b"zk-autograd/work" + seed + number.to_bytes(8, "little"))
     return int.from_bytes(digest, "little") % 2**12 == 0
+
+
+def begins_as_ed25519(text: str) -> bool:
+    """As docs/formats.md has it under "Keys", for a text that is no key."""
+    first, second = ("+".join(text.split("+")[n:]) for n in (1, 2))
+    kept = (re.sub(r"[^A-Za-z0-9/]", "", rest) for rest in (first, second))
+    return any(len(rest) >= 4 and re.match("A[Q-Za-f]", rest) for rest in kept)
+
+
+def test_what_begins_as_an_ed25519_key_is_as_written() -> None:
+    generator, letters = random.Random(4), "+AQZafgP/= 0\u0410"
+    seen = set()
+    for _ in range(20_000):
+        text = "".join(generator.choices(letters, k=generator.randrange(12)))
+        seen.add(begins_as_ed25519(text))
+        assert record_bytes._is_ed25519(text) == begins_as_ed25519(text), text
+    assert seen == {True, False}
+
+
+def test_the_constants_follow_from_the_formulas() -> None:
+    """Those of the table under "Rules", in its own words, for steps 1 to 40."""
+    one, lr, k = 2**256, Fraction("0.003"), -3
+    adam = AdamHyper(lr, Fraction("0.9"), Fraction("0.99"), Fraction("0.001"), Fraction("0.02"))
+    sequence = constants_sequence(Rule.ADAMW, adam, k)
+    c1, c2 = (nearest((1 - beta) * 2**15) for beta in (adam.beta1, adam.beta2))
+    power1 = power2 = one
+    for t in range(1, 41):
+        power1, power2 = power1 * (2**15 - c1) // 2**15, power2 * (2**15 - c2) // 2**15
+        root = isqrt((one - power2) * one)
+        ratio = root * one // (one - power1)
+        least = isqrt(2**15 // c2) + 1
+        assert sequence.at(t) == AdamConstants(
+            c1,
+            c2,
+            nearest(lr * ratio * 2**32 / one),
+            max(least, nearest(adam.eps * root * Fraction(2) ** (k + 28) / one)),
+            nearest(lr * adam.weight_decay * 2**30),
+        )
+    sgd = SgdHyper(lr, Fraction("0.85"), Fraction("0.02"))
+    for s in (30, 15):
+        found = constants_sequence(Rule.NESTEROV, sgd, k, s).at(7)
+        rate = nearest(lr * Fraction(2) ** (4 - k + s))
+        assert found == SgdConstants(
+            nearest(sgd.momentum * 2**15), 2**15, rate, s, nearest(lr * sgd.weight_decay * 2**30)
+        )
+
+
+def nearest(value: Fraction) -> int:
+    return floor(value + Fraction(1, 2))
+
+
+@pytest.mark.parametrize("text", ["0", "00.10", "1e-08", "1E+5", "9" * 80, "1e399", "0.1e-399", "1.5"])
+def test_a_decimal_as_written_is_read(text: str) -> None:
+    assert parse_decimal(text, "x") == Fraction(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".1", "1.", "+1", "-0", "1e", "1e1000", "1e400", "0.1e-400", " 1", "1_0", "nan", "0" * 81, "\u0661"]
+)
+def test_another_text_is_no_decimal(text: str) -> None:
+    with pytest.raises(VerificationError):
+        parse_decimal(text, "x")
