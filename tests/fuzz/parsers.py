@@ -1,0 +1,367 @@
+"""Every parser of what a stranger wrote, with inputs that are right and what must hold of any.
+
+`Parser.accepts` says whether an input is taken. Of errors only VerificationError, UnreadableError
+and UsageError may leave a parser, which are a no; every other one leaves `accepts`, too. It raises
+AssertionError if something was taken that isn't what it says: where a format has one form, the same
+bytes must come out again.
+"""
+
+import io
+import json
+from base64 import b64decode
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tests.attest.signed_runs import SIGNER as MODEL_SIGNER
+from tests.evidence.bundles import SMALL, packed
+from tests.fuzz.mutators import Mutator, as_bundle, as_json, as_lines, as_records, as_safetensors
+from tests.verify import forks
+from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
+from tests.verify.test_policy_file import HEAD, WHOLE
+from tests.verify.test_tlog_policy import EXAMPLE, witness
+from zk_autograd.attest.model_signing import model_signature
+from zk_autograd.attest.published import published
+from zk_autograd.core import canonical
+from zk_autograd.core.dsse import Envelope
+from zk_autograd.core.ec_keys import EcPublicKey
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.fields import Fields
+from zk_autograd.core.keys import parse_keys
+from zk_autograd.core.note import checkpoint_text, parse_checkpoint, parse_unverified, sign
+from zk_autograd.core.record_bytes import parse, parse_log, to_bytes
+from zk_autograd.core.records import Header
+from zk_autograd.core.text import encode_base64
+from zk_autograd.credentials import keyfile
+from zk_autograd.evidence.beside import Entry, EntryKind
+from zk_autograd.evidence.bundle import Bundle
+from zk_autograd.evidence.fork_evidence import ForkEvidence
+from zk_autograd.evidence.hashes import Hashes
+from zk_autograd.evidence.layout import OPENING, WEIGHTS_FLOATS, WEIGHTS_INTEGERS
+from zk_autograd.evidence.model_files import flat, salts
+from zk_autograd.evidence.run import Evidence
+from zk_autograd.evidence.url import parse_url
+from zk_autograd.verify import policy_file, tlog_policy
+from zk_autograd.verify.earlier import Earlier
+from zk_autograd.verify.model_signature import check_model_signature
+from zk_autograd.verify.outcome import Status, Step
+from zk_autograd.verify.policy import TreeHead
+from zk_autograd.verify.verifier import Verifier
+
+MAX_INPUT = 2**17
+"""Bytes of an input: what is longer the readers bound by length, before they look at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """`corpus` makes inputs that are taken, `mutate` changes one, `take` reads one."""
+
+    corpus: Callable[[], list[bytes]]
+    mutate: Mutator
+    take: Callable[[bytes], object]
+
+    def accepts(self, data: bytes) -> bool:
+        """Whether the parser takes the bytes."""
+        try:
+            self.take(data)
+        except (VerificationError, UsageError) as error:
+            assert str(error), "an error without a message"
+            return False
+        return True
+
+
+class Memory(Evidence):
+    """A run whose files are in memory."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+
+    @contextmanager
+    def opened(self, path: str, limit: int) -> Generator[BinaryIO, None, None]:
+        if path not in self._files:
+            raise VerificationError(f"{path} can't be read: there is none")
+        if len(self._files[path]) > limit:
+            raise VerificationError(f"{path} is too large")
+        yield io.BytesIO(self._files[path])
+
+    def entries(self, folder: str) -> Generator[Entry, None, None]:
+        for path in self._files:
+            parent, _, name = path.rpartition("/")
+            if parent == folder:
+                yield Entry(name, EntryKind.FILE)
+
+    def has_log(self) -> bool:
+        return True
+
+    def has(self, path: str) -> bool:
+        return path in self._files
+
+    def close(self) -> None:
+        pass
+
+
+class Bytes:
+    """A bundle's bytes in memory."""
+
+    name = "the input"
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self.size = data, len(data)
+
+    def read_at(self, start: int, size: int) -> bytes:
+        if start + size > self.size:
+            raise VerificationError("it ends early")
+        return self._data[start : start + size]
+
+    def close(self) -> None:
+        pass
+
+
+# ---- what is taken, and what it must be then -----------------------------------------------------
+
+
+def _json(data: bytes) -> None:
+    assert canonical.encode(canonical.decode(data, max_bytes=MAX_INPUT)) == data
+
+
+def _records(data: bytes) -> None:
+    """The two ways to read a segment agree, and records are what they were read from."""
+    leaves = data.split(b"\n")[:-1]
+    try:
+        slow: list[object] | None = list(_one_by_one(leaves))
+    except VerificationError:
+        slow = None
+    try:
+        read = parse_log(leaves)
+    except VerificationError:
+        in_order = slow is not None and _is_in_order(slow)
+        assert not in_order, "the log's reader refuses what the records' takes"
+        raise
+    assert slow is not None, "the log's reader takes what the records' refuses"
+    found = [read.header, read.genesis, *read.segments, read.close]
+    assert [record for record in found if record is not None] == slow
+    assert [to_bytes(record) for record in slow] == leaves  # type: ignore[arg-type]
+
+
+def _one_by_one(leaves: list[bytes]) -> Iterator[object]:
+    first: Header | None = None
+    for leaf in leaves:
+        record = parse(leaf, first)
+        first = record if isinstance(record, Header) else first
+        yield record
+
+
+def _is_in_order(records: list[Any]) -> bool:
+    kinds = [type(record).__name__ for record in records]
+    segments = ["Segment"] * kinds.count("Segment")
+    return (
+        kinds[:2] == ["Header", "Genesis"][: len(kinds)]
+        and kinds[2:] in (segments, [*segments, "Close"])
+        and bool(kinds)
+    )
+
+
+def _note(data: bytes) -> None:
+    note = parse_unverified(data)
+    lines = "".join(f"\u2014 {s.name} {encode_base64(s.key_id + s.signature)}\n" for s in note.lines)
+    assert f"{note.text}\n{lines}".encode() == data
+    found = parse_checkpoint(note.text)
+    assert checkpoint_text(found.origin, found.size, found.root) == note.text
+
+
+def _keys(data: bytes) -> None:
+    """A line may end in white space, as copied ones do; between them nothing else is free."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:  # cli.pinned refuses it before
+        raise UsageError("no text") from error
+    assert [key.encode() for key in parse_keys(text)] == [line.strip() for line in text.split("\n") if line.strip()]
+
+
+def _key_file(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log.key"
+        path.touch(0o600)
+        path.write_bytes(data)
+        signers = keyfile.load(path)
+    seeds = [signer.seed for signer in signers]
+    assert all(encode_base64(seed).encode() in data for seed in seeds)
+    if len(signers) == 2:
+        assert keyfile.secret_text(signers).encode() == data
+
+
+def _bundle(data: bytes) -> None:
+    with Bundle(Bytes(data)) as bundle:
+        found = {name: bundle.read(name, MAX_INPUT) for name in bundle.names()}
+    assert packed(found) == data
+
+
+def _policy(data: bytes) -> None:
+    assert policy_file.parse(data, "the input").digest
+
+
+def _tlog_policy(data: bytes) -> None:
+    """A quorum doesn't come from nowhere, and all witnesses are one wherever one is possible."""
+    policy = tlog_policy.parse(data)
+    assert policy.quorum(()) is (policy.required == tlog_policy.NONE)
+    assert policy.quorum(policy.witnesses)
+
+
+def _fork(data: bytes) -> None:
+    assert ForkEvidence.parse(data).encode() == data
+
+
+def _hashes(data: bytes) -> None:
+    assert Hashes.parse(data).encode() == data
+
+
+def _dsse(data: bytes) -> None:
+    value = canonical.decode_foreign(data, max_bytes=MAX_INPUT)
+    envelope = Envelope.read(Fields(value, "the input"), MAX_INPUT)
+    assert Envelope.read(Fields(envelope.to_json(), "again")) == envelope
+
+
+def _ec_key(data: bytes) -> None:
+    key = EcPublicKey.parse(data)
+    assert EcPublicKey.parse(key.pem) == key
+
+
+def _report(data: bytes) -> None:
+    earlier = Earlier.read(data)
+    assert earlier.proofs >= len(earlier.verified) > 0
+
+
+def _url(data: bytes) -> None:
+    """What is asked for is what is written, and without a cipher of this machine alone."""
+    address = parse_url(data.decode("utf-8", "surrogateescape"))
+    assert str(address).isascii()
+    assert parse_url(str(address)) == address
+
+
+def _head(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    assert str(TreeHead.parse(text)) == text
+
+
+# ---- the model, through the whole verification ---------------------------------------------------
+
+
+@cache
+def _run() -> Run:
+    return honest("none")
+
+
+def _files(run: Run) -> dict[str, bytes]:
+    return {
+        "log/records.jsonl": b"".join(leaf + b"\n" for leaf in run.leaves()),
+        "log/checkpoint": run.note(),
+        **{f"model/{name}": data for name, data in run.model.items()},
+    }
+
+
+def _model(name: str) -> Callable[[bytes], None]:
+    """A file of the model that the trainer's close record names as it is. It is taken only if it
+    says what the committed weights say; else step 10 refuses it."""
+
+    def take(data: bytes) -> None:
+        run = replace(_run(), model={**_run().model, name: data})
+        run.name_model()
+        report = Verifier(LOG_POLICY, stand_ins()).verify(Memory(_files(run)))
+        if report.failure is not None:
+            assert report.failure.step == Step.MODEL, report.failure
+            raise report.failure
+        assert report.exit_status == 0
+        own = _run().model[name]
+        if name == OPENING:
+            assert data == own
+            assert salts(data, run.header) == run.salts
+        else:
+            assert np.array_equal(flat(data, name, run.header), flat(own, name, run.header))
+
+    return take
+
+
+@cache
+def _signature() -> bytes:
+    with TemporaryDirectory() as folder:
+        return model_signature(published(honest("none").write(Path(folder) / "run")), MODEL_SIGNER)
+
+
+def _payload(data: bytes) -> bytes:
+    return b64decode(json.loads(data)["dsseEnvelope"]["payload"])
+
+
+def _model_signature(data: bytes) -> None:
+    """Whatever the bundle's form, only what the key signed is taken."""
+    policy = replace(LOG_POLICY, model_key=MODEL_SIGNER.public_key, model_signature=data)
+    outcome = check_model_signature(parse_log(_run().leaves()), Memory({}), policy)
+    if outcome.finding.status is not Status.PASSED:
+        raise UsageError("not shown")
+    assert _payload(data) == _payload(_signature())
+
+
+# ---- inputs that are right -----------------------------------------------------------------------
+
+
+def _logs() -> list[bytes]:
+    runs = [honest("none", schedule="recorded"), honest("ezkl", groups=2), honest("none", lengths=(1,) * 6)]
+    return [b"".join(leaf + b"\n" for leaf in run.leaves()) for run in runs]
+
+
+def _notes() -> list[bytes]:
+    run = _run()
+    text = checkpoint_text(run.header.origin, 5, bytes(range(32)))
+    return [sign(text, [SIGNER]), sign(text, [SIGNER, QUANTUM]), sign(checkpoint_text("x", 0, bytes(32)), [SECOND])]
+
+
+def _reports() -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        report = judge(honest(), Path(folder), replace(POLICY, sample=3, beacon="noon"))
+    return [json.dumps(report.to_json()).encode()]
+
+
+def _evidence() -> list[bytes]:
+    one, other = forks.head(forks.log(6)), forks.head(forks.log(6, 2))
+    same = ForkEvidence.of(one, other).encode()
+    zero = ForkEvidence.of(forks.head([]), one).encode()
+    shown = ForkEvidence.of(forks.head(forks.log(3)), other, bytes(32), (bytes(32), bytes(range(32)))).encode()
+    return [same, zero, shown]
+
+
+_HASHES = Hashes(bytes(32), bytes(range(32)), bytes(32), bytes(32), bytes(range(32)))
+_PARSERS_JSON = [b'{"a":[1,-2,true,"x\xc3\xa9"],"b":{}}', b"[]", b"0", b'""', b"9007199254740991"]
+
+PARSERS = {
+    "canonical-json": Parser(lambda: [*_PARSERS_JSON, *_run().leaves()], as_json, _json),
+    "records": Parser(_logs, as_records, _records),
+    "notes": Parser(_notes, as_lines, _note),
+    "keys": Parser(
+        lambda: [KEY.encode().encode(), f"{KEY.encode()}\n{QUANTUM.public_key.encode()}\n".encode()], as_lines, _keys
+    ),
+    "key-file": Parser(lambda: [keyfile.secret_text([SIGNER, QUANTUM]).encode()], as_lines, _key_file),
+    "bundles": Parser(lambda: [packed(SMALL), packed(dict(sorted(_files(_run()).items())))], as_bundle, _bundle),
+    "weights-integers": Parser(lambda: [_run().model[WEIGHTS_INTEGERS]], as_safetensors, _model(WEIGHTS_INTEGERS)),
+    "weights-floats": Parser(lambda: [_run().model[WEIGHTS_FLOATS]], as_safetensors, _model(WEIGHTS_FLOATS)),
+    "opening": Parser(lambda: [_run().model[OPENING]], as_json, _model(OPENING)),
+    "hashes": Parser(
+        lambda: [_HASHES.encode(), replace(_HASHES, config=None, weights=None).encode()], as_json, _hashes
+    ),
+    "policies": Parser(lambda: [(HEAD + WHOLE).encode()], as_lines, _policy),
+    "tlog-policies": Parser(
+        lambda: [EXAMPLE, witness(b"A", 1, 6) + b"quorum A\n", b"quorum none\n"], as_lines, _tlog_policy
+    ),
+    "fork-evidence": Parser(_evidence, as_lines, _fork),
+    "dsse": Parser(lambda: [json.dumps(json.loads(_signature())["dsseEnvelope"]).encode()], as_json, _dsse),
+    "model-signatures": Parser(lambda: [_signature()], as_json, _model_signature),
+    "model-keys": Parser(lambda: [MODEL_SIGNER.public_key.pem], as_lines, _ec_key),
+    "reports": Parser(_reports, as_json, _report),
+    "urls": Parser(lambda: [b"https://example.org:8443/runs/one/", b"http://[::1]:80/b.tar"], as_lines, _url),
+    "roots": Parser(lambda: [b"ab" * 32 + b"@4"], as_lines, _head),
+}
+"""Each by its name on the command line."""
