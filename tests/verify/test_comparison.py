@@ -72,6 +72,19 @@ def test_records_that_can_t_be_read_here_hide_no_fork(tmp_path: Path, monkeypatc
             compare(*pair, KEYS)
 
 
+@pytest.mark.parametrize("size", [3, 7])
+def test_checkpoints_that_agree_vouch_for_no_records_beside_them(size: int, tmp_path: Path) -> None:
+    """Whoever exchanged the records of one view gets no "consistent" for them."""
+    one, other = view(tmp_path / "a", 3), view(tmp_path / "b", size)
+    assert compare(one, other, KEYS).decision.verdict is Verdict.CONSISTENT
+    records = tmp_path / "a/log/records.jsonl"
+    records.write_bytes(records.read_bytes().replace(b"1", b"2", 1))
+    found = compare(one, other, KEYS)
+    assert found.decision.verdict is Verdict.UNTOLD
+    assert "records are not those of its checkpoint" in found.decision.sentences[0]
+    assert found.proof is None
+
+
 def test_a_loop_of_links_is_no_evidence(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(UsageError):
