@@ -29,7 +29,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist workst
 
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-fast test-slow test-long test-model-signing test-deps train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-deps train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -61,13 +61,27 @@ check-rust:
 
 test: test-rust test-fast test-slow ## the tests, the fast ones first; warnings are errors
 
-test-all: test test-rust-release test-long ## these and the long ones, which take minutes each
+test-all: test test-rust-release test-rust-mutants test-long ## these and the long ones, which take minutes each
 
 test-rust:
 	cargo test --locked --workspace
 
 test-rust-release: ## the crates' tests as they are shipped, without assertions and checks of overflow; test-rust has both
 	cargo test --locked --workspace --profile test-release
+
+test-rust-mutants: ## a lie for every relation that could be left out or weakened, in each variant; test-rust has those of eight
+	cargo test --locked -p zk-autograd-oracle --test mutants -- --include-ignored
+
+# cargo fuzz needs nightly's sanitizers. What can't be had here is skipped, and says so; the seeds are made once.
+FUZZ_SECONDS ?= 600
+fuzz-rust: ## the native verifier under cargo-fuzz, FUZZ_SECONDS (600) for each of its two targets
+	@if ! command -v cargo-fuzz >/dev/null; then echo "skipped: there is no cargo-fuzz here: cargo install cargo-fuzz"; \
+	elif ! cargo +nightly --version >/dev/null 2>&1; then echo "skipped: cargo-fuzz needs nightly: rustup toolchain install nightly"; \
+	else cd crates/verifier/fuzz && { [ -d corpus/verify ] || cargo run --release --bin seeds -- corpus/verify; } && \
+		for target in verify parts; do cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done; fi
+
+assurance: install fuzz-rust ## hours: every bit of a log, every parser fuzzed, 10,000 attacks, mutants; it goes on where it ended
+	$(BIN)/python -m tests.assurance
 
 test-fast: install ## tests of less than about two seconds each
 	$(PYTEST) -m "not slow and not long"

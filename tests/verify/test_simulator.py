@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -30,11 +31,18 @@ from zk_autograd.verify.report import Report
 from zk_autograd.verify.uncovered import Uncovered
 
 
-def simulate(examples: int, steps: int, worlds: tuple[str, ...] = WORLDS, *, shrink: bool = True) -> None:
-    """So many attacks of so many changes."""
+def simulate(
+    examples: int,
+    steps: int,
+    worlds: tuple[str, ...] = WORLDS,
+    *,
+    shrink: bool = True,
+    seed: int | None = None,
+) -> None:
+    """So many attacks of so many changes: the same ones each time, others with another seed."""
     Simulator.worlds = worlds
     run_state_machine_as_test(
-        Simulator,
+        Simulator if seed is None else hypothesis.seed(seed)(type("Seeded", (Simulator,), {})),
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
