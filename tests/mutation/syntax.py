@@ -24,7 +24,7 @@ _FLIPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 def mutants(root: Path, room: str) -> list[Mutant]:
     """Every mutant of a room of the package, in the files' order."""
     found = []
-    for path in sorted((root / "src/zk_autograd" / room).glob("*.py")):
+    for path in sorted((root / "src/zk_autograd" / room).rglob("*.py")):
         source = path.read_text()
         tree = ast.parse(source)
         lines = [0]
@@ -84,6 +84,6 @@ def _commands(root: Path, room: str, module: str) -> tuple[tuple[str, ...], ...]
     """The module's own tests, if there are any, then the room's fast ones."""
     pytest = (sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider")
     fast = ("-m", "not slow and not long")
-    own = sorted(str(path.relative_to(root)) for path in (root / "tests" / room).glob(f"test_{module}*.py"))
+    own = sorted(str(path.relative_to(root)) for path in (root / "tests" / room).rglob(f"test_{module}*.py"))
     commands = [(*pytest, *fast, *own)] if own else []
     return (*commands, (*pytest, *fast, f"tests/{room}"))
