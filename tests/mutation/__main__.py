@@ -165,4 +165,5 @@ def _save(path: Path, state: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copy goes
     sys.exit(main())

@@ -53,6 +53,8 @@ def _changes(tree: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str, str]]:
         elif isinstance(tree.value, ast.Constant):
             return  # a docstring
     if isinstance(tree, ast.If):
+        if isinstance(tree.test, ast.Name) and tree.test.id == "TYPE_CHECKING":
+            return  # never is what it is
         yield tree.test, "if never", "False"
     if isinstance(tree, ast.Compare):
         for place, op in enumerate(tree.ops):

@@ -147,3 +147,13 @@ def test_step7_keep_going_names_every_false_proof(tmp_path: Path) -> None:
     assert whole.failure is not None and whole.failure.record == 2
     assert whole.failure.message.endswith("; 2 other proofs failed, too, of the records 4, 4")
     assert (whole.exit_status, whole.verdict) == (1, "FAILED")
+
+
+def test_a_seed_is_at_most_the_longest_beacon(tmp_path: Path) -> None:
+    """1,000 characters of four bytes, in hexadecimal."""
+    value = json.loads(report_of(honest(), tmp_path))
+    value["sample"]["seed"] = "ab" * 4000
+    assert Earlier.read(json.dumps(value).encode()).seed == b"\xab" * 4000
+    value["sample"]["seed"] += "ab"
+    with pytest.raises(UsageError, match="seed"):
+        Earlier.read(json.dumps(value).encode())

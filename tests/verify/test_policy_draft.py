@@ -107,6 +107,13 @@ def test_claims_are_comments(tmp_path: Path) -> None:
     assert "claims" not in tomllib.loads(text)
 
 
+def test_the_share_of_saturated_elements_is_rounded_up(tmp_path: Path) -> None:
+    """1 of 8 steps of 6 parameters: a limit below the claimed share would refuse its own run."""
+    run = honest("none")
+    run.segments[0] = replace(run.segments[0], saturated=(1, 0, 0))
+    assert '\n# max_saturated_share = "0.020834"\n' in drafted(run, tmp_path)
+
+
 @pytest.mark.parametrize("loss", ["nan", "inf", "", "0.5, 7", '0.5"', "] x", "\u202e1"])
 def test_a_claim_that_is_no_decimal_is_not_drafted(loss: str, tmp_path: Path) -> None:
     run = honest()
