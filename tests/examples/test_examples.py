@@ -42,7 +42,7 @@ def judged(out: str, capsys: pytest.CaptureFixture[str]) -> str:
     words = shlex.split(out.splitlines()[-1])
     assert words[0] == "zk-verify"
     assert f"root {words[1]}" in " ".join(out.split())
-    assert verify.main([*words[1:], "--require", "L1"]) == 0
+    assert verify.main([*words[1:], "--require", "L1", "--long"]) == 0
     return " ".join(capsys.readouterr().out.split())
 
 
