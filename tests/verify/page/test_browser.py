@@ -6,6 +6,7 @@ browsers aren't used.
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -222,3 +223,13 @@ def test_a_long_run_is_shown_whole(
 
 def test_the_kinds_shown_are_kinds() -> None:
     assert set(SHOWN) <= set(KINDS)
+
+
+@pytest.mark.parametrize("width", [375, 1100])
+def test_names_of_several_signers_stand_below_each_other(
+    width: int, look: Callable[..., Look], report_of: Callable[[str], Report]
+) -> None:
+    report = report_of("passed, native")
+    seen = look(document(replace(report, signers=report.signers * 2), MADE), width=width)
+    left = seen.page.evaluate("[...document.querySelectorAll('.banner dd')].map(e => e.getBoundingClientRect().left)")
+    assert len(left) >= 2 and len(set(left)) == 1
