@@ -67,6 +67,31 @@ class ProverError(ZkError):
     ran out of time."""
 
 
+class AnchorError(ZkError):
+    """A checkpoint could not be anchored, and trying again won't help: the anchor refuses it, or
+    can't be relied upon."""
+
+
+class AnchorDown(AnchorError):
+    """An anchor can't be reached, is overloaded or gave half an answer: worth trying again."""
+
+    exit_status: ClassVar[ExitStatus] = ExitStatus.UNJUDGED
+
+
+class AnchorBehind(AnchorError):
+    """The anchor holds a larger tree of the same register: publish a newer checkpoint."""
+
+
+class AnchorForked(AnchorError):
+    """The anchor holds another branch of the register, or refuses to see that ours continues its
+    own: this register was rolled back, restarted or copied. `note` is the checkpoint that it holds,
+    if it gave one that the register's key signed."""
+
+    def __init__(self, message: str, note: bytes = b"") -> None:
+        super().__init__(message)
+        self.note = note
+
+
 @dataclass(slots=True)
 class RangeError(ZkError):
     """An element left its range. Nothing of the step was recorded.

@@ -7,6 +7,8 @@ else.
     model/<name>              published weights
     environment.json, config.toml, train_log.jsonl, hashes.json   the trainer's own files
     model.sig                 an OpenSSF model signature, covered by itself alone
+    register/views.jsonl      the run's entries in its trainer's register (core.register.View)
+    anchors/receipts.jsonl    what anchors gave for the register's checkpoints
 
 A row says which names a folder has, how large a file may be, and which record names it. The readers
 (`evidence.folder`, `evidence.bundle`), what a bundle packs, and what is reported about files that
@@ -33,6 +35,10 @@ CONFIG = "config.toml"
 TRAIN_LOG = "train_log.jsonl"
 HASHES = "hashes.json"
 MODEL_SIGNATURE = "model.sig"
+REGISTER = "register"
+VIEWS = "views.jsonl"
+ANCHORS = "anchors"
+RECEIPTS = "receipts.jsonl"
 ARTEFACTS = (ENVIRONMENT, CONFIG, TRAIN_LOG, HASHES)
 """The trainer's own files at the run's top level. Each may be missing."""
 
@@ -51,6 +57,8 @@ MAX_PROOF = 64 * 2**20
 MAX_MODEL_FILE = 64 * 2**30
 MAX_ARTEFACT = 2**30
 MAX_MODEL_SIGNATURE = 2**20
+MAX_VIEWS = 2**30
+MAX_RECEIPTS = 2**30
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """The name of a published file: not a path, not hidden, with no ambiguous characters."""
@@ -105,8 +113,8 @@ class OfSegments:
 
 
 class OfNoRecord:
-    """Those that no record names, since they are made after the last one: whoever reads one checks
-    it by itself (verify.model_signature)."""
+    """Those that no record names, since they are made after the records they speak of: whoever
+    reads one checks it by itself (verify.model_signature, verify.anchors)."""
 
     def names(self, log: Log) -> Iterator[tuple[str, bytes]]:
         return iter(())
@@ -160,6 +168,8 @@ ROWS = (
     PublicFile(MODEL, OfTheClose("model"), MAX_MODEL_FILE, names=PUBLISHED, pattern=PLAIN_NAME, partial=False),
     PublicFile("", OfTheClose("artefacts"), MAX_ARTEFACT, names=ARTEFACTS),
     PublicFile("", OfNoRecord(), MAX_MODEL_SIGNATURE, names=(MODEL_SIGNATURE,)),
+    PublicFile(REGISTER, OfNoRecord(), MAX_VIEWS, names=(VIEWS,)),
+    PublicFile(ANCHORS, OfNoRecord(), MAX_RECEIPTS, names=(RECEIPTS,)),
 )
 
 

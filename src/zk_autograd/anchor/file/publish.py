@@ -1,0 +1,127 @@
+"""The anchor `file`: each checkpoint is a line of a file that only grows.
+
+    {"checkpoint": <the note>, "first": <index>, "entries": [<leaf>, ...]}
+
+`entries` are the register's leaves since the line before, so that a lost register can be made again
+from the file. A line is appended under a lock and fsynced. A torn last line, which a crash leaves,
+is cut off by whoever appends next.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from zk_autograd.anchor.file.receipt import KIND
+from zk_autograd.core import canonical
+from zk_autograd.core.anchors import History, Kept, Receipt, SignedCheckpoint
+from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked, UsageError, VerificationError
+from zk_autograd.core.fields import Fields
+from zk_autograd.core.note import MAX_NOTE_BYTES
+from zk_autograd.core.register import MAX_ENTRY
+
+MAX_LINES = 2**22
+MAX_LINE = 2**28
+
+
+class FileAnchor:
+    """The file at `path`, made with its folder if it is missing."""
+
+    kind = KIND
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def spec(self) -> str:
+        return f"{KIND}:{self._path}"
+
+    def publish(self, checkpoint: SignedCheckpoint, history: History) -> Sequence[Receipt]:
+        """See core.anchors.Anchor."""
+        head = checkpoint.head
+        with self._locked() as fd:
+            number, last = -1, None
+            for number, kept in enumerate(_lines(fd, self._path)):  # noqa: B007 - the last one's is needed
+                last = SignedCheckpoint.parse(kept.note).head
+            if last is not None:
+                if last.size > head.size:
+                    raise AnchorBehind(f"{self._path} holds a checkpoint of {last.size} entries, ours has {head.size}")
+                if last == head:
+                    return (Receipt(KIND, head.size, head.root, {"line": number}),)
+                if last.origin != head.origin or last.size == head.size:
+                    raise AnchorForked(f"{self._path} holds another register, or another branch of this one", kept.note)
+            first = 0 if last is None else last.size
+            leaves = [leaf.decode("ascii") for leaf in history.entries(first, head.size)]
+            line = canonical.encode({"checkpoint": checkpoint.note.decode("utf-8"), "first": first, "entries": leaves})
+            try:
+                os.lseek(fd, 0, os.SEEK_END)
+                _write_all(fd, line + b"\n")
+                os.fsync(fd)
+            except OSError as error:
+                raise AnchorDown(f"{self._path} can't be written: {error.strerror}; free some space") from error
+            return (Receipt(KIND, head.size, head.root, {"line": number + 1}),)
+
+    def read(self, origin: str) -> Sequence[Kept]:
+        """See core.anchors.ReadableAnchor."""
+        with self._locked() as fd:
+            kept = list(_lines(fd, self._path))
+        return [one for one in kept if SignedCheckpoint.parse(one.note).head.origin == origin]
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise AnchorError(f"{self._path} can't be opened: {error.strerror}; name another file") from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def open_anchor(rest: str) -> FileAnchor:
+    """The anchor of `file:PATH`. UsageError without a path."""
+    if not rest:
+        raise UsageError("the anchor file needs a path: file:PATH")
+    return FileAnchor(Path(rest).absolute())
+
+
+def _lines(fd: int, path: Path) -> Iterator[Kept]:
+    """The whole lines; a torn last one is cut off. AnchorError for anything else."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    end = 0
+    with os.fdopen(os.dup(fd), "rb") as file:
+        for number, line in enumerate(file):
+            if not line.endswith(b"\n"):
+                os.ftruncate(fd, end)
+                return
+            end += len(line)
+            try:
+                yield _kept(line[:-1])
+            except VerificationError as error:
+                raise AnchorError(
+                    f"line {number + 1} of {path} was altered: {error}; restore it from a copy"
+                ) from error
+
+
+def _kept(line: bytes) -> Kept:
+    fields = Fields(canonical.decode(line, max_bytes=MAX_LINE), "line")
+    note = fields.raw("checkpoint")
+    if not isinstance(note, str) or len(note) > MAX_NOTE_BYTES:
+        raise VerificationError("it has no checkpoint")
+    kept = Kept(
+        note.encode("utf-8"),
+        fields.integer("first", 0, canonical.MAX_INTEGER),
+        tuple(v.text(MAX_ENTRY).encode("ascii") for v in fields.array("entries", MAX_LINES)),
+    )
+    fields.end()
+    return kept
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

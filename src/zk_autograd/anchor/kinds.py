@@ -1,0 +1,50 @@
+"""The kinds of anchor, one row each: what it is called, and in a sentence what it rests on. A new
+kind is a folder of that name and a row here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from zk_autograd.core.anchors import Anchor, AnchorVerifier
+from zk_autograd.core.errors import UsageError
+from zk_autograd.core.text import quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`extra`: the extra of the package that publishing takes, "" for none; `form`: what follows
+    KIND: in a specification."""
+
+    kind: str
+    rests_on: str
+    form: str = ""
+    extra: str = ""
+
+    def verifier(self) -> AnchorVerifier:
+        """The kind's module receipt.py."""
+        return cast(AnchorVerifier, import_module(f"zk_autograd.anchor.{self.kind}.receipt"))
+
+    def opener(self) -> Callable[[str], Anchor]:
+        """`open_anchor` of the kind's module publish.py."""
+        module = import_module(f"zk_autograd.anchor.{self.kind}.publish")
+        return cast(Callable[[str], Anchor], module.open_anchor)
+
+
+KINDS = {
+    row.kind: row
+    for row in (Row("file", "on a file of the trainer's own: it protects against accidents only", "[PATH]"),)
+}
+
+
+def open_anchor(spec: str) -> Anchor:
+    """The anchor of a text KIND or KIND:REST. UsageError for an unknown kind or a bad rest."""
+    kind, _, rest = spec.partition(":")
+    if kind not in KINDS:
+        raise UsageError(f"{quoted(spec)} names no kind of anchor: they are {', '.join(KINDS)}")
+    return KINDS[kind].opener()(rest)
+
+
+def verifiers() -> dict[str, AnchorVerifier]:
+    """Every kind's verifier, by its name."""
+    return {kind: row.verifier() for kind, row in KINDS.items()}

@@ -1,0 +1,204 @@
+"""Anchors, as both sides know them: what is anchored, what an anchor gives back, and what that
+shows.
+
+What is anchored is a checkpoint of the trainer's register (core.register). An anchor's publisher
+(anchor/<kind>/publish.py) returns a `Receipt`; the verifier (anchor/<kind>/receipt.py) makes of it
+an `AnchorClaim`, without a network and under a trust that is the auditor's own.
+
+A receipt is canonical JSON on one line of anchors/receipts.jsonl:
+
+    {"format": "zk-autograd/receipt/v1", "kind": ..., "size": ..., "root": ..., "receipt": {...}}
+
+`size` and `root` are those of the register's checkpoint, which is whole in register/views.jsonl;
+`receipt` is the kind's own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from zk_autograd.core import canonical
+from zk_autograd.core.canonical import Json
+from zk_autograd.core.checkpoint import Checkpoint
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.fields import Fields
+from zk_autograd.core.merkle import HASH_BYTES
+from zk_autograd.core.note import parse_checkpoint, parse_unverified
+
+RECEIPT_FORMAT = "zk-autograd/receipt/v1"
+
+MAX_RECEIPT = 2**20
+"""Bytes of one receipt."""
+
+MAX_KIND = 40
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A register's checkpoint: the whole signed note, and the tree head that it says. Whoever makes
+    one from bytes has its signatures checked elsewhere."""
+
+    note: bytes
+    head: Checkpoint
+
+    @classmethod
+    def parse(cls, note: bytes) -> "SignedCheckpoint":
+        """The checkpoint in a note. No signature is checked. VerificationError if malformed."""
+        return cls(note, parse_checkpoint(parse_unverified(note).text))
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an anchor gave back for the register's tree head (size, root): the kind's own `body`, a
+    JSON object."""
+
+    kind: str
+    size: int
+    root: bytes
+    body: Mapping[str, Json]
+
+    def encode(self) -> bytes:
+        """The receipt's line, without newline. ValueError for a body that canonical JSON lacks."""
+        value: dict[str, Json] = {
+            "format": RECEIPT_FORMAT,
+            "kind": self.kind,
+            "size": self.size,
+            "root": self.root.hex(),
+            "receipt": dict(self.body),
+        }
+        return canonical.encode(value)
+
+    @classmethod
+    def parse(cls, line: bytes) -> "Receipt":
+        """The receipt of a line; of its body nothing but its being an object is known.
+        VerificationError unless `encode` gives the same bytes."""
+        fields = Fields(canonical.decode(line, max_bytes=MAX_RECEIPT), "receipt")
+        fields.choice("format", (RECEIPT_FORMAT,))
+        body = fields.raw("receipt")
+        if not isinstance(body, dict):
+            raise VerificationError("receipt.receipt is invalid", expected="an object")
+        receipt = cls(
+            fields.text("kind", MAX_KIND),
+            fields.integer("size", 1, canonical.MAX_INTEGER),
+            fields.hex("root", HASH_BYTES),
+            body,
+        )
+        fields.end()
+        return receipt
+
+    def fields(self) -> Fields:
+        """The body's fields, to be read and ended."""
+        return Fields(dict(self.body), f"receipt of {self.kind}")
+
+    def require_head(self, head: Checkpoint) -> None:
+        """VerificationError unless the receipt is for this tree head."""
+        if (self.size, self.root) != (head.size, head.root):
+            raise VerificationError(
+                f"the receipt of {self.kind} is for another tree head",
+                expected=f"{head.root.hex()}@{head.size}",
+                found=f"{self.root.hex()}@{self.size}",
+            )
+
+
+class Standing(Enum):
+    """What a receipt that is well formed is worth."""
+
+    SHOWN = "shown"
+    """Somebody whom the auditor trusts holds, or held, this tree head."""
+    WORD = "the trainer's word"
+    """The trainer could have written it alone: only who asks the service knows more."""
+    UNJUDGED = "not judged"
+    """What it takes to judge it is missing: a key, a root certificate, a package."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorClaim:
+    """What a receipt shows of the tree head that it is for.
+
+    `rests_on`: a sentence, what it rests on, or what is missing to judge it. `time`: POSIX seconds;
+    on that word the tree head existed by then (None: it says nothing of time). `excludes_forks`: as
+    far as what it rests on holds, nobody else was shown another branch of this register. `beacon`:
+    32 bytes that nobody knew before this tree head was anchored and that the trainer had no choice
+    of, if the receipt shows such. `identity`: who vouches, so that two receipts of one authority
+    aren't counted twice.
+    """
+
+    kind: str
+    standing: Standing
+    rests_on: str
+    time: int | None = None
+    excludes_forks: bool = False
+    beacon: bytes | None = None
+    identity: tuple[str, ...] = ()
+
+
+class AnchorVerifier(Protocol):
+    """An anchor's side of a verification: the module anchor/<kind>/receipt.py has these names."""
+
+    KIND: str
+
+    def read_trust(self, fields: Fields, read: Callable[[str], bytes]) -> Any:
+        """The auditor's trust in this kind from a table of theirs, [anchors.<kind>] of a policy;
+        the caller ends the fields. `read` gives the bytes of a file that lies beside the policy, by
+        its plain name. VerificationError for a table that makes no sense."""
+        ...
+
+    def verify(self, receipt: Receipt, checkpoint: SignedCheckpoint, trust: Any | None) -> AnchorClaim:
+        """What the receipt shows of the checkpoint, under `trust` (what `read_trust` gave; None:
+        the auditor has none). No network. VerificationError for a receipt that is false, malformed,
+        or for another tree head; what can't be judged is a claim that says so."""
+        ...
+
+
+class History(Protocol):
+    """The register's own tree, for publishers: of the checkpoint that is published, and before."""
+
+    def entries(self, first: int, end: int) -> Sequence[bytes]:
+        """The leaves `first` .. `end` - 1."""
+        ...
+
+    def consistency(self, size1: int, size2: int) -> Sequence[bytes]:
+        """RFC 9162 2.1.4: the hashes from the tree of `size1` leaves to that of `size2`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an anchor holds of one publication: the whole note, and the register's leaves `first` ..
+    size - 1, if it keeps them."""
+
+    note: bytes
+    first: int = 0
+    entries: tuple[bytes, ...] = ()
+
+
+class Anchor(Protocol):
+    """An anchor's side of a training: anchor/<kind>/publish.py has a function `open_anchor(rest)`
+    that makes one from what follows the kind in `KIND:REST`."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def spec(self) -> str:
+        """`KIND:REST`, without secrets: what is shown to people."""
+        ...
+
+    def publish(self, checkpoint: SignedCheckpoint, history: History) -> Sequence[Receipt]:
+        """Has the checkpoint anchored, and returns what shows it: one receipt, or one for each
+        authority. Publishing what is there already gives a receipt again.
+
+        AnchorDown if it is worth trying again; AnchorBehind if a larger tree of this register is
+        there; AnchorForked if another branch is; AnchorError for what won't get better.
+        """
+        ...
+
+
+class ReadableAnchor(Anchor, Protocol):
+    """One that can be asked for everything that it holds."""
+
+    def read(self, origin: str) -> Sequence[Kept]:
+        """Everything that is held under the register's origin, in no order. Nothing is believed:
+        the caller checks notes and leaves. AnchorDown, AnchorError."""
+        ...

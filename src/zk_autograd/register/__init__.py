@@ -1,0 +1,1 @@
+"""The trainer's register: one log over all their runs (core.register)."""
