@@ -11,19 +11,23 @@ from collections.abc import Iterable, Sequence
 
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.canonical import Json, decode, encode
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.fields import Fields, Value
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Algorithm, PublicKey
 from zk_autograd.core.records import (
+    BEACON,
     FORMATS,
+    MAX_BEACON_TERMS,
     MAX_BLOCKS,
     MAX_PARAMETERS,
     MAX_RECORD,
     MAX_SEGMENT_STEPS,
     MAX_STEP,
     MAX_TENSORS,
+    TRAINER,
     V0,
+    V1,
     Block,
     Close,
     Data,
@@ -41,6 +45,7 @@ from zk_autograd.core.records import (
     header_digest,
     hyper_names,
 )
+from zk_autograd.core.register import origin_of
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.schedules import MAX_TEXT
 from zk_autograd.core.schedules import parse as parse_schedule
@@ -91,7 +96,7 @@ def _write_header(h: Header) -> Json:
         }
     if h.prover.form.setup:
         prover["srs_digest"] = h.prover.srs_digest.hex()
-    return {
+    value: dict[str, Json] = {
         "type": "header",
         "format": h.format,
         "run": h.run.hex(),
@@ -120,8 +125,11 @@ def _write_header(h: Header) -> Json:
         "model_code": h.model_code.hex(),
         "prover": prover,
         "keys": list(h.keys),
-        "chosen_by": {"initial_weights": "trainer", "data_order": "trainer"},
+        "chosen_by": {"initial_weights": h.weights_by, "data_order": h.order_by},
     }
+    if h.format not in (V0, V1):
+        value |= {"register": h.register, "beacon": dict(h.beacon)}
+    return value
 
 
 def _write_state(state: StateCommitments) -> Json:
@@ -129,7 +137,14 @@ def _write_state(state: StateCommitments) -> Json:
 
 
 def _write_genesis(g: Genesis) -> Json:
-    return {"type": "genesis", "state": _write_state(g.state), "zero_salts": _write_state(g.zero_salts)}
+    value: dict[str, Json] = {
+        "type": "genesis",
+        "state": _write_state(g.state),
+        "zero_salts": _write_state(g.zero_salts),
+    }
+    if g.beacon:
+        value |= {"beacon": g.beacon.hex(), "weight_salts": [salt.hex() for salt in g.weight_salts]}
+    return value
 
 
 def _write_segment(s: Segment) -> Json:
@@ -230,10 +245,11 @@ def _read_header(f: Fields) -> Header:
         _hex_or_empty(data, "seed", 32),
     )
     data.end()
+    whose = (TRAINER,) if version in (V0, V1) else (TRAINER, BEACON)
     chosen = f.object("chosen_by")
-    chosen.choice("initial_weights", ("trainer",))
-    chosen.choice("data_order", ("trainer",))
+    weights_by, order_by = chosen.choice("initial_weights", whose), chosen.choice("data_order", whose)
     chosen.end()
+    register, beacon = ("", ()) if version in (V0, V1) else _read_register(f)
     header = Header(
         run=f.hex("run", 16),
         package=f.text("package", max_len=100),
@@ -250,12 +266,47 @@ def _read_header(f: Fields) -> Header:
         prover=_read_prover(f.object("prover")),
         keys=tuple(f.texts("keys", max_items=8, max_len=8000, min_items=1)),
         format=version,
+        register=register,
+        weights_by=weights_by,
+        order_by=order_by,
+        beacon=beacon,
     )
     check_layout(header)
     (_check_keys_v0 if version == V0 else _check_keys)(header.keys)
     for index in range(len(groups)):
         header.sequence(index)  # refuses hyper-parameters that the rule can't use
+    _check_beginning(header)
     return header
+
+
+def _read_register(f: Fields) -> tuple[str, tuple[tuple[str, str], ...]]:
+    value = f.value("beacon")
+    terms = value.object()
+    if not isinstance(value.raw, dict) or len(value.raw) > MAX_BEACON_TERMS:
+        raise VerificationError(f"{value.where} has too many terms", expected=f"at most {MAX_BEACON_TERMS}")
+    beacon = tuple((name, terms.text(name, max_len=200)) for name in sorted(value.raw))
+    return f.text("register", max_len=200, min_len=0), beacon
+
+
+def _check_beginning(header: Header) -> None:
+    """A register is that of the run's own keys. What a beacon decides needs one, and it needs a
+    register, in which the run was entered before anybody knew the beacon."""
+    if header.register:
+        try:
+            origin = origin_of([PublicKey.parse(key) for key in header.keys])
+        except UsageError as error:
+            raise VerificationError(f"the header's keys have no register: {error}") from error
+        if header.register != origin:
+            raise VerificationError(
+                "the header names another trainer's register", expected=origin, found=quoted(header.register)
+            )
+    by_beacon = BEACON in (header.weights_by, header.order_by)
+    if by_beacon != bool(header.beacon):
+        raise VerificationError("a beacon's terms stand in the header exactly where it decides something")
+    if by_beacon and not header.register:
+        raise VerificationError("a run that a beacon begins must be in a register")
+    if header.order_by == BEACON and header.weights_by != BEACON:
+        raise VerificationError("the beacon of a run decides its first weights, and only then the order of its data")
 
 
 def _check_keys(texts: Sequence[str]) -> None:
@@ -329,10 +380,13 @@ def _read_state(f: Fields, h: Header, names: Sequence[str], nbytes: int) -> Stat
 
 
 def _read_genesis(f: Fields, h: Header) -> Genesis:
-    return Genesis(
-        _read_state(f.object("state"), h, h.states, h.prover.form.commitment_bytes),
-        _read_state(f.object("zero_salts"), h, h.states[1:], h.prover.form.salt_bytes),
-    )
+    state = _read_state(f.object("state"), h, h.states, h.prover.form.commitment_bytes)
+    zeros = _read_state(f.object("zero_salts"), h, h.states[1:], h.prover.form.salt_bytes)
+    if h.weights_by != BEACON:
+        return Genesis(state, zeros)
+    count = len(h.blocks)
+    salts = f.array("weight_salts", max_items=count, min_items=count)
+    return Genesis(state, zeros, f.hex("beacon", 32), tuple(salt.hex(h.prover.form.salt_bytes) for salt in salts))
 
 
 def _read_segment(f: Fields, h: Header) -> Segment:

@@ -31,12 +31,20 @@ if TYPE_CHECKING:
     from zk_autograd.core.segments import Segments
 
 V0 = "zk-autograd/run/v0"
-FORMAT = "zk-autograd/run/v1"
-"""What new runs are. It differs from v0 in this text, and in that a header names only keys of
-algorithms that are known here, so that nobody can be told of a key that nobody could check."""
+V1 = "zk-autograd/run/v1"
+"""It differs from v0 in this text, and in that a header names only keys of algorithms that are
+known here, so that nobody can be told of a key that nobody could check."""
 
-FORMATS = (V0, FORMAT)
+FORMAT = "zk-autograd/run/v2"
+"""What new runs are. Beyond v1 a header names the trainer's register, or says that there is none,
+and may have the first weights, and the order of the data, come from a beacon."""
+
+FORMATS = (V0, V1, FORMAT)
 """What is read."""
+
+TRAINER = "trainer"
+BEACON = "beacon"
+MAX_BEACON_TERMS = 16
 
 MAX_RECORD = 64 * 2**20
 """Bytes of one record; a header of 10^5 parameter tensors stays well below."""
@@ -121,7 +129,12 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Leaf 0. `schedule` is a text of `core.schedules`, `format` one of `FORMATS`."""
+    """Leaf 0. `schedule` is a text of `core.schedules`, `format` one of `FORMATS`.
+
+    `register`: the origin of the trainer's register, "" for a run that is in none. `weights_by` and
+    `order_by`: who chose the first weights and the order of the data, TRAINER or BEACON; `beacon`:
+    the terms under which the beacon is what it is, by name (none without one).
+    """
 
     run: bytes
     package: str
@@ -138,6 +151,10 @@ class Header:
     prover: Prover
     keys: tuple[str, ...]
     format: str = FORMAT
+    register: str = ""
+    weights_by: str = TRAINER
+    order_by: str = TRAINER
+    beacon: tuple[tuple[str, str], ...] = ()
 
     @property
     def origin(self) -> str:
@@ -178,10 +195,13 @@ StateCommitments: TypeAlias = dict[str, tuple[bytes, ...]]
 @dataclass(frozen=True, slots=True)
 class Genesis:
     """Leaf 1: the first state. The salts of the zero states are published, so that anybody can
-    recompute their commitments."""
+    recompute their commitments; so are those of W, `weight_salts`, where a `beacon` of 32 bytes
+    gave the first weights (core.first_weights)."""
 
     state: StateCommitments
     zero_salts: StateCommitments
+    beacon: bytes = b""
+    weight_salts: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
