@@ -1,152 +1,253 @@
-"""The register's database: entries, their tree and the newest checkpoint, in SQLite.
+"""The register at work: entries are appended, and the checkpoint over them is signed.
 
-An entry is appended, and the checkpoint over it signed, in one transaction: of two processes one
-waits for the other, and neither sees or signs half of it. The folder
+Both happen in one transaction of the database (register.database): of two processes one waits for
+the other, and neither sees or signs half of it. The folder
 
-    register.sqlite     the leaves and the newest note
+    register.sqlite     the leaves, their tree and the newest note
+    anchors.jsonl       the anchor `file`
+    public/             the register as any web server gives it (register.publishing)
 
 is made by `Register.begin` alone. A register that is missing is never begun again in passing: that
-would be a second branch under the same key.
+would be a second branch under the same key. Neither does one that was altered, or is older than
+what it signed before, sign anything (`Register`, register.recovery).
 """
 
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from zk_autograd.core.anchors import SignedCheckpoint
 from zk_autograd.core.checkpoint import Checkpoint
-from zk_autograd.core.errors import RunError, StorageError, UsageError
-from zk_autograd.core.keys import Signer
-from zk_autograd.core.merkle import consistency_proof, inclusion_proof, leaf_hash, root
-from zk_autograd.core.register import Entry, View, origin_of, sign_head
+from zk_autograd.core.errors import RunError, UsageError, VerificationError
+from zk_autograd.core.keys import Algorithm, PublicKey, Signer
+from zk_autograd.core.merkle import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
+from zk_autograd.core.note import open_note, parse_unverified
+from zk_autograd.core.register import Entry, Kind, View, origin_of, renamed, sign_head
+from zk_autograd.core.stored_tree import consistency_of, inclusion_of
+from zk_autograd.local.named_files import refusal
+from zk_autograd.local.own_folders import make_own, require_own
+from zk_autograd.register.database import DATABASE, Database
 
-DATABASE = "register.sqlite"
+ANCHORS = "anchors.jsonl"
+PUBLIC = "public"
 
-_SCHEMA = """
-create table entries (position integer primary key, run blob not null, leaf blob not null);
-create index entries_run on entries (run);
-create table head (one integer primary key check (one = 1), origin text not null, note blob not null);
-"""
+_ADVICE = "close it to them, or name a folder of your own with --register"
 
 
 class Register:
-    """One trainer's register, in the folder `folder`. It may be used from several processes; an
-    object belongs to one thread. RunError and StorageError where it can't be read or written."""
+    """One trainer's register, in the folder `folder`. It may be used from several processes and
+    threads, but not across a fork. RunError for one that was altered, or is not as the caller
+    believes; StorageError where the system refuses."""
 
     def __init__(self, folder: Path, signers: Sequence[Signer]) -> None:
-        """Opens a register that was begun. UsageError if there is none, or it is another key's."""
-        self.folder = folder
-        self._signers = tuple(signers)
-        self.origin = origin_of([signer.public_key for signer in signers])
-        path = folder / DATABASE
-        if not path.exists():
-            raise UsageError(
-                f"there is no register in {folder}: if your key never had one, begin it with `zk-register begin`; "
-                "if it had, bring it back from a copy or with `zk-register recover`"
-            )
-        self._connection = _connect(path)
-        with self._transaction() as connection:
-            (found,) = connection.execute("select origin from head").fetchone() or ("",)
-        if found != self.origin:
-            raise UsageError(f"the register in {folder} is another key's: {found}, not {self.origin}")
+        """Opens a register that was begun. UsageError if there is none, if it is another key's, or
+        if others can write to its folder; RunError if its newest checkpoint is not of its entries,
+        or not signed by the key."""
+        self._open(folder, [signer.public_key for signer in signers], signers)
+
+    @classmethod
+    def read(cls, folder: Path, keys: Sequence[PublicKey] = ()) -> "Register":
+        """Opens a register to be looked at; `enter` is refused. Without keys, no signature is
+        checked. Errors as of the class."""
+        register = cls.__new__(cls)
+        register._open(folder, keys, ())
+        return register
 
     @classmethod
     def begin(cls, folder: Path, signers: Sequence[Signer]) -> "Register":
-        """A new, empty register. UsageError if there is one."""
+        """A new, empty register, in a folder that is made with mode 0700. UsageError if there is
+        one, or was one."""
         origin = origin_of([signer.public_key for signer in signers])
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if (folder / DATABASE).exists():
-            raise UsageError(f"there is a register in {folder} already")
-        note = sign_head(Checkpoint(origin, 0, root([])), signers)
-        connection = _connect(folder / DATABASE)
-        with connection:
-            connection.executescript(_SCHEMA)
-            connection.execute("insert into head values (1, ?, ?)", (origin, note))
-        connection.close()
+        prepare(folder)
+        require_never_begun(folder)
+        Database.create(folder, origin, sign_head(Checkpoint(origin, 0, EMPTY_ROOT), signers), ())
         return cls(folder, signers)
 
+    def _open(self, folder: Path, keys: Sequence[PublicKey], signers: Sequence[Signer]) -> None:
+        self.folder = folder
+        self._signers = tuple(signers)
+        require_begun(folder)
+        require_own(folder, _ADVICE)
+        self._database = Database(folder)
+        try:
+            with self._database.reading():
+                self.origin = self._database.origin()
+                if keys and (own := origin_of(keys)) != self.origin:
+                    raise UsageError(f"the register in {folder} is another key's: {self.origin}, not {own}")
+                newest = self._database.newest()
+            if newest.head.origin != self.origin:
+                raise self._database.damaged(f"its newest checkpoint is of {newest.head.origin}")
+            try:
+                require_signed(newest.note, self.origin, keys)
+            except VerificationError as error:
+                raise self._database.damaged(str(error)) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
-        self._connection.close()
+        self._database.close()
 
     @property
     def checkpoint(self) -> SignedCheckpoint:
         """The newest."""
-        with self._transaction() as connection:
-            return self._newest(connection)
+        with self._database.reading():
+            return self._database.newest()
 
     def enter(self, entry: Entry, since: int = 0) -> View:
         """Appends the entry, unless it is the run's newest, and signs the register's checkpoint:
-        in one transaction. The view's consistency proof is from the tree of `since` leaves."""
-        with self._transaction() as connection:
-            found = self._of_run(connection, entry.run)
-            if not found or found[-1][1] != entry:
-                size = self._newest(connection).head.size
-                connection.execute("insert into entries values (?, ?, ?)", (size, entry.run, entry.encode()))
-                head = Checkpoint(self.origin, size + 1, root(self._hashes(connection, size + 1)))
-                connection.execute("update head set note = ?", (sign_head(head, self._signers),))
-            return self._view(connection, entry.run, since)
+        in one transaction. The view's consistency proof is from the tree of `since` leaves.
+
+        RunError for an entry that no honest run makes: of a run that was not begun, or was closed;
+        of no more records than the run's newest, or of others. What was entered stays.
+        """
+        if not self._signers:
+            raise UsageError("a register that was opened to be read takes no entry")
+        with self._database.writing():
+            found = self._database.newest_of(entry.run)
+            if found is None or found[1] != entry:
+                _require_next(entry, found)
+                size = self._database.newest().head.size
+                root = self._database.append(size, entry)
+                self._database.set_note(sign_head(Checkpoint(self.origin, size + 1, root), self._signers))
+            return self._view(entry.run, since)
 
     def view(self, run: bytes, since: int = 0) -> View:
         """The newest checkpoint, and the newest entry of the run under it. RunError if the run has
         none."""
-        with self._transaction() as connection:
-            return self._view(connection, run, since)
+        with self._database.writing() if self._signers else self._database.reading():
+            return self._view(run, since)
 
     def entries(self, first: int, end: int) -> list[bytes]:
-        """The leaves `first` .. `end` - 1 (core.anchors.History)."""
-        rows = self._connection.execute(
-            "select leaf from entries where position >= ? and position < ? order by position", (first, end)
-        )
-        return [bytes(leaf) for (leaf,) in rows]
+        """The leaves `first` .. `end` - 1 (core.anchors.History), which are those of the tree."""
+        with self._database.reading():
+            return self._database.leaves(first, end)
 
     def consistency(self, size1: int, size2: int) -> list[bytes]:
         """The consistency proof between two of the register's sizes (core.anchors.History)."""
-        return consistency_proof(self._hashes(self._connection, size2), size1, size2)
+        with self._database.reading():
+            return self._consistency(size1, size2)
 
-    def _view(self, connection: sqlite3.Connection, run: bytes, since: int) -> View:
-        found = self._of_run(connection, run)
-        if not found:
+    def root_at(self, size: int) -> bytes:
+        """The root over the first `size` entries, of which there are as many."""
+        with self._database.reading():
+            return self._database.root(size)
+
+    def hashes(self, level: int, first: int, end: int) -> list[bytes]:
+        """Nodes of the tree (core.stored_tree)."""
+        with self._database.reading():
+            return self._database.nodes(level, first, end)
+
+    def _view(self, run: bytes, since: int) -> View:
+        """A view that holds: what it is made of is checked here as its reader will."""
+        found = self._database.newest_of(run)
+        if found is None:
             raise RunError(f"the register in {self.folder} has no entry of the run {run.hex()}")
-        index, entry = found[-1]
-        newest = self._newest(connection)
-        hashes = self._hashes(connection, newest.head.size)
-        return View(
-            newest.note,
-            index,
-            entry,
-            tuple(inclusion_proof(hashes, index)),
-            since,
-            tuple(consistency_proof(hashes, since, len(hashes))),
+        index, entry = found
+        newest = self._signed_by_all(self._database.newest())
+        size, root = newest.head.size, newest.head.root
+        if not 0 <= since <= size:
+            raise RunError(
+                f"the register in {self.folder} has {size} entries, and the run {run.hex()} was shown {since}: it was restored "
+                "from an old copy. Bring it back from its anchors with `zk-register recover`"
+            )
+        inclusion = inclusion_of(self._database.node, index, size)
+        try:
+            verify_inclusion(leaf_hash(entry.encode()), index, size, inclusion, root)
+        except VerificationError as error:
+            raise self._database.damaged(str(error)) from error
+        return View(newest.note, index, entry, tuple(inclusion), since, tuple(self._consistency(since, size)))
+
+    def _consistency(self, size1: int, size2: int) -> list[bytes]:
+        proof = consistency_of(self._database.node, size1, size2)
+        root1, root2 = self._database.root(size1), self._database.root(size2)
+        try:
+            verify_consistency(size1, size2, root1, root2, proof)
+        except VerificationError as error:
+            raise self._database.damaged(str(error)) from error
+        return proof
+
+    def _signed_by_all(self, newest: SignedCheckpoint) -> SignedCheckpoint:
+        """The checkpoint, signed anew if one of the signers' lines is missing: a key file may get
+        another key beside its Ed25519 key."""
+        lines = {(line.name, line.key_id) for line in parse_unverified(newest.note).lines}
+        keys = renamed([signer.public_key for signer in self._signers], self.origin)
+        if all((key.name, key.key_id) in lines for key in keys):
+            return newest
+        note = sign_head(newest.head, self._signers)
+        self._database.set_note(note)
+        return replace(newest, note=note)
+
+
+def prepare(folder: Path) -> None:
+    """The folder is there, and the caller's own. UsageError and StorageError."""
+    try:
+        make_own(folder)
+    except OSError as error:
+        raise refusal(error, f"no register can be made in {folder}", "name another place with --register") from error
+    require_own(folder, _ADVICE)
+
+
+def require_begun(folder: Path) -> None:
+    """UsageError if the folder has no register."""
+    if not (folder / DATABASE).exists():
+        raise UsageError(
+            f"there is no register in {folder}: if your key never had one, begin it with `zk-register begin`; "
+            "if it had, bring it back from a copy or with `zk-register recover`"
         )
 
-    def _of_run(self, connection: sqlite3.Connection, run: bytes) -> list[tuple[int, Entry]]:
-        rows = connection.execute("select position, leaf from entries where run = ? order by position", (run,))
-        return [(position, Entry.parse(bytes(leaf))) for position, leaf in rows]
 
-    def _hashes(self, connection: sqlite3.Connection, size: int) -> list[bytes]:
-        rows = connection.execute("select leaf from entries where position < ? order by position", (size,))
-        return [leaf_hash(bytes(leaf)) for (leaf,) in rows]
-
-    def _newest(self, connection: sqlite3.Connection) -> SignedCheckpoint:
-        (note,) = connection.execute("select note from head").fetchone()
-        return SignedCheckpoint.parse(bytes(note))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self._connection.execute("begin immediate")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("rollback")
-                raise
-            self._connection.execute("commit")
-        except sqlite3.Error as error:
-            raise StorageError(f"the register in {self.folder} can't be used: {error}") from error
+def require_never_begun(folder: Path) -> None:
+    """UsageError if a register is in the folder, or has left traces there."""
+    if (folder / DATABASE).exists():
+        raise UsageError(f"there is a register in {folder} already")
+    for name, left in ((ANCHORS, folder / ANCHORS), (PUBLIC, folder / PUBLIC / "checkpoint")):
+        if left.exists():
+            source = f"file:{left}" if name == ANCHORS else str(folder / PUBLIC)
+            raise UsageError(
+                f"{left} is what a register has left that was lost: a new one would contradict what the old one signed. "
+                f"Bring it back: `zk-register recover --from {source}`"
+            )
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-    connection.execute("pragma synchronous = full")
-    return connection
+def require_signed(note: bytes, origin: str, keys: Sequence[PublicKey]) -> None:
+    """VerificationError unless the Ed25519 key among `keys` signed the register's note, and each
+    other one whose line it has: a key file may have had its Ed25519 key alone when it was made. No
+    keys: nothing is checked."""
+    lines = {(line.name, line.key_id) for line in parse_unverified(note).lines}
+    signed = [
+        key for key in renamed(keys, origin) if key.algorithm is Algorithm.ED25519 or (key.name, key.key_id) in lines
+    ]
+    if signed:
+        open_note(note, signed)
+
+
+def _require_next(entry: Entry, found: tuple[int, Entry] | None) -> None:
+    """RunError unless the entry may follow the run's newest."""
+    name = f"the run {entry.run.hex()}"
+    if found is None:
+        if entry.kind is not Kind.BEGIN:
+            raise RunError(
+                f"{name} was never begun in this register: it was begun under another, or this one is an old copy"
+            )
+        return
+    index, newest = found
+    if newest.kind is Kind.CLOSE:
+        raise RunError(f"{name} was closed, with {newest.size} records (entry {index}): nothing is entered after that")
+    if entry.kind is Kind.BEGIN:
+        raise RunError(
+            f"{name} was begun before, with another header or further on (entry {index}): a new run takes a new id"
+        )
+    same = (entry.size, entry.root) == (newest.size, newest.root)
+    if entry.size < newest.size or (entry.size == newest.size and not (same and entry.kind is Kind.CLOSE)):
+        raise RunError(
+            f"{name} has {newest.size} records with the root {newest.root.hex()} in the register (entry {index}), and {entry.size} "
+            f"with {entry.root.hex()} here: this is another branch of it, or an old copy. Go on with the newer one"
+        )

@@ -1,0 +1,43 @@
+"""A trainer's keys, and registers with entries."""
+
+from hashlib import sha256
+from pathlib import Path
+
+from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer, SeedSigner
+from zk_autograd.core.register import Entry, Kind, origin_of
+from zk_autograd.register.register import Register
+
+SIGNERS: list[SeedSigner] = [Ed25519Signer("trainer", bytes(range(32))), MlDsa44Signer("trainer", bytes(range(1, 33)))]
+KEYS = [signer.public_key for signer in SIGNERS]
+ORIGIN = origin_of(KEYS)
+OTHERS: list[SeedSigner] = [Ed25519Signer("other", bytes(range(2, 34))), MlDsa44Signer("other", bytes(range(3, 35)))]
+
+
+def run_id(number: int) -> bytes:
+    return sha256(b"run %d" % number).digest()[:16]
+
+
+def entry(run: int, size: int, *, close: bool = False, branch: int = 0) -> Entry:
+    """The entry of a run's first `size` records; of another `branch`, that of others."""
+    kind = Kind.CLOSE if close else Kind.BEGIN if size == 1 else Kind.CHECKPOINT
+    return Entry(kind, run_id(run), size, sha256(b"%d %d %d" % (run, size, branch)).digest())
+
+
+def entries(count: int, branch: int | None = None) -> list[Entry]:
+    """Those of runs that take turns, three at a time, each closed with its fifth; of another past
+    from entry `branch` on."""
+    found = []
+    for number in range(count):
+        turn, place = divmod(number, 15)
+        size, run = divmod(place, 3)
+        other = branch is not None and number >= branch
+        found.append(entry(3 * turn + run, size + 1, close=size == 4, branch=int(other)))
+    return found
+
+
+def filled(folder: Path, count: int, branch: int | None = None) -> Register:
+    """A register with so many entries, open."""
+    register = Register.begin(folder, SIGNERS)
+    for one in entries(count, branch):
+        register.enter(one)
+    return register
