@@ -3,9 +3,12 @@
 from hashlib import sha256
 from pathlib import Path
 
+from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer, SeedSigner
-from zk_autograd.core.register import Entry, Kind, origin_of
-from zk_autograd.register.register import Register
+from zk_autograd.core.merkle import leaf_hash, root
+from zk_autograd.core.register import Entry, Kind, origin_of, sign_head
+from zk_autograd.register.database import Database
+from zk_autograd.register.register import Register, prepare
 
 SIGNERS: list[SeedSigner] = [Ed25519Signer("trainer", bytes(range(32))), MlDsa44Signer("trainer", bytes(range(1, 33)))]
 KEYS = [signer.public_key for signer in SIGNERS]
@@ -36,8 +39,9 @@ def entries(count: int, branch: int | None = None) -> list[Entry]:
 
 
 def filled(folder: Path, count: int, branch: int | None = None) -> Register:
-    """A register with so many entries, open."""
-    register = Register.begin(folder, SIGNERS)
-    for one in entries(count, branch):
-        register.enter(one)
-    return register
+    """A register with so many entries, open; written at once."""
+    leaves = [one.encode() for one in entries(count, branch)]
+    head = Checkpoint(ORIGIN, count, root([leaf_hash(leaf) for leaf in leaves]))
+    prepare(folder)
+    Database.create(folder, ORIGIN, sign_head(head, SIGNERS), leaves)
+    return Register(folder, SIGNERS)

@@ -20,9 +20,14 @@ MAX_SECONDS = 30 * 24 * 3600
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-verify monitor",
-        description="Watches a run's log: keeps each signed checkpoint, and holds it against those seen before. 1 means that a fork is proved.",
+        description="Watches the log of a run, or a trainer's register over all their runs: keeps each signed checkpoint, and holds it against those seen "
+        "before. 1 means that a fork is proved.",
     )
-    parser.add_argument("run", metavar="RUN", help="the run, wherever zk-verify can judge it")
+    parser.add_argument(
+        "run",
+        metavar="LOG",
+        help="the run, wherever zk-verify can judge it, or the register that a trainer published: its folder, or the URL of it",
+    )
     parser.add_argument(
         "--key",
         action="append",
@@ -41,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _monitor(arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.evidence.opening import open_run
+    from zk_autograd.monitoring.opening import open_log
     from zk_autograd.monitoring.state import State
     from zk_autograd.monitoring.watching import Watcher, watch
 
@@ -51,7 +56,7 @@ def _monitor(arguments: argparse.Namespace, output: Output) -> int:
     keys = [key for text in arguments.key for key in pinned(text)]
     status = int(ExitStatus.DONE)
     with State(arguments.state) as state:
-        for event in watch(Watcher(state, keys), lambda: open_run(arguments.run), every):
+        for event in watch(Watcher(state, keys), lambda: open_log(arguments.run), every):
             _print(event, output)
             status = event.kind.exit_status
     return status

@@ -111,9 +111,7 @@ class RemoteFolder(Evidence):
         with self._lock:
             if path not in self._places:
                 with self._server.asked(self._server.address.path + path) as answer:
-                    if answer.status not in (_OK, *_MISSING):
-                        raise refused(answer)
-                    found = answer.status == _OK
+                    found = answered(answer)
                     self._places[path] = self._spool.add(answer.body(limit, path)) if found else None
             return self._places[path]
 
@@ -232,6 +230,14 @@ def _tag(answer: Answer) -> str:
     """What names this version of the file, to the byte; "" if nothing does (RFC 9110, 8.8.3)."""
     tag = answer.header("ETag")
     return "" if tag.startswith("W/") else tag
+
+
+def answered(answer: Answer) -> bool:
+    """Whether the answer is the file that was asked for; False if the server doesn't have it.
+    UnreadableError if it says anything else."""
+    if answer.status not in (_OK, *_MISSING):
+        raise refused(answer)
+    return answer.status == _OK
 
 
 def refused(answer: Answer) -> UnreadableError:

@@ -1,4 +1,5 @@
-"""One look at a log: what it shows now, held against all that was seen of it before.
+"""One look at a log, of a run or a register: what it shows now, held against all that was seen of
+it before.
 
 A head is accepted if every pinned key signed it, its records are there, and they begin with those
 of the head before. Others are kept until records show what they are: a fork is proved by any two
@@ -8,16 +9,19 @@ whoever serves it may be somebody else.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from zk_autograd.core.errors import ExitStatus, UnreadableError, UsageError, VerificationError, ZkError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
+from zk_autograd.core.register import is_origin, origin_of
 from zk_autograd.evidence.fork_evidence import ForkEvidence, SignedHead
-from zk_autograd.evidence.run import Evidence
+from zk_autograd.evidence.tiles import Tiles
+from zk_autograd.monitoring.entries import told
 from zk_autograd.monitoring.forks import fork_among
 from zk_autograd.monitoring.state import State
 from zk_autograd.verify.consistency import Verdict, connect, decide, signers_of
@@ -78,6 +82,19 @@ class Event:
         }
 
 
+class Watched(AbstractContextManager["Watched"], Protocol):
+    """A log as it is served: an Evidence, of a run, or Tiles, of a register. Its methods raise
+    VerificationError and UnreadableError."""
+
+    def checkpoint(self) -> bytes:
+        """The signed note of the newest tree head, not yet opened."""
+        ...
+
+    def leaves(self, limit: int) -> list[bytes]:
+        """The leaves, of at most `limit` bytes in all."""
+        ...
+
+
 class Watcher:
     """Looks at one log under these pinned keys. UsageError without keys, or if the state is of
     other keys."""
@@ -99,7 +116,7 @@ class Watcher:
                 return Event(Kind.FORK, found.sentences, evidence.larger, path)
         return self._convicted(fork_among(self._known(), self._state.last, self._state.leaves, self._keys))
 
-    def look(self, files: Evidence) -> Event:
+    def look(self, files: Watched) -> Event:
         """What the run shows now. UnreadableError if it can't be read here, StorageError if the
         state can't be written."""
         try:
@@ -114,12 +131,15 @@ class Watcher:
             return self._set_aside(note, f"its checkpoint is malformed: {error}")
         if not signers_of(head, self._keys):
             return self._set_aside(note, "no pinned key signed its checkpoint", head)
+        origin = head.checkpoint.origin
+        if (isinstance(files, Tiles) or is_origin(origin)) and origin != (own := origin_of(self._keys)):
+            return self._set_aside(note, f"this is not the register of the pinned key, {own}", head)
         last = self._state.last
         if last is not None and head.note == last.note:
             return Event(Kind.SAME, ("the checkpoint is the one that was seen last",), head)
         return self._judge(head, files)
 
-    def _judge(self, head: SignedHead, files: Evidence) -> Event:
+    def _judge(self, head: SignedHead, files: Watched) -> Event:
         """What becomes of a head that a pinned key signed."""
         last, leaves, why = self._state.last, self._state.leaves, ""
         larger = last is None or head.checkpoint.size > last.checkpoint.size
@@ -137,7 +157,11 @@ class Watcher:
         found = decide(evidence, self._keys)
         if found.verdict is not Verdict.CONSISTENT:
             return self._postpone(head, *found.sentences)
-        return self._accept(head, leaves, found.sentences)
+        event = self._accept(head, leaves, found.sentences)
+        if event.kind in (Kind.FIRST, Kind.NEW) and isinstance(files, Tiles):
+            since = 0 if last is None else last.checkpoint.size
+            return replace(event, sentences=(*event.sentences, *told(files.leaves(MAX_LOG), since)))
+        return event
 
     def _known(self) -> list[SignedHead]:
         """What was seen and may still turn out to be one side of a fork."""
@@ -180,7 +204,7 @@ class Watcher:
 
 
 def watch(
-    watcher: Watcher, opened: Callable[[], Evidence], every: int | None, sleep: Callable[[float], None] = time.sleep
+    watcher: Watcher, opened: Callable[[], Watched], every: int | None, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[Event]:
     """What one look at the run comes to; or, with `every`, those of looks so many seconds apart,
     but for what was told last, until a fork is proved.
@@ -202,7 +226,7 @@ def watch(
             sleep(every)
 
 
-def _look(watcher: Watcher, opened: Callable[[], Evidence], *, patient: bool) -> Event:
+def _look(watcher: Watcher, opened: Callable[[], Watched], *, patient: bool) -> Event:
     """One look. With `patient`, that the run can't be reached is an event."""
     try:
         files = opened()
@@ -227,7 +251,7 @@ def _room(kept: bool) -> tuple[str, ...]:
     return () if kept else ("it is not kept: the state has no room for more of its kind",)
 
 
-def _records(files: Evidence, head: SignedHead) -> tuple[list[bytes], str]:
+def _records(files: Watched, head: SignedHead) -> tuple[list[bytes], str]:
     """The hashes of the head's records; or none, and what is wrong with them."""
     try:
         leaves = [leaf_hash(leaf) for leaf in files.leaves(MAX_LOG)]

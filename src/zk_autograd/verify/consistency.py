@@ -24,6 +24,7 @@ from zk_autograd.core.errors import ExitStatus, UnreadableError, VerificationErr
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import EMPTY_ROOT, consistency_proof, prefix_roots, verify_consistency
 from zk_autograd.core.note import open_note
+from zk_autograd.core.register import is_origin, renamed
 from zk_autograd.core.text import counted, quoted
 from zk_autograd.evidence.fork_evidence import ForkEvidence, SignedHead
 
@@ -160,10 +161,11 @@ def _agree(evidence: ForkEvidence) -> bool:
 
 
 def _unsigned(head: SignedHead, key: PublicKey) -> str:
-    """Why the head is not signed by the key; "" if it is. UnreadableError if this machine can't
-    tell."""
+    """Why the head is not signed by the key; "" if it is. A register is signed under its origin's
+    name. UnreadableError if this machine can't tell."""
+    origin = head.checkpoint.origin
     try:
-        open_note(head.note, (key,))
+        open_note(head.note, renamed((key,), origin) if is_origin(origin) else (key,))
     except UnreadableError:
         raise
     except VerificationError as error:
