@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import Output, Parser, run_command
+from zk_autograd.core.errors import ZkError
 
 if TYPE_CHECKING:
-    from zk_autograd.core.keys import PublicKey
+    from zk_autograd.core.keys import PublicKey, Signer
     from zk_autograd.credentials.rotation import Rotation
 
 
@@ -26,7 +27,8 @@ def _parser() -> argparse.ArgumentParser:
         "rotate",
         help="a key of an earlier version keeps its Ed25519 key and gets an ML-DSA-44 key; any other gets two new ones",
         description="Puts another key in the place of yours, which stays beside it as FILE.1 (.2, .3 ...): runs that were begun with it are "
-        "resumed with it. A key file of an earlier version keeps its Ed25519 key, and gets an ML-DSA-44 key; any other gets two new keys.",
+        "resumed with it. A key file of an earlier version keeps its Ed25519 key, its register with it, and gets an ML-DSA-44 key; any other gets two "
+        "new keys, and a new register is begun for them: the old one stays for the runs that are in it.",
     )
     model = commands.add_parser(
         "new-model-key", help="make a key that signs published models (zk-run sign); prints its public half"
@@ -43,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
             help="the key's file (default: log.key in your configuration folder)",
         )
         command.add_argument("--json", action="store_true", help="print one JSON object")
+    for command in (new, rotate):
+        command.add_argument(
+            "--register",
+            type=Path,
+            metavar="DIR",
+            help="where the key's register is begun (default: its folder in your state folder)",
+        )
     new.add_argument("--name", metavar="NAME", help="the key's name, which is part of every signature")
     return parser
 
@@ -59,12 +68,18 @@ def _key(arguments: argparse.Namespace, output: Output) -> int:
         rotation = rotate(path)
         signers, kept = rotation.signers, rotation.kept
         output.note(_told(rotation, path))
+        if rotation.kept is not None and not rotation.upgraded:
+            _begin_register(signers, path, arguments.register, output)
+            output.note(
+                f"the register of the old key stays for the runs that are in it: `zk-register show --key-file {rotation.kept}`"
+            )
         output.line(str(public))
     elif arguments.command == "new":
         signers = keyfile.create(path, arguments.name or keyfile.DEFAULT_NAME)
         output.note(
             f"the secret key is {path}: keep it to yourself, and back it up. Its public half, for your auditor, is the file below"
         )
+        _begin_register(signers, path, arguments.register, output)
         output.line(str(public))
     else:
         signers = keyfile.load(path)
@@ -72,6 +87,22 @@ def _key(arguments: argparse.Namespace, output: Output) -> int:
             output.line(signer.public_key.encode())
     output.result(_json([signer.public_key for signer in signers], path, public, kept))
     return 0
+
+
+def _begin_register(signers: "Sequence[Signer]", path: Path, folder: Path | None, output: Output) -> None:
+    """The register of a key that was made just now. A place that can't be had stops no key from
+    being made: the register can be begun later."""
+    from zk_autograd.register.place import begin_for_new_key
+
+    try:
+        place = begin_for_new_key(signers, folder and folder.absolute())
+    except ZkError as error:
+        command = f"zk-register begin --key-file {path} --register DIR"
+        output.note(f"the key's register was not begun: {error}. Before its first run, begin it: `{command}`")
+        return
+    output.note(
+        f"its register, the log over all of its runs, is begun in {place}: keep that folder, and don't go on from an old copy of it"
+    )
 
 
 def _model_key(arguments: argparse.Namespace, output: Output) -> int:

@@ -91,7 +91,7 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
                 at(run.changed),
             )
         )
-    for line in _table(rows) if runs else [f"no runs in {folder}"]:
+    for line in table(rows) if runs else [f"no runs in {folder}"]:
         output.line(line)
     closed = [run for run in runs if run.condition is Condition.UNREADABLE]
     for run in closed:
@@ -311,7 +311,7 @@ def _cache(arguments: argparse.Namespace, output: Output) -> int:
         with output.progress() as advance:
             clear(shown, advance)
     rows = [(h.kind.value, h.name, _sized(h.bytes), at(h.changed)) for h in shown]
-    for line in _table([("kind", "name", "size", "last change"), *rows]) if rows else []:
+    for line in table([("kind", "name", "size", "last change"), *rows]) if rows else []:
         output.line(line)
     total = sum(holding.bytes for holding in shown)
     output.line(f"{cache.folder}: {_sized(total)}{' deleted' if arguments.action == 'clear' else ''}")
@@ -346,7 +346,8 @@ def _to_json(run: "RunStatus") -> dict[str, Any]:
     }
 
 
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
+def table(rows: list[tuple[str, ...]]) -> list[str]:
+    """The rows in columns, a line each."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

@@ -73,7 +73,11 @@ class Database:
             raise
         if found != [APPLICATION, VERSION]:
             self._connection.close()
-            raise UsageError(f"{self._path} is no register of this version (its marks are {found})")
+            if found[0] != APPLICATION:
+                raise self.damaged("the file is no register's")
+            raise UsageError(
+                f"{self._path} is of version {found[1]}, and this package knows {VERSION}: use a newer one"
+            )
 
     @classmethod
     def create(cls, folder: Path, origin: str, note: bytes, leaves: Sequence[bytes]) -> None:
@@ -165,6 +169,23 @@ class Database:
             if leaf_hash(leaf) != node:
                 raise self.damaged(f"entry {position} is not the one that was entered")
         return found
+
+    def raw(self) -> tuple[bytes, dict[int, bytes]]:
+        """The newest note, and the leaves by their position, as they stand there."""
+        rows = self._connection.execute("select position, leaf from entries where typeof(leaf) = 'blob'").fetchall()
+        return self._head()[1], dict(rows)
+
+    def runs(self, first: int, end: int) -> list[bytes]:
+        """The run of each entry, as its row says."""
+        rows = self._connection.execute(
+            "select run from entries where position >= ? and position < ? order by position", (first, end)
+        )
+        return [run for (run,) in rows]
+
+    def count(self, table: str) -> int:
+        """The rows of a table, which is one of the schema's."""
+        (found,) = self._connection.execute(f"select count(*) from {table}").fetchone()
+        return int(found)
 
     def newest_of(self, run: bytes) -> tuple[int, Entry] | None:
         """The position of the run's newest entry, and the entry."""

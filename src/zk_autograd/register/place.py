@@ -12,7 +12,7 @@ from zk_autograd.register.database import DATABASE
 from zk_autograd.register.register import Register
 
 
-def default_folder(keys: Sequence[PublicKey]) -> Path:
+def place_of(keys: Sequence[PublicKey]) -> Path:
     """Where the register of these keys lies unless another place is named: the folder of the key's
     ID in zk-autograd in the user's state folder (XDG_STATE_HOME, if it is absolute).
 
@@ -23,7 +23,7 @@ def default_folder(keys: Sequence[PublicKey]) -> Path:
     state = (
         Path(named)
         if os.path.isabs(named)
-        else home("say where the register lies, with --register") / ".local" / "state"
+        else home("say where the register lies, with --register or register=") / ".local" / "state"
     )
     return state / "zk-autograd" / key_id(keys)
 
@@ -32,7 +32,7 @@ def begin_for_new_key(signers: Sequence[Signer], folder: Path | None = None) -> 
     """Begins the register of a key that was made just now, in `folder` or its default place; gives
     the folder. One that another process began for the same key is as good. Errors as
     `Register.begin`."""
-    place = folder or default_folder([signer.public_key for signer in signers])
+    place = folder or place_of([signer.public_key for signer in signers])
     try:
         Register.begin(place, signers).close()
     except UsageError:

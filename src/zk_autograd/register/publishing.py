@@ -35,7 +35,7 @@ def publish(register: Register, folder: Path) -> SignedCheckpoint:
         _make_folder(folder)
         with _alone(folder):
             newest = register.checkpoint
-            tiles = list(tiles_of(newest.head.size, _published(register, folder, newest)))
+            tiles = list(tiles_of(newest.head.size, published_size(register, folder) or 0))
             for tile in tiles:
                 _write(folder, tile, _content(register, tile))
             write_over(folder / CHECKPOINT, newest.note, _WHAT)
@@ -58,11 +58,12 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _published(register: Register, folder: Path, newest: SignedCheckpoint) -> int:
-    """How many entries are published there. RunError unless they are the register's first."""
+def published_size(register: Register, folder: Path) -> int | None:
+    """How many entries are published in the folder, None if nothing is. RunError unless they are
+    the register's first."""
     path = folder / CHECKPOINT
     if not os.path.lexists(path):
-        return 0
+        return None
     try:
         head = SignedCheckpoint.parse(read_bounded(path, MAX_NOTE_BYTES)).head
     except UnreadableError as error:
@@ -73,9 +74,9 @@ def _published(register: Register, folder: Path, newest: SignedCheckpoint) -> in
         ) from error
     if head.origin != register.origin:
         raise RunError(f"{folder} holds another register, {head.origin}: publish to another folder")
-    if head.size > newest.head.size:
+    if head.size > (size := register.checkpoint.head.size):
         raise RunError(
-            f"{folder} holds {head.size} entries of this register, which has {newest.head.size} itself: it was restored from an old "
+            f"{folder} holds {head.size} entries of this register, which has {size} itself: it was restored from an old "
             f"copy. Bring it back: `zk-register recover --from {folder}`"
         )
     if register.root_at(head.size) != head.root:
@@ -83,6 +84,25 @@ def _published(register: Register, folder: Path, newest: SignedCheckpoint) -> in
             f"{folder} holds another branch of this register: both were signed, and the two together prove a fork"
         )
     return head.size
+
+
+def altered_tile(register: Register, folder: Path, size: int) -> str | None:
+    """The first tile of the published tree that is missing there or not the register's; None if
+    all are right. A partial tile may have given way to the full one."""
+    for tile in tiles_of(size):
+        data = _content(register, tile)
+        if not _has(folder / tile.path, data) and not (
+            tile.width < WIDTH
+            and tile.full.first + WIDTH <= _count(register, tile)
+            and _has(folder / tile.full.path, _content(register, tile.full))
+        ):
+            return tile.path
+    return None
+
+
+def _count(register: Register, tile: Tile) -> int:
+    """How many hashes or entries the tile's level has in the register."""
+    return int(register.checkpoint.head.size // WIDTH ** (tile.level or 0))
 
 
 def _content(register: Register, tile: Tile) -> bytes:
@@ -99,10 +119,18 @@ def _write(folder: Path, tile: Tile, data: bytes) -> None:
         _make_folder(path.parent)
         write_over(path, data, _WHAT)
         return
-    with suppress(VerificationError):
-        if read_bounded(path, len(data)) == data:
-            return
-    raise RunError(f"{path} was altered: it isn't what was published there. Move it away, and publish again")
+    if not _has(path, data):
+        raise RunError(f"{path} was altered: it isn't what was published there. Move it away, and publish again")
+
+
+def _has(path: Path, data: bytes) -> bool:
+    """Whether these bytes are the file."""
+    try:
+        return read_bounded(path, len(data)) == data
+    except UnreadableError as error:
+        raise StorageError(str(error)) from error
+    except VerificationError:
+        return False
 
 
 def _make_folder(folder: Path) -> None:

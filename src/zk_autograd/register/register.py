@@ -69,19 +69,19 @@ class Register:
         self._signers = tuple(signers)
         require_begun(folder)
         require_own(folder, _ADVICE)
-        self._database = Database(folder)
+        self.database = Database(folder)
         try:
-            with self._database.reading():
-                self.origin = self._database.origin()
+            with self.database.reading():
+                self.origin = self.database.origin()
                 if keys and (own := origin_of(keys)) != self.origin:
                     raise UsageError(f"the register in {folder} is another key's: {self.origin}, not {own}")
-                newest = self._database.newest()
+                newest = self.database.newest()
             if newest.head.origin != self.origin:
-                raise self._database.damaged(f"its newest checkpoint is of {newest.head.origin}")
+                raise self.database.damaged(f"its newest checkpoint is of {newest.head.origin}")
             try:
                 require_signed(newest.note, self.origin, keys)
             except VerificationError as error:
-                raise self._database.damaged(str(error)) from error
+                raise self.database.damaged(str(error)) from error
         except BaseException:
             self.close()
             raise
@@ -93,85 +93,107 @@ class Register:
         self.close()
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
 
     @property
     def checkpoint(self) -> SignedCheckpoint:
         """The newest."""
-        with self._database.reading():
-            return self._database.newest()
+        with self.database.reading():
+            return self.database.newest()
 
-    def enter(self, entry: Entry, since: int = 0) -> View:
+    def enter(self, entry: Entry, since: int = 0, after: Entry | None = None) -> View:
         """Appends the entry, unless it is the run's newest, and signs the register's checkpoint:
         in one transaction. The view's consistency proof is from the tree of `since` leaves.
+        `after`: the run's newest entry as far as its trainer knows (None: whichever it is).
 
-        RunError for an entry that no honest run makes: of a run that was not begun, or was closed;
-        of no more records than the run's newest, or of others. What was entered stays.
+        RunError if the run has another newest entry, since a copy of it goes on elsewhere; and for
+        an entry that no honest run makes: of a run that was not begun, or was closed; of no more
+        records than the run's newest, or of others. What was entered stays.
         """
         if not self._signers:
             raise UsageError("a register that was opened to be read takes no entry")
-        with self._database.writing():
-            found = self._database.newest_of(entry.run)
+        with self.database.writing():
+            found = self.database.newest_of(entry.run)
             if found is None or found[1] != entry:
-                _require_next(entry, found)
-                size = self._database.newest().head.size
-                root = self._database.append(size, entry)
-                self._database.set_note(sign_head(Checkpoint(self.origin, size + 1, root), self._signers))
+                _require_next(entry, found, after)
+                size = self.database.newest().head.size
+                root = self.database.append(size, entry)
+                self.database.set_note(sign_head(Checkpoint(self.origin, size + 1, root), self._signers))
             return self._view(entry.run, since)
 
     def view(self, run: bytes, since: int = 0) -> View:
         """The newest checkpoint, and the newest entry of the run under it. RunError if the run has
         none."""
-        with self._database.writing() if self._signers else self._database.reading():
+        with self.database.writing() if self._signers else self.database.reading():
             return self._view(run, since)
+
+    def newest_of(self, run: bytes) -> Entry | None:
+        """The run's newest entry; None if it has none."""
+        with self.database.reading():
+            found = self.database.newest_of(run)
+        return found[1] if found else None
 
     def entries(self, first: int, end: int) -> list[bytes]:
         """The leaves `first` .. `end` - 1 (core.anchors.History), which are those of the tree."""
-        with self._database.reading():
-            return self._database.leaves(first, end)
+        with self.database.reading():
+            return self.database.leaves(first, end)
 
     def consistency(self, size1: int, size2: int) -> list[bytes]:
         """The consistency proof between two of the register's sizes (core.anchors.History)."""
-        with self._database.reading():
+        with self.database.reading():
             return self._consistency(size1, size2)
 
     def root_at(self, size: int) -> bytes:
         """The root over the first `size` entries, of which there are as many."""
-        with self._database.reading():
-            return self._database.root(size)
+        with self.database.reading():
+            return self.database.root(size)
 
     def hashes(self, level: int, first: int, end: int) -> list[bytes]:
         """Nodes of the tree (core.stored_tree)."""
-        with self._database.reading():
-            return self._database.nodes(level, first, end)
+        with self.database.reading():
+            return self.database.nodes(level, first, end)
+
+    def extend(self, newest: SignedCheckpoint, leaves: Sequence[bytes]) -> None:
+        """Brings a register that is an older copy up to a checkpoint that the key signed before,
+        with all of its leaves. RunError if they are not what this one began as."""
+        with self.database.writing():
+            size = self.database.newest().head.size
+            if size > newest.head.size or self.database.leaves(0, size) != list(leaves[:size]):
+                raise RunError(f"the register in {self.folder} is newer than what was found, or another branch")
+            root = self.database.root(size)
+            for position in range(size, newest.head.size):
+                root = self.database.append(position, Entry.parse(leaves[position]))
+            if root != newest.head.root:
+                raise RunError(f"the entries that were found are not those of their checkpoint, of {newest.head.size}")
+            self.database.set_note(newest.note)
 
     def _view(self, run: bytes, since: int) -> View:
         """A view that holds: what it is made of is checked here as its reader will."""
-        found = self._database.newest_of(run)
+        found = self.database.newest_of(run)
         if found is None:
             raise RunError(f"the register in {self.folder} has no entry of the run {run.hex()}")
         index, entry = found
-        newest = self._signed_by_all(self._database.newest())
+        newest = self._signed_by_all(self.database.newest())
         size, root = newest.head.size, newest.head.root
         if not 0 <= since <= size:
             raise RunError(
                 f"the register in {self.folder} has {size} entries, and the run {run.hex()} was shown {since}: it was restored "
                 "from an old copy. Bring it back from its anchors with `zk-register recover`"
             )
-        inclusion = inclusion_of(self._database.node, index, size)
+        inclusion = inclusion_of(self.database.node, index, size)
         try:
             verify_inclusion(leaf_hash(entry.encode()), index, size, inclusion, root)
         except VerificationError as error:
-            raise self._database.damaged(str(error)) from error
+            raise self.database.damaged(str(error)) from error
         return View(newest.note, index, entry, tuple(inclusion), since, tuple(self._consistency(since, size)))
 
     def _consistency(self, size1: int, size2: int) -> list[bytes]:
-        proof = consistency_of(self._database.node, size1, size2)
-        root1, root2 = self._database.root(size1), self._database.root(size2)
+        proof = consistency_of(self.database.node, size1, size2)
+        root1, root2 = self.database.root(size1), self.database.root(size2)
         try:
             verify_consistency(size1, size2, root1, root2, proof)
         except VerificationError as error:
-            raise self._database.damaged(str(error)) from error
+            raise self.database.damaged(str(error)) from error
         return proof
 
     def _signed_by_all(self, newest: SignedCheckpoint) -> SignedCheckpoint:
@@ -182,7 +204,7 @@ class Register:
         if all((key.name, key.key_id) in lines for key in keys):
             return newest
         note = sign_head(newest.head, self._signers)
-        self._database.set_note(note)
+        self.database.set_note(note)
         return replace(newest, note=note)
 
 
@@ -229,8 +251,8 @@ def require_signed(note: bytes, origin: str, keys: Sequence[PublicKey]) -> None:
         open_note(note, signed)
 
 
-def _require_next(entry: Entry, found: tuple[int, Entry] | None) -> None:
-    """RunError unless the entry may follow the run's newest."""
+def _require_next(entry: Entry, found: tuple[int, Entry] | None, after: Entry | None) -> None:
+    """RunError unless the entry may follow the run's newest, which is `after` if that is known."""
     name = f"the run {entry.run.hex()}"
     if found is None:
         if entry.kind is not Kind.BEGIN:
@@ -244,6 +266,11 @@ def _require_next(entry: Entry, found: tuple[int, Entry] | None) -> None:
     if entry.kind is Kind.BEGIN:
         raise RunError(
             f"{name} was begun before, with another header or further on (entry {index}): a new run takes a new id"
+        )
+    if after is not None and after != newest:
+        raise RunError(
+            f"{name} has an entry of {newest.size} records (entry {index}) that this trainer didn't make: a copy of the run goes on "
+            "elsewhere. Go on with that one, or begin a new run"
         )
     same = (entry.size, entry.root) == (newest.size, newest.root)
     if entry.size < newest.size or (entry.size == newest.size and not (same and entry.kind is Kind.CLOSE)):

@@ -63,16 +63,18 @@ class FileAnchor:
             return (Receipt(KIND, head.size, head.root, {"line": number + 1}),)
 
     def read(self, origin: str) -> Sequence[Kept]:
-        """See core.anchors.ReadableAnchor."""
-        with self._locked() as fd:
+        """See core.anchors.ReadableAnchor. AnchorError if there is no such file."""
+        with self._locked(make=False) as fd:
             kept = list(_lines(fd, self._path))
         return [one for one in kept if SignedCheckpoint.parse(one.note).head.origin == origin]
 
     @contextmanager
-    def _locked(self) -> Iterator[int]:
+    def _locked(self, make: bool = True) -> Iterator[int]:
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            if make:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(self._path, flags | (os.O_CREAT if make else 0), 0o600)
         except OSError as error:
             raise AnchorError(f"{self._path} can't be opened: {error.strerror}; name another file") from error
         try:
