@@ -8,7 +8,7 @@ import random
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import shake_256
 from math import floor, isqrt
@@ -21,14 +21,20 @@ from tests.test_docs import FORMATS, RUN, VERIFICATION, consoles, section
 from tests.verify.run_builder import honest
 from zk_autograd.cli.circuit import main as circuit
 from zk_autograd.core import record_bytes
+from zk_autograd.core.anchors import MAX_RECEIPT, Receipt
 from zk_autograd.core.backends import BACKENDS
+from zk_autograd.core.canonical import encode
+from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.constants import AdamConstants, SgdConstants
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.first_weights import first_weights
 from zk_autograd.core.hyper import AdamHyper, Rule, SgdHyper
-from zk_autograd.core.keys import check_name
+from zk_autograd.core.keys import Ed25519Signer, check_name
+from zk_autograd.core.recomputable import MAX_FROM_BEACON
 from zk_autograd.core.record_bytes import parse, to_bytes
-from zk_autograd.core.records import Header, Record
+from zk_autograd.core.records import Block, Header, Parameter, Record
+from zk_autograd.core.register import MAX_ENTRY, MAX_VIEW, Entry, Kind, View, sign_head
 from zk_autograd.core.rules.families import FAMILIES, constants_sequence
 from zk_autograd.evidence.bundle import header as tar_header
 from zk_autograd.verify.artefacts import LIMITS
@@ -89,8 +95,8 @@ def records(run: Any) -> dict[str, tuple[Any, Header | None]]:
     return {name: (json.loads(to_bytes(record)), h) for name, (record, h) in made.items()}
 
 
-RECORDS = records(honest("none"))
-EZKL = records(honest("ezkl"))
+RECORDS = records(honest("none", beacon=bytes(32)))
+EZKL = records(honest("ezkl", beacon=bytes(32)))
 
 
 def example(member: Member) -> tuple[Any, Header | None]:
@@ -111,6 +117,7 @@ def paths(value: Any, before: str = "") -> Iterator[str]:
             "state_out",
             "model",
             "artefacts",
+            "beacon",
         ):
             yield from paths(inner, f"{path}.")
         elif isinstance(inner, list) and inner and isinstance(inner[0], dict):
@@ -297,6 +304,79 @@ def test_the_trainers_own_files_have_the_bounds_that_are_told() -> None:
         2 ** int(exponent) for exponent in re.findall(r"2\^(\d+)", text.split("reads at most")[1].split(" bytes")[0])
     ]
     assert bounds == [LIMITS[n] for n in ("environment.json", "train_log.jsonl", "hashes.json", "config.toml")]
+
+
+def tables(heading: str) -> list[dict[str, str]]:
+    """A section's tables of members: what each may be, by its name."""
+    found: list[dict[str, str]] = []
+    for line in section(FORMATS, heading).splitlines():
+        if line == "| member | type | |":
+            found.append({})
+        elif line.startswith("| `"):
+            name, form, _ = [cell.strip() for cell in line.split("|")[1:-1]]
+            found[-1][name.strip("`")] = form
+    return found
+
+
+def test_a_registers_lines_have_the_members_of_their_tables() -> None:
+    entry = Entry(Kind.CLOSE, bytes(16), 3, bytes(32))
+    view = View(sign_head(Checkpoint("x", 1, bytes(32)), [Ed25519Signer("x", bytes(32))]), 0, entry, ())
+    receipt = Receipt("file", 1, bytes(32), {})
+    for table, line, read in zip(
+        tables("Register"),
+        (entry.encode(), view.encode(), receipt.encode()),
+        (Entry.parse, View.parse, Receipt.parse),
+        strict=True,
+    ):
+        read(line)
+        value = json.loads(line)
+        assert value.keys() == table.keys()
+        for name, form in table.items():
+            allowed, refused = typed(Member("", name, form.replace("array, 0 to 64", "array")))
+            if name in ("entry", "receipt"):
+                refused = [[], "x", 1]
+            for new in refused:  # of a number beyond 2^53 - 1 there are no canonical bytes
+                with pytest.raises((VerificationError, ValueError)):
+                    read(encode({**value, name: new}))
+            for new in allowed:
+                if not (name == "size" and new == 1) and not (name == "kind" and new == "begin"):
+                    read(encode({**value, name: new}))
+        with pytest.raises(VerificationError, match="unknown fields"):
+            read(encode({**value, "more": 1}))
+    begin = {**json.loads(entry.encode()), "kind": "begin"}
+    Entry.parse(encode({**begin, "size": 1}))
+    for size, kind in ((2, "begin"), (1, "close"), (1, "checkpoint")):
+        with pytest.raises(VerificationError):
+            Entry.parse(encode({**begin, "size": size, "kind": kind}))
+    for name in ("inclusion", "consistency"):
+        View.parse(encode({**json.loads(view.encode()), name: ["00" * 32] * 64}))
+        with pytest.raises(VerificationError):
+            View.parse(encode({**json.loads(view.encode()), name: ["00" * 32] * 65}))
+    assert (MAX_ENTRY, MAX_VIEW, MAX_RECEIPT) == (1024, 2 * 2**16, 2**20)
+
+
+def test_the_first_weights_that_are_written_follow_from_what_is_written() -> None:
+    text = section(FORMATS, "First weights")
+    shown = [int(word) for line in text.splitlines() if line.startswith("    ") for word in line.split()]
+    rows_of_it = {row[0]: row[1] for row in rows(text)}
+    parts = rows_of_it["29"], *(rows_of_it[n] for n in ("32", "8"))
+    assert parts == ("`zk-autograd/first-weights/v1`, 0x0a", "the beacon", "j")
+    name = b"a.weight"
+    stream = shake_256(
+        b"zk-autograd/first-weights/v1\n"
+        + bytes(32)
+        + bytes(range(32))
+        + struct.pack(">Q", len(name))
+        + name
+        + bytes(8)
+    ).digest(8 * 6)
+    b = isqrt(2**64 // 3)
+    assert shown == [w % (2 * b + 1) - b for w in struct.unpack("<6Q", stream)]
+    header = replace(
+        honest("none").header, parameters=(Parameter("a.weight", (2, 3), 0, 6, 0),), blocks=(Block(0, 0, 6),)
+    )
+    assert shown == first_weights(header, bytes(32), bytes(range(32))).tolist()
+    assert MAX_FROM_BEACON == 2**31 and "at most 2^31 parameters" in text
 
 
 def test_a_sample_is_drawn_as_written() -> None:

@@ -13,6 +13,8 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer, PublicKey
 from zk_autograd.core.record_bytes import parse, parse_log, to_bytes
 from zk_autograd.core.records import (
+    BEACON,
+    TRAINER,
     Block,
     Close,
     Data,
@@ -28,6 +30,7 @@ from zk_autograd.core.records import (
     header_digest,
     hyper_names,
 )
+from zk_autograd.core.register import origin_of
 
 HYPER = {
     "lr": "0.001",
@@ -120,7 +123,7 @@ def test_a_text_that_is_no_key_is_refused(text: str) -> None:
         parse(to_bytes(header(keys=(KEY, text))), None)
 
 
-@pytest.mark.parametrize("form", ["zk-autograd/run/v2", "zk-autograd/run/v01", "zk-autograd/run/V1", ""])
+@pytest.mark.parametrize("form", ["zk-autograd/run/v3", "zk-autograd/run/v01", "zk-autograd/run/V1", ""])
 def test_another_format_is_refused(form: str) -> None:
     with pytest.raises(VerificationError, match=r"record\.format"):
         parse(to_bytes(header(format=form)), None)
@@ -128,8 +131,8 @@ def test_another_format_is_refused(form: str) -> None:
 
 def test_the_format_is_in_the_headers_digest() -> None:
     leaves = {header_digest(to_bytes(header(format=form))) for form in records.FORMATS}
-    assert len(leaves) == 2
-    assert header().format == records.FORMAT == "zk-autograd/run/v1"
+    assert len(leaves) == len(records.FORMATS) == 3
+    assert header().format == records.FORMAT == "zk-autograd/run/v2"
 
 
 def header(rule: Rule = Rule.ADAM, **changes: Any) -> Header:
@@ -240,7 +243,8 @@ def edited(record: Record, path: str, value: object) -> bytes:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("format", "zk-autograd/run/v2"),
+        ("format", "zk-autograd/run/v1"),
+        ("format", "zk-autograd/run/v3"),
         ("type", "footer"),
         ("run", "00" * 15),
         ("run", ...),
@@ -297,14 +301,122 @@ def edited(record: Record, path: str, value: object) -> bytes:
         ("prover.block", 0),
         ("keys", []),
         ("keys", ["k"] * 9),
-        ("chosen_by.initial_weights", "beacon"),
+        ("chosen_by.initial_weights", "auditor"),
         ("chosen_by.data_order", ...),
         ("chosen_by.seed", "trainer"),
+        ("register", ...),
+        ("register", 0),
+        ("register", "x" * 201),
+        ("beacon", ...),
+        ("beacon", []),
+        ("beacon", ""),
     ],
 )
 def test_a_header_that_no_writer_writes_is_refused(path: str, value: object) -> None:
     with pytest.raises(VerificationError):
         parse(edited(header(), path, value), None)
+
+
+# ---- register and beacon -------------------------------------------------------------------------
+
+REGISTER = origin_of([PublicKey.parse(KEY)])
+TERMS = (("chain_id", "1"), ("kind", "evm"))
+BEGUN: dict[str, Any] = {"register": REGISTER, "weights_by": BEACON, "beacon": TERMS}
+GENESIS_SALTS = (b"\1" * 32, b"\2" * 32, b"\3" * 32)
+
+
+def begun_genesis(of: Header) -> Genesis:
+    zero: StateCommitments = {name: (bytes(32),) * 3 for name in ("M", "V")}
+    return Genesis(states(of, 1), zero, b"\5" * 32, GENESIS_SALTS)
+
+
+@pytest.mark.parametrize("order", [TRAINER, BEACON])
+def test_a_header_with_a_register_and_a_beacon_comes_back(order: str) -> None:
+    of_both = header(register=origin_of([PublicKey.parse(BOTH[0])]), keys=BOTH)
+    for whole in (header(register=REGISTER), header(**BEGUN, order_by=order), of_both):
+        assert parse(to_bytes(whole), None) == whole
+
+
+def test_a_genesis_from_a_beacon_comes_back() -> None:
+    h = header(**BEGUN)
+    genesis = begun_genesis(h)
+    assert parse(to_bytes(genesis), h) == genesis
+
+
+@pytest.mark.parametrize("form", [records.V0, records.V1])
+@pytest.mark.parametrize(("name", "value"), [("register", ""), ("beacon", {})])
+def test_an_older_header_has_no_member_of_a_newer_one(form: str, name: str, value: object) -> None:
+    old = header(format=form)
+    assert parse(to_bytes(old), None) == old
+    with pytest.raises(VerificationError, match=f"unknown fields .*{name}"):
+        parse(edited(old, name, value), None)
+    for path in ("chosen_by.initial_weights", "chosen_by.data_order"):
+        with pytest.raises(VerificationError, match=f"record.{path}"):
+            parse(edited(old, path, BEACON), None)
+
+
+OTHER = key_text("key", bytes(31) + b"x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"register": origin_of([PublicKey.parse(OTHER)])}, "another trainer's register"),
+        ({"register": REGISTER.upper()}, "another trainer's register"),
+        ({"register": REGISTER + " "}, "another trainer's register"),
+        ({"register": "zk-autograd/register/"}, "another trainer's register"),
+        ({"register": REGISTER, "keys": (KEY, OTHER)}, "have no register: .* here are 2"),
+        ({"register": REGISTER, "keys": BOTH[1:]}, "have no register: .* here are 0"),
+        ({**BEGUN, "register": ""}, "must be in a register"),
+        ({**BEGUN, "beacon": ()}, "exactly where it decides something"),
+        ({"register": REGISTER, "beacon": TERMS}, "exactly where it decides something"),
+        ({"beacon": TERMS}, "exactly where it decides something"),
+        ({**BEGUN, "weights_by": TRAINER, "order_by": BEACON}, "only then the order of its data"),
+        ({**BEGUN, "beacon": (("chain_id", "1"),)}, "what kind of anchor"),
+        ({**BEGUN, "beacon": (*TERMS, ("Kind", "evm"))}, "no plain name"),
+        ({**BEGUN, "beacon": (*TERMS, ("x" * 41, "1"))}, "no plain name"),
+        ({**BEGUN, "beacon": (*TERMS, ("", "1"))}, "no plain name"),
+        ({**BEGUN, "beacon": (*TERMS, ("a\n", "1"))}, "no plain name"),
+        ({**BEGUN, "beacon": (("kind", ""),)}, "record.beacon.kind"),
+        ({**BEGUN, "beacon": (("kind", "x" * 201),)}, "record.beacon.kind"),
+        ({**BEGUN, "beacon": (("kind", "\x1b[2J"),)}, "record.beacon.kind"),
+        ({**BEGUN, "beacon": (*TERMS, *((f"a{i}", "1") for i in range(15)))}, "too many terms"),
+    ],
+)
+def test_a_beginning_that_makes_no_sense_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(VerificationError, match=message):
+        parse(to_bytes(header(**changes)), None)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("beacon", ...),
+        ("beacon", ""),
+        ("beacon", "05" * 31),
+        ("weight_salts", ...),
+        ("weight_salts", []),
+        ("weight_salts", ["01" * 32] * 2),
+        ("weight_salts", ["01" * 32] * 4),
+        ("weight_salts", ["01" * 31] * 3),
+        ("weight_salts", {"W": ["01" * 32] * 3}),
+        ("zero_salts.W", ["01" * 32] * 3),
+        ("order_seed", 1),
+    ],
+)
+def test_a_genesis_from_a_beacon_has_beacon_and_salts(path: str, value: object) -> None:
+    h = header(**BEGUN)
+    with pytest.raises(VerificationError):
+        parse(edited(begun_genesis(h), path, value), h)
+
+
+def test_a_genesis_of_the_trainers_has_neither_beacon_nor_salts() -> None:
+    for h in (header(register=REGISTER), header(format=records.V1), header(format=records.V0)):
+        with pytest.raises(VerificationError, match=r"unknown fields .*'beacon', 'weight_salts'"):
+            parse(to_bytes(begun_genesis(h)), h)
+
+
+# ---- provers -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

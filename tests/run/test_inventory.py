@@ -181,7 +181,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda run: shutil.rmtree(run / "private/segments/2"),
         "has no segment 2, where the run would be resumed",
     ),
-    "format": (lambda run: edit(run / "log/records.jsonl", lambda d: d.replace(b"run/v1", b"run/v9")), "format"),
+    "format": (lambda run: edit(run / "log/records.jsonl", lambda d: d.replace(b"run/v2", b"run/v9")), "format"),
 }
 
 

@@ -139,7 +139,7 @@ def test_a_file_of_v0_goes_on_with_its_key_and_one_with_new_keys_is_another_trai
             o.start()
             o.abandon()
             assert o.header is not None
-            assert o.header.format == "zk-autograd/run/v1"
+            assert o.header.format == "zk-autograd/run/v2"
             return list(o.header.keys)
 
     def resumed(name: str, file: Path) -> None:

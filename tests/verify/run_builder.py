@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
+from zk_autograd.core.anchors import terms_of
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.first_weights import first_weights
 from zk_autograd.core.formats import IntArray, dequantize_weight
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer, Signer
@@ -26,6 +28,7 @@ from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.record_bytes import to_bytes
 from zk_autograd.core.records import (
+    BEACON,
     Block,
     Close,
     Data,
@@ -41,6 +44,7 @@ from zk_autograd.core.records import (
     header_digest,
     hyper_names,
 )
+from zk_autograd.core.register import origin_of
 from zk_autograd.core.rules import State, initial_state, step
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.core.trust import Missing, Trust
@@ -60,6 +64,8 @@ SECOND = Ed25519Signer("enclave", bytes(range(32, 64)))
 QUANTUM = MlDsa44Signer("trainer", bytes(range(64, 96)))
 """The other key of the trainer's file; a run whose header names it is made with `edit_header`."""
 KEY = SIGNER.public_key
+TERMS = terms_of("evm", {"chain_id": "31337"})
+"""Of the beacon of `honest(beacon=...)`."""
 SRS = sha256(b"an SRS of the auditor's").digest()
 
 _HYPER = {"lr": "0.01", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08", "weight_decay": "0.01", "momentum": "0.9"}
@@ -237,10 +243,12 @@ def honest(
     schedule: str = "constant",
     groups: int = 1,
     seed: int = 1,
+    beacon: bytes | None = None,
 ) -> Run:
     """A run of 6 parameters in blocks of at most 4, with segments of these lengths; one group or
     two. One with more segments, all else the same, goes on where this one ends; another seed gives
-    other weights, gradients and salts."""
+    other weights, gradients and salts. With a `beacon` the first weights are its, under TERMS, and
+    the header names one key and its register."""
     prover = (
         Prover("ezkl", "stand-in", 4, 3, "own", _CIRCUIT_DIGEST, SRS)
         if backend == "ezkl"
@@ -266,6 +274,10 @@ def honest(
         prover=prover,
         keys=(KEY.encode(), SECOND.public_key.encode()),
     )
+    if beacon is not None:
+        header = replace(
+            header, keys=(KEY.encode(),), register=origin_of([KEY]), weights_by=BEACON, order_by=BEACON, beacon=TERMS
+        )
     counter = iter(range((seed - 1) * 10**6, seed * 10**6))
 
     def salt() -> bytes:
@@ -288,9 +300,13 @@ def honest(
 
     generator = np.random.default_rng(seed)
     weights = generator.integers(-(2**33), 2**33, 6)
+    if beacon is not None:
+        weights = first_weights(header, header_digest(to_bytes(header)), beacon)
     state = initial_state(rule, weights)
     chained, salts = committed(state)
     genesis = Genesis(chained, {name: tuple(salts[name]) for name in header.states[1:]})
+    if beacon is not None:
+        genesis = replace(genesis, beacon=beacon, weight_salts=tuple(salts["W"]))
     segments, t = [], 0
     sequences = [header.sequence(g) for g in range(groups)]
     for index, length in enumerate(lengths):

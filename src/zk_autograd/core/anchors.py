@@ -14,7 +14,7 @@ A receipt is canonical JSON on one line of anchors/receipts.jsonl:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -120,8 +120,9 @@ class AnchorClaim:
     on that word the tree head existed by then (None: it says nothing of time). `excludes_forks`: as
     far as what it rests on holds, nobody else was shown another branch of this register. `beacon`:
     32 bytes that nobody knew before this tree head was anchored and that the trainer had no choice
-    of, if the receipt shows such. `identity`: who vouches, so that two receipts of one authority
-    aren't counted twice.
+    of, if the receipt shows such, and `beacon_terms` what makes it just these bytes: of one tree
+    head and under the same terms there is one beacon. `identity`: who vouches, so that two receipts
+    of one authority aren't counted twice.
     """
 
     kind: str
@@ -131,6 +132,17 @@ class AnchorClaim:
     excludes_forks: bool = False
     beacon: bytes | None = None
     identity: tuple[str, ...] = ()
+    beacon_terms: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def terms(self) -> tuple[tuple[str, str], ...]:
+        """The beacon's terms as a header has them (`Header.beacon`): the kind, and its own."""
+        return terms_of(self.kind, self.beacon_terms)
+
+
+def terms_of(kind: str, own: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """A header's terms of a beacon: that an anchor of this kind gives it, and the kind's `own`."""
+    return tuple(sorted({**own, "kind": kind}.items()))
 
 
 class AnchorVerifier(Protocol):

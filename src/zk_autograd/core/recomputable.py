@@ -2,12 +2,23 @@
 trainer begins no such run."""
 
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.records import Header
+from zk_autograd.core.records import BEACON, Header
+
+MAX_FROM_BEACON = 2**31
+"""First weights that a beacon may give: some three minutes to make."""
 
 
 def require_recomputable(header: Header, record: int | None = None) -> None:
     """VerificationError, which names `record`, if committing to a state, to one that is zero at the
-    start or to the published weights, costs more than a verifier should have to spend."""
+    start, to first weights that a beacon gave, or to the published weights, costs more than a
+    verifier should have to spend."""
+    if header.weights_by == BEACON and header.size > MAX_FROM_BEACON:
+        raise VerificationError(
+            "the run has too many parameters for a beacon to give the first weights",
+            record=record,
+            expected=f"at most {MAX_FROM_BEACON}",
+            found=str(header.size),
+        )
     block, form, count = header.prover.block, header.prover.form, len(header.blocks)
     if form.max_blocks is not None and count > form.max_blocks:
         raise VerificationError(

@@ -51,7 +51,9 @@ from zk_autograd.core.schedules import MAX_TEXT
 from zk_autograd.core.schedules import parse as parse_schedule
 from zk_autograd.core.segment_bytes import SegmentReader
 from zk_autograd.core.segments import Segments
-from zk_autograd.core.text import quoted
+from zk_autograd.core.text import SHOWN, quoted
+
+_TERM = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def to_bytes(record: Record) -> bytes:
@@ -275,7 +277,7 @@ def _read_header(f: Fields) -> Header:
     (_check_keys_v0 if version == V0 else _check_keys)(header.keys)
     for index in range(len(groups)):
         header.sequence(index)  # refuses hyper-parameters that the rule can't use
-    _check_beginning(header)
+    check_beginning(header)
     return header
 
 
@@ -284,13 +286,20 @@ def _read_register(f: Fields) -> tuple[str, tuple[tuple[str, str], ...]]:
     terms = value.object()
     if not isinstance(value.raw, dict) or len(value.raw) > MAX_BEACON_TERMS:
         raise VerificationError(f"{value.where} has too many terms", expected=f"at most {MAX_BEACON_TERMS}")
+    for name in value.raw:
+        if not _TERM.fullmatch(name):
+            raise VerificationError(
+                f"{value.where} has a term of no plain name",
+                expected="a small letter, and up to 39 small letters, digits and _",
+                found=quoted(name, SHOWN),
+            )
     beacon = tuple((name, terms.text(name, max_len=200)) for name in sorted(value.raw))
     return f.text("register", max_len=200, min_len=0), beacon
 
 
-def _check_beginning(header: Header) -> None:
+def check_beginning(header: Header) -> None:
     """A register is that of the run's own keys. What a beacon decides needs one, and it needs a
-    register, in which the run was entered before anybody knew the beacon."""
+    register, in which the run was entered before anybody knew the beacon. VerificationError."""
     if header.register:
         try:
             origin = origin_of([PublicKey.parse(key) for key in header.keys])
@@ -303,6 +312,8 @@ def _check_beginning(header: Header) -> None:
     by_beacon = BEACON in (header.weights_by, header.order_by)
     if by_beacon != bool(header.beacon):
         raise VerificationError("a beacon's terms stand in the header exactly where it decides something")
+    if by_beacon and "kind" not in dict(header.beacon):
+        raise VerificationError("the beacon's terms don't say what kind of anchor gives it", expected="a term kind")
     if by_beacon and not header.register:
         raise VerificationError("a run that a beacon begins must be in a register")
     if header.order_by == BEACON and header.weights_by != BEACON:

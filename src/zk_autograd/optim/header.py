@@ -11,7 +11,8 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.formats import GRADIENT_BITS, WEIGHT_BITS
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.recomputable import require_recomputable
-from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover, Unproved
+from zk_autograd.core.record_bytes import check_beginning
+from zk_autograd.core.records import TRAINER, Block, Data, Group, Header, Parameter, Prover, Unproved
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.schedules import CONSTANT, RECORDED
 from zk_autograd.optim.options import GroupOptions, place
@@ -30,7 +31,8 @@ later ones are refused when they come."""
 @dataclass(frozen=True, slots=True)
 class HeaderParts:
     """What is known before the first step. `schedule` is a canonical text of `core.schedules`;
-    `keys` are public keys in C2SP's form.
+    `keys` are public keys in C2SP's form. `register`, `weights_by`, `order_by` and `beacon` are as
+    in `core.records.Header`.
 
     `expected_steps` is how many steps there will be, if known: not a part of the header, but a
     possible reason to refuse it.
@@ -45,12 +47,17 @@ class HeaderParts:
     prover: Prover
     keys: tuple[str, ...]
     expected_steps: int | None = None
+    register: str = ""
+    weights_by: str = TRAINER
+    order_by: str = TRAINER
+    beacon: tuple[tuple[str, str], ...] = ()
 
     def complete(self, groups: Sequence[GroupOptions], shifts: Sequence[int], grad_scale: int) -> Header:
         """A header with a fresh random run id; `shifts` holds s of each group (`shifts_of`).
 
         Raises UsageError for hyper-parameters that the rule can't use with the gradient scale
-        2^`grad_scale`, and for more blocks than a verifier would look at.
+        2^`grad_scale`, for more blocks than a verifier would look at, and for a register or a
+        beacon that no reader of the header would take.
         """
         header = Header(
             run=os.urandom(RUN_ID_BYTES),
@@ -67,9 +74,14 @@ class HeaderParts:
             model_code=self.model_code,
             prover=self.prover,
             keys=self.keys,
+            register=self.register,
+            weights_by=self.weights_by,
+            order_by=self.order_by,
+            beacon=self.beacon,
         )
         try:
             require_recomputable(header)
+            check_beginning(header)
             for group in range(len(groups)):
                 sequence = header.sequence(group)
                 sequence.at(1)
