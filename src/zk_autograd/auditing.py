@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey, parse_keys
 from zk_autograd.core.progress import Progress, silent
@@ -136,7 +137,7 @@ def _keys(given: str | Path | PublicKey) -> tuple[PublicKey, ...]:
 
 
 def judge(found: Found, policy: Policy, progress: Progress = silent) -> Report:
-    """The report on what was found, under `policy`, with every backend that this package has. As
-    `verify_run`."""
+    """The report on what was found, under `policy`, with every backend and every kind of anchor of
+    this package. As `verify_run`."""
     with open_run(found.run, progress) as files:
-        return Verifier(policy, Systems()).verify(files, progress, found)
+        return Verifier(policy, Systems(), verifiers()).verify(files, progress, found)

@@ -27,6 +27,8 @@ from zk_autograd.verify.verifier import Verifier
         "model/x",
         "config.toml",
         "model.sig",
+        "register/views.jsonl",
+        "anchors/receipts.jsonl",
     ],
 )
 def test_public_files_have_a_row(path: str) -> None:
@@ -45,7 +47,7 @@ def test_other_names_are_of_no_public_file(path: str) -> None:
 
 
 def test_rows_are_apart_and_bounded() -> None:
-    assert folders() == ("log", "proofs", "model")
+    assert folders() == ("log", "proofs", "model", "register", "anchors")
     for row in layout.ROWS:
         assert 0 < row.bound <= 2**36
         for name in row.names:

@@ -139,6 +139,8 @@ def test_json_form_is_stable() -> None:
             "earlier": None,
         },
         "security": {"proven_bits": 100.25, "assumption": "a hash"},
+        "register": None,
+        "anchors": [],
         "claims": [],
         "limits": [],
         "uncovered": [{"name": "model/x", "harmless": False, "accepted": True, "resembles": None}],

@@ -1,7 +1,7 @@
 """The kinds of anchor, one row each: what it is called, and in a sentence what it rests on. A new
 kind is a folder of that name and a row here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
@@ -45,6 +45,20 @@ def open_anchor(spec: str) -> Anchor:
     return KINDS[kind].opener()(rest)
 
 
-def verifiers() -> dict[str, AnchorVerifier]:
+class Verifiers(Mapping[str, AnchorVerifier]):
+    """Every kind's verifier, by its name, loaded when it is first asked for: judging a receipt of
+    one kind loads nothing of another."""
+
+    def __getitem__(self, kind: str) -> AnchorVerifier:
+        return KINDS[kind].verifier()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(KINDS)
+
+    def __len__(self) -> int:
+        return len(KINDS)
+
+
+def verifiers() -> Mapping[str, AnchorVerifier]:
     """Every kind's verifier, by its name."""
-    return {kind: row.verifier() for kind, row in KINDS.items()}
+    return Verifiers()

@@ -122,7 +122,8 @@ class AnchorClaim:
     32 bytes that nobody knew before this tree head was anchored and that the trainer had no choice
     of, if the receipt shows such, and `beacon_terms` what makes it just these bytes: of one tree
     head and under the same terms there is one beacon. `identity`: who vouches, so that two receipts
-    of one authority aren't counted twice.
+    of one authority aren't counted twice. `counter`: the name of a counter that only counts up, and
+    its value when this tree head was anchored: of a larger one it must be larger.
     """
 
     kind: str
@@ -132,6 +133,7 @@ class AnchorClaim:
     excludes_forks: bool = False
     beacon: bytes | None = None
     identity: tuple[str, ...] = ()
+    counter: tuple[str, int] | None = None
     beacon_terms: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -57,8 +57,12 @@ MAX_PROOF = 64 * 2**20
 MAX_MODEL_FILE = 64 * 2**30
 MAX_ARTEFACT = 2**30
 MAX_MODEL_SIGNATURE = 2**20
-MAX_VIEWS = 2**30
-MAX_RECEIPTS = 2**30
+MAX_VIEWS = 2**28
+MAX_VIEW_LINES = 2**16
+"""Views of a run, and receipts: their heads are held while they are judged."""
+
+MAX_RECEIPTS = 2**28
+MAX_RECEIPT_LINES = 2**16
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """The name of a published file: not a path, not hidden, with no ambiguous characters."""
@@ -123,6 +127,13 @@ class OfNoRecord:
         return True
 
 
+class OfTheRegister(OfNoRecord):
+    """As those, of a run whose header names a register: in any other they are nobody's."""
+
+    def covers(self, log: Log, name: str) -> bool:
+        return bool(log.header.register)
+
+
 class OfTheClose:
     """Those that a member of the close record names: `model` or `artefacts`."""
 
@@ -168,8 +179,8 @@ ROWS = (
     PublicFile(MODEL, OfTheClose("model"), MAX_MODEL_FILE, names=PUBLISHED, pattern=PLAIN_NAME, partial=False),
     PublicFile("", OfTheClose("artefacts"), MAX_ARTEFACT, names=ARTEFACTS),
     PublicFile("", OfNoRecord(), MAX_MODEL_SIGNATURE, names=(MODEL_SIGNATURE,)),
-    PublicFile(REGISTER, OfNoRecord(), MAX_VIEWS, names=(VIEWS,)),
-    PublicFile(ANCHORS, OfNoRecord(), MAX_RECEIPTS, names=(RECEIPTS,)),
+    PublicFile(REGISTER, OfTheRegister(), MAX_VIEWS, names=(VIEWS,), partial=False),
+    PublicFile(ANCHORS, OfTheRegister(), MAX_RECEIPTS, names=(RECEIPTS,), partial=False),
 )
 
 

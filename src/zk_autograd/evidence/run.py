@@ -8,16 +8,20 @@ which names a folder of it has; everything else is here, so that all read the sa
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import BinaryIO, ClassVar, Self
 
+from zk_autograd.core.anchors import MAX_RECEIPT
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
+from zk_autograd.core.register import MAX_VIEW
 from zk_autograd.core.text import quoted
 from zk_autograd.evidence.beside import Entry
 from zk_autograd.evidence.files import unreadable
 from zk_autograd.evidence.layout import (
+    ANCHORS,
     ARTEFACTS,
     CHECKPOINT,
     LOG,
@@ -26,10 +30,17 @@ from zk_autograd.evidence.layout import (
     MAX_LOG,
     MAX_MODEL_FILE,
     MAX_PROOF,
+    MAX_RECEIPT_LINES,
+    MAX_RECEIPTS,
+    MAX_VIEW_LINES,
+    MAX_VIEWS,
     MODEL,
     PLAIN_NAME,
     PROOFS,
+    RECEIPTS,
     RECORDS,
+    REGISTER,
+    VIEWS,
     proof_name,
 )
 
@@ -109,7 +120,21 @@ class Evidence(ABC):
         """As `leaves`, one by one, so that none has to be held. Read them to the end, or close the
         generator: the log stays open until then."""
         with self.opened(f"{LOG}/{RECORDS}", limit) as file:
-            yield from _lines(file, limit, record_limit)
+            yield from _Lines(f"{LOG}/{RECORDS}", "record", limit, record_limit, MAX_LEAVES).of(file)
+
+    def views(self) -> Generator[bytes, None, None]:
+        """The lines of register/views.jsonl, as `lines`: of at most MAX_VIEW bytes, and at most
+        MAX_VIEW_LINES."""
+        path = f"{REGISTER}/{VIEWS}"
+        with self.opened(path, MAX_VIEWS) as file:
+            yield from _Lines(path, "view", MAX_VIEWS, MAX_VIEW, MAX_VIEW_LINES).of(file)
+
+    def receipts(self) -> Generator[bytes, None, None]:
+        """The lines of anchors/receipts.jsonl, as `lines`: of at most MAX_RECEIPT bytes, and at
+        most MAX_RECEIPT_LINES."""
+        path = f"{ANCHORS}/{RECEIPTS}"
+        with self.opened(path, MAX_RECEIPTS) as file:
+            yield from _Lines(path, "receipt", MAX_RECEIPTS, MAX_RECEIPT, MAX_RECEIPT_LINES).of(file)
 
     def checkpoint(self) -> bytes:
         """The signed note of the newest tree head, not yet opened."""
@@ -166,29 +191,47 @@ def _read(file: BinaryIO, path: str) -> bytes:
         raise unreadable(path, error) from error
 
 
-def _lines(file: BinaryIO, limit: int, record_limit: int) -> Iterator[bytes]:
-    """The lines of a log of at most `limit` bytes, read from its beginning. VerificationError for a
-    log that is longer or incomplete."""
-    count, left = 0, limit
-    while line := _line(file, min(record_limit, left) + 1):
-        left -= len(line)
-        if left < 0:  # it grew since it was measured
-            raise VerificationError(f"{RECORDS} is too large", expected=f"at most {limit} bytes", found="more")
-        if not line.endswith(b"\n"):
-            raise VerificationError(
-                f"a line of {RECORDS} does not end",
-                record=count,
-                expected=f"a newline after at most {record_limit} bytes",
-                found="a longer line" if len(line) > record_limit else "the end of the file",
-            )
-        if count == MAX_LEAVES:
-            raise VerificationError(f"{RECORDS} has too many records", expected=f"at most {MAX_LEAVES}", found="more")
-        count += 1
-        yield line[:-1]
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The lines of a file at `path` of at most `limit` bytes, each a `noun` of at most `longest`
+    bytes, at most `most` of them."""
 
+    path: str
+    noun: str
+    limit: int
+    longest: int
+    most: int
 
-def _line(file: BinaryIO, limit: int) -> bytes:
-    try:
-        return file.readline(limit)
-    except OSError as error:
-        raise unreadable(f"{LOG}/{RECORDS}", error) from error
+    def of(self, file: BinaryIO) -> Iterator[bytes]:
+        """Each without its newline, read from the file's beginning. VerificationError for a file
+        that is longer or incomplete."""
+        count, left = 0, self.limit
+        while line := self._line(file, min(self.longest, left) + 1):
+            left -= len(line)
+            if left < 0:  # it grew since it was measured
+                raise VerificationError(
+                    f"{self._name} is too large", expected=f"at most {self.limit} bytes", found="more"
+                )
+            if not line.endswith(b"\n"):
+                raise VerificationError(
+                    f"a line of {self._name} does not end",
+                    record=count if self.noun == "record" else None,
+                    expected=f"a newline after at most {self.longest} bytes",
+                    found="a longer line" if len(line) > self.longest else "the end of the file",
+                )
+            if count == self.most:
+                raise VerificationError(
+                    f"{self._name} has too many {self.noun}s", expected=f"at most {self.most}", found="more"
+                )
+            count += 1
+            yield line[:-1]
+
+    @property
+    def _name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    def _line(self, file: BinaryIO, limit: int) -> bytes:
+        try:
+            return file.readline(limit)
+        except OSError as error:
+            raise unreadable(self.path, error) from error

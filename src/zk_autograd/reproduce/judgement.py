@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.core.errors import RunError, UnreadableError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.progress import Progress
@@ -35,7 +36,7 @@ def judged(
         policy = replace(policy, keys=keys, srs=frozenset({log.header.prover.srs_digest} - {b""}))
     except VerificationError:
         pass  # the verifier says what and where
-    report = Verifier(policy, systems).verify(files, progress)
+    report = Verifier(policy, systems, verifiers()).verify(files, progress)
     wrong = report.failure or report.unreadable
     if wrong is not None:
         raise _of_evidence(wrong)

@@ -13,6 +13,7 @@ from typing import Protocol
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.records import Log
 from zk_autograd.core.trust import Trust
+from zk_autograd.verify.anchoring import NOTHING, Anchoring
 from zk_autograd.verify.outcome import Finding, Level, Outcome, Status, Step
 
 
@@ -20,13 +21,16 @@ from zk_autograd.verify.outcome import Finding, Level, Outcome, Status, Step
 class Facts:
     """What the steps found, as values: the records of the view that counts, the pinned keys that
     signed it, what the proofs rest on (None: there are none, or nothing is known of it), the levels
-    that step 7 showed, and how the published model's part of step 10 ended."""
+    that step 7 showed, how the published model's part of step 10 ended, what is known of register
+    and anchors, and how many records the view has."""
 
     log: Log
     signers: tuple[PublicKey, ...]
     trust: Trust | None
     proved: frozenset[Level]
     model: Status
+    anchoring: Anchoring = NOTHING
+    size: int = 0
 
     @property
     def steps(self) -> int:

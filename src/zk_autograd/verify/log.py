@@ -11,13 +11,13 @@ signed.
 Checkpoints and the tree: RFC 9162, C2SP tlog-checkpoint and signed-note (core.merkle, core.note).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.keys import PublicKey
-from zk_autograd.core.merkle import Frontier, leaf_hash
+from zk_autograd.core.merkle import HASH_BYTES, Frontier, leaf_hash
 from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint, parse_unverified
 from zk_autograd.core.record_bytes import LogReader
 from zk_autograd.core.records import Log
@@ -34,7 +34,8 @@ MAX_LOG = 2**30
 class LogView:
     """The log that counts: the first `head.size` leaves, as records; and the rest of what the files
     say, still to be compared: how many leaves there are, and the roots over the checkpoint's and
-    the head's number of them (None where there are fewer)."""
+    the head's number of them (None where there are fewer). `hashes` are the leaves' hashes, strung
+    together, of a log whose header names a register (else b"")."""
 
     count: int
     root: bytes | None
@@ -43,6 +44,17 @@ class LogView:
     checkpoint: Checkpoint
     head: TreeHead
     log: Log
+    hashes: bytes = b""
+
+    def roots(self, sizes: Collection[int]) -> dict[int, bytes]:
+        """The root over the first records, for each of these sizes; none for a size of more records
+        than the view has. Of a log whose header names a register."""
+        tree, found = Frontier(), {}
+        for at in range(0, min(max(sizes, default=0), self.head.size) * HASH_BYTES, HASH_BYTES):
+            tree.append(self.hashes[at : at + HASH_BYTES])
+            if tree.size in sizes:
+                found[tree.size] = tree.root()
+        return found
 
 
 def parse(files: Evidence, given: TreeHead | None) -> tuple[LogView, Outcome]:
@@ -52,16 +64,22 @@ def parse(files: Evidence, given: TreeHead | None) -> tuple[LogView, Outcome]:
     head = given or TreeHead(checkpoint.root, checkpoint.size)
     reader, tree, count = LogReader(), Frontier(), 0
     roots: dict[int, bytes] = {}
+    hashes, held = bytearray(), False
     with closing(files.lines(MAX_LOG)) as leaves:
         for leaf in leaves:
             if count < head.size:
                 reader.add(leaf)
+                held = held or (count == 0 and reader.header is not None and bool(reader.header.register))
             count += 1
             if count <= max(head.size, checkpoint.size):
-                tree.append(leaf_hash(leaf))
+                hashed = leaf_hash(leaf)
+                tree.append(hashed)
+                if held and count <= head.size:
+                    hashes += hashed
             if count in (head.size, checkpoint.size):
                 roots[count] = tree.root()
-    view = LogView(count, roots.get(checkpoint.size), roots.get(head.size), note, checkpoint, head, reader.log())
+    own, asked = roots.get(checkpoint.size), roots.get(head.size)
+    view = LogView(count, own, asked, note, checkpoint, head, reader.log(), bytes(hashes))
     form = view.log.header.format
     sentences = [f"{min(count, head.size)} records of the format {form}, canonical, each within its bounds"]
     return view, Outcome(Finding(Status.PASSED, tuple(sentences)))

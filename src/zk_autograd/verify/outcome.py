@@ -110,6 +110,7 @@ class Source(Enum):
     PROVED = "proved"
     ATTESTED = "attested"
     REPLAYED = "replayed"
+    ANCHORED = "anchored"
     CLAIMED = "claimed by the trainer"
     ABSENT = "absent"
 

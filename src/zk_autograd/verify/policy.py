@@ -6,8 +6,9 @@ SRS can forge proofs under it.
 """
 
 import re
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import PublicKey
@@ -68,6 +69,7 @@ class Policy:
     `digest`, a SHA-256, are those of a policy file (verify.policy_file), which flags can only make
     stricter (verify.policy_flags). `model_key`: who must have signed the published model, None not
     to look; `model_signature`: the bytes of that signature, None for the run's own model.sig.
+    `anchors`: the trust in each kind of anchor, as its verifier read it (core.anchors).
     UsageError for a policy that contradicts itself.
     """
 
@@ -87,6 +89,7 @@ class Policy:
     model_signature: bytes | None = None
     demands: tuple[Demand, ...] = ()
     digest: bytes | None = None
+    anchors: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def samples(self) -> bool:
@@ -147,6 +150,7 @@ class Flags:
     keep_going: bool = False
     model_key: "EcPublicKey | None" = None
     model_signature: bytes | None = None
+    anchors: Mapping[str, Any] = field(default_factory=dict)
 
     def policy(self, file: Policy | None = None) -> Policy:
         """The policy of these flags, and of the policy file if there is one. UsageError for flags

@@ -104,6 +104,7 @@ _RULES: Mapping[str, Callable[[Policy, Flags], Any]] = {
     "model_signature": lambda file, flags: flags.model_signature,
     "demands": lambda file, flags: file.demands,
     "digest": lambda file, flags: file.digest,
+    "anchors": lambda file, flags: file.anchors,
 }
 
 

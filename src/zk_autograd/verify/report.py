@@ -18,6 +18,7 @@ from zk_autograd.core.records import Log
 from zk_autograd.core.text import printable
 from zk_autograd.core.trust import Security
 from zk_autograd.evidence.finding import Found
+from zk_autograd.verify.anchoring import NOTHING, Anchored, Anchoring, Registered
 from zk_autograd.verify.demand import PolicyChecked
 from zk_autograd.verify.fixes import of_failure
 from zk_autograd.verify.outcome import (
@@ -65,7 +66,8 @@ class Report:
     `model_signer` is the fingerprint of the pinned model key, if it was shown to have signed the
     published model; `found` says what the auditor named, and where its evidence was found; `policy`
     what became of the demands of a policy file, None without one; `checkpoint` is the SHA-256 of
-    the checkpoint's file, None if it could not be read.
+    the checkpoint's file, None if it could not be read; `anchoring` is what step 4 knows, nothing
+    if a step failed.
     """
 
     outcomes: Mapping[Step, Outcome]
@@ -87,6 +89,7 @@ class Report:
     found: Found | None = None
     policy: PolicyChecked | None = None
     checkpoint: bytes | None = None
+    anchoring: Anchoring = NOTHING
 
     @property
     def findings(self) -> Mapping[Step, Finding]:
@@ -172,6 +175,8 @@ class Report:
             ],
             "sample": None if self.sample is None else _sample(self.sample),
             "security": None if self.security is None else asdict(self.security),
+            "register": None if self.anchoring.registered is None else _register(self.anchoring.registered),
+            "anchors": [_anchored(one) for one in self.anchoring.anchored],
             "claims": [{"claim": claim.what, "source": claim.source.value} for claim in self.claims],
             "limits": list(self.limits),
             "uncovered": None if self.uncovered is None else [asdict(file) for file in self.uncovered],
@@ -288,6 +293,33 @@ def _policy(policy: PolicyChecked) -> dict[str, Any]:
             }
             for demand in policy.demands
         ],
+    }
+
+
+def _register(registered: Registered) -> dict[str, Any]:
+    index, last = registered.last
+    return {
+        "origin": registered.origin,
+        "size": registered.newest.size,
+        "root": registered.newest.root.hex(),
+        "index": registered.index,
+        "newest": index,
+        "records": last.size,
+    }
+
+
+def _anchored(one: Anchored) -> dict[str, Any]:
+    claim = one.claim
+    return {
+        "kind": claim.kind,
+        "size": one.size,
+        "root": one.root.hex(),
+        "records": one.records,
+        "standing": claim.standing.value,
+        "time": claim.time,
+        "rests_on": claim.rests_on,
+        "excludes_forks": claim.excludes_forks,
+        "identity": list(claim.identity),
     }
 
 

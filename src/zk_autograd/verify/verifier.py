@@ -3,7 +3,7 @@
      1  Parse                 log          the files are well formed, within their bounds
      2  Signatures            log          all pinned keys signed the checkpoint
      3  Log                   log          these are the records that were signed
-     4  Register and anchors  anchors      not implemented yet: absent
+     4  Register and anchors  anchors      the run's place in its trainer's register, and receipts
      5  Statement             statement    what the proofs must show, by the verifier's own circuits
      6  Chain                 chain        the records fit together, from first state to last
      7  Proofs                proofs       each step follows the rule
@@ -27,7 +27,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
+from types import MappingProxyType
 
+from zk_autograd.core.anchors import AnchorVerifier
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.progress import Progress, silent
 from zk_autograd.evidence.finding import Found
@@ -53,11 +55,18 @@ from zk_autograd.verify.verdict import decide
 
 
 class Verifier:
-    """Judges runs under one policy. `systems` are the known backends, by name (prove.verifiers)."""
+    """Judges runs under one policy. `systems` are the known backends, by name (prove.verifiers),
+    `anchors` the known kinds of anchor (anchor.kinds); receipts of others are not judged."""
 
-    def __init__(self, policy: Policy, systems: Mapping[str, ProofSystem]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        systems: Mapping[str, ProofSystem],
+        anchors: Mapping[str, AnchorVerifier] = MappingProxyType({}),
+    ) -> None:
         self._policy = policy
         self._systems = systems
+        self._anchors = anchors
 
     def verify(self, files: Evidence, progress: Progress = silent, found: Found | None = None) -> Report:
         """The report on a run; `found` says what the auditor named, for which `files` are the
@@ -81,9 +90,10 @@ class Verifier:
             with _at(Step.LOG):
                 outcomes[Step.LOG] = check_log(view, policy.head)
 
-            # (4) Register and anchors: absent.
+            # (4) Register and anchors: the run's entries in its trainer's register, and what each
+            # receipt shows.
             with _at(Step.ANCHORS):
-                outcomes[Step.ANCHORS] = check_anchors()
+                anchoring, outcomes[Step.ANCHORS] = check_anchors(files, view, policy, self._anchors)
 
             # (5) Statement: own circuit, allowed SRS where there is one, constants recomputed.
             with _at(Step.STATEMENT):
@@ -115,7 +125,7 @@ class Verifier:
             return replace(_ended(outcomes, policy, view, found, error), checkpoint=_checkpoint(files, view))
 
         # What a policy file demands, each by the step that knows it; not met is not shown.
-        facts = Facts(view.log, policy.keys, basis.trust, outcomes[Step.PROOFS].shown, model)
+        facts = Facts(view.log, policy.keys, basis.trust, outcomes[Step.PROOFS].shown, model, anchoring, view.head.size)
         outcomes, demands = answered(policy.demands, facts, outcomes)
 
         # (11) Verdict: the levels reached, against the levels required.
@@ -140,6 +150,7 @@ class Verifier:
             found=found,
             policy=None if policy.digest is None else PolicyChecked(policy.digest, (required, *demands)),
             checkpoint=_checkpoint(files, view),
+            anchoring=anchoring,
         )
 
 

@@ -16,6 +16,7 @@ _SHAPES = {
     "partly": ("ring", _RING, "M10 1.5V18.5"),
     "attested": ("ring", "M10 1.5L17.5 5V10.5C17.5 14.5 14 17.5 10 18.5C6 17.5 2.5 14.5 2.5 10.5V5Z", "M6.4 10L9.2 12.8L13.8 7.6"),
     "replayed": ("ring", _RING, "M10 5V10L13.4 12"),
+    "anchored": ("ring", _RING, "M10 6V14.5M10 6A1.4 1.4 0 1 0 9.99 6M6 11.5Q6.6 14.5 10 14.5Q13.4 14.5 14 11.5"),
     "claimed by the trainer": ("ring", "M3 2.5H17V13.5H9L5 17.5V13.5H3Z", ""),
 }  # fmt: skip
 _SAME_AS = {"shown": "passed", "less": "not shown", "unpinned": "unreadable", "unjudged": "skipped", "proved": "passed"}

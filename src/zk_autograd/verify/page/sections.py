@@ -16,6 +16,7 @@ _SOURCES = {
     Source.PROVED: "shown by this verification: by proofs, or recomputed from what was published",
     Source.ATTESTED: "vouched for by hardware",
     Source.REPLAYED: "computed again from the data",
+    Source.ANCHORED: "vouched for by an anchor that you trust",
     Source.CLAIMED: "the trainer's word, and nothing more",
     Source.ABSENT: "nothing in the run speaks of it",
 }

@@ -1,0 +1,91 @@
+"""What step 4 knows, as values: a run's place in its trainer's register, and what receipts show."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from zk_autograd.core.anchors import AnchorClaim, SignedCheckpoint, Standing
+from zk_autograd.core.checkpoint import Checkpoint
+from zk_autograd.core.register import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A run's place in its trainer's register. `heads` are the register's checkpoints by their
+    sizes, the newest last; `entries` those of the run, by their indexes, the begin first, and
+    `later` how many of them are of records beyond the view; `size` is the view's."""
+
+    origin: str
+    heads: dict[int, SignedCheckpoint]
+    entries: tuple[tuple[int, Entry], ...]
+    size: int
+
+    @property
+    def newest(self) -> Checkpoint:
+        """The register's newest tree head."""
+        return next(reversed(self.heads.values())).head
+
+    @property
+    def index(self) -> int:
+        """The index of the run's begin."""
+        return self.entries[0][0]
+
+    @property
+    def later(self) -> int:
+        return sum(entry.size > self.size for _, entry in self.entries)
+
+    @property
+    def last(self) -> tuple[int, Entry]:
+        """The newest entry in the view: its index, and itself."""
+        return self.entries[len(self.entries) - 1 - self.later]
+
+    def records(self, size: int) -> int:
+        """How many of the view's records the register's first `size` entries cover; 0 if the run
+        isn't among them."""
+        count = bisect_left(self.entries, size, key=lambda place: place[0])
+        return self.entries[min(count, len(self.entries) - self.later) - 1][1].size if count else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """A receipt that was judged: it is for the register's tree head (size, root), which covers the
+    first `records` of the view's records."""
+
+    size: int
+    root: bytes
+    records: int
+    claim: AnchorClaim
+
+    @property
+    def kind(self) -> str:
+        return self.claim.kind
+
+    @property
+    def shown(self) -> bool:
+        """Whether somebody whom the auditor trusts vouches for it."""
+        return self.claim.standing is Standing.SHOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Anchoring:
+    """What step 4 knows, as values: the run's place in the register, None if it is in none, and
+    what its receipts show."""
+
+    registered: Registered | None = None
+    anchored: tuple[Anchored, ...] = ()
+
+    @property
+    def covering(self) -> int:
+        """How many of the view's records the register covers."""
+        return 0 if self.registered is None else self.registered.last[1].size
+
+    def shown(self, records: int) -> Iterator[Anchored]:
+        """What counts, over at least so many records."""
+        return (one for one in self.anchored if one.shown and one.records >= records)
+
+    def at_begin(self) -> tuple[Anchored, ...]:
+        """What was judged for the register as it was when the run was begun, and no larger."""
+        return tuple(one for one in self.anchored if self.registered and one.size == self.registered.index + 1)
+
+
+NOTHING = Anchoring()

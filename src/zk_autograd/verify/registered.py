@@ -1,0 +1,137 @@
+"""Step 4, the register: the run's entries in its trainer's register, as register/views.jsonl shows
+them.
+
+Of the whole file is checked: each checkpoint of the register is signed by all pinned keys, and
+continues the one before; each entry is in it; the first one is the run's begin, over its header;
+sizes only grow; the close comes last and with the close record. Of each entry up to the view's size
+the root is that over as many of the log's records. A register that has more of this run than is
+shown is evidence of withheld records, unless the auditor chose an earlier root.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+from zk_autograd.core.anchors import SignedCheckpoint
+from zk_autograd.core.checkpoint import Checkpoint
+from zk_autograd.core.errors import UnreadableError, VerificationError
+from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.note import open_note
+from zk_autograd.core.register import Entry, Kind, View, renamed
+from zk_autograd.evidence.layout import REGISTER, VIEWS
+from zk_autograd.evidence.run import Evidence
+from zk_autograd.verify.anchoring import Registered
+from zk_autograd.verify.log import LogView
+
+PLACE = f"{REGISTER}/{VIEWS}"
+
+
+def read_register(files: Evidence, view: LogView, keys: Sequence[PublicKey], *, chosen: bool) -> Registered:
+    """The run's place in the register that its header names. `chosen`: the auditor gave the root
+    of the view. VerificationError."""
+    reader = _Reader(view, keys)
+    with closing(files.views()) as lines:
+        for number, line in enumerate(lines, start=1):
+            with _line(number):
+                reader.add(View.parse(line))
+    if not reader.entries:
+        raise VerificationError(f"{PLACE} has no line: the run's begin is missing")
+    found = Registered(view.log.header.register, reader.heads, tuple(reader.entries), view.head.size)
+    _check_against(found, view, chosen=chosen)
+    return found
+
+
+class _Reader:
+    """Takes the views one after the other, and checks what the register alone decides."""
+
+    def __init__(self, view: LogView, keys: Sequence[PublicKey]) -> None:
+        self._origin, self._run, self._keys = view.log.header.register, view.log.header.run, keys
+        self._head: Checkpoint | None = None
+        self.heads: dict[int, SignedCheckpoint] = {}
+        self.entries: list[tuple[int, Entry]] = []
+
+    def add(self, view: View) -> None:
+        before = self._head
+        if before is not None and self._keys and (two := view.head).size == before.size and two.root != before.root:
+            open_note(view.note, renamed(self._keys, self._origin))  # what nobody signed is no branch
+            raise two_branches(before, two)
+        head = view.verify(self._origin, before, self._keys)
+        self._enter(view.index, view.entry)
+        self._head = head
+        self.heads.setdefault(head.size, SignedCheckpoint(view.note, head))
+
+    def _enter(self, index: int, entry: Entry) -> None:
+        if entry.run != self._run:
+            raise VerificationError("the entry is another run's", expected=self._run.hex(), found=entry.run.hex())
+        if not self.entries:
+            if entry.kind is not Kind.BEGIN:
+                raise VerificationError(
+                    "the first entry is not the run's begin", expected=Kind.BEGIN.value, found=entry.kind.value
+                )
+            self.entries.append((index, entry))
+            return
+        last_index, last = self.entries[-1]
+        if (index, entry) == (last_index, last):
+            return  # the same one, under a newer checkpoint
+        if index <= last_index:
+            raise VerificationError(
+                "the entry stands before that of an earlier line", expected=f"above {last_index}", found=str(index)
+            )
+        if last.kind is Kind.CLOSE:
+            raise VerificationError("an entry follows the run's close")
+        if entry.kind is Kind.BEGIN:
+            raise VerificationError("the run is begun twice", expected=f"once, by entry {last_index}", found=str(index))
+        if entry.size <= last.size:
+            raise VerificationError(
+                "the run's records did not grow", expected=f"more than {last.size}", found=str(entry.size)
+            )
+        self.entries.append((index, entry))
+
+
+def _check_against(found: Registered, view: LogView, *, chosen: bool) -> None:
+    """The entries against the log."""
+    roots = view.roots({entry.size for _, entry in found.entries})
+    for index, entry in found.entries:
+        if entry.size <= view.head.size:
+            if entry.root != roots[entry.size]:
+                raise VerificationError(
+                    f"entry {index} of the register has another root for the run's first {entry.size} records: two views of one log",
+                    expected=roots[entry.size].hex(),
+                    found=entry.root.hex(),
+                )
+            closed = view.log.close is not None and entry.size == view.head.size
+            if closed != (entry.kind is Kind.CLOSE):
+                raise VerificationError(
+                    f"entry {index} of the register says that the run is "
+                    f"{'closed' if entry.kind is Kind.CLOSE else 'not closed'} after {entry.size} records",
+                    expected=f"{'closed' if closed else 'not closed'}, as its records are",
+                    found=entry.kind.value,
+                )
+        elif not chosen:
+            raise VerificationError(
+                "the register has more of this run's records than are shown: some were withheld (or the run went on while it was read: then "
+                "read it again)",
+                expected=f"{entry.size} records, {entry.root.hex()}",
+                found=f"{view.head.size} records",
+            )
+
+
+def two_branches(one: Checkpoint, other: Checkpoint) -> VerificationError:
+    """The failure of a register that has two roots for one size."""
+    return VerificationError(
+        f"the trainer's register has two branches: two roots for its first {one.size} entries",
+        expected=one.root.hex(),
+        found=other.root.hex(),
+    )
+
+
+@contextmanager
+def _line(number: int) -> Iterator[None]:
+    """Says in which line of the file something is false."""
+    try:
+        yield
+    except UnreadableError:
+        raise
+    except VerificationError as error:
+        raise VerificationError(
+            f"{PLACE}, line {number}: {error.message}", expected=error.expected, found=error.found
+        ) from error
