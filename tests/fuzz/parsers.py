@@ -20,15 +20,15 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tests.attest.signed_runs import SIGNER as MODEL_SIGNER
+from tests.core.test_tlog_policy import EXAMPLE, witness
 from tests.evidence.bundles import SMALL, packed
 from tests.fuzz.mutators import Mutator, as_bundle, as_json, as_lines, as_records, as_safetensors
 from tests.verify import forks
 from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
 from tests.verify.test_policy_file import HEAD, WHOLE
-from tests.verify.test_tlog_policy import EXAMPLE, witness
 from zk_autograd.attest.model_signing import model_signature
 from zk_autograd.attest.published import published
-from zk_autograd.core import canonical
+from zk_autograd.core import canonical, tlog_policy
 from zk_autograd.core.dsse import Envelope
 from zk_autograd.core.ec_keys import EcPublicKey
 from zk_autograd.core.errors import UsageError, VerificationError
@@ -47,7 +47,7 @@ from zk_autograd.evidence.layout import OPENING, WEIGHTS_FLOATS, WEIGHTS_INTEGER
 from zk_autograd.evidence.model_files import flat, salts
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.evidence.url import parse_url
-from zk_autograd.verify import policy_file, tlog_policy
+from zk_autograd.verify import policy_file
 from zk_autograd.verify.earlier import Earlier
 from zk_autograd.verify.model_signature import check_model_signature
 from zk_autograd.verify.outcome import Status, Step

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.test_tlog_policy import EXAMPLE, THREE, log
 from tests.verify.run_builder import KEY, SECOND, honest
-from tests.verify.test_tlog_policy import EXAMPLE, THREE, log
 from zk_autograd.core.bounded_toml import MAX_BYTES
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule

@@ -4,10 +4,11 @@ Sources: C2SP tlog-cosignature ("ML-DSA-44 signed message") and FIPS 204; no con
 signed isn't the note's text but a structure made of it, the `cosigned_message`: so such a key signs
 checkpoints and nothing else, and its signature also binds the key's name.
 
-The signature in a note is a `timestamped_signature`: a time and 2420 bytes. Ours are of the time 0,
-"no statement as to the tree being the largest": a trainer's clock would be one more claim that
-nobody can check. Another's time, up to 2^63 - 1 seconds, is accepted as C2SP has it: it is part of
-what was signed, so nobody but the key's owner can have chosen it, and nothing is concluded from it.
+The signature in a note is a `timestamped_signature`: a time and 2420 bytes. A log's own are of the
+time 0, "no statement as to the tree being the largest": a trainer's clock would be one more claim
+that nobody can check. A witness's (core.cosigner) say when it signed. Another's time, up to 2^63 -
+1 seconds, is accepted of a log as C2SP has it: it is part of what was signed, so nobody but the
+key's owner can have chosen it, and nothing is concluded from it.
 """
 
 from typing import TYPE_CHECKING
@@ -66,11 +67,11 @@ def public_key(seed: bytes) -> bytes:
     return _private_key(seed).public_key().public_bytes_raw()
 
 
-def sign(seed: bytes, name: str, text: str) -> bytes:
-    """The `timestamped_signature` of time 0 over the checkpoint that `text` is; VerificationError
-    if it isn't one. Two signatures over one text differ: FIPS 204 signs with fresh randomness."""
-    signature = _private_key(seed).sign(cosigned_message(name, 0, parse_checkpoint(text)))
-    return bytes(TIME_BYTES) + signature
+def sign(seed: bytes, name: str, text: str, time: int = 0) -> bytes:
+    """The `timestamped_signature` over the checkpoint that `text` is; VerificationError if it isn't
+    one. Two signatures over one text differ: FIPS 204 signs with fresh randomness."""
+    signature = _private_key(seed).sign(cosigned_message(name, time, parse_checkpoint(text)))
+    return time.to_bytes(TIME_BYTES, "big") + signature
 
 
 def verifies(raw: bytes, name: str, text: str, signature: bytes) -> bool:

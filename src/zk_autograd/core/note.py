@@ -33,8 +33,10 @@ __all__ = [
     "checkpoint_text",
     "open_note",
     "parse_checkpoint",
+    "parse_signatures",
     "parse_unverified",
     "sign",
+    "signature_line",
 ]
 
 MAX_NOTE_BYTES = 64 * 1024  # room for the 16 signatures that a reader must accept, of ML-DSA-44's size
@@ -80,7 +82,7 @@ def sign(text: str, signers: Sequence[Signer]) -> bytes:
     keys = [signer.public_key for signer in signers]
     note = text + "\n"
     for key, signer in zip(keys, signers, strict=True):
-        note += f"{_DASH}{key.name} {encode_base64(key.key_id + signer.sign(text))}\n"
+        note += signature_line(key.name, key.key_id, signer.sign(text))
     data = encode_utf8(note, "note")
     if open_note(data, keys).text != text:
         raise VerificationError("note text does not end in a newline")
@@ -117,15 +119,26 @@ def parse_unverified(data: bytes) -> UnverifiedNote:
     text, blank_line, signatures = whole.rpartition("\n\n")
     if not blank_line or not signatures.endswith("\n"):
         raise VerificationError("note does not end in a blank line and signature lines")
-    rows = signatures[:-1].split("\n")
-    if len(rows) > MAX_SIGNATURES:
-        raise VerificationError(
-            "note has too many signatures", expected=f"at most {MAX_SIGNATURES}", found=str(len(rows))
-        )
+    return UnverifiedNote(text + "\n", parse_signatures(signatures, MAX_SIGNATURES))
+
+
+def parse_signatures(text: str, most: int) -> tuple[SignatureLine, ...]:
+    """The signature lines of a text of 1 to `most` of them, each ended by a newline.
+    VerificationError for anything else."""
+    if not text.endswith("\n"):
+        raise VerificationError("the last signature line of a note does not end in a newline")
+    rows = text[:-1].split("\n")
+    if len(rows) > most:
+        raise VerificationError("note has too many signatures", expected=f"at most {most}", found=str(len(rows)))
     lines = tuple(_signature_line(row) for row in rows)
     if len({(line.name, line.key_id) for line in lines}) < len(lines):
         raise VerificationError("note has two signatures by the same key")
-    return UnverifiedNote(text + "\n", lines)
+    return lines
+
+
+def signature_line(name: str, key_id: bytes, signature: bytes) -> str:
+    """A key's signature as a line of a note, with its newline."""
+    return f"{_DASH}{name} {encode_base64(key_id + signature)}\n"
 
 
 def _signature_line(row: str) -> SignatureLine:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from zk_autograd.core import bounded_toml
+from zk_autograd.core import bounded_toml, tlog_policy
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
@@ -28,7 +28,7 @@ from zk_autograd.core.records import MAX_STEP, hyper_names
 from zk_autograd.core.text import SHOWN, quoted
 from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.layout import PLAIN_NAME
-from zk_autograd.verify import demands, tlog_policy
+from zk_autograd.verify import demands
 from zk_autograd.verify.demand import Demand
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy

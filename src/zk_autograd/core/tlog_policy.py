@@ -7,7 +7,8 @@ understood, so names are bytes. Where the specification leaves a choice, or does
 too; k has no leading zero; the name `none` can't be defined.
 
 Keys are verifier keys of C2SP signed-note. A log's has type 0x01 or 0x06 (tlog-checkpoint, of the
-types that this project knows), a witness's 0x04 or 0x06 (tlog-cosignature).
+types that this project knows), a witness's 0x04 or 0x06 (tlog-cosignature). URLs are kept as they
+stand there, and mean nothing here.
 """
 
 import re
@@ -15,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from zk_autograd.core.cosigner import CosignerKey, Scheme
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.keys import KEY_ID_BYTES, Algorithm, PublicKey, check_name
 from zk_autograd.core.text import SHOWN, decode_base64, quoted
@@ -25,18 +27,24 @@ NONE = b"none"
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
-_ED25519, _COSIGNATURE, _ML_DSA_44 = 0x01, 0x04, 0x06
-_LENGTHS = {_ED25519: 32, _COSIGNATURE: 32, _ML_DSA_44: 1312}
-_OF_LOGS, _OF_WITNESSES = (_ED25519, _ML_DSA_44), (_COSIGNATURE, _ML_DSA_44)
+_LENGTHS = {0x01: 32, 0x04: 32, 0x06: 1312}
+_OF_LOGS, _OF_WITNESSES = tuple(map(int, Algorithm)), tuple(map(int, Scheme))
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """A log's or a witness's key: its name in notes, its signature type, and the key itself."""
+class Log:
+    """A log's key, whose name is the log's origin, and its URL, empty if there is none."""
 
-    name: str
-    kind: int
-    raw: bytes
+    key: PublicKey
+    url: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A witness's key and its URL, empty if there is none."""
+
+    key: CosignerKey
+    url: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +61,8 @@ class TlogPolicy:
     """Witnesses and groups by name, groups in the order of the text; `required` is the name on the
     quorum line."""
 
-    logs: tuple[Key, ...]
-    witnesses: Mapping[bytes, Key]
+    logs: tuple[Log, ...]
+    witnesses: Mapping[bytes, Witness]
     groups: Mapping[bytes, Group]
     required: bytes
 
@@ -68,6 +76,18 @@ class TlogPolicy:
             if sum(member in witnessed for member in group.members) >= group.k:
                 witnessed.add(name)
         return self.required in witnessed
+
+    def excludes_two(self) -> bool:
+        """Whether any two quorums have a witness in common. If not, honest witnesses may cosign
+        two branches of a log, half of them one and half the other."""
+        if self.required == NONE:
+            return False
+        apart: dict[bytes, bool] = dict.fromkeys(self.witnesses, False)
+        for name, group in self.groups.items():
+            # Each name is a member once, so the members can be dealt out to the branches one by
+            # one. Those that can witness both (with disjoint halves of their own) count twice.
+            apart[name] = 2 * group.k <= len(group.members) + sum(apart[member] for member in group.members)
+        return not apart[self.required]
 
 
 def parse(data: bytes) -> TlogPolicy:
@@ -91,8 +111,8 @@ class _Reader:
     """Takes the lines one after the other."""
 
     def __init__(self) -> None:
-        self._logs: dict[bytes, Key] = {}  # by the key itself
-        self._witnesses: dict[bytes, Key] = {}
+        self._logs: dict[bytes, Log] = {}  # by the key itself
+        self._witnesses: dict[bytes, Witness] = {}
         self._groups: dict[bytes, Group] = {}
         self._members: set[bytes] = set()
         self._required: bytes | None = None
@@ -116,20 +136,20 @@ class _Reader:
 
     def _log(self, items: Sequence[bytes]) -> None:
         _require_items(items, 1, 2, "log <vkey> [<url>]")
-        key = _key(items[0], "log", _OF_LOGS)
-        if key.raw in self._logs:
-            raise VerificationError(f"the key of the log {quoted(key.name)} is given twice")
+        name, kind, raw = _key(items[0], "log", _OF_LOGS)
+        if raw in self._logs:
+            raise VerificationError(f"the key of the log {quoted(name)} is given twice")
         _require_room(self._logs, "logs")
-        self._logs[key.raw] = key
+        self._logs[raw] = Log(PublicKey(name, Algorithm(kind), raw), _url(items[1:]))
 
     def _witness(self, items: Sequence[bytes]) -> None:
         _require_items(items, 2, 3, "witness <name> <vkey> [<url>]")
         self._require_new(items[0])
-        key = _key(items[1], "witness", _OF_WITNESSES)
-        if any(key.raw == other.raw for other in self._witnesses.values()):
+        name, kind, raw = _key(items[1], "witness", _OF_WITNESSES)
+        if any(raw == other.key.raw for other in self._witnesses.values()):
             raise VerificationError(f"the key of the witness {_shown(items[0])} is given twice")
         _require_room(self._witnesses, "witnesses")
-        self._witnesses[items[0]] = key
+        self._witnesses[items[0]] = Witness(CosignerKey(name, Scheme(kind), raw), _url(items[2:]))
 
     def _group(self, items: Sequence[bytes]) -> None:
         _require_items(items, 3, len(items), "group <name> all|any|<k> <name>...")
@@ -173,8 +193,12 @@ def _threshold(text: bytes, n: int) -> int:
     return int(text)
 
 
-def _key(text: bytes, what: str, kinds: Sequence[int]) -> Key:
-    """The key of a vkey text."""
+def _url(items: Sequence[bytes]) -> bytes:
+    return items[0] if items else b""
+
+
+def _key(text: bytes, what: str, kinds: Sequence[int]) -> tuple[str, int, bytes]:
+    """The name, signature type and material of a vkey text. The material itself is not checked."""
     name, *rest = text.split(b"+", 2)
     whose = f"the {what}'s key {_shown(name)}"
     if len(rest) != 2:
@@ -194,14 +218,12 @@ def _key(text: bytes, what: str, kinds: Sequence[int]) -> Key:
     kind, raw = material[0], material[1:]
     if len(raw) != _LENGTHS[kind]:
         raise VerificationError(f"{whose} has the wrong length", expected=str(_LENGTHS[kind]), found=str(len(raw)))
-    if kind != _ML_DSA_44:
-        PublicKey(plain, Algorithm.ED25519, raw)  # its checks: canonical, not of small order
     expected = sha256(name + b"\n" + material).digest()[:KEY_ID_BYTES].hex()
     if rest[0].decode("latin-1") != expected:
         raise VerificationError(
             f"{whose} has an ID that is not the hash of its name and key", expected=expected, found=_shown(rest[0])
         )
-    return Key(plain, kind, raw)
+    return plain, kind, raw
 
 
 def _require_items(items: Sequence[bytes], least: int, most: int, form: str) -> None:

@@ -1,7 +1,7 @@
 """C2SP tlog-policy: which texts are one, and which cosignatures are a quorum."""
 
 import base64
-from hashlib import sha256
+from hashlib import sha256, shake_256
 from itertools import product
 
 import pytest
@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.verify.tlog_policy import MAX_BYTES, MAX_LINES, TlogPolicy, parse
+from zk_autograd.core.tlog_policy import MAX_BYTES, MAX_LINES, TlogPolicy, parse
 
 
 def raw(seed: int) -> bytes:
     return Ed25519Signer("x", seed.to_bytes(32, "big")).public_key.raw
+
+
+def ml_dsa(seed: int) -> bytes:
+    """1312 bytes that look like an honest key's."""
+    return shake_256(seed.to_bytes(32, "big")).digest(1312)
 
 
 def vkey(name: bytes | str, kind: int, key: bytes, key_id: str = "") -> bytes:
@@ -30,7 +35,7 @@ def log(seed: int) -> bytes:
 
 
 def witness(name: bytes, seed: int, kind: int = 4) -> bytes:
-    key = raw(seed) if kind == 4 else bytes([seed % 256]) * 1312
+    key = raw(seed) if kind == 4 else ml_dsa(seed)
     return b"witness " + name + b" " + vkey(f"witness.example/{seed}", kind, key) + b"\n"
 
 
@@ -48,7 +53,7 @@ EXAMPLE = (
 
 def test_the_example_of_the_specification() -> None:
     policy = parse(EXAMPLE)
-    assert [key.name for key in policy.logs] == ["log.example/100"]
+    assert [log.key.name for log in policy.logs] == ["log.example/100"]
     names = [b"X1", b"X2", b"X3", b"Y1", b"Y2", b"Y3"]
     for chosen in product((False, True), repeat=6):
         cosigned = {name for name, taken in zip(names, chosen, strict=True) if taken}
@@ -86,9 +91,15 @@ def test_after_the_quorum_line_others_may_follow() -> None:
     assert parse(b"quorum none\n" + log(1) + THREE).logs
 
 
-def test_urls_are_allowed_and_have_no_meaning() -> None:
+def test_urls_are_kept_and_have_no_meaning() -> None:
     with_url = log(1)[:-1] + b" https://log.example/\n" + witness(b"w", 2)[:-1] + b" https://w.example/\xe2\x84\xaa\n"
-    assert parse(with_url + b"quorum w\n").quorum([b"w"])
+    policy = parse(with_url + log(3) + witness(b"v", 4) + b"quorum w\n")
+    assert policy.quorum([b"w"])
+    assert [log.url for log in policy.logs] == [b"https://log.example/", b""]
+    assert {name: one.url for name, one in policy.witnesses.items()} == {
+        b"w": b"https://w.example/\xe2\x84\xaa",
+        b"v": b"",
+    }
 
 
 def test_octets_are_opaque() -> None:
@@ -114,11 +125,11 @@ def test_octets_are_opaque() -> None:
 
 @pytest.mark.parametrize("kind", [4, 6])
 def test_witnesses_have_cosignature_keys(kind: int) -> None:
-    assert parse(witness(b"w", 3, kind) + b"quorum w\n").witnesses[b"w"].kind == kind
+    assert parse(witness(b"w", 3, kind) + b"quorum w\n").witnesses[b"w"].key.scheme == kind
 
 
 def test_logs_may_have_ml_dsa_keys() -> None:
-    assert parse(b"log " + vkey("log", 6, bytes(1312)) + b"\nquorum none\n").logs[0].kind == 6
+    assert parse(b"log " + vkey("log", 6, ml_dsa(1)) + b"\nquorum none\n").logs[0].key.algorithm == 6
 
 
 W1, W2 = witness(b"a", 1), witness(b"b", 2)
@@ -168,6 +179,9 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a short key": (b"witness a " + vkey("w", 4, raw(1)[:-1]) + b"\nquorum a\n", "length"),
     "a short ML-DSA key": (b"witness a " + vkey("w", 6, raw(1)) + b"\nquorum a\n", "length"),
     "a key of small order": (b"witness a " + vkey("w", 4, bytes(32)) + b"\nquorum a\n", "small order"),
+    "an ML-DSA key that anybody signs for": (
+        b"witness a " + vkey("w", 6, bytes(1312)) + b"\nquorum a\n", "so regular"),
+    "such a key of a log": (b"log " + vkey("l", 6, bytes(1312)) + b"\nquorum none\n", "so regular"),
     "base64 with loose bits": (W1[:-2].replace(b"=", b"") + b"!\nquorum a\n", "base64"),
     "a key in two parts": (b"witness a w+00000000\nquorum a\n", "name\\+ID\\+base64"),
     "a key name that is no UTF-8": (b"witness a " + vkey(b"\xff", 4, raw(1)) + b"\nquorum a\n", "UTF-8"),
@@ -220,6 +234,53 @@ def test_there_is_room_for_logs_witnesses_and_groups(count: int) -> None:
         for what, line in more.items():
             with pytest.raises(VerificationError, match=f"too many {what}"):
                 parse(logs + witnesses + chain + line + b"quorum none\n")
+
+
+POLICIES = {
+    "one": (b"quorum w0\n", True),
+    "none": (b"quorum none\n", False),
+    "all": (b"group g all w0 w1 w2\nquorum g\n", True),
+    "any of one": (b"group g any w0\nquorum g\n", True),
+    "any of two": (b"group g any w0 w1\nquorum g\n", False),
+    "2 of 3": (b"group g 2 w0 w1 w2\nquorum g\n", True),
+    "2 of 4": (b"group g 2 w0 w1 w2 w3\nquorum g\n", False),
+    "3 of 4": (b"group g 3 w0 w1 w2 w3\nquorum g\n", True),
+    "one of each half": (b"group g any w0 w1\ngroup h any w2 w3\ngroup q all g h\nquorum q\n", False),
+    "a half and one": (b"group g any w0 w1\ngroup q all g w2\nquorum q\n", True),
+    "2 of 3, one of which is a half": (b"group g any w0 w1\ngroup q 2 g w2 w3\nquorum q\n", False),
+}
+"""Each with whether any two of its quorums have a witness in common."""
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_whether_two_quorums_can_be_apart(name: str) -> None:
+    text, expected = POLICIES[name]
+    policy = parse(b"".join(witness(b"w%d" % i, 1 + i) for i in range(4)) + text)
+    assert policy.excludes_two() is expected
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> bytes:
+    """A policy of at most six witnesses, in groups of groups."""
+    loose = [b"w%d" % i for i in range(draw(st.integers(1, 6)))]
+    text = b"".join(witness(name, 1 + i) for i, name in enumerate(loose))
+    for number in range(draw(st.integers(0, 4))):
+        members = draw(st.lists(st.sampled_from(loose), min_size=1, unique=True))
+        k = draw(st.integers(1, len(members)))
+        text += b"group g%d %d %s\n" % (number, k, b" ".join(members))
+        loose = [name for name in loose if name not in members] + [b"g%d" % number]
+    return text + b"quorum " + draw(st.sampled_from(loose)) + b"\n"
+
+
+@given(trees())
+def test_whether_two_quorums_can_be_apart_is_what_trying_all_of_them_gives(text: bytes) -> None:
+    policy = parse(text)
+    names = sorted(policy.witnesses)
+    apart = False
+    for chosen in product((False, True), repeat=len(names)):
+        one = {name for name, taken in zip(names, chosen, strict=True) if taken}
+        apart = apart or (policy.quorum(one) and policy.quorum(set(names) - one))
+    assert policy.excludes_two() is not apart
 
 
 @given(st.data())
