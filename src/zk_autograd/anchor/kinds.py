@@ -33,7 +33,10 @@ class Row:
 
 KINDS = {
     row.kind: row
-    for row in (Row("file", "on a file of the trainer's own: it protects against accidents only", "[PATH]"),)
+    for row in (
+        Row("file", "on a file of the trainer's own: it protects against accidents only", "[PATH]"),
+        Row("witness", "on a quorum of witnesses, each of which keeps to one branch of a log", "POLICYFILE"),
+    )
 }
 
 

@@ -89,7 +89,7 @@ class Answer:
 
 
 class Server:
-    """The one server that a run is read from."""
+    """The one server that is asked: the one that a run is read from."""
 
     def __init__(self, address: Address, pace: Pace, context: ssl.SSLContext | None = None) -> None:
         """`context`: whose certificates are accepted, instead of the system's. Nothing is asked
@@ -104,16 +104,19 @@ class Server:
         self._connection.close()
 
     @contextmanager
-    def asked(self, path: str, *, method: str = "GET", span: tuple[int, int] | None = None) -> Iterator[Answer]:
+    def asked(
+        self, path: str, *, method: str = "GET", span: tuple[int, int] | None = None, content: bytes | None = None
+    ) -> Iterator[Answer]:
         """The answer for a path on the server; `span`: for the bytes from one number to another,
-        both included. UnreadableError if none comes, or it breaks off while the block reads it."""
+        both included; `content`: the request's body, of a method that may be asked twice.
+        UnreadableError if none comes, or it breaks off while the block reads it."""
         url = self.address.origin + path
         if self._gave_up is not None:
             raise self._gave_up
         answer: Answer | None = None
         self._pace.begin()
         try:
-            answer = Answer(url, self._answer(path, method, span), self._pace)
+            answer = Answer(url, self._answer(path, method, span, content), self._pace)
             yield answer
         except (OSError, http.client.HTTPException) as error:
             fault = unread(url, _reason(error))
@@ -127,16 +130,18 @@ class Server:
             if answer is None or not answer.read:  # what is left of it is not read
                 self._connection.close()
 
-    def _answer(self, path: str, method: str, span: tuple[int, int] | None) -> http.client.HTTPResponse:
+    def _answer(
+        self, path: str, method: str, span: tuple[int, int] | None, content: bytes | None
+    ) -> http.client.HTTPResponse:
         headers = {"Accept-Encoding": "identity", "User-Agent": "zk-verify", "Accept": "*/*"}
         if span is not None:
             headers["Range"] = f"bytes={span[0]}-{span[1]}"
         if self._connection.sock is not None:
             try:
-                return self._connection.answer(method, path, headers)
+                return self._connection.answer(method, path, headers, content)
             except _CLOSED:  # the server has closed a connection that was idle
                 self._connection.close()
-        return self._connection.answer(method, path, headers)
+        return self._connection.answer(method, path, headers, content)
 
 
 def unread(url: str, why: str) -> UnreadableError:
@@ -163,12 +168,14 @@ class _Connection(http.client.HTTPConnection):
         self._tls = tls
         self.response_class = partial(_PacedResponse, pace=pace)  # type: ignore[assignment]
 
-    def answer(self, method: str, path: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+    def answer(
+        self, method: str, path: str, headers: dict[str, str], content: bytes | None
+    ) -> http.client.HTTPResponse:
         """The answer's status and headers."""
         if self.sock is None:
             self.connect()
         self.sock.settimeout(self._pace.wait())
-        self.request(method, path, headers=headers)
+        self.request(method, path, content, headers)
         return self.getresponse()
 
     def connect(self) -> None:

@@ -57,7 +57,7 @@ def read_trust(fields: Fields, read: Callable[[str], bytes]) -> TlogPolicy:
         raise
     except VerificationError as error:
         raise VerificationError(f"the tlog-policy of [anchors.witness] is none: {error}") from error
-    _check(policy)
+    require_usable(policy)
     return policy
 
 
@@ -69,7 +69,7 @@ def verify(receipt: Receipt, checkpoint: SignedCheckpoint, trust: TlogPolicy | N
     if trust is None:
         found = f"{counted(len(lines), 'cosignature')} that nobody you named has made"
         return AnchorClaim(KIND, Standing.UNJUDGED, f"on {found}: {_GIVE}")
-    _check(trust)
+    require_usable(trust)
     if trust.logs and not _is_listed(checkpoint, trust):
         why = "on cosignatures, which don't count: your tlog-policy lists logs, and none of them signed this checkpoint"
         return AnchorClaim(KIND, Standing.UNJUDGED, why)
@@ -120,10 +120,11 @@ def _lines(receipt: Receipt) -> tuple[SignatureLine, ...]:
     return parse_signatures(text, MAX_SIGNATURES)
 
 
-def _check(policy: TlogPolicy) -> None:
+def require_usable(policy: TlogPolicy) -> None:
+    """VerificationError for a policy under which nothing can be shown: see `read_trust`."""
     if policy.required == NONE or not policy.witnesses:
         raise VerificationError(
-            "the tlog-policy of [anchors.witness] asks for no cosignature, so nothing would be shown under it",
+            "the tlog-policy asks for no cosignature, so nothing would be shown under it",
             expected="a quorum of witnesses",
             found="quorum none",
         )
