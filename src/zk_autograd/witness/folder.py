@@ -11,7 +11,6 @@ a second branch of a log: then make a new witness instead, with new keys.
 import os
 from pathlib import Path
 
-from zk_autograd.core.errors import UsageError
 from zk_autograd.evidence.fork_evidence import ForkEvidence, SignedHead
 from zk_autograd.local.named_files import refusal
 from zk_autograd.local.own_folders import home, make_own, require_own
@@ -44,10 +43,12 @@ class Folder:
         except OSError as error:
             raise refusal(error, f"the folder {self.path} can't be made", "name another, with --dir") from error
         require_own(self.path, "close it to them, or name another, with --dir")
-        if self._database.exists():
-            raise UsageError(f"there is a database in {self.path} already: name another folder, with --dir")
-        cosigners = keyfile.create(self.key_file, name)
         Store.create(self._database)
+        try:
+            cosigners = keyfile.create(self.key_file, name)
+        except BaseException:
+            self._database.unlink()
+            raise
         return [cosigner.public_key.encode() for cosigner in cosigners]
 
     def store(self) -> Store:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from zk_autograd.core.checkpoint import MAX_NAME_BYTES
 from zk_autograd.core.cosigner import Cosigner
 from zk_autograd.core.errors import StorageError, UsageError, VerificationError
 from zk_autograd.core.merkle import EMPTY_ROOT, verify_consistency
@@ -80,7 +81,7 @@ class Witness:
         except VerificationError as error:
             return Reply(400, f"{error}\n")
         head = request.checkpoint.head
-        about = f"{quoted(head.origin)} {request.old} -> {head.size}"
+        about = f"{quoted(head.origin, MAX_NAME_BYTES)} {request.old} -> {head.size}"
         with self._store.transaction() as transaction:
             log = transaction.log(head.origin)
             if log is None:
@@ -105,7 +106,7 @@ class Witness:
             last = transaction.cosigned(log.origin) if log else None
         if log is None or last is None:
             return Reply(404, "this witness has cosigned no checkpoint of such a log\n", about=quoted(digest))
-        return Reply(200, shown(log, last), about=f"{quoted(log.origin)} {last.size}")
+        return Reply(200, shown(log, last), about=f"{quoted(log.origin, MAX_NAME_BYTES)} {last.size}")
 
     def _cosign(self, request: Request, transaction: Transaction) -> str:
         """The cosignatures, which are kept."""

@@ -8,6 +8,7 @@ up on. What takes time, signing and the disk, is done by other threads. TLS is a
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ MAX_HEAD = 2**14
 
 GRACE = 10
 """Seconds that requests in progress have to end, after SIGTERM."""
+
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+)):([0-9]{1,5})")
 
 LogLine = Callable[[str, str, int], None]
 """Takes the method, what it was about, and the status of an answer."""
@@ -118,13 +121,13 @@ def server(witness: Witness, log: LogLine) -> "Server":
 def listening(address: str) -> socket.socket:
     """A socket that listens at `HOST:PORT`, or `[HOST]:PORT` of IPv6; port 0: a free one.
     UsageError for anything else, and for an address that can't be had."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or not port.isascii() or int(port) > 65535:
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match[3]) > 65535:
         raise UsageError(f"--listen takes HOST:PORT, such as 127.0.0.1:7380, not {address[:100]!r}")
-    plain = host.removeprefix("[").removesuffix("]")
+    plain, port = match[1] or match[2], int(match[3])
     try:
-        family = socket.getaddrinfo(plain, int(port), type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((plain, int(port)), family=family, backlog=128)
+        family = socket.getaddrinfo(plain, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((plain, port), family=family, backlog=128)
     except (OSError, UnicodeError) as error:
         raise UsageError(f"nobody can listen at {address[:100]!r}: {error}; choose another --listen") from error
 

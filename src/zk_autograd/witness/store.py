@@ -185,7 +185,7 @@ class Store:
     def create(cls, path: Path) -> "Store":
         """A new, empty one. UsageError if there is one, StorageError if it can't be made."""
         if path.exists():
-            raise UsageError(f"there is a database {path} already: choose another folder")
+            raise UsageError(f"there is a database {path} already: name another folder, with --dir")
         try:
             with closing(sqlite3.connect(path, isolation_level=None)) as connection:
                 connection.executescript(f"begin; {_SCHEMA} pragma user_version = {_VERSION}; commit;")
