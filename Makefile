@@ -29,7 +29,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist workst
 
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-deps train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-deps test-deps-go train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -105,6 +105,15 @@ test-deps: test-model-signing ## what tests need beside the environment: that of
 	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && apt-get update -q && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; then echo "chromium was installed"; \
 	else echo "skipped: there is no chromium, and installing it takes root and apt-get; tests that look at a page are skipped"; fi
+
+# Witnesses of others. litewitness asks for its keys by the SSH agent's protocol: openssh-client. v0.10 needs Go 1.27.
+GO_BIN := .cache/go-bin
+test-deps-go: $(GO_BIN)/.torchwood-v0.9.0 ## what the long tests against programs in Go need; without it they are skipped
+
+$(GO_BIN)/.torchwood-v0.9.0:
+	@mkdir -p $(GO_BIN)
+	@if command -v go >/dev/null; then GOBIN="$(abspath $(GO_BIN))" go install filippo.io/torchwood/cmd/litewitness@v0.9.0 && touch $@; \
+	else echo "skipped: there is no go here; tests against litewitness are skipped"; fi
 
 # Here one machine plays both parts.
 train: install $(KEY) ## trains $(STEPS) proved steps, then judges them as an auditor would

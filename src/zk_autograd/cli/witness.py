@@ -14,7 +14,7 @@ from zk_autograd.core.errors import ExitStatus, UsageError
 if TYPE_CHECKING:
     from zk_autograd.core.keys import PublicKey
     from zk_autograd.witness.folder import Folder
-    from zk_autograd.witness.store import Transaction
+    from zk_autograd.witness.store import Log, Transaction
 
 LISTEN = "127.0.0.1:7380"
 
@@ -139,9 +139,7 @@ def _list(arguments: argparse.Namespace, folder: "Folder", output: Output) -> in
 
 def _show(arguments: argparse.Namespace, folder: "Folder", output: Output) -> int:
     with folder.store().transaction(writing=False) as transaction:
-        log = transaction.log(arguments.origin)
-        if log is None:
-            raise UsageError(f"this witness doesn't know the log {arguments.origin[:300]!r}: `zk-witness list`")
+        log = _known(transaction, arguments.origin)
         row = _row(transaction, log.origin)
         last = transaction.cosigned(log.origin)
         refused = transaction.refused(log.origin)
@@ -166,6 +164,8 @@ def _evidence(arguments: argparse.Namespace, folder: "Folder", output: Output) -
     from zk_autograd.local.new_files import require_new, write_new
 
     require_new(arguments.out, "--out")
+    with folder.store().transaction(writing=False) as transaction:
+        _known(transaction, arguments.origin)
     evidence = folder.evidence(arguments.origin)
     if evidence is None:
         output.note("no two notes of one size and two roots are kept of this log: nothing was written")
@@ -177,6 +177,13 @@ def _evidence(arguments: argparse.Namespace, folder: "Folder", output: Output) -
     )
     output.result({"evidence": str(arguments.out), "size": evidence.smaller.checkpoint.size})
     return ExitStatus.DONE
+
+
+def _known(transaction: "Transaction", origin: str) -> "Log":
+    log = transaction.log(origin)
+    if log is None:
+        raise UsageError(f"this witness doesn't know the log {origin[:300]!r}: `zk-witness list`")
+    return log
 
 
 def _row(transaction: "Transaction", origin: str) -> dict[str, object]:
