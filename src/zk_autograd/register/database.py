@@ -90,11 +90,11 @@ class Database:
                 pass
             try:
                 _fill(temporary, origin, note, leaves)
+                _sync(temporary)
                 _name(temporary, path)
             finally:
-                for left in (temporary, temporary.with_name(f"{temporary.name}-journal")):
-                    with suppress(OSError):
-                        left.unlink()
+                with suppress(OSError):
+                    temporary.unlink()
             _sync(folder)
         except FileExistsError:
             raise UsageError(f"there is a register in {folder} already") from None
@@ -301,7 +301,8 @@ def set_aside(folder: Path) -> Path | None:
 def _fill(path: Path, origin: str, note: bytes, leaves: Sequence[bytes]) -> None:
     connection = _connect(path)
     try:
-        _make_durable(connection)
+        connection.execute("pragma journal_mode = off")  # nobody sees the file before it is whole
+        connection.execute("pragma synchronous = off")
         connection.executescript(_SCHEMA)
         connection.execute("begin")
         right: dict[int, tuple[int, bytes]] = {}
@@ -362,8 +363,9 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync(path: Path) -> None:
+    """The file or folder is on the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
