@@ -3,17 +3,20 @@ any of the trainer's code."""
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zk_autograd.anchor.kinds import verifiers
+from zk_autograd.anchor.kinds import KINDS, verifiers
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey, parse_keys
 from zk_autograd.core.progress import Progress, silent
+from zk_autograd.core.text import quoted
 from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.finding import Found, find
 from zk_autograd.evidence.opening import open_run
 from zk_autograd.prove.verifiers import Systems
+from zk_autograd.verify.demand import Demand
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Flags, Policy, TreeHead
 from zk_autograd.verify.report import Report
@@ -45,6 +48,8 @@ def verify_run(
     accept_uncovered: Iterable[str] = (),
     model_key: bytes | None = None,
     model_signature: bytes | None = None,
+    trust_anchors: str | Path | None = None,
+    require_anchors: Iterable[str] = (),
 ) -> Report:
     """The report on the run at `run`: a folder or a bundle, by its path or its URL; or on a file,
     or a folder of files, that a run published and beside which its evidence lies
@@ -60,7 +65,8 @@ def verify_run(
     must have signed the published model, `model_signature` the bytes of that signature (None: the
     run's model.sig). `target_detection` is the probability and the bad proofs of a sample chosen by
     what it must find, as ("0.99", "1%"); `earlier` the JSON text of the auditor's own report whose
-    sample is continued. The others are zk-verify's flags.
+    sample is continued. `trust_anchors` is a file of the auditor's own with tables [anchors.KIND],
+    as in a policy file; `require_anchors` are kinds of anchor. The others are zk-verify's flags.
 
     The report says what is false or missing (`failure`, `missing`, `exit_status`). Raises
     UsageError for a path that is not a run and for arguments that make no sense; UnreadableError if
@@ -74,7 +80,8 @@ def verify_run(
     >>> [claim.what for claim in report.claims if claim.source.value == "proved"]
     ['each optimizer step, 1..6', 'that the published weights are those of the last record']
     """
-    for name, given in (("keys", keys), ("require", require), ("srs", srs), ("accept_uncovered", accept_uncovered)):
+    lists = {"keys": keys, "require": require, "srs": srs, "accept_uncovered": accept_uncovered}
+    for name, given in {**lists, "require_anchors": require_anchors}.items():
         if isinstance(given, str):
             raise UsageError(f"{name} is a text; give a list of texts")
     try:
@@ -100,8 +107,10 @@ def verify_run(
         accept_uncovered=frozenset(accept_uncovered),
         model_key=model_signer,
         model_signature=model_signature,
+        demands=anchored_by(require_anchors),
     )
     found = find(run)
+    flags = trusting(flags, None if trust_anchors is None else Path(trust_anchors), found)
     return judge(found, with_file(flags, None if policy is None else Path(policy), found))
 
 
@@ -113,7 +122,31 @@ def with_file(flags: Flags, path: Path | None, found: Found) -> Policy:
         return flags.policy()
     from zk_autograd.verify.policy_file import load  # judging without one takes none of it
 
-    return flags.policy(load(path, found.run))
+    return flags.policy(load(path, found.run, verifiers()))
+
+
+def trusting(flags: Flags, path: Path | None, found: Found) -> Flags:
+    """The flags with the trust in anchors of the file at `path`, if there is one. Errors as
+    `with_file`."""
+    if path is None:
+        return flags
+    from zk_autograd.verify.policy_file import load_trust  # as above
+
+    return replace(flags, anchors=load_trust(path, found.run, verifiers()))
+
+
+def anchored_by(kinds: Iterable[str]) -> tuple[Demand, ...]:
+    """The demand that an anchor of each of these kinds counts; none for no kind. UsageError for one
+    that isn't known."""
+    asked = tuple(dict.fromkeys(kinds))
+    if not asked:
+        return ()
+    from zk_autograd.verify.anchor_demands import AnchoredBy  # a verdict without one takes none of it
+
+    for kind in asked:
+        if kind not in KINDS:
+            raise UsageError(f"{quoted(kind)} names no kind of anchor: they are {', '.join(KINDS)}")
+    return (AnchoredBy(asked, "--require-anchor"),)
 
 
 def _earlier(report: bytes) -> "Earlier":

@@ -13,6 +13,7 @@ from tests.verify.run_builder import KEY, SECOND, SIGNER, SRS, honest, stand_ins
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.verify.anchor_demands import AnchoredBefore, AnchoredBy, Authorities, InRegister
 from zk_autograd.verify.demand import Demand
 from zk_autograd.verify.demands import LeastSteps, SignedBy, SrsListed
 from zk_autograd.verify.earlier import Earlier
@@ -114,6 +115,19 @@ def test_a_flag_that_would_loosen_the_file_is_refused(name: str) -> None:
     assert str(caught.value).endswith("Change the policy file, or leave the flag out")
 
 
+@pytest.mark.parametrize("demand", [AnchoredBy(("notary",)), Authorities("notary", 2), AnchoredBefore(0)])
+def test_a_file_that_demands_an_anchor_is_not_told_whom_to_trust(demand: Demand) -> None:
+    with pytest.raises(UsageError, match=f"--trust-anchors would loosen the policy's {demand.field}"):
+        Flags(anchors={"notary": 1}).policy(replace(FILE, demands=(demand,)))
+    in_register = replace(FILE, demands=(InRegister(),))  # which no trust meets
+    assert Flags(anchors={"notary": 1}).policy(in_register).anchors == {"notary": 1}
+
+
+def test_a_file_that_names_whom_it_trusts_is_not_told_another() -> None:
+    with pytest.raises(UsageError, match=r"--trust-anchors would loosen the policy's anchors\.notary"):
+        Flags(anchors={"notary": 1}).policy(replace(FILE, anchors={"notary": 2}))
+
+
 def test_every_field_of_a_policy_has_its_rule() -> None:
     assert list(_RULES) == [field.name for field in fields(Policy)]
 
@@ -124,13 +138,14 @@ def test_every_field_of_a_policy_has_its_rule() -> None:
 @dataclass(frozen=True, slots=True)
 class Case:
     """What of a run a flag may loosen: who signed it, its SRS, its proofs (6; is the last bad, or
-    one in between?), what lies beside it, and its steps."""
+    one in between?), what lies beside it, by whose trust its anchor counts, and its steps."""
 
     signers: tuple[Ed25519Signer, ...] = (SIGNER, SECOND)
     srs: bytes = SRS
     bad_last: bool = False
     bad_inside: bool = False
     beside: frozenset[str] = frozenset()
+    anchored: frozenset[str] = frozenset()
     lengths: tuple[int, ...] = (3, 3, 2)
 
     @property
@@ -163,6 +178,7 @@ def chance(policy: Policy, case: Case) -> Fraction:
     met = bool(policy.keys) and signed.issuperset(policy.keys) and case.beside <= policy.accept_uncovered
     for demand in policy.demands:
         met &= not isinstance(demand, LeastSteps) or sum(case.lengths) >= demand.least
+        met &= not isinstance(demand, AnchoredBy) or policy.anchors.get("notary") in case.anchored
         met &= not isinstance(demand, SrsListed) or case.srs in demand.digests
     if case.srs in policy.srs:
         sampled = policy.sample is not None and policy.sample < case.proofs
@@ -184,6 +200,8 @@ CASES = [
     Case(beside=frozenset({"model/other.bin"})),
     Case(lengths=(2,)),
     Case(srs=OTHER_SRS, bad_inside=True),
+    Case(anchored=frozenset({"whoever the flag names"})),
+    Case(anchored=frozenset({"whoever the file names"})),
 ]
 POLICIES = [
     FILE,
@@ -230,8 +248,9 @@ def files(draw: st.DrawFn) -> Policy:
         allow_beacon=sample is not None and draw(st.booleans()),
         accept_sample=sample is not None and (Level.L1 in require or draw(st.booleans())),  # as policy_file demands
         accept_uncovered=draw(NAMES),
-        demands=(*asked, *draw(st.sampled_from([(), (LeastSteps(3),)]))),
+        demands=(*asked, *draw(st.sampled_from([(), (LeastSteps(3),), (AnchoredBy(("notary",)),)]))),
         digest=bytes(32),
+        anchors=draw(st.sampled_from([{}, {"notary": "whoever the file names"}])),
     )
 
 
@@ -243,6 +262,8 @@ GIVEN = {
     "beacon": st.just("noon"),
     "accept_sample": st.just(True),
     "accept_uncovered": NAMES,
+    "anchors": st.just({"notary": "whoever the flag names"}),
+    "demands": st.just((AnchoredBy(("notary",), "--require-anchor"),)),
 }
 FLAGS = st.builds(Flags, **{name: st.just(getattr(Flags(), name)) | values for name, values in GIVEN.items()})
 FEW_FLAGS = st.one_of(*(st.builds(Flags, **{name: values}) for name, values in GIVEN.items()))
@@ -278,4 +299,5 @@ def test_merged_is_stricter_field_by_field(file: Policy, flags: Flags) -> None:
     assert policy.beacon is None or file.allow_beacon
     assert policy.accept_sample == file.accept_sample
     assert policy.accept_uncovered == file.accept_uncovered
-    assert (policy.demands, policy.digest) == (file.demands, file.digest)
+    assert (policy.demands, policy.digest) == (file.demands + flags.demands, file.digest)
+    assert policy.anchors.items() >= file.anchors.items()

@@ -135,6 +135,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="with --model-key: the signature's file (default: model.sig in the run)",
     )
+    parser.add_argument(
+        "--trust-anchors",
+        type=Path,
+        metavar="FILE",
+        help="whom you trust to anchor: a file of your own with tables [anchors.KIND], as in a policy file",
+    )
+    parser.add_argument(
+        "--require-anchor",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="an anchor of this kind must count, over all records of the run; may be repeated",
+    )
     parser.add_argument("--long", action="store_true", help="print the whole report, step by step")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     verify_outputs.add_flags(parser)
@@ -165,6 +178,7 @@ def _found(target: str, source: str | None, head: "TreeHead | None") -> "Found":
 
 def _flags(arguments: argparse.Namespace, head: "TreeHead | None") -> "Flags":
     """What the flags ask for."""
+    from zk_autograd.auditing import anchored_by
     from zk_autograd.verify.policy import Flags
 
     return Flags(
@@ -181,6 +195,7 @@ def _flags(arguments: argparse.Namespace, head: "TreeHead | None") -> "Flags":
         keep_going=arguments.keep_going,
         model_key=_model_key(arguments.model_key),
         model_signature=_model_signature(arguments.model_signature),
+        demands=anchored_by(arguments.require_anchor),
     )
 
 
@@ -251,7 +266,7 @@ def _require_own(path: Path | None, run: Path | str) -> None:
 
 
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.auditing import judge, with_file
+    from zk_autograd.auditing import judge, trusting, with_file
     from zk_autograd.evidence.kinds import Kind, kind_of
 
     head = _head(arguments.target)
@@ -261,6 +276,7 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
     found = _found(arguments.target, arguments.source, head)
     if len(arguments.policy) > 1:  # which of them counts must not depend on their order
         raise UsageError("--policy is given twice: name one policy file, and put all demands into it")
+    flags = trusting(flags, arguments.trust_anchors, found)
     policy = with_file(flags, next(iter(arguments.policy), None), found)
     _require_own(arguments.earlier, found.run)
     outputs = verify_outputs.prepared(arguments, found.run)

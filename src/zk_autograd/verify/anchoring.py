@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from zk_autograd.core.anchors import AnchorClaim, SignedCheckpoint, Standing
 from zk_autograd.core.checkpoint import Checkpoint
@@ -89,3 +90,11 @@ class Anchoring:
 
 
 NOTHING = Anchoring()
+
+
+def time_text(seconds: int) -> str:
+    """A time in UTC, as reports write it."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, OSError, ValueError):
+        return f"{seconds} seconds after 1970"

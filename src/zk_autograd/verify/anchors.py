@@ -8,7 +8,6 @@ who reads all its entries knows (verify.online).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 
 from zk_autograd.core.anchors import AnchorVerifier, Standing
 from zk_autograd.core.errors import VerificationError
@@ -16,7 +15,7 @@ from zk_autograd.core.records import FORMAT
 from zk_autograd.core.text import counted
 from zk_autograd.evidence.layout import ANCHORS, RECEIPTS, REGISTER, VIEWS
 from zk_autograd.evidence.run import Evidence
-from zk_autograd.verify.anchoring import Anchored, Anchoring, Registered
+from zk_autograd.verify.anchoring import Anchored, Anchoring, Registered, time_text
 from zk_autograd.verify.log import LogView
 from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
 from zk_autograd.verify.policy import Policy
@@ -106,14 +105,6 @@ def _share(records: int, size: int) -> str:
     if not records:
         return "none of this run's records"
     return f"all {size} records" if records == size else f"the first {records} of {size} records"
-
-
-def time_text(seconds: int) -> str:
-    """A time in UTC, as reports write it."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (OverflowError, OSError, ValueError):
-        return f"{seconds} seconds after 1970"
 
 
 def _claims(found: Anchoring, view: LogView) -> Iterator[Claim]:

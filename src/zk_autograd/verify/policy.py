@@ -151,6 +151,7 @@ class Flags:
     model_key: "EcPublicKey | None" = None
     model_signature: bytes | None = None
     anchors: Mapping[str, Any] = field(default_factory=dict)
+    demands: tuple[Demand, ...] = ()
 
     def policy(self, file: Policy | None = None) -> Policy:
         """The policy of these flags, and of the policy file if there is one. UsageError for flags

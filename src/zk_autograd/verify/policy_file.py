@@ -9,15 +9,17 @@ checked. A file in the run's folder is refused: whoever made the run wrote it.
 """
 
 import os
-from collections.abc import Collection, Iterator
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from zk_autograd.core import bounded_toml, tlog_policy
+from zk_autograd.core.anchors import AnchorVerifier
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
@@ -29,64 +31,78 @@ from zk_autograd.core.text import SHOWN, quoted
 from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.layout import PLAIN_NAME
 from zk_autograd.verify import demands
+from zk_autograd.verify.anchor_policy import MAX_BESIDE, read_anchors, read_trust
 from zk_autograd.verify.demand import Demand
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy
 
 FORMAT = "zk-autograd/policy/v1"
 
+_ANCHORS = ("register", "anchors", "freshness")
 _MAX_TEXT = 5_000
 _MAX_ITEMS = 1_000
 _MAX_BITS = 1_024
 _MAX_PROOFS = 2**31
 
-_UNCHECKED = {
-    "register": "the register of a trainer's runs",
-    "anchors": "anchors",
-    "witnesses": "cosignatures by witnesses",
-    "attestation": "attestations",
-    "freshness": "when a run was made, which needs a timed anchor",
-}
+_UNCHECKED = {"attestation": "attestations"}
 """Fields for parts that don't exist yet, and what this version can't check."""
 
 
-def load(path: Path, run: Path | str | None = None) -> Policy:
+Verifiers: TypeAlias = Mapping[str, AnchorVerifier]
+_NO_ANCHORS: Verifiers = MappingProxyType({})
+
+
+def load(path: Path, run: Path | str | None = None, anchors: Verifiers = _NO_ANCHORS) -> Policy:
     """The policy in the file at `path`, for the run at `run`, a path or a URL: a regular file of at
-    most bounded_toml.MAX_BYTES, behind links or not.
+    most bounded_toml.MAX_BYTES, behind links or not. `anchors` are the known kinds of anchor.
 
     UsageError if it isn't one, isn't a policy of this version, or lies in the run's folder;
     UnreadableError if this machine can't read it.
     """
     what = f"the policy {str(path)[:200]}"
-    try:
-        real = path.resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a NUL
-        raise UsageError(f"{what} can't be read: {error}") from error
-    if isinstance(run, Path) and _inside(run, (path.absolute(), real)):
-        raise UsageError(
-            f"{what} lies in the run's folder: whoever made the run wrote it. Use a policy of your own, kept elsewhere"
-        )
-    return parse(_read(real, bounded_toml.MAX_BYTES, what), what, real.parent)
+    data, folder = _own(path, run, what)
+    return parse(data, what, folder, anchors)
 
 
-def parse(data: bytes, what: str, folder: Path | None = None) -> Policy:
-    """The policy of a file's bytes, called `what` in messages. `folder` holds the tlog-policy that
-    it may name. UsageError."""
+def load_trust(path: Path, run: Path | str | None, anchors: Verifiers) -> dict[str, Any]:
+    """The trust in kinds of anchor, by kind, in a file with tables [anchors.KIND] and nothing else.
+    Errors as `load`."""
+    what = f"--trust-anchors {str(path)[:200]}"
+    data, folder = _own(path, run, what)
+    with _refused(what):
+        values = _values(data, what)
+        _refuse_ambiguous(values, "file")
+        return read_trust(values, anchors, lambda name: _beside(folder, name))
+
+
+def parse(data: bytes, what: str, folder: Path | None = None, anchors: Verifiers = _NO_ANCHORS) -> Policy:
+    """The policy of a file's bytes, called `what` in messages. `folder` holds the files that it may
+    name; `anchors` are the known kinds of anchor. UsageError."""
+    with _refused(what):
+        policy = _policy(_values(data, what), folder, anchors)
+    return replace(policy, digest=sha256(data).digest())
+
+
+def _values(data: bytes, what: str) -> dict[str, Any]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{what} is not UTF-8: {error.reason} at byte {error.start}") from error
-    values = bounded_toml.parse(text, what)
+    return bounded_toml.parse(text, what)
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Makes one error of all that say that the file is none."""
     try:
-        policy = _policy(values, folder)
+        yield
     except UnreadableError:
         raise
     except (VerificationError, UsageError) as error:
-        raise UsageError(f"{what}: {error}") from error
-    return replace(policy, digest=sha256(data).digest())
+        raise UsageError(str(error) if str(error).startswith(what) else f"{what}: {error}") from error
 
 
-def _policy(values: dict[str, Any], folder: Path | None) -> Policy:
+def _policy(values: dict[str, Any], folder: Path | None, anchors: Verifiers) -> Policy:
     if values.get("format") != FORMAT:
         raise VerificationError(
             "its format is not one that this version knows", expected=f'format = "{FORMAT}"', found=_format(values)
@@ -108,6 +124,9 @@ def _policy(values: dict[str, Any], folder: Path | None) -> Policy:
             srs |= demand.digests
     if "tlog_policy" in fields:
         _check_tlog(fields.object("tlog_policy"), folder)
+    about = {name: fields.raw(name) for name in _ANCHORS if name in fields}
+    trust, demanded = read_anchors(about, anchors, lambda name: _beside(folder, name))
+    asked += demanded
     sample = fields.object("sample") if "sample" in fields else None
     levels = _levels(fields)
     policy = Policy(
@@ -119,6 +138,7 @@ def _policy(values: dict[str, Any], folder: Path | None) -> Policy:
         accept_sample=sample is not None and _true(sample, "accept"),
         accept_uncovered=frozenset(_distinct(fields, "accept_uncovered")),
         demands=tuple(asked),
+        anchors=trust,
     )
     if sample is not None:
         sample.end()
@@ -225,12 +245,7 @@ def _check_tlog(fields: Fields, folder: Path | None) -> None:
     if ("text" in fields) == ("file" in fields):
         raise VerificationError("policy.tlog_policy has either text or file", expected="one of them")
     if "file" in fields:
-        name = fields.text("file", _MAX_TEXT)
-        if folder is None or not PLAIN_NAME.fullmatch(name):
-            raise VerificationError(
-                "policy.tlog_policy.file is not the name of a file beside the policy", found=quoted(name, SHOWN)
-            )
-        data = read_bounded(folder / name, tlog_policy.MAX_BYTES)
+        data = _beside(folder, fields.text("file", _MAX_TEXT), tlog_policy.MAX_BYTES)
     else:
         text = fields.raw("text")
         if not isinstance(text, str):
@@ -243,18 +258,18 @@ def _check_tlog(fields: Fields, folder: Path | None) -> None:
         raise VerificationError(f"policy.tlog_policy: {error}") from error
     if asked.logs or asked.required != tlog_policy.NONE:
         raise VerificationError(
-            "this version can't check the logs and cosignatures that policy.tlog_policy asks for, and so refuses it: "
-            "only `quorum none`, without a log, asks for nothing"
+            "policy.tlog_policy asks for logs or cosignatures, which are the anchor witness: give it in [anchors.witness], and "
+            'require = ["witness"] in [anchors]; here only `quorum none`, without a log, is taken, which asks for nothing'
         )
 
 
 # ---- values --------------------------------------------------------------------------------------
 
 
-def _refuse_ambiguous(values: dict[str, Any]) -> None:
+def _refuse_ambiguous(values: dict[str, Any], root: str = "policy") -> None:
     """VerificationError for an empty list or table, but for a prover's or a rule's own, and for a
     value that TOML has and a policy doesn't: a float, a date."""
-    left: list[tuple[str, Any]] = [("policy", values)]
+    left: list[tuple[str, Any]] = [(root, values)]
     while left:
         where, value = left.pop()
         if isinstance(value, dict):
@@ -337,6 +352,30 @@ def _read(path: Path, limit: int, what: str) -> bytes:
         raise
     except (VerificationError, ValueError) as error:
         raise UsageError(f"{what} can't be read: {error}") from error
+
+
+def _own(path: Path, run: Path | str | None, what: str) -> tuple[bytes, Path]:
+    """The bytes of a file of the auditor's own, and the folder that it lies in."""
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a NUL
+        raise UsageError(f"{what} can't be read: {error}") from error
+    if isinstance(run, Path) and _inside(run, (path.absolute(), real)):
+        raise UsageError(
+            f"{what} lies in the run's folder: whoever made the run wrote it. Use a file of your own, kept elsewhere"
+        )
+    return _read(real, bounded_toml.MAX_BYTES, what), real.parent
+
+
+def _beside(folder: Path | None, name: str, limit: int = MAX_BESIDE) -> bytes:
+    """The bytes of a file that lies beside the policy. VerificationError."""
+    if folder is None or not PLAIN_NAME.fullmatch(name):
+        raise VerificationError(
+            "this is not the name of a file beside the policy",
+            expected="letters, digits, _ - .",
+            found=quoted(name, SHOWN),
+        )
+    return read_bounded(folder / name, limit)
 
 
 def _inside(run: Path, paths: tuple[Path, ...]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.text import listed, quoted
+from zk_autograd.verify.anchor_policy import names
 from zk_autograd.verify.outcome import RESTS_ON, Level
 from zk_autograd.verify.policy import Flags, Policy
 from zk_autograd.verify.sampling import Detection
@@ -86,6 +87,15 @@ def _accept_uncovered(file: Policy, flags: Flags) -> frozenset[str]:
     return file.accept_uncovered
 
 
+def _anchors(file: Policy, flags: Flags) -> Mapping[str, Any]:
+    if flags.anchors and (asked := list(names(file.demands))):
+        why = "what it demands of anchors would be met by whom it doesn't trust"
+        raise _loosens("--trust-anchors", asked[0], why)
+    if twice := sorted(flags.anchors.keys() & file.anchors.keys()):
+        raise _loosens("--trust-anchors", f"anchors.{twice[0]}", "it names whom it trusts")
+    return {**file.anchors, **flags.anchors}
+
+
 _RULES: Mapping[str, Callable[[Policy, Flags], Any]] = {
     "keys": _keys,
     "srs": _srs,
@@ -102,9 +112,9 @@ _RULES: Mapping[str, Callable[[Policy, Flags], Any]] = {
     # A file has neither: they demand something more, and take nothing back.
     "model_key": lambda file, flags: flags.model_key,
     "model_signature": lambda file, flags: flags.model_signature,
-    "demands": lambda file, flags: file.demands,
+    "demands": lambda file, flags: file.demands + flags.demands,
     "digest": lambda file, flags: file.digest,
-    "anchors": lambda file, flags: file.anchors,
+    "anchors": _anchors,
 }
 
 
