@@ -2,20 +2,23 @@
 any of the trainer's code."""
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zk_autograd.anchor.kinds import KINDS, verifiers
-from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
+from zk_autograd.anchor.kinds import KINDS, open_anchor, verifiers
+from zk_autograd.core.errors import AnchorError, UnreadableError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey, parse_keys
 from zk_autograd.core.progress import Progress, silent
+from zk_autograd.core.register import origin_of
 from zk_autograd.core.text import quoted
 from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.finding import Found, find
 from zk_autograd.evidence.opening import open_run
 from zk_autograd.prove.verifiers import Systems
+from zk_autograd.verify.anchoring import Asked
 from zk_autograd.verify.demand import Demand
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Flags, Policy, TreeHead
@@ -50,6 +53,7 @@ def verify_run(
     model_signature: bytes | None = None,
     trust_anchors: str | Path | None = None,
     require_anchors: Iterable[str] = (),
+    online: Iterable[str] = (),
 ) -> Report:
     """The report on the run at `run`: a folder or a bundle, by its path or its URL; or on a file,
     or a folder of files, that a run published and beside which its evidence lies
@@ -66,7 +70,8 @@ def verify_run(
     run's model.sig). `target_detection` is the probability and the bad proofs of a sample chosen by
     what it must find, as ("0.99", "1%"); `earlier` the JSON text of the auditor's own report whose
     sample is continued. `trust_anchors` is a file of the auditor's own with tables [anchors.KIND],
-    as in a policy file; `require_anchors` are kinds of anchor. The others are zk-verify's flags.
+    as in a policy file; `require_anchors` are kinds of anchor; `online` are anchors,
+    as KIND:REST, that are asked for all that they hold. The others are zk-verify's flags.
 
     The report says what is false or missing (`failure`, `missing`, `exit_status`). Raises
     UsageError for a path that is not a run and for arguments that make no sense; UnreadableError if
@@ -81,7 +86,7 @@ def verify_run(
     ['each optimizer step, 1..6', 'that the published weights are those of the last record']
     """
     lists = {"keys": keys, "require": require, "srs": srs, "accept_uncovered": accept_uncovered}
-    for name, given in {**lists, "require_anchors": require_anchors}.items():
+    for name, given in {**lists, "require_anchors": require_anchors, "online": online}.items():
         if isinstance(given, str):
             raise UsageError(f"{name} is a text; give a list of texts")
     try:
@@ -111,7 +116,8 @@ def verify_run(
     )
     found = find(run)
     flags = trusting(flags, None if trust_anchors is None else Path(trust_anchors), found)
-    return judge(found, with_file(flags, None if policy is None else Path(policy), found))
+    asked = with_file(flags, None if policy is None else Path(policy), found)
+    return judge(found, replace(asked, online=ask(online, asked.keys)))
 
 
 def with_file(flags: Flags, path: Path | None, found: Found) -> Policy:
@@ -133,6 +139,30 @@ def trusting(flags: Flags, path: Path | None, found: Found) -> Flags:
     from zk_autograd.verify.policy_file import load_trust  # as above
 
     return replace(flags, anchors=load_trust(path, found.run, verifiers()))
+
+
+def ask(specs: Iterable[str], keys: Sequence[PublicKey]) -> tuple[Asked, ...]:
+    """What each of these anchors holds, as KIND:REST, under the register's origin of these keys:
+    asked now, over the network. UsageError for what is no such anchor, or without a key;
+    UnreadableError for one that doesn't answer."""
+    specs = tuple(specs)
+    if not specs:
+        return ()
+    if not keys:
+        raise UsageError("--online asks for what is kept under the trainer's key: name it with --key")
+    origin = origin_of(keys)
+    return tuple(_ask(spec, origin) for spec in specs)
+
+
+def _ask(spec: str, origin: str) -> Asked:
+    try:
+        anchor = open_anchor(spec)
+        read = getattr(anchor, "read", None)
+        if read is None:
+            raise UsageError(f"--online {quoted(spec)}: an anchor of this kind can't be asked for all that it holds")
+        return Asked(anchor.kind, anchor.spec, int(time.time()), tuple(read(origin)))
+    except AnchorError as error:  # it says nothing against the run
+        raise UnreadableError(f"--online {quoted(spec, 200)}: {error}") from error
 
 
 def anchored_by(kinds: Iterable[str]) -> tuple[Demand, ...]:

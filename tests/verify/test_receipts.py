@@ -54,9 +54,9 @@ class Notary:
         if trust is None:
             return AnchorClaim("notary", Standing.UNJUDGED, "you gave no key of a notary")
         trust.verify(_text(receipt), bytes.fromhex(str(receipt.body["signature"])))
-        counter = ("notary's", int(str(receipt.body["counter"]))) if self.counts else None
+        position = ("notary's", int(str(receipt.body["counter"]))) if self.counts else None
         return AnchorClaim(
-            "notary", Standing.SHOWN, "on the notary's key", int(str(receipt.body["time"])), self.alone, None, ("notary",), counter=counter
+            "notary", Standing.SHOWN, "on the notary's key", int(str(receipt.body["time"])), self.alone, None, ("notary",), position=position
         )  # fmt: skip
 
 
@@ -215,7 +215,7 @@ def test_a_counter_that_did_not_grow_with_the_register_is_refused(
     counting = Notary(counts=True)
     first, second = (counting.receipt(tree, size, counter=value) for size, value in zip((4, 6), values, strict=True))
     write(folder, tree.views(*PLACES), [first, second])
-    refused(judged(folder, notary=counting), 4, "did not grow between the register's sizes 4 and 6")
+    refused(judged(folder, notary=counting), 4, "the register was rolled back or has two branches")
     assert judged(folder).failure is None  # a kind that counts nothing
     write(folder, tree.views(*PLACES), [first, first, counting.receipt(tree, 6, counter=9)])
     assert judged(folder, notary=counting).failure is None
@@ -238,9 +238,13 @@ def test_what_a_kind_can_not_read_here_says_nothing_against_the_run(
 
 def test_the_receipts_of_the_begin_are_those_of_the_checkpoint_that_ends_with_it(made: tuple[Run, Tree, Path]) -> None:
     _, tree, folder = made
-    write(folder, tree.views((1, 2), (1, 3), *PLACES[1:]), [Notary().receipt(tree, size) for size in (3, 2, 6)])
+    write(
+        folder,
+        tree.views((1, 2), (1, 3), *PLACES[1:]),
+        [Notary().receipt(tree, size, NOON + size) for size in (3, 2, 6)],
+    )
     report = judged(folder)
-    assert [one.size for one in report.anchoring.at_begin()] == [2]
+    assert [claim.time for claim in report.anchoring.at_begin()] == [NOON + 2]
     assert [(one.size, one.records) for one in report.anchoring.anchored] == [(3, 1), (2, 1), (6, 6)]
 
 

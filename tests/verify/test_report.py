@@ -141,6 +141,7 @@ def test_json_form_is_stable() -> None:
         "security": {"proven_bits": 100.25, "assumption": "a hash"},
         "register": None,
         "anchors": [],
+        "online": [],
         "claims": [],
         "limits": [],
         "uncovered": [{"name": "model/x", "harmless": False, "accepted": True, "resembles": None}],

@@ -148,6 +148,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KIND",
         help="an anchor of this kind must count, over all records of the run; may be repeated",
     )
+    parser.add_argument(
+        "--online",
+        action="append",
+        default=[],
+        metavar="ANCHOR",
+        help="ask this anchor's service (KIND:REST, as in zk-train --anchor) for all that it holds under the trainer's key; may be repeated",
+    )
     parser.add_argument("--long", action="store_true", help="print the whole report, step by step")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     verify_outputs.add_flags(parser)
@@ -266,7 +273,9 @@ def _require_own(path: Path | None, run: Path | str) -> None:
 
 
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.auditing import judge, trusting, with_file
+    from dataclasses import replace
+
+    from zk_autograd.auditing import ask, judge, trusting, with_file
     from zk_autograd.evidence.kinds import Kind, kind_of
 
     head = _head(arguments.target)
@@ -285,6 +294,7 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
 
         for path in arguments.srs:
             Cache().add_srs(path)
+    policy = replace(policy, online=ask(arguments.online, policy.keys))
     with output.progress() as progress:
         report = judge(found, policy, progress)
     outputs.write(report, output)

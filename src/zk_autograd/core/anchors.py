@@ -13,9 +13,10 @@ A receipt is canonical JSON on one line of anchors/receipts.jsonl:
 `receipt` is the kind's own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 from typing import Any, Protocol
 
 from zk_autograd.core import canonical
@@ -122,8 +123,8 @@ class AnchorClaim:
     32 bytes that nobody knew before this tree head was anchored and that the trainer had no choice
     of, if the receipt shows such, and `beacon_terms` what makes it just these bytes: of one tree
     head and under the same terms there is one beacon. `identity`: who vouches, so that two receipts
-    of one authority aren't counted twice. `counter`: the name of a counter that only counts up, and
-    its value when this tree head was anchored: of a larger one it must be larger.
+    of one authority aren't counted twice. `position`: a counter that never goes back, and where it
+    stood (`require_order`).
     """
 
     kind: str
@@ -133,7 +134,7 @@ class AnchorClaim:
     excludes_forks: bool = False
     beacon: bytes | None = None
     identity: tuple[str, ...] = ()
-    counter: tuple[str, int] | None = None
+    position: tuple[str, int] | None = None
     beacon_terms: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -145,6 +146,25 @@ class AnchorClaim:
 def terms_of(kind: str, own: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """A header's terms of a beacon: that an anchor of this kind gives it, and the kind's `own`."""
     return tuple(sorted({**own, "kind": kind}.items()))
+
+
+def require_order(claims: Iterable[tuple[Checkpoint, AnchorClaim]]) -> None:
+    """VerificationError if two tree heads of one register have one position of a counter, or the
+    smaller tree has the higher one: the register was rolled back, or has two branches. `claims`:
+    each with the tree head that it is about."""
+    placed = sorted(
+        (*claim.position, head.size, head.root)
+        for head, claim in claims
+        if claim.position and claim.standing is Standing.SHOWN
+    )
+    for (counter, value, size, root), (other, later, later_size, later_root) in pairwise(placed):
+        if counter != other or (size, root) == (later_size, later_root):
+            continue
+        if value == later or later_size <= size:
+            raise VerificationError(
+                f"the register was rolled back or has two branches: {counter} stood at {value} for a tree of {size} "
+                f"entries, and at {later} for another, of {later_size}"
+            )
 
 
 class AnchorVerifier(Protocol):
@@ -165,6 +185,16 @@ class AnchorVerifier(Protocol):
         ...
 
 
+class ConfirmingVerifier(AnchorVerifier, Protocol):
+    """The verifier of an anchor whose receipts its trainer could write alone, and that whoever asks
+    the service can confirm."""
+
+    def confirms(self, kept: "Kept", receipt: Receipt) -> bool:
+        """Whether what the service holds is what the receipt says: the same tree head, at the same
+        place. False, too, for a receipt that `verify` refuses."""
+        ...
+
+
 class History(Protocol):
     """The register's own tree, for publishers: of the checkpoint that is published, and before."""
 
@@ -180,11 +210,18 @@ class History(Protocol):
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What an anchor holds of one publication: the whole note, and the register's leaves `first` ..
-    size - 1, if it keeps them."""
+    size - 1, if it keeps them.
+
+    `place`: what the body of a receipt for it says, made of what was read now (empty: the anchor's
+    receipts can't be compared with it). `finding`: what is wrong with how it is kept, such as that
+    it was deleted or written over; "" for nothing.
+    """
 
     note: bytes
     first: int = 0
     entries: tuple[bytes, ...] = ()
+    place: Mapping[str, Json] = field(default_factory=dict)
+    finding: str = ""
 
 
 class Anchor(Protocol):

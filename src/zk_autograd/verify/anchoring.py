@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from zk_autograd.core.anchors import AnchorClaim, SignedCheckpoint, Standing
+from zk_autograd.core.anchors import AnchorClaim, Kept, Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.register import Entry
 
@@ -20,6 +20,11 @@ class Registered:
     heads: dict[int, SignedCheckpoint]
     entries: tuple[tuple[int, Entry], ...]
     size: int
+
+    @property
+    def run(self) -> bytes:
+        """The run's id."""
+        return self.entries[0][1].run
 
     @property
     def newest(self) -> Checkpoint:
@@ -49,13 +54,22 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Anchored:
-    """A receipt that was judged: it is for the register's tree head (size, root), which covers the
-    first `records` of the view's records."""
+    """A receipt that was judged: the register's tree head that it is for covers the first `records`
+    of the view's records."""
 
-    size: int
-    root: bytes
+    receipt: Receipt
     records: int
     claim: AnchorClaim
+
+    @property
+    def size(self) -> int:
+        """The tree head's."""
+        return self.receipt.size
+
+    @property
+    def root(self) -> bytes:
+        """The tree head's."""
+        return self.receipt.root
 
     @property
     def kind(self) -> str:
@@ -68,12 +82,49 @@ class Anchored:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Everything that an anchor's service gave out under a register's origin, when it was asked at
+    `time` (POSIX seconds); `spec` is KIND:REST. Nothing of it is believed."""
+
+    kind: str
+    spec: str
+    time: int
+    kept: tuple[Kept, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What of it counts: `heads` are the register's checkpoints; its first `entries` leaves have
+    the root of one of them. Of the others `foreign` are not signed by all pinned keys, and of
+    `heads` `apart` can't be put together with what came before. `findings` say what is wrong with
+    how they are kept; `odd` leaves are no entries. `begun`: how many runs were, and `open` how many
+    of them were never closed."""
+
+    asked: Asked
+    looked: bool = False
+    heads: tuple[Checkpoint, ...] = ()
+    entries: int = 0
+    foreign: int = 0
+    apart: int = 0
+    findings: tuple[str, ...] = ()
+    odd: int = 0
+    begun: int = 0
+    open: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is one register, and nothing is missing from it."""
+        return self.looked and bool(self.heads) and not (self.apart or self.findings or self.odd)
+
+
+@dataclass(frozen=True, slots=True)
 class Anchoring:
-    """What step 4 knows, as values: the run's place in the register, None if it is in none, and
-    what its receipts show."""
+    """What step 4 knows, as values: the run's place in the register, None if it is in none, what
+    its receipts show, and what services hold that were asked."""
 
     registered: Registered | None = None
     anchored: tuple[Anchored, ...] = ()
+    held: tuple[Held, ...] = ()
 
     @property
     def covering(self) -> int:
@@ -84,9 +135,9 @@ class Anchoring:
         """What counts, over at least so many records."""
         return (one for one in self.anchored if one.shown and one.records >= records)
 
-    def at_begin(self) -> tuple[Anchored, ...]:
+    def at_begin(self) -> tuple[AnchorClaim, ...]:
         """What was judged for the register as it was when the run was begun, and no larger."""
-        return tuple(one for one in self.anchored if self.registered and one.size == self.registered.index + 1)
+        return tuple(one.claim for one in self.anchored if self.registered and one.size == self.registered.index + 1)
 
 
 NOTHING = Anchoring()

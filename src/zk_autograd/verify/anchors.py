@@ -17,7 +17,7 @@ from zk_autograd.evidence.layout import ANCHORS, RECEIPTS, REGISTER, VIEWS
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.anchoring import Anchored, Anchoring, Registered, time_text
 from zk_autograd.verify.log import LogView
-from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
+from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status, combined
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.receipts import read_receipts
 from zk_autograd.verify.registered import read_register
@@ -40,7 +40,23 @@ def check_anchors(
     registered = read_register(files, view, policy.keys, chosen=policy.head is not None)
     anchored = read_receipts(files, registered, verifiers, policy.anchors)
     found = Anchoring(registered, anchored)
-    return found, _outcome(found, view, pinned=bool(policy.keys))
+    if not policy.online:
+        return found, _outcome(found, view, pinned=bool(policy.keys))
+    from zk_autograd.verify import online  # who asks nobody takes none of it
+
+    held = tuple(
+        online.judge_service(asked, registered, view, policy.keys, chosen=policy.head is not None)
+        for asked in policy.online
+    )
+    found = Anchoring(registered, online.confirmed(anchored, held, verifiers), held)
+    outcome = _outcome(found, view, pinned=bool(policy.keys))
+    services = Outcome(
+        Finding(outcome.finding.status, tuple(online.sentences(held, registered))),
+        claims=tuple(online.claims(held, registered, found.anchored)),
+        limits=tuple(online.limits(held)),
+    )
+    whole = all(one.whole for one in held)
+    return found, combined(outcome.finding.status if whole else Status.NOT_SHOWN, outcome, services)
 
 
 def _in_none(view: LogView) -> Outcome:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import PublicKey
+from zk_autograd.verify.anchoring import Asked
 from zk_autograd.verify.demand import Demand
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.sampling import Detection
@@ -69,7 +70,8 @@ class Policy:
     `digest`, a SHA-256, are those of a policy file (verify.policy_file), which flags can only make
     stricter (verify.policy_flags). `model_key`: who must have signed the published model, None not
     to look; `model_signature`: the bytes of that signature, None for the run's own model.sig.
-    `anchors`: the trust in each kind of anchor, as its verifier read it (core.anchors).
+    `anchors`: the trust in each kind of anchor, as its verifier read it (core.anchors); `online`:
+    what services gave out that were asked.
     UsageError for a policy that contradicts itself.
     """
 
@@ -90,6 +92,7 @@ class Policy:
     demands: tuple[Demand, ...] = ()
     digest: bytes | None = None
     anchors: Mapping[str, Any] = field(default_factory=dict)
+    online: tuple[Asked, ...] = ()
 
     @property
     def samples(self) -> bool:
@@ -152,6 +155,7 @@ class Flags:
     model_signature: bytes | None = None
     anchors: Mapping[str, Any] = field(default_factory=dict)
     demands: tuple[Demand, ...] = ()
+    online: tuple[Asked, ...] = ()
 
     def policy(self, file: Policy | None = None) -> Policy:
         """The policy of these flags, and of the policy file if there is one. UsageError for flags

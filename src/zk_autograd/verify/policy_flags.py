@@ -115,6 +115,7 @@ _RULES: Mapping[str, Callable[[Policy, Flags], Any]] = {
     "demands": lambda file, flags: file.demands + flags.demands,
     "digest": lambda file, flags: file.digest,
     "anchors": _anchors,
+    "online": lambda file, flags: flags.online,  # evidence, not trust: what the service itself holds
 }
 
 

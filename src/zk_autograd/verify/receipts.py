@@ -6,12 +6,11 @@ another run's checkpoint or of one that is kept back is refused. What its kind m
 kind's: anchor/<kind>/receipt.py, passed in. A kind that this version doesn't know is not judged.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from itertools import pairwise
 from typing import Any
 
-from zk_autograd.core.anchors import AnchorClaim, AnchorVerifier, Receipt, Standing
+from zk_autograd.core.anchors import AnchorClaim, AnchorVerifier, Receipt, Standing, require_order
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.text import quoted
 from zk_autograd.evidence.layout import ANCHORS, RECEIPTS
@@ -31,7 +30,7 @@ def read_receipts(
             with _line(number):
                 receipt = Receipt.parse(line)
                 found.append(_judged(receipt, registered, verifiers, trust))
-    require_growing(found)
+    require_order((registered.heads[one.size].head, one.claim) for one in found)
     return tuple(found)
 
 
@@ -50,26 +49,7 @@ def _judged(
         claim = verifiers[receipt.kind].verify(receipt, checkpoint, trust.get(receipt.kind))
     else:
         claim = AnchorClaim(quoted(receipt.kind), Standing.UNJUDGED, "this version does not know the kind")
-    return Anchored(receipt.size, receipt.root, registered.records(receipt.size), claim)
-
-
-def require_growing(found: Sequence[Anchored]) -> None:
-    """VerificationError if a counter that only counts up stood still, or went back, while the
-    register grew: one of the two was rolled back."""
-    counted: dict[str, dict[int, int]] = {}
-    for one in found:
-        if one.claim.counter is not None:
-            name, value = one.claim.counter
-            counted.setdefault(name, {})[one.size] = value
-    for name, values in counted.items():
-        for size, larger in pairwise(sorted(values)):
-            if values[size] >= values[larger]:
-                raise VerificationError(
-                    f"the counter {quoted(name)} did not grow between the register's sizes {size} and {larger}: it, or the register, was "
-                    "rolled back",
-                    expected=f"more than {values[size]}",
-                    found=str(values[larger]),
-                )
+    return Anchored(receipt, registered.records(receipt.size), claim)
 
 
 @contextmanager

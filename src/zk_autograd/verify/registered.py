@@ -36,7 +36,7 @@ def read_register(files: Evidence, view: LogView, keys: Sequence[PublicKey], *, 
     if not reader.entries:
         raise VerificationError(f"{PLACE} has no line: the run's begin is missing")
     found = Registered(view.log.header.register, reader.heads, tuple(reader.entries), view.head.size)
-    _check_against(found, view, chosen=chosen)
+    require_the_logs(found.entries, view, chosen=chosen)
     return found
 
 
@@ -87,10 +87,11 @@ class _Reader:
         self.entries.append((index, entry))
 
 
-def _check_against(found: Registered, view: LogView, *, chosen: bool) -> None:
-    """The entries against the log."""
-    roots = view.roots({entry.size for _, entry in found.entries})
-    for index, entry in found.entries:
+def require_the_logs(entries: Sequence[tuple[int, Entry]], view: LogView, *, chosen: bool) -> None:
+    """The entries against the log. VerificationError for another view of it, and for one of records
+    that the view lacks, unless its root was `chosen` by the auditor."""
+    roots = view.roots({entry.size for _, entry in entries})
+    for index, entry in entries:
         if entry.size <= view.head.size:
             if entry.root != roots[entry.size]:
                 raise VerificationError(

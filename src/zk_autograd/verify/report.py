@@ -18,7 +18,7 @@ from zk_autograd.core.records import Log
 from zk_autograd.core.text import printable
 from zk_autograd.core.trust import Security
 from zk_autograd.evidence.finding import Found
-from zk_autograd.verify.anchoring import NOTHING, Anchored, Anchoring, Registered
+from zk_autograd.verify.anchoring import NOTHING, Anchored, Anchoring, Held, Registered
 from zk_autograd.verify.demand import PolicyChecked
 from zk_autograd.verify.fixes import of_failure
 from zk_autograd.verify.outcome import (
@@ -177,6 +177,7 @@ class Report:
             "security": None if self.security is None else asdict(self.security),
             "register": None if self.anchoring.registered is None else _register(self.anchoring.registered),
             "anchors": [_anchored(one) for one in self.anchoring.anchored],
+            "online": [_held(one) for one in self.anchoring.held],
             "claims": [{"claim": claim.what, "source": claim.source.value} for claim in self.claims],
             "limits": list(self.limits),
             "uncovered": None if self.uncovered is None else [asdict(file) for file in self.uncovered],
@@ -320,6 +321,18 @@ def _anchored(one: Anchored) -> dict[str, Any]:
         "rests_on": claim.rests_on,
         "excludes_forks": claim.excludes_forks,
         "identity": list(claim.identity),
+    }
+
+
+def _held(held: Held) -> dict[str, Any]:
+    return {
+        "anchor": held.asked.spec,
+        "time": held.asked.time,
+        "checkpoints": len(held.heads),
+        "entries": held.entries,
+        "whole": held.whole,
+        "runs_begun": held.begun,
+        "runs_open": held.open,
     }
 
 

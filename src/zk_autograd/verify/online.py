@@ -1,0 +1,220 @@
+"""Step 4, what a service holds that the auditor asked (`--online`): everything under the register's
+origin, put together and held against the run.
+
+Nothing of it is believed. A checkpoint counts if all pinned keys signed it. The entries count as
+far as a signed checkpoint has their root; then whatever else was signed for fewer entries must be
+the root of as many of them, and so must the checkpoints that the run shows. All the run's entries
+must be the log's. What was asked once is known for that time alone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from re import split
+
+from zk_autograd.core.anchors import AnchorVerifier, Kept, SignedCheckpoint, Standing
+from zk_autograd.core.checkpoint import Checkpoint
+from zk_autograd.core.errors import UnreadableError, VerificationError
+from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.merkle import Frontier, leaf_hash
+from zk_autograd.core.note import open_note
+from zk_autograd.core.register import Entry, Kind, renamed
+from zk_autograd.core.text import counted
+from zk_autograd.verify.anchoring import Anchored, Asked, Held, Registered, time_text
+from zk_autograd.verify.log import LogView
+from zk_autograd.verify.outcome import Claim, Source
+from zk_autograd.verify.registered import require_the_logs, two_branches
+
+
+def judge_service(
+    asked: Asked, registered: Registered, view: LogView, keys: Sequence[PublicKey], *, chosen: bool
+) -> Held:
+    """What the service holds. `chosen`: the auditor gave the root of the view. VerificationError if
+    it shows another branch of the register, or another view of the run."""
+    if not keys:
+        return Held(asked)
+    notes, foreign = _signed(asked, registered.origin, keys)
+    _require_one_root_a_size([*(head for _, head in notes), *(one.head for one in registered.heads.values())])
+    tree = _Tree({head.size for _, head in notes} | set(registered.heads))
+    for kept, head in sorted(notes, key=lambda pair: pair[1].size):
+        tree.extend(kept, head)
+    heads = [head for _, head in notes]
+    for head in (*heads, *(one.head for one in registered.heads.values())):
+        if head.size in tree.roots and tree.roots[head.size] != head.root:
+            raise two_branches(Checkpoint(head.origin, head.size, tree.roots[head.size]), head)
+    entries, odd = _entries(tree.leaves)
+    own = [(index, entry) for index, entry in entries if entry.run == registered.run]
+    require_the_logs(own, view, chosen=chosen)
+    begun = {entry.run for _, entry in entries if entry.kind is Kind.BEGIN}
+    closed = {entry.run for _, entry in entries if entry.kind is Kind.CLOSE}
+    return Held(
+        asked,
+        True,
+        tuple(heads),
+        len(tree.leaves),
+        foreign,
+        sum(head.size > len(tree.leaves) for head in heads),
+        tuple(dict.fromkeys(kept.finding for kept, _ in notes if kept.finding)),
+        odd,
+        len(begun),
+        len(begun - closed),
+    )
+
+
+def confirmed(
+    anchored: Sequence[Anchored], services: Sequence[Held], verifiers: Mapping[str, AnchorVerifier]
+) -> tuple[Anchored, ...]:
+    """The receipts, of which those count that a service which was asked holds just so.
+    VerificationError for one that names such a service, which doesn't hold it."""
+    return tuple(_confirmed(one, services, verifiers) for one in anchored)
+
+
+def _confirmed(one: Anchored, services: Sequence[Held], verifiers: Mapping[str, AnchorVerifier]) -> Anchored:
+    of_kind = [held for held in services if held.asked.kind == one.kind and held.looked]
+    confirm = getattr(verifiers.get(one.kind), "confirms", None)
+    if not of_kind or confirm is None or one.claim.standing is not Standing.WORD:
+        return one
+    for held in of_kind:
+        if any(confirm(kept, one.receipt) for kept in held.asked.kept if not kept.finding):
+            rests_on = f"on {held.asked.spec}, which was asked on {time_text(held.asked.time)} and held it"
+            claim = replace(one.claim, standing=Standing.SHOWN, rests_on=rests_on, time=held.asked.time)
+            return replace(one, claim=claim)
+    for held in of_kind:
+        if _named(held.asked) in one.receipt.body.values():
+            raise VerificationError(
+                f"{held.asked.spec} does not hold what the receipt of {one.kind} says: it was forged, or what it is for was deleted since",
+                expected=f"{one.root.hex()}@{one.size}, as in the receipt",
+                found="nothing of the kind",
+            )
+    return one
+
+
+def _named(asked: Asked) -> str:
+    """What the specification of a service calls it: a bucket, a table."""
+    return split(r"[/,@]", asked.spec.partition(":")[2])[0]
+
+
+def _signed(asked: Asked, origin: str, keys: Sequence[PublicKey]) -> tuple[list[tuple[Kept, Checkpoint]], int]:
+    """What of it is the register's own, and how many others there are: anybody may write to some
+    services."""
+    names, found, foreign = renamed(keys, origin), list[tuple[Kept, Checkpoint]](), 0
+    for kept in asked.kept:
+        try:
+            open_note(kept.note, names)
+            head = SignedCheckpoint.parse(kept.note).head
+        except UnreadableError:
+            raise
+        except VerificationError:
+            foreign += 1
+            continue
+        if head.origin == origin:
+            found.append((kept, head))
+        else:
+            foreign += 1
+    return found, foreign
+
+
+def _require_one_root_a_size(heads: Sequence[Checkpoint]) -> None:
+    first: dict[int, Checkpoint] = {}
+    for head in heads:
+        if (before := first.setdefault(head.size, head)).root != head.root:
+            raise two_branches(before, head)
+
+
+MAX_REBUILT = 64
+"""Publications that are put together anew, from entries that differ from the known ones: each takes
+as long as all entries do."""
+
+
+@dataclass(slots=True)
+class _Tree:
+    """The register's leaves, as far as they are known: they have the root of a signed checkpoint.
+    `roots`: of the sizes that are asked for."""
+
+    sizes: set[int]
+    leaves: list[bytes] = field(default_factory=list)
+    roots: dict[int, bytes] = field(default_factory=dict)
+    tree: Frontier = field(default_factory=Frontier)
+    rebuilt: int = 0
+
+    def extend(self, kept: Kept, head: Checkpoint) -> None:
+        """Takes what the publication adds, if its checkpoint has the root of it."""
+        known = len(self.leaves)
+        if head.size <= known or kept.first > known or kept.first + len(kept.entries) != head.size:
+            return
+        new = kept.entries[known - kept.first :]
+        tree, roots = deepcopy(self.tree), dict[int, bytes]()
+        for leaf in new:
+            tree.append(leaf_hash(leaf))
+            if tree.size in self.sizes:
+                roots[tree.size] = tree.root()
+        if roots[head.size] == head.root:
+            self.tree = tree
+            self.leaves += new
+            self.roots |= roots
+        elif kept.first < known and self.rebuilt < MAX_REBUILT:
+            self.rebuilt += 1
+            self._require_no_branch(kept, head)
+
+    def _require_no_branch(self, kept: Kept, head: Checkpoint) -> None:
+        """Whether the checkpoint continues other entries than those that are known: as those have a
+        signed checkpoint's root, too, both branches are the trainer's."""
+        known, tree, before = len(self.leaves), Frontier(), b""
+        for leaf in (*self.leaves[: kept.first], *kept.entries):
+            tree.append(leaf_hash(leaf))
+            if tree.size == known:
+                before = tree.root()
+        if tree.root() == head.root:
+            raise two_branches(
+                Checkpoint(head.origin, known, self.roots[known]), replace(head, size=known, root=before)
+            )
+
+
+def _entries(leaves: Sequence[bytes]) -> tuple[list[tuple[int, Entry]], int]:
+    """The entries by their indexes, and how many leaves are none."""
+    found, odd = [], 0
+    for index, leaf in enumerate(leaves):
+        try:
+            found.append((index, Entry.parse(leaf)))
+        except VerificationError:
+            odd += 1
+    return found, odd
+
+
+def sentences(services: Sequence[Held], registered: Registered) -> Iterator[str]:
+    """What each service holds."""
+    for held in services:
+        where = f"{held.asked.spec}, asked on {time_text(held.asked.time)}"
+        if not held.looked:
+            yield f"{where}: not looked at, since no key is pinned"
+            continue
+        if held.foreign:
+            yield f"{where}: not signed by all pinned keys, so not counted: {held.foreign}"
+        if not held.heads:
+            yield f"{where}: no checkpoint of this register"
+            continue
+        yield f"{where}: {counted(len(held.heads), 'checkpoint')} of this register, on one branch with those that the run shows, as far as its {held.entries} first entries are there"
+        if held.apart:
+            yield f"{where}: checkpoints that can't be put together with the entries that are there: {held.apart}"
+        if held.odd:
+            yield f"{where}: leaves of the register that are no entries: {held.odd}"
+        yield from (f"{where}: {finding}" for finding in held.findings)
+        yield f"{where}: {counted(held.begun, 'run')} begun under this key, {held.open} of them never closed"
+
+
+def claims(services: Sequence[Held], registered: Registered, anchored: Sequence[Anchored]) -> Iterator[Claim]:
+    """What is shown by those that hold the whole register, with all of this run that is shown; of a
+    kind whose receipts count: the trainer's own file stays their word."""
+    counting = {one.kind for one in anchored if one.shown}
+    for held in services:
+        if held.whole and held.entries >= registered.newest.size and held.asked.kind in counting:
+            when = f"{held.asked.spec}, asked on {time_text(held.asked.time)}"
+            yield Claim(
+                f"that {when}, held no other branch of the register and no other view of this log", Source.ANCHORED
+            )
+
+
+def limits(services: Sequence[Held]) -> Iterator[str]:
+    """What asking once does not show."""
+    if any(held.looked for held in services):
+        yield "what a service holds was asked once: nothing shows what it gave others, or gives later"

@@ -1,0 +1,321 @@
+"""What a service holds that the auditor asked: all of it is put together and held against the run.
+Nothing that the service says is believed, and nothing is said that it doesn't show."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.verify.agreement import agree
+from tests.verify.register_builder import PLACES, Tree, enter, registered, write
+from tests.verify.run_builder import LOG_POLICY, SECOND, Run, honest, refused, stand_ins
+from zk_autograd.anchor.file.publish import FileAnchor
+from zk_autograd.anchor.kinds import verifiers
+from zk_autograd.core.anchors import AnchorClaim, Kept, Receipt, SignedCheckpoint, Standing
+from zk_autograd.core.fields import Fields
+from zk_autograd.core.merkle import leaf_hash, root
+from zk_autograd.core.register import Entry, Kind, sign_head
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.verify.anchor_demands import AnchoredBy
+from zk_autograd.verify.anchoring import Asked
+from zk_autograd.verify.outcome import Source, Status, Step
+from zk_autograd.verify.policy import Policy, TreeHead
+from zk_autograd.verify.report import Report
+from zk_autograd.verify.verifier import Verifier
+
+NOON = 1_796_040_000
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A kind whose receipts are the trainer's word until the shelf is asked: {"shelf", "place"}."""
+
+    KIND = "shelf"
+
+    def read_trust(self, fields: Fields, read: Callable[[str], bytes]) -> None:
+        return None
+
+    def verify(self, receipt: Receipt, checkpoint: SignedCheckpoint, trust: Any) -> AnchorClaim:
+        receipt.require_head(checkpoint.head)
+        return AnchorClaim("shelf", Standing.WORD, "on a shelf that the trainer names")
+
+    def confirms(self, kept: Kept, receipt: Receipt) -> bool:
+        head = SignedCheckpoint.parse(kept.note).head
+        return (head.size, head.root) == (receipt.size, receipt.root) and dict(kept.place) == dict(receipt.body)
+
+
+def kept(tree: Tree, size: int, first: int = 0, **changes: Any) -> Kept:
+    note = sign_head(tree.head(size), tree.signers)
+    leaves = tuple(entry.encode() for entry in tree.entries[first:size])
+    return replace(Kept(note, first, leaves, {"shelf": "top", "place": size}), **changes)
+
+
+def holding(tree: Tree, *sizes: int) -> list[Kept]:
+    return [kept(tree, size, first) for first, size in zip((0, *sizes), sizes, strict=False)]
+
+
+def receipt(tree: Tree, size: int, shelf: str = "top", place: int | None = None) -> Receipt:
+    return tree.receipt(size, "shelf", shelf=shelf, place=size if place is None else place)
+
+
+def judged(folder: Path, held: Sequence[Kept], policy: Policy = LOG_POLICY) -> Report:
+    asked = Asked("shelf", "shelf:top@there", NOON, tuple(held))
+    with RunFolder(folder) as files:
+        report = Verifier(replace(policy, online=(asked,)), stand_ins(), {**verifiers(), "shelf": Shelf()}).verify(
+            files
+        )
+    agree(report)
+    return report
+
+
+def said(report: Report) -> str:
+    return " | ".join(report.findings[Step.ANCHORS].sentences)
+
+
+def anchored(report: Report) -> list[str]:
+    return [claim.what for claim in report.claims if claim.source is Source.ANCHORED]
+
+
+WHOLE = "that shelf:top@there, asked on 2026-11-30T12:00:00Z, held no other branch of the register and no other view of this log"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> tuple[Run, Tree, Path]:
+    run, tree = registered(backend="none")
+    folder = run.write(tmp_path / "run")
+    write(folder, tree.views(*PLACES), [receipt(tree, 2), receipt(tree, 6)])
+    return run, tree, folder
+
+
+def test_a_whole_register_is_told_with_its_runs_and_its_receipts_count(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    report = judged(folder, holding(tree, 2, 4, 6, 7))
+    assert report.findings[Step.ANCHORS].status is Status.PASSED, said(report)
+    assert WHOLE in anchored(report)
+    assert "that all 6 records existed by 2026-11-30T12:00:00Z (shelf)" in anchored(report)
+    assert "3 runs begun under this key, 2 of them never closed" in said(report)
+    assert [one["standing"] for one in report.to_json()["anchors"]] == ["shown", "shown"]
+    (online,) = report.to_json()["online"]
+    assert (online["checkpoints"], online["entries"], online["whole"], online["runs_begun"]) == (4, 7, True, 3)
+    assert any("asked once" in limit for limit in report.limits)
+
+
+def test_in_any_order_and_with_entries_kept_twice_it_is_the_same(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    held = [kept(tree, 7, 3), kept(tree, 2), kept(tree, 6, 1), kept(tree, 4, 0), kept(tree, 4, 2)]
+    assert WHOLE in anchored(judged(folder, held))
+
+
+def test_a_confirmed_receipt_meets_a_demand_that_the_trainers_word_does_not(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    policy = replace(LOG_POLICY, demands=(AnchoredBy(("shelf",)),))
+    assert judged(folder, holding(tree, 2, 4, 6), policy).exit_status == 0
+    assert judged(folder, [], replace(policy, keys=())).exit_status == 3
+    with RunFolder(folder) as files:
+        assert Verifier(policy, stand_ins(), {"shelf": Shelf()}).verify(files).exit_status == 3
+
+
+def test_a_forged_receipt_is_refused(made: tuple[Run, Tree, Path]) -> None:
+    """The trainer wrote the line by hand, and nothing lies there."""
+    _, tree, folder = made
+    write(folder, tree.views(*PLACES), [receipt(tree, 2), receipt(tree, 6, place=9)])
+    refused(judged(folder, holding(tree, 2, 4, 6)), 4, "shelf:top@there does not hold what the receipt of shelf says")
+    refused(judged(folder, holding(tree, 2, 4)), 4, "does not hold what the receipt of shelf says")
+    refused(judged(folder, []), 4, "does not hold what the receipt of shelf says")
+
+
+def test_a_receipt_of_another_place_than_was_asked_stays_the_trainers_word(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    write(folder, tree.views(*PLACES), [receipt(tree, 6, shelf="bottom")])
+    report = judged(folder, holding(tree, 2, 4, 6))
+    assert report.failure is None
+    assert [one["standing"] for one in report.to_json()["anchors"]] == ["the trainer's word"]
+    assert anchored(report) == []
+
+
+def test_what_was_deleted_or_written_over_is_told_and_counts_for_nothing(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    held = [kept(tree, 2), kept(tree, 6, 2, finding="its lock has ended")]
+    write(folder, tree.views(*PLACES), [receipt(tree, 2)])
+    report = judged(folder, held)
+    assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
+    assert "its lock has ended" in said(report)
+    assert WHOLE not in anchored(report)
+
+
+def _branch(tree: Tree) -> Tree:
+    return Tree([*tree.entries[:4], replace(tree.entries[4], root=bytes(32)), *tree.entries[5:]])
+
+
+BRANCHES: dict[str, Callable[[Tree], list[Kept]]] = {
+    "of one size, both there": lambda tree: [*holding(tree, 2, 4, 6), kept(_branch(tree), 6)],
+    "of one size, the other is ours": lambda tree: holding(_branch(tree), 2, 4, 6),
+    "smaller than the one that is there": lambda tree: [*holding(tree, 2, 4, 7), kept(_branch(tree), 5)],
+    "larger, of another past": lambda tree: [kept(_branch(tree), 7)],
+    "without its entries": lambda tree: [*holding(tree, 2, 4, 6), kept(_branch(tree), 5, entries=())],
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_another_branch_is_found_wherever_it_lies(name: str, made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    write(folder, tree.views(*PLACES), [tree.receipt(6)])
+    report = judged(folder, BRANCHES[name](tree))
+    refused(report, 4, "the trainer's register has two branches: two roots for its first")
+    assert report.failure is not None
+    assert report.failure.expected != report.failure.found
+
+
+def test_a_larger_branch_whose_entries_are_missing_is_not_called_one_register(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    report = judged(folder, [*holding(tree, 2, 4, 6), kept(_branch(tree), 7, 6)])
+    assert report.failure is None
+    assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
+    assert "checkpoints that can't be put together with the entries that are there: 1" in said(report)
+    assert WHOLE not in anchored(report)
+
+
+def test_entries_that_nobody_signed_are_not_taken(made: tuple[Run, Tree, Path]) -> None:
+    """Whoever may write to a service puts false entries beside a true checkpoint: that slanders
+    nobody, and shows nothing."""
+    _, tree, folder = made
+    false = kept(tree, 7, 6, entries=(Entry(Kind.BEGIN, bytes(16), 1, bytes(32)).encode(),))
+    report = judged(folder, [*holding(tree, 2, 4, 6), false])
+    assert report.failure is None
+    assert "3 runs begun" not in said(report)
+    assert "2 runs begun under this key, 1 of them never closed" in said(report)
+    assert WHOLE not in anchored(report)
+
+
+def test_what_the_trainer_did_not_sign_is_not_held_against_them(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    other = replace(_branch(tree), signers=(SECOND,))
+    foreign = replace(tree, origin="zk-autograd/register/" + "0" * 64)
+    held = [*holding(tree, 2, 4, 6), kept(other, 6), kept(foreign, 3), Kept(b"junk"), Kept(b"")]
+    report = judged(folder, held)
+    assert report.failure is None
+    assert "not signed by all pinned keys, so not counted: 4" in said(report)
+    assert WHOLE in anchored(report)
+
+
+def test_a_second_view_of_the_run_in_the_same_register_is_found(made: tuple[Run, Tree, Path]) -> None:
+    """One branch of the register, two of the run: each auditor is shown one."""
+    run, tree, folder = made
+    tree.entries.append(Entry(Kind.CHECKPOINT, run.header.run, 3, bytes([1]) * 32))
+    assert judged(folder, holding(tree, 2, 4, 6)).failure is None
+    refused(
+        judged(folder, holding(tree, 2, 4, 6, 8)),
+        4,
+        "entry 7 of the register has another root for the run's first 3 records",
+    )
+
+
+def test_a_second_header_of_one_run_id_is_found(made: tuple[Run, Tree, Path]) -> None:
+    run, tree, folder = made
+    tree.entries.append(Entry(Kind.BEGIN, run.header.run, 1, bytes([1]) * 32))
+    refused(
+        judged(folder, holding(tree, 2, 4, 6, 8)),
+        4,
+        "entry 7 of the register has another root for the run's first 1 records",
+    )
+
+
+def test_records_withheld_behind_an_entry_that_is_not_shown_are_found(tmp_path: Path) -> None:
+    run, tree = registered(backend="none")
+    run.close, run.segments, run.model = None, run.segments[:1], {}
+    folder = run.write(tmp_path / "run")
+    write(folder, tree.views(*PLACES[:2]))
+    assert judged(folder, holding(tree, 2, 4)).failure is None
+    refused(judged(folder, holding(tree, 2, 4, 6)), 4, "the register has more of this run's records than are shown")
+    chosen = replace(LOG_POLICY, head=TreeHead(run.root(3), 3))
+    assert judged(folder, holding(tree, 2, 4, 6), chosen).failure is None
+
+
+def test_a_service_that_is_behind_shows_no_more_than_it_has(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    write(folder, tree.views(*PLACES), [receipt(tree, 2)])
+    report = judged(folder, holding(tree, 2, 4))
+    assert WHOLE not in anchored(report)
+    assert "that the first 1 of 6 records existed by 2026-11-30T12:00:00Z (shelf)" in anchored(report)
+
+
+def test_leaves_that_are_no_entries_are_told(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    leaves = [*(entry.encode() for entry in tree.entries[:6]), b"something else"]
+    head = replace(tree.head(6), size=7, root=root([leaf_hash(leaf) for leaf in leaves]))
+    report = judged(folder, [Kept(sign_head(head, tree.signers), 0, tuple(leaves)), *holding(tree, 2, 6)])
+    assert "leaves of the register that are no entries: 1" in said(report)
+    assert WHOLE not in anchored(report)
+
+
+def test_without_a_pinned_key_nothing_is_looked_at(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    report = judged(folder, holding(_branch(tree), 2, 4, 6), replace(LOG_POLICY, keys=()))
+    assert report.verdict == "UNPINNED"
+    assert "not looked at, since no key is pinned" in said(report)
+    assert "runs begun" not in said(report)
+
+
+def test_an_empty_service_shows_nothing(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    write(folder, tree.views(*PLACES))
+    report = judged(folder, [])
+    assert "no checkpoint of this register" in said(report)
+    assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
+
+
+def test_the_trainers_own_file_stays_their_word_however_it_is_asked(
+    made: tuple[Run, Tree, Path], tmp_path: Path
+) -> None:
+    """The real anchor `file`, published to and read."""
+    _, tree, folder = made
+
+    class History:
+        def entries(self, first: int, end: int) -> list[bytes]:
+            return [entry.encode() for entry in tree.entries[first:end]]
+
+        def consistency(self, size1: int, size2: int) -> list[bytes]:
+            raise AssertionError
+
+    anchor = FileAnchor(tmp_path / "anchors.jsonl")
+    receipts = []
+    for size in (2, 4, 6):
+        note = SignedCheckpoint.parse(sign_head(tree.head(size), tree.signers))
+        receipts += anchor.publish(note, History())
+    write(folder, tree.views(*PLACES), receipts)
+    asked = Asked("file", anchor.spec, NOON, tuple(anchor.read(tree.origin)))
+    with RunFolder(folder) as files:
+        report = Verifier(replace(LOG_POLICY, online=(asked,)), stand_ins(), verifiers()).verify(files)
+    assert (report.exit_status, anchored(report)) == (0, [])
+    assert {one["standing"] for one in report.to_json()["anchors"]} == {"the trainer's word"}
+    assert "2 runs begun under this key, 1 of them never closed" in said(report)
+
+
+def test_ten_thousand_entries_are_put_together_in_seconds(tmp_path: Path) -> None:
+    run, tree = registered(backend="none")
+    folder = run.write(tmp_path / "run")
+    write(folder, tree.views(*PLACES))
+    for number in range(10_000):
+        tree.entries.append(Entry(Kind.BEGIN, number.to_bytes(16, "big"), 1, bytes(32)))
+    sizes = [2, 4, 6, *range(7, 10_008, 100)]
+    report = judged(folder, holding(tree, *sizes))
+    assert report.failure is None
+    assert "10001 runs begun" in said(report) or "begun under this key" in said(report)
+    (online,) = report.to_json()["online"]
+    assert (online["entries"], online["runs_begun"]) == (
+        sizes[-1],
+        len({e.run for e in tree.entries[: sizes[-1]] if e.kind is Kind.BEGIN}),
+    )
+
+
+def test_nothing_is_asked_of_a_run_in_no_register(tmp_path: Path) -> None:
+    report = judged(honest("none").write(tmp_path / "run"), [Kept(b"junk")])
+    assert report.findings[Step.ANCHORS].status is Status.ABSENT
+
+
+def test_an_entry_of_this_run_beyond_its_close_is_found(made: tuple[Run, Tree, Path]) -> None:
+    run, tree, folder = made
+    enter(run, tree, Kind.CHECKPOINT, 6)
+    refused(judged(folder, holding(tree, 2, 4, 6, 8)), 4, "says that the run is not closed after 6 records")
