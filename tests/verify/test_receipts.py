@@ -46,7 +46,7 @@ class Notary:
         body["signature"] = NOTARY.sign(_text(Receipt("notary", head.size, head.root, body))).hex()
         return Receipt("notary", head.size, head.root, body)
 
-    def read_trust(self, fields: Fields, read: Callable[[str], bytes]) -> PublicKey:
+    def read_trust(self, fields: Fields, read: Callable[[str], bytes]) -> Any:
         return PublicKey.parse(fields.text("key", 200))
 
     def verify(self, receipt: Receipt, checkpoint: SignedCheckpoint, trust: PublicKey | None) -> AnchorClaim:
