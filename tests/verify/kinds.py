@@ -140,7 +140,7 @@ max_last_loss = "0.6"
     return judge(honest(), folder, parse(text.encode("ascii"), "the policy"))
 
 
-SAMPLED = replace(POLICY, sample=3, beacon="noon")
+SAMPLED = replace(POLICY, sample=3, beacon="midnight")
 
 KINDS: dict[str, Callable[[Path], Report]] = {
     "passed": lambda folder: judge(honest(), folder),

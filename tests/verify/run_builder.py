@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from zk_autograd.core.anchors import terms_of
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.constants import StepConstants
@@ -64,7 +63,7 @@ SECOND = Ed25519Signer("enclave", bytes(range(32, 64)))
 QUANTUM = MlDsa44Signer("trainer", bytes(range(64, 96)))
 """The other key of the trainer's file; a run whose header names it is made with `edit_header`."""
 KEY = SIGNER.public_key
-TERMS = terms_of("evm", {"chain_id": "31337"})
+TERMS = (("chain", "31337"), ("kind", "evm"))
 """Of the beacon of `honest(beacon=...)`."""
 SRS = sha256(b"an SRS of the auditor's").digest()
 
@@ -244,11 +243,14 @@ def honest(
     groups: int = 1,
     seed: int = 1,
     beacon: bytes | None = None,
+    weights: IntArray | None = None,
+    order_by: str = BEACON,
+    terms: tuple[tuple[str, str], ...] = TERMS,
 ) -> Run:
     """A run of 6 parameters in blocks of at most 4, with segments of these lengths; one group or
     two. One with more segments, all else the same, goes on where this one ends; another seed gives
-    other weights, gradients and salts. With a `beacon` the first weights are its, under TERMS, and
-    the header names one key and its register."""
+    other weights, gradients and salts. With a `beacon` the first weights are its, under
+    `terms`, and the header names one key and its register. `weights` are others to begin with."""
     prover = (
         Prover("ezkl", "stand-in", 4, 3, "own", _CIRCUIT_DIGEST, SRS)
         if backend == "ezkl"
@@ -276,7 +278,7 @@ def honest(
     )
     if beacon is not None:
         header = replace(
-            header, keys=(KEY.encode(),), register=origin_of([KEY]), weights_by=BEACON, order_by=BEACON, beacon=TERMS
+            header, keys=(KEY.encode(),), register=origin_of([KEY]), weights_by=BEACON, order_by=order_by, beacon=terms
         )
     counter = iter(range((seed - 1) * 10**6, seed * 10**6))
 
@@ -299,9 +301,9 @@ def honest(
         return np.concatenate([values, np.zeros(4 - len(values), np.int64)])
 
     generator = np.random.default_rng(seed)
-    weights = generator.integers(-(2**33), 2**33, 6)
-    if beacon is not None:
-        weights = first_weights(header, header_digest(to_bytes(header)), beacon)
+    drawn = generator.integers(-(2**33), 2**33, 6)
+    if weights is None:
+        weights = drawn if beacon is None else first_weights(header, header_digest(to_bytes(header)), beacon)
     state = initial_state(rule, weights)
     chained, salts = committed(state)
     genesis = Genesis(chained, {name: tuple(salts[name]) for name in header.states[1:]})

@@ -40,8 +40,9 @@ BACKENDS: Mapping[str, Form] = {
     "native": Form("native", commitment_bytes=56, salt_bytes=32, presets=("standard", "strict"), max_committed=2**29),
     # A salt is 8 field elements of 32 bytes, little-endian, one after the other. 0.12 s for each
     # block, whatever it holds, while a hostile trainer commits to zeros at next to no cost: at most
-    # two minutes for a state, four for Adam's two at the start, and two more for published weights.
-    # An honest run needs seconds to minutes to prove each block of each segment, and has far fewer.
+    # two minutes for a state, four for Adam's two at the start, two more for first weights that a
+    # beacon gave, and two for published ones. An honest run needs seconds to minutes to prove each
+    # block of each segment, and has far fewer.
     "ezkl": Form("ezkl", commitment_bytes=64, salt_bytes=256, setup=True, max_blocks=1024),
     # 64 GiB to hash.
     "none": Form("hashed", commitment_bytes=32, salt_bytes=32, proves=False, max_committed=2**33),

@@ -134,7 +134,7 @@ class Header:
     `register`: the origin of the trainer's register, "" for a run that is in none. `weights_by` and
     `order_by`: who chose the first weights and the order of the data, TRAINER or BEACON; `beacon`:
     the terms under which the beacon is what it is (none without one), sorted by their names: `kind`
-    is the anchor's kind, the others are the kind's own (`core.anchors.AnchorClaim.terms`).
+    is the anchor's kind, the others are the kind's own (`AnchorClaim.beacon_terms`).
     """
 
     run: bytes

@@ -6,6 +6,8 @@
   twice (or a trainer who made one commitment could have it recomputed a thousand times), and every
   block is full but the last of a group (or so could one with a thousand parameters, in blocks of a
   million).
+* The first W is the beacon's where the header says so: verify.beginning. Its salts are among those
+  of which none occurs twice.
 * Each state-in is the state-out before it, for each state and block; the first one is the genesis.
 * The close record, where there is one, has the same last step, number of segments and final state.
   Without it the run is *unfinished*: nothing says that its trainer stopped there.
@@ -19,11 +21,12 @@ Step 1 checks that a record has a commitment, a proof hash and gradients for eac
 (core.record_bytes).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 
+from zk_autograd.core.anchors import AnchorClaim
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.progress import Progress
@@ -31,16 +34,17 @@ from zk_autograd.core.recomputable import require_recomputable
 from zk_autograd.core.records import Genesis, Header, Log, StateCommitments
 from zk_autograd.core.text import listed, quoted
 from zk_autograd.core.trust import Missing
-from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
+from zk_autograd.verify.beginning import GENESIS_RECORD, check_beginning
+from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status, combined
 from zk_autograd.verify.statement import SEGMENT_RECORD, Basis
 
-GENESIS_RECORD = 1
 _NAMES_SHOWN = 10
 
 
-def check_chain(log: Log, basis: Basis, progress: Progress) -> Outcome:
-    """Step 6."""
-    return Outcome(_chain(log, basis, progress), claims=tuple(_claims(log)), limits=tuple(_limits(log)))
+def check_chain(log: Log, at_begin: Sequence[AnchorClaim], basis: Basis, progress: Progress) -> Outcome:
+    """Step 6. `at_begin` is for verify.beginning."""
+    chain = Outcome(_chain(log, basis, progress), claims=tuple(_claims(log)), limits=tuple(_limits(log)))
+    return combined(chain.finding.status, chain, check_beginning(log, at_begin, basis, progress))
 
 
 def _chain(log: Log, basis: Basis, progress: Progress) -> Finding:
@@ -128,8 +132,8 @@ def _check_blocks(header: Header) -> None:
 
 def _check_salts(header: Header, genesis: Genesis) -> None:
     seen: dict[bytes, str] = {}
-    for name in header.states[1:]:
-        for i, salt in enumerate(genesis.zero_salts[name]):
+    for name in header.states:
+        for i, salt in enumerate(genesis.zero_salts.get(name, genesis.weight_salts)):
             place = f"{name} of block {i}"
             if salt in seen:
                 raise VerificationError(
@@ -173,13 +177,11 @@ def _compare(what: str, expected: StateCommitments, found: StateCommitments, rec
 
 
 def _claims(log: Log) -> Iterator[Claim]:
-    yield Claim("the first weights", Source.ABSENT if log.genesis is None else Source.CLAIMED)
     said = Source.CLAIMED if log.segments.claims else Source.ABSENT
     yield Claim("loss, metrics and saturation counts", said)
 
 
 def _limits(log: Log) -> Iterator[str]:
-    yield "initial weights and data order chosen by the trainer"
     if log.segments.claims:
         yield "loss, metrics and saturation counts are claimed, not shown"
     for kind, what in (("buffer", "buffers"), ("frozen", "frozen parameters")):

@@ -6,6 +6,7 @@
      4  Register and anchors  anchors      the run's place in its trainer's register, and receipts
      5  Statement             statement    what the proofs must show, by the verifier's own circuits
      6  Chain                 chain        the records fit together, from first state to last
+                              beginning    who chose the first weights
      7  Proofs                proofs       each step follows the rule
      8  Attestation           attestation  not implemented yet: absent
      9  Data                  data         not implemented yet: absent
@@ -101,7 +102,7 @@ class Verifier:
 
             # (6) Chain: steps 1..T, genesis, state to state, close record.
             with _at(Step.CHAIN):
-                outcomes[Step.CHAIN] = check_chain(view.log, basis, progress)
+                outcomes[Step.CHAIN] = check_chain(view.log, (), basis, progress)
 
             # (7) Proofs: all, or a sample.
             with _at(Step.PROOFS):
