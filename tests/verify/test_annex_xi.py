@@ -8,7 +8,8 @@ import pytest
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.records import Close
 from zk_autograd.verify import annex_xi
-from zk_autograd.verify.outcome import Source
+from zk_autograd.verify.beginning import FIRST_WEIGHTS
+from zk_autograd.verify.outcome import Claim, Source, Step
 from zk_autograd.verify.report import Report
 
 PLACES = (
@@ -61,6 +62,19 @@ def test_what_is_not_there_is_absent(report_of: Callable[[str], Report]) -> None
     assert facts(unpublished, "1.1(d)")[0] == (Source.PROVED, "6 trained parameters: those that the proofs cover")
     for place in ("1.1(a)", "1.1(b)", "1.1(f)", "1.2(e)", "2.1", "2.3"):
         assert facts(report, place) == [(Source.ABSENT, "nothing in a run speaks of it")]
+
+
+def test_first_weights_from_a_beacon_are_no_base_models(report_of: Callable[[str], Report]) -> None:
+    report = report_of("passed")
+    unknown = "the first weights: whether they are a base model's is not shown"
+    assert facts(report, "2.2")[1] == (Source.CLAIMED, unknown)
+    outcome = report.outcomes[Step.CHAIN]
+    for source, told in (
+        (Source.ANCHORED, "the first weights of the trained tensors follow from a beacon: they are no base model's"),
+        (Source.ABSENT, unknown),
+    ):
+        changed = replace(outcome, claims=(Claim(FIRST_WEIGHTS, source),))
+        assert facts(replace(report, outcomes={**report.outcomes, Step.CHAIN: changed}), "2.2")[1] == (source, told)
 
 
 def test_a_report_that_fails_late_fills_nothing(report_of: Callable[[str], Report]) -> None:

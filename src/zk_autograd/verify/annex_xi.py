@@ -19,6 +19,7 @@ from typing import Any
 from zk_autograd.core.records import Log
 from zk_autograd.core.text import counted, quoted
 from zk_autograd.evidence.layout import ENVIRONMENT, TRAIN_LOG
+from zk_autograd.verify.beginning import FIRST_WEIGHTS
 from zk_autograd.verify.outcome import Level, Source, Status, Step
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.standing import Standing
@@ -119,8 +120,15 @@ def _facts(report: Report) -> Iterator[tuple[str, tuple[Fact, ...]]]:
     yield "1.2(d)", tuple(_resources(report, log))
     yield "2.2", (
         Fact(Source.ABSENT, "tests and alignment"),
-        Fact(Source.CLAIMED if log.genesis is not None else Source.ABSENT, "the first weights: whether they are a base model's is not shown"),
-    )  # fmt: skip
+        _first_weights(report),
+    )
+
+
+def _first_weights(report: Report) -> Fact:
+    (source,) = [claim.source for claim in report.claims if claim.what == FIRST_WEIGHTS]
+    if source is Source.ANCHORED:
+        return Fact(source, f"{FIRST_WEIGHTS} of the trained tensors follow from a beacon: they are no base model's")
+    return Fact(source, f"{FIRST_WEIGHTS}: whether they are a base model's is not shown")
 
 
 def _size(report: Report, log: Log) -> Iterator[Fact]:

@@ -34,6 +34,9 @@ from zk_autograd.verify.statement import Basis
 
 GENESIS_RECORD = 1
 
+FIRST_WEIGHTS = "the first weights"
+"""What the claim of this step is about."""
+
 _TRAINERS = "initial weights and data order chosen by the trainer"
 _ONE_OF_MANY = (
     "the first weights were not the trainer's choice, but which of the runs in their register is shown was: each that "
@@ -112,7 +115,7 @@ def _check_weights(log: Log, genesis: Genesis, checker: ProofChecker, progress: 
 
 
 def _outcome(log: Log, sentences: tuple[str, ...], source: Source) -> Outcome:
-    claim = Claim("the first weights", source)
+    claim = Claim(FIRST_WEIGHTS, source)
     limits = tuple(_limits(log.header, shown=source is Source.ANCHORED))
     return Outcome(Finding(Status.PASSED, sentences), claims=(claim,), limits=limits)
 
