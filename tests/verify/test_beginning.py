@@ -12,27 +12,32 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.verify.register_builder import OTHER as ANOTHERS
+from tests.verify.register_builder import PLACES, Tree, entered, write
 from tests.verify.run_builder import (
     LOG_POLICY,
-    SIGNER,
+    POLICY,
     TERMS,
     Run,
     StandInChecker,
     honest,
     judge,
     refused,
+    stand_ins,
 )
-from zk_autograd.core.anchors import AnchorClaim, Standing
+from zk_autograd.core.anchors import AnchorClaim, Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.fields import Fields
 from zk_autograd.core.first_weights import first_weights
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.merkle import consistency_proof, leaf_hash, root
+from zk_autograd.core.keys import Ed25519Signer, PublicKey
 from zk_autograd.core.progress import silent
 from zk_autograd.core.record_bytes import parse_log, to_bytes
 from zk_autograd.core.records import BEACON, TRAINER, Genesis, Header, header_digest
-from zk_autograd.core.register import Entry, Kind, View, sign_head
+from zk_autograd.core.register import Entry, Kind
 from zk_autograd.core.trust import Missing
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.hashed.verify import HashedSystem
 from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.beginning import check_beginning
@@ -40,6 +45,7 @@ from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.outcome import Claim, Outcome, Source, Status, Step
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.statement import Basis
+from zk_autograd.verify.verifier import Verifier
 
 BEACON_BYTES = sha256(b"beacon").digest()
 OTHER = sha256(b"another beacon").digest()
@@ -152,19 +158,19 @@ def test_the_report_tells_of_a_beacon_that_nothing_shows(tmp_path: Path) -> None
     assert any(f"that a beacon decided both {WORD}" in one for one in report.limits)
 
 
-def begun(run: Run, folder: Path) -> Report:
-    """The report on the run in its register: two entries, its begin and its close."""
-    entries = [Entry(Kind.BEGIN, run.header.run, 1, run.root(1)), Entry(Kind.CLOSE, run.header.run, 5, run.root())]
-    leaves = [leaf_hash(entry.encode()) for entry in entries]
-    heads = [Checkpoint(run.header.register, size, root(leaves[:size])) for size in (1, 2)]
-    views = [
-        View(sign_head(heads[0], [SIGNER]), 0, entries[0], ()),
-        View(sign_head(heads[1], [SIGNER]), 1, entries[1], (leaves[0],), 1, tuple(consistency_proof(leaves, 1, 2))),
-    ]
-    for place, lines in (("register/views.jsonl", views), ("anchors/receipts.jsonl", [])):
-        (folder / place).parent.mkdir(parents=True)
-        (folder / place).write_bytes(b"".join(line.encode() + b"\n" for line in lines))
-    return judge(run, folder)
+def begun(run: Run, folder: Path, *anchored: int, trust: bool = True) -> Report:
+    """The report on the run in its register, with the lottery's receipts for trees of these
+    sizes."""
+    tree = entered(run)
+    folder.mkdir(exist_ok=True)
+    write(folder, tree.views(*PLACES), [Lottery.receipt(tree, size) for size in anchored])
+    return judged(run, folder, trust=trust)
+
+
+def judged(run: Run, folder: Path, *, trust: bool = True) -> Report:
+    policy = replace(LOG_POLICY, srs=POLICY.srs, anchors={"lottery": LOTTERY.public_key} if trust else {})
+    with RunFolder(run.write(folder)) as files:
+        return Verifier(policy, stand_ins(), {"lottery": Lottery()}).verify(files)
 
 
 # ---- attacks -------------------------------------------------------------------------------------
@@ -291,6 +297,97 @@ def test_the_checks_of_the_beginning_stand_by_themselves() -> None:
     basis = Basis(StandInChecker(("W", "M", "V")))
     with pytest.raises(VerificationError, match="is not what the beacon gives"):
         check_beginning(log, (), basis, silent)
+
+
+# ---- from the register to the report -------------------------------------------------------------
+
+LOTTERY = Ed25519Signer("lottery", bytes(range(100, 132)))
+
+
+class Lottery:
+    """A stand-in kind: a receipt is the signature of a key over the tree head, and its SHA-256 the
+    beacon. The key signs what it is asked for, each head once."""
+
+    KIND = "lottery"
+
+    @staticmethod
+    def receipt(tree: Tree, size: int) -> Receipt:
+        head = tree.head(size)
+        return Receipt("lottery", head.size, head.root, {"signature": LOTTERY.sign(_said(head)).hex()})
+
+    def read_trust(self, fields: Fields, read: Callable[[str], bytes]) -> PublicKey:
+        return PublicKey.parse(fields.text("key", 200))
+
+    def verify(self, receipt: Receipt, checkpoint: SignedCheckpoint, trust: PublicKey | None) -> AnchorClaim:
+        receipt.require_head(checkpoint.head)
+        if trust is None:
+            return AnchorClaim("lottery", Standing.UNJUDGED, "you gave no key")
+        signature = bytes.fromhex(str(receipt.body["signature"]))
+        trust.verify(_said(checkpoint.head), signature)
+        beacon = sha256(signature).digest()
+        return AnchorClaim("lottery", Standing.SHOWN, "on its key", beacon=beacon, beacon_terms={"draw": "1"})
+
+
+def _said(head: Checkpoint) -> str:
+    return f"{head.origin}\n{head.size}\n{head.root.hex()}\n"
+
+
+DRAWN = (("draw", "1"), ("kind", "lottery"))
+
+
+def beacon_of(tree: Tree, size: int) -> bytes:
+    return sha256(bytes.fromhex(str(Lottery.receipt(tree, size).body["signature"]))).digest()
+
+
+def drawn() -> Run:
+    """A run whose beacon is the lottery's for the register's tree that ends with its begin."""
+    first = beacon_of(entered(honest("none", beacon=OTHER, terms=DRAWN)), 2)  # the header has no beacon
+    return honest("none", beacon=first, terms=DRAWN)
+
+
+def said(report: Report) -> Source:
+    (found,) = (one.source for one in report.claims if one.what == "the first weights")
+    return found
+
+
+def test_a_run_that_a_beacon_began_is_told_as_such(tmp_path: Path) -> None:
+    report = begun(drawn(), tmp_path, 2)
+    assert report.failure is None, report.text()
+    assert said(report) is Source.ANCHORED
+    assert "initial weights" not in " ".join(report.limits)
+    assert "anchored: the first weights" in " ".join(report.text().split())
+
+
+def test_without_trust_in_the_anchor_it_is_the_trainers_word(tmp_path: Path) -> None:
+    report = begun(drawn(), tmp_path, 2, trust=False)
+    assert said(report) is Source.CLAIMED
+    assert any(f"that a beacon decided both {WORD}" in one for one in report.limits)
+
+
+def test_step6_a_ground_beacon_against_the_registers_receipt(tmp_path: Path) -> None:
+    run = honest("none", beacon=BEACON_BYTES, terms=drawn().header.beacon)
+    refused(begun(run, tmp_path, 2), 6, "does not have the beacon that lottery gives", record=1)
+
+
+@pytest.mark.parametrize("shown", [(3,), (2, 3)])
+def test_a_beacon_of_a_later_anchoring_shows_nothing(tmp_path: Path, shown: tuple[int, ...]) -> None:
+    """The trainer goes on entering what they like until an anchored tree gives a beacon that they
+    like, and shows that receipt; beside the first one it is false."""
+    header = drawn().header
+    begin = Entry(Kind.BEGIN, header.run, 1, drawn().root(1))
+    tree = Tree([ANOTHERS, begin, replace(ANOTHERS, run=bytes(16))])
+    run = honest("none", beacon=beacon_of(tree, 3), terms=DRAWN)
+    assert run.header == header
+    run.segments, run.close, run.model = [], None, {}
+    write(tmp_path, tree.views((1, 2), (1, 3)), [Lottery.receipt(tree, size) for size in shown])
+    report = judged(run, tmp_path)
+    if len(shown) == 2:
+        refused(report, 6, "does not have the beacon that lottery gives", record=1)
+        return
+    assert report.failure is None, report.text()
+    assert said(report) is Source.CLAIMED
+    told = " ".join(report.findings[Step.CHAIN].sentences)
+    assert "there is no receipt of lottery for the register's tree that first held the header" in told
 
 
 # ---- a real backend ------------------------------------------------------------------------------

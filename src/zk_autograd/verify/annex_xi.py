@@ -118,9 +118,12 @@ def _facts(report: Report) -> Iterator[tuple[str, tuple[Fact, ...]]]:
     yield "1.2(b)", tuple(_process(report, log))
     yield "1.2(c)", tuple(_data(log))
     yield "1.2(d)", tuple(_resources(report, log))
-    yield "2.2", (
-        Fact(Source.ABSENT, "tests and alignment"),
-        _first_weights(report),
+    yield (
+        "2.2",
+        (
+            Fact(Source.ABSENT, "tests and alignment"),
+            _first_weights(report),
+        ),
     )
 
 

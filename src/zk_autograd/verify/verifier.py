@@ -102,7 +102,8 @@ class Verifier:
 
             # (6) Chain: steps 1..T, genesis, state to state, close record.
             with _at(Step.CHAIN):
-                outcomes[Step.CHAIN] = check_chain(view.log, (), basis, progress)
+                at_begin = [one.claim for one in anchoring.at_begin()]
+                outcomes[Step.CHAIN] = check_chain(view.log, at_begin, basis, progress)
 
             # (7) Proofs: all, or a sample.
             with _at(Step.PROOFS):
