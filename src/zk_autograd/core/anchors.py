@@ -121,10 +121,11 @@ class AnchorClaim:
     on that word the tree head existed by then (None: it says nothing of time). `excludes_forks`: as
     far as what it rests on holds, nobody else was shown another branch of this register. `beacon`:
     32 bytes that nobody knew before this tree head was anchored and that the trainer had no choice
-    of, if the receipt shows such, and `beacon_terms` what makes it just these bytes: of one tree
-    head and under the same terms there is one beacon. `identity`: who vouches, so that two receipts
-    of one authority aren't counted twice. `position`: a counter that never goes back, and where it
-    stood (`require_order`).
+    of, if the receipt shows such. `identity`: who vouches, so that two receipts of one authority
+    aren't counted twice. `position`: a counter that never goes back, and where it stood
+    (`require_order`). `beacon_terms`: by which rule the beacon was found, which the run's header
+    must have said before. `beacon_after`: the size of the tree that was anchored before this one
+    under those terms: leaves below it had a beacon already, and this one is not theirs.
     """
 
     kind: str
@@ -136,16 +137,7 @@ class AnchorClaim:
     identity: tuple[str, ...] = ()
     position: tuple[str, int] | None = None
     beacon_terms: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def terms(self) -> tuple[tuple[str, str], ...]:
-        """The beacon's terms as a header has them (`Header.beacon`): the kind, and its own."""
-        return terms_of(self.kind, self.beacon_terms)
-
-
-def terms_of(kind: str, own: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """A header's terms of a beacon: that an anchor of this kind gives it, and the kind's `own`."""
-    return tuple(sorted({**own, "kind": kind}.items()))
+    beacon_after: int = 0
 
 
 def require_order(claims: Iterable[tuple[Checkpoint, AnchorClaim]]) -> None:
