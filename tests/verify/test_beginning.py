@@ -4,7 +4,7 @@ poisoned, elsewhere, or try starts until one leads where they want, and the repo
 had no choice."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -167,10 +167,10 @@ def begun(run: Run, folder: Path, *anchored: int, trust: bool = True) -> Report:
     return judged(run, folder, trust=trust)
 
 
-def judged(run: Run, folder: Path, *, trust: bool = True) -> Report:
+def judged(run: Run, folder: Path, *, trust: bool = True, after: int | None = None) -> Report:
     policy = replace(LOG_POLICY, srs=POLICY.srs, anchors={"lottery": LOTTERY.public_key} if trust else {})
     with RunFolder(run.write(folder)) as files:
-        return Verifier(policy, stand_ins(), {"lottery": Lottery()}).verify(files)
+        return Verifier(policy, stand_ins(), {"lottery": Lottery(after)}).verify(files)
 
 
 # ---- attacks -------------------------------------------------------------------------------------
@@ -304,10 +304,13 @@ def test_the_checks_of_the_beginning_stand_by_themselves() -> None:
 LOTTERY = Ed25519Signer("lottery", bytes(range(100, 132)))
 
 
+@dataclass(frozen=True)
 class Lottery:
     """A stand-in kind: a receipt is the signature of a key over the tree head, and its SHA-256 the
-    beacon. The key signs what it is asked for, each head once."""
+    beacon. The key signs what it is asked for, each head once; `after`: the size of the tree before
+    that, if it says so."""
 
+    after: int | None = None
     KIND = "lottery"
 
     @staticmethod
@@ -325,7 +328,14 @@ class Lottery:
         signature = bytes.fromhex(str(receipt.body["signature"]))
         trust.verify(_said(checkpoint.head), signature)
         beacon = sha256(signature).digest()
-        return AnchorClaim("lottery", Standing.SHOWN, "on its key", beacon=beacon, beacon_terms={"draw": "1"})
+        return AnchorClaim(
+            "lottery",
+            Standing.SHOWN,
+            "on its key",
+            beacon=beacon,
+            beacon_terms={"draw": "1"},
+            beacon_after=self.after,
+        )
 
 
 def _said(head: Checkpoint) -> str:
@@ -369,25 +379,40 @@ def test_step6_a_ground_beacon_against_the_registers_receipt(tmp_path: Path) -> 
     refused(begun(run, tmp_path, 2), 6, "does not have the beacon that lottery gives", record=1)
 
 
-@pytest.mark.parametrize("shown", [(3,), (2, 3)])
-def test_a_beacon_of_a_later_anchoring_shows_nothing(tmp_path: Path, shown: tuple[int, ...]) -> None:
-    """The trainer goes on entering what they like until an anchored tree gives a beacon that they
-    like, and shows that receipt; beside the first one it is false."""
+def of_the_third_tree(folder: Path, *shown: int, after: int | None = None) -> Report:
+    """The report on a run that entry 1 begins and whose beacon is that of the register's first
+    three entries."""
     header = drawn().header
     begin = Entry(Kind.BEGIN, header.run, 1, drawn().root(1))
     tree = Tree([ANOTHERS, begin, replace(ANOTHERS, run=bytes(16))])
     run = honest("none", beacon=beacon_of(tree, 3), terms=DRAWN)
     assert run.header == header
     run.segments, run.close, run.model = [], None, {}
-    write(tmp_path, tree.views((1, 2), (1, 3)), [Lottery.receipt(tree, size) for size in shown])
-    report = judged(run, tmp_path)
-    if len(shown) == 2:
-        refused(report, 6, "does not have the beacon that lottery gives", record=1)
-        return
+    write(folder, tree.views((1, 2), (1, 3)), [Lottery.receipt(tree, size) for size in shown])
+    return judged(run, folder, after=after)
+
+
+@pytest.mark.parametrize("after", [None, 2])
+def test_a_beacon_of_a_later_anchoring_shows_nothing(tmp_path: Path, after: int | None) -> None:
+    """The trainer goes on entering what they like until an anchored tree gives a beacon that they
+    like, and shows that receipt."""
+    report = of_the_third_tree(tmp_path, 3, after=after)
     assert report.failure is None, report.text()
     assert said(report) is Source.CLAIMED
     told = " ".join(report.findings[Step.CHAIN].sentences)
     assert "there is no receipt of lottery for the register's tree that first held the header" in told
+
+
+def test_step6_a_later_beacon_beside_the_first_one(tmp_path: Path) -> None:
+    report = of_the_third_tree(tmp_path, 2, 3)
+    refused(report, 6, "does not have the beacon that lottery gives", record=1)
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_the_first_tree_that_an_anchor_took_may_have_later_entries(tmp_path: Path, after: int) -> None:
+    """As when two runs are begun at once: the anchor says that it took none with the header
+    before."""
+    assert said(of_the_third_tree(tmp_path, 3, after=after)) is Source.ANCHORED
 
 
 # ---- a real backend ------------------------------------------------------------------------------

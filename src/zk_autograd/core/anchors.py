@@ -125,7 +125,8 @@ class AnchorClaim:
     aren't counted twice. `position`: a counter that never goes back, and where it stood
     (`require_order`). `beacon_terms`: by which rule the beacon was found, which the run's header
     must have said before. `beacon_after`: the size of the tree that was anchored before this one
-    under those terms: leaves below it had a beacon already, and this one is not theirs.
+    under those terms (0: none was; None: it doesn't say): leaves below it had a beacon already, and
+    this one is not theirs.
     """
 
     kind: str
@@ -137,7 +138,7 @@ class AnchorClaim:
     identity: tuple[str, ...] = ()
     position: tuple[str, int] | None = None
     beacon_terms: Mapping[str, str] = field(default_factory=dict)
-    beacon_after: int = 0
+    beacon_after: int | None = None
 
 
 def require_order(claims: Iterable[tuple[Checkpoint, AnchorClaim]]) -> None:

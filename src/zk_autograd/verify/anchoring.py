@@ -80,6 +80,12 @@ class Anchored:
         """Whether somebody whom the auditor trusts vouches for it."""
         return self.claim.standing is Standing.SHOWN
 
+    def is_first_of(self, index: int) -> bool:
+        """Whether no tree that the anchor took before held the register's entry of this index, and
+        this one does."""
+        after = self.claim.beacon_after
+        return self.size == index + 1 or (after is not None and after <= index < self.size)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -135,9 +141,10 @@ class Anchoring:
         """What counts, over at least so many records."""
         return (one for one in self.anchored if one.shown and one.records >= records)
 
-    def at_begin(self) -> tuple[AnchorClaim, ...]:
-        """What was judged for the register as it was when the run was begun, and no larger."""
-        return tuple(one.claim for one in self.anchored if self.registered and one.size == self.registered.index + 1)
+    def at_begin(self) -> tuple[Anchored, ...]:
+        """What was judged for the first tree with the run's begin: that which ends with it, or the
+        one that the anchor took next, if that says so itself (`AnchorClaim.beacon_after`)."""
+        return tuple(one for one in self.anchored if self.registered and one.is_first_of(self.registered.index))
 
 
 NOTHING = Anchoring()

@@ -3,9 +3,9 @@
 Where the header leaves them to a beacon, they are made again from header and beacon
 (core.first_weights), and their commitments from the salts in the genesis. That alone shows nothing
 of who chose: whoever makes up the beacon can try as many as they like. It takes an anchor that the
-auditor trusts, which took the register's tree when this run's header had just come into it, and
-gives this beacon under the terms that the header names: then the beacon was not known when the
-header was fixed, and the weights follow from the two.
+auditor trusts, which took the register's tree with this run's header in it, and none with it
+before, and gives this beacon under the terms that the header names: then the beacon was not known
+when the header was fixed, and the weights follow from the two.
 
 The salts of the first W are published for it, as those of the zero states are in every run. They
 open W_0, which anybody can compute then, and nothing else:
@@ -45,8 +45,8 @@ _ONE_OF_MANY = (
 
 
 def check_beginning(log: Log, at_begin: Sequence[AnchorClaim], basis: Basis, progress: Progress) -> Outcome:
-    """Step 6, of its parts. `at_begin` are the claims of receipts for the register's tree as it was
-    when it first held this run's header, and for no larger one."""
+    """Step 6, of its parts. `at_begin` are the claims of receipts for the first of the register's
+    trees with this run's header that their anchor took."""
     genesis = log.genesis
     if genesis is None:
         return _outcome(log, (), Source.ABSENT)
