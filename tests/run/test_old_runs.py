@@ -8,17 +8,19 @@ import pytest
 import torch
 
 from zk_autograd import ZKOptimizer, verify_run
+from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.cli import key as zk_key
 from zk_autograd.cli import train as zk_train
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import Algorithm, PublicKey, parse_keys
 from zk_autograd.core.note import parse_unverified
 from zk_autograd.core.record_bytes import parse_log
-from zk_autograd.core.records import V0
+from zk_autograd.core.records import TRAINER, V0
+from zk_autograd.core.register import origin_of
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim.resuming import ResumedLr
 from zk_autograd.prove.verifiers import Systems
-from zk_autograd.verify.outcome import Level, Step
+from zk_autograd.verify.outcome import Level, Status, Step
 from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
@@ -26,6 +28,7 @@ from zk_autograd.verify.verifier import Verifier
 RUNS = Path(__file__).parent.parent / "data" / "runs"
 PUBLIC = (RUNS / "test.key.pub").read_text().strip()
 ROOT_V1 = "36b9148815a9b86c152ba7af7df844820d4433b1cc4e228b0f9237216dce61fe@4"
+ROOT_V2 = "fd1890ed9d8b9bd455e6890db98052206d96dc8b5b7a4f667ce0faeef8a80e5a@4"
 ROOT = "84181b5ef48d86b6cc78f6f0026a42d15219a4d9f70fd690a37c94aa1f143889@4"
 
 
@@ -67,6 +70,36 @@ def test_a_finished_native_run_of_v1_is_verified_by_both_its_keys() -> None:
     assert (report.verdict, report.exit_status, report.missing) == ("L0, L1", 0, ())
     signed = report.findings[Step.SIGNATURES].sentences
     assert signed == tuple(f"signed by the pinned key {key.label}" for key in keys)
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_a_finished_native_run_of_v2_is_verified_in_its_register() -> None:
+    keys = parse_keys((RUNS / "test-v1.key.pub").read_text())
+    with RunFolder(RUNS / "native-v2") as files:
+        assert parse_log(files.leaves()).header.register == origin_of(keys)
+        report = Verifier(Policy(keys=keys, head=TreeHead.parse(ROOT_V2)), Systems(), verifiers()).verify(files)
+    assert (report.verdict, report.exit_status, report.missing) == ("L0, L1", 0, ())
+    found = report.findings[Step.ANCHORS]
+    assert found.status is Status.PASSED
+    told = " ".join(found.sentences)
+    assert "its entry 3 covers all of these 4 records" in told
+    assert (
+        "file: 2 receipts, the newest for the register's first 4 entries, with all 4 records; the trainer's word"
+        in told
+    )
+    assert "initial weights and data order chosen by the trainer" in report.limits
+
+
+@pytest.mark.parametrize("name", ["native-finished", "native-v1"])
+@pytest.mark.usefixtures("native_prover")
+def test_older_runs_are_in_no_register(name: str) -> None:
+    keys = parse_keys((RUNS / ("test.key.pub" if name == "native-finished" else "test-v1.key.pub")).read_text())
+    with RunFolder(RUNS / name) as files:
+        header = parse_log(files.leaves()).header
+        report = Verifier(Policy(keys=keys), Systems(), verifiers()).verify(files)
+    assert (header.register, header.weights_by, header.beacon) == ("", TRAINER, ())
+    assert report.findings[Step.ANCHORS].status is Status.ABSENT
+    assert "initial weights and data order chosen by the trainer" in report.limits
 
 
 @pytest.mark.parametrize("name", ["none-open", "train-open"])

@@ -44,7 +44,8 @@ _NAMES_SHOWN = 10
 def check_chain(log: Log, at_begin: Sequence[AnchorClaim], basis: Basis, progress: Progress) -> Outcome:
     """Step 6. `at_begin` is for verify.beginning."""
     chain = Outcome(_chain(log, basis, progress), claims=tuple(_claims(log)), limits=tuple(_limits(log)))
-    return combined(chain.finding.status, chain, check_beginning(log, at_begin, basis, progress))
+    beginning = check_beginning(log, at_begin, basis, progress)
+    return combined(chain.finding.status, beginning, chain)
 
 
 def _chain(log: Log, basis: Basis, progress: Progress) -> Finding:
