@@ -75,7 +75,9 @@ def test_unknown_name_is_an_attribute_error() -> None:
         getattr(zk_autograd, "nonesuch")  # noqa: B009 (mypy would refuse the plain form, rightly)
 
 
-@pytest.mark.parametrize("command", ["zk-circuit", "zk-key", "zk-register", "zk-train", "zk-verify"])
+@pytest.mark.parametrize(
+    "command", ["zk-anchor", "zk-circuit", "zk-key", "zk-register", "zk-run", "zk-train", "zk-verify", "zk-witness"]
+)
 def test_command_points_to_a_function(command: str) -> None:
     (entry,) = metadata.entry_points(group="console_scripts", name=command)
     assert callable(entry.load())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zk_autograd.cli import circuit, compare, key, monitor, reproduce, run, train, verify
+from zk_autograd.cli import circuit, compare, key, monitor, reproduce, run, train, verify, witness
 from zk_autograd.cli.output import EXIT_STATUSES
 from zk_autograd.core.errors import ExitStatus
 from zk_autograd.reproduce.verdict import Verdict
@@ -25,6 +25,8 @@ HELP: list[tuple[Main, list[str]]] = [
     (run.main, []),
     *((run.main, [name]) for name in ("list", "status", "bundle", "sign", "provenance", "forget", "cache")),
     (circuit.main, []),
+    (witness.main, []),
+    *((witness.main, [name]) for name in ("new-key", "add-log", "serve", "list", "show", "evidence")),
     *((circuit.main, [name]) for name in ("build", "digest", "explain", "srs")),
 ]
 

@@ -1,7 +1,9 @@
 """Cosignatures: what is signed, who may sign it, and what is refused."""
 
+import base64
 import struct
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,7 +15,9 @@ from zk_autograd.core.cosignature import MAX_TIME
 from zk_autograd.core.cosigner import Cosigner, CosignerKey, Ed25519Cosigner, MlDsa44Cosigner, Scheme
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer
+from zk_autograd.core.note import parse_unverified
 
+VECTORS = Path(__file__).parent.parent / "data" / "cosignatures"
 NAME = "witness.example/w"
 SEED = bytes(range(32))
 BOTH: list[Cosigner] = [Ed25519Cosigner(Ed25519Signer(NAME, SEED)), MlDsa44Cosigner(MlDsa44Signer(NAME, SEED))]
@@ -21,6 +25,23 @@ TEXT = checkpoint_text("log.example/a", 5, bytes(range(32)))
 NOW = 1_790_000_000
 
 both = pytest.mark.parametrize("cosigner", BOTH, ids=["Ed25519", "ML-DSA-44"])
+
+
+@pytest.mark.parametrize(
+    ("vector", "scheme", "time"),
+    [("litewitness-v1", Scheme.ED25519, 1_796_060_928), ("torchwood", Scheme.ML_DSA_44, 1_796_048_372)],
+)
+def test_a_cosignature_of_another_implementation_is_verified(vector: str, scheme: Scheme, time: int) -> None:
+    name, _, encoded = (VECTORS / f"{vector}.vkey").read_text().strip().split("+", 2)
+    material = base64.b64decode(encoded)
+    key = CosignerKey(name, scheme, material[1:])
+    assert (material[0], key.encode()) == (scheme, (VECTORS / f"{vector}.vkey").read_text().strip())
+    note = parse_unverified((VECTORS / f"{vector}.note").read_bytes())
+    (line,) = note.lines
+    assert (line.name, line.key_id) == (key.name, key.key_id)
+    assert key.verify(note.text, line.signature) == time
+    with pytest.raises(VerificationError, match="wrong signature"):
+        key.verify(note.text.replace("\n5\n", "\n6\n").replace("\n1\n", "\n2\n"), line.signature)
 
 
 @both

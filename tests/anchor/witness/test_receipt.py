@@ -44,7 +44,7 @@ TWO_OF_THREE = trust(2, ONE.ed25519, TWO.ed25519, THREE.mldsa44)
 def test_a_quorum_shows_the_tree_head_and_excludes_forks() -> None:
     claim = verify(receipt(lines([(ONE.ed25519, NOW), (THREE.mldsa44, NOW + 5)])), CHECKPOINT, TWO_OF_THREE)
     assert (claim.kind, claim.standing, claim.time, claim.excludes_forks) == (KIND, Standing.SHOWN, NOW + 5, True)
-    assert claim.identity == (ONE.keys[0].label, THREE.keys[1].label)
+    assert claim.identity == (ONE.name, THREE.name)
     assert claim.rests_on == (
         "on 2 of 3 witnesses (quorum 'g', 2 of its 3), each of which keeps to one branch of a log: "
         f"{ONE.keys[0].label}, {THREE.keys[1].label}"
@@ -57,10 +57,16 @@ def test_what_a_receipt_says_is_the_same_after_it_was_written_and_read() -> None
     assert verify(Receipt.parse(one.encode()), CHECKPOINT, TWO_OF_THREE) == verify(one, CHECKPOINT, TWO_OF_THREE)
 
 
+def test_a_witness_with_two_keys_is_one_authority() -> None:
+    both = trust(2, ONE.ed25519, ONE.mldsa44)
+    claim = verify(receipt(lines([(ONE.ed25519, NOW), (ONE.mldsa44, NOW)])), CHECKPOINT, both)
+    assert (claim.standing, claim.identity) == (Standing.SHOWN, (ONE.name,))
+
+
 def test_below_the_quorum_nothing_is_shown() -> None:
     claim = verify(receipt(lines([(ONE.ed25519, NOW)])), CHECKPOINT, TWO_OF_THREE)
     assert claim.standing is Standing.UNJUDGED
-    assert claim.rests_on == "on 1 of 3 witnesses, which are no quorum ('g', 2 of its 3)"
+    assert claim.rests_on == "1 of 3 witnesses cosigned, which is no quorum ('g', 2 of its 3)"
     assert (claim.time, claim.excludes_forks, claim.identity) == (None, False, ())
 
 
@@ -77,7 +83,7 @@ def test_without_a_policy_nothing_is_judged_and_the_sentence_says_what_to_do() -
     claim = verify(receipt(lines([(ONE.ed25519, NOW), (TWO.ed25519, NOW)])), CHECKPOINT, None)
     assert claim.standing is Standing.UNJUDGED
     assert claim.rests_on == (
-        "on 2 cosignatures that nobody you named has made: give a tlog-policy with the witnesses that you trust, in [anchors.witness]"
+        "2 cosignatures, and nothing says whose count: give a tlog-policy with the witnesses that you trust, in [anchors.witness]"
     )
 
 

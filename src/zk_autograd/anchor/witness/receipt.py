@@ -67,11 +67,11 @@ def verify(receipt: Receipt, checkpoint: SignedCheckpoint, trust: TlogPolicy | N
     receipt.require_head(checkpoint.head)
     lines = _lines(receipt)
     if trust is None:
-        found = f"{counted(len(lines), 'cosignature')} that nobody you named has made"
-        return AnchorClaim(KIND, Standing.UNJUDGED, f"on {found}: {_GIVE}")
+        found = f"{counted(len(lines), 'cosignature')}, and nothing says whose count"
+        return AnchorClaim(KIND, Standing.UNJUDGED, f"{found}: {_GIVE}")
     require_usable(trust)
     if trust.logs and not _is_listed(checkpoint, trust):
-        why = "on cosignatures, which don't count: your tlog-policy lists logs, and none of them signed this checkpoint"
+        why = "your tlog-policy lists logs, and none of them signed this checkpoint"
         return AnchorClaim(KIND, Standing.UNJUDGED, why)
     times = _times(lines, checkpoint, trust)
     if (time := _reached(times, trust)) is None:
@@ -82,7 +82,7 @@ def verify(receipt: Receipt, checkpoint: SignedCheckpoint, trust: TlogPolicy | N
         _rests_on(times, trust),
         time=time,
         excludes_forks=trust.excludes_two(),
-        identity=tuple(sorted(trust.witnesses[name].key.label for name in times)),
+        identity=tuple(sorted({trust.witnesses[name].key.name for name in times})),  # one with two keys is one
     )
 
 
@@ -166,9 +166,9 @@ def _reached(times: Mapping[bytes, int], policy: TlogPolicy) -> int | None:
 
 def _below(times: Mapping[bytes, int], policy: TlogPolicy) -> AnchorClaim:
     if not times:
-        why = "on cosignatures by none of the witnesses of your tlog-policy: the trainer may have made them all"
+        why = "on cosignatures by none of the witnesses of your tlog-policy: the trainer can have made them all"
         return AnchorClaim(KIND, Standing.WORD, why)
-    why = f"on {_share(times, policy)}, which are no quorum ({_name(policy)})"
+    why = f"{_share(times, policy)} cosigned, which is no quorum ({_name(policy)})"
     return AnchorClaim(KIND, Standing.UNJUDGED, why)
 
 
