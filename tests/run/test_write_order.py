@@ -29,10 +29,11 @@ from zk_autograd.core import canonical
 from zk_autograd.core.errors import ProverError, RunError, UnreadableError, VerificationError, ZkError
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import header_digest
+from zk_autograd.core.register import Kind
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 from zk_autograd.run.events import Event, ProofDone, ProofFailed, ProofStarted, RecordWritten, Waiting
-from zk_autograd.run.write_order import MAX_TRIES, Stage
+from zk_autograd.run.write_order import MAX_TRIES
 
 
 def test_a_prover_that_dies_is_begun_again(tmp_path: Path) -> None:
@@ -234,7 +235,7 @@ def test_a_proof_is_noted_before_it_is_public(tmp_path: Path) -> None:
             "write private/segments/0/published #1",
             "write proofs/0-1 #0",
             "append log/records.jsonl #2",
-            "write log/checkpoint #1",
+            "write log/checkpoint #2",
         )
     ]
     assert order == sorted(order)
@@ -445,61 +446,70 @@ def test_weights_are_those_of_an_undisturbed_run_whatever_the_prover_does(tmp_pa
 
 
 class Noted:
-    """A stage that takes what it is given, or dies in the middle of the `dies`-th time."""
+    """A `Stage` that takes what it is given, or dies in the middle of the `dies`-th time."""
 
     def __init__(self, dies: int = 0) -> None:
         self.heads: list[Checkpoint] = []
+        self.kinds: list[Kind] = []
         self._left = dies
 
-    @property
-    def stage(self) -> Stage:
-        return Stage(lambda head: head in self.heads, self._take)
+    def newest(self) -> tuple[int, bytes] | None:
+        return (self.heads[-1].size, self.heads[-1].root) if self.heads else None
 
-    def _take(self, head: Checkpoint) -> None:
+    def done(self, head: Checkpoint, kind: Kind) -> bool:
+        return head in self.heads
+
+    def do(self, head: Checkpoint, kind: Kind) -> None:
         self._left -= 1
         if self._left == 0:
             raise RunError("the register can't be reached")
         self.heads.append(head)
+        self.kinds.append(kind)
 
 
 def test_each_checkpoint_is_followed_by_its_stages_in_order(tmp_path: Path) -> None:
-    first, second = Noted(), Noted()
-    after = Stage(lambda head: head in second.heads, lambda head: second.heads.append(first.heads[-1]))
-    writer = create(tmp_path / "run", FaultyProver(), stages=[first.stage, after])
+    class After(Noted):
+        def do(self, head: Checkpoint, kind: Kind) -> None:
+            assert first.heads[-1] == head
+            super().do(head, kind)
+
+    first, second = Noted(), After()
+    writer = create(tmp_path / "run", FaultyProver(), stages=[first, second])
     train(writer, 3)
     writer.close()
-    assert [head.size for head in first.heads] == [2, 3, 4, 5]
+    assert [head.size for head in first.heads] == [1, 2, 3, 4, 5]
+    assert first.kinds == [Kind.BEGIN, Kind.CHECKPOINT, Kind.CHECKPOINT, Kind.CHECKPOINT, Kind.CLOSE]
     assert second.heads == first.heads
     assert first.heads[-1].size == 5
 
 
-@pytest.mark.parametrize("dies", [1, 2, 3, 4])
+@pytest.mark.parametrize("dies", [1, 2, 3, 4, 5])
 def test_a_stage_that_fails_is_taken_when_the_run_goes_on(tmp_path: Path, dies: int) -> None:
     """Whatever the failure interrupted: the last one is after the close record's checkpoint, when
     nothing else is left to do."""
     run, noted = tmp_path / "run", Noted(dies)
     with pytest.raises(ZkError, match="register can't be reached"):
-        writer = create(run, FaultyProver(), stages=[noted.stage])
+        writer = create(run, FaultyProver(), stages=[noted])
         try:
             train(writer, 3)
             writer.close()
         finally:
             writer.abandon()
-    if dies == 1:  # the run was begun by nobody's account, and nothing of it is left
+    if dies <= 2:  # the run was begun by nobody's account, and nothing of it is left
         assert not run.exists()
         return
     try:
-        writer = resume(run, FaultyProver(), stages=[noted.stage])
+        writer = resume(run, FaultyProver(), stages=[noted])
     except RunError as error:
-        assert dies == 4
+        assert dies == 5
         assert "is complete; what should follow its last record was missing, and has been added" in str(error)
     else:
         train(writer, 3)
         writer.close()
     assert audit(run, FaultyProver()).close
-    assert [head.size for head in noted.heads] == [2, 3, 4, 5]
+    assert [head.size for head in noted.heads] == [1, 2, 3, 4, 5]
     with pytest.raises(RunError, match="it has a close record, and nothing can follow it"):
-        resume(run, FaultyProver(), stages=[noted.stage])
+        resume(run, FaultyProver(), stages=[noted])
 
 
 def test_a_proof_that_this_machine_can_not_check_is_kept(tmp_path: Path) -> None:
@@ -521,11 +531,11 @@ def test_a_proof_that_this_machine_can_not_check_is_kept(tmp_path: Path) -> None
 
 def test_a_stage_that_was_taken_for_a_tree_head_is_not_taken_for_it_again(tmp_path: Path) -> None:
     run, noted = tmp_path / "run", Noted()
-    writer = create(run, FaultyProver(), stages=[noted.stage])
+    writer = create(run, FaultyProver(), stages=[noted])
     train(writer, 2)
     writer.drain()
     writer.abandon()
     before = list(noted.heads)
-    resume(run, FaultyProver(), stages=[noted.stage]).abandon()
+    resume(run, FaultyProver(), stages=[noted]).abandon()
     assert noted.heads == before
     assert before

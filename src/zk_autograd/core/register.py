@@ -36,6 +36,9 @@ VIEW_FORMAT = "zk-autograd/register-view/v1"
 RUN_BYTES = 16
 MAX_ENTRY = 1024
 """Bytes of a leaf."""
+EVERY = 64
+"""How many records a run has from one of its entries to the next, unless its trainer says
+otherwise."""
 MAX_PROOF_HASHES = 64
 MAX_VIEW = 2 * MAX_NOTE_BYTES
 """Bytes of a line of register/views.jsonl."""

@@ -14,12 +14,14 @@ from typing import Any, Literal, Self, overload
 import numpy as np
 import torch
 
+from zk_autograd.core.anchors import Anchor
 from zk_autograd.core.backends import DEFAULT_BACKEND
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Data, Header
+from zk_autograd.core.register import EVERY, View
 from zk_autograd.core.rules import State
 from zk_autograd.optim import recording, saved_state
 from zk_autograd.optim.claims import batch_digest, loss_text
@@ -29,6 +31,7 @@ from zk_autograd.optim.options import Number, check_names, choose_rule, decays_o
 from zk_autograd.optim.param_groups import TENSORS, WatchedGroup
 from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 from zk_autograd.optim.recording import NewLogKey
+from zk_autograd.optim.registering import Registering, registration_of
 from zk_autograd.optim.resuming import ResumedLr, ResumedModel
 from zk_autograd.optim.schedule import canonical, require_count
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps, CoarseLr, Trajectory
@@ -36,6 +39,7 @@ from zk_autograd.optim.unproved import BUDGET, UnprovedValues
 from zk_autograd.prove.choice import backend_for_new_run, require_provable
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.artefacts import Artefacts, checked_config, require_own_names
 from zk_autograd.run.claims import Claims
 from zk_autograd.run.events import Listener, ignore
@@ -114,7 +118,12 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     * `data`, `model_code`: what the header says of the data, and the SHA-256 of the model's code;
     * `config`: a TOML text that says how the training was set up, for config.toml, without access
       tokens; a resumed run keeps its first;
-    * `on_event`: called with the run's events, from two threads.
+    * `on_event`: called with the run's events, from several threads;
+    * `register`: the folder of the register that the run is entered in before its first step
+      (default: that of the key's file, which was begun with it; with signers, none), or False for
+      none; `anchors`: who holds its checkpoints, as texts KIND:REST or anchors, beside its own
+      file; `anchor_every`: how many records there are from one entry to the next. A resumed run
+      needs its register again, and may have other anchors.
 
     Raises UsageError, RunError, ProverError; at a step also GradientError or RangeError, after
     which nothing has changed.
@@ -152,6 +161,9 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         model_code: bytes = b"",
         config: str | None = None,
         on_event: Listener = ignore,
+        register: str | Path | Literal[False] | None = None,
+        anchors: Sequence[str | Anchor] = (),
+        anchor_every: int = EVERY,
         **torch_options: object,
     ) -> None:
         check_names(torch_options)
@@ -202,12 +214,13 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             announced_lr=None if max_lr is None else exact(max_lr, "max_lr"),
             unproved=UnprovedValues(unproved, frozen, parts.unproved, max(BUDGET, 4 * manifest.size)),
         )
+        registering = Registering(register, tuple(anchors), anchor_every)
         artefacts = Artefacts(on_event, config=None if config is None else checked_config(config))
         if resume:
             if run is None:
                 raise UsageError("resume=True needs run=, the directory of the run to resume")
             asked = [o.values["lr"] if g.get("lr") is not None else None for g, o in zip(given, options, strict=True)]
-            self._trajectory.resume(Path(run), prover, srs, key, artefacts, asked)
+            self._trajectory.resume(Path(run), prover, srs, key, artefacts, asked, registering)
             self._trajectory.restore_groups(self.param_groups)
         elif run is not None:
             recording.check_place(Path(run))
@@ -215,11 +228,14 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             require_provable(prover, chosen, decays)
             new_key = recording.key_to_make(key)
             signers = recording.signers_of(key) if new_key is None else []
+            registration = None if new_key else registration_of(registering, signers, from_file=recording.is_file(key))
             sizes = [manifest.group_size(i) for i in range(len(groups))]
             backend = backend_for_new_run(
                 prover, chosen, sizes, srs, expected_steps, Layout(Path(run)).private, preset, decays=bool(decays)
             )
-            self._trajectory.record(recording.NewRun(Path(run), backend, signers, artefacts, new_key))
+            self._trajectory.record(
+                recording.NewRun(Path(run), backend, signers, artefacts, new_key, registration, registering)
+            )
         self._show_lr()
 
     @property
@@ -242,6 +258,17 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         """The newest tree head of the run's log: after `close`, what to give to an auditor. None if
         nothing is recorded."""
         return self._trajectory.head
+
+    @property
+    def view(self) -> View | None:
+        """The run's newest entry in its trainer's register, and the register's checkpoint over it;
+        None if it is in none."""
+        return self._trajectory.view
+
+    @property
+    def anchors(self) -> list[AnchorState]:
+        """How the run's anchors stand: after `close`, what is missing."""
+        return self._trajectory.anchors
 
     @property
     def loop_state(self) -> bytes:

@@ -15,17 +15,24 @@ from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
+from zk_autograd.core.register import View
 from zk_autograd.core.rules import State
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.model_files import model_files
 from zk_autograd.local.own_folders import expanded
+from zk_autograd.optim.registering import DEFAULT, Registering, register_of, registration_of
 from zk_autograd.prove.choice import backend_of_run
 from zk_autograd.prove.protocol import Backend
+from zk_autograd.register.place import begin_for_new_key
 from zk_autograd.run import train_log
+from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.artefacts import Artefacts
 from zk_autograd.run.claims import NOTHING, Claims
+from zk_autograd.run.files import exists
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.ownership import Unique
+from zk_autograd.run.recovery import read_header
+from zk_autograd.run.registering import Registration
 from zk_autograd.run.step import advance
 from zk_autograd.run.writer import RunWriter
 
@@ -160,6 +167,16 @@ class Recorder(Unique):
             raise
         return state
 
+    @property
+    def view(self) -> View | None:
+        """The run's newest entry in its trainer's register; None if it is in none."""
+        return self._writer.view
+
+    @property
+    def anchors(self) -> list[AnchorState]:
+        """How the anchors stand that were given."""
+        return self._writer.anchors
+
     def finish(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
         """Proves what is left and closes the run, with its weights if they are to be published; the
         record also lists the caller's `artefacts`. If that fails the run stays, to be resumed."""
@@ -193,13 +210,16 @@ class Recorder(Unique):
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run directory still to be created, with its prover, signers and listener."""
+    """A run directory still to be created, with its prover, signers and listener, and how it is
+    registered (None: it isn't)."""
 
     path: Path
     backend: Backend
     signers: Sequence[Signer]
     artefacts: Artefacts
     new_key: Path | None = None
+    registration: Registration | None = None
+    registering: Registering = DEFAULT
 
     def begin(self, header: Header, weights: IntArray) -> Recorder:
         """Makes the directory, with the header, the first state and the trainer's own files. Raises
@@ -208,17 +228,21 @@ class NewRun:
         A log key still to be made, `new_key`, is made now, when there is nothing else to refuse the
         run for, and is kept.
         """
-        signers = self.signers
+        signers, registration = self.signers, self.registration
         if self.new_key is not None:
             check_place(self.path)
-            there = os.path.lexists(
-                self.new_key
-            )  # by another run's first step, or by this one's, whose warning was turned into an error
-            signers = keyfile.load_or_make(self.new_key)
-            header = replace(header, keys=tuple(signer.public_key.encode() for signer in signers))
-            if not there:
-                warnings.warn(made_key(self.new_key), NewLogKey, stacklevel=6)
-        writer = RunWriter.create(self.path, header, self.backend, signers, weights, on_event=self.artefacts)
+            signers, registration = self._make_key(self.new_key)
+            keys = tuple(signer.public_key.encode() for signer in signers)
+            header = replace(header, keys=keys, register=register_of(signers, registration))
+        writer = RunWriter.create(
+            self.path,
+            header,
+            self.backend,
+            signers,
+            weights,
+            on_event=self.artefacts,
+            registration=registration,
+        )
         try:
             self.artefacts.begin(writer)
         except BaseException:
@@ -227,16 +251,45 @@ class NewRun:
             raise
         return Recorder(writer, self.artefacts, begun=True)
 
+    def _make_key(self, path: Path) -> tuple[Sequence[Signer], Registration | None]:
+        """The new key, and its register, which is begun with it."""
+        there = os.path.lexists(path)  # by another run's first step, or by this one's, whose warning became an error
+        signers = keyfile.load_or_make(path)
+        asked = self.registering
+        if not there and asked.wanted is not False:
+            begin_for_new_key(signers, asked.folder)
+        registration = registration_of(asked, signers, from_file=True)
+        if not there:
+            warnings.warn(made_key(path), NewLogKey, stacklevel=7)
+        return signers, registration
 
-def resume(path: Path, prover: str | Backend, srs: str | Path | None, key: Key, artefacts: Artefacts) -> Recorder:
+
+def resume(
+    path: Path,
+    prover: str | Backend,
+    srs: str | Path | None,
+    key: Key,
+    artefacts: Artefacts,
+    registering: Registering = DEFAULT,
+) -> Recorder:
     """The run at `path`, after its last step. Raises RunError, UsageError, ProverError."""
+    signers, layout = signers_of(key), Layout(path)
+    registration = None
+    if exists(layout.header) and read_header(layout)[0].register:
+        registration = registration_of(registering, signers, from_file=is_file(key))
     writer = RunWriter.resume(
         path,
-        lambda header: backend_of_run(header.prover, prover, srs, Layout(path).private),
-        signers_of(key),
+        lambda header: backend_of_run(header.prover, prover, srs, layout.private),
+        signers,
         on_event=artefacts,
+        registration=registration,
     )
     return Recorder(writer, artefacts, begun=False)
+
+
+def is_file(key: Key) -> bool:
+    """Whether the keys are named by their file."""
+    return key is None or isinstance(key, str | Path)
 
 
 def signers_of(key: Key) -> list[Signer]:

@@ -11,6 +11,7 @@ from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
+from zk_autograd.core.register import View
 from zk_autograd.core.rules import State, initial_state
 from zk_autograd.core.schedules import parse
 from zk_autograd.optim import gradients, recording, resuming
@@ -18,10 +19,12 @@ from zk_autograd.optim.header import HeaderParts, require_format, shifts_of
 from zk_autograd.optim.options import Exact, GroupOptions, place
 from zk_autograd.optim.param_groups import encoded
 from zk_autograd.optim.parameters import Manifest
+from zk_autograd.optim.registering import DEFAULT, Registering, register_of
 from zk_autograd.optim.saved_state import SavedState, deviation
 from zk_autograd.optim.schedule import largest_lr, rates, require_count, scheduled_lr, settled
 from zk_autograd.optim.unproved import UnprovedValues
 from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.artefacts import Artefacts
 from zk_autograd.run.claims import Claims
 from zk_autograd.run.ownership import Owned, Unique
@@ -108,7 +111,8 @@ class Trajectory(Owned, Unique):
         """From the first step on, steps go to a new run directory."""
         self._new_run, self._run = new_run, new_run.path
         keys = tuple(s.public_key.encode() for s in new_run.signers)
-        self._parts = replace(self._parts, prover=new_run.backend.prover, keys=keys)
+        register = register_of(new_run.signers, new_run.registration)
+        self._parts = replace(self._parts, prover=new_run.backend.prover, keys=keys, register=register)
 
     def resume(
         self,
@@ -118,11 +122,12 @@ class Trajectory(Owned, Unique):
         key: recording.Key,
         artefacts: Artefacts,
         asked: Sequence[Exact | None] = (),
+        registering: Registering = DEFAULT,
     ) -> None:
         """Resumes the run at `path`. UsageError if it is of another model or of other
         hyper-parameters. Warns of what can't be restored, and of a group's lr that the caller
         `asked` for but doesn't get."""
-        writer = recording.resume(path, prover, srs, key, artefacts)
+        writer = recording.resume(path, prover, srs, key, artefacts, registering)
         difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
         if difference is not None:
             writer.abandon()
@@ -150,6 +155,16 @@ class Trajectory(Owned, Unique):
     def head(self) -> Checkpoint | None:
         """The newest tree head of the run's log; None if no log has been begun."""
         return None if self._writer is None else self._writer.head
+
+    @property
+    def view(self) -> View | None:
+        """The run's newest entry in its trainer's register; None if it is in none."""
+        return None if self._writer is None else self._writer.view
+
+    @property
+    def anchors(self) -> list[AnchorState]:
+        """How the run's anchors stand."""
+        return [] if self._writer is None else self._writer.anchors
 
     @property
     def loop_state(self) -> bytes:

@@ -1,7 +1,7 @@
 """What a writer reports while it works, for progress bars and logs.
 
-Events come from the training thread and from the proving thread; the callback must tolerate being
-called by both, and must not raise: what it raises stops the writer.
+Events come from the training thread, the proving thread and those of anchors; the callback must
+tolerate being called by all of them, and must not raise: what it raises stops the writer.
 """
 
 from collections.abc import Callable
@@ -73,7 +73,47 @@ class RecordWritten:
     size: int
 
 
-Event: TypeAlias = StepLogged | SegmentSealed | Waiting | ProofStarted | ProofFailed | ProofDone | RecordWritten
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The run's first `records` records are entry `index` (from 0) of the trainer's register."""
+
+    index: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """The anchor, called as `core.anchors.Anchor.spec` does, holds the register's first `size`
+    entries."""
+
+    anchor: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorFailed:
+    """An anchor did not take a checkpoint of the register. `final`: it is not tried again while
+    this run goes on; `forked`: it holds another branch of the register, or won't see that ours
+    continues its own."""
+
+    anchor: str
+    reason: str
+    final: bool = False
+    forked: bool = False
+
+
+Event: TypeAlias = (
+    StepLogged
+    | SegmentSealed
+    | Waiting
+    | ProofStarted
+    | ProofFailed
+    | ProofDone
+    | RecordWritten
+    | Entered
+    | Anchored
+    | AnchorFailed
+)
 Listener: TypeAlias = Callable[[Event], None]
 
 

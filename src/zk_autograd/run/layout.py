@@ -15,7 +15,21 @@ private/                   states, gradients, salts; mode 0700, part of no bundl
 from dataclasses import dataclass
 from pathlib import Path
 
-from zk_autograd.evidence.layout import CONFIG, ENVIRONMENT, HASHES, LOG, MODEL, PRIVATE, PROOFS, TRAIN_LOG, proof_name
+from zk_autograd.evidence.layout import (
+    ANCHORS,
+    CONFIG,
+    ENVIRONMENT,
+    HASHES,
+    LOG,
+    MODEL,
+    PRIVATE,
+    PROOFS,
+    RECEIPTS,
+    REGISTER,
+    TRAIN_LOG,
+    VIEWS,
+    proof_name,
+)
 
 PLAN = "train.json"
 
@@ -93,6 +107,14 @@ class Layout:
     @property
     def hashes(self) -> Path:
         return self.root / HASHES
+
+    @property
+    def views(self) -> Path:
+        return self.root / REGISTER / VIEWS
+
+    @property
+    def receipts(self) -> Path:
+        return self.root / ANCHORS / RECEIPTS
 
     def proof(self, segment: int, block: int) -> Path:
         return self.proofs / proof_name(segment, block)

@@ -11,7 +11,9 @@ import numpy as np
 from zk_autograd.core import record_bytes, records
 from zk_autograd.core.errors import RangeError, RunError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey, Signer
+from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.records import Header, Segment, header_digest
+from zk_autograd.core.register import Kind
 from zk_autograd.core.rules import State
 from zk_autograd.evidence.layout import CHECKPOINT, proof_place
 from zk_autograd.prove.protocol import Backend
@@ -69,9 +71,13 @@ def recover(
             )
     require_own(layout, leaf, [signer.public_key for signer in signers])
     log = RunLog(layout, header.origin, signers, files)
-    found = parse_found(log.take_leaves(), leaf)
+    leaves = log.take_leaves()
+    for stage in stages:
+        require_held(leaves, stage.newest(), layout)
+    found = parse_found(leaves, leaf)
     complete = found is not None and found.close is not None
-    if complete and not log.confirms() and (log.head is None or all(stage.done(log.head) for stage in stages)):
+    closed = complete and not log.confirms()
+    if closed and (log.head is None or all(stage.done(log.head, Kind.CLOSE) for stage in stages)):
         raise RunError(f"{layout.root} is complete: it has a close record, and nothing can follow it")
     backend = backend_for(header)
     try:
@@ -79,7 +85,7 @@ def recover(
         digest = header_digest(leaf)
         journal = Journal(layout.segments, header, digest, files)
         settlement = Settlement(layout, header, digest, backend, journal, log, files, emit, stopping.is_set, stages)
-        confirm(settlement, found, leaf)
+        confirm(settlement, found, leaf, closed=closed)
         if complete:
             raise RunError(
                 f"{layout.root} is complete; what should follow its last record was missing, and has been added"
@@ -146,9 +152,22 @@ def parse_found(leaves: list[bytes], header_leaf: bytes) -> records.Log | None:
         raise RunError(f"the log can't be read: {error}; restore it from a copy") from error
 
 
-def confirm(settlement: Settlement, found: records.Log | None, header_leaf: bytes) -> None:
+def require_held(leaves: Sequence[bytes], newest: tuple[int, bytes] | None, layout: Layout) -> None:
+    """RunError unless the log's records begin with those that the trainer's register has: whoever
+    continued would write a second branch of the run."""
+    if newest is None:
+        return
+    size, head = newest
+    if len(leaves) < size or root([leaf_hash(leaf) for leaf in leaves[:size]]) != head:
+        raise RunError(
+            f"{layout.root} does not hold the {size} records that the trainer's register has of it: it is an older copy, or another "
+            "copy of it was continued, and going on would be a second branch of this run; go on with the newest copy, or begin a new run"
+        )
+
+
+def confirm(settlement: Settlement, found: records.Log | None, header_leaf: bytes, *, closed: bool) -> None:
     """Confirms the records that no checkpoint covers, and signs them: `settlement` is then as far
-    along as `found`."""
+    along as `found`. `closed`: a checkpoint covers a close record."""
     log = settlement.log
     if found and found.genesis:
         settlement.last = found.genesis.state
@@ -157,7 +176,7 @@ def confirm(settlement: Settlement, found: records.Log | None, header_leaf: byte
     if settlement.settled:
         newest = segments[settlement.settled - 1]
         settlement.last, settlement.recorded = newest.state_out, newest.last
-    settlement.begin(header_leaf)
+    settlement.begin(header_leaf, closed=closed)
     while settlement.settled < len(segments):
         settlement.settle(settlement.settled)
     if log.confirms():

@@ -8,6 +8,7 @@ lock anyway, a line on standard error says so. Forked children say nothing: the 
 
 import atexit
 import sys
+import threading
 import warnings
 import weakref
 from contextlib import suppress
@@ -15,6 +16,7 @@ from contextlib import suppress
 from zk_autograd.core.errors import RunError
 from zk_autograd.core.text import counted
 from zk_autograd.run.files import exists
+from zk_autograd.run.following import Following
 from zk_autograd.run.lock import RunLock
 from zk_autograd.run.ownership import Owned
 from zk_autograd.run.proving_thread import ProvingThread
@@ -31,8 +33,11 @@ class Unclosed(Owned):
     """Where an open run stands, and what ends it without its writer; nothing here refers back to
     the writer. `step` is the last one taken."""
 
-    def __init__(self, settlement: Settlement, thread: ProvingThread, lock: RunLock, step: int) -> None:
+    def __init__(
+        self, settlement: Settlement, thread: ProvingThread, lock: RunLock, step: int, following: Following
+    ) -> None:
         super().__init__()
+        self._following = following
         self.step = step
         self._settlement = settlement
         self._thread = thread
@@ -82,9 +87,20 @@ class Unclosed(Owned):
         _watched.discard(self)
         if not self.in_own_process:
             return
-        self._thread.leave(self._settlement.backend.stop, self._lock.release)
+        if self._following.is_this_thread():
+            # It can't wait for the proving thread, which may wait for it.
+            threading.Thread(target=self._leave, daemon=True).start()
+        else:
+            self._leave()
         if text := self.text("was dropped without close() or abandon()"):
             warnings.warn(text, UnclosedRun, stacklevel=2)
+
+    def _leave(self) -> None:
+        self._thread.leave(self._settlement.backend.stop, self._release)
+
+    def _release(self) -> None:
+        self._following.end(f"{self._settlement.layout.root} was left")
+        self._lock.release()
 
 
 _watched: set[Unclosed] = set()

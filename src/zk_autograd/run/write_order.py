@@ -11,18 +11,29 @@ same one.
                                                    compares it (RunLog.put)
     5       checkpoint        log/checkpoint       a signed log that is not registered: takes the
                                                    stages after it
-    6       register          -                    not built yet: `stages` is empty
-    7       anchor            -                    not built yet
+    6a      register: entry   the register         an entry without its line: the same entry is not
+                                                   made again, its line is
+    6b      register: line    register/views.jsonl a register that its file anchor lacks: 7a
+    7a      anchor: file      the register's       a line without its receipt: gives it again
+                              anchors.jsonl
+    7b      anchor: receipt   anchors/             nothing
+                              receipts.jsonl
 
 The numbers are those of `Settlement.settle`. Each write looks for what is there already, takes it
 if it is right, and makes the rest; so a crash between any two of them is repaired by settling
-again. A torn append is cut off when the log is opened (RunLog).
+again. A torn append is cut off when its file is opened (RunLog, run.lines).
+
+The header is taken to 7b alone, before there is a genesis: a run is in the register before its
+first weights are (run.registering). 6 and 7 follow an entry that is due, and not each checkpoint.
+Anchors that are somebody else's have threads of their own beside all this, and write as 6b and 7b
+do: a line for the register's newest checkpoint, then the receipts for it (run.anchoring).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 
@@ -30,6 +41,7 @@ from zk_autograd.core import record_bytes
 from zk_autograd.core.errors import ProverError, RunError, UnreadableError, VerificationError
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Close, Genesis, Header, Record, Segment, StateCommitments
+from zk_autograd.core.register import Kind
 from zk_autograd.core.rules import State, step
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.prove.protocol import Backend, BlockProof, BlockWitness
@@ -46,13 +58,23 @@ MAX_TRIES = 3
 _STOPPED = "proving was stopped; resume the run to continue"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What follows a checkpoint: `done` says whether it was taken for this tree head, `do` takes
-    it. Both may raise RunError, and an earlier `do` may have been interrupted anywhere."""
+class Stage(Protocol):
+    """What follows a checkpoint. All of it may raise RunError, and an earlier `do` may have been
+    interrupted anywhere."""
 
-    done: Callable[[Checkpoint], bool]
-    do: Callable[[Checkpoint], None]
+    def newest(self) -> tuple[int, bytes] | None:
+        """Called first: the most records that it was ever taken for, and their root, which the log
+        must hold (None: it never was)."""
+        ...
+
+    def done(self, head: Checkpoint, kind: Kind) -> bool:
+        """Whether nothing is to be taken for this tree head, which is that of the header alone, of
+        records up to a genesis or segment, or of a closed log."""
+        ...
+
+    def do(self, head: Checkpoint, kind: Kind) -> None:
+        """Takes it."""
+        ...
 
 
 @dataclass(slots=True)
@@ -82,16 +104,18 @@ class Settlement:
     def __post_init__(self) -> None:
         self._statements = StatementBuilder(self.header, self.digest)
 
-    def begin(self, header_leaf: bytes) -> None:
-        """The header and genesis records, and the first checkpoint."""
+    def begin(self, header_leaf: bytes, *, closed: bool = False) -> None:
+        """The header and genesis records, each under its checkpoint. `closed`: the checkpoint that
+        is there covers a close record."""
         if self.log.size == 0:
             self.log.put(header_leaf)
         if self.log.size == 1:
+            self.sign(Kind.BEGIN)
             start = self.journal.start(0)
             genesis = self._genesis(start)
             self.log.put(leaf_of(genesis, self.header))
             self.last = genesis.state
-        self.sign()
+        self.sign(Kind.CLOSE if closed else Kind.CHECKPOINT)
 
     def settle(self, index: int) -> None:
         """Proofs, record and checkpoint of the sealed segment `index`, the first that has no
@@ -130,7 +154,7 @@ class Settlement:
         # (4) Record.
         self.log.put(leaf_of(segment, self.header))
         # (5) Checkpoint, (6) register, (7) anchor.
-        self.sign()
+        self.sign(Kind.CHECKPOINT)
         self.last = segment.state_out
         self.settled, self.recorded = index + 1, segment.last
         self.emit(RecordWritten(index, segment.last, self.log.size))
@@ -147,15 +171,15 @@ class Settlement:
         fields, parts = read(self.layout.close, "close", self.digest)
         fields.end()
         self.log.put(parts["leaf"])
-        self.sign()
+        self.sign(Kind.CLOSE)
 
-    def sign(self) -> None:
+    def sign(self, kind: Kind) -> None:
         """Signs the checkpoint over the records so far, unless it is there, and takes each stage
         not yet taken for it."""
         head = self.log.sign()
         for stage in self.stages:
-            if not stage.done(head):
-                stage.do(head)
+            if not stage.done(head, kind):
+                stage.do(head, kind)
 
     @property
     def _has_proofs(self) -> bool:

@@ -29,10 +29,12 @@ from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Close, Header, header_digest
+from zk_autograd.core.register import View
 from zk_autograd.core.rules import State
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import header_signature, private_file
 from zk_autograd.run import settings as settings_file
+from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.arguments import (
     require_claims,
     require_digests,
@@ -43,12 +45,14 @@ from zk_autograd.run.arguments import (
 from zk_autograd.run.claims import NOTHING, Claims
 from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
+from zk_autograd.run.following import Following
 from zk_autograd.run.journal import Journal, Salts, Start, Step
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lock import RunLock
 from zk_autograd.run.ownership import Owned, Unique
 from zk_autograd.run.proving_thread import ProvingThread
 from zk_autograd.run.recovery import Position, read_header, recover
+from zk_autograd.run.registering import Registration
 from zk_autograd.run.step import advance, first_state, frozen
 from zk_autograd.run.unclosed import Unclosed
 from zk_autograd.run.write_order import Settlement, Stage, leaf_of
@@ -72,9 +76,11 @@ class RunWriter(Owned, Unique):
         lock: RunLock,
         stopping: threading.Event,
         backlog: int,
+        following: Following,
     ) -> None:
         """Use `create` or `resume`."""
         super().__init__()
+        self._following = following
         self._settlement = settlement
         self._header = settlement.header
         self._backend = settlement.backend
@@ -93,8 +99,9 @@ class RunWriter(Owned, Unique):
         except BaseException:
             self._thread.stop(self._backend.stop)
             raise
-        self._unclosed = Unclosed(settlement, self._thread, lock, position.step)
+        self._unclosed = Unclosed(settlement, self._thread, lock, position.step, following)
         self._unclosed.watch(self)
+        following.begin()
 
     @classmethod
     def create(
@@ -110,14 +117,16 @@ class RunWriter(Owned, Unique):
         on_event: Listener = ignore,
         backlog: int = BACKLOG,
         stages: Sequence[Stage] = (),
+        registration: Registration | None = None,
     ) -> Self:
         """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape
         (header.size,).
 
         `header.keys` are the texts of the signers' keys, one of which must sign texts (Ed25519);
-        `header.prover` is the backend's; `stages` follow each checkpoint (run.write_order). Raises
-        RunError if the path exists or a write fails (nothing is left then), UsageError and
-        RangeError for arguments that no run can have.
+        `header.prover` is the backend's; `stages` follow each checkpoint (run.write_order), before
+        those of `registration`: where the run is registered, if the header names a register. Raises
+        RunError if the path exists or a write fails (nothing is left then, but perhaps the
+        register's entry), UsageError and RangeError for arguments that no run can have.
         """
         files = files or Files()
         leaf = leaf_of(header, None)
@@ -125,6 +134,7 @@ class RunWriter(Owned, Unique):
         state = first_state(header, weights)
         ordered = signers_in_order(signers, header)
         require_loop_state(loop_state)
+        following = Following(registration, layout, header, ordered, files, on_event)
         files.make_dir(path)
         lock: RunLock | None = None
         try:
@@ -140,11 +150,13 @@ class RunWriter(Owned, Unique):
             parts = {"leaf": leaf, header_signature.PART: header_signature.signed(digest, ordered)}
             files.write_atomic(layout.header, private_file.encode("header", digest, {}, parts), PRIVATE_FILE)
             stopping = threading.Event()
+            taken = (*stages, *following.stages)
             settlement, position = recover(
-                layout, header, leaf, lambda _: backend, ordered, files, on_event, stopping, stages
+                layout, header, leaf, lambda _: backend, ordered, files, on_event, stopping, taken
             )
-            return cls(settlement, position, lock, stopping, backlog)
+            return cls(settlement, position, lock, stopping, backlog, following)
         except BaseException:
+            following.end(f"{path} was not begun")
             shutil.rmtree(path, ignore_errors=True)  # created above, and nobody was told of it
             if lock:
                 lock.release()
@@ -161,13 +173,15 @@ class RunWriter(Owned, Unique):
         on_event: Listener = ignore,
         backlog: int = BACKLOG,
         stages: Sequence[Stage] = (),
+        registration: Registration | None = None,
     ) -> Self:
         """The run at `path`, as its last acknowledged step left it, whatever ended it.
 
-        `backend_for` returns the backend that the header names. Raises RunError if there is no run,
-        another trainer holds it, it is complete, of another version, or its files contradict each
-        other; UsageError if a signer of the header's keys is missing. A signer of no key of its is
-        left aside.
+        `backend_for` returns the backend that the header names; `registration` says where its
+        register lies now, and may have other anchors than before. Raises RunError if there is no
+        run, another trainer holds it, it is complete, of another version, or its files or the
+        register contradict each other; UsageError if a signer of the header's keys is missing. A
+        signer of no key of its is left aside.
         """
         files = files or Files()
         layout = Layout(path)
@@ -179,10 +193,16 @@ class RunWriter(Owned, Unique):
             header, leaf = read_header(layout)
             ordered = signers_of_run(signers, header)
             stopping = threading.Event()
-            settlement, position = recover(
-                layout, header, leaf, backend_for, ordered, files, on_event, stopping, stages
-            )
-            return cls(settlement, position, lock, stopping, backlog)
+            following = Following(registration, layout, header, ordered, files, on_event)
+            taken = (*stages, *following.stages)
+            try:
+                settlement, position = recover(
+                    layout, header, leaf, backend_for, ordered, files, on_event, stopping, taken
+                )
+                return cls(settlement, position, lock, stopping, backlog, following)
+            except BaseException:
+                following.end(f"{path} was not resumed")
+                raise
         except BaseException:
             lock.release()
             raise
@@ -244,6 +264,16 @@ class RunWriter(Owned, Unique):
         head = self._settlement.log.head
         assert head is not None  # the genesis is signed before there is a writer
         return head
+
+    @property
+    def view(self) -> View | None:
+        """The run's newest entry in its trainer's register; None if it is in none."""
+        return self._following.view
+
+    @property
+    def anchors(self) -> list[AnchorState]:
+        """How the anchors stand that were given, at any time and from any thread."""
+        return self._following.anchors
 
     def final_salts(self, name: str) -> tuple[bytes, ...]:
         """The salts of the newest commitments to the state `name`, in block order, which open them.
@@ -314,7 +344,8 @@ class RunWriter(Owned, Unique):
         self, model_files: Mapping[str, bytes] | None = None, artefacts: Mapping[str, bytes] | None = None
     ) -> None:
         """Drains, publishes the model's files, and ends the run with the close record and its
-        checkpoint.
+        checkpoint. Waits a while for anchors that don't have it yet (run.anchoring.LAST_WAIT);
+        `anchors` then says what is missing.
 
         `model_files` are contents by name, `artefacts` SHA-256 digests by name. UsageError for a
         bad name or digest, before anything is written.
@@ -335,6 +366,7 @@ class RunWriter(Owned, Unique):
                     artefacts=tuple(others.items()),
                 )
             )
+        self._following.wait()
         self._end(f"{self.path} is complete")
 
     def abandon(self) -> None:
@@ -350,7 +382,9 @@ class RunWriter(Owned, Unique):
     def _end(self, reason: str) -> None:
         self._ended = self._ended or reason
         self._unclosed.end()
-        if self._thread.stop(self._backend.stop):  # else it may still write: the lock stays until the process ends
+        stopped = self._thread.stop(self._backend.stop)
+        self._following.end(self._ended)
+        if stopped:  # else it may still write: the lock stays until the process ends
             self._backend.stop()
             self._lock.release()
 

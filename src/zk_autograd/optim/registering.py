@@ -1,0 +1,63 @@
+"""Where a run is registered and anchored, from what its trainer says of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from zk_autograd.anchor.kinds import open_anchor
+from zk_autograd.core.anchors import Anchor
+from zk_autograd.core.errors import UsageError
+from zk_autograd.core.keys import Signer
+from zk_autograd.core.register import EVERY, origin_of
+from zk_autograd.evidence.layout import MAX_LEAVES
+from zk_autograd.local.own_folders import expanded
+from zk_autograd.register.place import place_of
+from zk_autograd.run.registering import Registration
+
+
+@dataclass(frozen=True, slots=True)
+class Registering:
+    """What a caller says of a run's register. `wanted`: its folder; None for the default one of a
+    key that lies in a file; False for none. `anchors` are specifications KIND:REST, or anchors."""
+
+    wanted: str | Path | Literal[False] | None = None
+    anchors: tuple[str | Anchor, ...] = ()
+    every: int = EVERY
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.every, int) or isinstance(self.every, bool) or not 1 <= self.every <= MAX_LEAVES:
+            raise UsageError(f"anchor_every is {self.every!r}; it must be a number of records, of 1 to {MAX_LEAVES}")
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that was named."""
+        return Path(expanded(str(self.wanted))) if self.wanted else None
+
+
+DEFAULT = Registering()
+
+
+def registration_of(asked: Registering, signers: Sequence[Signer], *, from_file: bool) -> Registration | None:
+    """How a run of these signers is registered; None for not at all. `from_file`: their keys lie in
+    a file.
+
+    UsageError for an anchor that there can't be, for anchors without a register, and if no register
+    was begun where one is asked for; StorageError if it can't be written to.
+    """
+    anchors = tuple(open_anchor(one) if isinstance(one, str) else one for one in asked.anchors)
+    folder = asked.folder
+    if asked.wanted is False or (folder is None and not from_file):
+        if anchors:
+            raise UsageError("anchors hold the checkpoints of a register: say where that lies, with register=")
+        return None
+    if folder is None:
+        folder = place_of([signer.public_key for signer in signers])
+    registration = Registration(folder.absolute(), anchors, asked.every)
+    registration.require(signers)
+    return registration
+
+
+def register_of(signers: Sequence[Signer], registration: Registration | None) -> str:
+    """What a header says of its register."""
+    return "" if registration is None else origin_of([signer.public_key for signer in signers])
