@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import trainer_key
 from tests.cli.training import Start, Train
 from zk_autograd.cli import train as command
 from zk_autograd.credentials import keyfile
@@ -17,7 +18,7 @@ def trainer_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user with a log key and an empty cache, in an empty folder."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("ZK_AUTOGRAD_CACHE", str(tmp_path / "cache"))
-    keyfile.create(keyfile.default_path(), "trainer")
+    trainer_key.create(keyfile.default_path(), "trainer")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 

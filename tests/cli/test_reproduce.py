@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests import trainer_key
 from zk_autograd.cli import reproduce as command
 from zk_autograd.cli import run as run_command
 from zk_autograd.cli import train
@@ -49,7 +50,7 @@ def trained(folder: Path, *flags: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
         patch.chdir(folder)
-        keyfile.create(keyfile.default_path(), "trainer")
+        trainer_key.create(keyfile.default_path(), "trainer")
         assert train.main([*SMALL, *flags, "--out", "run"]) == 0
     return folder / "run"
 
@@ -419,7 +420,7 @@ def test_an_unfinished_run_is_refused_with_what_to_do(
 
     monkeypatch.setattr(ZKOptimizer, "close", close)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    keyfile.create(keyfile.default_path(), "trainer")
+    trainer_key.create(keyfile.default_path(), "trainer")
     run = tmp_path / "run"
     assert train.main([*SMALL, "--prover", "none", "--out", str(run)]) == 130
     capsys.readouterr()
@@ -436,7 +437,7 @@ def test_a_resumption_in_another_environment_is_a_difference(
         raise KeyboardInterrupt
 
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    keyfile.create(keyfile.default_path(), "trainer")
+    trainer_key.create(keyfile.default_path(), "trainer")
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(ZKOptimizer, "close", close)

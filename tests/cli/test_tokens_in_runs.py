@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from zk_autograd.credentials import keyfile
+from tests import trainer_key
 
 RUNS = Path(__file__).resolve().parents[1] / "data" / "runs"
 
@@ -123,7 +123,7 @@ def test_no_file_and_no_stream_has_a_token(factory: str, place: str, token: str,
     }
     if place == "file":
         (tmp_path / "token").write_text(token + "\n")
-    keyfile.create(tmp_path / "config/zk-autograd/log.key", "trainer")
+    trainer_key.create(tmp_path / "config/zk-autograd/log.key", "trainer")
     flags = ["--data", "breast-cancer", "--steps", "2", "--prover", "none", "--out", "run", "--json"]
     if place == "flag":
         flags += ["--hf-token", token]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import trainer_key
 from tests.cli.training import SMALL, TRAINER, Train
 from zk_autograd.cli import verify
 from zk_autograd.core.record_bytes import parse_log
@@ -89,7 +90,7 @@ def test_no_key_is_made_where_no_run_begins(zk_train: Train, home: Path, flags: 
 
 
 def test_a_resumed_run_whose_key_is_gone_makes_no_other(zk_train: Train, home: Path) -> None:
-    keyfile.create(home / "zk-autograd" / "log.key", "me")
+    trainer_key.create(home / "zk-autograd" / "log.key", "me")
     assert zk_train(*FLAGS, "--steps", "2", "--out", "run")[0] == 0
     (home / "zk-autograd" / "log.key").unlink()
     status, _, err = ended(start("--resume", "run"))

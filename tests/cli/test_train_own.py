@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import trainer_key
 from tests.cli.training import TRAINER, Broken, Train, published
 from zk_autograd.cli import train as command
 from zk_autograd.cli import verify
@@ -204,7 +205,7 @@ def test_a_run_of_ones_own_is_resumed_with_its_code_without_more_ado(stopped: Pa
             id="signed by nobody",
         ),
         pytest.param(
-            lambda run: keyfile.create(Path("another.key"), "another"),
+            lambda run: trainer_key.create(Path("another.key"), "another"),
             ["--key-file", "another.key"],
             1,
             "look at it, and pass --allow-code net_of_a_user:net",

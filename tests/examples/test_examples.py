@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import trainer_key
 from zk_autograd.cli import verify
 from zk_autograd.credentials import keyfile
 
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user with a log key."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    keyfile.create(keyfile.default_path(), "trainer")
+    trainer_key.create(keyfile.default_path(), "trainer")
 
 
 def started(example: str, run: Path, *flags: str) -> subprocess.Popen[str]:

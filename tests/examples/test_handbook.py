@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests import trainer_key
 from zk_autograd.cli import train
 from zk_autograd.credentials import keyfile
 from zk_autograd.train.seeded import Purpose, permutation
@@ -37,7 +38,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     iris = load_iris()
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    keyfile.create(keyfile.default_path(), "trainer")
+    trainer_key.create(keyfile.default_path(), "trainer")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from tests import trainer_key
 from tests.optim.models import RULES, backward, network, train, vector, weights
 from zk_autograd.core.errors import GradientError, ProverError, RangeError, RunError, UsageError
 from zk_autograd.core.formats import dequantize_weight
@@ -359,7 +360,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_key_is_the_users_own_unless_one_is_named(home: Path) -> None:
     parameter = vector([1.0])
-    signers = keyfile.create(keyfile.default_path(), "me")
+    signers = trainer_key.create(keyfile.default_path(), "me")
     with ZKOptimizer([parameter], rule="sgd", run=home / "run", prover="none") as optimizer:
         parameter.grad = torch.zeros(1)
         optimizer.step()
@@ -418,7 +419,7 @@ def test_no_key_is_made_for_a_run_that_is_refused(home: Path, refused: str) -> N
         options["key"] = home / "my.key"
     elif refused == "resumed":
         options["resume"] = True
-        signers = keyfile.create(home / "another", "me")
+        signers = trainer_key.create(home / "another", "me")
         optimizer = ZKOptimizer([parameter], **{**options, "resume": False}, key=signers)
         optimizer.start()
         optimizer.abandon()

@@ -18,6 +18,7 @@ from zk_autograd.core.errors import GradientError, RunError
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.credentials import keyfile
+from zk_autograd.register.place import begin_for_new_key
 from zk_autograd.run.writer import RunWriter
 from zk_autograd.train.command import Interrupted, Order, Recording, train
 from zk_autograd.train.plan import Plan
@@ -102,7 +103,7 @@ class Told:
 @pytest.fixture
 def order(tmp_path: Path) -> Order:
     key = tmp_path / "log.key"
-    keyfile.load_or_make(key)
+    begin_for_new_key(keyfile.load_or_make(key))
     return Order(plan=replace(PLAN, steps=5), run=tmp_path / "run", key=key, key_named=True)
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests import trainer_key
 from tests.train.noisy_net import NOISY
 from tests.train.test_plan import PLAN
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Header
-from zk_autograd.credentials import keyfile
 from zk_autograd.train import models
 from zk_autograd.train.command import Recording
 from zk_autograd.train.names import DataName, Factory, ModelName
@@ -42,7 +42,7 @@ Record = Callable[..., tuple[Header, IntArray]]
 def record(tmp_path: Path) -> Record:
     """Records a plan in tmp_path/run, at most `steps` steps of it, and gives header and final
     weights."""
-    keyfile.create(tmp_path / "key", "trainer")
+    trainer_key.create(tmp_path / "key", "trainer")
 
     def run(plan: Plan, *, resume: bool = False, steps: int | None = None) -> tuple[Header, IntArray]:
         with repeatable():
@@ -146,7 +146,7 @@ def whole(plan: Plan, run: Path, key: Path, *, resume: bool) -> tuple[IntArray, 
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[IntArray, dict[str, torch.Tensor], float]:
     """How a training that draws and counts ends if nothing happens to it."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    keyfile.create(folder / "key", "trainer")
+    trainer_key.create(folder / "key", "trainer")
     return whole(NOISY, folder / "run", folder / "key", resume=False)
 
 
@@ -157,7 +157,7 @@ def test_killed_training_that_draws_and_counts_goes_on_bit_for_bit(
 ) -> None:
     """Dropout draws from torch's generator and batch norm counts in buffers: both are put back."""
     key = tmp_path / "key"
-    keyfile.create(key, "trainer")
+    trainer_key.create(key, "trainer")
     words = [sys.executable, "-m", "tests.train.noisy_net", str(tmp_path / "killed"), str(key), str(step)]
     killed = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr

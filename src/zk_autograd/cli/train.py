@@ -21,7 +21,7 @@ from zk_autograd.core.errors import (
 from zk_autograd.core.text import counted
 from zk_autograd.credentials import tokens
 from zk_autograd.train.names import Factory, code_called
-from zk_autograd.train.settings import SETTINGS, Settings
+from zk_autograd.train.settings import REGISTERING, SETTINGS, Settings
 
 if TYPE_CHECKING:
     from zk_autograd.prove.protocol import Backend
@@ -74,7 +74,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return by_flag if arguments.config is None else by_flag.over(config.read(arguments.config))
 
 
-_WITH_RESUME = {"srs", "key-file"}
+_WITH_RESUME = {"srs", "key-file", *REGISTERING}
 """The settings that are not part of a training."""
 
 
@@ -96,7 +96,7 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         raise UsageError("--allow-code is for --resume: a new run's code is what --model names")
     run: Path | None
     if resumed:
-        plan, run = Plan.read(arguments.resume), arguments.resume
+        plan, run = Plan.read(arguments.resume).registered(settings), arguments.resume
         key = settings.key_file or Path(plan.key_file)
         if settings.key_file is None and key != keyfile.default_path().absolute():
             _require_code_without_key(plan, run, key, allowed)
@@ -155,7 +155,7 @@ def _recorded(order: "Order", output: Output) -> int:
     for line in found.lines():
         output.line(line)
     output.result(found.to_json())
-    return 0
+    return found.exit_status
 
 
 def _require_code_without_key(plan: "Plan", run: Path, key: Path, allowed: Factory | None) -> None:

@@ -35,6 +35,9 @@ class Watch:
             case events.Waiting(pending) if not self._waited:
                 self._waited = True
                 self._output.note(f"training waits for the prover: {pending} segments are not proved yet")
+            case events.AnchorFailed(anchor, reason, final):
+                after = "it is not tried again" if final else "it is tried again while training goes on"
+                self._output.note(f"{anchor}: {reason}; {after}")
             case events.ProofFailed(segment, block, attempt, reason):
                 self._output.note(f"attempt {attempt} to prove block {block} of segment {segment} failed: {reason}")
             case events.ProofDone(segment, block, blocks, seconds, size) if self._header is not None and size:

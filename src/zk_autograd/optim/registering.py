@@ -26,7 +26,7 @@ class Registering:
     every: int = EVERY
 
     def __post_init__(self) -> None:
-        if not isinstance(self.every, int) or isinstance(self.every, bool) or not 1 <= self.every <= MAX_LEAVES:
+        if type(self.every) is not int or not 1 <= self.every <= MAX_LEAVES:
             raise UsageError(f"anchor_every is {self.every!r}; it must be a number of records, of 1 to {MAX_LEAVES}")
 
     @property

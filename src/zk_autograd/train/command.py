@@ -5,7 +5,7 @@ What computes the gradients is an argument: `session.Session` does it with a tor
 here needs torch, nor does anything that this module imports.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +16,12 @@ from typing import Protocol
 from zk_autograd.core.errors import GradientError, RangeError, UsageError, ZkError
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
+from zk_autograd.core.register import View
 from zk_autograd.credentials import keyfile
 from zk_autograd.optim import recording
+from zk_autograd.optim.registering import registration_of
 from zk_autograd.prove.protocol import Backend
+from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.events import Listener, ignore
 from zk_autograd.train.names import Factory
 from zk_autograd.train.plan import Plan
@@ -78,6 +81,16 @@ class Training(AbstractContextManager[object], Protocol):
 
     @property
     def head(self) -> Checkpoint | None: ...
+
+    @property
+    def view(self) -> View | None:
+        """The run's newest entry in its trainer's register; None if it is in none."""
+        ...
+
+    @property
+    def anchors(self) -> Sequence[AnchorState]:
+        """How the anchors stand that the plan names."""
+        ...
 
     @property
     def steps(self) -> int: ...
@@ -149,7 +162,7 @@ def train(
         recording.check_place(run := recording.place_called(run))  # and the key, before torch and keys take seconds
         new_key = recording.key_to_make(order.key if order.key_named else None)
         if new_key is None:
-            recording.signers_of(order.key)
+            registration_of(plan.registering, recording.signers_of(order.key), from_file=True)
     began = monotonic()
     signer = order.key if new_key is None else None
     prover = order.backend or plan.prover
@@ -191,6 +204,8 @@ def train(
         seconds=ended - began,
         waited=ended - trained,
         classes=training.classes,
+        view=training.view,
+        anchors=tuple(training.anchors),
         public=keyfile.public_path(order.key) if keyfile.is_public_half(order.key, header.keys) else None,
     )
 

@@ -1,6 +1,6 @@
 """What zk-train was asked to do, kept in the run's private folder for resuming."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,16 +8,29 @@ from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.register import EVERY
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.evidence.files import read_bounded
+from zk_autograd.optim.registering import Registering
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists, is_folder, of_the_run
 from zk_autograd.run.layout import PLAN, Layout
 from zk_autograd.run.marker import require_kept
 from zk_autograd.run.resumption import way_to_resume
 from zk_autograd.train.names import CSV, CsvFile, DataSource, ModelSource, data_called
-from zk_autograd.train.settings import GROUPS, MAX_STEPS, SEED_BOUND, SETTINGS, ParameterGroup, Settings
+from zk_autograd.train.settings import (
+    GROUPS,
+    MAX_STEPS,
+    SEED_BOUND,
+    SETTINGS,
+    ParameterGroup,
+    Settings,
+    require_one_register,
+)
 
-FORMAT = "zk-autograd/train/v1"
+V1 = "zk-autograd/train/v1"
+FORMAT = "zk-autograd/train/v2"
+"""Beyond v1 it says where the run is entered and anchored."""
+
 FILE = PLAN
 
 EPS = "0.000001"
@@ -37,8 +50,10 @@ class Plan:
 
     Where nobody set `batch_size` (`batch_size_set`), it is lowered to the number of training rows.
 
-    The data's salts are derived from `secret`. Raises UsageError for numbers that no training can
-    have.
+    The data's salts are derived from `secret`. `register` is the folder of the register that the
+    run is entered in ("": the key's default one), unless there is `no_register`; `anchors` hold its
+    checkpoints, and an entry is made at every `anchor_every` records. Raises UsageError for numbers
+    that no training can have.
     """
 
     model: ModelSource
@@ -62,6 +77,10 @@ class Plan:
     freeze: tuple[str, ...] = ()
     groups: tuple[ParameterGroup, ...] = ()
     batch_size_set: bool = field(default=True, compare=False)
+    register: str = field(default="", compare=False)
+    no_register: bool = field(default=False, compare=False)
+    anchors: tuple[str, ...] = field(default=(), compare=False)
+    anchor_every: int = field(default=EVERY, compare=False)
 
     def __post_init__(self) -> None:
         for what, value, least, bound in (
@@ -81,7 +100,27 @@ class Plan:
         lr = values.pop("lr") or FAMILIES[rule].own_lr
         data = data_called(values.pop("data"), values.pop("label"))
         given = "batch-size" in settings.values
-        return cls(**values, data=data, rule=rule, lr=lr, key_file=key_file, secret=secret, batch_size_set=given)
+        plan = cls(**values, data=data, rule=rule, lr=lr, key_file=key_file, secret=secret, batch_size_set=given)
+        return plan.registered(settings)
+
+    def registered(self, settings: Settings) -> "Plan":
+        """The plan with what was set of register and anchors. UsageError for what contradicts
+        itself."""
+        found = settings.registering
+        require_one_register(found, lambda name: f"--{name}")
+        plan = self
+        if "register" in found:
+            plan = replace(plan, register=str(found["register"].absolute()), no_register=False)
+        if "anchor" in found:
+            plan = replace(plan, anchors=found["anchor"])
+        if found.get("no-register"):
+            plan = replace(plan, register="", no_register=True, anchors=())
+        return replace(plan, anchor_every=found.get("anchor-every", plan.anchor_every))
+
+    @property
+    def registering(self) -> Registering:
+        """Where the run is entered and anchored."""
+        return Registering(False if self.no_register else self.register or None, self.anchors, self.anchor_every)
 
     def settings(self) -> dict[str, Any]:
         """Every setting of the training by name, in SETTINGS order, as a file would hold it."""
@@ -97,7 +136,15 @@ class Plan:
             kept["data"] = CSV + str(Path(self.data.path).absolute())
         # Any of 64 bits: a number of canonical JSON has fewer.
         kept |= {"seed": str(self.seed), "grad_scale": str(self.grad_scale)}
-        private: dict[str, Json] = {"format": FORMAT, "key_file": self.key_file, "secret": self.secret.hex()}
+        private: dict[str, Json] = {
+            "format": FORMAT,
+            "key_file": self.key_file,
+            "secret": self.secret.hex(),
+            "register": self.register,
+            "no_register": self.no_register,
+            "anchors": list(self.anchors),
+            "anchor_every": self.anchor_every,
+        }
         Files().write_atomic(Layout(run).plan, encode(kept | private), PRIVATE_FILE)
 
     @classmethod
@@ -134,9 +181,10 @@ def _kept(value: Any) -> Json:
 
 def _parsed(data: bytes) -> Plan:
     fields = Fields(decode(data, max_bytes=_MAX_BYTES), FILE)
-    fields.choice("format", (FORMAT,))
+    version = fields.choice("format", (FORMAT, V1))
     key_file, secret = fields.text("key_file", max_len=5000), fields.hex("secret", SECRET_BYTES)
     values = {setting.name: fields.raw(setting.attribute) for setting in _PARTS}
+    own = Settings({"no-register": True}) if version == V1 else _registering(fields)
     fields.end()
     for name in ("seed", "grad-scale"):
         values[name] = _number(values[name])
@@ -145,7 +193,20 @@ def _parsed(data: bytes) -> Plan:
     values[GROUPS] = [_given(group) for group in groups]
     unset = {s.name for s in _PARTS if s.default in ("", ()) and values[s.name] in ("", [])}
     given = {name: value for name, value in values.items() if name not in unset}
-    return Plan.of(Settings.kept(given, lambda name: name), key_file=key_file, secret=secret)
+    kept = Settings.kept(given, lambda name: name)
+    return Plan.of(Settings({**kept.values, **own.values}), key_file=key_file, secret=secret)
+
+
+def _registering(fields: Fields) -> Settings:
+    """What a plan says of register and anchors."""
+    register, none = fields.text("register", max_len=5000, min_len=0), fields.raw("no_register")
+    anchors, every = fields.raw("anchors"), fields.raw("anchor_every")
+    given: dict[str, object] = {"no-register": none, "anchor-every": every}
+    if register:
+        given["register"] = register
+    if anchors != []:
+        given["anchor"] = anchors
+    return Settings.kept(given, lambda name: name)
 
 
 def _given(group: Json) -> dict[str, Json]:

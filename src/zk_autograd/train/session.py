@@ -7,7 +7,7 @@ seeded from it.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -19,6 +19,7 @@ from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Data, Header
+from zk_autograd.core.register import View
 from zk_autograd.core.rules import State
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.optim import ZKOptimizer
@@ -26,6 +27,7 @@ from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.resuming import ResumedModel
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps
+from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.train import config, data, models, own_run
 from zk_autograd.train.command import Recording
 from zk_autograd.train.loop import Loop
@@ -182,6 +184,14 @@ class Session:
         return self.optimizer.head
 
     @property
+    def view(self) -> View | None:
+        return self.optimizer.view
+
+    @property
+    def anchors(self) -> Sequence[AnchorState]:
+        return self.optimizer.anchors
+
+    @property
     def steps(self) -> int:
         return self.optimizer.steps
 
@@ -243,6 +253,9 @@ def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | N
             "publish": plan.publish,
             "config": config.to_toml(plan),
             "on_event": recording.listener,
+            "register": plan.registering.wanted,
+            "anchors": plan.anchors,
+            "anchor_every": plan.anchor_every,
         }
     return ZKOptimizer(
         parameter_groups(plan, loop.model),

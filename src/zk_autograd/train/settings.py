@@ -22,6 +22,7 @@ from zk_autograd.core.backends import DEFAULT_BACKEND, PRESETS, PROVERS
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.register import EVERY
 from zk_autograd.core.text import has_control, is_unicode
 from zk_autograd.local.own_folders import expanded
 from zk_autograd.train.names import DataName, ModelName, ModelSource, data_called, model_called, nearest, shown
@@ -301,7 +302,43 @@ SETTINGS = (
         {"metavar": "FILE"},
         part=False,
     ),
+    Setting(
+        "register",
+        _path,
+        None,
+        "the folder of your register, in which the run is entered before its first step (default: that of your key)",
+        {"metavar": "DIR"},
+        part=False,
+    ),
+    Setting(
+        "no-register",
+        _boolean,
+        False,
+        "enter the run in no register: its header says so, and nobody can tell how many runs there were beside it",
+        {"action": "store_true", "default": None},
+        part=False,
+    ),
+    Setting(
+        "anchor",
+        _texts,
+        (),
+        "have the register's checkpoints held by somebody, such as witness:POLICY or rfc3161:URL; may be repeated",
+        {"action": "append", "metavar": "KIND:REST"},
+        part=False,
+    ),
+    Setting(
+        "anchor-every",
+        _integer(1, MAX_STEPS),
+        EVERY,
+        f"enter and anchor the run at every K records, and at its end (default: {EVERY})",
+        {"type": int, "metavar": "K"},
+        part=False,
+    ),
 )
+
+REGISTERING = ("register", "no-register", "anchor", "anchor-every")
+"""Where a run is entered and anchored: kept in its private plan, and set anew when it is
+resumed."""
 
 READERS = {setting.name: setting.read for setting in SETTINGS}
 _GROUP_READERS: dict[str, Reader] = {_PARAMETERS: _texts, **{s.name: s.read for s in SETTINGS if s.own}}
@@ -342,8 +379,21 @@ class Settings:
         return self.values.get("srs")
 
     @property
+    def registering(self) -> dict[str, Any]:
+        """What was set of register and anchors, by the settings' names."""
+        return {name: self.values[name] for name in REGISTERING if name in self.values}
+
+    @property
     def key_file(self) -> Path | None:
         return self.values.get("key-file")
+
+
+def require_one_register(found: Mapping[str, Any], where: Callable[[str], str]) -> None:
+    """UsageError for a register, or anchors, where there is to be none."""
+    if found.get("no-register"):
+        for name in ("register", "anchor"):
+            if found.get(name):
+                raise UsageError(f"{where(name)} goes with a register: leave out {where('no-register')}")
 
 
 def read(values: Mapping[str, object], readers: Mapping[str, Reader], called: Callable[[str], str]) -> dict[str, Any]:

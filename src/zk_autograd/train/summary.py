@@ -1,13 +1,17 @@
 """What zk-train prints at its end: what was trained and shown, the root, the auditor's command."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from zk_autograd.anchor.kinds import KINDS
 from zk_autograd.core.decimals import decimal_text
+from zk_autograd.core.errors import ExitStatus
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
+from zk_autograd.core.register import View
 from zk_autograd.core.text import counted, listed
+from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.layout import Layout
 from zk_autograd.train.plan import Plan
 
@@ -19,7 +23,8 @@ _RECORDS_BESIDE_SEGMENTS = 3
 class Summary:
     """A finished run. `seconds` is the time of this process, `waited` the part of it after the last
     step; `classes` holds the labels of classes 0, 1, 2 ... where a table has them; `public` is the
-    file that names the run's keys and no other, if there is one."""
+    file that names the run's keys and no other, if there is one. `view` is the run's newest entry
+    in the trainer's register, `anchors` how each anchor stands."""
 
     plan: Plan
     run: Path
@@ -32,6 +37,8 @@ class Summary:
     seconds: float
     waited: float
     classes: tuple[str, ...] = ()
+    view: View | None = None
+    anchors: tuple[AnchorState, ...] = ()
     public: Path | None = None
 
     @property
@@ -66,6 +73,14 @@ class Summary:
             words += ["--require", "L0"]
         return shlex.join(words)
 
+    @property
+    def exit_status(self) -> ExitStatus:
+        """What zk-train returns: the run is whole, but an anchor may not have it, or may have
+        another branch of its trainer's register."""
+        if any(anchor.forked for anchor in self.anchors):
+            return ExitStatus.REFUSED
+        return ExitStatus.LESS if any(anchor.pending for anchor in self.anchors) else ExitStatus.DONE
+
     def effective(self) -> dict[str, str]:
         """The hyper-parameters that the integers stand for."""
         return {name: decimal_text(value) for name, value in self.header.sequence(0).effective().items()}
@@ -94,6 +109,8 @@ class Summary:
             "seconds_after_last_step": round(self.waited, 3),
             "keys": list(self.header.keys),
             "srs_digest": self.header.prover.srs_digest.hex(),
+            "register": None if self.view is None else _view_json(self.header, self.view),
+            "anchors": [asdict(anchor) for anchor in self.anchors],
             "verify": self.verify,
         }
 
@@ -125,6 +142,7 @@ class Summary:
             f"proved    {shown}",
             f"time      {self.seconds:.1f} s, {self.waited:.1f} s of them after the last step",
             f"run       {self.run}: {_size(self.run):,} bytes, {_size(Layout(self.run).private):,} of them private",
+            *self._registered(),
             f"root      {self.root}",
             "",
             f"To be given to {holder}, who runs",
@@ -135,6 +153,33 @@ class Summary:
             if self.saturated
             else []
         )
+
+    def _registered(self) -> list[str]:
+        """What register and anchors are worth, and what is missing."""
+        if self.view is None:
+            return ["register  none: an auditor can't tell how many runs there were beside this one"]
+        lines = [
+            f"register  entry {self.view.index + 1} of {self.view.head.size}, in {self.header.register.rpartition('/')[2][:16]}...",
+            "anchor    file: a file of your own, beside the register: it protects against accidents only",
+        ]
+        for anchor in self.anchors:
+            kind = anchor.anchor.partition(":")[0]
+            if not anchor.pending:
+                rests = KINDS[kind].rests_on if kind in KINDS else "on whoever runs it"
+                lines.append(f"anchor    {anchor.anchor}: has all of the run; that rests {rests}")
+                continue
+            has = f"has the first {anchor.records} records" if anchor.records else "has nothing of the run"
+            why = f": {anchor.trouble}" if anchor.trouble else ""
+            lines.append(f"anchor    {anchor.anchor}: {has}{why}")
+            command = shlex.join(["zk-anchor", "publish", str(self.run), "--anchor", anchor.anchor])
+            if not anchor.forked:
+                lines.append(f"          to complete it: {command}")
+        return lines
+
+
+def _view_json(header: Header, view: View) -> dict[str, object]:
+    head = view.head
+    return {"origin": header.register, "entry": view.index, "root": f"{head.root.hex()}@{head.size}"}
 
 
 def _size(folder: Path) -> int:
