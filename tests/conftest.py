@@ -5,13 +5,10 @@ The cache lies in the checkout (`.cache/tests`), so that a second run of the tes
 again. Its SRS is made here, so the tests know its secret in principle: it is good for tests alone.
 """
 
-import atexit
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,10 +37,6 @@ if WORKERS:  # torch's threads spin where cores are short; it reads this when it
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
-
-# Where registers lie, if nobody says otherwise: not in the state folder of whoever tests.
-os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="zk-autograd-state-")
-atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 TEST_CACHE = Path(__file__).parent.parent / ".cache" / "tests"
 

@@ -1,5 +1,5 @@
 """A trainer that kills itself with signal 9 at one write: `python killed.py RUN WRITE
-before|after|torn`.
+before|after|torn [REGISTER]`.
 
 `torn` leaves half of an append, or a half-written temporary file.
 """
@@ -8,10 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tests.run.trainer import SIGNER, FaultyProver, TracedFiles, first_weights, make_header, train
+from zk_autograd.core.register import origin_of
 from zk_autograd.run.files import Files
+from zk_autograd.run.registering import Registration
 from zk_autograd.run.writer import RunWriter
 
 
@@ -37,13 +40,17 @@ class DeadlyFiles(TracedFiles):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(run: Path, write: str, moment: str) -> None:
+def main(run: Path, write: str, moment: str, register: Path | None) -> None:
     backend = FaultyProver()
     files = DeadlyFiles(run, write, moment)
-    writer = RunWriter.create(run, make_header(backend), backend, [SIGNER], first_weights(), files=files)
+    header, registration = make_header(backend), None
+    if register is not None:
+        header = replace(header, register=origin_of([SIGNER.public_key]))
+        registration = Registration(register, every=1)
+    writer = RunWriter.create(run, header, backend, [SIGNER], first_weights(), files=files, registration=registration)
     train(writer, 3)
     writer.close({"weights": b"published"})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]) if len(sys.argv) > 4 else None)

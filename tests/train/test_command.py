@@ -31,6 +31,8 @@ class OwnGradients:
     test_rows = 7
     classes = ()
     saturated = 0
+    view = None
+    anchors = ()
 
     def __init__(self, plan: Plan, recording: Recording, fails: BaseException | None = None) -> None:
         assert recording.key is not None

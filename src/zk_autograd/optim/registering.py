@@ -30,6 +30,11 @@ class Registering:
             raise UsageError(f"anchor_every is {self.every!r}; it must be a number of records, of 1 to {MAX_LEAVES}")
 
     @property
+    def specs(self) -> tuple[str, ...]:
+        """The anchors, as people are shown them."""
+        return tuple(one if isinstance(one, str) else one.spec for one in self.anchors)
+
+    @property
     def folder(self) -> Path | None:
         """The folder that was named."""
         return Path(expanded(str(self.wanted))) if self.wanted else None

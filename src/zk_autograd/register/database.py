@@ -187,10 +187,10 @@ class Database:
         (found,) = self._connection.execute(f"select count(*) from {table}").fetchone()
         return int(found)
 
-    def newest_of(self, run: bytes) -> tuple[int, Entry] | None:
-        """The position of the run's newest entry, and the entry."""
+    def newest_of(self, run: bytes, back: int = 0) -> tuple[int, Entry] | None:
+        """The position of the run's newest entry, and the entry; or the one `back` before it."""
         row = self._connection.execute(
-            "select position from entries where run = ? order by position desc limit 1", (run,)
+            "select position from entries where run = ? order by position desc limit 1 offset ?", (run, back)
         ).fetchone()
         if row is None:
             return None

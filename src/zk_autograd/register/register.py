@@ -127,10 +127,10 @@ class Register:
         with self.database.writing() if self._signers else self.database.reading():
             return self._view(run, since)
 
-    def newest_of(self, run: bytes) -> Entry | None:
-        """The run's newest entry; None if it has none."""
+    def newest_of(self, run: bytes, back: int = 0) -> Entry | None:
+        """The run's newest entry, or the one `back` before it; None if there is none."""
         with self.database.reading():
-            found = self.database.newest_of(run)
+            found = self.database.newest_of(run, back)
         return found[1] if found else None
 
     def entries(self, first: int, end: int) -> list[bytes]:

@@ -133,7 +133,7 @@ class FileStage:
             publish(self._anchor, self._views, self._receipts)
         except AnchorDown as error:
             raise StorageError(f"{error}, and resume the run") from error
-        except AnchorForked as error:
+        except (AnchorBehind, AnchorForked) as error:
             raise RunError(
                 f"{error}: the register beside it was brought back from an older copy, or begun again. Bring back its newest copy, or "
                 "recover it with `zk-register recover`; going on would fork it"
@@ -143,12 +143,14 @@ class FileStage:
         self._wake()
 
 
-def publish(anchor: Anchor, views: Views, receipts: Receipts) -> View:
-    """Has the register's newest checkpoint anchored; the view whose checkpoint that is, which is
-    among the run's before the receipts are. AnchorError as the anchor, RunError where the run can't
-    be written."""
+def publish(anchor: Anchor, views: Views, receipts: Receipts, held: View | None = None) -> View:
+    """Has the register's newest checkpoint anchored, unless that is the one of `held`; the view
+    whose checkpoint it is, which is among the run's before the receipts are. AnchorError as the
+    anchor, RunError where the run can't be written."""
     for left in reversed(range(_TRIES)):
         view = views.fresh()
+        if held is not None and view.note == held.note:
+            return held
         try:
             with views.register() as register:
                 receipts.add(anchor.publish(checkpoint_of(view), register))
@@ -201,10 +203,10 @@ class Anchoring:
         with self._changed:
             return [worker.state for worker in self._workers]
 
-    def wait(self, seconds: float = LAST_WAIT) -> None:
-        """Until each anchor has what it is to have, won't take it, or `seconds` are over. Ctrl-C
-        ends the waiting, and nothing else."""
-        deadline = monotonic() + seconds
+    def wait(self) -> None:
+        """Until each anchor has what it is to have, or won't take it; at most LAST_WAIT seconds.
+        Ctrl-C ends the waiting, and nothing else."""
+        deadline = monotonic() + LAST_WAIT
         try:
             with self._changed:
                 for worker in self._workers:
@@ -279,8 +281,9 @@ class _Worker:
     def _work(self) -> None:
         while (wanted := self._next()) is not None:
             try:
-                view = publish(self._anchor, self._views, self._receipts)
-                self._emit(Anchored(self._anchor.spec, view.head.size))
+                view = publish(self._anchor, self._views, self._receipts, self._view)
+                if view is not self._view:
+                    self._emit(Anchored(self._anchor.spec, view.head.size))
             except BaseException as error:  # even a panic in an anchor's library ends no training
                 self._failed(error)
             else:

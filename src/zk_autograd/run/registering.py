@@ -59,6 +59,7 @@ class Views:
         self._lock = threading.Lock()
         self._last: View | None = None
         self._newest: Entry | None = None
+        self._lacking = False
         self._ended = ""
 
     def open(self) -> None:
@@ -72,6 +73,10 @@ class Views:
             if self._last is not None:
                 self._require_continued(register, self._last.head)
             self._newest = register.newest_of(self._run)
+            before = register.newest_of(self._run, 1)
+        shown = None if self._last is None else self._last.entry
+        # A crash loses the newest line, and no other.
+        self._lacking = self._newest is not None and shown not in (self._newest, before)
         least = 0 if self._last is None else self._last.entry.size
         if least > (0 if self._newest is None else self._newest.size):
             raise RunError(
@@ -88,6 +93,11 @@ class Views:
     def newest(self) -> Entry | None:
         """The run's newest entry, whose line may be missing."""
         return self._newest
+
+    def require_whole(self) -> None:
+        """RunError if lines are missing that no crash takes away."""
+        if self._lacking:
+            raise RunError(f"{self._path} lacks lines that were written: restore it from a copy")
 
     def enter(self, entry: Entry) -> View:
         """Makes the entry, unless it is there, and appends its line."""
@@ -175,15 +185,14 @@ class RegisterStage:
 
     def done(self, head: Checkpoint, kind: Kind) -> bool:
         """Whether nothing is to be entered. RunError for a log that the register contradicts."""
+        self._views.require_whole()
         last, newest = self._views.last, self._views.newest
         if last is None:
-            if kind is not Kind.BEGIN and newest is None:
+            if kind is not Kind.BEGIN:
                 raise RunError(
                     "the run says that it is in its trainer's register, and the register has no entry of it: it was brought back from an "
                     "older copy, or begun again; bring back its newest copy, or recover it with `zk-register recover`"
                 )
-            if kind is not Kind.BEGIN:
-                raise RunError("register/views.jsonl of the run is missing or empty: restore it from a copy")
             return False
         if newest is not None and newest.size == head.size and newest != last.entry:
             return False  # its line was lost

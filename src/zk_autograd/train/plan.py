@@ -8,10 +8,9 @@ from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.register import EVERY
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.evidence.files import read_bounded
-from zk_autograd.optim.registering import Registering
+from zk_autograd.optim.registering import DEFAULT, Registering
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists, is_folder, of_the_run
 from zk_autograd.run.layout import PLAN, Layout
 from zk_autograd.run.marker import require_kept
@@ -50,10 +49,8 @@ class Plan:
 
     Where nobody set `batch_size` (`batch_size_set`), it is lowered to the number of training rows.
 
-    The data's salts are derived from `secret`. `register` is the folder of the register that the
-    run is entered in ("": the key's default one), unless there is `no_register`; `anchors` hold its
-    checkpoints, and an entry is made at every `anchor_every` records. Raises UsageError for numbers
-    that no training can have.
+    The data's salts are derived from `secret`. `registering` is where the run is entered and
+    anchored. Raises UsageError for numbers that no training can have.
     """
 
     model: ModelSource
@@ -77,10 +74,7 @@ class Plan:
     freeze: tuple[str, ...] = ()
     groups: tuple[ParameterGroup, ...] = ()
     batch_size_set: bool = field(default=True, compare=False)
-    register: str = field(default="", compare=False)
-    no_register: bool = field(default=False, compare=False)
-    anchors: tuple[str, ...] = field(default=(), compare=False)
-    anchor_every: int = field(default=EVERY, compare=False)
+    registering: Registering = field(default=DEFAULT, compare=False)
 
     def __post_init__(self) -> None:
         for what, value, least, bound in (
@@ -108,19 +102,15 @@ class Plan:
         itself."""
         found = settings.registering
         require_one_register(found, lambda name: f"--{name}")
-        plan = self
-        if "register" in found:
-            plan = replace(plan, register=str(found["register"].absolute()), no_register=False)
-        if "anchor" in found:
-            plan = replace(plan, anchors=found["anchor"])
+        own = self.registering
         if found.get("no-register"):
-            plan = replace(plan, register="", no_register=True, anchors=())
-        return replace(plan, anchor_every=found.get("anchor-every", plan.anchor_every))
-
-    @property
-    def registering(self) -> Registering:
-        """Where the run is entered and anchored."""
-        return Registering(False if self.no_register else self.register or None, self.anchors, self.anchor_every)
+            own = Registering(False, (), own.every)
+        elif "register" in found:
+            own = replace(own, wanted=str(found["register"].absolute()))
+        elif own.wanted is False and found.get("anchor"):
+            own = replace(own, wanted=None)
+        own = replace(own, anchors=found.get("anchor", own.anchors), every=found.get("anchor-every", own.every))
+        return replace(self, registering=own)
 
     def settings(self) -> dict[str, Any]:
         """Every setting of the training by name, in SETTINGS order, as a file would hold it."""
@@ -140,10 +130,10 @@ class Plan:
             "format": FORMAT,
             "key_file": self.key_file,
             "secret": self.secret.hex(),
-            "register": self.register,
-            "no_register": self.no_register,
-            "anchors": list(self.anchors),
-            "anchor_every": self.anchor_every,
+            "register": str(self.registering.wanted or ""),
+            "no_register": self.registering.wanted is False,
+            "anchors": [*self.registering.specs],
+            "anchor_every": self.registering.every,
         }
         Files().write_atomic(Layout(run).plan, encode(kept | private), PRIVATE_FILE)
 

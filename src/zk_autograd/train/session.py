@@ -254,8 +254,8 @@ def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | N
             "config": config.to_toml(plan),
             "on_event": recording.listener,
             "register": plan.registering.wanted,
-            "anchors": plan.anchors,
-            "anchor_every": plan.anchor_every,
+            "anchors": plan.registering.anchors,
+            "anchor_every": plan.registering.every,
         }
     return ZKOptimizer(
         parameter_groups(plan, loop.model),
