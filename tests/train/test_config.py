@@ -233,7 +233,12 @@ def test_file_that_cant_be_read_is_refused(tmp_path: Path) -> None:
 
 def test_every_setting_of_a_training_has_a_field_and_a_default_that_can_be_set() -> None:
     parts = {setting.attribute: setting for setting in SETTINGS if setting.part}
-    assert set(parts) - {"label"} == set(Plan.__dataclass_fields__) - {"key_file", "secret", "batch_size_set", "registering"}
+    assert set(parts) - {"label"} == set(Plan.__dataclass_fields__) - {
+        "key_file",
+        "secret",
+        "batch_size_set",
+        "registering",
+    }
     assert Plan.of(Settings({}), key_file="k", secret=bytes(32)).settings().keys() == {s.name for s in parts.values()}
     for setting in parts.values():
         if setting.default not in (None, "", ()):

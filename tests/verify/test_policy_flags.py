@@ -240,6 +240,7 @@ SAMPLES = st.none() | st.integers(2, 7)
 def files(draw: st.DrawFn) -> Policy:
     keys, srs, sample, require = draw(KEYS), draw(DIGESTS), draw(SAMPLES), draw(LEVELS)
     asked: list[Demand] = [*([SignedBy(keys)] if keys else []), *([SrsListed("ezkl", srs)] if srs else [])]
+    more: tuple[Demand, ...] = draw(st.sampled_from([(), (LeastSteps(3),), (AnchoredBy(("notary",)),)]))
     return Policy(
         keys=keys,
         srs=srs,
@@ -248,7 +249,7 @@ def files(draw: st.DrawFn) -> Policy:
         allow_beacon=sample is not None and draw(st.booleans()),
         accept_sample=sample is not None and (Level.L1 in require or draw(st.booleans())),  # as policy_file demands
         accept_uncovered=draw(NAMES),
-        demands=(*asked, *draw(st.sampled_from([(), (LeastSteps(3),), (AnchoredBy(("notary",)),)]))),
+        demands=(*asked, *more),
         digest=bytes(32),
         anchors=draw(st.sampled_from([{}, {"notary": "whoever the file names"}])),
     )

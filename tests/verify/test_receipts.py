@@ -244,7 +244,7 @@ def test_the_receipts_of_the_begin_are_those_of_the_checkpoint_that_ends_with_it
         [Notary().receipt(tree, size, NOON + size) for size in (3, 2, 6)],
     )
     report = judged(folder)
-    assert [claim.time for claim in report.anchoring.at_begin()] == [NOON + 2]
+    assert [one.claim.time for one in report.anchoring.at_begin()] == [NOON + 2]
     assert [(one.size, one.records) for one in report.anchoring.anchored] == [(3, 1), (2, 1), (6, 6)]
 
 
