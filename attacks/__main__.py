@@ -2,9 +2,9 @@
 
     python -m attacks [--json] [--backend native|ezkl] [NAME ...]
 
-NAME is the name of a program in on_runs/ or on_circuits/; none means all. Those on runs have a
-victim of each backend, or of one. The exit status is 1 if one was not refused. Keys and real proofs
-are made: some minutes on two cores for EZKL, and a gigabyte of disk while it runs; less than one
+NAME is the name of a program in on_runs/, on_circuits/ or on_registers/; none means all. Those on
+runs have a victim of each backend, or of one. The exit status is 1 if one was not refused. Keys and
+real proofs are made: some minutes on two cores for EZKL, and a gigabyte of disk while it runs; less than one
 minute for the native prover. Needs the extras [ezkl] and [dev].
 """
 
@@ -42,9 +42,14 @@ ON_RUNS = _programs("on_runs")
 """Programs whose `run` takes a `Scene`: attacks on a run and whoever judges it."""
 
 
+ON_REGISTERS = _programs("on_registers")
+"""Programs whose `run` takes nothing: attacks on where a run's root went."""
+
+
 def program(name: str) -> ModuleType:
     """The program of this name, in whichever folder it lies."""
-    return import_module(f"attacks.{'on_circuits' if name in ON_CIRCUITS else 'on_runs'}.{name}")
+    folders = {"on_circuits": ON_CIRCUITS, "on_runs": ON_RUNS, "on_registers": ON_REGISTERS}
+    return import_module(f"attacks.{next(folder for folder, names in folders.items() if name in names)}.{name}")
 
 
 def backends_of(name: str) -> frozenset[str]:
@@ -72,9 +77,9 @@ def scene_of(backend: str, folder: Path) -> Scene:
 
 def outcomes(names: Sequence[str], backends: Sequence[str]) -> Iterator[Outcome]:
     """What became of each of these attacks on runs of these backends, as it happens. Those on
-    circuits are on EZKL's."""
+    circuits are on EZKL's, those on registers on runs without proofs."""
     for name in names:
-        if name in ON_CIRCUITS and "ezkl" in backends:
+        if name in ON_REGISTERS or (name in ON_CIRCUITS and "ezkl" in backends):
             yield program(name).run()
     for backend in backends:
         chosen = [name for name in names if name in ON_RUNS and backend in backends_of(name)]
@@ -91,11 +96,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m attacks", description="Attacks zk-autograd's circuits, runs and verifier."
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="programs in on_runs/ and on_circuits/ (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="programs in on_runs/, on_circuits/ and on_registers/ (default: all)"
+    )
     parser.add_argument("--backend", choices=sorted(BACKENDS), help="on runs of this backend alone")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     arguments = parser.parse_args(argv)
-    known = (*ON_CIRCUITS, *ON_RUNS)
+    known = (*ON_CIRCUITS, *ON_RUNS, *ON_REGISTERS)
     if unknown := [name for name in arguments.names if name not in known]:
         parser.error(f"no attack {', '.join(unknown)}: there are {', '.join(known)}")
     failed = False

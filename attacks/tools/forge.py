@@ -52,7 +52,7 @@ class Forgery:
         with RunFolder(path) as files:
             log = parse_log(files.leaves())
             assert log.genesis is not None
-            blocks = range(len(log.header.blocks))
+            blocks = range(len(log.header.blocks)) if log.header.prover.form.proves else ()
             proofs = {(s.index, b): files.proof(s.index, b) for s in log.segments for b in blocks}
             model = {name: files.model_file(name) for name, _ in log.close.model} if log.close else {}
         return cls(log.header, log.genesis, list(log.segments), log.close, proofs, model, signers)

@@ -1,56 +1,33 @@
 """A trainer's register in memory, for tests to bend: entries, branches, a run's views and receipts,
-made with `core` alone."""
+made with `core` alone (attacks.tools.register_tree)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
+from attacks.tools import register_tree
+from attacks.tools.register_tree import write
 from tests.verify.run_builder import SIGNER, Run, honest
 from zk_autograd.core.anchors import Receipt
-from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.keys import Signer
-from zk_autograd.core.merkle import consistency_proof, inclusion_proof, leaf_hash, root
-from zk_autograd.core.register import Entry, Kind, View, origin_of, sign_head
+from zk_autograd.core.register import Entry, Kind
+
+__all__ = ["OTHER", "PLACES", "Tree", "enter", "entered", "registered", "write"]
 
 OTHER = Entry(Kind.BEGIN, bytes([9]) * 16, 1, bytes([8]) * 32)
 """The begin of a run that is never shown."""
 
 
 @dataclass
-class Tree:
-    """A register: `entries` may be changed at will."""
+class Tree(register_tree.Tree):
+    """The test trainer's register, and the file anchor's receipts."""
 
-    entries: list[Entry] = field(default_factory=list)
-    signers: tuple[Signer, ...] = (SIGNER,)
-    origin: str = origin_of([SIGNER.public_key])
-
-    def hashes(self, size: int | None = None) -> list[bytes]:
-        return [leaf_hash(entry.encode()) for entry in self.entries[:size]]
-
-    def head(self, size: int | None = None) -> Checkpoint:
-        hashes = self.hashes(size)
-        return Checkpoint(self.origin, len(hashes), root(hashes))
-
-    def view(self, index: int, size: int, since: int = 0) -> View:
-        """The entry `index` under the tree of `size` entries, after that of `since`."""
-        hashes = self.hashes(size)
-        return View(
-            sign_head(self.head(size), self.signers),
-            index,
-            self.entries[index],
-            tuple(inclusion_proof(hashes, index)),
-            since,
-            tuple(consistency_proof(hashes, since, size)),
-        )
-
-    def views(self, *places: tuple[int, int]) -> list[View]:
-        """One for each (index, size), each following the one before."""
-        sizes = [0, *(size for _, size in places)]
-        return [self.view(index, size, since) for (index, size), since in zip(places, sizes, strict=False)]
+    def __init__(
+        self, entries: list[Entry] | None = None, signers: tuple[Signer, ...] = (SIGNER,), origin: str = ""
+    ) -> None:
+        super().__init__(signers, entries if entries is not None else [], origin)
 
     def receipt(self, size: int, kind: str = "file", **body: object) -> Receipt:
-        head = self.head(size)
-        return Receipt(kind, head.size, head.root, body or {"line": 0})  # type: ignore[arg-type]
+        """With a line's number, if it says nothing else."""
+        return super().receipt(size, kind, **(body or {"line": 0}))  # type: ignore[arg-type]
 
 
 def enter(run: Run, tree: Tree, kind: Kind, size: int) -> int:
@@ -84,11 +61,3 @@ def entered(run: Run) -> Tree:
 
 PLACES = ((1, 2), (3, 4), (5, 6))
 """Of a `registered` run's views: the entry, and the size of the register's tree."""
-
-
-def write(folder: Path, views: Sequence[View | bytes], receipts: Sequence[Receipt | bytes] = ()) -> None:
-    """The two files of a run at `folder`."""
-    for path, lines in (("register/views.jsonl", views), ("anchors/receipts.jsonl", receipts)):
-        (folder / path).parent.mkdir(exist_ok=True)
-        whole = [line if isinstance(line, bytes) else line.encode() for line in lines]
-        (folder / path).write_bytes(b"".join(line + b"\n" for line in whole))

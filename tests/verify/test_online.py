@@ -218,7 +218,7 @@ def test_a_second_header_of_one_run_id_is_found(made: tuple[Run, Tree, Path]) ->
     refused(
         judged(folder, holding(tree, 2, 4, 6, 8)),
         4,
-        "entry 7 of the register has another root for the run's first 1 records",
+        "entry 7 of the register has another root for the run's first 1 record",
     )
 
 

@@ -150,7 +150,7 @@ def _two_views_of_the_log(run: Run, tree: Tree) -> list[View]:
 FALSE: dict[str, tuple[Callable[[Run, Tree], list[View]], str]] = {
     "no line": (lambda run, tree: [], "has no line: the run's begin is missing"),
     "the begin is left out": (lambda run, tree: tree.views(*PLACES[1:]), "the first entry is not the run's begin"),
-    "the begin is another header's": (_of_another_header, "another root for the run's first 1 records"),
+    "the begin is another header's": (_of_another_header, "another root for the run's first 1 record"),
     "an entry of another run": (_of_another_run, "the entry is another run's"),
     "an entry of another log of this run": (_two_views_of_the_log, "another root for the run's first 3 records: two views"),
     "signed by another key": (_signed_by_another, "not signed by the key"),

@@ -17,6 +17,7 @@ from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.note import open_note
 from zk_autograd.core.register import Entry, Kind, View, renamed
+from zk_autograd.core.text import counted
 from zk_autograd.evidence.layout import REGISTER, VIEWS
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.anchoring import Registered
@@ -95,7 +96,7 @@ def require_the_logs(entries: Sequence[tuple[int, Entry]], view: LogView, *, cho
         if entry.size <= view.head.size:
             if entry.root != roots[entry.size]:
                 raise VerificationError(
-                    f"entry {index} of the register has another root for the run's first {entry.size} records: two views of one log",
+                    f"entry {index} of the register has another root for the run's first {counted(entry.size, 'record')}: two views of one log",
                     expected=roots[entry.size].hex(),
                     found=entry.root.hex(),
                 )
