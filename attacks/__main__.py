@@ -4,8 +4,8 @@
 
 NAME is the name of a program in on_runs/, on_circuits/ or on_registers/; none means all. Those on
 runs have a victim of each backend, or of one. The exit status is 1 if one was not refused. Keys and
-real proofs are made: some minutes on two cores for EZKL, and a gigabyte of disk while it runs; less than one
-minute for the native prover. Needs the extras [ezkl] and [dev].
+real proofs are made: some minutes on two cores for EZKL, and a gigabyte of disk while it runs; less
+than one minute for the native prover. Needs the extras [ezkl] and [dev].
 """
 
 import argparse

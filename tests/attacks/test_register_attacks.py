@@ -2,6 +2,7 @@
 where that check is taken out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from zk_autograd.core.anchors import AnchorClaim, Receipt, SignedCheckpoint, Sta
 from zk_autograd.core.note import parse_unverified
 from zk_autograd.core.register import Entry, View
 from zk_autograd.verify import anchor_demands, online, receipts, registered
-from zk_autograd.verify.anchoring import Anchored, Asked, Held, Registered
+from zk_autograd.verify.anchoring import Anchored, Held, Registered
 from zk_autograd.verify.demand import Facts
 
 CASES = [(name, attempt) for name in ON_REGISTERS for attempt in program(name).ATTEMPTS]
@@ -192,8 +193,13 @@ def test_the_program_says_what_became_of_it(capsys: pytest.CaptureFixture[str]) 
     assert "refused by step 4, Register and anchors" in capsys.readouterr().out
 
 
-def test_asked_is_what_it_says(trainer: Trainer) -> None:
-    """An attack for an auditor who asks has been handed something to hold against the run."""
-    attempts = [a for _, a in CASES if a.forge(trainer).policy.online]
-    assert len(attempts) == 5
-    assert all(isinstance(one, Asked) and one.kept for a in attempts for one in a.forge(trainer).policy.online)
+def test_what_only_an_auditor_who_asks_sees_works_offline_and_the_report_says_so(trainer: Trainer) -> None:
+    submissions = [a.forge(trainer) for _, a in CASES]
+    asking = [one for one in submissions if one.policy.online]
+    assert len(asking) == 5
+    for submission in asking:
+        report = replace(submission, policy=replace(submission.policy, online=())).judged()
+        assert report.failure is None
+        limits = " ".join(report.limits)
+        assert "nothing shows that the trainer's register has no other branch" in limits
+        assert "two views of one run, and runs that were begun and not shown" in limits
