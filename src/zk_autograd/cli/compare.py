@@ -30,10 +30,15 @@ _WHAT = "--out"
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-verify compare",
-        description="Compares two views of a log: 0 the one is the beginning of the other; 1 they prove that the log was forked; 3 neither can be told.",
+        description="Compares two views of a log, or what two runs show of their trainer's register: 0 the one is the beginning of the other; 1 they prove "
+        "that the log was forked; 3 neither can be told.",
     )
     for name in ("A", "B"):
-        parser.add_argument(name.lower(), metavar=name, help="a run, or a checkpoint's note (log/checkpoint of a run)")
+        parser.add_argument(
+            name.lower(),
+            metavar=name,
+            help="a run, a checkpoint's note (log/checkpoint of a run), or a run's register/views.jsonl",
+        )
     parser.add_argument(
         "--key",
         action="append",

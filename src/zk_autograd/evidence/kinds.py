@@ -1,5 +1,5 @@
-"""What a path or an address leads to, by its first bytes: fork evidence, a checkpoint's note, or
-what may be a run."""
+"""What a path or an address leads to, by its first bytes: fork evidence, a checkpoint's note, a
+file of views, or what may be a run."""
 
 import os
 from enum import Enum
@@ -17,12 +17,16 @@ MODEL_SUFFIXES = (
 _SIGNED = "\n\n\u2014 ".encode()
 """What stands between a note's text and its signatures."""
 
+_VIEW = b'{"checkpoint":"zk-autograd/register/'
+"""How a line of register/views.jsonl begins."""
+
 
 class Kind(Enum):
     """What is to be made of it."""
 
     EVIDENCE = "fork evidence"
     CHECKPOINT = "a checkpoint"
+    VIEWS = "a run's views of its trainer's register"
     RUN = "a run"
     """Or nothing at all: whoever opens it says what is wrong."""
 
@@ -40,4 +44,6 @@ def kind_of(target: str) -> Kind:
         raise unreadable(target, error) from error
     if start.startswith(FAMILY.encode()):
         return Kind.EVIDENCE
+    if start.startswith(_VIEW):
+        return Kind.VIEWS
     return Kind.CHECKPOINT if len(start) <= MAX_NOTE_BYTES and b"\0" not in start and _SIGNED in start else Kind.RUN

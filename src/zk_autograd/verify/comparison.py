@@ -1,5 +1,6 @@
 """Two views of a log, read and compared: each a run, from wherever it can be opened, or a
-checkpoint alone in its note."""
+checkpoint alone in its note. Two runs of one trainer are compared in what they show of their
+register."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,13 +12,16 @@ from zk_autograd.core.errors import UnreadableError, UsageError, VerificationErr
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import MAX_NOTE_BYTES
+from zk_autograd.core.register import is_origin
 from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.fork_evidence import MAX_EVIDENCE, ForkEvidence, SignedHead
 from zk_autograd.evidence.kinds import Kind, kind_of
+from zk_autograd.evidence.layout import MAX_VIEWS
 from zk_autograd.evidence.opening import open_run
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.consistency import Decision, Verdict, connect, decide, is_one_log, two_logs, untold
 from zk_autograd.verify.log import MAX_LOG
+from zk_autograd.verify.register_comparison import compare_registers, heads_of_file, heads_of_run
 
 FORMAT = "zk-autograd/comparison/v1"
 """Of the result as JSON."""
@@ -81,6 +85,19 @@ class View:
         except VerificationError as error:
             self.why = f"{name} has no checkpoint that can be read: {error}"
 
+    def register(self) -> list[SignedHead]:
+        """The checkpoints of its trainer's register that it shows; none if it shows none, and `why`
+        says it if they can't be read."""
+        if self.files is None:
+            return [self.head] if self.head is not None and is_origin(self.head.checkpoint.origin) else []
+        try:
+            return heads_of_run(self.files)
+        except UnreadableError:
+            raise
+        except VerificationError as error:
+            self.why = f"{self.name}: {error}"
+            return []
+
     def leaves(self) -> list[bytes]:
         """The hashes of the records, in order; none if there are none, and `why` says it if they
         are not those of the checkpoint."""
@@ -99,6 +116,22 @@ class View:
         return hashes
 
 
+class _Views(View):
+    """A file register/views.jsonl alone; its `head` is the newest."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        self._heads: list[SignedHead] = []
+        super().__init__(name, None, lambda: self._read(data))
+
+    def _read(self, data: bytes) -> bytes:
+        self._heads = heads_of_file(data)
+        return self._heads[-1].note
+
+    def register(self) -> list[SignedHead]:
+        """All of them."""
+        return self._heads
+
+
 def compare(one: str, other: str, keys: tuple[PublicKey, ...]) -> Comparison:
     """Compares what lies at two paths or addresses. UsageError if one of them is neither a run nor
     a checkpoint; UnreadableError if this machine can't read one."""
@@ -112,8 +145,11 @@ def compare(one: str, other: str, keys: tuple[PublicKey, ...]) -> Comparison:
 
 def _compare(views: list[View], one: SignedHead, other: SignedHead, keys: tuple[PublicKey, ...]) -> Comparison:
     heads = one, other
-    if not is_one_log(one, other):
-        return Comparison(two_logs(one, other), heads)
+    if not is_one_log(one, other) or any(isinstance(view, _Views) for view in views):
+        first, second = (view.register() for view in views)
+        if not first or not second:
+            return Comparison(two_logs(one, other), heads)
+        return Comparison(*compare_registers(first, second, keys))
     evidence = connect(one, other, ())
     if evidence is not None and (found := decide(evidence, keys)).verdict is Verdict.FORK:
         return Comparison(found, heads, evidence)  # whatever lies beside the two
@@ -130,6 +166,10 @@ def _compare(views: list[View], one: SignedHead, other: SignedHead, keys: tuple[
     if found.verdict is Verdict.CONSISTENT and why:
         agreeing = "the two checkpoints agree, but records beside them are not what was signed"
         return Comparison(untold(*why, agreeing, fix=_AGAIN), heads)
+    if found.verdict is Verdict.CONSISTENT:
+        first, second = (view.register() if view.files else [] for view in views)
+        if first and second and (forked := compare_registers(first, second, keys))[0].verdict is Verdict.FORK:
+            return Comparison(*forked)
     return Comparison(found, heads, evidence)
 
 
@@ -151,6 +191,8 @@ def _view(target: str, opened: ExitStack) -> View:
         raise UsageError(
             f"{target} is evidence of two checkpoints already: check it with `zk-verify {target} --key KEY`"
         )
+    if kind is Kind.VIEWS:
+        return _Views(target, _read(target, MAX_VIEWS))
     if kind is Kind.RUN:
         files = opened.enter_context(open_run(target))
         return View(target, files, files.checkpoint)
