@@ -10,13 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.verify.run_builder import KEY, SECOND, SRS, Run, honest, judge
+from tests.verify.register_builder import PLACES, registered, write
+from tests.verify.run_builder import KEY, SECOND, SRS, Run, honest, judge, stand_ins
+from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.verify.anchor_demands import AnchoredBy, InRegister
 from zk_autograd.verify.demands import HyperInRange, ProvenBits
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.policy_draft import draft, probe, quote
 from zk_autograd.verify.policy_file import parse
+from zk_autograd.verify.verifier import Verifier
 
 
 def drafted(run: Run, folder: Path, srs: frozenset[bytes] = frozenset({SRS})) -> str:
@@ -162,3 +167,20 @@ def test_a_quoted_text_is_one_line_and_the_same_text(text: str) -> None:
     assert quoted.isprintable()
     assert tomllib.loads(f"x = {quoted} # {quoted}\ny = [{quoted}]") == {"x": text, "y": [text]}
     assert tomllib.loads(f"# {quoted}\nx = 1") == {"x": 1}
+
+
+def test_a_run_in_its_register_is_asked_to_be_there_and_nobody_is_trusted_for_it(tmp_path: Path) -> None:
+    run, tree = registered(backend="none")
+    folder = run.write(tmp_path / "run")
+    write(folder, tree.views(*PLACES), [tree.receipt(6), tree.receipt(6, 'x"[y]', z=1)])
+    with RunFolder(folder) as files:
+        text = draft(Verifier(probe(), stand_ins(), verifiers()).verify(files))
+    policy = read(uncommented(text))
+    assert [type(demand) for demand in policy.demands if demand.field == "register"] == [InRegister]
+    assert (policy.anchors, [d for d in policy.demands if isinstance(d, AnchoredBy)]) == ({}, [])
+    assert '# require = ["' in text
+    with RunFolder(folder) as files:
+        assert Verifier(policy, stand_ins(), verifiers()).verify(files).exit_status == 0
+    write(folder, tree.views(*PLACES[:2]))
+    with RunFolder(folder) as files:
+        assert "register = true" not in draft(Verifier(probe(), stand_ins(), verifiers()).verify(files))

@@ -193,7 +193,7 @@ def sentences(services: Sequence[Held], registered: Registered) -> Iterator[str]
         if not held.heads:
             yield f"{where}: no checkpoint of this register"
             continue
-        yield f"{where}: {counted(len(held.heads), 'checkpoint')} of this register, on one branch with those that the run shows, as far as its {held.entries} first entries are there"
+        yield f"{where}: {counted(len(held.heads), 'checkpoint')} of this register, on one branch with those that the run shows; entries that are there: {held.entries}"
         if held.apart:
             yield f"{where}: checkpoints that can't be put together with the entries that are there: {held.apart}"
         if held.odd:

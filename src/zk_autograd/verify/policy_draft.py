@@ -54,6 +54,7 @@ def draft(report: Report) -> str:
         "",
         *_keys(log.header),
         *_levels(proved),
+        *_anchors(report),
         *_prover(log.header, proved, None if report.security is None else floor(report.security.proven_bits)),
         *_rule(log),
         *_run(run.steps, met),
@@ -96,6 +97,21 @@ def _levels(proved: bool) -> Iterator[str]:
         yield "# every step of the optimizer is proved, would not be met."
     yield f"require = [{quote(Level.L1.value if proved else Level.L0.value)}]"
     yield ""
+
+
+def _anchors(report: Report) -> Iterator[str]:
+    """That the run is in its register, if all of it is; the kinds of anchor as comments, since the
+    run can't say whom to trust."""
+    assert report.summary is not None
+    if report.anchoring.covering == report.summary.size:
+        yield "# All of its records are in its trainer's register."
+        yield "register = true"
+        yield ""
+    if kinds := sorted({one.kind for one in report.anchoring.anchored}):
+        yield "# Anchors of which the run has receipts. Whom you trust to anchor is for you to say: [anchors.KIND]."
+        yield "# [anchors]"
+        yield f"# require = [{', '.join(map(quote, kinds))}]"
+        yield ""
 
 
 def _prover(header: Header, proved: bool, bits: int | None) -> Iterator[str]:
