@@ -1,6 +1,7 @@
 """Several processes at once, and processes that are killed at any moment: no entry is lost or
 doubled, and what a view showed stays."""
 
+import fcntl
 import os
 import random
 import shutil
@@ -14,9 +15,11 @@ from threading import Thread
 
 import pytest
 
+from tests.forks import forking
 from tests.register.registers import KEYS, SIGNERS, entry, filled, run_id
 from zk_autograd.core.errors import StorageError
 from zk_autograd.core.register import Entry
+from zk_autograd.register import publishing
 from zk_autograd.register.checking import check
 from zk_autograd.register.register import Register
 
@@ -83,6 +86,43 @@ def test_sixteen_processes_and_ten_thousand_entries(folder: Path, started: list[
     shown = all_at_once(folder, started, 16, 313)
     assert len(shown) == 2 * 16 * 313 > 10_000
     require_exactly(folder, shown)
+
+
+def test_a_writer_that_hangs_is_waited_for_no_longer_than_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped process has its turn for ever; the register is right without turns."""
+    monkeypatch.setattr("zk_autograd.register.database.BUSY_SECONDS", 0.1)
+    with filled(folder, 1) as register:
+        fd = os.open(folder, os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        start = time.monotonic()
+        register.enter(entry(1, 1))
+        assert time.monotonic() - start >= 0.1
+        os.close(fd)
+        register.enter(entry(2, 1))
+        assert check(register) == 3
+
+
+@forking
+def test_a_child_that_was_forked_meanwhile_keeps_no_lock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training loads its data in such children, and they live as long as it does."""
+    monkeypatch.setattr("zk_autograd.register.database.BUSY_SECONDS", 3)
+    child = 0
+    try:
+        with filled(folder, 1) as register:
+            with register.database.writing(), publishing._alone(folder.parent):
+                child = os.fork()
+                if child == 0:
+                    time.sleep(60)
+                    os._exit(0)
+            start = time.monotonic()
+            register.enter(entry(1, 1))
+            with publishing._alone(folder.parent):
+                pass
+            assert time.monotonic() - start < 2
+    finally:
+        if child:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def test_threads_of_one_process(folder: Path) -> None:

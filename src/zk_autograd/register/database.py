@@ -26,6 +26,7 @@ from zk_autograd.core.merkle import HASH_BYTES, leaf_hash
 from zk_autograd.core.register import Entry
 from zk_autograd.core.stored_tree import Nodes, grown, root_of
 from zk_autograd.local.named_files import refusal
+from zk_autograd.register.turns import turn
 
 DATABASE = "register.sqlite"
 
@@ -117,7 +118,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """All that is changed stays, or nothing does. RunError and StorageError."""
-        with self._transaction("begin immediate"):
+        with self._lock, turn(self.folder, BUSY_SECONDS), self._transaction("begin immediate"):
             yield
 
     # ---- within a transaction ------------------------------------------------------------------

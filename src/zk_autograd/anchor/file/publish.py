@@ -81,6 +81,7 @@ class FileAnchor:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield fd
         finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)  # a child that was forked meanwhile would keep it
             os.close(fd)
 
 
