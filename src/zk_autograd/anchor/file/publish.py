@@ -16,13 +16,17 @@ from pathlib import Path
 from zk_autograd.anchor.file.receipt import KIND
 from zk_autograd.core import canonical
 from zk_autograd.core.anchors import History, Kept, Receipt, SignedCheckpoint
+from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
+from zk_autograd.core.merkle import verify_consistency
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.register import MAX_ENTRY
 
 MAX_LINES = 2**22
 MAX_LINE = 2**28
+
+_CHUNK = 2**20
 
 
 class FileAnchor:
@@ -41,17 +45,12 @@ class FileAnchor:
         """See core.anchors.Anchor."""
         head = checkpoint.head
         with self._locked() as fd:
-            number, last = -1, None
-            for number, kept in enumerate(_lines(fd, self._path)):  # noqa: B007 - the last one's is needed
-                last = SignedCheckpoint.parse(kept.note).head
+            count, last = _last(fd, self._path)
             if last is not None:
-                if last.size > head.size:
-                    raise AnchorBehind(f"{self._path} holds a checkpoint of {last.size} entries, ours has {head.size}")
-                if last == head:
-                    return (Receipt(KIND, head.size, head.root, {"line": number}),)
-                if last.origin != head.origin or last.size == head.size:
-                    raise AnchorForked(f"{self._path} holds another register, or another branch of this one", kept.note)
-            first = 0 if last is None else last.size
+                self._require_continued(last, head, history)
+                if last.head == head:
+                    return (Receipt(KIND, head.size, head.root, {"line": count - 1}),)
+            first = 0 if last is None else last.head.size
             leaves = [leaf.decode("ascii") for leaf in history.entries(first, head.size)]
             line = canonical.encode({"checkpoint": checkpoint.note.decode("utf-8"), "first": first, "entries": leaves})
             try:
@@ -60,7 +59,19 @@ class FileAnchor:
                 os.fsync(fd)
             except OSError as error:
                 raise AnchorDown(f"{self._path} can't be written: {error.strerror}; free some space") from error
-            return (Receipt(KIND, head.size, head.root, {"line": number + 1}),)
+            return (Receipt(KIND, head.size, head.root, {"line": count}),)
+
+    def _require_continued(self, last: SignedCheckpoint, head: Checkpoint, history: History) -> None:
+        """Raises as `publish` unless the tree of `head` begins with the one that is here."""
+        old = last.head
+        if old.origin != head.origin:
+            raise AnchorError(f"{self._path} holds another register, {old.origin}: name another file")
+        if old.size > head.size:
+            raise AnchorBehind(f"{self._path} holds a checkpoint of {old.size} entries, ours has {head.size}")
+        try:
+            verify_consistency(old.size, head.size, old.root, head.root, history.consistency(old.size, head.size))
+        except VerificationError as error:
+            raise AnchorForked(f"{self._path} holds another branch of this register: {error}", last.note) from error
 
     def read(self, origin: str) -> Sequence[Kept]:
         """See core.anchors.ReadableAnchor. AnchorError if there is no such file."""
@@ -102,12 +113,36 @@ def _lines(fd: int, path: Path) -> Iterator[Kept]:
                 os.ftruncate(fd, end)
                 return
             end += len(line)
-            try:
-                yield _kept(line[:-1])
-            except VerificationError as error:
-                raise AnchorError(
-                    f"line {number + 1} of {path} was altered: {error}; restore it from a copy"
-                ) from error
+            yield _read(line[:-1], number, path)
+
+
+def _last(fd: int, path: Path) -> tuple[int, SignedCheckpoint | None]:
+    """How many whole lines there are, and the checkpoint of the last one, which alone is read; a
+    torn one is cut off."""
+    count, start, end = 0, 0, 0
+    at = 0
+    while chunk := os.pread(fd, _CHUNK, at):
+        if newlines := chunk.count(b"\n"):
+            count += newlines
+            newest = chunk.rindex(b"\n")
+            before = chunk.rfind(b"\n", 0, newest)
+            start, end = (end if before < 0 else at + before + 1), at + newest + 1
+        at += len(chunk)
+    if at > end:
+        os.ftruncate(fd, end)
+    if not count:
+        return 0, None
+    line = os.pread(fd, end - 1 - start, start)
+    return count, SignedCheckpoint.parse(_read(line, count - 1, path).note)
+
+
+def _read(line: bytes, number: int, path: Path) -> Kept:
+    try:
+        kept = _kept(line)
+        SignedCheckpoint.parse(kept.note)
+    except VerificationError as error:
+        raise AnchorError(f"line {number + 1} of {path} was altered: {error}; restore it from a copy") from error
+    return kept
 
 
 def _kept(line: bytes) -> Kept:
