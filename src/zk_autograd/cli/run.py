@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from zk_autograd.cli import run_register
 from zk_autograd.cli.output import Output, Parser, run_command
 from zk_autograd.core.errors import ExitStatus, UsageError
 
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.core.text import counted
     from zk_autograd.run.files import exists
     from zk_autograd.run.inventory import Condition, find_runs, look_at
     from zk_autograd.train.names import shown
@@ -75,7 +77,7 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
             runs.append(look_at(path))
             advance("runs", i + 1, len(paths))
     rows: list[tuple[str, ...]] = [
-        ("run", "id", "state", "steps", "prover", "root@size", "on disk", "private", "last change")
+        ("run", "id", "state", "steps", "prover", "root@size", "register", "on disk", "private", "last change")
     ]
     for run in runs:
         rows.append(
@@ -86,6 +88,7 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
                 str(run.steps),
                 run.header.prover.backend if run.header else "-",
                 f"{run.head.root.hex()[:8]}...@{run.head.size}" if run.head else "-",
+                run_register.word(run),
                 _sized(run.public_bytes + run.private_bytes),
                 run.secrets.value,
                 at(run.changed),
@@ -93,10 +96,31 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
         )
     for line in table(rows) if runs else [f"no runs in {folder}"]:
         output.line(line)
+    elsewhere = run_register.elsewhere(runs)
+    for register, run_id, seen in elsewhere:
+        state = "closed" if seen.closed else "never closed"
+        output.line(
+            f"not here  {run_id.hex()[:8]}  {state}, with {counted(seen.newest.size, 'record')} at entry {seen.index} of {register}"
+        )
     closed = [run for run in runs if run.condition is Condition.UNREADABLE]
     for run in closed:
         output.note(f"{run.path} can't be read here: {run.reason}")
-    output.result({"folder": str(folder), "runs": [_to_json(run) for run in runs]})
+    output.result(
+        {
+            "folder": str(folder),
+            "runs": [_to_json(run) for run in runs],
+            "elsewhere": [
+                {
+                    "register": str(register),
+                    "id": run_id.hex(),
+                    "closed": seen.closed,
+                    "records": seen.newest.size,
+                    "entry": seen.index,
+                }
+                for register, run_id, seen in elsewhere
+            ],
+        }
+    )
     return ExitStatus.UNJUDGED if closed else ExitStatus.DONE
 
 
@@ -127,6 +151,8 @@ def _status(arguments: argparse.Namespace, output: Output) -> int:
         Secrets.ABSENT: "none: a copy without its private folder",
         Secrets.UNREADABLE: f"not readable: {run.closed}",
     }
+    if run.header:
+        lines += run_register.lines(run)
     lines += [("evidence", _sized(run.public_bytes)), ("private", private[run.secrets]), ("changed", at(run.changed))]
     if run.trainer:
         lines.append(("in use", f"by process {run.trainer}"))
@@ -343,6 +369,17 @@ def _to_json(run: "RunStatus") -> dict[str, Any]:
         "private_bytes": run.private_bytes,
         "changed": at(run.changed),
         "trainer": run.trainer,
+        "register": (run.header.register or None) if run.header else None,
+        "entry": None
+        if run.entry is None
+        else {
+            "kind": run.entry.entry.kind.value,
+            "index": run.entry.index,
+            "records": run.entry.entry.size,
+            "size": run.entry.head.size,
+        },
+        "receipts": dict(run.receipts),
+        "pending": run_register.pending(run),
     }
 
 

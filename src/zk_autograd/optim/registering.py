@@ -59,7 +59,12 @@ def registration_of(asked: Registering, signers: Sequence[Signer], *, from_file:
     if folder is None:
         folder = place_of([signer.public_key for signer in signers])
     registration = Registration(folder.absolute(), anchors, asked.every)
-    registration.require(signers)
+    try:
+        registration.require(signers)
+    except UsageError as error:
+        raise UsageError(
+            f"{error}. A run in no register says so in its header (--no-register, register=False)"
+        ) from None
     return registration
 
 

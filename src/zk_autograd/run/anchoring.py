@@ -306,7 +306,7 @@ class _Worker:
         trouble = str(error) if isinstance(error, ZkError) else f"it failed with {error!r}"
         final = not isinstance(error, AnchorDown | AnchorBehind)
         if isinstance(error, AnchorForked):
-            trouble = f"{trouble}. {self._kept(error.note)}"
+            trouble = f"{trouble}. {kept_fork(self._folder, error.note)}"
         with self._changed:
             if self.stopping:
                 return
@@ -321,13 +321,14 @@ class _Worker:
             except BaseException:  # whoever is told can't stop this
                 return
 
-    def _kept(self, note: bytes) -> str:
-        """Keeps the other branch's checkpoint, and says where."""
-        if not note:
-            return "It gave no checkpoint that could be kept as evidence"
-        path = self._folder / f"forked-{sha256(note).hexdigest()[:16]}.note"
-        try:
-            write_over(path, note, "the other branch's checkpoint")
-        except ZkError as error:
-            return f"Its checkpoint could not be kept: {error}"
-        return f"Its checkpoint is kept in {path}"
+
+def kept_fork(folder: Path, note: bytes) -> str:
+    """Keeps another branch's checkpoint in the register's folder, and says where."""
+    if not note:
+        return "It gave no checkpoint that could be kept as evidence"
+    path = folder / f"forked-{sha256(note).hexdigest()[:16]}.note"
+    try:
+        write_over(path, note, "the other branch's checkpoint")
+    except ZkError as error:
+        return f"Its checkpoint could not be kept: {error}"
+    return f"Its checkpoint is kept in {path}"

@@ -14,20 +14,34 @@ disk.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from zk_autograd.core.anchors import MAX_RECEIPT, Receipt
 from zk_autograd.core.errors import RunError, StorageError, UnreadableError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import Checkpoint, open_note, parse_checkpoint
 from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Header, Log, header_digest
+from zk_autograd.core.register import MAX_VIEW, View
 from zk_autograd.core.text import counted
 from zk_autograd.evidence.files import tells_of_the_file
 from zk_autograd.evidence.folder import RunFolder
-from zk_autograd.evidence.layout import CHECKPOINT, LOG, MAX_LOG, PRIVATE, RECORDS
+from zk_autograd.evidence.layout import (
+    ANCHORS,
+    CHECKPOINT,
+    LOG,
+    MAX_LOG,
+    MAX_RECEIPTS,
+    MAX_VIEWS,
+    PRIVATE,
+    RECEIPTS,
+    RECORDS,
+    REGISTER,
+    VIEWS,
+)
 from zk_autograd.run.files import Files, exists, is_folder, is_own_folder, names_in, require_listable
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
@@ -68,7 +82,9 @@ class RunStatus:
     `waiting` segments are sealed and not yet recorded. `reason` says what is damaged or can't be
     read, `closed` why the private folder isn't readable, `repairs` what the next resume does first.
     Sizes are in bytes, of the files that can be seen; `changed` is a POSIX time, `trainer` the
-    process that holds the lock.
+    process that holds the lock. `entry` is the run's newest in its trainer's register, as the run
+    shows it; `receipts` has of each kind of anchor the size of the register's newest checkpoint
+    that there is a receipt for.
     """
 
     path: Path
@@ -87,6 +103,8 @@ class RunStatus:
     private_bytes: int
     changed: float
     trainer: str | None
+    entry: View | None = None
+    receipts: tuple[tuple[str, int], ...] = ()
 
     @property
     def proved(self) -> int:
@@ -156,6 +174,8 @@ def look_at(path: Path) -> RunStatus:
         private_bytes=private,
         changed=changed,
         trainer=found.trainer,
+        entry=found.entry,
+        receipts=tuple(found.receipts.items()),
     )
 
 
@@ -175,6 +195,8 @@ class _Found:
     closed: str = ""
     forgotten: str | None = None
     trainer: str | None = None
+    entry: View | None = None
+    receipts: dict[str, int] = field(default_factory=dict)
 
     def close_off(self, error: StorageError) -> None:
         """The private folder can't be read."""
@@ -207,6 +229,8 @@ def _read(layout: Layout, found: _Found) -> None:
     elif exists(layout.private):
         raise RunError(f"{layout.private} is a link or not a folder, and nothing is read behind it")
     _read_log(layout, found)
+    if found.header is not None and found.header.register:
+        _read_register(layout, found)
     if found.secrets is Secrets.KEPT:
         try:
             _read_journal(layout, found)
@@ -216,6 +240,27 @@ def _read(layout: Layout, found: _Found) -> None:
         raise StorageError(f"it has no records yet, and its private folder is closed: {found.closed}")
     if found.log is None and found.secrets is not Secrets.KEPT:
         raise RunError("it has no records")
+
+
+def _read_register(layout: Layout, found: _Found) -> None:
+    """The newest entry, and which anchors have it. Raises VerificationError for what is none; a
+    torn last line, which a crash leaves, is no line."""
+    with RunFolder(layout.root) as reader:
+        for path, limit, most in (
+            (f"{REGISTER}/{VIEWS}", MAX_VIEWS, MAX_VIEW),
+            (f"{ANCHORS}/{RECEIPTS}", MAX_RECEIPTS, MAX_RECEIPT),
+        ):
+            if not reader.has(path):
+                continue
+            with reader.opened(path, limit) as file:
+                newest = b""
+                while (line := file.readline(most + 1)).endswith(b"\n"):
+                    newest = line[:-1]
+                    if path.startswith(ANCHORS):
+                        receipt = Receipt.parse(newest)
+                        found.receipts[receipt.kind] = max(receipt.size, found.receipts.get(receipt.kind, 0))
+            if newest and path.startswith(REGISTER):
+                found.entry = View.parse(newest)
 
 
 def _resumable(layout: Layout, found: _Found) -> bool:

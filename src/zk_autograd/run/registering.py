@@ -50,11 +50,13 @@ class Views:
     the register is opened for each use, so that no fork takes a connection along."""
 
     def __init__(self, layout: Layout, header: Header, folder: Path, signers: Sequence[Signer], files: Files) -> None:
+        """No signers: nothing is entered, and what was entered may be anchored."""
         self._path = layout.views
         self._run = header.run
         self._origin = header.register
         self._folder = folder
         self._signers = tuple(signers)
+        self._keys = [PublicKey.parse(key) for key in header.keys]
         self._lines = Lines(layout.views, files, MAX_VIEWS)
         self._lock = threading.Lock()
         self._last: View | None = None
@@ -134,7 +136,8 @@ class Views:
     @contextmanager
     def register(self) -> Iterator[Register]:
         """The register, open."""
-        with closing(Register(self._folder, self._signers)) as register:
+        opened = Register(self._folder, self._signers) if self._signers else Register.read(self._folder, self._keys)
+        with closing(opened) as register:
             if register.origin != self._origin:
                 raise UsageError(
                     f"the register in {self._folder} is {register.origin}, and this run is in {self._origin}"
@@ -204,11 +207,6 @@ class RegisterStage:
         """Makes the entry and its line."""
         view = self._views.enter(Entry(kind, self._run, head.size, head.root))
         self._emit(Entered(view.index, head.size))
-
-
-def keys_of(header: Header) -> list[PublicKey]:
-    """The trainer's keys."""
-    return [PublicKey.parse(key) for key in header.keys]
 
 
 def checkpoint_of(view: View) -> SignedCheckpoint:

@@ -159,7 +159,7 @@ class Summary:
         if self.view is None:
             return ["register  none: an auditor can't tell how many runs there were beside this one"]
         lines = [
-            f"register  entry {self.view.index + 1} of {self.view.head.size}, in {self.header.register.rpartition('/')[2][:16]}...",
+            f"register  {self.header.register}: entry {self.view.index}, under a checkpoint of {self.view.head.size} entries",
             "anchor    file: a file of your own, beside the register: it protects against accidents only",
         ]
         for anchor in self.anchors:
