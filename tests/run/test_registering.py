@@ -226,10 +226,11 @@ def test_a_lost_line_is_written_again_however_seldom_entries_are_asked_for(tmp_p
     assert [entry.size for entry in look(run, registration.folder)] == [1, 3, 5]
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_space(tmp_path: Path, small_disk: Path) -> None:
     run, registration = small_disk / "run", begun(tmp_path / "register")
     stopped = set()
-    for free in range(1, 40, 3):
+    for free in range(1, 40, 6):
         writer = create(run, registration, free, files=Files())
         ballast = small_disk / "ballast"
         ballast.write_bytes(bytes(4096 * max(os.statvfs(small_disk).f_bavail - free, 0)))
