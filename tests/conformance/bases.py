@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from tests.conformance.draft import CHECKPOINT, DATA, HERE, TIMED_NOTE, Files, base_files
 from tests.evidence.bundles import packed
 from tests.verify.ideal import world
+from tests.verify.register_builder import PLACES, entered, registered, write
 from tests.verify.run_builder import SIGNER, honest
 from zk_autograd.core.checkpoint import parse_checkpoint
 from zk_autograd.core.cosignature import cosigned_message
@@ -36,7 +37,23 @@ def write_bases() -> None:
     _write("none-two-keys", world("none, sgd, recorded").run.files)
     _write("bundle", {"run.tar": packed(dict(sorted(none.items())))})
     _write_native(HERE / "bases" / "native-blocks")
+    write_registered()
     TIMED_NOTE.write_bytes(_timed())
+
+
+def write_registered() -> None:
+    """Two runs of the backend none in their trainer's register: one whose first weights the trainer
+    chose, and one whose genesis has a beacon."""
+    for name, run in (
+        ("registered", registered(backend="none")[0]),
+        ("registered-beacon", honest("none", beacon=bytes(32))),
+    ):
+        folder = HERE / "bases" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        run.write(folder)
+        (folder / "proofs").rmdir()
+        tree = entered(run)
+        write(folder, tree.views(*PLACES), [tree.receipt(size) for _, size in PLACES])
 
 
 def _write(name: str, files: Files) -> None:

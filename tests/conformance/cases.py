@@ -18,6 +18,9 @@ SIGNERS: dict[str, tuple[Signer, ...]] = {
     "native": (golden_signer(),),
     "native-v1": (),  # one of its two keys signs with fresh coins each time: no case signs it anew
     "native-blocks": (SIGNER,),
+    "registered": (SIGNER,),
+    "registered-beacon": (SIGNER,),
+    "native-v2": (),
     "bundle": (SIGNER,),
     "empty": (SIGNER,),
 }

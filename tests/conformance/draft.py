@@ -35,6 +35,9 @@ BASES = {
     "native": "../data/runs/native-finished",
     "native-v1": "../data/runs/native-v1",
     "native-blocks": "bases/native-blocks",
+    "registered": "bases/registered",
+    "registered-beacon": "bases/registered-beacon",
+    "native-v2": "../data/runs/native-v2",
     "bundle": "bases/bundle",
     "empty": "",
 }

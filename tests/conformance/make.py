@@ -15,7 +15,14 @@ FORMAT = "zk-autograd/conformance/v1"
 
 def index() -> dict[str, Any]:
     """The whole index."""
-    for name in ("about_notes", "about_keys", "about_records", "about_files", "about_bounds"):
+    for name in (
+        "about_notes",
+        "about_keys",
+        "about_records",
+        "about_register",
+        "about_files",
+        "about_bounds",
+    ):
         import_module(f"tests.conformance.{name}")
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names), sorted(n for n in names if names.count(n) > 1)
