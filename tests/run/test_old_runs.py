@@ -10,6 +10,7 @@ import torch
 from zk_autograd import ZKOptimizer, verify_run
 from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.cli import key as zk_key
+from zk_autograd.cli import register as zk_register
 from zk_autograd.cli import train as zk_train
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import Algorithm, PublicKey, parse_keys
@@ -179,6 +180,7 @@ def test_a_file_of_v0_goes_on_with_its_key_and_one_with_new_keys_is_another_trai
         weights = [torch.nn.Parameter(torch.ones(2))]
         ZKOptimizer(weights, "sgd", lr=0.1, run=tmp_path / name, prover="none", key=file, resume=True).abandon()
 
+    assert zk_register.main(["begin", "--key-file", str(key), "--yes"]) == 0  # an older version began none
     assert trained("before") == [PUBLIC]
     assert zk_key.main(["rotate", "--key-file", str(key)]) == 0
     both = Path(f"{key}.pub").read_text().split()

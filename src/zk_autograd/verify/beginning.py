@@ -16,6 +16,8 @@ open W_0, which anybody can compute then, and nothing else:
 * `ezkl`: a salt fills the last rows of its own column alone; every other column has its own.
 * `none`: a salt goes into its own hash alone.
 
+docs/soundness.md and docs/soundness-ezkl.md have the argument.
+
 No salt is used twice: the state after a segment has its own (run/journal.py), even if no weight
 moved.
 """
