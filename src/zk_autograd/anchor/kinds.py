@@ -36,6 +36,10 @@ KINDS = {
     for row in (
         Row("file", "on a file of the trainer's own: it protects against accidents only", "[PATH]"),
         Row("witness", "on a quorum of witnesses, each of which keeps to one branch of a log", "POLICYFILE"),
+        Row(
+            "rfc3161", "on time-stamp authorities: the tree head is not younger, and no more", "URL[,URL...]", "rfc3161"
+        ),
+        Row("tpm", "on a TPM whose counter never goes back", "TCTI[,index=0x01...]", "tpm"),
     )
 }
 

@@ -105,18 +105,23 @@ class Server:
 
     @contextmanager
     def asked(
-        self, path: str, *, method: str = "GET", span: tuple[int, int] | None = None, content: bytes | None = None
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        span: tuple[int, int] | None = None,
+        sent: tuple[str, bytes] | None = None,
     ) -> Iterator[Answer]:
         """The answer for a path on the server; `span`: for the bytes from one number to another,
-        both included; `content`: the request's body, of a method that may be asked twice.
-        UnreadableError if none comes, or it breaks off while the block reads it."""
+        both included; `sent`: to a body, after its media type. UnreadableError if none comes, or it
+        breaks off while the block reads it."""
         url = self.address.origin + path
         if self._gave_up is not None:
             raise self._gave_up
         answer: Answer | None = None
         self._pace.begin()
         try:
-            answer = Answer(url, self._answer(path, method, span, content), self._pace)
+            answer = Answer(url, self._answer(path, method, span, sent), self._pace)
             yield answer
         except (OSError, http.client.HTTPException) as error:
             fault = unread(url, _reason(error))
@@ -131,17 +136,20 @@ class Server:
                 self._connection.close()
 
     def _answer(
-        self, path: str, method: str, span: tuple[int, int] | None, content: bytes | None
+        self, path: str, method: str, span: tuple[int, int] | None, sent: tuple[str, bytes] | None
     ) -> http.client.HTTPResponse:
         headers = {"Accept-Encoding": "identity", "User-Agent": "zk-verify", "Accept": "*/*"}
         if span is not None:
             headers["Range"] = f"bytes={span[0]}-{span[1]}"
+        if sent is not None:
+            headers["Content-Type"] = sent[0]
+        body = None if sent is None else sent[1]
         if self._connection.sock is not None:
             try:
-                return self._connection.answer(method, path, headers, content)
+                return self._connection.answer(method, path, headers, body)
             except _CLOSED:  # the server has closed a connection that was idle
                 self._connection.close()
-        return self._connection.answer(method, path, headers, content)
+        return self._connection.answer(method, path, headers, body)
 
 
 def unread(url: str, why: str) -> UnreadableError:
@@ -169,13 +177,13 @@ class _Connection(http.client.HTTPConnection):
         self.response_class = partial(_PacedResponse, pace=pace)  # type: ignore[assignment]
 
     def answer(
-        self, method: str, path: str, headers: dict[str, str], content: bytes | None
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
     ) -> http.client.HTTPResponse:
         """The answer's status and headers."""
         if self.sock is None:
             self.connect()
         self.sock.settimeout(self._pace.wait())
-        self.request(method, path, content, headers)
+        self.request(method, path, body, headers)
         return self.getresponse()
 
     def connect(self) -> None:

@@ -11,7 +11,7 @@ that RFC 3986 doesn't have in a path: what is asked for is what was written, to 
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.text import quoted
@@ -61,6 +61,13 @@ def is_url(text: str) -> bool:
 
 def parse_url(text: str) -> Address:
     """The address that a URL writes. UsageError for one that isn't taken."""
+    address = parse_service_url(text)
+    return replace(address, loopback=_loopback(address.host)) if address.scheme == "http" else address
+
+
+def parse_service_url(text: str) -> Address:
+    """The address of a service whose answers are signed, so that http:// to any host will do.
+    UsageError for one that isn't taken."""
     scheme, _, rest = text.partition("://")
     scheme = scheme.lower()
     if scheme not in _PORTS:
@@ -80,7 +87,7 @@ def parse_url(text: str) -> Address:
             f"the URL's path, {quoted(path)}, has a part . or .., or a character that is written as % and two digits in a URL"
         )
     host, port = _authority(authority, scheme)
-    return Address(scheme, host, port, path, _loopback(host) if scheme == "http" else ())
+    return Address(scheme, host, port, path)
 
 
 def _authority(authority: str, scheme: str) -> tuple[str, int]:

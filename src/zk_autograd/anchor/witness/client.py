@@ -74,9 +74,9 @@ class Client:
         return reply.body if reply.status == 200 and len(reply.body) <= MAX_NOTE_BYTES else None
 
     def _asked(self, path: str, content: bytes | None) -> Reply:
-        method = "GET" if content is None else "POST"
+        method, sent = ("GET", None) if content is None else ("POST", ("text/plain", content))
         try:
-            with self._server.asked(self._prefix + path, method=method, content=content) as answer:
+            with self._server.asked(self._prefix + path, method=method, sent=sent) as answer:
                 _require_answer(answer.status, answer.header("Retry-After"))
                 body = b"".join(answer.body(MAX_ANSWER, "its answer"))
                 return Reply(answer.status, answer.header("Content-Type").partition(";")[0].strip().lower(), body)
