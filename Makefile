@@ -29,7 +29,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist workst
 
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-deps test-deps-go train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-tpm test-deps test-deps-go train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -99,8 +99,24 @@ $(MODEL_SIGNING)/.installed: requirements/model-signing.txt
 	$(MODEL_SIGNING)/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
 	touch $@
 
+# A software TPM, and what talks to it. tpm2-pytss has no wheels: it is built against the system's libraries, once for all checkouts.
+TPM_PACKAGES := swtpm swtpm-tools tpm2-tools libtss2-dev libtss2-tcti-swtpm0 pkg-config
+TPM_WHEELS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zk-autograd-test-deps/tpm2-pytss-3.0.0
+test-tpm: install ## a software TPM and tpm2-pytss (as root, with apt-get); without them tests of the anchor tpm are skipped
+	@if command -v swtpm >/dev/null && command -v tpm2_activatecredential >/dev/null && pkg-config --exists tss2-esys tss2-fapi; then echo "swtpm is there"; \
+	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(TPM_PACKAGES); then echo "swtpm was installed"; \
+	else echo "skipped: there is no swtpm, and installing it takes root and apt-get; tests that need a TPM are skipped"; exit 0; fi; \
+	if $(BIN)/python -c "import tpm2_pytss" 2>/dev/null; then echo "tpm2-pytss is there"; \
+	elif { ls $(TPM_WHEELS)/tpm2_pytss-*.whl >/dev/null 2>&1 || { $(PYTHON) -m venv --clear .cache/tpm && \
+		.cache/tpm/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/tpm-tools.txt && \
+		.cache/tpm/bin/pip wheel --quiet --disable-pip-version-check --require-hashes --no-deps --no-build-isolation \
+			-r requirements/tpm.txt -w $(TPM_WHEELS); }; } && \
+		$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(TPM_WHEELS)/tpm2_pytss-*.whl; then echo "tpm2-pytss was installed"; \
+	else echo "skipped: tpm2-pytss can't be built here; tests that need a TPM are skipped"; fi
+
 # A test that needs something that can't be had here is skipped, and says so.
-test-deps: test-model-signing ## what tests need beside the environment: that of OpenSSF model signing; Chromium (as root, with apt-get)
+test-deps: test-model-signing test-tpm ## what tests need beside the environment: that of OpenSSF model signing; a software TPM, Chromium (as root, with apt-get)
 	@if command -v chromium >/dev/null; then echo "chromium is there"; \
 	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && apt-get update -q && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; then echo "chromium was installed"; \
@@ -136,10 +152,12 @@ $(KEY): | $(VENV)/.installed
 	$(BIN)/zk-key new --key-file $@
 
 lock: install ## requirements/*.txt from pyproject.toml; UPGRADE=--upgrade takes the newest versions in range
-	$(LOCK) --all-extras --output-file requirements/dev.txt
-	$(LOCK) --extra train --extra ezkl --constraints requirements/dev.txt --output-file requirements/train.txt
-	$(LOCK) --extra ezkl --constraints requirements/dev.txt --output-file requirements/verify.txt
+	$(LOCK) --all-extras --no-emit-package tpm2-pytss --output-file requirements/dev.txt
+	$(LOCK) --extra train --extra ezkl --extra rfc3161 --constraints requirements/dev.txt --output-file requirements/train.txt
+	$(LOCK) --extra ezkl --extra rfc3161 --constraints requirements/dev.txt --output-file requirements/verify.txt
 	$(COMPILE) requirements/model-signing.in --output-file requirements/model-signing.txt
+	$(COMPILE) requirements/tpm-tools.in --constraints requirements/dev.txt --output-file requirements/tpm-tools.txt
+	$(COMPILE) requirements/tpm.in --no-deps --output-file requirements/tpm.txt
 
 clean: ## removes what was built, and the environment; runs/ stays
 	rm -rf $(VENV) target .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -21,7 +21,11 @@ from zk_autograd import _native
 ROOT = Path(__file__).resolve().parents[1]
 CIRCUITS = ROOT / "circuits"
 RUNS = ROOT / "tests/data/runs"
-LOCKS = {"verify": ["ezkl"], "train": ["ezkl", "train"], "dev": ["ezkl", "train", "dev"]}
+LOCKS = {
+    "verify": ["ezkl", "rfc3161"],
+    "train": ["ezkl", "rfc3161", "train"],
+    "dev": ["ezkl", "rfc3161", "train", "dev"],
+}
 
 
 def locked_versions(name: str) -> dict[str, str]:
