@@ -120,7 +120,8 @@ def stamp(digest: bytes, nonce: int | None, **changes: Any) -> bytes:
 def token(signer: Holder, content: bytes, **changes: Any) -> bytes:
     """A token: signed data over `content`. `changes`: certificates (in it; None: none), named (the
     certificate that the attributes name; None: none), digest (of the content), hash (its
-    algorithm), kind (what the content is), twice (an attribute), signatures (how many), sid."""
+    algorithm), kind (what the content is), outer (what the token is), twice (an attribute),
+    signatures (how many), sid, unsigned (attributes), parts (others of the signed data)."""
     kind = oid(changes.get("kind", "1.2.840.113549.1.9.16.1.4"))
     named, certificates = changes.get("named", signer), changes.get("certificates", (signer,))
     attributes = [
@@ -142,6 +143,7 @@ def token(signer: Holder, content: bytes, **changes: Any) -> bytes:
         der.encode(0xA0, signed),
         der.encode(der.SEQUENCE, oid(changes.get("signed_by", "1.2.840.10045.4.3.2"))),
         der.encode(der.OCTETS, changes.get("signature", signature)),
+        *changes.get("unsigned", ()),
     )
     inside = [der.encode(0xA0, *(one.der for one in certificates))] if certificates is not None else []
     data = der.encode(
@@ -150,9 +152,10 @@ def token(signer: Holder, content: bytes, **changes: Any) -> bytes:
         der.encode(der.SET, SHA256),
         der.encode(der.SEQUENCE, kind, der.encode(0xA0, der.encode(der.OCTETS, content))),
         *inside,
+        *changes.get("parts", ()),
         der.encode(der.SET, *[info] * changes.get("signatures", 1)),
     )
-    return der.encode(der.SEQUENCE, oid("1.2.840.113549.1.7.2"), der.encode(0xA0, data))
+    return der.encode(der.SEQUENCE, oid(changes.get("outer", "1.2.840.113549.1.7.2")), der.encode(0xA0, data))
 
 
 def reply(given: bytes | None, status: int = 0, text: str = "") -> bytes:

@@ -30,7 +30,7 @@ from tests.anchor.rfc3161.authority import (
 from zk_autograd.anchor.rfc3161 import receipt as kind
 from zk_autograd.anchor.rfc3161.publish import _token
 from zk_autograd.anchor.rfc3161.receipt import Trust, judge, read_trust, verify
-from zk_autograd.anchor.rfc3161.token import PURPOSE, UnknownSignerError, imprint, parse
+from zk_autograd.anchor.rfc3161.token import MAX_TOKEN, PURPOSE, UnknownSignerError, imprint, parse
 from zk_autograd.core.anchors import AnchorClaim, AnchorVerifier, Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.checkpoint import Checkpoint, checkpoint_text
@@ -118,6 +118,18 @@ def test_certificates_in_a_token_may_be_in_any_order() -> None:
         assert claim_of(made(certificates=certificates)).standing is Standing.SHOWN
 
 
+def test_what_is_not_signed_is_passed_over() -> None:
+    unsigned = b"\xa1\x04\x30\x02\x05\x00"
+    assert claim_of(made(unsigned=(unsigned,))).standing is Standing.SHOWN
+    assert claim_of(made(parts=(b"\xa1\x00",))).standing is Standing.SHOWN
+
+
+def test_a_signers_certificate_that_the_token_lacks_may_be_the_auditors() -> None:
+    assert claim_of(made(certificates=None)).standing is Standing.UNJUDGED
+    with_it = Trust((ROOT.certificate,), (LEAF.certificate,))
+    assert claim_of(made(certificates=None), with_it).standing is Standing.SHOWN
+
+
 def test_an_authority_that_no_root_vouches_for_is_not_judged() -> None:
     foreign = holder("a root", ca=True)
     leaf = holder("an authority", foreign)
@@ -180,6 +192,8 @@ def test_an_extension_that_is_not_critical_is_passed_over() -> None:
         ({"hash": SHA1}, "a hash that isn't taken"),
         ({"attribute_kind": "1.2.840.113549.1.7.1"}, "content type"),
         ({"kind": "1.2.840.113549.1.7.1"}, "no time stamp"),
+        ({"outer": "1.2.840.113549.1.7.3"}, "no signed data"),
+        ({"parts": (b"\xa2\x00",)}, "parts that no signed data has"),
         ({"twice": True}, "not one value"),
         ({"signatures": 2}, "not one signature"),
         ({"signed_by": "1.2.840.10045.4.3.3"}, "of a kind that isn't taken"),
@@ -217,6 +231,7 @@ def test_a_name_of_a_certificate_that_is_not_the_keys_is_refused() -> None:
         (holder("x", ROOT, issues=True), "for signatures"),
         (holder("x", ROOT, end=datetime(2026, 1, 1, tzinfo=UTC)), "not valid at that time"),
         (holder("x", ROOT, begin=datetime(2026, 7, 1, tzinfo=UTC)), "not valid at that time"),
+        (holder("x", ROOT, ca=True, issues=False, extra=x509.ExtendedKeyUsage([STAMPING])), "certificate authority's"),
         (ROOT, "for this purpose alone"),
     ],
 )
@@ -228,7 +243,7 @@ def test_a_certificate_that_is_not_for_time_stamps_is_refused(signer: Holder, wh
 @pytest.mark.parametrize(
     "between",
     [
-        holder("no CA", ROOT),
+        holder("no CA", ROOT, issues=True, uses=()),
         holder("x", ROOT, ca=True, issues=False),
         holder("x", ROOT, ca=True, end=datetime(2026, 1, 1, tzinfo=UTC)),
         holder("x", ROOT, ca=True, extra=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])),
@@ -263,6 +278,8 @@ def test_receipts_of_other_checkpoints_kinds_and_forms_are_refused() -> None:
     refused(given[:-1], "in DER")
     refused(b"", "invalid")
     refused(b"\x30\x00", "other elements")
+    with pytest.raises(VerificationError, match="too large"):
+        parse(bytes(MAX_TOKEN + 1))
     bodies: list[dict[str, Json]] = [
         {},
         {"nonce": "00", "token": ""},
@@ -299,6 +316,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_table_without_a_root_is_refused() -> None:
     files = {"leaf.pem": LEAF.pem, "key.pem": b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "e": b""}
+    files["both"] = ROOT.pem + files["key.pem"]
     tables: list[dict[str, Json]] = [
         {},
         {"roots": []},

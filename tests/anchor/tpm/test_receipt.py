@@ -208,6 +208,8 @@ def test_trust_is_read_from_names_keys_and_roots() -> None:
     claim = claim_of(body(), replace(trust, names=frozenset()))
     assert claim.standing is Standing.SHOWN
     assert "of which the receipt alone says" in claim.rests_on
+    other = body(key=ec.generate_private_key(ec.SECP256R1()))
+    assert claim_of(other, replace(trust, names=frozenset())).standing is Standing.UNJUDGED
     tables: list[dict[str, Json]] = [{}, {"names": []}, {"names": ["00"]}, {"ak": ["ca.pem"]}, {"roots": ["ak.pem"]}]
     for wrong in tables:
         with pytest.raises(VerificationError):
