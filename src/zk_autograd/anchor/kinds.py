@@ -40,6 +40,18 @@ KINDS = {
             "rfc3161", "on time-stamp authorities: the tree head is not younger, and no more", "URL[,URL...]", "rfc3161"
         ),
         Row("tpm", "on a TPM whose counter never goes back", "TCTI[,index=0x01...]", "tpm"),
+        Row(
+            "s3",
+            "on an S3 bucket whose lock nobody lifts before its time, if you ask it; else on the trainer's word",
+            "BUCKET[/PREFIX][,retain=DAYS][@ENDPOINT]",
+            "aws",
+        ),
+        Row(
+            "dynamodb",
+            "on a DynamoDB table whose owner can delete from it, if you ask it; else on the trainer's word",
+            "TABLE[@ENDPOINT]",
+            "aws",
+        ),
     )
 }
 

@@ -1,10 +1,7 @@
-"""The anchor `file`: each checkpoint is a line of a file that only grows.
+"""The anchor `file`: each publication is a line (anchor/kept.py) of a file that only grows.
 
-    {"checkpoint": <the note>, "first": <index>, "entries": [<leaf>, ...]}
-
-`entries` are the register's leaves since the line before, so that a lost register can be made again
-from the file. A line is appended under a lock and fsynced. A torn last line, which a crash leaves,
-is cut off by whoever appends next.
+A line is appended under a lock and fsynced. A torn last line, which a crash leaves, is cut off by
+whoever appends next.
 """
 
 import fcntl
@@ -14,17 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zk_autograd.anchor.file.receipt import KIND
-from zk_autograd.core import canonical
+from zk_autograd.anchor.kept import encode_kept, parse_kept
 from zk_autograd.core.anchors import History, Kept, Receipt, SignedCheckpoint
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked, UsageError, VerificationError
-from zk_autograd.core.fields import Fields
 from zk_autograd.core.merkle import verify_consistency
-from zk_autograd.core.note import MAX_NOTE_BYTES
-from zk_autograd.core.register import MAX_ENTRY
-
-MAX_LINES = 2**22
-MAX_LINE = 2**28
 
 _CHUNK = 2**20
 
@@ -51,8 +42,7 @@ class FileAnchor:
                 if last.head == head:
                     return (Receipt(KIND, head.size, head.root, {"line": count - 1}),)
             first = 0 if last is None else last.head.size
-            leaves = [leaf.decode("ascii") for leaf in history.entries(first, head.size)]
-            line = canonical.encode({"checkpoint": checkpoint.note.decode("utf-8"), "first": first, "entries": leaves})
+            line = encode_kept(Kept(checkpoint.note, first, tuple(history.entries(first, head.size))))
             try:
                 os.lseek(fd, 0, os.SEEK_END)
                 _write_all(fd, line + b"\n")
@@ -138,24 +128,10 @@ def _last(fd: int, path: Path) -> tuple[int, SignedCheckpoint | None]:
 
 def _read(line: bytes, number: int, path: Path) -> Kept:
     try:
-        kept = _kept(line)
+        kept = parse_kept(line)
         SignedCheckpoint.parse(kept.note)
     except VerificationError as error:
         raise AnchorError(f"line {number + 1} of {path} was altered: {error}; restore it from a copy") from error
-    return kept
-
-
-def _kept(line: bytes) -> Kept:
-    fields = Fields(canonical.decode(line, max_bytes=MAX_LINE), "line")
-    note = fields.raw("checkpoint")
-    if not isinstance(note, str) or len(note) > MAX_NOTE_BYTES:
-        raise VerificationError("it has no checkpoint")
-    kept = Kept(
-        note.encode("utf-8"),
-        fields.integer("first", 0, canonical.MAX_INTEGER),
-        tuple(v.text(MAX_ENTRY).encode("ascii") for v in fields.array("entries", MAX_LINES)),
-    )
-    fields.end()
     return kept
 
 

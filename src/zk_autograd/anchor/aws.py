@@ -1,0 +1,158 @@
+"""Clients of S3 and DynamoDB, and of what speaks their protocols: where they are, and what their
+errors mean here.
+
+Credentials and region come from where boto3 looks for them: the environment, ~/.aws, a role. A
+call's time-outs are short and its retries few, since whoever publishes tries again by itself.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from zk_autograd.core.errors import AnchorDown, AnchorError, UsageError
+from zk_autograd.core.text import quoted
+
+CONNECT_S = 5
+READ_S = 20
+ATTEMPTS = 3
+MOST_PAGES = 2**20
+T = TypeVar("T")
+
+_TEMPORARY = frozenset(
+    {
+        "InternalError",
+        "InternalServerError",
+        "LimitExceededException",
+        "OperationAborted",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+        "TransactionConflictException",
+    }
+)
+"""Codes that name a state of the service, whatever HTTP status comes with them."""
+_SKEWED = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture", "RequestExpired"})
+_ADVICE = {
+    "NoSuchBucket": "make the bucket first",
+    "ResourceNotFoundException": "make the table first",
+    "InvalidAccessKeyId": "check the credentials",
+    "SignatureDoesNotMatch": "check the credentials",
+    "UnrecognizedClientException": "check the credentials",
+    "ExpiredToken": "get new credentials",
+    "ExpiredTokenException": "get new credentials",
+    "AccessDenied": "check what the credentials are allowed to do",
+    "AccessDeniedException": "check what the credentials are allowed to do",
+}
+
+
+class Refused(AnchorError):
+    """The service understood the call and refuses it: `code` is its name for the reason, `status`
+    the answer's HTTP status."""
+
+    def __init__(self, message: str, code: str, status: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+def split_endpoint(rest: str, kind: str) -> tuple[str, str]:
+    """Name and endpoint of NAME[@ENDPOINT], "" for AWS's own. UsageError for an endpoint that is no
+    plain http or https URL: one with a password in it, say."""
+    name, at, endpoint = rest.partition("@")
+    if not at:
+        return name, ""
+    try:
+        parts = urlsplit(endpoint)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
+        raise UsageError(
+            f"the endpoint of the anchor {kind} has to be a plain URL, as in {kind}:NAME@https://host:port; "
+            "credentials come from the environment or ~/.aws"
+        )
+    return name, endpoint
+
+
+def client(service: str, endpoint: str) -> Any:
+    """boto3's client of "s3" or "dynamodb". UsageError without boto3, AnchorError for a
+    configuration that boto3 refuses."""
+    try:
+        import boto3
+        from botocore.config import Config
+    except ImportError as error:
+        raise UsageError("this anchor needs boto3: pip install 'zk-autograd[aws]'") from error
+    # At DEBUG it would log every request with its credentials' token.
+    for name in ("boto3", "botocore", "s3transfer", "urllib3"):
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLogger(name).level))
+    config = Config(
+        connect_timeout=CONNECT_S,
+        read_timeout=READ_S,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        signature_version="s3v4" if service == "s3" else None,
+        s3={"addressing_style": "path"} if endpoint else None,
+    )
+
+    def make() -> Any:
+        session = boto3.session.Session()
+        # An endpoint of one's own has no regions, and a signature must name one.
+        region = session.region_name or ("us-east-1" if endpoint else None)
+        return session.client(service, region_name=region, endpoint_url=endpoint or None, config=config)
+
+    return call(f"the {service} client", make)
+
+
+def call(where: str, method: Callable[..., T], **arguments: Any) -> T:
+    """The method's result. Refused, AnchorDown or AnchorError in place of whatever it raises."""
+    from botocore import exceptions as known
+
+    try:
+        return method(**arguments)
+    except known.ClientError as error:
+        raise _answered(where, error.response) from error
+    except (known.NoCredentialsError, known.PartialCredentialsError, known.ProfileNotFound) as error:
+        raise AnchorError(
+            f"{where} needs credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        ) from error
+    except (known.NoRegionError, known.InvalidRegionError) as error:
+        raise AnchorError(f"{where} needs a region: set AWS_DEFAULT_REGION") from error
+    except known.SSLError as error:
+        raise AnchorError(f"{where} has no certificate that this machine trusts") from error
+    except (known.ParamValidationError, known.ValidationError) as error:
+        raise AnchorError(f"{where} can't be asked so: {quoted(str(error), 200)}") from error
+    except (known.ConnectTimeoutError, known.ReadTimeoutError) as error:
+        raise AnchorDown(f"{where} didn't answer in time") from error
+    except (known.HTTPClientError, known.ConnectionError) as error:
+        raise AnchorDown(f"{where} can't be reached") from error
+    # What half an answer makes of the library's parsers: no list of classes holds it.
+    except Exception as error:
+        raise AnchorDown(f"{where} gave an answer that can't be read: {type(error).__name__}") from error
+
+
+def field(where: str, answer: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """A field of an answer. AnchorDown if it isn't there, or is of another type."""
+    value = answer.get(name)
+    if not isinstance(value, kind):
+        raise AnchorDown(f"{where} gave half an answer: it has no {name}")
+    return value
+
+
+def _answered(where: str, response: Mapping[str, Any]) -> AnchorError:
+    error = response.get("Error")
+    error = error if isinstance(error, dict) else {}
+    code, message = str(error.get("Code", "")), str(error.get("Message", ""))
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = status if isinstance(status, int) else 0
+    if code in _SKEWED:
+        return AnchorDown(f"{where} finds this machine's clock wrong ({quoted(code)}): set it")
+    if code in _TEMPORARY or status in (408, 429) or status >= 500 or status < 400:
+        return AnchorDown(f"{where} is overloaded or broken: {quoted(code)}, status {status}")
+    advice = _ADVICE.get(code, "")
+    said = f"{quoted(code)} {quoted(message, 120)}, status {status}"
+    return Refused(f"{where} refuses: {said}" + (f"; {advice}" if advice else ""), code, status)
