@@ -29,7 +29,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist workst
 
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-tpm test-deps test-deps-go train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-tpm test-dynamodb test-deps test-deps-go train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -115,21 +115,36 @@ test-tpm: install ## a software TPM and tpm2-pytss (as root, with apt-get); with
 		$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(TPM_WHEELS)/tpm2_pytss-*.whl; then echo "tpm2-pytss was installed"; \
 	else echo "skipped: tpm2-pytss can't be built here; tests that need a TPM are skipped"; fi
 
+# Fetched once for all checkouts.
+TEST_DEPS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zk-autograd-test-deps
+DYNAMODB_LOCAL := $(TEST_DEPS)/dynamodb-local-2.6.1
+
+test-dynamodb: ## DynamoDB Local, by Maven; it runs on Java 17
+	@if [ -e $(DYNAMODB_LOCAL)/DynamoDBLocal-2.6.1.jar ]; then echo "DynamoDB Local is there"; \
+	elif command -v mvn >/dev/null && command -v java >/dev/null && \
+		mvn --quiet --batch-mode --file tests/anchor/dynamodb/local/pom.xml dependency:copy-dependencies \
+			-DoutputDirectory=$(DYNAMODB_LOCAL).part -DincludeScope=runtime && \
+		rm -rf $(DYNAMODB_LOCAL) && mv $(DYNAMODB_LOCAL).part $(DYNAMODB_LOCAL); then echo "DynamoDB Local was fetched"; \
+	else echo "skipped: there is no DynamoDB Local, and fetching it takes mvn and Java 17; tests that need it are skipped"; fi
+
+# Programs in Go that long tests run against, in the versions that they were tried with: S3 servers, and a witness of
+# others. litewitness asks for its keys by the SSH agent's protocol: openssh-client. torchwood v0.10 needs Go 1.27.
+GO_TOOLS := \
+	filippo.io/torchwood/cmd/litewitness@v0.9.0 \
+	github.com/rclone/rclone@v1.75.1 \
+	github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
+test-deps-go: ## what the long tests against programs in Go need, into .cache/go-bin: minutes; without it they are skipped
+	@if command -v go >/dev/null; then for tool in $(GO_TOOLS); do \
+		GOBIN="$(abspath .cache/go-bin)" go install $$tool || echo "skipped: $$tool can't be built here; tests that need it are skipped"; done; \
+	else echo "skipped: there is no go; tests that need its programs are skipped"; fi
+
 # A test that needs something that can't be had here is skipped, and says so.
-test-deps: test-model-signing test-tpm ## what tests need beside the environment: that of OpenSSF model signing; a software TPM, Chromium (as root, with apt-get)
+test-deps: test-model-signing test-dynamodb test-tpm ## what tests need beside the environment: OpenSSF model signing, DynamoDB Local, a software TPM, Chromium (as root, with apt-get)
 	@if command -v chromium >/dev/null; then echo "chromium is there"; \
 	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && apt-get update -q && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; then echo "chromium was installed"; \
 	else echo "skipped: there is no chromium, and installing it takes root and apt-get; tests that look at a page are skipped"; fi
-
-# Witnesses of others. litewitness asks for its keys by the SSH agent's protocol: openssh-client. v0.10 needs Go 1.27.
-GO_BIN := .cache/go-bin
-test-deps-go: $(GO_BIN)/.torchwood-v0.9.0 ## what the long tests against programs in Go need; without it they are skipped
-
-$(GO_BIN)/.torchwood-v0.9.0:
-	@mkdir -p $(GO_BIN)
-	@if command -v go >/dev/null; then GOBIN="$(abspath $(GO_BIN))" go install filippo.io/torchwood/cmd/litewitness@v0.9.0 && touch $@; \
-	else echo "skipped: there is no go here; tests against litewitness are skipped"; fi
 
 # Here one machine plays both parts.
 train: install $(KEY) ## trains $(STEPS) proved steps, then judges them as an auditor would

@@ -80,9 +80,10 @@ def split_endpoint(rest: str, kind: str) -> tuple[str, str]:
     return name, endpoint
 
 
-def client(service: str, endpoint: str) -> Any:
-    """boto3's client of "s3" or "dynamodb". UsageError without boto3, AnchorError for a
-    configuration that boto3 refuses."""
+def client(service: str, endpoint: str, read_s: float = READ_S, attempts: int = ATTEMPTS) -> Any:
+    """boto3's client of "s3" or "dynamodb", which waits `read_s` seconds for an answer and makes
+    `attempts` calls of one. UsageError without boto3, AnchorError for a configuration that boto3
+    refuses."""
     try:
         import boto3
         from botocore.config import Config
@@ -93,8 +94,8 @@ def client(service: str, endpoint: str) -> Any:
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLogger(name).level))
     config = Config(
         connect_timeout=CONNECT_S,
-        read_timeout=READ_S,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        read_timeout=read_s,
+        retries={"mode": "standard", "total_max_attempts": attempts},
         signature_version="s3v4" if service == "s3" else None,
         s3={"addressing_style": "path"} if endpoint else None,
     )

@@ -6,8 +6,7 @@ and lets a conditional PUT pass: whoever deleted or wrote over a publication is 
 read is read by its version.
 """
 
-import base64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -22,6 +21,8 @@ from zk_autograd.core.errors import AnchorDown, AnchorError
 
 TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 """What a PUT with If-None-Match: * is answered where the key is taken, or is being taken."""
+PAGE = 1000
+"""Versions of a page, S3's most."""
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class Bucket:
             Body=body,
             IfNoneMatch="*",
             ContentType="application/json",
-            ChecksumSHA256=base64.b64encode(sha256(body).digest()).decode("ascii"),
+            ChecksumAlgorithm="SHA256",
             ObjectLockMode=MODE,
             ObjectLockRetainUntilDate=datetime.fromtimestamp(until, UTC),
         )
@@ -145,26 +146,34 @@ class Bucket:
         return self._get(object_key(self.prefix, origin, number), number, version)
 
     def _get(self, key: str, number: int, version: str) -> Held:
-        answer = call(self.name, self.client.get_object, Bucket=self.bucket, Key=key, VersionId=version)
-        if aws.field(self.name, answer, "ContentLength", int) > MAX_BODY:
-            raise AnchorError(f"{key} in {self.name} is no publication: it has more than {MAX_BODY} bytes")
-        body = call(self.name, answer["Body"].read, amt=MAX_BODY + 1)
-        if len(body) != answer["ContentLength"]:
-            raise AnchorDown(f"{self.name} gave half of {key}")
-        if answer.get("VersionId", version) != version:
+        place = {"Bucket": self.bucket, "Key": key, "VersionId": version}
+        # versitygw names the lock in the answer to HEAD alone.
+        head = call(self.name, self.client.head_object, **place)
+        answer = call(self.name, self.client.get_object, **place)
+        if {head.get("VersionId", version), answer.get("VersionId", version)} != {version}:
             raise AnchorError(f"{self.name} gave another version of {key} than was asked for")
-        until = answer.get("ObjectLockRetainUntilDate")
-        place: dict[str, Json] = {
+        body = self._body(key, answer)
+        until = head.get("ObjectLockRetainUntilDate")
+        seen: dict[str, Json] = {
             "bucket": self.bucket,
             "key": key,
             "version": version,
-            "etag": aws.field(self.name, answer, "ETag", str).strip('"'),
-            "modified": int(aws.field(self.name, answer, "LastModified", datetime).timestamp()),
-            "mode": str(answer.get("ObjectLockMode", "")),
+            "etag": aws.field(self.name, head, "ETag", str).strip('"'),
+            "modified": int(aws.field(self.name, head, "LastModified", datetime).timestamp()),
+            "mode": str(head.get("ObjectLockMode", "")),
             "retain_until": int(until.timestamp()) if isinstance(until, datetime) else 0,
             "sha256": sha256(body).hexdigest(),
         }
-        return Held(number, body, place)
+        return Held(number, body, seen)
+
+    def _body(self, key: str, answer: Mapping[str, Any]) -> bytes:
+        length = aws.field(self.name, answer, "ContentLength", int)
+        if length > MAX_BODY:
+            raise AnchorError(f"{key} in {self.name} is no publication: it has more than {MAX_BODY} bytes")
+        body = call(self.name, answer["Body"].read, amt=MAX_BODY + 1)
+        if len(body) != length:
+            raise AnchorDown(f"{self.name} gave half of {key}")
+        return bytes(body)
 
     def _slots(self, origin: str, first: int) -> dict[int, _Slot]:
         """What lies under each number from `first` on. AnchorError for a key that is none."""
@@ -188,7 +197,7 @@ class Bucket:
         page: dict[str, str] = {"KeyMarker": after} if after else {}
         for _ in range(aws.MOST_PAGES):
             answer = call(
-                self.name, self.client.list_object_versions, Bucket=self.bucket, Prefix=prefix, MaxKeys=1000, **page
+                self.name, self.client.list_object_versions, Bucket=self.bucket, Prefix=prefix, MaxKeys=PAGE, **page
             )
             for name, is_marker in (("Versions", False), ("DeleteMarkers", True)):
                 for one in answer.get(name, ()):
