@@ -117,7 +117,16 @@ def call(where: str, method: Callable[..., T], **arguments: Any) -> T:
         return method(**arguments)
     except known.ClientError as error:
         raise _answered(where, error.response) from error
-    except (known.NoCredentialsError, known.PartialCredentialsError, known.ProfileNotFound) as error:
+    except (known.ConfigParseError, known.InvalidConfigError) as error:
+        raise AnchorError(f"{where} can't be made: ~/.aws/config or AWS_CONFIG_FILE isn't in its form") from error
+    except (
+        known.NoCredentialsError,
+        known.PartialCredentialsError,
+        known.ProfileNotFound,
+        known.CredentialRetrievalError,
+        known.TokenRetrievalError,
+        known.SSOError,
+    ) as error:
         raise AnchorError(
             f"{where} needs credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         ) from error

@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -151,7 +153,8 @@ def test_a_write_whose_answer_is_lost_is_found(server: Server) -> None:
 
 
 def test_the_librarys_own_retry_is_not_taken_for_anothers_write(server: Server) -> None:
-    tree, anchor, lost = Tree(2), server.anchor(), []
+    tree, anchor = Tree(2), server.anchor()
+    lost: list[int] = []
 
     def after(request: Request, reply: Reply) -> Act:
         if request.method == "PUT" and "/probe/" not in request.path and not lost:
@@ -435,6 +438,15 @@ def test_what_does_not_pass_is_refused(malleable: Server, code: str) -> None:
     assert not isinstance(caught.value, AnchorDown)
 
 
+@pytest.mark.long
+def test_a_clock_that_is_wrong_is_named(versity: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    versity.calm()
+    later = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda remove_tzinfo=True: later.replace(tzinfo=None))
+    with pytest.raises(AnchorDown, match="finds this machine's clock wrong"):
+        versity.impatient().read(ORIGIN)
+
+
 def test_a_bucket_that_is_not_there(server: Server) -> None:
     tree = Tree(1)
     with pytest.raises(AnchorError, match=r"NoSuchBucket.*make the bucket first"):
@@ -491,7 +503,7 @@ def test_half_answers_and_nonsense_never_leak(malleable: Server) -> None:
             malleable.proxy.after = after
             anchor = S3Anchor(malleable.bucket, "", "", 600, client=client)
             anchor._probed = True
-            for attempt in (lambda a=anchor: a.read(ORIGIN), lambda a=anchor: a.publish(tree.checkpoint(), tree)):
+            for attempt in (partial(anchor.read, ORIGIN), partial(anchor.publish, tree.checkpoint(), tree)):
                 seen = 0
                 try:
                     attempt()

@@ -195,23 +195,23 @@ class Bucket:
     def _listed(self, prefix: str, after: str = "") -> Iterator[tuple[str, str, bool]]:
         """Key, version and whether it is a delete marker, of every version under the prefix."""
         page: dict[str, str] = {"KeyMarker": after} if after else {}
+        seen: set[tuple[str, str]] = set()  # versitygw begins a page with the last of the one before
         for _ in range(aws.MOST_PAGES):
             answer = call(
                 self.name, self.client.list_object_versions, Bucket=self.bucket, Prefix=prefix, MaxKeys=PAGE, **page
             )
+            before = len(seen)
             for name, is_marker in (("Versions", False), ("DeleteMarkers", True)):
                 for one in answer.get(name, ()):
-                    key = aws.field(self.name, one, "Key", str)
-                    if key.startswith(prefix) and key > after:
-                        yield key, aws.field(self.name, one, "VersionId", str), is_marker
+                    place = (aws.field(self.name, one, "Key", str), aws.field(self.name, one, "VersionId", str))
+                    if place[0].startswith(prefix) and place[0] > after and place not in seen:
+                        seen.add(place)
+                        yield *place, is_marker
             if not answer.get("IsTruncated"):
                 return
-            following = {
-                "KeyMarker": aws.field(self.name, answer, "NextKeyMarker", str),
-                "VersionIdMarker": str(answer.get("NextVersionIdMarker", "")),
-            }
-            following = {name: value for name, value in following.items() if value}
-            if following == page:
+            if len(seen) == before:
                 break
-            page = following
+            page = {"KeyMarker": aws.field(self.name, answer, "NextKeyMarker", str)}
+            if answer.get("NextVersionIdMarker"):
+                page["VersionIdMarker"] = str(answer["NextVersionIdMarker"])
         raise AnchorError(f"{self.name} lists without an end")
