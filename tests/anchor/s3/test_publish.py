@@ -371,6 +371,45 @@ def test_a_server_that_gives_other_bytes_back_is_refused(malleable: Server) -> N
     _refused_unpublished(malleable, "gives back other bytes")
 
 
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [("PUT", "another version than it said"), ("GET", "gave another version"), ("HEAD", "gave another")],
+)
+def test_a_server_that_mixes_versions_up_is_refused(malleable: Server, method: str, said: str) -> None:
+    """It would show the auditor one version, and the trainer another."""
+    tree, anchor = Tree(1), malleable.anchor()
+    anchor._probed = True
+
+    def after(request: Request, reply: Reply) -> Act:
+        if request.method == method:
+            reply.headers = {
+                name: "another" if name.lower() == "x-amz-version-id" else value
+                for name, value in reply.headers.items()
+            }
+        return reply
+
+    malleable.proxy.after = after
+    with pytest.raises(AnchorError, match=said):
+        anchor.publish(tree.checkpoint(), tree)
+
+
+def test_an_object_without_a_lock_is_a_finding(server: Server) -> None:
+    """The owner put it there by hand, and can take it away again."""
+    tree = Tree(1)
+    body = encode_kept(Kept(tree.checkpoint().note, 0, tuple(tree.leaves)))
+    server.client.put_object(Bucket=server.bucket, Key=object_key("", ORIGIN, 0), Body=body)
+    (kept,) = server.anchor().read(ORIGIN)
+    assert kept.note == tree.checkpoint().note
+    assert kept.finding.startswith("no Object Lock in COMPLIANCE mode is shown for it")
+
+
+def test_an_object_that_is_too_large_is_not_read(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_module, "MAX_BODY", 100)
+    server.client.put_object(Bucket=server.bucket, Key=object_key("", ORIGIN, 0), Body=b"a" * 101)
+    with pytest.raises(AnchorError, match="more than 100 bytes"):
+        server.anchor().read(ORIGIN)
+
+
 def test_a_listing_without_an_end_is_left(malleable: Server) -> None:
     page = (
         b"<ListVersionsResult><IsTruncated>true</IsTruncated><NextKeyMarker>k</NextKeyMarker>"
