@@ -105,9 +105,9 @@ def test_what_is_missing_is_found() -> None:
         publish("kind", store, tree.checkpoint(size), tree)
     del store.held[3], store.held[0]
     assert [one.finding for one in read(store, ORIGIN)] == [
-        "of the publications before number 1, 1 are missing",
+        "before number 1, 1 publication can't be found",
         "",
-        "of the publications before number 4, 1 are missing",
+        "before number 4, 1 publication can't be found",
     ]
 
 

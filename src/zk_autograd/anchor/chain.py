@@ -18,6 +18,7 @@ from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked, UsageError, VerificationError
 from zk_autograd.core.merkle import verify_consistency
 from zk_autograd.core.register import is_origin
+from zk_autograd.core.text import counted
 
 MAX_BODY = 2**26
 """Bytes of one publication in a store: some 250,000 entries."""
@@ -88,9 +89,8 @@ def read(store: Store, origin: str) -> Sequence[Kept]:
     for held in store.everything(origin):
         finding = held.finding
         if held.number > expected:
-            finding = (
-                finding or f"of the publications before number {held.number}, {held.number - expected} are missing"
-            )
+            missing = counted(held.number - expected, "publication")
+            finding = finding or f"before number {held.number}, {missing} can't be found"
         expected = held.number + 1
         kept.append(_kept(store, held, finding))
     return kept

@@ -201,7 +201,7 @@ def test_what_was_deleted_is_missed(server: Server) -> None:
     server.client.delete_item(TableName=server.table, Key={"register": {"S": ORIGIN}, "number": {"N": "1"}})
     assert [one.finding for one in server.anchor().read(ORIGIN)] == [
         "",
-        "of the publications before number 2, 1 are missing",
+        "before number 2, 1 publication can't be found",
     ]
 
 

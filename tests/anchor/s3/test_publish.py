@@ -202,7 +202,7 @@ def test_a_delete_marker_hides_nothing(server: Server) -> None:
     (receipt,) = server.anchor().publish(tree.checkpoint(), tree)
     server.client.delete_object(Bucket=server.bucket, Key=receipt.body["key"])
     other = Tree(2, "other", shared=1)
-    with pytest.raises(AnchorError, match="it was deleted: a delete marker lies over it"):
+    with pytest.raises(AnchorError, match="can't be relied on: it was deleted: a delete marker lies over it"):
         server.anchor().publish(other.checkpoint(), other)
     one, two = server.anchor().read(ORIGIN)
     assert (one.finding, two.finding) == ("", "it was deleted: a delete marker lies over it")
@@ -234,7 +234,7 @@ def test_what_is_deleted_after_its_lock_is_missed(server: Server) -> None:
     server.client.delete_object(Bucket=server.bucket, Key=versions[1]["Key"], VersionId=versions[1]["VersionId"])
     assert [one.finding for one in server.anchor().read(ORIGIN)] == [
         "",
-        "of the publications before number 2, 1 are missing",
+        "before number 2, 1 publication can't be found",
     ]
     with pytest.raises(AnchorError, match="publications were deleted"):
         server.anchor().publish(tree.checkpoint(), tree)
@@ -401,6 +401,8 @@ def test_an_object_without_a_lock_is_a_finding(server: Server) -> None:
     (kept,) = server.anchor().read(ORIGIN)
     assert kept.note == tree.checkpoint().note
     assert kept.finding.startswith("no Object Lock in COMPLIANCE mode is shown for it")
+    with pytest.raises(AnchorError, match="can't be relied on: no Object Lock"):
+        server.anchor().publish(tree.checkpoint(), tree)  # whose receipt would be no receipt
 
 
 def test_an_object_that_is_too_large_is_not_read(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ read is read by its version.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -21,6 +21,9 @@ from zk_autograd.core.errors import AnchorDown, AnchorError
 
 TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 """What a PUT with If-None-Match: * is answered where the key is taken, or is being taken."""
+_UNLOCKED = (
+    "no Object Lock in COMPLIANCE mode is shown for it: it has none, or your credentials lack s3:GetObjectRetention"
+)
 PAGE = 1000
 """Versions of a page, S3's most."""
 
@@ -65,14 +68,15 @@ class Bucket:
             raise AnchorError(f"{self.name} can't be relied on: publications were deleted from it")
         if not numbers:
             return None
-        for number in numbers:
+        for number in numbers[:-1]:
             if slots[number].finding:
                 raise AnchorError(
                     f"{self.name} can't be relied on: of number {number}, {slots[number].finding}; "
                     "find out who did it, and name another prefix"
                 )
-        held = self._held(origin, numbers[-1], slots[numbers[-1]].versions[0])
-        self._known[origin] = numbers[-1]
+        held = self._held(origin, numbers[-1], slots[numbers[-1]], 0)
+        if not held.finding:
+            self._known[origin] = numbers[-1]
         return held
 
     def create(self, origin: str, number: int, body: bytes) -> Held | None:
@@ -94,17 +98,8 @@ class Bucket:
     def everything(self, origin: str) -> Iterable[Held]:
         """See anchor.chain.Store: every version of every object."""
         for number, slot in sorted(self._slots(origin, 0).items()):
-            for version in reversed(slot.versions):
-                held = self._held(origin, number, version)
-                unlocked = (
-                    ""
-                    if held.place["mode"] == MODE
-                    else (
-                        "no Object Lock in COMPLIANCE mode is shown for it: it has none, "
-                        "or your credentials lack s3:GetObjectRetention"
-                    )
-                )
-                yield Held(number, held.body, held.place, slot.finding or unlocked)
+            for index in reversed(range(len(slot.versions))):
+                yield self._held(origin, number, slot, index)
 
     def put(self, key: str, body: bytes, until: int) -> str:
         """Creates the object, locked until `until` (POSIX seconds); its version. Refused, with a
@@ -142,8 +137,11 @@ class Bucket:
             )
         return held
 
-    def _held(self, origin: str, number: int, version: str) -> Held:
-        return self._get(object_key(self.prefix, origin, number), number, version)
+    def _held(self, origin: str, number: int, slot: _Slot, index: int) -> Held:
+        """A version of a publication, and what is wrong with it."""
+        held = self._get(object_key(self.prefix, origin, number), number, slot.versions[index])
+        unlocked = "" if held.place["mode"] == MODE else _UNLOCKED
+        return replace(held, finding=slot.finding or unlocked)
 
     def _get(self, key: str, number: int, version: str) -> Held:
         place = {"Bucket": self.bucket, "Key": key, "VersionId": version}
