@@ -29,7 +29,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist workst
 
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-tpm test-dynamodb test-deps test-deps-go train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-tpm test-dynamodb test-evm test-deps test-deps-go train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -139,8 +139,17 @@ test-deps-go: ## what the long tests against programs in Go need, into .cache/go
 		GOBIN="$(abspath .cache/go-bin)" go install $$tool || echo "skipped: $$tool can't be built here; tests that need it are skipped"; done; \
 	else echo "skipped: there is no go; tests that need its programs are skipped"; fi
 
+EVM_TOOLS := .cache/evm-tools
+test-evm: ## an Ethereum node for tests and a compiler of Solidity, by npm; without them tests of the anchor evm are skipped
+	@if ! command -v npm >/dev/null; then echo "skipped: there is no npm here; tests that need anvil or solc are skipped"; \
+	elif cmp -s requirements/evm-tools/package-lock.json $(EVM_TOOLS)/installed; then echo "anvil and solc are there"; \
+	elif mkdir -p $(EVM_TOOLS) && cp requirements/evm-tools/*.json $(EVM_TOOLS) && \
+		npm ci --prefix $(EVM_TOOLS) --ignore-scripts --no-audit --no-fund --silent && \
+		cp requirements/evm-tools/package-lock.json $(EVM_TOOLS)/installed; then echo "anvil and solc were installed"; \
+	else echo "skipped: npm could not install anvil and solc; tests that need them are skipped"; fi
+
 # A test that needs something that can't be had here is skipped, and says so.
-test-deps: test-model-signing test-dynamodb test-tpm ## what tests need beside the environment: OpenSSF model signing, DynamoDB Local, a software TPM, Chromium (as root, with apt-get)
+test-deps: test-model-signing test-dynamodb test-evm test-tpm ## what tests need beside the environment: OpenSSF model signing, DynamoDB Local, anvil and solc, a software TPM, Chromium (as root, with apt-get)
 	@if command -v chromium >/dev/null; then echo "chromium is there"; \
 	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && apt-get update -q && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; then echo "chromium was installed"; \

@@ -52,6 +52,12 @@ KINDS = {
             "TABLE[@ENDPOINT]",
             "aws",
         ),
+        Row(
+            "evm",
+            "on an EVM chain, and on the auditor's source of one block's hash",
+            "RPC_URL,key=KEYFILE[,contract=0x..][,confirmations=N][,delay=N][,max_gwei=N]",
+            "evm",
+        ),
     )
 }
 
