@@ -1,7 +1,5 @@
 """A real chain for tests, anvil's, that makes a block when it is told to; and a register's log."""
 
-import os
-import select
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -48,6 +46,13 @@ class Chain:
             path.write_text(FUNDED[which] + "\n", encoding="ascii")
         return path
 
+    def send(self, to: bytes, data: bytes, which: int = 0, value: int = 0) -> None:
+        """A transaction of an account, in a block when this returns. RefusedError if it reverts."""
+        call = {"from": f"0x{self.anchor(which).publisher.hex()}", "to": f"0x{to.hex()}", "data": f"0x{data.hex()}"}
+        made = self.node.call("eth_sendTransaction", call | {"value": hex(value)})
+        while self.node.call("eth_getTransactionReceipt", made) is None:
+            time.sleep(0.001)
+
     def mine(self, blocks: int = 1) -> None:
         self.node.call("anvil_mine", hex(blocks))
 
@@ -77,25 +82,25 @@ def anvil(folder: Path, *flags: str) -> Iterator[Chain]:
     if not ANVIL.exists():
         pytest.skip("there is no anvil here: make test-deps")
     command = [str(ANVIL), "--host", "127.0.0.1", "--port", "0", "--chain-id", str(CHAIN_ID), *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    folder.mkdir(exist_ok=True)
+    said = folder / "anvil.log"  # not a pipe, which anvil would fill and then wait
+    with said.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
         try:
-            folder.mkdir(exist_ok=True)
-            chain = Chain(f"http://{_listening(process)}", folder)
+            chain = Chain(f"http://{_listening(process, said)}", folder)
             deploy(chain.node, chain.key())
             yield chain
         finally:
             process.terminate()
 
 
-def _listening(process: "subprocess.Popen[bytes]") -> str:
-    assert process.stdout is not None
-    said, end = b"", time.monotonic() + 30
+def _listening(process: "subprocess.Popen[bytes]", said: Path) -> str:
+    end = time.monotonic() + 30
     while time.monotonic() < end and process.poll() is None:
-        if select.select([process.stdout], [], [], 1)[0]:
-            said += os.read(process.stdout.fileno(), 2**16)
-            if b"Listening on " in said and said.endswith(b"\n"):
-                return said.rsplit(b"Listening on ", 1)[1].split()[0].decode()
-    raise AssertionError(f"anvil did not start: {said.decode(errors='replace')}")
+        lines = said.read_text(encoding="utf-8").splitlines(keepends=True)
+        if lines and lines[-1].startswith("Listening on ") and lines[-1].endswith("\n"):
+            return lines[-1].split()[2]
+        time.sleep(0.02)
+    raise AssertionError(f"anvil did not start: {said.read_text(encoding='utf-8')}")
 
 
 class Log:

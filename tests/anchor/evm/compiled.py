@@ -29,7 +29,7 @@ def solc(sources: dict[str, str], settings: dict[str, Any]) -> Any:
         "language": "Solidity",
         "sources": {name: {"content": text} for name, text in sources.items()},
         "settings": settings
-        | {"outputSelection": {"*": {"*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]}}},
+        | {"outputSelection": {"*": {"*": ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode.object"]}}},
     }
     done = subprocess.run(
         [SOLCJS, "--standard-json"], input=json.dumps(asked), capture_output=True, text=True, check=True
@@ -40,14 +40,6 @@ def solc(sources: dict[str, str], settings: dict[str, Any]) -> Any:
     return answer["contracts"]
 
 
-def version() -> str:
-    """The compiler's."""
-    if not SOLCJS.exists():
-        pytest.skip("there is no compiler of Solidity here: make test-deps")
-    said = subprocess.run([SOLCJS, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    return said.removesuffix(".Emscripten.clang")
-
-
 def compiled() -> dict[str, Any]:
     """What Anchor.json has to hold."""
     made = solc({"Anchor.sol": (FOLDER / "Anchor.sol").read_text(encoding="ascii")}, SETTINGS)["Anchor.sol"]["Anchor"]
@@ -55,7 +47,7 @@ def compiled() -> dict[str, Any]:
     code = bytes.fromhex(made["evm"]["deployedBytecode"]["object"])
     address = keccak256(b"\xff" + FACTORY + SALT + keccak256(init))[12:]  # EIP-1014
     return {
-        "compiler": version(),
+        "compiler": json.loads(made["metadata"])["compiler"]["version"],
         "settings": SETTINGS,
         "abi": made["abi"],
         "init_code": f"0x{init.hex()}",

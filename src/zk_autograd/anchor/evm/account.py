@@ -10,6 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,15 @@ _PENDING = ("already known", "already imported", "underpriced", "nonce too low",
 _MAKE = "it is 0x and 64 hexadecimal digits, the private key of an account of its own"
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What waits under a number since a time; `hash` is None for another process's."""
+
+    nonce: int
+    hash: str | None
+    time: float
+
+
 class Account:
     """An account, by its private key."""
 
@@ -40,7 +50,7 @@ class Account:
         self._chain = chain
         self._most = max_gwei * GWEI
         self._clock = clock
-        self._sent: tuple[int, float] | None = None
+        self._sent: _Sent | None = None
         self._factor = 100
 
     def next_nonce(self, node: Node) -> int:
@@ -48,17 +58,21 @@ class Account:
         return node.quantity("eth_getTransactionCount", self._text, "latest")
 
     def send(self, node: Node, nonce: int, to: bytes, data: bytes) -> None:
-        """Sends a call under `nonce`, unless one of this process waits under it that is not yet
-        stuck. RefusedError with its data if the contract would revert; AnchorDown for a price
-        above the bound; AnchorError without the means to pay."""
-        if self._sent is not None and self._sent[0] == nonce:
-            if self._clock() - self._sent[1] < _STUCK:
+        """Sends a call under `nonce`, unless one waits under it that is not yet stuck.
+
+        One that the node has no more, as after a reorganisation, is sent again. RefusedError with
+        its data if the contract would revert; AnchorDown for a price above the bound; AnchorError
+        without the means to pay.
+        """
+        if self._sent is None or self._sent.nonce != nonce:
+            self._factor = 100
+        elif self._waits(node, self._sent):
+            if self._clock() - self._sent.time < _STUCK:
                 return
             self._factor = self._factor * 5 // 4  # nodes ask for a tenth more at least
-        else:
-            self._factor = 100
         call = {"from": self._text, "to": f"0x{to.hex()}", "data": f"0x{data.hex()}"}
-        gas = node.quantity("eth_estimateGas", call) * 5 // 4
+        # in the newest block: one that waits already would make this one revert
+        gas = node.quantity("eth_estimateGas", call, "latest") * 5 // 4
         if gas > _MOST_GAS:
             raise AnchorError(
                 f"the Ethereum node {node.shown} wants {gas} units of gas for one anchoring: don't pay it"
@@ -78,6 +92,7 @@ class Account:
                 "accessList": [],
             }
         )
+        sent: str | None = f"0x{bytes(signed.hash).hex()}"
         try:
             node.data("eth_sendRawTransaction", f"0x{bytes(signed.raw_transaction).hex()}")
         except RefusedError as error:
@@ -86,7 +101,11 @@ class Account:
                 raise AnchorError(f"the account {self._text} can't pay for the gas: send it some") from error
             if not any(words in said for words in _PENDING):
                 raise AnchorDown(str(error)) from error
-        self._sent = (nonce, self._clock())
+            sent = None
+        self._sent = _Sent(nonce, sent, self._clock())
+
+    def _waits(self, node: Node, sent: _Sent) -> bool:
+        return sent.hash is None or node.call("eth_getTransactionByHash", sent.hash) is not None
 
     def _price(self, node: Node) -> tuple[int, int]:
         """What a unit of gas may cost, in wei: the tip, and all."""

@@ -51,7 +51,8 @@ MAX_HEADERS = 257
 MAX_BLOCKS = 4096
 MAX_DELAY = 2**20
 LEAST_DELAY = 128
-"""Blocks: four epochs of Ethereum, in which some proposer is surely not the trainer's friend."""
+"""Blocks: four epochs of Ethereum. The more proposers there are between an anchoring and its
+beacon, the less likely it is that one party has them all."""
 
 _BEACON = b"zk-autograd/beacon/evm/v1\n"
 _ADDRESS = 20
@@ -170,7 +171,7 @@ class Body:
             )
         place = Place.parse(_number(account[2], second, self.place, "the place's proof"))
         if place.number > header.number or place.time > header.time or place.previous >= head.size:
-            raise VerificationError("the contract's entry is of a block that comes after the one that shows it")
+            raise VerificationError("the contract's entry is of a later block, or follows a larger tree: it can't be")
         if self.delay and header.number != place.number + self.delay:
             raise VerificationError(
                 "the beacon is of another block than the one that the delay names",

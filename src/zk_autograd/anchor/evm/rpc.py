@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from zk_autograd.core.canonical import Json, NoInteger, decode_foreign
 from zk_autograd.core.errors import AnchorDown, AnchorError, UsageError, VerificationError
-from zk_autograd.core.text import quoted
+from zk_autograd.core.text import printable
 
 URL_VARIABLE = "ETH_RPC_URL"
 """Where the URL is taken from if a specification has none, as Foundry's tools do."""
@@ -65,9 +65,10 @@ class Node:
             raise self._down(f"its answer to {method} can't be read ({error})") from error
         if not isinstance(answer, dict) or answer.get("id") != 1 or not {"result", "error"} & answer.keys():
             raise self._down(f"its answer to {method} is none")
-        if fault := answer.get("error"):
+        fault: Json | NoInteger = answer.get("error", NoInteger("null"))
+        if not isinstance(fault, NoInteger):
             raise self._refusal(method, fault)
-        result: Json | NoInteger = answer["result"] if "result" in answer else NoInteger("null")
+        result: Json | NoInteger = answer.get("result", NoInteger("null"))
         return None if isinstance(result, NoInteger) else result
 
     def quantity(self, method: str, *params: Any) -> int:
@@ -91,23 +92,26 @@ class Node:
         try:
             headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
             connection.request("POST", self._path, question, headers)
-            response = connection.getresponse()
-            if response.status != 200:
-                raise self._status(response.status)
-            pieces: list[bytes] = []
-            size = 0
-            while piece := response.read1(_PIECE):
-                size += len(piece)
-                if size > _MAX_ANSWER or self._clock() > end:
-                    raise self._down("its answer is too long, or takes too long")
-                pieces.append(piece)
-            if response.length:
-                raise self._down("its answer breaks off")
-            return b"".join(pieces)
+            with connection.getresponse() as response:
+                if response.status != 200:
+                    raise self._status(response.status)
+                return self._body(response, end)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._down(f"it can't be asked ({type(error).__name__})") from error
         finally:
             connection.close()
+
+    def _body(self, response: http.client.HTTPResponse, end: float) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        while piece := response.read1(_PIECE):
+            size += len(piece)
+            if size > _MAX_ANSWER or self._clock() > end:
+                raise self._down("its answer is too long, or takes too long")
+            pieces.append(piece)
+        if response.length:
+            raise self._down("its answer breaks off")
+        return b"".join(pieces)
 
     def _status(self, status: int) -> AnchorError:
         if status == 429 or status >= 500:
@@ -122,7 +126,7 @@ class Node:
             revert = octets(data, "")
         except AnchorDown:
             revert = b""
-        return RefusedError(f"the Ethereum node {self.shown} refuses {method}: {quoted(said, 200)}", said, revert)
+        return RefusedError(f"the Ethereum node {self.shown} refuses {method}: {printable(said[:200])}", said, revert)
 
     def _down(self, why: str) -> AnchorDown:
         return AnchorDown(f"the Ethereum node {self.shown} gives no answer: {why}; try again, or name another")
