@@ -3,6 +3,7 @@ Anchor.json, which the package carries."""
 
 import json
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,10 @@ def solc(sources: dict[str, str], settings: dict[str, Any]) -> Any:
         "settings": settings
         | {"outputSelection": {"*": {"*": ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode.object"]}}},
     }
-    done = subprocess.run(
-        [SOLCJS, "--standard-json"], input=json.dumps(asked), capture_output=True, text=True, check=True
-    )
+    with tempfile.TemporaryFile() as file:  # not a pipe: node would fail where it has to wait for one
+        file.write(json.dumps(asked).encode())
+        file.seek(0)
+        done = subprocess.run([SOLCJS, "--standard-json"], stdin=file, capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout[done.stdout.index("{") :])
     faults = [fault["formattedMessage"] for fault in answer.get("errors", []) if fault["severity"] == "error"]
     assert not faults, faults

@@ -116,6 +116,17 @@ def test_nodes_of_every_kind_lead_to_a_leaf() -> None:
         assert proved_value(named, KEY, [branch, extension, leaf], "the proof") == b"value"
 
 
+def test_an_extension_of_other_digits_leads_nowhere() -> None:
+    """What is below it belongs to keys that differ in these digits alone."""
+    leaf, named = made(path(KEY, 4, 2), b"value")
+    other = f"{int(DIGITS[1], 16) ^ 1:x}"
+    extension, named = made(bytes.fromhex(f"1{other}{DIGITS[2:4]}"), named)
+    children = [b""] * 17
+    children[int(DIGITS[0], 16)] = named
+    branch, named = made(*children)
+    refused(named, KEY, [branch, extension, leaf], "ends at another key")
+
+
 @pytest.mark.parametrize(
     ("items", "match"),
     [

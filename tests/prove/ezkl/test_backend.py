@@ -1,6 +1,5 @@
 """Real proofs: what the backend makes, the verifier accepts, and nothing near it."""
 
-import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,34 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.prove.ezkl.proved import Proved, prove_sample
 from tests.shared import Shared
 from zk_autograd.core.errors import ProverError, UsageError, VerificationError
-from zk_autograd.core.statement import Statement
 from zk_autograd.prove.ezkl.backend import EzklBackend, draw_salt
 from zk_autograd.prove.ezkl.child import Child
-from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.ezkl.circuit.field import MODULUS
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.ezkl.sample import sample
 from zk_autograd.prove.ezkl.verify import EzklVerifier, commitments_of, salt_elements
-from zk_autograd.prove.protocol import BlockProof, BlockWitness
 
 pytestmark = [pytest.mark.ezkl, pytest.mark.slow]
-
-Proved = tuple[EzklBackend, Statement, BlockWitness, BlockProof]
 
 
 @pytest.fixture(scope="module", params=[("adam-n32-t64", 5), ("adamw-n32-t52", 0), ("sgd-nesterov-decay-n128-t17", 3)])
 def proved(request: pytest.FixtureRequest, shared: Shared, ezkl_cache: Cache, srs_digest: bytes) -> Proved:
-    name, no_ops = request.param
-    circuit = catalogue.load(name)
-    backend = EzklBackend(circuit, srs_digest, ezkl_cache)
-
-    def make(folder: Path) -> None:
-        statement, witness = sample(circuit.variant, circuit.block, circuit.steps, draw_salt, no_ops=no_ops)
-        (folder / "proved").write_bytes(pickle.dumps((statement, witness, backend.prove(statement, witness))))
-
-    return backend, *pickle.loads((shared.made(name, make) / "proved").read_bytes())
+    return prove_sample(*request.param, shared, ezkl_cache, srs_digest)
 
 
 @pytest.fixture
