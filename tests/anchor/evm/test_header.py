@@ -46,6 +46,15 @@ def test_headers_follow_each_other(headers: list[bytes]) -> None:
             parse_chain(wrong)
 
 
+def test_each_header_is_named_by_the_next_and_numbered_before_it(headers: list[bytes]) -> None:
+    """A trainer who could join a block of their own to the auditor's would have its state."""
+    other = with_item(headers[0], 3, bytes(32))
+    numbered = with_item(headers[1], 8, (Header.parse(headers[1]).number + 1).to_bytes(1, "big"))
+    for first, second in ((other, headers[1]), (headers[0], numbered)):
+        with pytest.raises(VerificationError, match="does not follow"):
+            parse_chain([first, second])
+
+
 @pytest.mark.parametrize(("at", "size"), [(0, 32), (3, 32), (6, 256), (13, 32), (14, 8)])
 def test_a_field_of_another_length_is_refused(headers: list[bytes], at: int, size: int) -> None:
     for length in (size - 1, size + 1):

@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.ezkl, pytest.mark.slow]
 
 @pytest.fixture(scope="module", params=[("adam-n32-t64", 5), ("adamw-n32-t52", 0), ("sgd-nesterov-decay-n128-t17", 3)])
 def proved(request: pytest.FixtureRequest, shared: Shared, ezkl_cache: Cache, srs_digest: bytes) -> Proved:
-    return prove_sample(*request.param, shared, ezkl_cache, srs_digest)
+    name, no_ops = request.param
+    return prove_sample(name, no_ops, shared, ezkl_cache, srs_digest)
 
 
 @pytest.fixture
