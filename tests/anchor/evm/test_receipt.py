@@ -88,7 +88,7 @@ def test_without_the_auditors_trust_nothing_is_shown_and_the_block_to_look_up_is
         assert claim == AnchorClaim(
             "evm",
             Standing.UNJUDGED,
-            f"not judged: ask a node that you trust for block {last.number} of the EVM chain 31337; if its hash is "
+            f"ask a node that you trust for block {last.number} of the EVM chain 31337; if its hash is "
             f"0x{last.hash.hex()}, add that to `blocks` of [anchors.evm]",
         )
 
@@ -236,7 +236,6 @@ def test_a_beacon_is_of_the_block_that_the_terms_name(made: Made, chain: Chain) 
     block = Header.parse(raw_header(chain.node, number))
     said = terms(CHAIN_ID, ADDRESS, made.publisher, DELAY)
     assert said == {
-        "kind": "evm",
         "chain": "31337",
         "contract": f"0x{ADDRESS.hex()}",
         "publisher": f"0x{made.publisher.hex()}",
@@ -245,6 +244,7 @@ def test_a_beacon_is_of_the_block_that_the_terms_name(made: Made, chain: Chain) 
     assert block.mix is not None
     assert claim.beacon == made.beacon == beacon_of(said, made.log.head(9), number, block.mix)
     assert (dict(claim.beacon_terms), claim.standing) == (said, Standing.SHOWN)
+    assert claim.terms == tuple(sorted([*said.items(), ("kind", "evm")]))
 
 
 def test_a_beacon_says_which_leaves_had_one_before(made: Made) -> None:

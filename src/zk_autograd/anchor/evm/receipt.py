@@ -56,7 +56,7 @@ beacon, the less likely it is that one party has them all."""
 
 _BEACON = b"zk-autograd/beacon/evm/v1\n"
 _ADDRESS = 20
-_MISSING = "not judged: that takes the package pycryptodome: pip install 'zk-autograd[evm]'"
+_MISSING = "that takes the package pycryptodome: pip install 'zk-autograd[evm]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +186,9 @@ class Body:
 
 
 def terms(chain: int, address: bytes, publisher: bytes, delay: int) -> dict[str, str]:
-    """What a run's header says of its beacon before it is anchored: with it, and the run's own
-    entry, the block is fixed."""
+    """The kind's own terms of a beacon, which a run's header says before it is anchored: with them,
+    and the first tree head that covers the run's entry, the block is fixed."""
     return {
-        "kind": KIND,
         "chain": str(chain),
         "contract": f"0x{address.hex()}",
         "publisher": f"0x{publisher.hex()}",
@@ -202,6 +201,7 @@ def beacon_of(said: Mapping[str, str], head: Checkpoint, number: int, mix: bytes
     SHA-256 of a line that names it, and of the canonical JSON of all that."""
     value: dict[str, Json] = {
         **said,
+        "kind": KIND,
         "origin": head.origin,
         "size": head.size,
         "root": head.root.hex(),
@@ -224,7 +224,7 @@ def _trusted(headers: Sequence[Header], trust: Trust) -> Header | None:
 def _look_up(body: Body, headers: Sequence[Header]) -> str:
     last = headers[-1]
     return (
-        f"not judged: ask a node that you trust for block {last.number} of the EVM chain {body.chain}; "
+        f"ask a node that you trust for block {last.number} of the EVM chain {body.chain}; "
         f"if its hash is 0x{last.hash.hex()}, add that to `blocks` of [anchors.evm]"
     )
 
@@ -237,10 +237,10 @@ def _missing(body: Body, place: Place, top: Header, trust: Trust) -> str:
         ("publisher", f"0x{body.publisher.hex()}", f"0x{(trust.publisher or body.publisher).hex()}"),
     ):
         if found != wanted:
-            return f"not judged: the receipt's {name} is {found}, and you trust {wanted}"
+            return f"the receipt's {name} is {found}, and you trust {wanted}"
     if top.number - place.number < trust.depth:
         return (
-            f"not judged: it was anchored in block {place.number}, only {counted(top.number - place.number, 'block')} "
+            f"it was anchored in block {place.number}, only {counted(top.number - place.number, 'block')} "
             f"below the one that you know, and your `depth` is {trust.depth}"
         )
     return ""
@@ -260,12 +260,12 @@ def _shown(body: Body, header: Header, place: Place, head: Checkpoint, top: Head
         KIND,
         Standing.SHOWN,
         rests_on + why,
-        place.time,
-        trust.publisher is not None,
-        beacon,
-        (f"{KIND}:{body.chain}",),
-        body.terms() if beacon else {},
-        place.previous if beacon else 0,
+        time=place.time,
+        excludes_forks=trust.publisher is not None,
+        beacon=beacon,
+        identity=(f"{KIND}:{body.chain}",),
+        beacon_terms=body.terms() if beacon else {},
+        beacon_after=place.previous if beacon else 0,
     )
 
 
