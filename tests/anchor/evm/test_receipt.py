@@ -244,7 +244,6 @@ def test_a_beacon_is_of_the_block_that_the_terms_name(made: Made, chain: Chain) 
     assert block.mix is not None
     assert claim.beacon == made.beacon == beacon_of(said, made.log.head(9), number, block.mix)
     assert (dict(claim.beacon_terms), claim.standing) == (said, Standing.SHOWN)
-    assert claim.terms == tuple(sorted([*said.items(), ("kind", "evm")]))
 
 
 def test_a_beacon_says_which_leaves_had_one_before(made: Made) -> None:
@@ -290,7 +289,7 @@ def test_a_beacon_of_a_chain_without_randomness_is_none(made: Made) -> None:
     items[13] = (1).to_bytes(32, "big")
     constant = changed(made.nine, headers=(encode_list(items),))
     claim = made.claim(constant, 9, blocks=frozenset({headers(constant)[0].hash}), depth=0)
-    assert (claim.standing, claim.beacon, claim.beacon_after) == (Standing.SHOWN, None, 0)
+    assert (claim.standing, claim.beacon, claim.beacon_after) == (Standing.SHOWN, None, None)
     assert "has no randomness of its proposers" in claim.rests_on
 
 

@@ -265,7 +265,7 @@ def _shown(body: Body, header: Header, place: Place, head: Checkpoint, top: Head
         beacon=beacon,
         identity=(f"{KIND}:{body.chain}",),
         beacon_terms=body.terms() if beacon else {},
-        beacon_after=place.previous if beacon else 0,
+        beacon_after=place.previous if beacon else None,
     )
 
 
