@@ -7,6 +7,12 @@ import pytest
 from tests.anchor.evm.chain import Chain, anvil
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _packages() -> None:
+    """Without the extra there is nothing to test."""
+    pytest.importorskip("eth_account", reason="eth-account is not installed: pip install 'zk-autograd[evm]'")
+
+
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A running chain with the contract on it."""

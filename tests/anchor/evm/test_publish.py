@@ -178,7 +178,11 @@ def test_a_chain_without_randomness_gives_no_beacon(chain: Chain) -> None:
         Constant(chain.url), chain.key(), ADDRESS, confirmations=1, delay=2, sleep=lambda seconds: chain.mine()
     )
     with pytest.raises(AnchorError, match="no randomness of its proposers in its headers"):
+        anchor.beacon_terms()
+    before = sent(chain, anchor)
+    with pytest.raises(AnchorError, match="no randomness of its proposers in its headers"):
         anchor.beacon(log.checkpoint(5), log)
+    assert sent(chain, anchor) == before + 1
 
 
 # Transactions that wait

@@ -14,6 +14,7 @@ from zk_autograd.anchor.evm.state import parse_header
 from zk_autograd.anchor.evm.trie import proved_value
 from zk_autograd.core.errors import VerificationError
 
+pytest.importorskip("Crypto", reason="pycryptodome is not installed: pip install 'zk-autograd[evm]'")
 ADDRESS = contract().address
 
 

@@ -89,8 +89,10 @@ class EvmAnchor:
         return (self._checked(checkpoint, block, block, 0, depth)[0],)
 
     def beacon_terms(self) -> dict[str, str]:
-        """What a run's header says of its beacon (receipt.terms). AnchorDown, AnchorError."""
+        """What a run's header says of its beacon (receipt.terms). AnchorDown; AnchorError on a
+        chain that gives none."""
         chain, account = self._open()
+        self._require_randomness(state.head_number(self._node))
         return terms(chain, self._address, account.address, self._delay)
 
     def beacon(
@@ -112,15 +114,18 @@ class EvmAnchor:
         depth = self._confirmations
         place = self._settled(checkpoint.head, history, self._delay + 2 * depth, end, progress)
         block = place.number + self._delay
+        self._require_randomness(block)
+        receipt, claim = self._checked(checkpoint, block, block + depth, self._delay, depth)
+        if claim.beacon is None:
+            raise AnchorDown(f"the receipt shows no beacon: {claim.rests_on}")
+        return receipt, claim.beacon
+
+    def _require_randomness(self, block: int) -> None:
         if state.parse_header(self._node, block).mix is None:
             raise AnchorError(
                 f"the chain of {self._node.shown} has no randomness of its proposers in its headers, so it gives no "
                 "beacon: take another chain"
             )
-        receipt, claim = self._checked(checkpoint, block, block + depth, self._delay, depth)
-        if claim.beacon is None:
-            raise AnchorDown(f"the receipt shows no beacon: {claim.rests_on}")
-        return receipt, claim.beacon
 
     def _open(self) -> tuple[int, Account]:
         if self._opened is None:
