@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tests.anchor.evm.golden import LOG, SIZES, golden
 from tests.attest.signed_runs import SIGNER as MODEL_SIGNER
 from tests.core.test_tlog_policy import EXAMPLE, witness
 from tests.evidence.bundles import SMALL, packed
@@ -26,9 +27,11 @@ from tests.fuzz.mutators import Mutator, as_bundle, as_json, as_lines, as_record
 from tests.verify import forks
 from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
 from tests.verify.test_policy_file import HEAD, WHOLE
+from zk_autograd.anchor.evm.receipt import verify as verify_evm
 from zk_autograd.attest.model_signing import model_signature
 from zk_autograd.attest.published import published
 from zk_autograd.core import canonical, tlog_policy
+from zk_autograd.core.anchors import Receipt, Standing
 from zk_autograd.core.dsse import Envelope
 from zk_autograd.core.ec_keys import EcPublicKey
 from zk_autograd.core.errors import UsageError, VerificationError
@@ -335,6 +338,20 @@ def _evidence() -> list[bytes]:
 
 
 _HASHES = Hashes(bytes(32), bytes(range(32)), bytes(32), bytes(32), bytes(range(32)))
+
+
+def _evm_receipt(data: bytes) -> None:
+    receipt = Receipt.parse(data)
+    assert receipt.encode() == data
+    found = golden()
+    size = min(SIZES, key=lambda size: abs(size - receipt.size))
+    claim = verify_evm(receipt, LOG.checkpoint(size), found.trust)
+    at = SIZES.index(size)
+    assert claim.time in (None, found.times[at])
+    assert claim.beacon in (None, (None, found.beacon)[at])
+    assert (claim.standing is Standing.SHOWN) == (claim.time is not None)
+
+
 _PARSERS_JSON = [b'{"a":[1,-2,true,"x\xc3\xa9"],"b":{}}', b"[]", b"0", b'""', b"9007199254740991"]
 
 PARSERS = {
@@ -362,6 +379,7 @@ PARSERS = {
     "model-keys": Parser(lambda: [MODEL_SIGNER.public_key.pem], as_lines, _ec_key),
     "reports": Parser(_reports, as_json, _report),
     "urls": Parser(lambda: [b"https://example.org:8443/runs/one/", b"http://[::1]:80/b.tar"], as_lines, _url),
+    "evm-receipts": Parser(lambda: list(golden().lines), as_json, _evm_receipt),
     "roots": Parser(lambda: [b"ab" * 32 + b"@4"], as_lines, _head),
 }
 """Each by its name on the command line."""
