@@ -332,8 +332,8 @@ def test_no_contract_and_another_contract_are_told(chain: Chain) -> None:
             anchor.publish(log.checkpoint(5), log)
 
 
-def test_a_call_costs_what_the_docs_say(chain: Chain) -> None:
-    """docs/anchors.md: under 130,000 units of gas for the first head, under 150,000 later."""
+def test_a_call_costs_no_more_than_it_should(chain: Chain) -> None:
+    """Under 130,000 units of gas for the first head, under 150,000 later: what a trainer pays for."""
     log, anchor = Log(key=212), chain.anchor(confirmations=1)
     for size, most in ((1000, 130_000), (5000, 150_000)):
         anchor.publish(log.checkpoint(size), log)
