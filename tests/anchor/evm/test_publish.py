@@ -1,6 +1,7 @@
 """The anchor evm, against a real chain: what is anchored once, what is waited for, and what a
 reorganisation, a full pool or a rolled-back register does."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from zk_autograd.anchor.evm.state import Heads
 from zk_autograd.anchor.kinds import KINDS, open_anchor
 from zk_autograd.core.anchors import Receipt, Standing
 from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked, UsageError
+from zk_autograd.core.keys import Ed25519Signer
+from zk_autograd.core.register import Entry, Kind
+from zk_autograd.register.register import Register
 
 ADDRESS = contract().address
 
@@ -58,6 +62,29 @@ def test_a_register_grows_by_its_consistency_proofs(chain: Chain) -> None:
     assert entry(chain, anchor, log, 257)[1].previous == 100
     (old,) = anchor.publish(log.checkpoint(7), log)  # what is there is shown again
     assert old.size == 7
+
+
+def test_a_real_register_is_anchored_and_a_copy_of_it_is_told(chain: Chain, tmp_path: Path) -> None:
+    """The copy is an older one, which went on by itself: two registers of one key."""
+    signers = [Ed25519Signer("trainer", b"r" * 32)]
+
+    def enter(register: Register, number: int) -> None:
+        register.enter(Entry(Kind.BEGIN, number.to_bytes(16, "big"), 1, bytes((number,)) * 32))
+
+    register = Register.begin(tmp_path / "register", signers)
+    anchor, copied = chain.anchor(confirmations=1), tmp_path / "copy"
+    for number in range(7):
+        enter(register, number)
+        (receipt,) = anchor.publish(register.checkpoint, register)
+        assert receipt.size == number + 1
+        if number == 3:
+            shutil.copytree(register.folder, copied)
+    copy = Register(copied, signers)
+    enter(copy, 100)
+    with pytest.raises(AnchorForked, match="another root for the size 5"):
+        anchor.publish(copy.checkpoint, copy)
+    register.close()
+    copy.close()
 
 
 def test_a_register_that_was_rolled_back_is_told(chain: Chain) -> None:
@@ -333,7 +360,7 @@ def test_no_contract_and_another_contract_are_told(chain: Chain) -> None:
 
 
 def test_a_call_costs_no_more_than_it_should(chain: Chain) -> None:
-    """Under 130,000 units of gas for the first head, under 150,000 later: what a trainer pays for."""
+    """Under 130,000 units of gas for the first head, under 150,000 later."""
     log, anchor = Log(key=212), chain.anchor(confirmations=1)
     for size, most in ((1000, 130_000), (5000, 150_000)):
         anchor.publish(log.checkpoint(size), log)

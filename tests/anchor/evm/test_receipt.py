@@ -269,11 +269,12 @@ def test_a_beacon_of_other_terms_is_another(made: Made, chain: Chain) -> None:
 
 
 def test_a_beacon_that_is_not_final_is_none_yet(made: Made) -> None:
-    first, *_ = headers(made.nine)
+    first, *_, last = headers(made.nine)
     claim = made.claim(made.nine, 9, blocks=frozenset({first.hash}))
     assert (claim.standing, claim.beacon, dict(claim.beacon_terms)) == (Standing.SHOWN, None, {})
     assert "its beacon is not yet 3 blocks below" in claim.rests_on
     assert made.claim(made.nine, 9, blocks=frozenset({first.hash}), depth=0).beacon == made.beacon
+    assert made.claim(made.nine, 9, blocks=frozenset({first.hash, last.hash})).beacon == made.beacon
 
 
 def test_a_beacon_that_comes_too_soon_is_none(made: Made) -> None:
