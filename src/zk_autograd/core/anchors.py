@@ -26,6 +26,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.merkle import HASH_BYTES
 from zk_autograd.core.note import parse_checkpoint, parse_unverified
+from zk_autograd.core.progress import Progress, silent
 
 RECEIPT_FORMAT = "zk-autograd/receipt/v1"
 
@@ -245,4 +246,29 @@ class ReadableAnchor(Anchor, Protocol):
     def read(self, origin: str) -> Sequence[Kept]:
         """Everything that is held under the register's origin, in no order. Nothing is believed:
         the caller checks notes and leaves. AnchorDown, AnchorError."""
+        ...
+
+
+class BeaconAnchor(Anchor, Protocol):
+    """One that gives a beacon for what it holds."""
+
+    def beacon_terms(self) -> Mapping[str, str]:
+        """The kind's own terms of its beacons (`AnchorClaim.beacon_terms`), which a run's header
+        says before it is anchored. AnchorDown; AnchorError if there are no beacons here."""
+        ...
+
+    def beacon(
+        self,
+        checkpoint: SignedCheckpoint,
+        history: History,
+        *,
+        progress: Progress = silent,
+        patience: float | None = None,
+    ) -> tuple[Receipt, bytes]:
+        """Has the checkpoint anchored as `publish` does, waits for its beacon, and gives it with
+        the receipt that shows it.
+
+        It belongs to the leaves that no tree before covered (`AnchorClaim.beacon_after`).
+        `patience`: seconds to wait; AnchorDown after them, and the next call goes on from there.
+        """
         ...

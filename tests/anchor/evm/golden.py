@@ -10,9 +10,10 @@ from functools import cache
 from pathlib import Path
 
 from tests.anchor.evm.chain import CHAIN_ID, Log, anvil
+from zk_autograd.anchor.evm.body import Body
 from zk_autograd.anchor.evm.contract import contract
 from zk_autograd.anchor.evm.header import parse_chain
-from zk_autograd.anchor.evm.receipt import Body, Trust
+from zk_autograd.anchor.evm.trust import Trust
 from zk_autograd.core.anchors import Receipt, SignedCheckpoint
 
 PATH = Path(__file__).parent / "golden.json"

@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 
 from tests.anchor.evm.chain import CHAIN_ID, FUNDED, Chain, Log, anvil
+from zk_autograd.anchor.evm.beacon import terms
+from zk_autograd.anchor.evm.body import Body
 from zk_autograd.anchor.evm.contract import contract
 from zk_autograd.anchor.evm.header import Header, parse_chain
 from zk_autograd.anchor.evm.keccak import keccak256
 from zk_autograd.anchor.evm.publish import EvmAnchor, calldata
-from zk_autograd.anchor.evm.receipt import Body, Trust, verify
+from zk_autograd.anchor.evm.receipt import verify
 from zk_autograd.anchor.evm.rlp import encode_list
 from zk_autograd.anchor.evm.rpc import Node
 from zk_autograd.anchor.evm.state import Heads
+from zk_autograd.anchor.evm.trust import Trust
 from zk_autograd.anchor.kinds import KINDS, open_anchor
-from zk_autograd.core.anchors import Receipt, Standing
+from zk_autograd.core.anchors import BeaconAnchor, Receipt, Standing
 from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked, UsageError
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.register import Entry, Kind
@@ -177,11 +180,13 @@ def test_a_beacon_is_of_the_block_that_a_reorganisation_leaves(chain: Chain) -> 
 
 
 def test_waiting_for_a_beacon_ends_when_patience_does(chain: Chain) -> None:
-    log, anchor = Log(key=208), chain.anchor(delay=50)
+    log, evm = Log(key=208), chain.anchor(delay=50)
+    anchor: BeaconAnchor = evm
     with pytest.raises(AnchorDown, match="blocks are missing above block"):
         anchor.beacon(log.checkpoint(5), log, patience=3)
     receipt, _ = anchor.beacon(log.checkpoint(5), log)
-    assert anchor.beacon_terms() == Body.read(receipt.fields()).terms()
+    assert anchor.beacon_terms() == terms(CHAIN_ID, ADDRESS, evm.publisher, 50)
+    assert Body.read(receipt.fields()).delay == 50
 
 
 class Constant(Node):

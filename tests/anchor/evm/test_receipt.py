@@ -11,13 +11,16 @@ import pytest
 
 from tests.anchor.evm.chain import CHAIN_ID, Chain, Log, anvil
 from zk_autograd.anchor.evm import keccak
+from zk_autograd.anchor.evm.beacon import LEAST_DELAY, beacon_of, terms
+from zk_autograd.anchor.evm.body import Body
 from zk_autograd.anchor.evm.contract import contract
 from zk_autograd.anchor.evm.header import Header, parse_chain
 from zk_autograd.anchor.evm.publish import calldata
-from zk_autograd.anchor.evm.receipt import LEAST_DELAY, Body, Trust, beacon_of, read_trust, terms, verify
+from zk_autograd.anchor.evm.receipt import read_trust, verify
 from zk_autograd.anchor.evm.rlp import decode_list, encode_list
 from zk_autograd.anchor.evm.slots import entry_slots
 from zk_autograd.anchor.evm.state import Heads, raw_header
+from zk_autograd.anchor.evm.trust import Trust
 from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.core.anchors import AnchorClaim, Receipt, Standing
 from zk_autograd.core.canonical import Json

@@ -16,11 +16,14 @@ from pathlib import Path
 
 from zk_autograd.anchor.evm import state
 from zk_autograd.anchor.evm.account import Account, load_signer
+from zk_autograd.anchor.evm.beacon import LEAST_DELAY, MAX_DELAY, terms
+from zk_autograd.anchor.evm.body import MAX_HEADERS
 from zk_autograd.anchor.evm.contract import METHOD, NOT_CONTINUED, NOT_LARGER, contract
 from zk_autograd.anchor.evm.keccak import available, keccak256
-from zk_autograd.anchor.evm.receipt import KIND, LEAST_DELAY, MAX_DELAY, MAX_HEADERS, Trust, terms, verify
+from zk_autograd.anchor.evm.receipt import KIND, verify
 from zk_autograd.anchor.evm.rpc import Node, RefusedError
 from zk_autograd.anchor.evm.slots import Place, origin_hash
+from zk_autograd.anchor.evm.trust import Trust
 from zk_autograd.core.anchors import AnchorClaim, History, Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked, UsageError, VerificationError
@@ -89,8 +92,7 @@ class EvmAnchor:
         return (self._checked(checkpoint, block, block, 0, depth)[0],)
 
     def beacon_terms(self) -> dict[str, str]:
-        """What a run's header says of its beacon (receipt.terms). AnchorDown; AnchorError on a
-        chain that gives none."""
+        """See core.anchors.BeaconAnchor."""
         chain, account = self._open()
         self._require_randomness(state.head_number(self._node))
         return terms(chain, self._address, account.address, self._delay)
@@ -103,13 +105,8 @@ class EvmAnchor:
         progress: Progress = silent,
         patience: float | None = None,
     ) -> tuple[Receipt, bytes]:
-        """Has the checkpoint anchored, waits for the block `delay` blocks later to be settled, and
-        gives the receipt that shows it, with the beacon.
-
-        It belongs to the register's leaves that no head before covered (AnchorClaim.beacon_after).
-        `patience`: seconds to wait in this call; AnchorDown after them, and the next call goes on.
-        AnchorError if the chain has no randomness that would do. Else as `publish`.
-        """
+        """See core.anchors.BeaconAnchor: it is that of the block `delay` blocks later, once that is
+        settled."""
         end = self._clock() + (self._patience if patience is None else patience)
         depth = self._confirmations
         place = self._settled(checkpoint.head, history, self._delay + 2 * depth, end, progress)

@@ -4,10 +4,11 @@ Nothing that a node says is believed for a receipt: whoever made one verifies it
 
 from typing import Any
 
+from zk_autograd.anchor.evm.body import Body
 from zk_autograd.anchor.evm.contract import contract
 from zk_autograd.anchor.evm.header import Header
 from zk_autograd.anchor.evm.keccak import keccak256
-from zk_autograd.anchor.evm.receipt import KIND, Body
+from zk_autograd.anchor.evm.receipt import KIND
 from zk_autograd.anchor.evm.rlp import encode_list
 from zk_autograd.anchor.evm.rpc import Node, RefusedError, number, octets
 from zk_autograd.anchor.evm.slots import Place, entry_slots, latest_slot
