@@ -3,10 +3,11 @@ break off."""
 
 import shutil
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,11 @@ from zk_autograd.anchor.witness import verify
 from zk_autograd.anchor.witness.client import MAX_ANSWER
 from zk_autograd.anchor.witness.publish import WitnessAnchor
 from zk_autograd.core.anchors import Receipt, SignedCheckpoint, Standing
+from zk_autograd.core.checkpoint import Checkpoint
+from zk_autograd.core.cosigner import Ed25519Cosigner
 from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked, UsageError
-from zk_autograd.core.note import open_note, parse_unverified, signature_line
+from zk_autograd.core.note import checkpoint_text, open_note, parse_unverified, sign, signature_line
+from zk_autograd.core.register import register_signers
 from zk_autograd.core.tlog_policy import parse
 from zk_autograd.evidence.fork_evidence import ForkEvidence, SignedHead
 from zk_autograd.evidence.pace import Limits
@@ -38,19 +42,34 @@ class Network:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._stack = stack
         self.folders = [made(folder / f"w{n}", REGISTER, name=f"witness.example/w{n}") for n in range(3)]
-        self.servers = [self.started(one) for one in self.folders]
-        self.addresses = [server[0].url for server in self.servers]
+        self.servers: list[tuple[Running, ExitStack] | None] = [self._started(one) for one in self.folders]
+        self.addresses = [server[0].url for server in self.servers if server]
 
-    def started(self, folder: Folder, address: str = "127.0.0.1:0") -> tuple[Running, ExitStack]:
+    def _started(self, folder: Folder, address: str = "127.0.0.1:0") -> tuple[Running, ExitStack]:
         stack = self._stack.enter_context(ExitStack())
         return stack.enter_context(running(folder, address)), stack
 
     def stop(self, number: int) -> None:
-        self.servers[number][1].close()
+        if server := self.servers[number]:
+            server[1].close()
+        self.servers[number] = None
 
     def restart(self, number: int) -> None:
         port = self.addresses[number].rpartition(":")[2]
-        self.servers[number] = self.started(self.folders[number], f"127.0.0.1:{port}")
+        self.servers[number] = self._started(self.folders[number], f"127.0.0.1:{port}")
+
+    def forget(self) -> None:
+        """As if nothing had been cosigned yet."""
+        for number, folder in enumerate(self.folders):
+            if self.servers[number] is None:
+                self.restart(number)
+            with closing(sqlite3.connect(folder.path / "witness.sqlite")) as connection, connection:
+                connection.executescript("delete from cosigned; delete from refused;")
+
+    def close(self) -> None:
+        for server in self.servers:
+            if server:
+                server[0].stop()
 
     def policy(self, k: int = 2, register: Register | None = REGISTER) -> bytes:
         keys = [vkeys(folder)[n % 2] for n, folder in enumerate(self.folders)]  # of both kinds
@@ -60,13 +79,18 @@ class Network:
         return WitnessAnchor(parse(self.policy(k, register)), "witness:test")
 
 
-@pytest.fixture
-def network(tmp_path: Path) -> Iterator[Network]:
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     with ExitStack() as stack:
-        network = Network(tmp_path, stack)
+        network = Network(tmp_path_factory.mktemp("network"), stack)
         yield network
-        for server, _ in network.servers:
-            server.stop()
+        network.close()
+
+
+@pytest.fixture
+def network(servers: Network) -> Network:
+    servers.forget()
+    return servers
 
 
 def published(anchor: WitnessAnchor, size: int, register: Register = REGISTER) -> Receipt:
@@ -307,23 +331,31 @@ def test_the_request_is_that_of_the_specification() -> None:
     assert all(body.partition(b"\n\n")[2].startswith(note[:80]) for _, body in asked)
 
 
-@pytest.mark.parametrize("shows", ["nothing", "a note of another key", "a smaller one", "garbage", "too much"])
+def signed_as(origin: str, register: Register, head: Checkpoint) -> bytes:
+    """A note of this head, signed by a trainer's keys under the name `origin`."""
+    return sign(checkpoint_text(head.origin, head.size, head.root), register_signers(register.signers, origin))
+
+
+SHOWN = {
+    "nothing": answer(404),
+    "another register": answer(200, Register(seed=2).checkpoint(100).note),
+    "ours, signed by another": answer(200, signed_as(REGISTER.origin, Register(seed=2), REGISTER.checkpoint(100).head)),
+    "another log of our keys": answer(200, signed_as(REGISTER.origin, REGISTER, Register(seed=2).checkpoint(100).head)),
+    "a smaller one": answer(200, REGISTER.checkpoint(3).note),
+    "garbage": answer(200, b"\xff" * 100),
+    "too much": answer(200, b"x" * (2**16 + 1)),
+}
+
+
+@pytest.mark.parametrize("shows", SHOWN)
 def test_a_409_with_a_larger_size_is_not_believed(shows: str) -> None:
     """Attack: a witness moves the log's idea of what was cosigned beyond the log's own size. It is
     down, no more; and the next publication goes on as if it had never answered."""
-    other = Register(seed=2)
-    notes = {
-        "nothing": answer(404),
-        "a note of another key": answer(200, other.checkpoint(100).note),
-        "a smaller one": answer(200, REGISTER.checkpoint(3).note),
-        "garbage": answer(200, b"\xff" * 100),
-        "too much": answer(200, b"x" * (2**16 + 1)),
-    }
     lie = [True]
 
     def script(first: str, body: bytes) -> bytes:
         if first.startswith("GET"):
-            return notes[shows]
+            return SHOWN[shows]
         return size(2**62) if lie[0] else answer(200, cosignature(REGISTER.checkpoint(7)))
 
     with scripted(script) as (url, asked):
@@ -456,6 +488,16 @@ def test_a_422_without_a_note_is_a_fork_that_nobody_has_shown() -> None:
     with scripted(script) as (url, _), pytest.raises(AnchorForked, match="or the witness is at fault") as caught:
         published(lone(url), 7)
     assert caught.value.note == b""
+
+
+def test_a_key_of_the_register_is_no_witness() -> None:
+    """Attack: a policy by which the trainer would vouch for themselves."""
+    own = Ed25519Cosigner(REGISTER.signers[0])  # type: ignore[arg-type]
+    with scripted(lambda first, body: answer(500)) as (url, asked):
+        anchor = WitnessAnchor(parse(policy([(own.public_key.encode(), url)], 1)), "witness:own")
+        with pytest.raises(AnchorError, match="has a key of the log itself"):
+            published(anchor, 7)
+    assert asked == []
 
 
 def test_witnesses_are_asked_at_once() -> None:

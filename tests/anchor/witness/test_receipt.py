@@ -4,7 +4,7 @@ trainer can write without a witness."""
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.witness.witnesses import Register, Signers, policy
@@ -155,6 +155,20 @@ def test_a_policy_that_lists_logs_is_for_these_alone() -> None:
     assert "none of them signed this checkpoint" in claim.rests_on
 
 
+def test_a_wrong_signature_in_the_name_of_a_listed_log_is_false() -> None:
+    keys = [(ONE.keys[0].encode(), "")]
+    note = CHECKPOINT.note.replace(b"\n7\n", b"\n8\n")
+    other = SignedCheckpoint.parse(note)
+    with pytest.raises(VerificationError, match="wrong signature by the key zk-autograd/register"):
+        verify(receipt(lines([(ONE.ed25519, NOW)], other), other), other, parse(policy(keys, 1, REGISTER)))
+
+
+def test_a_policy_that_asks_for_nothing_shows_nothing() -> None:
+    none = parse(policy([(ONE.keys[0].encode(), "")], 1).replace(b"quorum g", b"quorum none"))
+    with pytest.raises(VerificationError, match="asks for no cosignature"):
+        verify(receipt(lines([(ONE.ed25519, NOW)])), CHECKPOINT, none)
+
+
 def test_where_two_quorums_can_be_apart_forks_are_not_excluded() -> None:
     """Attack: of a policy "any of two", one honest witness gets one branch, the other the other."""
     any_of_two = trust(1, ONE.ed25519, TWO.ed25519)
@@ -186,6 +200,7 @@ GROUPS = (
 )
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 2**63 - 1), min_size=1))
 def test_a_quorum_of_groups(times: dict[str, int]) -> None:
     by = {name: Signers(number).ed25519 for number, name in enumerate("abcdef", start=1)}

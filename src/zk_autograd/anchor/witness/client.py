@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from zk_autograd.core.errors import AnchorDown, UnreadableError, VerificationError
-from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.text import encode_base64, quoted
 from zk_autograd.evidence.pace import Limits, Pace
 from zk_autograd.evidence.server import ADVICE, Server
@@ -68,10 +67,10 @@ class Client:
         return self._asked("/add-checkpoint", "".join(f"{line}\n" for line in lines).encode() + b"\n" + note)
 
     def checkpoint(self, origin: str) -> bytes | None:
-        """The newest checkpoint that it shows of the log, at most `MAX_NOTE_BYTES` bytes; None if
-        it shows none. AnchorDown as `add_checkpoint`."""
+        """The newest checkpoint that it shows of the log, if that is what it is; None if it shows
+        none. AnchorDown as `add_checkpoint`."""
         reply = self._asked(f"/{sha256(origin.encode('utf-8')).hexdigest()}/checkpoint", None)
-        return reply.body if reply.status == 200 and len(reply.body) <= MAX_NOTE_BYTES else None
+        return reply.body if reply.status == 200 else None
 
     def _asked(self, path: str, content: bytes | None) -> Reply:
         method, sent = ("GET", None) if content is None else ("POST", ("text/plain", content))

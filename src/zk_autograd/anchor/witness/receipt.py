@@ -40,7 +40,7 @@ def read_trust(fields: Fields, read: Callable[[str], bytes]) -> TlogPolicy:
     file beside the auditor's policy that holds it.
 
     VerificationError for anything else, and for a policy under which nothing can be shown: one of
-    `quorum none`, one with two keys of one name and ID, one in which a witness has a log's key.
+    `quorum none`, or one in which a witness has a log's key.
     """
     if ("policy" in fields) == ("file" in fields):
         raise VerificationError("[anchors.witness] has either policy, a text, or file", expected="one of them")
@@ -128,13 +128,10 @@ def require_usable(policy: TlogPolicy) -> None:
             expected="a quorum of witnesses",
             found="quorum none",
         )
-    keys = [witness.key for witness in policy.witnesses.values()]
-    if len({(key.name, key.key_id) for key in keys}) < len(keys):
-        raise VerificationError("two witnesses of the tlog-policy have one key name and ID: nobody can tell them apart")
     logs = {log.key.raw for log in policy.logs}
-    for key in keys:
-        if key.raw in logs:
-            raise VerificationError(f"the witness {key.label} of the tlog-policy has a key of a log")
+    for witness in policy.witnesses.values():
+        if witness.key.raw in logs:
+            raise VerificationError(f"the witness {witness.key.label} of the tlog-policy has a key of a log")
 
 
 def _is_listed(checkpoint: SignedCheckpoint, policy: TlogPolicy) -> bool:
