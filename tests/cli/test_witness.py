@@ -102,7 +102,7 @@ def test_add_log_takes_a_trainer_s_keys_as_they_sign_the_register(
 def test_add_log_takes_other_logs_with_their_keys_as_they_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key = REGISTER.signers[0].public_key
     assert run("add-log", "log.example/a", key.encode(), key.encode(), folder=folder) == 0
-    assert capsys.readouterr().out == f"log.example/a is signed by {key.label}\n"
+    assert capsys.readouterr().out == f"log.example/a\n  signed by {key.label}\n"
     for origin in ("", "a\nb", "x" * 256):
         assert run("add-log", origin, key.encode(), folder=folder) == 2
         assert "can't be a log's origin" in capsys.readouterr().err

@@ -124,6 +124,14 @@ def test_only_checkpoints_are_cosigned(cosigner: Cosigner, text: str) -> None:
         cosigner.public_key.verify(text, cosigner.cosign(TEXT, NOW))
 
 
+def test_a_right_signature_over_another_text_is_no_cosignature() -> None:
+    text = TEXT + "an extension\n"
+    message = f"cosignature/v1\ntime {NOW}\n{text}".encode()
+    signature = struct.pack(">Q", NOW) + Ed25519PrivateKey.from_private_bytes(SEED).sign(message)
+    with pytest.raises(VerificationError, match="checkpoint is not the three lines"):
+        BOTH[0].public_key.verify(text, signature)
+
+
 def test_the_name_is_bound_by_ml_dsa_44_alone() -> None:
     """So an Ed25519 key must not be that of two cosigners (tlog-cosignature)."""
     for cosigner, bound in zip(BOTH, (False, True), strict=True):

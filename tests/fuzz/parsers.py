@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tests.anchor.evm.golden import LOG, SIZES, golden
+from tests.anchor.witness.test_receipt import CHECKPOINT, ONE, TWO, TWO_OF_THREE, lines, receipt
 from tests.attest.signed_runs import SIGNER as MODEL_SIGNER
 from tests.core.test_tlog_policy import EXAMPLE, witness
 from tests.evidence.bundles import SMALL, packed
@@ -27,7 +28,9 @@ from tests.fuzz.mutators import Mutator, as_bundle, as_json, as_lines, as_record
 from tests.verify import forks
 from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
 from tests.verify.test_policy_file import HEAD, WHOLE
+from tests.witness.witnesses import Register, body
 from zk_autograd.anchor.evm.receipt import verify as verify_evm
+from zk_autograd.anchor.witness import verify as verify_witnessed
 from zk_autograd.attest.model_signing import model_signature
 from zk_autograd.attest.published import published
 from zk_autograd.core import canonical, tlog_policy
@@ -56,6 +59,7 @@ from zk_autograd.verify.model_signature import check_model_signature
 from zk_autograd.verify.outcome import Status, Step
 from zk_autograd.verify.policy import TreeHead
 from zk_autograd.verify.verifier import Verifier
+from zk_autograd.witness.request import Request
 
 MAX_INPUT = 2**17
 """Bytes of an input: what is longer the readers bound by length, before they look at it."""
@@ -216,6 +220,18 @@ def _tlog_policy(data: bytes) -> None:
     assert policy.quorum(policy.witnesses)
 
 
+def _witness_receipt(data: bytes) -> None:
+    """A receipt that is changed shows no more than before."""
+    receipt = Receipt.parse(data)
+    assert receipt.encode() == data
+    assert verify_witnessed(receipt, CHECKPOINT, TWO_OF_THREE).identity <= (ONE.name, TWO.name)
+
+
+def _witness_request(data: bytes) -> None:
+    request = Request.parse(data)
+    assert body(request.old, request.proof, request.checkpoint.note) == data
+
+
 def _fork(data: bytes) -> None:
     assert ForkEvidence.parse(data).encode() == data
 
@@ -373,6 +389,10 @@ PARSERS = {
     "tlog-policies": Parser(
         lambda: [EXAMPLE, witness(b"A", 1, 6) + b"quorum A\n", b"quorum none\n"], as_lines, _tlog_policy
     ),
+    "witness-receipts": Parser(
+        lambda: [receipt(lines([(ONE.ed25519, 1), (TWO.ed25519, 2)])).encode()], as_json, _witness_receipt
+    ),
+    "witness-requests": Parser(lambda: [Register().body(0, 5), Register().body(3, 7)], as_lines, _witness_request),
     "fork-evidence": Parser(_evidence, as_lines, _fork),
     "dsse": Parser(lambda: [json.dumps(json.loads(_signature())["dsseEnvelope"]).encode()], as_json, _dsse),
     "model-signatures": Parser(lambda: [_signature()], as_json, _model_signature),

@@ -151,6 +151,33 @@ def test_a_client_that_drips_is_hung_up_on_after_an_answer_too(folder: Folder, m
         assert time.monotonic() - began < 3
 
 
+def test_a_client_that_asks_now_and_then_keeps_its_connection(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zk_autograd.witness.impatience.SECONDS", 0.8)
+    with running(folder) as served:
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+        connection.connect()
+        same = connection.sock
+        for _ in range(5):
+            connection.request("GET", f"/{DIGEST}/checkpoint")
+            connection.getresponse().read()
+            time.sleep(0.25)
+        assert connection.sock is same
+        connection.close()
+
+
+def test_a_client_that_goes_away_is_a_line_of_the_log_and_no_traceback(
+    served: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), 20) as connection:
+        connection.sendall(b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nold 0\n")
+        time.sleep(0.1)
+    end = time.monotonic() + 10
+    while not served.lines and time.monotonic() < end:
+        time.sleep(0.01)
+    assert served.lines == [("POST", "a client that went away", 400)]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def test_a_locked_database_is_503_and_nothing_is_cosigned(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zk_autograd.witness.store._WAIT", 0.1)
     with running(folder) as served:

@@ -83,8 +83,9 @@ def _add_log(arguments: argparse.Namespace, folder: "Folder", output: Output) ->
     keys = tuple(dict.fromkeys(key for text in arguments.keys for key in pinned(text, "KEY")))
     log = Log(origin, _of_register(origin, keys))
     folder.witness().add_log(log)
+    output.line(origin)
     for key in log.keys:
-        output.line(f"{origin} is signed by {key.label}")
+        output.line(f"  signed by {key.label}")
     output.result({"origin": origin, "keys": [key.encode() for key in log.keys]})
     return ExitStatus.DONE
 

@@ -35,9 +35,10 @@ class Request:
 
     @classmethod
     def parse(cls, body: bytes) -> "Request":
-        """The request of a body. VerificationError, which says what is malformed."""
+        """The request of a body of at most `MAX_BODY` bytes. VerificationError, which says what is
+        malformed."""
         head, empty, note = body.partition(b"\n\n")
-        if not empty or len(body) > MAX_BODY:
+        if not empty:
             raise VerificationError("the request is not an old size, a proof, an empty line and a checkpoint")
         try:
             first, *lines = head.decode("ascii").split("\n")

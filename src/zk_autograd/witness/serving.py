@@ -44,6 +44,7 @@ def application(witness: Witness, log: LogLine) -> "Starlette":
     try:
         from starlette.applications import Starlette
         from starlette.concurrency import run_in_threadpool
+        from starlette.requests import ClientDisconnect
         from starlette.responses import Response
         from starlette.routing import Route
     except ImportError as error:
@@ -64,6 +65,9 @@ def application(witness: Witness, log: LogLine) -> "Starlette":
             body = await asyncio.wait_for(_read(request.stream()), PATIENCE)
         except TimeoutError:
             body = None
+        except ClientDisconnect:
+            log(request.method, "a client that went away", 400)
+            return Response(status_code=400)  # nobody reads it
         if body is None or len(body) > MAX_BODY:
             status = 408 if body is None else 413
             log(request.method, "a body that is too slow" if body is None else "a body that is too long", status)
