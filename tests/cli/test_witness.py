@@ -164,9 +164,9 @@ def test_without_a_witness_one_sentence_says_what_to_do(
     assert not (tmp_path / "none").exists()
 
 
-def test_serve_refuses_a_key_that_others_can_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_that_others_can_read_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "witness.key").chmod(0o644)
-    assert run("serve", "--listen", "127.0.0.1:0", folder=folder) == 2
+    assert run("add-log", "log.example", REGISTER.keys[0].encode(), folder=folder) == 2
     assert "can be read by others" in capsys.readouterr().err
 
 
@@ -188,7 +188,7 @@ def test_another_key_file_is_refused_without_its_content(
     path = folder / "witness.key"
     text = path.read_text()
     path.write_text(DAMAGED[what](text))
-    assert run("serve", "--listen", "127.0.0.1:0", folder=folder) == 2
+    assert run("add-log", "log.example", REGISTER.keys[0].encode(), folder=folder) == 2
     shown = capsys.readouterr().err
     assert f"{path} is no witness's key of this version" in shown
     for line in text.splitlines()[2:]:
