@@ -133,7 +133,7 @@ def test_below_the_quorum_it_is_worth_trying_again_if_those_that_are_down_would_
     network.stop(0)
     network.stop(1)
     anchor = network.anchor()
-    with pytest.raises(AnchorDown, match=r"^1 cosignature are no quorum of witness:test: the witness 'w0' .*nobody"):
+    with pytest.raises(AnchorDown, match=r"^1 cosignature and no quorum of witness:test: the witness 'w0' .*nobody"):
         published(anchor, 5)
     network.restart(0)
     published(anchor, 5)
@@ -239,6 +239,42 @@ def newest(folder: Folder) -> bytes:
         last = transaction.cosigned(REGISTER.origin)
     assert last is not None
     return last.root
+
+
+# ---- asking what they hold -----------------------------------------------------------------------
+
+
+def test_witnesses_show_what_they_cosigned_last(network: Network) -> None:
+    """To an auditor who was shown fewer entries, say."""
+    assert network.anchor().read(REGISTER.origin) == []
+    published(network.anchor(), 5)
+    published(network.anchor(), 8)
+    found = network.anchor().read(REGISTER.origin)
+    text = parse_unverified(REGISTER.checkpoint(8).note).text
+    assert [open_note(kept.note, REGISTER.keys).text for kept in found] == [text] * 3
+    assert network.anchor().read(Register(seed=2).origin) == []
+
+
+def test_two_branches_are_both_read(network: Network) -> None:
+    """Attack: one witness was given another branch than the others."""
+    network.folders[2].witness().add_checkpoint(BRANCH.body(0, 8))
+    for number in (0, 1):
+        network.folders[number].witness().add_checkpoint(REGISTER.body(0, 8))
+    heads = [SignedHead.parse(kept.note) for kept in network.anchor().read(REGISTER.origin)]
+    assert decide(ForkEvidence.of(heads[0], heads[2]), REGISTER.keys).verdict is Verdict.FORK
+
+
+def test_what_is_held_is_read_of_a_quorum_or_not_at_all(network: Network) -> None:
+    published(network.anchor(), 5)
+    network.stop(0)
+    anchor = network.anchor()
+    assert len(anchor.read(REGISTER.origin)) == 2
+    assert len(anchor.failures) == 1
+    network.stop(1)
+    with pytest.raises(
+        AnchorDown, match=r"those that answered are no quorum of witness:test: the witness at http://127"
+    ):
+        network.anchor().read(REGISTER.origin)
 
 
 # ---- servers that lie, stall and break off -------------------------------------------------------
@@ -481,6 +517,14 @@ def test_what_trying_again_won_t_help(name: str) -> None:
     assert type(caught.value) is AnchorError
 
 
+@pytest.mark.parametrize(
+    "sent", [answer(403), answer(500), answer(302), answer(200, b"x" * (MAX_ANSWER + 1)), b"no HTTP"]
+)
+def test_what_is_no_answer_is_not_taken_for_holding_nothing(sent: bytes) -> None:
+    with scripted(lambda first, body: sent) as (url, _), pytest.raises(AnchorDown, match="no quorum"):
+        lone(url).read(REGISTER.origin)
+
+
 def test_a_422_without_a_note_is_a_fork_that_nobody_has_shown() -> None:
     def script(first: str, body: bytes) -> bytes:
         return answer(404) if first.startswith("GET") else size(5) if body.startswith(b"old 0\n") else answer(422)
@@ -488,6 +532,19 @@ def test_a_422_without_a_note_is_a_fork_that_nobody_has_shown() -> None:
     with scripted(script) as (url, _), pytest.raises(AnchorForked, match="or the witness is at fault") as caught:
         published(lone(url), 7)
     assert caught.value.note == b""
+
+
+def test_a_fork_that_one_only_claims_doesn_t_end_the_waiting_for_the_others() -> None:
+    """Attack: one of three witnesses refuses everything with 422, when the two others are down."""
+    with scripted(lambda first, body: answer(404) if first.startswith("GET") else answer(422)) as (url, _):
+        keys = [
+            (Signers(n).keys[0].encode(), where)
+            for n, where in ((1, url), (2, "http://127.0.0.1:1/"), (3, "http://127.0.0.1:1/x"))
+        ]
+        for k, kind in ((2, AnchorDown), (3, AnchorForked)):
+            with pytest.raises(AnchorError) as caught:
+                published(WitnessAnchor(parse(policy(keys, k, REGISTER)), "witness:three"), 7)
+            assert type(caught.value) is kind
 
 
 def test_a_key_of_the_register_is_no_witness() -> None:

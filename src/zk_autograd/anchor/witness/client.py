@@ -67,9 +67,11 @@ class Client:
         return self._asked("/add-checkpoint", "".join(f"{line}\n" for line in lines).encode() + b"\n" + note)
 
     def checkpoint(self, origin: str) -> bytes | None:
-        """The newest checkpoint that it shows of the log, if that is what it is; None if it shows
-        none. AnchorDown as `add_checkpoint`."""
+        """What it shows as the newest checkpoint of the log; None if it shows none. AnchorDown as
+        `add_checkpoint`, and for any other status."""
         reply = self._asked(f"/{sha256(origin.encode('utf-8')).hexdigest()}/checkpoint", None)
+        if reply.status not in (200, 404):
+            raise AnchorDown(f"it answers {reply.status} where a checkpoint is asked for")
         return reply.body if reply.status == 200 else None
 
     def _asked(self, path: str, content: bytes | None) -> Reply:

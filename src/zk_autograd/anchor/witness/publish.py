@@ -13,7 +13,7 @@ from pathlib import Path
 from zk_autograd.anchor.witness.client import LIMITS, Client
 from zk_autograd.anchor.witness.receipt import KIND, require_no_log_key, require_usable
 from zk_autograd.anchor.witness.submission import Given, LockedHistory, Submission, by_url
-from zk_autograd.core.anchors import History, Receipt, SignedCheckpoint
+from zk_autograd.core.anchors import History, Kept, Receipt, SignedCheckpoint
 from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.note import SignatureLine, signature_line
@@ -91,6 +91,32 @@ class WitnessAnchor:
         head = checkpoint.head
         return (Receipt(KIND, head.size, head.root, {"signatures": text}),)
 
+    def read(self, origin: str) -> Sequence[Kept]:
+        """See core.anchors.ReadableAnchor: the newest checkpoint that each witness shows, without
+        entries, which witnesses don't keep. AnchorDown unless a quorum of them answers, be it that
+        they have none."""
+        found: list[Kept] = []
+        errors: dict[bytes, AnchorError] = {}
+        with ThreadPoolExecutor(max_workers=min(len(self._names), _AT_ONCE)) as pool:
+            for url, shown in pool.map(lambda url: (url, self._shown(url, origin)), self._names):
+                if isinstance(shown, AnchorError):
+                    errors[url] = shown
+                elif shown is not None:
+                    found.append(Kept(shown))
+        self.failures = tuple(f"the witness at {self._addresses[url]}: {error}" for url, error in errors.items())
+        if not self._policy.quorum([name for url, names in self._names.items() if url not in errors for name in names]):
+            raise AnchorDown(f"those that answered are no quorum of {self.spec}: {self._message()}")
+        return found
+
+    def _shown(self, url: bytes, origin: str) -> bytes | AnchorError | None:
+        client = Client(self._addresses[url], self._limits)
+        try:
+            return client.checkpoint(origin)
+        except AnchorError as error:
+            return error
+        finally:
+            client.close()
+
     def _own(self, origin: str) -> tuple[PublicKey, ...]:
         """The keys that sign the register, as far as they are known."""
         listed = [log.key for log in self._policy.logs if log.key.name == origin]
@@ -119,16 +145,17 @@ class WitnessAnchor:
         return "; ".join(self.failures)
 
     def _failed(self, lines: Mapping[bytes, SignatureLine], errors: Mapping[bytes, AnchorError]) -> AnchorError:
-        """The most telling error: a fork, then a larger tree; then whether trying again may help,
-        which it does if those that are down make the quorum."""
-        kinds: tuple[type[AnchorError], ...] = (AnchorForked, AnchorBehind)
-        for kind in kinds:
-            if any(isinstance(error, kind) for error in errors.values()):
-                return kind(self._message())
+        """The most telling error: a larger tree that was signed; else whether trying again may
+        help, which it does if those that are down make the quorum, whatever one of the others says
+        of a fork without showing it."""
+        message = f"{counted(len(lines), 'cosignature')} and no quorum of {self.spec}: {self._message()}"
+        if any(isinstance(error, AnchorBehind) for error in errors.values()):
+            return AnchorBehind(message)
         down = [name for url, error in errors.items() if isinstance(error, AnchorDown) for name in self._names[url]]
-        kind = AnchorDown if self._policy.quorum([*lines, *down]) else AnchorError
-        given = counted(len(lines), "cosignature")
-        return kind(f"{given} are no quorum of {self.spec}: {self._message()}")
+        if self._policy.quorum([*lines, *down]):
+            return AnchorDown(message)
+        forked = any(isinstance(error, AnchorForked) for error in errors.values())
+        return AnchorForked(message) if forked else AnchorError(message)
 
 
 def open_anchor(rest: str) -> WitnessAnchor:
