@@ -323,6 +323,7 @@ def test_a_table_without_a_root_is_refused() -> None:
         {"roots": ["leaf.pem"]},
         {"roots": ["key.pem"]},
         {"roots": ["e"]},
+        {"roots": ["both"]},
     ]
     for table in tables:
         with pytest.raises(VerificationError):

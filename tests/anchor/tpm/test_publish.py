@@ -192,7 +192,8 @@ def test_what_was_published_before_is_remembered(shared: Emulator, origin: str, 
     with pytest.raises(AnchorBehind):
         publish(anchor, at(4, 1, origin))
     publish(anchor, at(6, 1, origin))
-    assert len(file.read_bytes().splitlines()) == 2
+    publish(anchor, at(6, 1, origin))
+    assert len(file.read_bytes().splitlines()) == 3
     file.write_bytes(file.read_bytes().replace(b"size", b"Size"))
     with pytest.raises(AnchorError, match="was altered"):
         publish(anchor, at(7, 1, origin))
@@ -208,13 +209,14 @@ def test_another_process_that_counts_between_costs_a_try(
     def counted_by_another_too(self: Device) -> None:
         count(self)
         times.append(1)
-        if len(times) in (2, 3):  # the first is that of a new counter
+        if len(times) < 3:
             count(self)
 
+    publish(TpmAnchor(shared.tcti, state=tmp_path), at(1, origin=origin))
     monkeypatch.setattr(Device, "count", counted_by_another_too)
     trust = trust_of(shared.tcti, origin)
     found = value(publish(TpmAnchor(shared.tcti, state=tmp_path), at(1, origin=origin)), at(1, origin=origin), trust)
-    assert len(times) == 4
+    assert len(times) == 3
     with opened(shared.tcti, origin) as device:
         assert device.read() == found
 

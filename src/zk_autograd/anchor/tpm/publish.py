@@ -5,8 +5,9 @@ In this order, since a value that was signed must never be signed with another c
     read            the counter stands at n
     count           from now on at n + 1, or more if another process counts as well
     certify         the TPM signs the checkpoint and where the counter stands
-    compare         unless that is n + 1, another process came between: the signature is thrown
-                    away, and all is done again
+    compare         unless that is n + 1, another process came between, or the counter is new, and
+                    begins above all that the TPM ever had: the signature is thrown away, and all is
+                    done again
     remember        size, root and value, in tpm.jsonl of the register's state folder
     return
 
@@ -69,8 +70,6 @@ class TpmAnchor:
 
     def _certified(self, checkpoint: SignedCheckpoint) -> tuple[Receipt, int]:
         with opened(self._tcti, checkpoint.head.origin) as device:
-            if device.read() == 0:  # a new one, which begins above all that the TPM ever had
-                device.count()
             for _ in range(TRIES):
                 expected = device.read() + 1
                 device.count()
