@@ -10,7 +10,7 @@ import io
 import json
 from base64 import b64decode
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -26,23 +26,28 @@ from tests.core.test_tlog_policy import EXAMPLE, witness
 from tests.evidence.bundles import SMALL, packed
 from tests.fuzz.mutators import Mutator, as_bundle, as_json, as_lines, as_records, as_safetensors
 from tests.verify import forks
+from tests.verify.register_builder import PLACES, entered
 from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
 from tests.verify.test_policy_file import HEAD, WHOLE
 from tests.witness.witnesses import Register, body
 from zk_autograd.anchor.evm.receipt import verify as verify_evm
+from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.anchor.witness import verify as verify_witnessed
 from zk_autograd.attest.model_signing import model_signature
 from zk_autograd.attest.published import published
 from zk_autograd.core import canonical, tlog_policy
-from zk_autograd.core.anchors import Receipt, Standing
+from zk_autograd.core.anchors import Receipt, SignedCheckpoint, Standing
+from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.dsse import Envelope
 from zk_autograd.core.ec_keys import EcPublicKey
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.keys import parse_keys
+from zk_autograd.core.merkle import EMPTY_ROOT
 from zk_autograd.core.note import checkpoint_text, parse_checkpoint, parse_unverified, sign
 from zk_autograd.core.record_bytes import parse, parse_log, to_bytes
-from zk_autograd.core.records import Header
+from zk_autograd.core.records import TRAINER, Header
+from zk_autograd.core.register import View
 from zk_autograd.core.text import encode_base64
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.beside import Entry, EntryKind
@@ -272,6 +277,30 @@ def _head(data: bytes) -> None:
 
 
 @cache
+def _view(data: bytes) -> None:
+    """A line of register/views.jsonl, and its proofs where they are taken."""
+    view = View.parse(data)
+    assert view.encode() == data
+    head = view.head
+    before = Checkpoint(head.origin, view.since, EMPTY_ROOT) if view.since == 0 else None
+    if before is not None:
+        assert view.verify(head.origin, None, []) == head
+    with suppress(UsageError, VerificationError):
+        view.verify(head.origin, Checkpoint(head.origin, view.since, bytes(32)), [KEY])
+
+
+def _receipt(data: bytes) -> None:
+    """A line of anchors/receipts.jsonl, and what its kind makes of it."""
+    receipt = Receipt.parse(data)
+    assert receipt.encode() == data
+    head = Checkpoint("zk-autograd/register/x", receipt.size, receipt.root)
+    note = sign(checkpoint_text(head.origin, head.size, head.root), [SIGNER])
+    kinds = verifiers()
+    if receipt.kind in kinds:
+        claim = kinds[receipt.kind].verify(receipt, SignedCheckpoint(note, head), None)
+        assert claim.standing is not Standing.SHOWN and claim.beacon is None
+
+
 def _run() -> Run:
     return honest("none")
 
@@ -330,6 +359,7 @@ def _model_signature(data: bytes) -> None:
 
 def _logs() -> list[bytes]:
     runs = [honest("none", schedule="recorded"), honest("ezkl", groups=2), honest("none", lengths=(1,) * 6)]
+    runs += [honest("none", beacon=bytes(32)), honest("ezkl", beacon=bytes(32), order_by=TRAINER)]
     return [b"".join(leaf + b"\n" for leaf in run.leaves()) for run in runs]
 
 
@@ -343,6 +373,16 @@ def _reports() -> list[bytes]:
     with TemporaryDirectory() as folder:
         report = judge(honest(), Path(folder), replace(POLICY, sample=3, beacon="noon"))
     return [json.dumps(report.to_json()).encode()]
+
+
+def _views() -> list[bytes]:
+    tree = entered(_run())
+    return [view.encode() for view in tree.views(*PLACES)]
+
+
+def _receipts() -> list[bytes]:
+    tree = entered(_run())
+    return [tree.receipt(6).encode(), tree.receipt(2, "moon", of="cheese").encode()]
 
 
 def _evidence() -> list[bytes]:
@@ -373,6 +413,8 @@ _PARSERS_JSON = [b'{"a":[1,-2,true,"x\xc3\xa9"],"b":{}}', b"[]", b"0", b'""', b"
 PARSERS = {
     "canonical-json": Parser(lambda: [*_PARSERS_JSON, *_run().leaves()], as_json, _json),
     "records": Parser(_logs, as_records, _records),
+    "register-views": Parser(_views, as_json, _view),
+    "receipts": Parser(_receipts, as_json, _receipt),
     "notes": Parser(_notes, as_lines, _note),
     "keys": Parser(
         lambda: [KEY.encode().encode(), f"{KEY.encode()}\n{QUANTUM.public_key.encode()}\n".encode()], as_lines, _keys
