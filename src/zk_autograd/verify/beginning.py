@@ -41,8 +41,8 @@ FIRST_WEIGHTS = "the first weights"
 
 _TRAINERS = "initial weights and data order chosen by the trainer"
 _ONE_OF_MANY = (
-    "the first weights were not the trainer's choice, but which of the runs in their register is shown was: each that "
-    "was begun had its own"
+    "the first weights of the trained tensors were not the trainer's choice, but which of the runs in their register is "
+    "shown was: each that was begun had its own; frozen tensors, and constants in the model's code, are the trainer's"
 )
 
 
