@@ -2,28 +2,36 @@
 on."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from zk_autograd import ZKOptimizer, verify_run
+from zk_autograd.anchor.evm import trust as evm
+from zk_autograd.anchor.evm.contract import contract
 from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.cli import key as zk_key
 from zk_autograd.cli import register as zk_register
 from zk_autograd.cli import train as zk_train
-from zk_autograd.core.errors import UsageError
+from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import Algorithm, PublicKey, parse_keys
 from zk_autograd.core.note import parse_unverified
+from zk_autograd.core.progress import silent
 from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import TRAINER, V0
 from zk_autograd.core.register import origin_of
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim.resuming import ResumedLr
 from zk_autograd.prove.verifiers import Systems
-from zk_autograd.verify.outcome import Level, Status, Step
+from zk_autograd.verify.anchors import check_anchors
+from zk_autograd.verify.beginning import check_beginning
+from zk_autograd.verify.log import parse
+from zk_autograd.verify.outcome import Claim, Level, Source, Status, Step
 from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report
+from zk_autograd.verify.statement import check_statement
 from zk_autograd.verify.verifier import Verifier
 
 RUNS = Path(__file__).parent.parent / "data" / "runs"
@@ -89,6 +97,57 @@ def test_a_finished_native_run_of_v2_is_verified_in_its_register() -> None:
         in told
     )
     assert "initial weights and data order chosen by the trainer" in report.limits
+
+
+BLOCK = bytes.fromhex("1eab58ffc80936782550bc5d51c1a71f3a6489eb80040add6936269494e60982")
+ROOT_BEACON = "fc27df78563c3ecaf3a15b892291cf6100da887f613b512be21c3a7aacf17d10@4"
+
+
+@pytest.mark.parametrize(
+    ("trust", "source"),
+    [
+        (None, Source.CLAIMED),
+        (evm.Trust(31337, frozenset([BLOCK]), contract().address), Source.ANCHORED),
+        (evm.Trust(31337, frozenset([BLOCK]), contract().address, delay=129), Source.CLAIMED),
+        (evm.Trust(31337, frozenset([BLOCK]), contract().address, depth=161), Source.CLAIMED),
+        (evm.Trust(1, frozenset([BLOCK]), contract().address), Source.CLAIMED),
+        (evm.Trust(31337, frozenset([bytes(32)]), contract().address), Source.CLAIMED),
+    ],
+)
+@pytest.mark.usefixtures("native_prover")
+def test_a_run_that_a_beacon_began_is_verified(trust: evm.Trust | None, source: Source) -> None:
+    pytest.importorskip("Crypto.Hash.keccak", reason="the anchor evm takes pycryptodome")
+    keys = parse_keys((RUNS / "test-v1.key.pub").read_text())
+    policy = Policy(keys=keys, head=TreeHead.parse(ROOT_BEACON), anchors={} if trust is None else {"evm": trust})
+    with RunFolder(RUNS / "native-beacon") as files:
+        report = Verifier(policy, Systems(), verifiers()).verify(files)
+    assert (report.verdict, report.exit_status) == ("L0, L1", 0)
+    assert Claim("the first weights", source) in report.claims
+    chosen = any("initial weights and data order chosen by the trainer" in limit for limit in report.limits)
+    assert chosen == (source is Source.CLAIMED)
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_the_run_that_a_beacon_began_has_the_chains_and_no_other(tmp_path: Path) -> None:
+    """Its trainer, who has the keys, writes down another beacon: the weights don't follow from it,
+    and they can't make others, for the header stands in the chain."""
+    pytest.importorskip("Crypto.Hash.keccak", reason="the anchor evm takes pycryptodome")
+    run = Path(shutil.copytree(RUNS / "native-beacon", tmp_path / "run"))
+    with RunFolder(run) as files:
+        log = parse_log(files.leaves())
+        policy = Policy(anchors={"evm": evm.Trust(31337, frozenset([BLOCK]), contract().address)})
+        view, _ = parse(files, None)
+        found, _ = check_anchors(files, view, policy, verifiers())
+    (claim,) = [one.claim for one in found.at_begin() if one.kind == "evm"]
+    assert log.genesis is not None
+    assert claim.beacon == log.genesis.beacon
+    assert {**claim.beacon_terms, "kind": "evm"} == dict(log.header.beacon)
+    basis, _ = check_statement(log, Systems(), frozenset(), silent)
+    ground = replace(log, genesis=replace(log.genesis, beacon=bytes(32)))
+    with pytest.raises(VerificationError, match="does not have the beacon that evm gives"):
+        check_beginning(ground, [claim], basis, silent)
+    with pytest.raises(VerificationError, match="W of block 0 is not what the beacon gives"):
+        check_beginning(ground, [], basis, silent)
 
 
 @pytest.mark.parametrize("name", ["native-finished", "native-v1"])
