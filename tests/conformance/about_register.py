@@ -373,3 +373,45 @@ for name, about, says, change in (
     ("salt-of-m", "A salt of W is one of M's.", "M of block 0 has the salt of W of block 0", lambda d: d.edit(1, salt_of_m)),
 ):  # fmt: skip
     refused(f"beacon-{name}", f"{about} Signed, and in the register.", 6, says, again(change), BEGUN)
+
+# ---- an anchor that counts
+
+KEYS = {"keys": GOLDEN}
+BLOCK = "0x1eab58ffc80936782550bc5d51c1a71f3a6489eb80040add6936269494e60982"
+NOT_CHOSEN = "the first weights of the trained tensors were not the trainer's choice"
+
+
+def trusting(**changes: str) -> dict[str, Any]:
+    """Trust in the chain of the run `native-beacon`, in TOML."""
+    table = {"chain": '"31337"', "blocks": f'["{BLOCK}"]', **changes}
+    return {**KEYS, "trust": "[anchors.evm]\n" + "".join(f"{name} = {value}\n" for name, value in table.items())}
+
+
+shown("beacon-anchored", "A native run that a beacon began, and the auditor knows the chain's block.", "native-beacon", "L0", "L1",
+      auditor=trusting(), says=NOT_CHOSEN)  # fmt: skip
+for name, about, auditor in (
+    ("no-trust", "The auditor trusts no anchor.", KEYS),
+    ("another-block", "The auditor knows another block.", trusting(blocks=f'["0x{"ab" * 32}"]')),
+    ("another-chain", "The auditor trusts another chain.", trusting(chain='"1"')),
+    ("not-deep", "The auditor asks for more blocks after it.", trusting(depth="161")),
+):
+    shown(
+        f"beacon-anchored-{name}",
+        f"The same. {about}",
+        "native-beacon",
+        "L0",
+        "L1",
+        auditor=auditor,
+        says="the receipt of evm does not count",
+    )
+shown("beacon-anchored-delay", "The same. The auditor asks for a later beacon.", "native-beacon", "L0", "L1", auditor=trusting(delay="129"),
+      says="gives no beacon under the header's terms")  # fmt: skip
+
+
+def without_its_receipt(d: Draft) -> None:
+    lines = d.files[RECEIPTS].splitlines(keepends=True)
+    d.files[RECEIPTS] = b"".join(line for line in lines if b'"kind":"evm"' not in line)
+
+
+shown("beacon-anchored-left-out", "The same without the chain's receipt.", "native-beacon", "L0", "L1", auditor=trusting(),
+      change=without_its_receipt, says="there is no receipt of evm")  # fmt: skip

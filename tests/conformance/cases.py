@@ -21,6 +21,7 @@ SIGNERS: dict[str, tuple[Signer, ...]] = {
     "registered": (SIGNER,),
     "registered-beacon": (SIGNER,),
     "native-v2": (),
+    "native-beacon": (),
     "bundle": (SIGNER,),
     "empty": (SIGNER,),
 }

@@ -38,6 +38,7 @@ BASES = {
     "registered": "bases/registered",
     "registered-beacon": "bases/registered-beacon",
     "native-v2": "../data/runs/native-v2",
+    "native-beacon": "../data/runs/native-beacon",
     "bundle": "bases/bundle",
     "empty": "",
 }

@@ -29,6 +29,11 @@ def arguments(auditor: dict[str, Any], target: Path) -> list[str]:
     for flag in ("sample", "beacon"):
         if flag in auditor:
             words += [f"--{flag}", str(auditor[flag])]
+    if "trust" in auditor:
+        pytest.importorskip("Crypto.Hash.keccak", reason="the anchor evm takes pycryptodome")
+        trust = target.parent / f"{target.name}-trust.toml"
+        trust.write_text(auditor["trust"], encoding="ascii")
+        words += ["--trust-anchors", str(trust)]
     for name in auditor.get("accept_uncovered", []):
         words += ["--accept-uncovered", name]
     return [*words, "--require", auditor["require"], *(["--accept-sample"] if auditor.get("accept_sample") else [])]
