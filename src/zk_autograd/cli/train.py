@@ -123,6 +123,7 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
                 resume=resumed,
                 allowed=allowed,
                 backend=backend,
+                start=settings.start,
             )
             return _recorded(order, output)
         except PlaceTakenError:  # by a training begun in the same second: nothing was created here

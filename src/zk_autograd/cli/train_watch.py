@@ -19,6 +19,7 @@ class Watch:
         self._progress = progress
         self._output = output
         self._waited = False
+        self._awaited = False
 
     def note(self, text: str) -> None:
         self._output.note(text)
@@ -38,6 +39,13 @@ class Watch:
             case events.AnchorFailed(anchor, reason, final):
                 after = "it is not tried again" if final else "it is tried again while training goes on"
                 self._output.note(f"{anchor}: {reason}; {after}")
+            case events.BeaconAwaited(what, done, total):
+                if not self._awaited:
+                    self._awaited = True
+                    self._output.note(
+                        "the header is entered, and its beacon is waited for; Ctrl-C leaves the register's entry, and no run"
+                    )
+                self._progress(what, done, total)
             case events.ProofFailed(segment, block, attempt, reason):
                 self._output.note(f"attempt {attempt} to prove block {block} of segment {segment} failed: {reason}")
             case events.ProofDone(segment, block, blocks, seconds, size) if self._header is not None and size:

@@ -18,9 +18,11 @@ from zk_autograd.core.anchors import Anchor
 from zk_autograd.core.backends import DEFAULT_BACKEND
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import UsageError
+from zk_autograd.core.first_weights import order_seed
+from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.note import Checkpoint
-from zk_autograd.core.records import Data, Header
+from zk_autograd.core.records import BEACON, TRAINER, Data, Header
 from zk_autograd.core.register import EVERY, View
 from zk_autograd.core.rules import State
 from zk_autograd.optim import recording, saved_state
@@ -31,7 +33,7 @@ from zk_autograd.optim.options import Number, check_names, choose_rule, decays_o
 from zk_autograd.optim.param_groups import TENSORS, WatchedGroup
 from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 from zk_autograd.optim.recording import NewLogKey
-from zk_autograd.optim.registering import Registering, registration_of
+from zk_autograd.optim.registering import NO_REGISTER, Registering, beacon_of, registration_of
 from zk_autograd.optim.resuming import ResumedLr, ResumedModel
 from zk_autograd.optim.schedule import canonical, require_count
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps, CoarseLr, Trajectory
@@ -41,6 +43,7 @@ from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.artefacts import Artefacts, checked_config, require_own_names
+from zk_autograd.run.beacon import BeaconSource
 from zk_autograd.run.claims import Claims
 from zk_autograd.run.events import Listener, ignore
 from zk_autograd.run.layout import Layout
@@ -123,7 +126,11 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
       (default: that of the key's file, which was begun with it; with signers, none), or False for
       none; `anchors`: who holds its checkpoints, as texts KIND:REST or anchors, beside its own
       file; `anchor_every`: how many records there are from one entry to the next. A resumed run
-      needs its register again, and may have other anchors.
+      needs its register again, and may have other anchors;
+    * `start`: "beacon:KIND:REST", or an anchor that gives a beacon: the run is entered and
+      anchored, and then the beacon gives the first weights (`core.first_weights`); call `start()`
+      before the first forward pass. `order_by_beacon`: the header says that the data's order
+      follows from it, too (`order_seed`).
 
     Raises UsageError, RunError, ProverError; at a step also GradientError or RangeError, after
     which nothing has changed.
@@ -164,6 +171,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         register: str | Path | Literal[False] | None = None,
         anchors: Sequence[str | Anchor] = (),
         anchor_every: int = EVERY,
+        start: str | BeaconSource = "",
+        order_by_beacon: bool = False,
         **torch_options: object,
     ) -> None:
         check_names(torch_options)
@@ -216,6 +225,12 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         )
         registering = Registering(register, tuple(anchors), anchor_every)
         artefacts = Artefacts(on_event, config=None if config is None else checked_config(config))
+        source = beacon_of(start) if isinstance(start, str) else start
+        order = BEACON if order_by_beacon else TRAINER
+        if order_by_beacon and source is None and not resume:
+            raise UsageError("order_by_beacon=True goes with start=, which gives the beacon")
+        if source is not None and (resume or run is None):
+            raise UsageError("start= is for a new run: a resumed one has its first weights")
         if resume:
             if run is None:
                 raise UsageError("resume=True needs run=, the directory of the run to resume")
@@ -229,12 +244,16 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             new_key = recording.key_to_make(key)
             signers = recording.signers_of(key) if new_key is None else []
             registration = None if new_key else registration_of(registering, signers, from_file=recording.is_file(key))
+            if source is not None and new_key is None and registration is None:
+                raise UsageError(NO_REGISTER)
             sizes = [manifest.group_size(i) for i in range(len(groups))]
             backend = backend_for_new_run(
                 prover, chosen, sizes, srs, expected_steps, Layout(Path(run)).private, preset, decays=bool(decays)
             )
             self._trajectory.record(
-                recording.NewRun(Path(run), backend, signers, artefacts, new_key, registration, registering)
+                recording.NewRun(
+                    Path(run), backend, signers, artefacts, new_key, registration, registering, source, order
+                )
             )
         self._show_lr()
 
@@ -258,6 +277,28 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         """The newest tree head of the run's log: after `close`, what to give to an auditor. None if
         nothing is recorded."""
         return self._trajectory.head
+
+    @property
+    def beacon(self) -> bytes:
+        """The 32 bytes that gave the run's first weights; b"" if its trainer chose them, or it
+        hasn't begun."""
+        return self._trajectory.beacon
+
+    @property
+    def order_seed(self) -> int | None:
+        """The seed of the data's order that the beacon gives; None if the header leaves it to the
+        trainer."""
+        header = self.header
+        if header is None or header.order_by != BEACON or not self.beacon:
+            return None
+        return order_seed(self._trajectory.header_digest, self.beacon)
+
+    def begin_with(self, weights: IntArray) -> None:
+        """Begins a training that isn't recorded with these integer weights, int64 (elements,).
+        UsageError once there was a step, or with `run`; RangeError."""
+        if self.header is not None or self._trajectory.is_recorded:
+            raise UsageError("a run, or a training that has begun, has its first weights")
+        self._trajectory.begin_with(weights)
 
     @property
     def view(self) -> View | None:

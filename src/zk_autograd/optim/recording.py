@@ -14,19 +14,20 @@ from zk_autograd.core.errors import PlaceTakenError, RunError, StorageError, Usa
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
-from zk_autograd.core.records import Header
+from zk_autograd.core.records import BEACON, TRAINER, Header
 from zk_autograd.core.register import View
 from zk_autograd.core.rules import State
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.model_files import model_files
 from zk_autograd.local.own_folders import expanded
-from zk_autograd.optim.registering import DEFAULT, Registering, register_of, registration_of
+from zk_autograd.optim.registering import DEFAULT, NO_REGISTER, Registering, register_of, registration_of, terms_of
 from zk_autograd.prove.choice import backend_of_run
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.register.place import begin_for_new_key
 from zk_autograd.run import train_log
 from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.artefacts import Artefacts
+from zk_autograd.run.beacon import BeaconSource
 from zk_autograd.run.claims import NOTHING, Claims
 from zk_autograd.run.files import exists
 from zk_autograd.run.layout import Layout
@@ -168,6 +169,15 @@ class Recorder(Unique):
         return state
 
     @property
+    def beacon(self) -> bytes:
+        """What gave the first weights; b"" if the trainer chose them."""
+        return self._writer.beacon
+
+    @property
+    def header_digest(self) -> bytes:
+        return self._writer.header_digest
+
+    @property
     def view(self) -> View | None:
         """The run's newest entry in its trainer's register; None if it is in none."""
         return self._writer.view
@@ -220,6 +230,8 @@ class NewRun:
     new_key: Path | None = None
     registration: Registration | None = None
     registering: Registering = DEFAULT
+    beacon: BeaconSource | None = None
+    order_by: str = TRAINER
 
     def begin(self, header: Header, weights: IntArray) -> Recorder:
         """Makes the directory, with the header, the first state and the trainer's own files. Raises
@@ -234,6 +246,10 @@ class NewRun:
             signers, registration = self._make_key(self.new_key)
             keys = tuple(signer.public_key.encode() for signer in signers)
             header = replace(header, keys=keys, register=register_of(signers, registration))
+        if self.beacon is not None:
+            if registration is None:
+                raise UsageError(NO_REGISTER)
+            header = replace(header, weights_by=BEACON, order_by=self.order_by, beacon=terms_of(self.beacon))
         writer = RunWriter.create(
             self.path,
             header,
@@ -242,6 +258,7 @@ class NewRun:
             weights,
             on_event=self.artefacts,
             registration=registration,
+            beacon=self.beacon,
         )
         try:
             self.artefacts.begin(writer)

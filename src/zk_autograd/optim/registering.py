@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from zk_autograd.anchor.kinds import open_anchor
 from zk_autograd.core.anchors import Anchor
@@ -13,6 +13,7 @@ from zk_autograd.core.register import EVERY, origin_of
 from zk_autograd.evidence.layout import MAX_LEAVES
 from zk_autograd.local.own_folders import expanded
 from zk_autograd.register.place import place_of
+from zk_autograd.run.beacon import BeaconSource
 from zk_autograd.run.registering import Registration
 
 
@@ -41,6 +42,30 @@ class Registering:
 
 
 DEFAULT = Registering()
+
+NO_REGISTER = "a beacon's run must be in a register, in which its header is entered before the beacon is known"
+
+
+def beacon_of(start: str) -> BeaconSource | None:
+    """Who gives the first weights under the text `start`, beacon:KIND:REST; None for "", where the
+    trainer chooses them. UsageError for any other, and for an anchor that gives no beacon."""
+    if not start:
+        return None
+    prefix, _, spec = start.partition(":")
+    if prefix != "beacon" or not spec:
+        raise UsageError(f"{start[:60]!r} names no start: it is beacon:KIND:REST, such as beacon:evm:URL,key=FILE")
+    anchor = open_anchor(spec)
+    if not hasattr(anchor, "beacon"):
+        raise UsageError(
+            f"an anchor of the kind {anchor.kind} gives no beacon: its trainer could ask for as many as they like, and take the one whose "
+            "first weights they prefer; a chain (beacon:evm:...) anchors one tree once"
+        )
+    return cast(BeaconSource, anchor)
+
+
+def terms_of(source: BeaconSource) -> tuple[tuple[str, str], ...]:
+    """What a header says of its beacon."""
+    return tuple(sorted({**source.beacon_terms(), "kind": source.kind}.items()))
 
 
 def registration_of(asked: Registering, signers: Sequence[Signer], *, from_file: bool) -> Registration | None:

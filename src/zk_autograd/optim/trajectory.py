@@ -9,6 +9,7 @@ import torch
 
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.core.formats import IntArray
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.core.register import View
@@ -239,23 +240,52 @@ class Trajectory(Owned, Unique):
         self.require_ours()
         self._require_given(param_groups)
         self._groups = settled(self._groups, param_groups, self._schedule)
+        if self._grad_scale is None and self._new_run is not None and self._new_run.beacon is not None:
+            raise UsageError(
+                "the header says grad_scale before a beacon gives the first weights, and so before there are gradients: give a number for it"
+            )
         scale = gradients.suitable_scale(self.manifest) if self._grad_scale is None else self._grad_scale
         header = self._header(param_groups, scale)
         keeper: recording.Keeper = recording.InMemory(header, self.state, self.steps)
+        begun = self._new_run is not None and self._new_run.beacon is not None
         if self._new_run is not None:
-            if gradients.present(self.manifest):  # so that a first step that is out of range leaves no directory behind
+            if (
+                gradients.present(self.manifest) and not begun
+            ):  # so that a first step that is out of range leaves no directory behind
                 G, saturated = gradients.quantized(self.manifest, scale)
                 keeper.append(G, lr=rates(self._groups, param_groups, self._schedule, 1))
                 self._tell_of_clamping(saturated, scale, stacklevel=6)  # nor does one that a warning refuses
             keeper = self._writer = self._new_run.begin(header, self.state["W"])
         self._keeper = keeper
+        if begun:
+            self.begin_with(keeper.state["W"])
         _warn(header)
         return keeper
+
+    def begin_with(self, weights: IntArray) -> None:
+        """Begins with these integer weights, int64 (elements,), and writes them to the model.
+        RangeError."""
+        self.state = initial_state(self._parts.rule, weights)
+        self._written = self.manifest.write(self.state["W"])
+
+    @property
+    def beacon(self) -> bytes:
+        """What gave the run's first weights; b"" if the trainer chose them."""
+        return b"" if self._writer is None else self._writer.beacon
+
+    @property
+    def header_digest(self) -> bytes:
+        """The digest of the run's header; b"" before there is one."""
+        return b"" if self._writer is None else self._writer.header_digest
 
     def advance(self, param_groups: ParamGroups, claims: Claims) -> None:
         """One step from the model's gradients; writes its weights. Raises as `ZKOptimizer.step`."""
         if self._keeper is None and not gradients.present(self.manifest):
             gradients.quantized(self.manifest, 0)  # raises, before there is a run without a step
+        if self._keeper is None and self._new_run is not None and self._new_run.beacon is not None:
+            raise UsageError(
+                "a beacon gives the first weights, so these gradients are of others: call start() before the first forward pass"
+            )
         keeper = self.start(param_groups)
         self.require_ours()
         self._require_given(param_groups)
@@ -394,6 +424,11 @@ class Trajectory(Owned, Unique):
         moved = groups != self._kept.of_step if self._kept.of_step else first
         settings = resuming.Settings(groups, moved, self._unproved.digests(self._writer.header.unproved))
         return _Kept(groups, groups, durable=not moved, open=moved and self._schedule is None), settings.encode()
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether steps go to a run directory."""
+        return self._run is not None
 
     @property
     def is_anothers(self) -> bool:

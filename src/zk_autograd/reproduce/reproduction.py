@@ -21,9 +21,10 @@ from zk_autograd.core.errors import (
     UsageError,
     VerificationError,
 )
+from zk_autograd.core.first_weights import first_weights, order_seed
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.progress import Progress
-from zk_autograd.core.records import Log
+from zk_autograd.core.records import BEACON, Log
 from zk_autograd.core.text import counted
 from zk_autograd.evidence.hashes import Hashes, weights_hash
 from zk_autograd.evidence.layout import CONFIG, ENVIRONMENT, HASHES, TRAIN_LOG
@@ -235,7 +236,9 @@ class _Inquiry:
             if journal is not None:
                 backend = self._backend(log)
             repetition = Repetition(log, journal, backend, lenient=bool(self.excuses))
-            W = session.retrain(plan, lambda step, steps: self.progress("training", step, steps), repetition)
+            W = session.retrain(
+                plan, lambda step, steps: self.progress("training", step, steps), repetition, _begun(log)
+            )
         except UsageError as error:
             raise _Untrainable(str(error)) from error
         except (GradientError, RangeError) as error:
@@ -303,6 +306,15 @@ class _Inquiry:
         except (RunError, UsageError, ProverError) as error:
             raise _Untrainable(f"the commitments can't be made here: {error}") from error
         return True
+
+
+def _begun(log: Log) -> tuple[IntArray | None, int | None]:
+    """The first weights, and the seed of the rows' order, that the run has from a beacon."""
+    if log.header.weights_by != BEACON or log.genesis is None:
+        return None, None
+    digest, beacon = log.header_digest, log.genesis.beacon
+    seed = order_seed(digest, beacon) if log.header.order_by == BEACON else None
+    return first_weights(log.header, digest, beacon), seed
 
 
 def _plan_of(text: bytes) -> Plan:

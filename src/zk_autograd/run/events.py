@@ -102,6 +102,16 @@ class AnchorFailed:
     forked: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class BeaconAwaited:
+    """The run's header is entered, and its beacon isn't there yet: `done` of `total` of `what` (of
+    0: it isn't known how many). What the listener raises ends the waiting, and the run."""
+
+    what: str
+    done: int
+    total: int
+
+
 Event: TypeAlias = (
     StepLogged
     | SegmentSealed
@@ -113,6 +123,7 @@ Event: TypeAlias = (
     | Entered
     | Anchored
     | AnchorFailed
+    | BeaconAwaited
 )
 Listener: TypeAlias = Callable[[Event], None]
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.records import Header
-from zk_autograd.core.register import View
+from zk_autograd.core.register import Kind, View
 from zk_autograd.run.anchoring import Anchoring, AnchorState, FileStage, Receipts
+from zk_autograd.run.beacon import BeaconSource, awaited
 from zk_autograd.run.events import Listener
 from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
@@ -28,6 +30,7 @@ class Following:
     ) -> None:
         """Nothing is read or written yet. UsageError if header and registration contradict each
         other."""
+        self._emit = emit
         self.stages: tuple[Stage, ...] = ()
         self._views: Views | None = None
         self._receipts: Receipts | None = None
@@ -54,6 +57,18 @@ class Following:
         """Anchors what an earlier process of the run left."""
         if self._anchoring is not None and self.view is not None and not self._anchoring.begun:
             self._anchoring.wake()
+
+    def beacon(self, source: BeaconSource, head: Checkpoint) -> bytes:
+        """Enters the header, whose tree head this is, and waits for the beacon that it leaves the
+        first weights to. RunError, StorageError."""
+        assert self._views is not None
+        assert self._receipts is not None
+        register, _ = self.stages
+        register.newest()
+        register.do(head, Kind.BEGIN)
+        self._receipts.open()
+        self._receipts.make()
+        return awaited(source, self._views, self._receipts, self._emit)
 
     @property
     def view(self) -> View | None:

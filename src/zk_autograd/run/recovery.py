@@ -28,6 +28,9 @@ from zk_autograd.run.private_file import damaged, read
 from zk_autograd.run.step import advance
 from zk_autograd.run.write_order import Settlement, Stage
 
+BEACON_PART = "beacon"
+"""Its name in the file private/header."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Position:
@@ -84,7 +87,10 @@ def recover(
         require_prover(backend, header)
         digest = header_digest(leaf)
         journal = Journal(layout.segments, header, digest, files)
-        settlement = Settlement(layout, header, digest, backend, journal, log, files, emit, stopping.is_set, stages)
+        beacon = read_beacon(layout, digest)
+        settlement = Settlement(
+            layout, header, digest, backend, journal, log, files, emit, stopping.is_set, stages, beacon
+        )
         confirm(settlement, found, leaf, closed=closed)
         if complete:
             raise RunError(
@@ -118,6 +124,12 @@ def read_header(layout: Layout) -> tuple[Header, bytes]:
         ) from error
     assert isinstance(header, Header)
     return header, leaf
+
+
+def read_beacon(layout: Layout, digest: bytes) -> bytes:
+    """The beacon that gave the first weights of the run; b"" if the trainer chose them."""
+    _, parts = read(layout.header, "header", digest)
+    return parts.get(BEACON_PART, b"")
 
 
 def is_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> bool | None:

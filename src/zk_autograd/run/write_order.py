@@ -81,7 +81,8 @@ class Stage(Protocol):
 class Settlement:
     """Settles a run's records in their order; one thread at a time.
 
-    `stages` follow each checkpoint, in their order. `settled` segments are in the log, under a
+    `stages` follow each checkpoint, in their order; `beacon` gave the first weights, if the header
+    leaves them to one. `settled` segments are in the log, under a
     checkpoint, and so are the steps up to `recorded`; `last` is the newest one's state-out (the
     genesis state at first). `stopped` says whether the work was abandoned.
     """
@@ -96,6 +97,7 @@ class Settlement:
     emit: Listener
     stopped: Callable[[], bool]
     stages: Sequence[Stage] = ()
+    beacon: bytes = b""
     last: StateCommitments = field(default_factory=dict)
     settled: int = 0
     recorded: int = 0
@@ -194,7 +196,8 @@ class Settlement:
         )
         commitments = iter(self.backend.commit_all(messages))
         state = {name: tuple(next(commitments) for _ in blocks) for name in names}
-        return Genesis(state, {name: start.salts.state_in[name] for name in self.header.states[1:]})
+        zeros = {name: start.salts.state_in[name] for name in self.header.states[1:]}
+        return Genesis(state, zeros, self.beacon, start.salts.state_in["W"] if self.beacon else ())
 
     def _witness(self, block: int, start: Start, end: Start, steps: list[Step], statement: Statement) -> BlockWitness:
         """A block's states from step to step, recomputed and checked against the next segment."""

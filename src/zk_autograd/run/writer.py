@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import Self
 
 from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.core.first_weights import first_weights
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
-from zk_autograd.core.records import Close, Header, header_digest
+from zk_autograd.core.records import BEACON, Close, Header, header_digest
 from zk_autograd.core.register import View
 from zk_autograd.core.rules import State
 from zk_autograd.prove.protocol import Backend
@@ -42,6 +43,7 @@ from zk_autograd.run.arguments import (
     signers_in_order,
     signers_of_run,
 )
+from zk_autograd.run.beacon import BeaconSource
 from zk_autograd.run.claims import NOTHING, Claims
 from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
@@ -49,9 +51,10 @@ from zk_autograd.run.following import Following
 from zk_autograd.run.journal import Journal, Salts, Start, Step
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lock import RunLock
+from zk_autograd.run.log import RunLog
 from zk_autograd.run.ownership import Owned, Unique
 from zk_autograd.run.proving_thread import ProvingThread
-from zk_autograd.run.recovery import Position, read_header, recover
+from zk_autograd.run.recovery import BEACON_PART, Position, read_header, recover
 from zk_autograd.run.registering import Registration
 from zk_autograd.run.step import advance, first_state, frozen
 from zk_autograd.run.unclosed import Unclosed
@@ -118,9 +121,11 @@ class RunWriter(Owned, Unique):
         backlog: int = BACKLOG,
         stages: Sequence[Stage] = (),
         registration: Registration | None = None,
+        beacon: BeaconSource | None = None,
     ) -> Self:
         """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape
-        (header.size,).
+        (header.size,); where the header leaves them to a beacon, those that `beacon` gives take
+        their place, once the header is entered and anchored.
 
         `header.keys` are the texts of the signers' keys, one of which must sign texts (Ed25519);
         `header.prover` is the backend's; `stages` follow each checkpoint (run.write_order), before
@@ -131,10 +136,13 @@ class RunWriter(Owned, Unique):
         files = files or Files()
         leaf = leaf_of(header, None)
         layout = Layout(path)
-        state = first_state(header, weights)
         ordered = signers_in_order(signers, header)
         require_loop_state(loop_state)
         following = Following(registration, layout, header, ordered, files, on_event)
+        by_beacon = header.weights_by == BEACON
+        if by_beacon != (beacon is not None):
+            raise UsageError("a run has its first weights from a beacon if, and only if, its header says so")
+        state = None if by_beacon else first_state(header, weights)
         files.make_dir(path)
         lock: RunLock | None = None
         try:
@@ -145,9 +153,15 @@ class RunWriter(Owned, Unique):
             files.make_private_dir(layout.segments)
             lock = RunLock(layout.lock)
             digest = header_digest(leaf)
+            parts = {"leaf": leaf, header_signature.PART: header_signature.signed(digest, ordered)}
+            if beacon is not None:
+                log = RunLog(layout, header.origin, ordered, files)
+                log.put(leaf)
+                found = parts[BEACON_PART] = following.beacon(beacon, log.sign())
+                state = first_state(header, first_weights(header, digest, found))
+            assert state is not None
             salts = Salts.draw(backend, header)
             Journal(layout.segments, header, digest, files).begin(Start(0, 1, state, salts, loop_state))
-            parts = {"leaf": leaf, header_signature.PART: header_signature.signed(digest, ordered)}
             files.write_atomic(layout.header, private_file.encode("header", digest, {}, parts), PRIVATE_FILE)
             stopping = threading.Event()
             taken = (*stages, *following.stages)
@@ -245,6 +259,11 @@ class RunWriter(Owned, Unique):
     def last_lr(self) -> tuple[str, ...]:
         """The lr of `step` as passed to `append`; () also if that was in a sealed segment."""
         return self._position.last_lr
+
+    @property
+    def beacon(self) -> bytes:
+        """The 32 bytes that gave the first weights; b"" if the trainer chose them."""
+        return self._settlement.beacon
 
     @property
     def segments_done(self) -> int:

@@ -19,7 +19,7 @@ from zk_autograd.core.records import Header
 from zk_autograd.core.register import View
 from zk_autograd.credentials import keyfile
 from zk_autograd.optim import recording
-from zk_autograd.optim.registering import registration_of
+from zk_autograd.optim.registering import beacon_of, registration_of
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.events import Listener, ignore
@@ -34,7 +34,8 @@ class Order:
 
     `key` is the file of the log key, `key_named` whether the caller named it; `srs` is for the
     prover that needs one. `resume` resumes the run that is there; `allowed` is code that the caller
-    lets it run though their key didn't sign it. `backend` proves in place of the plan's prover.
+    lets it run though their key didn't sign it. `backend` proves in place of the plan's prover;
+    `start` names the beacon that gives a new run's first weights ("": the seed does).
     """
 
     plan: Plan
@@ -45,6 +46,7 @@ class Order:
     resume: bool = False
     allowed: Factory | None = None
     backend: Backend | None = None
+    start: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Recording:
     resume: bool = False
     listener: Listener = ignore
     allowed: Factory | None = None
+    start: str = ""
 
 
 class Training(AbstractContextManager[object], Protocol):
@@ -158,6 +161,7 @@ def train(
     the run.
     """
     plan, run, new_key = order.plan, order.run, None
+    beacon_of(order.start)
     if not order.resume:
         recording.check_place(run := recording.place_called(run))  # and the key, before torch and keys take seconds
         new_key = recording.key_to_make(order.key if order.key_named else None)
@@ -166,7 +170,7 @@ def train(
     began = monotonic()
     signer = order.key if new_key is None else None
     prover = order.backend or plan.prover
-    training = compute(plan, Recording(run, prover, signer, order.srs, order.resume, tell, order.allowed))
+    training = compute(plan, Recording(run, prover, signer, order.srs, order.resume, tell, order.allowed, order.start))
     asked, plan = plan.batch_size, training.plan
     tell.note(f"{run}: {plan.model} on {plan.data}, {plan.rule.value}, {plan.steps} steps, prover {plan.prover}")
     if plan.batch_size != asked:

@@ -28,6 +28,7 @@ from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.resuming import ResumedModel
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps
 from zk_autograd.run.anchoring import AnchorState
+from zk_autograd.run.events import BeaconAwaited, Event, Listener
 from zk_autograd.train import config, data, models, own_run
 from zk_autograd.train.command import Recording
 from zk_autograd.train.loop import Loop
@@ -63,10 +64,16 @@ class Watch(Protocol):
         ...
 
 
-def retrain(plan: Plan, on_step: Callable[[int, int], None], watch: Watch | None = None) -> IntArray:
+def retrain(
+    plan: Plan,
+    on_step: Callable[[int, int], None],
+    watch: Watch | None = None,
+    begun: tuple[IntArray | None, int | None] = (None, None),
+) -> IntArray:
     """The final integer weights W, int64 (elements,), of `plan.steps` unrecorded steps: those of a
     run of the plan, bit for bit. `on_step(step, steps)` is called after each. For a run that was
-    ended early, pass the plan with the steps it took.
+    ended early, pass the plan with the steps it took; for one that a beacon began, the first
+    weights and the seed of the rows' order that it gives.
 
     Raises UsageError if data or model are missing or don't fit, GradientError, RangeError.
     """
@@ -74,6 +81,11 @@ def retrain(plan: Plan, on_step: Callable[[int, int], None], watch: Watch | None
         loop = loop_of(plan)
         rows = Data(b"", len(loop.data.train), data.SAMPLER, plan.batch_size, b"")
         optimizer = _optimizer(plan, loop, rows, None)
+        weights, seed = begun
+        if weights is not None:
+            optimizer.begin_with(weights)
+        if seed is not None:
+            loop.sampler = replace(loop.sampler, seed=seed)
         before = 0
 
         def done(step: int, loss: float) -> bool:
@@ -147,6 +159,9 @@ class Session:
         """Loads data and model and, with `resume`, the run. RunError if the run was begun with
         other data or code, before any of the user's code is imported."""
         self._run = recording.run
+        self._by_beacon = bool(recording.start)
+        self._go_on: Callable[[], bool] = lambda: True
+        recording = replace(recording, listener=self._listening(recording.listener))
         rows = data.load(plan.data, plan.seed)
         self.plan = plan = _fitted(plan, rows)
         committed = _committed(plan, rows)
@@ -161,6 +176,7 @@ class Session:
                 raise RunError(
                     f"the code of the model {plan.model} is not the one that {self._run} was begun with: restore that, or begin a new run"
                 )
+            self._take_order()
             self.loop.restore(self.optimizer.loop_state)
         except BaseException:
             self.optimizer.abandon()
@@ -226,8 +242,29 @@ class Session:
                 self.plan.write(self._run)
                 begun()
 
+        self._go_on = go_on
+        if self._by_beacon:  # there are no gradients before there are first weights
+            begin()
+            self._take_order()
         first = self.optimizer.steps + 1
         return self.loop.run(self.optimizer, first, self.plan.steps, lambda step, loss: go_on(), begin)
+
+    def _take_order(self) -> None:
+        """The order of the rows that the beacon gives, if the header leaves it to one."""
+        seed = self.optimizer.order_seed
+        if seed is not None:
+            self.loop.sampler = replace(self.loop.sampler, seed=seed)
+
+    def _listening(self, listener: Listener) -> Listener:
+        """The listener; the first Ctrl-C ends the waiting for a beacon, when there is no run that
+        could be finished."""
+
+        def listening(event: Event) -> None:
+            if isinstance(event, BeaconAwaited) and not self._go_on():
+                raise KeyboardInterrupt
+            listener(event)
+
+        return listening
 
 
 def _committed(plan: Plan, rows: data.DataSet) -> Data:
@@ -256,6 +293,8 @@ def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | N
             "register": plan.registering.wanted,
             "anchors": plan.registering.anchors,
             "anchor_every": plan.registering.every,
+            "start": recording.start,
+            "order_by_beacon": bool(recording.start),
         }
     return ZKOptimizer(
         parameter_groups(plan, loop.model),

@@ -303,6 +303,15 @@ SETTINGS = (
         part=False,
     ),
     Setting(
+        "start",
+        _text,
+        "",
+        "beacon:evm:URL,key=FILE: first weights and order of the rows from a beacon that nobody knows before the run is anchored (default: "
+        "from the seed)",
+        {"metavar": "BEACON"},
+        part=False,
+    ),
+    Setting(
         "register",
         _path,
         None,
@@ -377,6 +386,10 @@ class Settings:
     @property
     def srs(self) -> Path | None:
         return self.values.get("srs")
+
+    @property
+    def start(self) -> str:
+        return str(self.values.get("start", ""))
 
     @property
     def registering(self) -> dict[str, Any]:
