@@ -31,7 +31,12 @@ class HashBeacon:
         return self._file.publish(checkpoint, history)
 
     def beacon(
-        self, checkpoint: SignedCheckpoint, history: History, *, progress: Progress = silent
+        self,
+        checkpoint: SignedCheckpoint,
+        history: History,
+        *,
+        progress: Progress = silent,
+        patience: float | None = None,
     ) -> tuple[Receipt, bytes]:
         progress("blocks", 0, 1)
         if (fault := next(self._faults, None)) is not None:

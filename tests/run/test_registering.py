@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.register import Entry, Kind, origin_of
 from zk_autograd.register.database import DATABASE
 from zk_autograd.register.register import Register
+from zk_autograd.run import anchoring, registering
 from zk_autograd.run.anchoring import FILE
 from zk_autograd.run.files import Files
 from zk_autograd.run.registering import Registration
@@ -39,6 +41,23 @@ def test_a_run_is_entered_with_its_header_every_k_records_and_its_close(
     own = look(tmp_path / "run", registration.folder)
     assert [entry.size for entry in own] == sizes
     assert own == entries(registration.folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("most", ["MAX_VIEW_LINES", "MAX_RECEIPT_LINES"])
+def test_a_run_of_any_length_ends_with_its_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: str) -> None:
+    """Readers take so many lines and no more: entries become rarer before that."""
+    monkeypatch.setattr(registering if most == "MAX_VIEW_LINES" else anchoring, most, 16)
+    monkeypatch.setattr(registering, "NEARLY_FULL", 0.9)
+    registration = begun(tmp_path / "register")
+    complete(create(tmp_path / "run", registration), 100)
+    sizes = [entry.size for entry in look(tmp_path / "run", registration.folder)]
+    gaps = [later - size for size, later in pairwise(sizes)]
+    assert len(sizes) <= 16
+    assert gaps[:2] == [1, 1]
+    assert {2, 4, 8} <= set(gaps)
+    assert sizes[-1] == 53
+    refused(tmp_path / "run", registration, "is complete: it has a close record")
 
 
 def test_the_header_is_entered_and_filed_before_there_is_a_genesis(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class Watch:
                 self._waited = True
                 self._output.note(f"training waits for the prover: {pending} segments are not proved yet")
             case events.AnchorFailed(anchor, reason, final):
-                after = "it is not tried again" if final else "it is tried again while training goes on"
+                after = "it is not tried again" if final else "it is tried again"
                 self._output.note(f"{anchor}: {reason}; {after}")
             case events.BeaconAwaited(what, done, total):
                 if not self._awaited:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, overload
 import numpy as np
 import torch
 
-from zk_autograd.core.anchors import Anchor
+from zk_autograd.core.anchors import Anchor, BeaconAnchor
 from zk_autograd.core.backends import DEFAULT_BACKEND
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import UsageError
@@ -43,7 +43,6 @@ from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.artefacts import Artefacts, checked_config, require_own_names
-from zk_autograd.run.beacon import BeaconSource
 from zk_autograd.run.claims import Claims
 from zk_autograd.run.events import Listener, ignore
 from zk_autograd.run.layout import Layout
@@ -171,7 +170,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         register: str | Path | Literal[False] | None = None,
         anchors: Sequence[str | Anchor] = (),
         anchor_every: int = EVERY,
-        start: str | BeaconSource = "",
+        start: str | BeaconAnchor = "",
         order_by_beacon: bool = False,
         **torch_options: object,
     ) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from zk_autograd.core.anchors import BeaconAnchor
 from zk_autograd.core.errors import PlaceTakenError, RunError, StorageError, UsageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
@@ -27,7 +28,6 @@ from zk_autograd.register.place import begin_for_new_key
 from zk_autograd.run import train_log
 from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.artefacts import Artefacts
-from zk_autograd.run.beacon import BeaconSource
 from zk_autograd.run.claims import NOTHING, Claims
 from zk_autograd.run.files import exists
 from zk_autograd.run.layout import Layout
@@ -230,7 +230,7 @@ class NewRun:
     new_key: Path | None = None
     registration: Registration | None = None
     registering: Registering = DEFAULT
-    beacon: BeaconSource | None = None
+    beacon: BeaconAnchor | None = None
     order_by: str = TRAINER
 
     def begin(self, header: Header, weights: IntArray) -> Recorder:

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Literal, cast
 
 from zk_autograd.anchor.kinds import open_anchor
-from zk_autograd.core.anchors import Anchor
+from zk_autograd.core.anchors import Anchor, BeaconAnchor
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.register import EVERY, origin_of
 from zk_autograd.evidence.layout import MAX_LEAVES
 from zk_autograd.local.own_folders import expanded
 from zk_autograd.register.place import place_of
-from zk_autograd.run.beacon import BeaconSource
 from zk_autograd.run.registering import Registration
 
 
@@ -46,7 +45,7 @@ DEFAULT = Registering()
 NO_REGISTER = "a beacon's run must be in a register, in which its header is entered before the beacon is known"
 
 
-def beacon_of(start: str) -> BeaconSource | None:
+def beacon_of(start: str) -> BeaconAnchor | None:
     """Who gives the first weights under the text `start`, beacon:KIND:REST; None for "", where the
     trainer chooses them. UsageError for any other, and for an anchor that gives no beacon."""
     if not start:
@@ -60,10 +59,10 @@ def beacon_of(start: str) -> BeaconSource | None:
             f"an anchor of the kind {anchor.kind} gives no beacon: its trainer could ask for as many as they like, and take the one whose "
             "first weights they prefer; a chain (beacon:evm:...) anchors one tree once"
         )
-    return cast(BeaconSource, anchor)
+    return cast(BeaconAnchor, anchor)
 
 
-def terms_of(source: BeaconSource) -> tuple[tuple[str, str], ...]:
+def terms_of(source: BeaconAnchor) -> tuple[tuple[str, str], ...]:
     """What a header says of its beacon."""
     return tuple(sorted({**source.beacon_terms(), "kind": source.kind}.items()))
 

@@ -30,7 +30,7 @@ from zk_autograd.core.errors import (
     ZkError,
 )
 from zk_autograd.core.register import Kind, View
-from zk_autograd.evidence.layout import MAX_RECEIPTS
+from zk_autograd.evidence.layout import MAX_RECEIPT_LINES, MAX_RECEIPTS
 from zk_autograd.local.kept_files import write_over
 from zk_autograd.run.events import Anchored, AnchorFailed, Listener
 from zk_autograd.run.files import Files
@@ -59,7 +59,7 @@ class Receipts:
 
     def __init__(self, layout: Layout, files: Files) -> None:
         self._path = layout.receipts
-        self._lines = Lines(layout.receipts, files, MAX_RECEIPTS)
+        self._lines = Lines(layout.receipts, files, MAX_RECEIPTS, MAX_RECEIPT_LINES)
         self._lock = threading.Lock()
         self._known: set[bytes] = set()
         self._filed = 0
@@ -79,6 +79,11 @@ class Receipts:
             self._lines.make()
 
     @property
+    def fullness(self) -> float:
+        """How much of what a reader takes there is: 0 .. 1."""
+        return self._lines.fullness
+
+    @property
     def filed(self) -> int:
         """The size of the newest of the register's checkpoints that a file holds."""
         return self._filed
@@ -90,7 +95,7 @@ class Receipts:
                 raise RunError(self._ended)
             for receipt in receipts:
                 line = receipt.encode()
-                if line not in self._known:
+                if sha256(line).digest() not in self._known:
                     self._lines.append(line)
                     self._note(receipt, line)
 
@@ -100,7 +105,7 @@ class Receipts:
             self._ended = self._ended or reason
 
     def _note(self, receipt: Receipt, line: bytes) -> None:
-        self._known.add(line)
+        self._known.add(sha256(line).digest())
         if receipt.kind == FileAnchor.kind:
             self._filed = max(self._filed, receipt.size)
 

@@ -7,11 +7,9 @@ in the register, and no run.
 """
 
 import time
-from collections.abc import Mapping
 from random import random
-from typing import Protocol
 
-from zk_autograd.core.anchors import Anchor, History, Receipt, SignedCheckpoint
+from zk_autograd.core.anchors import BeaconAnchor
 from zk_autograd.core.errors import AnchorDown, AnchorError, RunError
 from zk_autograd.core.first_weights import BEACON_BYTES
 from zk_autograd.core.progress import Progress
@@ -21,23 +19,10 @@ from zk_autograd.run.registering import Views, checkpoint_of
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
+"""Seconds between two tries, which double from the one to the other."""
 
 
-class BeaconSource(Anchor, Protocol):
-    """An anchor that gives a beacon, which its trainer has no choice of."""
-
-    def beacon_terms(self) -> Mapping[str, str]:
-        """By which rule, as a header says it, beside the kind. AnchorDown, AnchorError."""
-        ...
-
-    def beacon(self, checkpoint: SignedCheckpoint, history: History, *, progress: Progress) -> tuple[Receipt, bytes]:
-        """Has the checkpoint anchored, waits for the beacon, and gives it with the receipt that
-        shows it. AnchorDown if it takes longer than one call should: the next one goes on.
-        AnchorBehind, AnchorForked, AnchorError."""
-        ...
-
-
-def awaited(source: BeaconSource, views: Views, receipts: Receipts, emit: Listener) -> bytes:
+def awaited(source: BeaconAnchor, views: Views, receipts: Receipts, emit: Listener) -> bytes:
     """The beacon of the run's newest view, which is its begin; its receipt is among the run's.
     RunError if it can't be had. What the listener raises while it is awaited ends the waiting."""
     view = views.last

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from zk_autograd.core.anchors import BeaconAnchor
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.records import Header
 from zk_autograd.core.register import Kind, View
 from zk_autograd.run.anchoring import Anchoring, AnchorState, FileStage, Receipts
-from zk_autograd.run.beacon import BeaconSource, awaited
+from zk_autograd.run.beacon import awaited
 from zk_autograd.run.events import Listener
 from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
@@ -49,7 +50,7 @@ class Following:
         receipts = self._receipts = Receipts(layout, files)
         anchoring = self._anchoring = Anchoring(registration.anchors, views, receipts, registration.folder, emit)
         self.stages = (
-            RegisterStage(views, header.run, registration.every, emit),
+            RegisterStage(views, header.run, registration.every, emit, lambda: max(views.fullness, receipts.fullness)),
             FileStage(views, receipts, registration.folder, anchoring.wake),
         )
 
@@ -58,7 +59,7 @@ class Following:
         if self._anchoring is not None and self.view is not None and not self._anchoring.begun:
             self._anchoring.wake()
 
-    def beacon(self, source: BeaconSource, head: Checkpoint) -> bytes:
+    def beacon(self, source: BeaconAnchor, head: Checkpoint) -> bytes:
         """Enters the header, whose tree head this is, and waits for the beacon that it leaves the
         first weights to. RunError, StorageError."""
         assert self._views is not None

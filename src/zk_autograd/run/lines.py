@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from zk_autograd.core.errors import RunError, VerificationError
-from zk_autograd.evidence.files import open_bounded
+from zk_autograd.evidence.files import chunks_of, open_bounded
 from zk_autograd.run.files import Files, exists, of_the_run
 
 
@@ -13,11 +13,13 @@ class Lines:
     """The file at `path`, which is made with its folder by the first `append`. One thread at a
     time. RunError and StorageError where it can't be read or written."""
 
-    def __init__(self, path: Path, files: Files, most: int) -> None:
-        """`most`: bytes of the file. Nothing is read or written yet."""
+    def __init__(self, path: Path, files: Files, most: int, lines: int) -> None:
+        """A reader takes at most `most` bytes and `lines` lines. Nothing is read or written yet."""
         self._path = path
         self._files = files
         self._most = most
+        self._lines = lines
+        self._count = 0
         self._size: int | None = None
 
     def open(self, tail: int) -> list[bytes]:
@@ -30,6 +32,7 @@ class Lines:
             with open_bounded(self._path, self._most) as fd:
                 size = os.fstat(fd).st_size
                 start = max(size - tail, 0)
+                self._count = sum(chunk.count(b"\n") for chunk in chunks_of(fd, self._path))
                 data = os.pread(fd, size - start, start)
         except OSError as error:
             raise RunError(f"{self._path} can't be read: {error.strerror}; check the disk, and try again") from error
@@ -42,6 +45,11 @@ class Lines:
         if self._size < size:
             self._files.truncate(self._path, self._size)
         return whole.split(b"\n")[:-1]
+
+    @property
+    def fullness(self) -> float:
+        """How much of what a reader takes there is: 0 .. 1."""
+        return max(self._count / self._lines, (self._size or 0) / self._most)
 
     def make(self) -> None:
         """The file is there, with its folder: an empty one if it was missing."""
@@ -56,10 +64,13 @@ class Lines:
         """The line at the end, durable. After an error the next one takes its place."""
         self.make()
         assert self._size is not None
+        if self._count == self._lines or self._size + len(line) >= self._most:
+            raise RunError(f"{self._path} is as long as a reader takes it, and gets no more lines")
         if self._measured() != self._size:  # an earlier append failed half-way
             self._files.truncate(self._path, self._size)
         self._files.append(self._path, line + b"\n")
         self._size += len(line) + 1
+        self._count += 1
 
     def _measured(self) -> int:
         try:

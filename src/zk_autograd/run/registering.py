@@ -9,7 +9,7 @@ of the register than the register has, because that was brought back from an old
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,15 @@ from zk_autograd.core.keys import PublicKey, Signer
 from zk_autograd.core.merkle import verify_consistency
 from zk_autograd.core.records import Header
 from zk_autograd.core.register import EVERY, MAX_VIEW, Entry, Kind, View, origin_of
-from zk_autograd.evidence.layout import MAX_VIEWS
+from zk_autograd.evidence.layout import MAX_VIEW_LINES, MAX_VIEWS
 from zk_autograd.register.register import Register
 from zk_autograd.run.events import Entered, Listener
 from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lines import Lines
+
+NEARLY_FULL = 0.98
+"""From here on only the close is entered, and what is anchored after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Views:
         self._folder = folder
         self._signers = tuple(signers)
         self._keys = [PublicKey.parse(key) for key in header.keys]
-        self._lines = Lines(layout.views, files, MAX_VIEWS)
+        self._lines = Lines(layout.views, files, MAX_VIEWS, MAX_VIEW_LINES)
         self._lock = threading.Lock()
         self._last: View | None = None
         self._newest: Entry | None = None
@@ -92,6 +95,11 @@ class Views:
         return self._last
 
     @property
+    def fullness(self) -> float:
+        """How much of what a reader takes the lines are: 0 .. 1."""
+        return self._lines.fullness
+
+    @property
     def newest(self) -> Entry | None:
         """The run's newest entry, whose line may be missing."""
         return self._newest
@@ -124,7 +132,7 @@ class Views:
                     f"the register in {self._folder} has an entry of this run that this trainer didn't make: a copy of the run is being "
                     "continued elsewhere, and only one of the two can go on"
                 )
-            if view.note != self._last.note:
+            if view.note != self._last.note and self.fullness < NEARLY_FULL:
                 self._append(view)
             return self._last
 
@@ -172,9 +180,17 @@ class Views:
 
 
 class RegisterStage:
-    """Enters the header, then every `every` records, and the close (run.write_order.Stage)."""
+    """Enters the header, then every `every` records, and the close (run.write_order.Stage).
 
-    def __init__(self, views: Views, run: bytes, every: int, emit: Listener) -> None:
+    `fullness`: how much of what a reader takes the run's lines and receipts are. From a quarter on
+    entries are twice as rare as was asked for, then four and eight times, so that a run of any
+    length ends with its close.
+    """
+
+    def __init__(
+        self, views: Views, run: bytes, every: int, emit: Listener, fullness: Callable[[], float] = lambda: 0
+    ) -> None:
+        self._fullness = fullness
         self._views = views
         self._run = run
         self._every = every
@@ -201,7 +217,10 @@ class RegisterStage:
             return False  # its line was lost
         if last.entry.size >= head.size:
             return True
-        return kind is not Kind.CLOSE and head.size - last.entry.size < self._every
+        if kind is Kind.CLOSE:
+            return False
+        full = self._fullness()
+        return full >= NEARLY_FULL or head.size - last.entry.size < self._every * 2 ** int(4 * full)
 
     def do(self, head: Checkpoint, kind: Kind) -> None:
         """Makes the entry and its line."""

@@ -24,6 +24,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
+from zk_autograd.core.anchors import BeaconAnchor
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.first_weights import first_weights
 from zk_autograd.core.formats import IntArray
@@ -43,7 +44,6 @@ from zk_autograd.run.arguments import (
     signers_in_order,
     signers_of_run,
 )
-from zk_autograd.run.beacon import BeaconSource
 from zk_autograd.run.claims import NOTHING, Claims
 from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
@@ -121,7 +121,7 @@ class RunWriter(Owned, Unique):
         backlog: int = BACKLOG,
         stages: Sequence[Stage] = (),
         registration: Registration | None = None,
-        beacon: BeaconSource | None = None,
+        beacon: BeaconAnchor | None = None,
     ) -> Self:
         """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape
         (header.size,); where the header leaves them to a beacon, those that `beacon` gives take
