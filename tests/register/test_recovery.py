@@ -225,8 +225,9 @@ def test_two_leaves_at_one_position() -> None:
         (held(9), held(12, branch=4)),
         (held(4, 9), bare(note(6, 2))),
         (held(9), bare(note(0), note(3, 0))),
+        (bare(note(9)), bare(note(9, 4))),
     ],
-    ids=["one size", "longer", "shorter", "early"],
+    ids=["one size", "longer", "shorter", "early", "without entries"],
 )
 def test_two_branches(sources: Iterable[Source]) -> None:
     for given in (list(sources), list(sources)[::-1]):

@@ -95,7 +95,7 @@ def _begin_register(signers: "Sequence[Signer]", path: Path, folder: Path | None
     from zk_autograd.register.place import begin_for_new_key
 
     try:
-        place = begin_for_new_key(signers, folder and folder.absolute())
+        place = begin_for_new_key(signers, folder)
     except ZkError as error:
         command = f"zk-register begin --key-file {path} --register DIR"
         output.note(f"the key's register was not begun: {error}. Before its first run, begin it: `{command}`")

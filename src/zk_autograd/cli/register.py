@@ -220,7 +220,7 @@ def _place(arguments: argparse.Namespace) -> "tuple[list[SeedSigner], Path]":
 
     signers = keyfile.load(arguments.key_file or keyfile.default_path())
     folder: Path = arguments.register or place_of([signer.public_key for signer in signers])
-    return signers, folder.absolute()
+    return signers, folder
 
 
 def _opened(arguments: argparse.Namespace) -> "Register":

@@ -58,7 +58,7 @@ class SignedHead:
 
     def __str__(self) -> str:
         """Origin, root and size, for one line of a report."""
-        return f"{quoted(self.checkpoint.origin)}, {self.checkpoint.root.hex()}@{self.checkpoint.size}"
+        return f"{quoted(self.checkpoint.origin, 100)}, {self.checkpoint.root.hex()}@{self.checkpoint.size}"
 
     @property
     def place(self) -> tuple[int, bytes, bytes]:

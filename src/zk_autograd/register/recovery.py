@@ -76,8 +76,8 @@ class ForkedRegister(RunError):
 def require_newest(register: Register, kept: Sequence[Kept], keys: Sequence[PublicKey], where: str) -> None:
     """RunError if what an anchor of the register holds shows that the register was brought back
     from an older copy; ForkedRegister if it shows another branch. `where` names the anchor."""
-    for one in kept:
-        head = _signed(one.note, register.origin, keys, where).head
+    signed = [(_signed(one.note, register.origin, keys, where).head, one.note) for one in kept]
+    for head, note in sorted(signed, key=lambda pair: -pair[0].size):
         size = register.checkpoint.head.size
         if head.size > size:
             raise RunError(
@@ -85,7 +85,7 @@ def require_newest(register: Register, kept: Sequence[Kept], keys: Sequence[Publ
                 f"back from an older copy, and would sign other entries in place of those. Run `zk-register recover --from {where}`"
             )
         if register.root_at(head.size) != head.root:
-            notes = [register.checkpoint.note, one.note]
+            notes = [register.checkpoint.note, note]
             raise ForkedRegister(_forked(head.size, where), notes, register.entries(0, size))
 
 
