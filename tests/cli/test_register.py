@@ -176,7 +176,8 @@ def test_runs_complete_what_anchors_lack(trainer: Trainer, tmp_path: Path) -> No
     with Register(trainer.folder, trainer.signers) as register:
         line = register.view(entries(13)[12].run).encode() + b"\n"
     (run / "register/views.jsonl").write_bytes(line + line[:100])
-    kept = f"file:{trainer.folder / ANCHORS}"
+    (trainer.folder / ANCHORS).rename(tmp_path / ANCHORS)
+    kept = f"file:{tmp_path / ANCHORS}"
     (trainer.folder / DATABASE).unlink()
     assert trainer.run("recover", "--from", kept, "--json")[0] == 0
     with Register(trainer.folder, trainer.signers) as register:
@@ -189,6 +190,21 @@ def test_runs_complete_what_anchors_lack(trainer: Trainer, tmp_path: Path) -> No
     (run / "register/views.jsonl").write_bytes(b"x" + line)
     status, _, err = trainer.run("recover", "--from", kept, "--from", str(run))
     assert (status, "line 1 of" in err) == (1, True)
+
+
+def test_what_lies_beside_is_not_forgotten(trainer: Trainer, tmp_path: Path) -> None:
+    """Somebody recovers from an old copy of the anchor file, and the published register is newer.
+    They would have signed entry 12 again, as something else."""
+    shutil.copy(trainer.folder / ANCHORS, tmp_path / "old.jsonl")
+    trainer.run("publish")
+    (trainer.folder / DATABASE).unlink()
+    status, out, _ = trainer.run("recover", "--from", f"file:{tmp_path / 'old.jsonl'}", "--json")
+    assert (status, json.loads(out)["size"]) == (0, 13)
+    (trainer.folder / DATABASE).unlink()
+    (trainer.folder / PUBLIC / "tile/entries/000.p/13").unlink()
+    status, _, err = trainer.run("recover", "--from", f"file:{tmp_path / 'old.jsonl'}")
+    assert (status, "has no tile/entries/000" in err) == (1, True)
+    assert not (trainer.folder / DATABASE).exists()
 
 
 def test_what_is_left_of_a_lost_register_stops_a_new_one(trainer: Trainer) -> None:

@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     recover = add(
         "recover",
         "make the register again from what others hold of it",
-        "Nothing is made unless every entry that your key signed is found. Name all that may hold some: what was signed after the newest "
+        "Nothing is made unless every entry that your key signed is found; what lies in the register's own folder is looked at in any case. Name all that may hold some: what was signed after the newest "
         "checkpoint that is found would be signed again as something else, and that is a fork.",
     )
     recover.add_argument(
@@ -189,15 +189,14 @@ def _publish(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _recover(arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.cli.register_sources import source_of, write_evidence
-    from zk_autograd.register.recovery import ForkedRegister, combine, restore, salvage
+    from zk_autograd.cli.register_sources import source_of, sources_beside, write_evidence
+    from zk_autograd.register.recovery import ForkedRegister, combine, restore
 
     signers, folder = _place(arguments)
     keys = [signer.public_key for signer in signers]
-    here = salvage(folder, keys)
     sources = [source_of(text, keys) for text in arguments.sources]
     try:
-        found = combine([*sources, *([] if here is None else [here])], keys)
+        found = combine([*sources, *sources_beside(folder, keys)], keys)
     except ForkedRegister as error:
         written = write_evidence(folder, error, keys)
         proof = "nobody can prove it from what was found" if written is None else f"the evidence is {written}"

@@ -10,9 +10,10 @@ from zk_autograd.core.anchors import Kept
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.register import MAX_VIEW, View, origin_of
+from zk_autograd.core.tiles import CHECKPOINT
 from zk_autograd.evidence.url import is_url
 from zk_autograd.register.recovery import ForkedRegister, Source, require_newest, salvage
-from zk_autograd.register.register import ANCHORS, Register
+from zk_autograd.register.register import ANCHORS, PUBLIC, Register
 
 
 def source_of(text: str, keys: Sequence[PublicKey]) -> Source:
@@ -29,6 +30,17 @@ def source_of(text: str, keys: Sequence[PublicKey]) -> Source:
     if read is None:
         raise UsageError(f"the anchor {anchor.kind} holds no entries that can be read back: name another source")
     return Source(anchor.spec).add_kept(read(origin_of(keys)))
+
+
+def sources_beside(folder: Path, keys: Sequence[PublicKey]) -> list[Source]:
+    """What the register's own folder holds of it: its file, its anchor file and what is published
+    there. None of them may be forgotten where another source is named."""
+    found = [] if (here := salvage(folder, keys)) is None else [here]
+    if os.path.lexists(folder / ANCHORS):
+        found.append(source_of(f"file:{folder / ANCHORS}", keys))
+    if os.path.lexists(folder / PUBLIC / CHECKPOINT):
+        found.append(_of_tiles(folder / PUBLIC))
+    return found
 
 
 def kept_beside(register: Register) -> Sequence[Kept]:
