@@ -499,6 +499,13 @@ def test_a_witness_s_own_key_is_no_log_s(tmp_path: Path) -> None:
         folder.witness()
 
 
+def test_a_witness_named_by_a_relative_path_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = made(Path("w"), REGISTER).witness()
+    monkeypatch.chdir("/")
+    assert one.add_checkpoint(REGISTER.body(0, 5)).status == 200
+
+
 def test_a_log_is_added_once(tmp_path: Path) -> None:
     one, _ = witness(tmp_path)
     with pytest.raises(UsageError, match="is there already"):

@@ -31,9 +31,9 @@ class Folder:
     """The witness in a folder."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.key_file = path / "witness.key"
-        self._database = path / "witness.sqlite"
+        self.path = path.absolute()
+        self.key_file = self.path / "witness.key"
+        self._database = self.path / "witness.sqlite"
 
     def create(self, name: str) -> list[str]:
         """Makes a witness of this name, and the folder; gives its public keys' texts. UsageError if

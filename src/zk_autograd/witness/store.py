@@ -170,7 +170,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         """UsageError if there is none, or it is of another version."""
-        self._path = path
+        self._path = path.absolute()
         if not path.is_file():
             raise UsageError(
                 f"there is no database {path}: bring it back from the newest copy, or make a new witness, with new keys, in "
@@ -209,7 +209,7 @@ class Store:
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         try:
-            uri = f"file:{quote(str(self._path.absolute()))}?mode=rw"
+            uri = f"file:{quote(str(self._path))}?mode=rw"
             with closing(sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None)) as connection:
                 connection.execute("pragma synchronous = full")
                 yield connection
