@@ -42,13 +42,13 @@ KINDS = {
         Row("tpm", "on a TPM whose counter never goes back", "TCTI[,index=0x01...]", "tpm"),
         Row(
             "s3",
-            "on an S3 bucket whose lock nobody lifts before its time, if you ask it; else on the trainer's word",
+            "for whoever asks it, on an S3 bucket's lock, which nobody lifts before its time; else on the trainer's word",
             "BUCKET[/PREFIX][,retain=DAYS][@ENDPOINT]",
             "aws",
         ),
         Row(
             "dynamodb",
-            "on a DynamoDB table whose owner can delete from it, if you ask it; else on the trainer's word",
+            "for whoever asks it, on a DynamoDB table, whose owner can delete from it; else on the trainer's word",
             "TABLE[@ENDPOINT]",
             "aws",
         ),

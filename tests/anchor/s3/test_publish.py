@@ -225,12 +225,12 @@ def test_a_publication_that_was_written_over_shows_both(server: Server) -> None:
 
 
 def test_what_is_deleted_after_its_lock_is_missed(server: Server) -> None:
-    tree, anchor = Tree(4), server.anchor(retain_s=2)
+    tree, anchor = Tree(4), server.anchor(retain_s=1)
     for size in (1, 2, 3):
         (receipt,) = anchor.publish(tree.checkpoint(size), tree)
     folder = receipt.body["key"].rpartition("/")[0]  # type: ignore[union-attr]
     versions = server.client.list_object_versions(Bucket=server.bucket, Prefix=folder)["Versions"]
-    time.sleep(3.1)
+    time.sleep(2.1)
     server.client.delete_object(Bucket=server.bucket, Key=versions[1]["Key"], VersionId=versions[1]["VersionId"])
     assert [one.finding for one in server.anchor().read(ORIGIN)] == [
         "",
