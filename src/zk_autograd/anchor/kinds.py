@@ -42,13 +42,13 @@ KINDS = {
         Row("tpm", "on a TPM whose counter never goes back", "TCTI[,index=0x01...]", "tpm"),
         Row(
             "s3",
-            "for whoever asks it, on an S3 bucket's lock, which nobody lifts before its time; else on the trainer's word",
+            "on an S3 bucket's lock, which nobody lifts before its time, for whoever asks it; else on the trainer's word",
             "BUCKET[/PREFIX][,retain=DAYS][@ENDPOINT]",
             "aws",
         ),
         Row(
             "dynamodb",
-            "for whoever asks it, on a DynamoDB table, whose owner can delete from it; else on the trainer's word",
+            "on a DynamoDB table, whose owner can delete from it, for whoever asks it; else on the trainer's word",
             "TABLE[@ENDPOINT]",
             "aws",
         ),

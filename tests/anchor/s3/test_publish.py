@@ -209,6 +209,15 @@ def test_a_delete_marker_hides_nothing(server: Server) -> None:
     assert two.note == tree.checkpoint().note
 
 
+def test_an_older_publication_that_was_deleted_stops_whoever_looks(server: Server) -> None:
+    tree = Tree(3)
+    (receipt,) = server.anchor().publish(tree.checkpoint(1), tree)
+    server.anchor().publish(tree.checkpoint(2), tree)
+    server.client.delete_object(Bucket=server.bucket, Key=receipt.body["key"])
+    with pytest.raises(AnchorError, match="of number 0, it was deleted"):
+        server.anchor().publish(tree.checkpoint(), tree)
+
+
 def test_a_publication_that_was_written_over_shows_both(server: Server) -> None:
     """Selective showing: whoever reads the newest version alone sees the other branch."""
     tree, other = Tree(2), Tree(2, "other")
