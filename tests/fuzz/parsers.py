@@ -19,7 +19,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tests.anchor.dynamodb import test_receipt as dynamodb
 from tests.anchor.evm.golden import LOG, SIZES, golden
+from tests.anchor.s3 import test_receipt as s3
 from tests.anchor.witness.test_receipt import CHECKPOINT, ONE, TWO, TWO_OF_THREE, lines, receipt
 from tests.attest.signed_runs import SIGNER as MODEL_SIGNER
 from tests.core.test_tlog_policy import EXAMPLE, witness
@@ -31,6 +33,7 @@ from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, S
 from tests.verify.test_policy_file import HEAD, WHOLE
 from tests.witness.witnesses import Register, body
 from zk_autograd.anchor.evm.receipt import verify as verify_evm
+from zk_autograd.anchor.kept import encode_kept, parse_kept
 from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.anchor.witness import verify as verify_witnessed
 from zk_autograd.attest.model_signing import model_signature
@@ -408,6 +411,25 @@ def _evm_receipt(data: bytes) -> None:
     assert (claim.standing is Standing.SHOWN) == (claim.time is not None)
 
 
+def _stored_receipt(data: bytes) -> None:
+    """What a bucket or a table holds confirms no receipt but its own, of which the lock may be
+    shorter."""
+    receipt = Receipt.parse(data)
+    assert receipt.encode() == data
+    of_kind = s3 if receipt.kind == "s3" else dynamodb
+    assert of_kind.verify(receipt, of_kind.TREE.checkpoint(), None).standing is Standing.WORD
+    until = of_kind.BODY.get("retain_until")
+    own = {**receipt.body, "retain_until": until} if until is not None else receipt.body
+    assert of_kind.confirms(of_kind.KEPT, receipt) is (
+        own == of_kind.BODY and (until is None or receipt.body["retain_until"] <= until)
+    )
+
+
+def _kept(data: bytes) -> None:
+    """What an anchor stores of a publication."""
+    assert encode_kept(parse_kept(data)) == data
+
+
 _PARSERS_JSON = [b'{"a":[1,-2,true,"x\xc3\xa9"],"b":{}}', b"[]", b"0", b'""', b"9007199254740991"]
 
 PARSERS = {
@@ -442,6 +464,8 @@ PARSERS = {
     "reports": Parser(_reports, as_json, _report),
     "urls": Parser(lambda: [b"https://example.org:8443/runs/one/", b"http://[::1]:80/b.tar"], as_lines, _url),
     "evm-receipts": Parser(lambda: list(golden().lines), as_json, _evm_receipt),
+    "stored-receipts": Parser(lambda: [s3.receipt().encode(), dynamodb.receipt().encode()], as_json, _stored_receipt),
+    "publications": Parser(lambda: [encode_kept(one.KEPT) for one in (s3, dynamodb)], as_json, _kept),
     "roots": Parser(lambda: [b"ab" * 32 + b"@4"], as_lines, _head),
 }
 """Each by its name on the command line."""
