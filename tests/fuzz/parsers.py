@@ -52,6 +52,7 @@ from zk_autograd.core.record_bytes import parse, parse_log, to_bytes
 from zk_autograd.core.records import TRAINER, Header
 from zk_autograd.core.register import View
 from zk_autograd.core.text import encode_base64
+from zk_autograd.core.tiles import WIDTH, encode_bundle, parse_bundle
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.beside import Entry, EntryKind
 from zk_autograd.evidence.bundle import Bundle
@@ -279,7 +280,6 @@ def _head(data: bytes) -> None:
 # ---- the model, through the whole verification ---------------------------------------------------
 
 
-@cache
 def _view(data: bytes) -> None:
     """A line of register/views.jsonl, and its proofs where they are taken."""
     view = View.parse(data)
@@ -304,6 +304,18 @@ def _receipt(data: bytes) -> None:
         assert claim.standing is not Standing.SHOWN and claim.beacon is None
 
 
+def _entries(data: bytes) -> None:
+    """A tile of entries, as wide as it may be."""
+    width = 0
+    at = 0
+    while at < len(data) and width < WIDTH:
+        at, width = at + 2 + int.from_bytes(data[at : at + 2], "big"), width + 1
+    found = parse_bundle(data, width, "a tile")
+    assert len(found) == width
+    assert encode_bundle(found) == data
+
+
+@cache
 def _run() -> Run:
     return honest("none")
 
@@ -436,6 +448,11 @@ PARSERS = {
     "canonical-json": Parser(lambda: [*_PARSERS_JSON, *_run().leaves()], as_json, _json),
     "records": Parser(_logs, as_records, _records),
     "register-views": Parser(_views, as_json, _view),
+    "tiles-of-entries": Parser(
+        lambda: [encode_bundle([view.entry.encode() for view in entered(_run()).views(*PLACES)]), b""],
+        as_lines,
+        _entries,
+    ),
     "receipts": Parser(_receipts, as_json, _receipt),
     "notes": Parser(_notes, as_lines, _note),
     "keys": Parser(
