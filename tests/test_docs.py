@@ -282,6 +282,7 @@ _VARIES = (
     (r"(?m)^\.venv/bin/.*$", ""),  # what make echoes
     (r"(?m)^trainer: .*$", ""),
     (r"runs/(\d{8}T\d{6}Z|trainer)", "PLACE"),
+    (r"(?<=is begun in )\S+(?=: keep)", "FOLDER"),
     (r"[0-9a-f]{64}@", "ROOT@"),
     (r"(?<=checkpoint's:)\s+[0-9a-f]{64}", " ROOT"),
     (r"zk-autograd-trainer\+[0-9a-f]{8}", "KEY"),
