@@ -10,7 +10,7 @@ import io
 import json
 from base64 import b64decode
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from attacks.on_registers.quorum_made_up import WITNESSES, cosigned
 from tests.anchor.dynamodb import test_receipt as dynamodb
 from tests.anchor.evm.golden import LOG, SIZES, golden
 from tests.anchor.s3 import test_receipt as s3
@@ -28,7 +29,7 @@ from tests.core.test_tlog_policy import EXAMPLE, witness
 from tests.evidence.bundles import SMALL, packed
 from tests.fuzz.mutators import Mutator, as_bundle, as_json, as_lines, as_records, as_safetensors
 from tests.verify import forks
-from tests.verify.register_builder import PLACES, entered
+from tests.verify.register_builder import PLACES, Tree, entered, registered
 from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
 from tests.verify.test_policy_file import HEAD, WHOLE
 from tests.witness.witnesses import Register, body
@@ -50,6 +51,7 @@ from zk_autograd.core.merkle import EMPTY_ROOT
 from zk_autograd.core.note import checkpoint_text, parse_checkpoint, parse_unverified, sign
 from zk_autograd.core.record_bytes import parse, parse_log, to_bytes
 from zk_autograd.core.records import TRAINER, Header
+from zk_autograd.core.register import Entry as RegisterEntry
 from zk_autograd.core.register import View
 from zk_autograd.core.text import encode_base64
 from zk_autograd.core.tiles import WIDTH, encode_bundle, parse_bundle
@@ -241,6 +243,17 @@ def _witness_request(data: bytes) -> None:
     assert body(request.old, request.proof, request.checkpoint.note) == data
 
 
+def _anchor_policy(data: bytes) -> None:
+    """What it demands of anchors is about kinds that are known, and whom it trusts too."""
+    policy = policy_file.parse(data, "the input", anchors=verifiers())
+    assert policy.anchors.keys() <= set(verifiers())
+    assert all(demand.expected for demand in policy.demands)
+
+
+def _entry(data: bytes) -> None:
+    assert RegisterEntry.parse(data).encode() == data
+
+
 def _fork(data: bytes) -> None:
     assert ForkEvidence.parse(data).encode() == data
 
@@ -351,6 +364,40 @@ def _model(name: str) -> Callable[[bytes], None]:
 
 
 @cache
+def _registered() -> tuple[Run, Tree]:
+    return registered(backend="none")
+
+
+def _registers(name: str) -> Callable[[bytes], None]:
+    """A file of a run's register or anchors, through the whole verification. Step 4 alone refuses
+    it; of what it takes the keys signed every head, and a stranger's quorum never counts."""
+
+    def take(data: bytes) -> None:
+        run, tree = _registered()
+        files = {**_files(run), **_register_files(), name: data}
+        report = Verifier(LOG_POLICY, stand_ins(), verifiers()).verify(Memory(files))
+        if report.failure is not None:
+            assert report.failure.step == Step.ANCHORS, report.failure
+            raise report.failure
+        found = report.anchoring
+        assert report.exit_status == 0 and found.registered is not None
+        assert all(one.head == tree.head(size) for size, one in found.registered.heads.items())
+        assert set(found.registered.entries) <= set(enumerate(tree.entries))
+        assert not list(found.shown(0))
+
+    return take
+
+
+def _register_files() -> dict[str, bytes]:
+    _, tree = _registered()
+    receipts = [tree.receipt(2), cosigned(tree, 6, WITNESSES[:2]), tree.receipt(6, "later", more=["x"])]
+    return {
+        "register/views.jsonl": b"".join(view.encode() + b"\n" for view in tree.views(*PLACES)),
+        "anchors/receipts.jsonl": b"".join(receipt.encode() + b"\n" for receipt in receipts),
+    }
+
+
+@cache
 def _signature() -> bytes:
     with TemporaryDirectory() as folder:
         return model_signature(published(honest("none").write(Path(folder) / "run")), MODEL_SIGNER)
@@ -407,6 +454,19 @@ def _evidence() -> list[bytes]:
     shown = ForkEvidence.of(forks.head(forks.log(3)), other, bytes(32), (bytes(32), bytes(range(32)))).encode()
     return [same, zero, shown]
 
+
+ANCHORS = f"""register = true
+[anchors]
+require = ["witness", "file"]
+[anchors.witness]
+authorities = 2
+policy = '''
+witness one {WITNESSES[0].public_key.encode()}
+quorum one
+'''
+[freshness]
+anchored_before = "2026-12-01T00:00:00Z"
+"""
 
 _HASHES = Hashes(bytes(32), bytes(range(32)), bytes(32), bytes(32), bytes(range(32)))
 
@@ -467,6 +527,14 @@ PARSERS = {
         lambda: [_HASHES.encode(), replace(_HASHES, config=None, weights=None).encode()], as_json, _hashes
     ),
     "policies": Parser(lambda: [(HEAD + WHOLE).encode()], as_lines, _policy),
+    "anchor-policies": Parser(lambda: [(HEAD + ANCHORS).encode()], as_lines, _anchor_policy),
+    "register-entries": Parser(lambda: [entry.encode() for entry in _registered()[1].entries], as_json, _entry),
+    "views-files": Parser(
+        lambda: [_register_files()["register/views.jsonl"]], as_records, _registers("register/views.jsonl")
+    ),
+    "receipts-files": Parser(
+        lambda: [_register_files()["anchors/receipts.jsonl"]], as_records, _registers("anchors/receipts.jsonl")
+    ),
     "tlog-policies": Parser(
         lambda: [EXAMPLE, witness(b"A", 1, 6) + b"quorum A\n", b"quorum none\n"], as_lines, _tlog_policy
     ),

@@ -37,7 +37,13 @@ def test_each_parser_takes_what_is_right_and_stands_what_is_nearly_right(name: s
     parser, random = PARSERS[name], Random(1)
     inputs = parser.corpus()
     assert all(parser.accepts(data) for data in inputs)
-    through = name.startswith("weights-") or name in ("opening", "records", "model-signatures")  # slow ones
+    through = name.startswith("weights-") or name in (
+        "opening",
+        "records",
+        "model-signatures",
+        "views-files",
+        "receipts-files",
+    )  # slow ones
     changed = [fuzz.mutated(parser, inputs, random) for _ in range(12 if through else 100)]
     taken = [fuzz.judged(name, parser, data) for data in changed]
     assert not all(taken)
