@@ -16,7 +16,8 @@ from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.core.anchors import AnchorClaim, Kept, Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.merkle import leaf_hash, root
-from zk_autograd.core.register import Entry, Kind, sign_head
+from zk_autograd.core.note import checkpoint_text, sign
+from zk_autograd.core.register import Entry, Kind, register_signers, sign_head
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.verify.anchor_demands import AnchoredBy
 from zk_autograd.verify.anchoring import Asked
@@ -138,9 +139,9 @@ def test_a_receipt_of_another_place_than_was_asked_stays_the_trainers_word(made:
 def test_what_was_deleted_or_written_over_is_told_and_counts_for_nothing(made: tuple[Run, Tree, Path]) -> None:
     _, tree, folder = made
     held = [kept(tree, 2), kept(tree, 6, 2, finding="its lock has ended")]
-    write(folder, tree.views(*PLACES), [receipt(tree, 2)])
     report = judged(folder, held)
     assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
+    assert [one["standing"] for one in report.to_json()["anchors"]] == ["shown", "the trainer's word"]
     assert "its lock has ended" in said(report)
     assert WHOLE not in anchored(report)
 
@@ -154,6 +155,7 @@ BRANCHES: dict[str, Callable[[Tree], list[Kept]]] = {
     "of one size, the other is ours": lambda tree: holding(_branch(tree), 2, 4, 6),
     "smaller than the one that is there": lambda tree: [*holding(tree, 2, 4, 7), kept(_branch(tree), 5)],
     "larger, of another past": lambda tree: [kept(_branch(tree), 7)],
+    "of one size, without its entries": lambda tree: [kept(_branch(tree), 6, entries=())],
     "without its entries": lambda tree: [*holding(tree, 2, 4, 6), kept(_branch(tree), 5, entries=())],
 }
 
@@ -198,6 +200,14 @@ def test_what_the_trainer_did_not_sign_is_not_held_against_them(made: tuple[Run,
     assert report.failure is None
     assert "not signed by all pinned keys, so not counted: 4" in said(report)
     assert WHOLE in anchored(report)
+
+
+def test_a_checkpoint_of_another_log_under_the_registers_name_is_none_of_its_own(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    text = checkpoint_text("zk-autograd/another log", 6, bytes(32))
+    report = judged(folder, [*holding(tree, 2, 4, 6), Kept(sign(text, register_signers(tree.signers, tree.origin)))])
+    assert report.failure is None
+    assert "not signed by all pinned keys, so not counted: 1" in said(report)
 
 
 def test_a_second_view_of_the_run_in_the_same_register_is_found(made: tuple[Run, Tree, Path]) -> None:

@@ -178,6 +178,10 @@ FALSE: dict[str, tuple[Callable[[Tree], Receipt | bytes], str]] = {
     "of another register": (_of_another_register, "is for another tree head"),
     "of another run's view": (lambda tree: Notary().receipt(tree, 5), "a checkpoint of the register that the run does not show"),
     "of the empty register": (lambda tree: Receipt("notary", 0, bytes(32), {}), "size"),
+    "of another register, and of no known kind": (
+        lambda tree: replace(_of_another_register(tree), kind="oracle"),
+        "is for another tree head",
+    ),
     "of another kind": (lambda tree: replace(Notary().receipt(tree, 6), kind="file"), "line"),
     "altered": (_forged, "signature"),
     "truncated": (lambda tree: Notary().receipt(tree, 6).encode()[:-1], "anchors/receipts.jsonl, line 2"),

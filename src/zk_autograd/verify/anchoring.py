@@ -100,7 +100,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What of it counts: `heads` are the register's checkpoints; its first `entries` leaves have
+    """What of it counts: `kept` is signed by all pinned keys, `heads` are its checkpoints; its first `entries` leaves have
     the root of one of them. Of the others `foreign` are not signed by all pinned keys, and of
     `heads` `apart` can't be put together with what came before. `findings` say what is wrong with
     how they are kept; `odd` leaves are no entries. `begun`: how many runs were, and `open` how many
@@ -108,6 +108,7 @@ class Held:
 
     asked: Asked
     looked: bool = False
+    kept: tuple[Kept, ...] = ()
     heads: tuple[Checkpoint, ...] = ()
     entries: int = 0
     foreign: int = 0

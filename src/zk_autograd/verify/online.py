@@ -50,6 +50,7 @@ def judge_service(
     return Held(
         asked,
         True,
+        tuple(kept for kept, _ in notes),
         tuple(heads),
         len(tree.leaves),
         foreign,
@@ -75,7 +76,10 @@ def _confirmed(one: Anchored, services: Sequence[Held], verifiers: Mapping[str, 
     if not of_kind or confirm is None or one.claim.standing is not Standing.WORD:
         return one
     for held in of_kind:
-        if any(confirm(kept, one.receipt) for kept in held.asked.kept if not kept.finding):
+        found = [kept for kept in held.kept if confirm(kept, one.receipt)]
+        if found and all(kept.finding for kept in found):
+            return one  # it is there, and not as it should be: `sentences` says how
+        if found:
             rests_on = f"on {held.asked.spec}, which was asked on {time_text(held.asked.time)} and held it"
             claim = replace(one.claim, standing=Standing.SHOWN, rests_on=rests_on, time=held.asked.time)
             return replace(one, claim=claim)
