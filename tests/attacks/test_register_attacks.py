@@ -115,6 +115,11 @@ def _quorum(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(witness, "verify", lambda *_: AnchorClaim("witness", Standing.SHOWN, "on nothing"))
 
 
+def _word(patch: pytest.MonkeyPatch) -> None:
+    """The trainer's word is none of somebody whom the auditor trusts."""
+    patch.setattr(Anchored, "shown", True)
+
+
 def _all_records(patch: pytest.MonkeyPatch) -> None:
     def counting(facts: Facts) -> list[Anchored]:
         return list(facts.anchoring.shown(1))
@@ -149,6 +154,12 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "fewer than the quorum": _quorum,
         "of the begin alone": _all_records,
         "cosignatures over another tree": _quorum,
+    },
+    "receipt_forged": {
+        "of S3, demanded": _word,
+        "of DynamoDB, demanded": _word,
+        "of S3, asked": _asking,
+        "of DynamoDB, asked": _asking,
     },
     "log_withheld": {
         "cut off behind an entry": _shown_alone,
@@ -196,7 +207,7 @@ def test_the_program_says_what_became_of_it(capsys: pytest.CaptureFixture[str]) 
 def test_what_only_an_auditor_who_asks_sees_works_offline_and_the_report_says_so(trainer: Trainer) -> None:
     submissions = [a.forge(trainer) for _, a in CASES]
     asking = [one for one in submissions if one.policy.online]
-    assert len(asking) == 5
+    assert len(asking) == 7
     for submission in asking:
         report = replace(submission, policy=replace(submission.policy, online=())).judged()
         assert report.failure is None

@@ -100,11 +100,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What of it counts: `kept` is signed by all pinned keys, `heads` are its checkpoints;
-    the register's first `entries` leaves have the root of one of them. Of the others `foreign` are not signed by all pinned keys, and of
-    `heads` `apart` can't be put together with what came before. `findings` say what is wrong with
-    how they are kept; `odd` leaves are no entries. `begun`: how many runs were, and `open` how many
-    of them were never closed."""
+    """What of it counts: `kept` is signed by all pinned keys, `heads` are its checkpoints; the
+    register's first `entries` leaves have the root of one of them. `foreign` others are not signed
+    by all pinned keys, and of `heads` `apart` can't be put together with what came before.
+    `findings` say what is wrong with how they are kept; `odd` leaves are no entries. `begun`: how
+    many runs were, and `open` how many of them were never closed."""
 
     asked: Asked
     looked: bool = False
