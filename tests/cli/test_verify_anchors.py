@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attacks.on_registers.quorum_made_up import WITNESSES, cosigned
-from tests.verify.register_builder import PLACES, Tree, registered, write
+from tests.verify.register_builder import PLACES, History, Tree, registered, write
 from tests.verify.run_builder import KEY, QUANTUM, Run
 from zk_autograd import verify_run
 from zk_autograd.anchor.file.publish import FileAnchor
@@ -21,19 +21,6 @@ VKEY = KEY.encode()
 NAMES = ("one", "two", "three")
 TLOG = "".join(f"witness {name} {by.public_key.encode()}\n" for name, by in zip(NAMES, WITNESSES, strict=True))
 TRUST = f"[anchors.witness]\npolicy = '''\n{TLOG}group most 2 one two three\nquorum most\n'''\n"
-
-
-class History:
-    """The leaves of a tree, for publishers."""
-
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
-
-    def entries(self, first: int, end: int) -> list[bytes]:
-        return [entry.encode() for entry in self._tree.entries[first:end]]
-
-    def consistency(self, size1: int, size2: int) -> list[bytes]:
-        raise AssertionError("the file anchor needs none")
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from attacks.tools.register_tree import write
 from tests.verify.run_builder import SIGNER, Run, honest
 from zk_autograd.core.anchors import Receipt
 from zk_autograd.core.keys import Signer
+from zk_autograd.core.merkle import consistency_proof
 from zk_autograd.core.register import Entry, Kind
 
-__all__ = ["OTHER", "PLACES", "Tree", "enter", "entered", "registered", "write"]
+__all__ = ["OTHER", "PLACES", "History", "Tree", "enter", "entered", "registered", "write"]
 
 OTHER = Entry(Kind.BEGIN, bytes([9]) * 16, 1, bytes([8]) * 32)
 """The begin of a run that is never shown."""
@@ -57,6 +58,19 @@ def entered(run: Run) -> Tree:
     enter(run, tree, Kind.CLOSE if run.close else Kind.CHECKPOINT, size)
     tree.entries.append(Entry(Kind.BEGIN, bytes([5]) * 16, 1, bytes([4]) * 32))
     return tree
+
+
+class History:
+    """A tree for publishers (core.anchors.History)."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def entries(self, first: int, end: int) -> list[bytes]:
+        return [entry.encode() for entry in self._tree.entries[first:end]]
+
+    def consistency(self, size1: int, size2: int) -> list[bytes]:
+        return consistency_proof(self._tree.hashes(size2), size1, size2)
 
 
 PLACES = ((1, 2), (3, 4), (5, 6))

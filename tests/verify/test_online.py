@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.verify.agreement import agree
-from tests.verify.register_builder import PLACES, Tree, enter, registered, write
+from tests.verify.register_builder import PLACES, History, Tree, enter, registered, write
 from tests.verify.run_builder import LOG_POLICY, SECOND, Run, honest, refused, stand_ins
 from zk_autograd.anchor.file.publish import FileAnchor
 from zk_autograd.anchor.kinds import verifiers
@@ -282,18 +282,11 @@ def test_the_trainers_own_file_stays_their_word_however_it_is_asked(
     """The real anchor `file`, published to and read."""
     _, tree, folder = made
 
-    class History:
-        def entries(self, first: int, end: int) -> list[bytes]:
-            return [entry.encode() for entry in tree.entries[first:end]]
-
-        def consistency(self, size1: int, size2: int) -> list[bytes]:
-            raise AssertionError
-
     anchor = FileAnchor(tmp_path / "anchors.jsonl")
     receipts: list[Receipt] = []
     for size in (2, 4, 6):
         note = SignedCheckpoint.parse(sign_head(tree.head(size), tree.signers))
-        receipts += anchor.publish(note, History())
+        receipts += anchor.publish(note, History(tree))
     write(folder, tree.views(*PLACES), receipts)
     asked = Asked("file", anchor.spec, NOON, tuple(anchor.read(tree.origin)))
     with RunFolder(folder) as files:
