@@ -4,6 +4,7 @@ for want of one.
 `Faulty` is the anchor `file` at a place of its own, with faults that are injected.
 """
 
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -321,6 +322,35 @@ def test_a_dropped_run_ends_its_threads_too(tmp_path: Path) -> None:
     until(lambda: not any(thread.name == "anchor elsewhere" for thread in threading.enumerate()))
     again = resume(tmp_path / "run", replace(registration, anchors=()))
     complete(again)
+    look(tmp_path / "run", registration.folder)
+
+
+def test_nothing_is_anchored_for_a_copy_of_a_run_that_goes_on_elsewhere(tmp_path: Path) -> None:
+    """Its receipts would speak for records that it doesn't have."""
+    registration = registered(tmp_path)
+    first = create(tmp_path / "run", registration)
+    first.abandon()
+    shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    gone_on = threading.Event()
+
+    def waits() -> None:
+        assert gone_on.wait(PATIENCE)
+        raise AnchorDown("once more")
+
+    anchor = Faulty(tmp_path / "a", [waits])
+    second = resume(tmp_path / "copy", replace(registration, anchors=(anchor,)))
+    until(lambda: anchor.tries == 1)
+    first = resume(tmp_path / "run", registration)
+    train(first, 2)
+    first.drain()
+    gone_on.set()
+    until(
+        lambda: "goes on elsewhere" in second.anchors[0].trouble or "continued elsewhere" in second.anchors[0].trouble
+    )
+    second.abandon()
+    assert {receipt.kind for receipt in receipts(tmp_path / "copy")} == {"file"}
+    assert {view.entry.size for view in views(tmp_path / "copy")} == {1, 2}
+    complete(first)
     look(tmp_path / "run", registration.folder)
 
 
