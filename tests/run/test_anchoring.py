@@ -305,9 +305,8 @@ def test_a_write_that_fails_in_the_thread_is_made_up_for(tmp_path: Path, way: st
     assert f"failed and was {way}" in writer.anchors[0].trouble
     train(writer, 2)
     complete(writer)
-    look(run, registration.folder)
-    assert writer.anchors[0].pending
-    views(run)
+    whole(run, registration)
+    assert not writer.anchors[0].pending
 
 
 def test_a_dropped_run_ends_its_threads_too(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def test_a_run_is_entered_with_its_header_every_k_records_and_its_close(
 def test_a_run_of_any_length_ends_with_its_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: str) -> None:
     """Readers take so many lines and no more: entries become rarer before that."""
     monkeypatch.setattr(registering if most == "MAX_VIEW_LINES" else anchoring, most, 16)
-    monkeypatch.setattr(registering, "NEARLY_FULL", 0.9)
+    for module in (registering, anchoring):
+        monkeypatch.setattr(module, "NEARLY_FULL", 0.9)
     registration = begun(tmp_path / "register")
     complete(create(tmp_path / "run", registration), 100)
     sizes = [entry.size for entry in look(tmp_path / "run", registration.folder)]

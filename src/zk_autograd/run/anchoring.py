@@ -36,7 +36,7 @@ from zk_autograd.run.events import Anchored, AnchorFailed, Listener
 from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lines import Lines
-from zk_autograd.run.registering import Views, checkpoint_of
+from zk_autograd.run.registering import NEARLY_FULL, Views, checkpoint_of
 
 FILE = "anchors.jsonl"
 """The register's own anchor, in its folder."""
@@ -57,7 +57,9 @@ _TAIL = 4 * MAX_RECEIPT
 class Receipts:
     """The run's receipts. From any thread."""
 
-    def __init__(self, layout: Layout, files: Files) -> None:
+    def __init__(self, layout: Layout, files: Files, *, reserved: bool = True) -> None:
+        """`reserved`: the last of what a reader takes is kept for the end of the run."""
+        self.reserved = reserved
         self._path = layout.receipts
         self._lines = Lines(layout.receipts, files, MAX_RECEIPTS, MAX_RECEIPT_LINES)
         self._lock = threading.Lock()
@@ -93,6 +95,8 @@ class Receipts:
         with self._lock:
             if self._ended:
                 raise RunError(self._ended)
+            if self.reserved and self.fullness >= NEARLY_FULL:
+                raise RunError(f"{self._path} is nearly as long as a reader takes it: the rest is for the run's end")
             for receipt in receipts:
                 line = receipt.encode()
                 if sha256(line).digest() not in self._known:
@@ -126,14 +130,17 @@ class FileStage:
         return None
 
     def done(self, head: Checkpoint, kind: Kind) -> bool:
-        """Whether the newest view's checkpoint is in the file."""
+        """Whether the newest view's checkpoint is in the file, or there is no room for its
+        receipt."""
         last = self._views.last
-        return last is None or self._receipts.filed >= last.head.size
+        full = kind is not Kind.CLOSE and self._receipts.fullness >= NEARLY_FULL
+        return last is None or full or self._receipts.filed >= last.head.size
 
     def do(self, head: Checkpoint, kind: Kind) -> None:
         """Puts it there, and keeps the receipt. RunError if the register contradicts the file,
         StorageError if that can't be written."""
         self._receipts.make()
+        self._receipts.reserved = kind is not Kind.CLOSE
         try:
             publish(self._anchor, self._views, self._receipts)
         except AnchorDown as error:
@@ -309,7 +316,7 @@ class _Worker:
 
     def _failed(self, error: BaseException) -> None:
         trouble = str(error) if isinstance(error, ZkError) else f"it failed with {error!r}"
-        final = not isinstance(error, AnchorDown | AnchorBehind)
+        final = not isinstance(error, AnchorDown | AnchorBehind | RunError)
         if isinstance(error, AnchorForked):
             trouble = f"{trouble}. {kept_fork(self._folder, error.note)}"
         with self._changed:

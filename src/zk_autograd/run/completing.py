@@ -52,7 +52,7 @@ def complete(run: Path, folder: Path, anchors: Sequence[Anchor], files: Files | 
     layout, files = Layout(run), files or Files()
     with RunLock(layout.lock) if exists(layout.lock) else nullcontext():
         header, leaves = _read(run)
-        views, receipts = Views(layout, header, folder, (), files), Receipts(layout, files)
+        views, receipts = Views(layout, header, folder, (), files), Receipts(layout, files, reserved=False)
         views.open()
         newest, last = views.newest, views.last
         require_held(leaves, None if newest is None else (newest.size, newest.root), layout)
