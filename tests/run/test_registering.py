@@ -20,12 +20,14 @@ from tests.run.registered import STEPS, begun, complete, create, entries, look, 
 from tests.run.trainer import SIGNER, FailingFiles, FaultyProver, TracedFiles, audit, first_weights, make_header, train
 from zk_autograd.core.errors import RunError, StorageError, UsageError
 from zk_autograd.core.keys import Ed25519Signer
+from zk_autograd.core.progress import silent
 from zk_autograd.core.register import Entry, Kind, origin_of
 from zk_autograd.register.database import DATABASE
 from zk_autograd.register.register import Register
 from zk_autograd.run import anchoring, registering
 from zk_autograd.run.anchoring import FILE
 from zk_autograd.run.files import Files
+from zk_autograd.run.packing import pack
 from zk_autograd.run.registering import Registration
 from zk_autograd.run.writer import RunWriter
 
@@ -234,6 +236,22 @@ def test_a_run_killed_at_its_close_is_completed(tmp_path: Path) -> None:
     look(run, registration.folder)
     with pytest.raises(RunError, match="is complete: it has a close record"):
         resume(run, registration)
+
+
+@pytest.mark.parametrize("name", ["register/views.jsonl", "anchors/receipts.jsonl"])
+def test_a_line_that_is_torn_after_the_close_is_cut_off(tmp_path: Path, name: str) -> None:
+    """As a kill in the middle of an anchor's last write leaves it: nothing else is to be done, and
+    no reader takes half a line."""
+    run, registration = tmp_path / "run", begun(tmp_path / "register")
+    complete(create(run, registration))
+    whole = (run / name).read_bytes()
+    (run / name).write_bytes(whole + b'{"checkpoint":"zk-au')
+    with pytest.raises(RunError, match=rf"a crash tore the last line of {name}; resume the run"):
+        pack(run, tmp_path / "run.tar", Files(), silent)
+    with pytest.raises(RunError, match="is complete: it has a close record"):
+        resume(run, registration)
+    assert (run / name).read_bytes() == whole
+    assert pack(run, tmp_path / "run.tar", Files(), silent).finished
 
 
 def test_a_lost_line_is_written_again_however_seldom_entries_are_asked_for(tmp_path: Path) -> None:

@@ -18,7 +18,18 @@ from zk_autograd.core.records import Log
 from zk_autograd.evidence.beside import beside
 from zk_autograd.evidence.bundle import END, MAX_MEMBER, MAX_MEMBERS, header, padding
 from zk_autograd.evidence.folder import RunFolder
-from zk_autograd.evidence.layout import CHECKPOINT, LOG, MAX_LOG, RECORDS, ROWS, row_of
+from zk_autograd.evidence.layout import (
+    ANCHORS,
+    CHECKPOINT,
+    LOG,
+    MAX_LOG,
+    RECEIPTS,
+    RECORDS,
+    REGISTER,
+    ROWS,
+    VIEWS,
+    row_of,
+)
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.run.files import Files, exists, of_the_run, require_listable
 from zk_autograd.run.layout import Layout
@@ -88,6 +99,9 @@ def _packed(run: Path, out: Path, files: Files, advance: Progress) -> Packed:
                 "which repairs what a crash left, or restore it from a copy"
             )
         log = parse_log(leaves)
+        if log.header.register:
+            for path in (f"{REGISTER}/{VIEWS}", f"{ANCHORS}/{RECEIPTS}"):
+                _require_whole(reader, path, run)
         read = [
             _Member(f"{LOG}/{CHECKPOINT}", [note]),
             _Member(f"{LOG}/{RECORDS}", [leaf + b"\n" for leaf in leaves]),
@@ -132,6 +146,18 @@ def _whole_leaves(reader: Evidence, run: Path) -> list[bytes]:
         if size < os.fstat(file.fileno()).st_size:
             raise RunError(f"{run} is half-written: a crash tore its last record; resume the run, which repairs that")
     return leaves
+
+
+def _require_whole(reader: Evidence, path: str, run: Path) -> None:
+    """RunError if a crash tore the last line of the file, which no reader takes then."""
+    if not reader.has(path):
+        return
+    with reader.opened(path, _limit(path)) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
+            raise RunError(
+                f"{run} is half-written: a crash tore the last line of {path}; resume the run, which cuts it off"
+            )
 
 
 def _named(log: Log, reader: Evidence, besides: set[str]) -> Iterator[_Member]:
