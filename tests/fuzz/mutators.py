@@ -10,6 +10,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from zk_autograd.core import der
+from zk_autograd.core.errors import VerificationError
 from zk_autograd.evidence.bundle import BLOCK
 
 Mutator = Callable[[Random, bytes, bytes], bytes]
@@ -248,3 +250,33 @@ def _of_base64(random: Random, line: bytes) -> bytes:
         (line.rstrip(b"="), line + b"=", line.replace(b"+", b"-"), line[:-2] + b"h=", line[:-2] + b"9A")
     )
     return bytes(end)
+
+
+def as_der(random: Random, data: bytes, other: bytes) -> bytes:
+    """A DER structure with elements changed, left out, repeated or moved; lengths stay right."""
+
+    def changed(element: der.Element) -> bytes:
+        tag = element.tag if random.random() > 0.002 else random.choice([0x02, 0x04, 0x06, 0x30, 0x31, 0xA0, 0xA1])
+        try:
+            parts = [changed(item) for item in element.items()]
+        except VerificationError:
+            content = bytearray(element.content)
+            if content and random.random() < 0.02:
+                content[random.randrange(len(content))] ^= 1 << random.randrange(8)
+            if random.random() < 0.003:
+                del content[random.randrange(len(content) + 1) :]
+            return der.encode(tag, bytes(content))
+        choice = random.random()
+        if parts and choice < 0.004:
+            parts.pop(random.randrange(len(parts)))
+        elif parts and choice < 0.008:
+            parts.append(random.choice(parts))
+        elif choice < 0.012:
+            random.shuffle(parts)
+        return der.encode(tag, *parts)
+
+    try:
+        found = der.elements(random.choice([data, data, data, other]))
+    except VerificationError:
+        return data
+    return b"".join(changed(element) for element in found)

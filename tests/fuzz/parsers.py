@@ -22,12 +22,14 @@ import numpy as np
 from attacks.on_registers.quorum_made_up import WITNESSES, cosigned
 from tests.anchor.dynamodb import test_receipt as dynamodb
 from tests.anchor.evm.golden import LOG, SIZES, golden
+from tests.anchor.rfc3161 import test_receipt as stamps
 from tests.anchor.s3 import test_receipt as s3
+from tests.anchor.tpm import test_receipt as tpms
 from tests.anchor.witness.test_receipt import CHECKPOINT, ONE, TWO, TWO_OF_THREE, lines, receipt
 from tests.attest.signed_runs import SIGNER as MODEL_SIGNER
 from tests.core.test_tlog_policy import EXAMPLE, witness
 from tests.evidence.bundles import SMALL, packed
-from tests.fuzz.mutators import Mutator, as_bundle, as_json, as_lines, as_records, as_safetensors
+from tests.fuzz.mutators import Mutator, as_bundle, as_der, as_json, as_lines, as_records, as_safetensors
 from tests.verify import forks
 from tests.verify.register_builder import PLACES, Tree, entered, registered
 from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
@@ -36,6 +38,8 @@ from tests.witness.witnesses import Register, body
 from zk_autograd.anchor.evm.receipt import verify as verify_evm
 from zk_autograd.anchor.kept import encode_kept, parse_kept
 from zk_autograd.anchor.kinds import verifiers
+from zk_autograd.anchor.tpm.receipt import Trust as TpmTrust
+from zk_autograd.anchor.tpm.receipt import verify as verify_tpm
 from zk_autograd.anchor.witness import verify as verify_witnessed
 from zk_autograd.attest.model_signing import model_signature
 from zk_autograd.attest.published import published
@@ -502,6 +506,21 @@ def _kept(data: bytes) -> None:
     assert encode_kept(parse_kept(data)) == data
 
 
+def _token(data: bytes) -> None:
+    nonce = bytes.fromhex(str(stamps.golden()[0][0].body["nonce"]))
+    claim = stamps.claim_of(data, stamps.GOLDEN_TRUST, nonce, stamps.golden()[0][1].head)
+    assert claim.time in (None, stamps.GOLDEN_TIMES[0])
+
+
+def _tpm_receipt(data: bytes) -> None:
+    receipt = Receipt.parse(data)
+    trust = TpmTrust(names=frozenset([bytes.fromhex(tpms.GOLDEN_NAME)]))
+    honest, checkpoint = tpms.golden()[0]
+    claim = verify_tpm(receipt, checkpoint, trust)
+    if claim.standing is Standing.SHOWN:
+        assert claim.position == verify_tpm(honest, checkpoint, trust).position
+
+
 _PARSERS_JSON = [b'{"a":[1,-2,true,"x\xc3\xa9"],"b":{}}', b"[]", b"0", b'""', b"9007199254740991"]
 
 PARSERS = {
@@ -551,6 +570,8 @@ PARSERS = {
     "evm-receipts": Parser(lambda: list(golden().lines), as_json, _evm_receipt),
     "stored-receipts": Parser(lambda: [s3.receipt().encode(), dynamodb.receipt().encode()], as_json, _stored_receipt),
     "publications": Parser(lambda: [encode_kept(one.KEPT) for one in (s3, dynamodb)], as_json, _kept),
+    "rfc3161-tokens": Parser(lambda: [stamps.token_of(one) for one, _ in stamps.golden()[:1]], as_der, _token),
+    "tpm-receipts": Parser(lambda: [one.encode() for one, _ in tpms.golden()[:1]], as_json, _tpm_receipt),
     "roots": Parser(lambda: [b"ab" * 32 + b"@4"], as_lines, _head),
 }
 """Each by its name on the command line."""

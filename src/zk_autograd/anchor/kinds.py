@@ -39,7 +39,12 @@ KINDS = {
         Row(
             "rfc3161", "on time-stamp authorities: the tree head is not younger, and no more", "URL[,URL...]", "rfc3161"
         ),
-        Row("tpm", "on a TPM whose counter never goes back", "TCTI[,index=0x01...]", "tpm"),
+        Row(
+            "tpm",
+            "on a TPM whose counter never goes back; a fork is seen by who sees both branches",
+            "TCTI[@FILE]",
+            "tpm",
+        ),
         Row(
             "s3",
             "on an S3 bucket's lock, which nobody lifts before its time, for whoever asks it; else on the trainer's word",

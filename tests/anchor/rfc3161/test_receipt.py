@@ -33,10 +33,11 @@ from zk_autograd.anchor.rfc3161.receipt import Trust, judge, read_trust, verify
 from zk_autograd.anchor.rfc3161.token import MAX_TOKEN, PURPOSE, UnknownSignerError, imprint, parse
 from zk_autograd.core.anchors import AnchorClaim, AnchorVerifier, Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.canonical import Json
+from zk_autograd.core.certificates import parse_pem
 from zk_autograd.core.checkpoint import Checkpoint, checkpoint_text
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
-from zk_autograd.core.text import encode_base64
+from zk_autograd.core.text import decode_base64, encode_base64
 
 DATA = Path(__file__).parents[2] / "data" / "rfc3161"
 HEAD = Checkpoint("zk-autograd/register/" + "ab" * 32, 3, bytes(range(32)))
@@ -360,6 +361,26 @@ def test_tokens_of_real_authorities_are_shown(name: str, message: bytes, hashed:
     else:
         with pytest.raises(VerificationError, match="another hash than SHA-256"):
             found.require(digest, nonce)
+
+
+def golden() -> list[tuple[Receipt, SignedCheckpoint]]:
+    """The receipts that are verified for ever, each with its checkpoint."""
+    receipts = [Receipt.parse(line) for line in (DATA / "golden.jsonl").read_bytes().splitlines()]
+    return [(one, SignedCheckpoint(b"", Checkpoint(HEAD.origin, one.size, bytes([one.size] * 32)))) for one in receipts]
+
+
+def token_of(receipt: Receipt) -> bytes:
+    return decode_base64(str(receipt.body["token"]), "the token")
+
+
+GOLDEN_TRUST = Trust(tuple(parse_pem((DATA / "golden.pem").read_bytes(), "golden.pem")))
+GOLDEN_TIMES = [1796062724, 1796062724]
+
+
+def test_receipts_of_this_version_are_verified_for_ever() -> None:
+    claims = [verify(receipt, checkpoint, GOLDEN_TRUST) for receipt, checkpoint in golden()]
+    assert [claim.standing for claim in claims] == [Standing.SHOWN] * 2
+    assert [claim.time for claim in claims] == GOLDEN_TIMES
 
 
 def test_certificates_that_expired_since_are_no_fault() -> None:

@@ -243,6 +243,22 @@ def test_no_byte_of_a_receipt_can_be_altered_unnoticed() -> None:
             assert found == claim
 
 
+GOLDEN_NAME = "000b4c42e4de5a8ee5199a2e2fab2ba62a2a83b2978ef76e72c053452316594275ca"
+
+
+def golden() -> list[tuple[Receipt, SignedCheckpoint]]:
+    """The receipts that are verified for ever, each with its checkpoint."""
+    receipts = [Receipt.parse(line) for line in (DATA / "golden.jsonl").read_bytes().splitlines()]
+    return [(one, SignedCheckpoint(b"", Checkpoint(HEAD.origin, one.size, bytes([one.size] * 32)))) for one in receipts]
+
+
+def test_receipts_of_this_version_are_verified_for_ever() -> None:
+    trust = Trust(names=frozenset([bytes.fromhex(GOLDEN_NAME)]))
+    claims = [verify(receipt, checkpoint, trust) for receipt, checkpoint in golden()]
+    assert [claim.standing for claim in claims] == [Standing.SHOWN] * 2
+    assert [claim.position and claim.position[1] for claim in claims] == [1, 2]
+
+
 def test_the_statement_of_a_tpm_is_read() -> None:
     said = (DATA / "nv.attest").read_bytes()
     found = Statement.parse(said)
