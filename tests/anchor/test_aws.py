@@ -54,6 +54,7 @@ def test_a_configuration_that_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_the_library_logs_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger(), "level", logging.DEBUG)
     for name in ("boto3", "botocore", "urllib3"):
         monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
     aws.client("s3", "http://127.0.0.1:9")

@@ -56,9 +56,7 @@ def verify(receipt: Receipt, checkpoint: SignedCheckpoint, trust: Any | None) ->
     fields.text("bucket", MAX_BUCKET, 3)
     key = fields.text("key", MAX_KEY)
     folder = folder_key("", checkpoint.head.origin)
-    if not is_origin(checkpoint.head.origin) or not re.fullmatch(
-        rf"(.+/)?{re.escape(folder)}[0-9]{{{DIGITS}}}", key, re.ASCII
-    ):
+    if not is_origin(checkpoint.head.origin) or not re.fullmatch(rf"(.+/)?{re.escape(folder)}[0-9]{{{DIGITS}}}", key):
         raise VerificationError(
             "the receipt of s3 names an object of another register",
             expected=f"{folder}<{DIGITS} digits>",
