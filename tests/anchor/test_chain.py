@@ -140,6 +140,17 @@ def test_more_than_a_store_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not store.held
 
 
+def test_more_than_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, tree = Memory(), Tree(9)
+    for size in (3, 6, 9):
+        publish("kind", store, tree.checkpoint(size), tree)
+    monkeypatch.setattr(chain, "MAX_READ", sum(len(held.body) for held in store.held))
+    assert len(read(store, ORIGIN)) == 3
+    monkeypatch.setattr(chain, "MAX_READ", chain.MAX_READ - 1)
+    with pytest.raises(AnchorError, match="too much to be read"):
+        read(store, ORIGIN)
+
+
 def test_only_registers_that_hold_something() -> None:
     store = Memory()
     stranger = SignedCheckpoint(b"", Checkpoint("example.org/log", 1, bytes(32)))

@@ -22,6 +22,8 @@ from zk_autograd.core.text import counted
 
 MAX_BODY = 2**26
 """Bytes of one publication in a store: some 250,000 entries."""
+MAX_READ = 2**30
+"""Bytes of all publications under one origin: four million entries."""
 MAX_NUMBER = 2**31
 _ROUNDS = 64
 
@@ -85,8 +87,11 @@ def read(store: Store, origin: str) -> Sequence[Kept]:
     """All that the store holds under the origin. AnchorError for what is no publication."""
     if not is_origin(origin):
         raise UsageError(f"only a register's origin can be looked up in {store.name}")
-    kept, expected = [], 0
+    kept, expected, total = list[Kept](), 0, 0
     for held in store.everything(origin):
+        total += len(held.body)
+        if total > MAX_READ:
+            raise AnchorError(f"{store.name} holds more than {MAX_READ} bytes of this register: too much to be read")
         finding = held.finding
         if held.number > expected:
             missing = counted(held.number - expected, "publication")
