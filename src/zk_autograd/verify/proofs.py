@@ -218,7 +218,7 @@ def _sample_limits(sample: SampleTaken, files: Evidence) -> Iterator[str]:
         "can replace the model; a sample reaches L1-sampled, never L1"
     )
     if sample.beacon:
-        yield "nothing shows that the trainer did not know the beacon when the log was made: there is no anchor before it"
+        yield "nothing shows that the trainer did not know the beacon when the log was made: no anchor's time is held against it"
     if files.served:
         yield (
             "the server saw which proofs were asked for: if it failed to give one in an earlier try with another sample, that one may have "
