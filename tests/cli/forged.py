@@ -1,5 +1,5 @@
-"""Runs that lie and are signed by their trainer: records and files changed, and all digests and
-signatures made again."""
+"""Runs that lie and are signed by their trainer: records and files changed, and all digests,
+signatures and entries in a register made again."""
 
 import json
 from collections.abc import Callable
@@ -7,10 +7,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from attacks.tools.register_tree import Tree, write
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.record_bytes import parse_log
+from zk_autograd.core.register import Entry, Kind
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.hashes import Hashes
 from zk_autograd.evidence.layout import ARTEFACTS
@@ -46,8 +48,13 @@ def forge(
             leaves[-1]["artefacts"][name] = sha256((run / name).read_bytes()).hexdigest()
     (run / "log/records.jsonl").write_bytes(_bytes(leaves))
     head = root([leaf_hash(encode(leaf)) for leaf in leaves])
-    note = sign(checkpoint_text(header.origin, len(leaves), head), keyfile.load(key))
+    signers = keyfile.load(key)
+    note = sign(checkpoint_text(header.origin, len(leaves), head), signers)
     (run / "log/checkpoint").write_bytes(note)
+    if header.register:
+        begun, closed = Entry(Kind.BEGIN, header.run, 1, leaf_hash(encode(leaves[0]))), Kind.CLOSE
+        tree = Tree(tuple(signers), [begun, Entry(closed, header.run, len(leaves), head)])
+        write(run, tree.views((0, 1), (1, 2)))
     return run
 
 
