@@ -283,6 +283,7 @@ _VARIES = (
     (r"(?m)^trainer: .*$", ""),
     (r"runs/(\d{8}T\d{6}Z|trainer)", "PLACE"),
     (r"(?<=is begun in )\S+(?=: keep)", "FOLDER"),
+    (r"(?<=zk-autograd/register/)[0-9a-f]{64}", "ORIGIN"),
     (r"[0-9a-f]{64}@", "ROOT@"),
     (r"(?<=checkpoint's:)\s+[0-9a-f]{64}", " ROOT"),
     (r"zk-autograd-trainer\+[0-9a-f]{8}", "KEY"),

@@ -14,6 +14,9 @@ from zk_autograd.anchor.file.publish import FileAnchor
 from zk_autograd.cli.key import main as key_main
 from zk_autograd.cli.register import main
 from zk_autograd.cli.verify import main as verify_main
+from zk_autograd.core import tlog_policy
+from zk_autograd.core.keys import Algorithm
+from zk_autograd.core.note import open_note
 from zk_autograd.core.register import key_id, origin_of
 from zk_autograd.credentials import keyfile
 from zk_autograd.register.database import DATABASE
@@ -83,6 +86,7 @@ def test_show_and_list(trainer: Trainer) -> None:
         12,
         None,
     )
+    assert found["keys"] == [line.split()[1] for line in out.splitlines() if line.startswith("log ")]
     status, out, _ = trainer.run("list")
     assert status == 0
     assert [line.split()[-1] for line in out.splitlines()] == ["state", "closed", "unfinished", "unfinished"]
@@ -92,6 +96,19 @@ def test_show_and_list(trainer: Trainer) -> None:
         (2, 1, 10, 4, False),
         (3, 2, 11, 4, False),
     ]
+
+
+def test_show_has_the_log_lines_of_a_policy_that_the_checkpoint_is_signed_under(trainer: Trainer) -> None:
+    """As they are printed, and by them alone: under the keys' own names nobody signed it."""
+    _, out, _ = trainer.run("show")
+    lines = [line for line in out.splitlines() if line.startswith("log ")]
+    policy = tlog_policy.parse("\n".join([*lines, "quorum none", ""]).encode())
+    keys = [log.key for log in policy.logs]
+    assert {key.algorithm for key in keys} == set(Algorithm)
+    with Register.read(trainer.folder, [signer.public_key for signer in trainer.signers]) as register:
+        note, origin = register.checkpoint.note, register.origin
+    assert {key.name for key in keys} == {origin}
+    assert open_note(note, keys).text.startswith(f"{origin}\n13\n")
 
 
 def test_check_publish_and_check_again(trainer: Trainer) -> None:

@@ -42,7 +42,11 @@ def _parser() -> argparse.ArgumentParser:
 
     begin = add("begin", "begin the register of a key that never had one", _BEGIN)
     begin.add_argument("--yes", action="store_true", help="do not ask")
-    add("show", "where the register stands")
+    add(
+        "show",
+        "where the register stands",
+        "Its lines `log` are those of a tlog-policy: the register's keys, which a witness is given, and your own policy of witnesses needs.",
+    )
     add("list", "the runs in the register")
     add(
         "check",
@@ -92,16 +96,19 @@ def _begin(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _show(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.core.register import renamed
     from zk_autograd.core.text import encode_base64
     from zk_autograd.monitoring.entries import runs_in
     from zk_autograd.register.publishing import published_size
     from zk_autograd.register.register import PUBLIC
 
+    signers, _ = _place(arguments)
     with _opened(arguments) as register:
         head = register.checkpoint.head
         runs, _ = runs_in(register.entries(0, head.size))
         published = published_size(register, register.folder / PUBLIC)
         anchored = _anchored(register)
+    keys = [key.encode() for key in renamed([signer.public_key for signer in signers], head.origin)]
     closed = sum(run.closed for run in runs.values())
     rows = (
         ("register", head.origin),
@@ -111,6 +118,7 @@ def _show(arguments: argparse.Namespace, output: Output) -> int:
         ("runs", f"{len(runs)} begun, {closed} closed, {len(runs) - closed} unfinished"),
         ("anchor file", "nothing" if anchored is None else f"{anchored} entries"),
         ("published", "nothing" if published is None else f"{published} entries in {register.folder / PUBLIC}"),
+        *(("log", key) for key in keys),  # lines of a tlog-policy
     )
     for name, value in rows:
         output.line(f"{name:<12}{value}")
@@ -123,6 +131,7 @@ def _show(arguments: argparse.Namespace, output: Output) -> int:
             "runs": {"begun": len(runs), "closed": closed, "unfinished": len(runs) - closed},
             "anchored": anchored,
             "published": published,
+            "keys": keys,
         }
     )
     return 0
