@@ -44,7 +44,9 @@ def words(made: tuple[Run, Tree, Path]) -> list[str]:
 
 def test_trust_makes_a_quorum_count(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words, "--require-anchor", "witness"]) == 3
-    assert "policy, --require-anchor: asked for all records anchored by witness" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "policy, --require-anchor: asked for all records anchored by witness" in said
+    assert "Fix: say whom you trust to anchor (--trust-anchors FILE), or ask the service (--online)" in said
     trusting = [*words, "--trust-anchors", str(tmp_path / "trust.toml")]
     assert main([*trusting, "--require-anchor", "witness"]) == 0
     said = capsys.readouterr().out

@@ -116,8 +116,9 @@ def test_a_file_of_trust_has_the_same_tables_and_no_demand(tmp_path: Path) -> No
         "": "file is empty",
         "[anchors]": "is empty",
         f'{HEAD}[anchors.notary]\nkey = "{KEY}"': "file has unknown fields",
-        f'[anchors.notary]\nkey = "{KEY}"\nauthorities = 2': "unknown fields",
-        "[anchors]\nrequire = ['notary']": "knows no anchor 'require'",
+        f'[anchors.notary]\nkey = "{KEY}"\nauthorities = 2': "is a demand, not trust: it goes into a policy file",
+        f'[anchors.notary]\nkey = "{KEY}"\nmore = 2': "unknown fields",
+        "[anchors]\nrequire = ['notary']": "is a demand, not trust: give it as --require-anchor",
         "[anchors.oracle]\nkey = 'x'": "knows no anchor 'oracle'",
         "x = ": "is not TOML",
     }

@@ -131,7 +131,7 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
     shown = [one for one in anchored if one.claim.standing is Standing.SHOWN]
     whole = any(one.records == view.head.size for one in shown)
     output.line(
-        f"{len(anchored)} receipts are well-formed and for checkpoints that this run shows; {len(shown)} of them count, and "
+        f"receipts that are well-formed and for checkpoints that this run shows: {len(anchored)}; that count: {len(shown)}; "
         + ("one of these covers all of it" if whole else "none of these covers all of it")
     )
     if not arguments.key:

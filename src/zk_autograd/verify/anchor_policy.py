@@ -69,7 +69,15 @@ def read_trust(values: Mapping[str, Any], verifiers: Mapping[str, AnchorVerifier
     table = fields.object("anchors")
     fields.end()
     for kind in values["anchors"]:
+        if kind == _REQUIRE:
+            raise VerificationError(
+                f"{_REQUIRE} is a demand, not trust: give it as --require-anchor, or in a policy file"
+            )
         own = _known(kind, verifiers, table)
+        if _AUTHORITIES in own:
+            raise VerificationError(
+                f"{_AUTHORITIES} of [anchors.{kind}] is a demand, not trust: it goes into a policy file"
+            )
         trust[kind] = verifiers[kind].read_trust(own, read)
         own.end()
     return trust

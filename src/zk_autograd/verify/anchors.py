@@ -75,7 +75,18 @@ def _outcome(found: Anchoring, view: LogView, *, pinned: bool) -> Outcome:
     unjudged = any(one.claim.standing is Standing.UNJUDGED for one in found.anchored)
     sentences = (*_register_sentences(found.registered, view, pinned=pinned), *_anchor_sentences(found.anchored, view))
     status = Status.PASSED if whole and pinned and not unjudged else Status.NOT_SHOWN
-    return Outcome(Finding(status, sentences), claims=tuple(_claims(found, view)), limits=tuple(_limits(found, view)))
+    return Outcome(
+        Finding(status, sentences),
+        fix=_fix(found.anchored),
+        claims=tuple(_claims(found, view)),
+        limits=tuple(_limits(found, view)),
+    )
+
+
+def _fix(anchored: Sequence[Anchored]) -> str:
+    """What to do if more is asked for than these show: "" if no more can be had of them."""
+    more = (one for one in anchored if one.claim.standing is not Standing.SHOWN and one.claim.kind != "file")
+    return "say whom you trust to anchor (--trust-anchors FILE), or ask the service (--online)" if any(more) else ""
 
 
 def _register_sentences(registered: Registered, view: LogView, *, pinned: bool) -> Iterator[str]:
