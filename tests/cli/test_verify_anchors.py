@@ -11,6 +11,7 @@ from tests.verify.register_builder import PLACES, History, Tree, registered, wri
 from tests.verify.run_builder import KEY, QUANTUM, Run
 from zk_autograd import verify_run
 from zk_autograd.anchor.file.publish import FileAnchor
+from zk_autograd.cli.anchor import main as anchor
 from zk_autograd.cli.verify import main
 from zk_autograd.core.anchors import SignedCheckpoint
 from zk_autograd.core.errors import UsageError
@@ -56,6 +57,15 @@ def test_trust_makes_a_quorum_count(words: list[str], tmp_path: Path, capsys: py
     report = json.loads(capsys.readouterr().out)
     assert [one["standing"] for one in report["anchors"]] == ["shown", *["the trainer's word"] * 3]
     assert report["anchors"][0]["excludes_forks"] is True
+
+
+def test_what_was_not_judged_rests_on_nothing(made: tuple[Run, Tree, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """`zk-anchor list` says what is missing, and not that the receipt rests on it."""
+    assert anchor(["list", str(made[2]), "--key", VKEY]) == 0
+    told = capsys.readouterr().out.splitlines()
+    at = told.index("witness   entries 6, records 6: not judged")
+    assert told[at + 1].strip().startswith("2 cosignatures, and nothing says whose count: give")
+    assert all("it rests on a file" in told[i + 1] for i, line in enumerate(told) if line.startswith("file "))
 
 
 def test_a_service_that_is_asked_tells_of_all_runs(

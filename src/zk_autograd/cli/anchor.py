@@ -160,12 +160,14 @@ def _judged(arguments: argparse.Namespace, trust: dict[str, Any]) -> "tuple[LogV
 
 
 def _tell(anchored: "Sequence[Anchored]", output: Output) -> None:
+    from zk_autograd.core.anchors import Standing
     from zk_autograd.verify.anchoring import time_text
 
     for one in anchored:
         time = "" if one.claim.time is None else f", existed by {time_text(one.claim.time)}"
         output.line(f"{one.claim.kind:<9} entries {one.size}, records {one.records}{time}: {one.claim.standing.value}")
-        output.line(f"          it rests {one.claim.rests_on}")
+        lead = "" if one.claim.standing is Standing.UNJUDGED else "it rests "
+        output.line(f"          {lead}{one.claim.rests_on}")
     if not anchored:
         output.line("no receipt")
 
