@@ -17,9 +17,9 @@ TITLE = "The evidence chain of a run"
 DESCRIPTION = (
     "Training steps are grouped into segments; the state at the end of one segment is the state at the beginning of the "
     "next. Each segment has one proof per block of parameters and one record. The records are the leaves of a Merkle "
-    "log, whose root is in a checkpoint that the trainer signs. A register and an anchor after it are planned, not "
-    "built yet. The auditor's zk-verify reads proofs, records and checkpoint, takes the trainer's key from elsewhere, "
-    "and prints a verdict. Data, gradients and states between segments stay private."
+    "log, whose root is in a checkpoint that the trainer signs. It is an entry in the trainer's register, the log over "
+    "all of their runs, and anchors hold on to that. The auditor's zk-verify reads proofs, records, checkpoint, the register's "
+    "entries and the anchors' receipts, takes the trainer's key from elsewhere, and prints a verdict. Data, gradients and states between segments stay private."
 )
 
 
@@ -61,13 +61,12 @@ class Picture:
         """A region behind everything else."""
         self.lines.append(f'<rect x="12" y="{y}" width="{RIGHT}" height="{height}" rx="10" fill="{fill}"/>')
 
-    def box(self, x: int, y: int, width: int, height: int, *, dashed: bool = False, strong: bool = False) -> None:
-        """A part; a dashed one isn't built yet."""
+    def box(self, x: int, y: int, width: int, height: int, *, strong: bool = False) -> None:
+        """A part."""
         stroke = self.theme.accent if strong else self.theme.line
-        dashes = ' stroke-dasharray="5 4"' if dashed else ""
         self.lines.append(
             f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" fill="{self.theme.box}" '
-            f'stroke="{stroke}" stroke-width="{2 if strong else 1.25}"{dashes}/>'
+            f'stroke="{stroke}" stroke-width="{2 if strong else 1.25}"/>'
         )
 
     def text(
@@ -81,14 +80,13 @@ class Picture:
             f"{escape(words)}</text>"
         )
 
-    def path(self, *points: tuple[int, int], arrow: bool = True, dashed: bool = False, strong: bool = False) -> None:
+    def path(self, *points: tuple[int, int], arrow: bool = True, strong: bool = False) -> None:
         """A line through points, to an arrow head."""
         stroke = self.theme.accent if strong else self.theme.line
         steps = " L".join(f"{x} {y}" for x, y in points)
         head = f' marker-end="url(#{"strong" if strong else "head"})"' if arrow else ""
-        dashes = ' stroke-dasharray="5 4"' if dashed else ""
         self.lines.append(
-            f'<path d="M{steps}" fill="none" stroke="{stroke}" stroke-width="{2 if strong else 1.25}"{dashes}{head}/>'
+            f'<path d="M{steps}" fill="none" stroke="{stroke}" stroke-width="{2 if strong else 1.25}"{head}/>'
         )
 
     def square(self, x: int, y: int) -> None:
@@ -192,16 +190,16 @@ def _tree(picture: Picture) -> None:
 def _signed(picture: Picture) -> None:
     first, second, third = COLUMNS
     picture.path((second + BOX // 2, 348), (second + BOX // 2, 372), (first + BOX // 2, 372), (first + BOX // 2, 394))
-    for x, name, more, dashed in (
-        (first, "checkpoint", "root and size, signed", False),
-        (second, "register", "not built yet", True),
-        (third, "anchor", "not built yet", True),
+    for x, name, more in (
+        (first, "checkpoint", "root and size, signed"),
+        (second, "register", "one log over all runs"),
+        (third, "anchor", "holds on to its root"),
     ):
-        picture.box(x, 396, BOX, 48, dashed=dashed)
+        picture.box(x, 396, BOX, 48)
         picture.text(x + BOX // 2, 416, name, bold=True)
         picture.text(x + BOX // 2, 433, more, quiet=True)
         if x != first:
-            picture.path((x - GAP, 420), (x - 2, 420), dashed=True)
+            picture.path((x - GAP, 420), (x - 2, 420))
 
 
 def _auditor(picture: Picture) -> None:
@@ -216,9 +214,8 @@ def _auditor(picture: Picture) -> None:
     picture.text(middle, 284, "zk-verify", bold=True)
     picture.text(middle, 304, "eleven steps,", quiet=True)
     picture.text(middle, 320, "then the verdict", quiet=True)
-    for y in (176, 240):
+    for y in (176, 240, 420):
         picture.path((RIGHT, y), (x - 3, y), strong=True)
-    picture.path((RIGHT, 420), (x - 3, 420), dashed=True)
     first = COLUMNS[0] + BOX // 2
     picture.path((first, 444), (first, 460), (middle, 460), (middle, 447), strong=True)
 
