@@ -175,8 +175,34 @@ def test_a_larger_branch_whose_entries_are_missing_is_not_called_one_register(ma
     report = judged(folder, [*holding(tree, 2, 4, 6), kept(_branch(tree), 7, 6)])
     assert report.failure is None
     assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
-    assert "checkpoints that can't be put together with the entries that are there: 1" in said(report)
+    assert "so that nothing shows whether they are of one branch: 1" in said(report)
+    assert "on one branch" not in said(report)
     assert WHOLE not in anchored(report)
+
+
+def test_of_checkpoints_without_entries_no_branch_and_no_run_is_told(made: tuple[Run, Tree, Path]) -> None:
+    """A witness keeps its newest checkpoint alone, which may be of a branch."""
+    _, tree, folder = made
+    write(folder, tree.views(*PLACES), [tree.receipt(6)])
+    report = judged(folder, [Kept(tree.note(6)), Kept(_branch(tree).note(7))])
+    assert report.failure is None
+    assert "2 checkpoints of this register; entries that are there: 0" in said(report)
+    assert "so that nothing shows whether they are of one branch: 2" in said(report)
+    assert "on one branch" not in said(report)
+    assert "runs begun" not in said(report)
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_entries_fewer_than_the_runs_are_of_one_branch_if_a_checkpoint_is_of_both(
+    size: int, made: tuple[Run, Tree, Path]
+) -> None:
+    """The run shows checkpoints of 4 and 6 entries. What follows 3 at the service may be others."""
+    _, tree, folder = made
+    write(folder, tree.views(*PLACES), [tree.receipt(6)])
+    report = judged(folder, holding(tree, 2, size))
+    assert ("on one branch with those that the run shows" in said(report)) == (size == 4)
+    assert ("nothing shows whether they are of one branch with the newest" in said(report)) == (size == 3)
+    assert "begun in these entries" in said(report)
 
 
 def test_entries_that_nobody_signed_are_not_taken(made: tuple[Run, Tree, Path]) -> None:
@@ -187,7 +213,7 @@ def test_entries_that_nobody_signed_are_not_taken(made: tuple[Run, Tree, Path]) 
     report = judged(folder, [*holding(tree, 2, 4, 6), false])
     assert report.failure is None
     assert "3 runs begun" not in said(report)
-    assert "2 runs begun under this key, 1 of them never closed" in said(report)
+    assert "2 runs begun in these entries, 1 of them never closed" in said(report)
     assert WHOLE not in anchored(report)
 
 

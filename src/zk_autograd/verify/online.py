@@ -197,13 +197,20 @@ def sentences(services: Sequence[Held], registered: Registered) -> Iterator[str]
         if not held.heads:
             yield f"{where}: no checkpoint of this register"
             continue
-        yield f"{where}: {counted(len(held.heads), 'checkpoint')} of this register, on one branch with those that the run shows; entries that are there: {held.entries}"
+        reaches = held.entries >= registered.newest.size
+        together = not held.apart and (reaches or held.entries in registered.heads)
+        branch = ", on one branch with those that the run shows" if together else ""
+        yield f"{where}: {counted(len(held.heads), 'checkpoint')} of this register{branch}; entries that are there: {held.entries}"
         if held.apart:
-            yield f"{where}: checkpoints that can't be put together with the entries that are there: {held.apart}"
+            yield f"{where}: checkpoints that can't be put together with the entries that are there, so that nothing shows whether they are of one branch: {held.apart}"
+        elif not together:
+            yield f"{where}: nothing shows whether they are of one branch with the newest that the run shows, of {registered.newest.size} entries"
         if held.odd:
             yield f"{where}: leaves of the register that are no entries: {held.odd}"
         yield from (f"{where}: {finding}" for finding in held.findings)
-        yield f"{where}: {counted(held.begun, 'run')} begun under this key, {held.open} of them never closed"
+        if held.entries:
+            under = "under this key" if together and reaches else "in these entries"
+            yield f"{where}: {counted(held.begun, 'run')} begun {under}, {held.open} of them never closed"
 
 
 def claims(services: Sequence[Held], registered: Registered, anchored: Sequence[Anchored]) -> Iterator[Claim]:
