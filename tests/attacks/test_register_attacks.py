@@ -9,7 +9,8 @@ import pytest
 
 from attacks.__main__ import ON_REGISTERS, program
 from attacks.__main__ import main as attack
-from attacks.tools.registered import PLACES, Attempt, Trainer, refusal
+from attacks.on_registers import register_forked
+from attacks.tools.registered import PLACES, Attempt, Submission, Trainer, refusal
 from tests.verify.agreement import agree
 from zk_autograd.anchor.witness import receipt as witness
 from zk_autograd.core import register
@@ -18,9 +19,10 @@ from zk_autograd.core.note import parse_unverified
 from zk_autograd.core.register import Entry, View
 from zk_autograd.verify import anchor_demands, online, receipts, registered
 from zk_autograd.verify.anchoring import Anchored, Held, Registered
+from zk_autograd.verify.consistency import Verdict
 from zk_autograd.verify.demand import Facts
 
-CASES = [(name, attempt) for name in ON_REGISTERS for attempt in program(name).ATTEMPTS]
+CASES = [(name, attempt) for name in ON_REGISTERS for attempt in getattr(program(name), "ATTEMPTS", ())]
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +34,19 @@ def _cases(chosen: list[tuple[str, Attempt]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("name", "attempt"), [pytest.param(n, a, id=f"{n}: {a.name}") for n, a in chosen])
 
 
+def _missing(name: str) -> str:
+    """What an attack needs, and isn't there; "" for nothing."""
+    return str(getattr(program(name), "missing", str)())
+
+
+def _require_what_it_needs(name: str) -> None:
+    if why := _missing(name):
+        pytest.skip(why)
+
+
 @_cases(CASES)
 def test_an_attack_is_refused_by_step_4(name: str, attempt: Attempt, trainer: Trainer) -> None:
+    _require_what_it_needs(name)
     report = attempt.forge(trainer).judged()
     assert attempt.words in refusal(report), report.text()
     assert report.exit_status in (1, 3)
@@ -111,6 +124,11 @@ def _asking(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(online, "judge_service", lambda asked, *_, **__: Held(asked))
 
 
+def _order(patch: pytest.MonkeyPatch) -> None:
+    """A counter goes the way that the register does."""
+    patch.setattr(receipts, "require_order", _nothing)
+
+
 def _quorum(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(witness, "verify", lambda *_: AnchorClaim("witness", Standing.SHOWN, "on nothing"))
 
@@ -167,6 +185,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "another view in the register": _log,
         "another view kept back": _log,
     },
+    "counter_rolled_back": {"the counter rolled back": _order, "the register rolled back": _order},
     "run_removed": {"the register rewritten": _asking, "and published beside the old one": _asking},
     "register_borrowed": {
         "another trainer's checkpoints": _signatures,
@@ -182,6 +201,7 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
 def test_it_passes_without_that_check(
     name: str, attempt: Attempt, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _require_what_it_needs(name)
     submission = attempt.forge(trainer)
     with monkeypatch.context() as patch:
         TAKEN_OUT[name][attempt.name](patch)
@@ -205,7 +225,7 @@ def test_the_program_says_what_became_of_it(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_what_only_an_auditor_who_asks_sees_works_offline_and_the_report_says_so(trainer: Trainer) -> None:
-    submissions = [a.forge(trainer) for _, a in CASES]
+    submissions = [a.forge(trainer) for n, a in CASES if not _missing(n)]
     asking = [one for one in submissions if one.policy.online]
     assert len(asking) == 7
     for submission in asking:
@@ -214,3 +234,31 @@ def test_what_only_an_auditor_who_asks_sees_works_offline_and_the_report_says_so
         limits = " ".join(report.limits)
         assert "nothing shows that the trainer's register has no other branch" in limits
         assert "two views of one run, and runs that were begun and not shown" in limits
+
+
+@pytest.mark.parametrize("fork", register_forked.FORKS)
+def test_two_branches_become_evidence_for_anybody(fork: str, trainer: Trainer) -> None:
+    attack, verdict = register_forked.FORKS[fork]
+    found = attack(trainer)
+    assert found.decision.verdict is verdict
+    assert (found.proof is not None) == (verdict is Verdict.FORK)
+    assert register_forked.travels(found, trainer)
+
+
+def test_each_branch_alone_passes(trainer: Trainer) -> None:
+    """What the cheat gains as long as the two auditors don't meet."""
+    for path in register_forked._both(trainer):
+        assert Submission(path, trainer.policy).judged().exit_status == 0
+
+
+@pytest.mark.parametrize("name", ["counter_rolled_back", "register_forked"])
+def test_its_program_says_what_became_of_it(name: str) -> None:
+    _require_what_it_needs(name)
+    assert program(name).run().refused
+
+
+def test_an_attack_that_was_not_tried_is_not_said_to_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    found = program("counter_rolled_back").run()
+    assert not found.refused
+    assert "not tried: there is no software TPM here" in str(found)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.verify.ideal_register import Registers, entries_of, written
 from tests.verify.run_builder import (
     QUANTUM,
     SECOND,
@@ -35,6 +36,7 @@ from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.record_bytes import parse, to_bytes
 from zk_autograd.core.records import FORMAT, V0, Header, Prover, Segment, header_digest
+from zk_autograd.core.register import origin_of
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.hashes import Hashes, weights_hash
@@ -86,6 +88,7 @@ class Ledger:
     heads: dict[tuple[bytes, int], tuple[bytes, ...]] = field(default_factory=dict)
     headers: set[bytes] = field(default_factory=set)
     statements: dict[bytes, tuple[Statement, BlockProof]] = field(default_factory=dict)
+    registers: Registers = field(default_factory=Registers)
 
     def copy(self) -> "Ledger":
         """One that grows apart from this one."""
@@ -96,6 +99,7 @@ class Ledger:
             dict(self.heads),
             set(self.headers),
             dict(self.statements),
+            self.registers.copy(),
         )
 
     def sign(self, leaves: tuple[bytes, ...], signers: tuple[Signer, ...], origin: str) -> bytes:
@@ -268,13 +272,14 @@ def world(name: str) -> World:
     options: dict[str, Any] = dict(_OPTIONS[name])
     closed, artefacts = options.pop("closed", True), options.pop("artefacts", False)
     signers, version = options.pop("signers", (SIGNER,)), options.pop("format", FORMAT)
-    published = options.pop("published", True)
+    published, registered = options.pop("published", True), options.pop("registered", False)
 
-    named = tuple(dict.fromkeys(s.public_key.encode() for s in (*signers, SIGNER, SECOND)))
+    named = tuple(dict.fromkeys(s.public_key.encode() for s in (*signers, *(() if registered else (SIGNER, SECOND)))))
+    origin = origin_of([s.public_key for s in signers]) if registered else ""
 
     def made(**changes: Any) -> Original:
         run = honest(**{**options, **changes})
-        run.edit_header(keys=named, format=version)
+        run.edit_header(keys=named, format=version, register=origin)
         run.signers = signers
         if not published:
             run.model = {}
@@ -284,9 +289,13 @@ def world(name: str) -> World:
     lengths = options["lengths"]
     longer, other = made(lengths=(*lengths, 1)), made(seed=2)
     run = honest(**{**options, "seed": 3})
-    run.edit_header(run=bytes(range(1, 17)), keys=named, format=version)
+    run.edit_header(run=bytes(range(1, 17)), keys=named, format=version, register=origin)
     run.signers = signers
-    return World(name, options["backend"], made(), (longer, other, _finished(ledger, run, False, True)), ledger)
+    runs = (made(), longer, other, _finished(ledger, run, False, True))
+    for original in runs if registered else ():
+        entries, places = entries_of(original.leaves)
+        original.files.update(written(ledger.registers, entries, places, signers, origin))
+    return World(name, options["backend"], runs[0], runs[1:], ledger)
 
 
 def _golden() -> World:
@@ -343,6 +352,14 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "signers": (SIGNER, QUANTUM),
     },
     "proved, open": {"backend": "ezkl", "lengths": (3, 3), "closed": False},
+    "none, registered": {"backend": "none", "lengths": (3, 3, 2), "signers": (SIGNER,), "registered": True},
+    "proved, registered": {
+        "backend": "ezkl",
+        "lengths": (3, 2),
+        "artefacts": True,
+        "signers": (SIGNER, QUANTUM),
+        "registered": True,
+    },
     "proved, not published": {"backend": "ezkl", "rule": Rule.ADAMW, "lengths": (2,), "published": False},
 }
 WORLDS = (*_OPTIONS, "golden")

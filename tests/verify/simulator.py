@@ -10,7 +10,7 @@ its attacker can do to hide it.
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -25,9 +25,13 @@ from safetensors.numpy import load, save
 
 from tests.evidence.bundles import packed
 from tests.verify.agreement import agree
+from tests.verify.edits import edit, places_of
 from tests.verify.ideal import NAMESAKE, THIEF, Fact, Files, IdealSystem, World, world
+from tests.verify.plainly import canonical as _canonical
+from tests.verify.register_rules import RegisterRules
 from tests.verify.run_builder import SRS
 from tests.verify.truth import Auditor, Truth, truth
+from zk_autograd.anchor.file import receipt as file_receipt
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.keys import PublicKey, Signer
 from zk_autograd.core.record_bytes import parse, to_bytes
@@ -66,7 +70,7 @@ few = st.integers(0, 6)
 mended = st.sampled_from(("", "sign", "hash sign", "hash link number sign", "hash prove sign", "all"))
 
 
-class Simulator(RuleBasedStateMachine):
+class Simulator(RegisterRules, RuleBasedStateMachine):
     """One attack. `worlds` are the names of the runs it may begin from."""
 
     worlds: ClassVar[tuple[str, ...]] = ()
@@ -201,9 +205,9 @@ class Simulator(RuleBasedStateMachine):
         assume(records is not None and len(records))
         assert records is not None
         value = records[record % len(records)]
-        places = list(_places(value))
+        places = list(places_of(value))
         path = places[place % len(places)]
-        _edit(value, path, how, places)
+        edit(value, path, how, places)
         self._put_records(records)
         self._mend(mend)
 
@@ -462,7 +466,7 @@ class Simulator(RuleBasedStateMachine):
             "native": NativeSystem(),
         }
         try:
-            return Verifier(policy, systems).verify(files, found=found)
+            return Verifier(policy, systems, {"file": file_receipt}).verify(files, found=found)
         except Exception as error:
             raise AssertionError(f"a traceback in the place of a verdict: {error!r}") from error
 
@@ -606,56 +610,12 @@ def _essence(report: Report) -> tuple[Any, ...]:
     return place, *(value[member] for member in ("verdict", "exit_status", "levels", "missing", "run", "claims"))
 
 
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-
-
 def _reversed(leaf: bytes) -> bytes:
     try:
         value = json.loads(leaf)
     except ValueError:
         return leaf
     return json.dumps(dict(reversed(value.items())), separators=(",", ":")).encode()
-
-
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The paths of all values in a record but the record itself."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
-        yield (*path, key)
-        yield from _places(item, (*path, key))
-
-
-def _at(value: Any, path: tuple[Any, ...]) -> Any:
-    for key in path:
-        value = value[key]
-    return value
-
-
-def _edit(record: Any, path: tuple[Any, ...], how: int, places: list[tuple[Any, ...]]) -> None:
-    """Another value at `path`: one of its own kind, one of another kind, or that of another
-    place."""
-    parent, key = _at(record, path[:-1]), path[-1]
-    old = parent[key]
-    changes: list[Callable[[], Any]] = [
-        lambda: _at(record, places[how // 8 % len(places)]),
-        lambda: [None, 1.5, True, -1, 2**53, 10**12, "", "\u202ex", [], {}][how // 8 % 10],
-    ]
-    if isinstance(old, bool):
-        changes.append(lambda: not old)
-    elif isinstance(old, int):
-        changes += [lambda: old + 1, lambda: old - 1, lambda: 0]
-    elif isinstance(old, str):
-        digit = "0" if old[:1] != "0" else "1"
-        changes += [lambda: digit + old[1:], lambda: old[:-1] + digit, old.upper, lambda: old + "0"]
-    elif isinstance(old, list):
-        changes += [lambda: old[:-1], lambda: old + old[-1:], lambda: old[::-1], lambda: old[:1] * len(old)]
-    else:
-        changes += [lambda: {**old, "more": "x"}, lambda: dict(list(old.items())[1:])]
-    changed = json.loads(json.dumps(changes[how % len(changes)]()))
-    parent[key] = changed
-    if how % 64 == 63 and isinstance(parent, dict):
-        del parent[key]
 
 
 def _number(records: list[Any]) -> None:

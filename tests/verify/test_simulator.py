@@ -16,15 +16,16 @@ from tests.verify import run_builder
 from tests.verify.ideal import WORLDS, world
 from tests.verify.simulator import Simulator
 from tests.verify.truth import Auditor, truth
-from zk_autograd.core import record_bytes
+from zk_autograd.core import record_bytes, register
+from zk_autograd.core.anchors import Receipt
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.keys import PublicKey
-from zk_autograd.core.note import open_note
+from zk_autograd.core.note import open_note, parse_unverified
 from zk_autograd.core.statement import Statement
 from zk_autograd.core.trust import Trust
 from zk_autograd.evidence import model_files
-from zk_autograd.verify import artefacts, chain, log, model, proofs, statement, verifier
+from zk_autograd.verify import artefacts, chain, log, model, proofs, registered, statement, verifier
 from zk_autograd.verify.outcome import Finding, Outcome, Status
 from zk_autograd.verify.policy import TreeHead
 from zk_autograd.verify.report import Report
@@ -130,6 +131,17 @@ TAKEN_OUT: dict[str, tuple[Any, str, Any]] = {
     "step 2: the header names them": (verifier, "check_signatures", _of_unnamed_keys),
     "step 3: the root is the log's": (log, "_compare", _nothing),
     "step 3: the note is the run's own": (verifier, "check_log", _of_another_origin),
+    "step 1: the register is that of the header's keys": (record_bytes, "check_beginning", _nothing),
+    "step 4: the pinned keys signed the register": (register, "open_note", lambda note, _: parse_unverified(note)),
+    "step 4: an entry is in the register": (register, "verify_inclusion", _nothing),
+    "step 4: each checkpoint continues the one before": (register, "verify_consistency", _nothing),
+    "step 4: entries are this run's, its begin first": (
+        registered._Reader,
+        "_enter",
+        lambda self, index, entry: self.entries.append((index, entry)),
+    ),
+    "step 4: entries are over the log's records": (registered, "require_the_logs", _nothing),
+    "step 4: a receipt is for a checkpoint that is shown": (Receipt, "require_head", _nothing),
     "step 5: the circuit is the verifier's own": (statement, "_require_circuit", _nothing),
     "step 5: the SRS is allowed": (run_builder, "trusted_setup", _trusting),
     "step 6: segments are in order": (
@@ -170,4 +182,13 @@ def test_it_sees_that_a_check_is_missing(check: str, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patch:
         patch.setattr(*TAKEN_OUT[check])
         with pytest.raises(AssertionError):
-            simulate(4000, 8, tuple(n for n in WORLDS if n != "golden"), shrink=False)
+            simulate(4000, 8, _worlds(check), shrink=False)
+
+
+def _worlds(check: str) -> tuple[str, ...]:
+    """Those in which the check has something to say: step 4 of runs in a register."""
+    return tuple(
+        n
+        for n in WORLDS
+        if n != "golden" and ("registered" in n) == ("register" in check or check.startswith("step 4"))
+    )

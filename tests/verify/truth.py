@@ -8,7 +8,7 @@ could be well formed or not (another header), it says what may be shown at most 
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -18,6 +18,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from tests.verify.ideal import Files, Ledger, fact_of
+from tests.verify.plainly import Untrue
+from tests.verify.plainly import canonical as _canonical
+from tests.verify.plainly import plain as _plain
+from tests.verify.plainly import require as _require
+from tests.verify.register_truth import RECEIPTS, VIEWS, require_register
 
 _MODEL = ("opening.json", "weights.f32.safetensors", "weights.i64.safetensors")
 _OWN = ("environment.json", "config.toml", "train_log.jsonl", "hashes.json")
@@ -28,10 +33,6 @@ _HEX = re.compile(r"[0-9a-f]*")
 _LENGTHS = {"none": (32, 32), "ezkl": (64, 256), "native": (56, 32)}
 """Bytes of a commitment and of its salt."""
 _SEGMENT = ("index", "first", "last", "state_in", "state_out", "gradients", "batches", "lr", "proofs", "claimed")
-
-
-class Untrue(Exception):
-    """Something in the run is false, malformed or missing: FAILED is the only right verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,6 @@ def truth(files: Files, ledger: Ledger, auditor: Auditor) -> Truth:
         return Truth(None, why=str(error))
 
 
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise Untrue(what)
-
-
 class _Judge:
     def __init__(self, files: Files, ledger: Ledger, auditor: Auditor) -> None:
         self.files, self.ledger, self.auditor = files, ledger, auditor
@@ -85,6 +81,10 @@ class _Judge:
     def judged(self) -> Truth:
         leaves = self._signed_leaves()
         header, genesis, segments, close = _records(leaves)
+        auditor, named = self.auditor, leaves[0] in self.ledger.headers
+        told = require_register(
+            self.files, self.ledger, auditor.keys, leaves, closed=close is not None, chosen=auditor.head is not None
+        )
         proves = header["prover"]["backend"] != "none"
         usable = self.auditor.usable or not proves
         try:
@@ -96,7 +96,7 @@ class _Judge:
             raise Untrue(f"malformed: {error!r}") from error
         # A rate that is a decimal may still be too large, or too small, for the rule's integers.
         usual = all(rate == "0.01" for s in segments for step in s["lr"] for rate in step)
-        known = leaves[0] in self.ledger.headers and usual
+        known = named and told and usual
         bad = self._proofs(leaves[0], segments, len(header["blocks"])) if proves and usable else frozenset()
         if self.auditor.sample is None:
             _require(not bad, f"proofs that don't show it: {sorted(bad)}")
@@ -224,6 +224,8 @@ class _Judge:
         proves, blocks = header["prover"]["backend"] != "none", len(header["blocks"])
         named = {"log/records.jsonl", "log/checkpoint"}
         named |= {f"proofs/{i}-{b}" for i in range(len(segments)) for b in range(blocks) if proves}
+        if header.get("register"):
+            named |= {VIEWS, RECEIPTS}
         if close is not None:
             named |= {f"model/{name}" for name in close["model"]} | {n for n in close["artefacts"] if n in _OWN}
         for path in {_listed(path) for path in self.files.keys() - named} - self.auditor.accepted:
@@ -249,30 +251,6 @@ def _hash(name: str, *parts: bytes) -> bytes:
 
 
 # ---- records -------------------------------------------------------------------------------------
-
-
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _plain(leaf: bytes) -> Any:
-    """The object that these bytes are the only form of; all names here are ASCII."""
-    try:
-        value = json.loads(leaf)
-        _require(isinstance(value, dict) and _canonical(value) == leaf, "not canonical")
-    except (ValueError, RecursionError) as error:
-        raise Untrue(f"not canonical: {error}") from error
-    for part in _parts(value):
-        _require(isinstance(part, str | int | dict | list), "null or a float")
-        _require(not isinstance(part, int) or abs(part) < 2**53, "an integer too large")
-    return value
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    yield value
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _parts(item)
 
 
 def _records(leaves: Sequence[bytes]) -> tuple[Any, Any, list[Any], Any]:
