@@ -37,6 +37,7 @@ from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lines import Lines
 from zk_autograd.run.registering import NEARLY_FULL, Views, checkpoint_of
+from zk_autograd.run.returned import published
 
 FILE = "anchors.jsonl"
 """The register's own anchor, in its folder."""
@@ -157,15 +158,15 @@ class FileStage:
 
 def publish(anchor: Anchor, views: Views, receipts: Receipts, held: View | None = None) -> View:
     """Has the register's newest checkpoint anchored, unless that is the one of `held`; the view
-    whose checkpoint it is, which is among the run's before the receipts are. AnchorError as the
-    anchor, RunError where the run can't be written."""
+    whose checkpoint it is, which is among the run's before the receipts are. AnchorError as
+    run.returned.published, RunError where the run can't be written."""
     for left in reversed(range(_TRIES)):
         view = views.fresh()
         if held is not None and view.note == held.note:
             return held
         try:
             with views.register() as register:
-                receipts.add(anchor.publish(checkpoint_of(view), register))
+                receipts.add(published(anchor, checkpoint_of(view), register))
             return view
         except AnchorBehind:  # another process published a newer one: the register has that, too
             if not left:

@@ -16,6 +16,7 @@ from zk_autograd.core.progress import Progress
 from zk_autograd.run.anchoring import Receipts
 from zk_autograd.run.events import AnchorFailed, BeaconAwaited, Listener
 from zk_autograd.run.registering import Views, checkpoint_of
+from zk_autograd.run.returned import checked
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
@@ -38,6 +39,7 @@ def awaited(source: BeaconAnchor, views: Views, receipts: Receipts, emit: Listen
         try:
             with views.register() as register:
                 receipt, beacon = source.beacon(checkpoint_of(view), register, progress=progress)
+            kept = checked(source.spec, checkpoint_of(view), [receipt])
             break
         except AnchorDown as error:
             if str(error) != told:
@@ -49,7 +51,7 @@ def awaited(source: BeaconAnchor, views: Views, receipts: Receipts, emit: Listen
             raise RunError(f"{source.spec} gives no beacon for this run: {error}; begin a new run") from error
     if len(beacon) != BEACON_BYTES:
         raise RunError(f"{source.spec} gives a beacon of {len(beacon)} bytes, and one has {BEACON_BYTES}")
-    receipts.add([receipt])
+    receipts.add(kept)
     return beacon
 
 
