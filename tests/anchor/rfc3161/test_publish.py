@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ pytest.importorskip("rfc3161_client", reason="the package rfc3161-client is not 
 
 from tests.anchor.rfc3161.authority import SHA1, STAMPING, UNKNOWN, OpenSsl, asked, holder, reply, served, stamp, token
 from zk_autograd.anchor.kinds import KINDS, open_anchor
+from zk_autograd.anchor.rfc3161 import publish as rfc3161_publish
 from zk_autograd.anchor.rfc3161.publish import TimestampAnchor
 from zk_autograd.anchor.rfc3161.receipt import Trust, verify
 from zk_autograd.core.anchors import Receipt, SignedCheckpoint, Standing
@@ -25,6 +27,7 @@ from zk_autograd.evidence.url import parse_service_url
 ROOT = holder("a root", ca=True)
 BETWEEN = holder("between", ROOT, ca=True)
 LEAF = holder("an authority", BETWEEN)
+ALWAYS = holder("an authority", ROOT, end=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
 TRUST = Trust((ROOT.certificate,))
 HEAD = Checkpoint("zk-autograd/register/" + "ab" * 32, 3, bytes(range(32)))
 CHECKPOINT = SignedCheckpoint(b"the note", HEAD)
@@ -89,6 +92,34 @@ def test_several_authorities_give_a_receipt_each_and_failures_are_told(tmp_path:
     assert anchor.failures == (f"{third}: it answers 503",)
 
 
+class PanicError(BaseException):
+    """As what a library in Rust panics with: it is no Exception."""
+
+
+@pytest.mark.parametrize("error", [OverflowError("too late"), PanicError("too late")])
+def test_one_authority_that_breaks_a_library_takes_no_others_receipt_away(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    hostile = b"a reply that no library expects"
+
+    def breaks(reply: bytes) -> bytes:
+        if reply == hostile:
+            raise error
+        return taken(reply)
+
+    taken = rfc3161_publish._token
+    monkeypatch.setattr(rfc3161_publish, "_token", breaks)
+    with served(forged()) as honest, served(lambda query: hostile) as other:
+        anchor = open_anchor(f"rfc3161:{other},{honest}")
+        assert isinstance(anchor, TimestampAnchor)
+        assert len(anchor.publish(CHECKPOINT, NoHistory())) == 1
+        (told,) = anchor.failures
+        assert other in told
+        assert "too late" in told
+        with pytest.raises(AnchorError, match="too late"):
+            publish(other)
+
+
 def test_authorities_are_asked_at_once() -> None:
     both = threading.Barrier(2, timeout=20)
 
@@ -140,6 +171,7 @@ def test_a_reply_that_was_given_before_is_refused() -> None:
         ({"signer": holder("x", BETWEEN, uses=(STAMPING, UNKNOWN))}, "for this purpose alone"),
         ({"signer": holder("x", BETWEEN, critical=False)}, "as critical"),
         ({"signature": b"\x30\x06\x02\x01\x01\x02\x01\x01"}, "not valid"),
+        ({"signer": ALWAYS, "stamped": {"written": "99991231235959Z", "accuracy": 1}}, "after the year 9999"),
         ({"certificates": None}, "neither in it"),
         ({"certificates": (LEAF,) * 33}, "more than 32"),
         ({"certificates": (LEAF,) * 300}, "too large"),

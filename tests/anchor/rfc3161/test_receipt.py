@@ -93,6 +93,23 @@ def test_a_fraction_of_a_second_counts_as_a_whole_one() -> None:
     assert claim_of(made(stamped={"written": "20260601120000.25Z"})).time == int(NOW.timestamp()) + 1
 
 
+def test_a_fraction_and_the_accuracy_add_up() -> None:
+    """Else the tree head would be said to be older than the authority says."""
+    stamped = {"written": "20260601120000.25Z", "accuracy": 2}
+    assert claim_of(made(stamped=stamped)).time == int(NOW.timestamp()) + 3
+
+
+ALWAYS = holder("an authority", ROOT, end=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("stamped", [{"written": "99991231235959Z", "accuracy": 1}, {"written": "99991231235959.5Z"}])
+def test_a_time_that_no_calendar_has_is_refused(stamped: dict[str, Any]) -> None:
+    """Whoever signs one would have stopped the verification of every run that has its receipt, with
+    no word of what is wrong."""
+    for trust in (TRUST, None):
+        refused(made(ALWAYS, stamped=stamped), "after the year 9999", trust)
+
+
 def test_two_authorities_under_one_root_are_one() -> None:
     other = holder("another authority", ROOT)
     assert claim_of(made(other)).identity == claim_of(made()).identity

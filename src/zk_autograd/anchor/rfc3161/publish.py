@@ -72,6 +72,8 @@ class TimestampAnchor:
             )
         except AnchorError as error:
             return type(error)(f"{address}: {error}")
+        except BaseException as error:  # also a panic in a library, which is no Exception: the others' tokens count
+            return AnchorError(f"{address} gives what can't be judged: {printable(repr(error))[:200]}")
         body = {"nonce": nonce.hex(), "token": encode_base64(token)}
         return Receipt(KIND, checkpoint.head.size, checkpoint.head.root, body)
 

@@ -131,7 +131,10 @@ def parse(token: bytes, known: "tuple[Certificate, ...]" = ()) -> Token:
     signer = _signed(signers[0], stamp, (*inside, *known))
     info = response.tst_info
     time = info.gen_time.replace(tzinfo=UTC)
-    latest = time + _accuracy(info.accuracy, stamp)
+    try:
+        latest = time + _accuracy(info.accuracy, stamp)
+    except OverflowError as error:
+        raise VerificationError("the time stamp is of a time after the year 9999, its accuracy counted") from error
     return Token(response, stamp, time, latest, info.policy.dotted_string, signer, inside)
 
 
