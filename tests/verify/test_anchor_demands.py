@@ -3,14 +3,17 @@ less: not by the trainer's word, an anchor of the begin, or one authority twice.
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.verify.register_builder import PLACES, Tree, registered, write
 from tests.verify.run_builder import LOG_POLICY, Run, honest
 from tests.verify.test_receipts import NOON, TRUSTING, Notary, judged
+from zk_autograd.core.anchors import AnchorClaim, Receipt, Standing
 from zk_autograd.verify.anchor_demands import AnchoredBefore, AnchoredBy, Authorities, InRegister
-from zk_autograd.verify.demand import Demand
+from zk_autograd.verify.anchoring import Anchored, Anchoring
+from zk_autograd.verify.demand import Demand, Facts
 from zk_autograd.verify.outcome import Status, Step
 from zk_autograd.verify.policy import Policy, TreeHead
 
@@ -76,6 +79,23 @@ def test_of_a_root_of_the_auditors_its_own_records_count(demand: Demand, made: t
     assert asked(demand, folder, replace(TRUSTING, head=TreeHead(run.root(3), 3)))
     at_four = asked(demand, folder, replace(TRUSTING, head=TreeHead(run.root(4), 4)))
     assert not at_four  # no entry that is shown covers record 3
+
+
+def test_one_authority_by_two_names_is_one() -> None:
+    """Such as a time-stamp authority that two of the auditor's roots vouch for."""
+
+    def counted(*keys: str) -> bool | None:
+        claims = [
+            AnchorClaim("notary", Standing.SHOWN, "it", identity=(name,), keys=(key,))
+            for name, key in zip("ab", keys, strict=True)
+        ]
+        anchored = tuple(Anchored(Receipt("notary", 6, bytes(32), {}), 6, claim) for claim in claims)
+        nothing: Any = None
+        facts = Facts(nothing, (), None, frozenset(), Status.ABSENT, Anchoring(anchored=anchored), 6)
+        return Authorities("notary", 2).answer(facts).met
+
+    assert counted("one", "another")
+    assert not counted("one", "one")
 
 
 def test_the_flag_names_itself(made: tuple[Run, Tree, Path]) -> None:

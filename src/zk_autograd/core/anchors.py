@@ -122,8 +122,9 @@ class AnchorClaim:
     on that word the tree head existed by then (None: it says nothing of time). `excludes_forks`: as
     far as what it rests on holds, nobody else was shown another branch of this register. `beacon`:
     32 bytes that nobody knew before this tree head was anchored and that the trainer had no choice
-    of, if the receipt shows such. `identity`: who vouches, so that two receipts of one authority
-    aren't counted twice. `position`: a counter that never goes back, and where it stood
+    of, if the receipt shows such. `identity`: who vouches, and `keys`: what tells that two of them
+    are one, such as their keys, so that one authority isn't counted twice (`authorities`).
+    `position`: a counter that never goes back, and where it stood
     (`require_order`). `beacon_terms`: by which rule the beacon was found, which the run's header
     must have said before. `beacon_after`: the size of the tree that was anchored before this one
     under those terms (0: none was; None: it doesn't say): leaves below it had a beacon already, and
@@ -140,6 +141,21 @@ class AnchorClaim:
     position: tuple[str, int] | None = None
     beacon_terms: Mapping[str, str] = field(default_factory=dict)
     beacon_after: int | None = None
+    keys: tuple[str, ...] = ()
+
+
+def authorities(claims: Iterable[AnchorClaim]) -> tuple[str, ...]:
+    """Who vouches in these claims, each once, by one of their names. Two that share one of the
+    `keys` are one, and so are those that a third one joins."""
+    groups: list[set[str]] = []
+    names: set[str] = set()
+    for claim in claims:
+        names.update(claim.identity)
+        for name in claim.identity:
+            group = {name, *claim.keys}
+            joined = [one for one in groups if one & group]
+            groups = [one for one in groups if not one & group] + [group.union(*joined)]
+    return tuple(sorted(min(group & names) for group in groups))
 
 
 def require_order(claims: Iterable[tuple[Checkpoint, AnchorClaim]]) -> None:

@@ -8,6 +8,7 @@ came after it. What counts is what an anchor shows under the auditor's own trust
 from dataclasses import dataclass
 from typing import ClassVar
 
+from zk_autograd.core.anchors import authorities
 from zk_autograd.core.text import counted, listed
 from zk_autograd.verify.anchoring import Anchored, time_text
 from zk_autograd.verify.demand import Answer, Facts
@@ -56,7 +57,8 @@ class AnchoredBy:
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """At least so many that vouch by one kind of anchor: two receipts of one are one."""
+    """At least so many that vouch by one kind of anchor: two receipts of one are one
+    (core.anchors.authorities)."""
 
     kind: str
     least: int
@@ -72,8 +74,8 @@ class Authorities:
         return f"at least {self.least} that vouch for all records"
 
     def answer(self, facts: Facts) -> Answer:
-        found = {who for one in _counting(facts) if one.kind == self.kind for who in one.claim.identity}
-        shown = f": {listed(sorted(found), 3)}" if found else ""
+        found = authorities(one.claim for one in _counting(facts) if one.kind == self.kind)
+        shown = f": {listed(found, 3)}" if found else ""
         return Answer(len(found) >= self.least, f"{len(found)}{shown}")
 
 

@@ -31,7 +31,7 @@ from zk_autograd.anchor.rfc3161 import receipt as kind
 from zk_autograd.anchor.rfc3161.publish import _token
 from zk_autograd.anchor.rfc3161.receipt import Trust, judge, read_trust, verify
 from zk_autograd.anchor.rfc3161.token import MAX_TOKEN, PURPOSE, UnknownSignerError, imprint, parse
-from zk_autograd.core.anchors import AnchorClaim, AnchorVerifier, Receipt, SignedCheckpoint, Standing
+from zk_autograd.core.anchors import AnchorClaim, AnchorVerifier, Receipt, SignedCheckpoint, Standing, authorities
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.certificates import parse_pem
 from zk_autograd.core.checkpoint import Checkpoint, checkpoint_text
@@ -113,6 +113,29 @@ def test_a_time_that_no_calendar_has_is_refused(stamped: dict[str, Any]) -> None
 def test_two_authorities_under_one_root_are_one() -> None:
     other = holder("another authority", ROOT)
     assert claim_of(made(other)).identity == claim_of(made()).identity
+
+
+def test_one_authority_that_two_roots_vouch_for_is_one() -> None:
+    """Attack: a policy asks for two authorities, and the trainer has one, with one path to each of
+    the auditor's two roots; which of them a token shows is the trainer's choice, since nobody signs
+    the certificates in it."""
+    other_root = holder("another root", ca=True)
+    both = Trust((ROOT.certificate, other_root.certificate))
+    between = [holder("between", root, ca=True, path_length=0) for root in (ROOT, other_root)]
+    crossed = holder("between", other_root, ca=True, path_length=0, key=between[0].key)
+    leaf, other = holder("an authority", between[0]), holder("an authority", between[1])
+
+    def found(*tokens: bytes) -> int:
+        claims = [claim_of(one, both) for one in tokens]
+        assert {claim.standing for claim in claims} == {Standing.SHOWN}
+        assert len({claim.identity for claim in claims}) == 2
+        return len(authorities(claims))
+
+    one = made(leaf, certificates=(leaf, between[0]))
+    assert found(one, made(leaf, certificates=(leaf, crossed))) == 1
+    assert found(one, made(other, certificates=(other, between[1]))) == 2
+    again = holder("an authority", between[1], key=leaf.key)  # the authority's own key, certified twice
+    assert found(one, made(again, certificates=(again, between[1]))) == 1
 
 
 @pytest.mark.parametrize("names", ["v1", "v2"])

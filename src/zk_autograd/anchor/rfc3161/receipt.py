@@ -18,6 +18,7 @@ The auditor's table [anchors.rfc3161]:
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from zk_autograd.anchor.rfc3161.token import MAX_TOKEN, NONCE_BYTES, PURPOSE, Token, UnknownSignerError, imprint, parse
@@ -109,7 +110,17 @@ def judge(token: Token, trust: Trust) -> AnchorClaim:
         f"{RESTS_ON}; stamped by {fingerprint(token.signer)}",
         time=math.ceil(token.latest.timestamp()),
         identity=(fingerprint(chain[-1]),),
+        keys=tuple(_key(certificate) for certificate in chain),
     )
+
+
+def _key(certificate: "Certificate") -> str:
+    """Its public key's hash. Who shares one with another path, from the root to the signer, is no
+    authority of their own, whatever certificates there are of it."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return f"key with SHA-256 {sha256(key).hexdigest()}"
 
 
 def _unjudged(why: str) -> AnchorClaim:
