@@ -144,10 +144,42 @@ def test_more_than_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     store, tree = Memory(), Tree(9)
     for size in (3, 6, 9):
         publish("kind", store, tree.checkpoint(size), tree)
-    monkeypatch.setattr(chain, "MAX_READ", sum(len(held.body) for held in store.held))
+    monkeypatch.setattr(chain, "MAX_READ", sum(len(held.body) + chain._OVERHEAD for held in store.held))
     assert len(read(store, ORIGIN)) == 3
     monkeypatch.setattr(chain, "MAX_READ", chain.MAX_READ - 1)
     with pytest.raises(AnchorError, match="too much to be read"):
+        read(store, ORIGIN)
+
+
+def test_a_store_that_goes_back_is_left() -> None:
+    """A hostile endpoint that an auditor asks could go on for ever."""
+    store, tree = Memory(), Tree(9)
+    for size in (3, 6, 9):
+        publish("kind", store, tree.checkpoint(size), tree)
+    store.held.append(store.held[1])
+    with pytest.raises(AnchorError, match="number 1 after number 2"):
+        read(store, ORIGIN)
+
+
+def test_however_small_publications_are_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, tree = Memory(), Tree(2)
+    publish("kind", store, tree.checkpoint(), tree)
+    small = encode_kept(Kept(tree.checkpoint().note, 2, ()))
+    store.held += [Held(number, small, {"x": "y" * 500}) for number in range(1, 100)]
+    monkeypatch.setattr(chain, "MAX_READ", 100 * (len(small) + 1000))
+    with pytest.raises(AnchorError, match="too much to be read"):
+        read(store, ORIGIN)
+
+
+def test_however_small_entries_are_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry of no characters takes ten times as much here as there."""
+    store, tree = Memory(), Tree(2)
+    publish("kind", store, tree.checkpoint(), tree)
+    monkeypatch.setattr(chain, "MAX_ENTRIES", 20)
+    store.held.append(Held(1, encode_kept(Kept(tree.checkpoint().note, 2, (b"x",) * 18)), {}))
+    assert len(read(store, ORIGIN)) == 2
+    store.held.append(Held(2, encode_kept(Kept(tree.checkpoint().note, 2, (b"x",))), {}))
+    with pytest.raises(AnchorError, match="more than 20 entries"):
         read(store, ORIGIN)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from zk_autograd.anchor.kept import encode_kept, parse_kept
+from zk_autograd.anchor.kept import MAX_ENTRIES, encode_kept, parse_kept
 from zk_autograd.core.anchors import History, Kept, Receipt, SignedCheckpoint
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.checkpoint import Checkpoint
@@ -23,7 +23,9 @@ from zk_autograd.core.text import counted
 MAX_BODY = 2**26
 """Bytes of one publication in a store: some 250,000 entries."""
 MAX_READ = 2**30
-"""Bytes of all publications under one origin: four million entries."""
+"""Bytes of all publications under one origin, each counted as `_OVERHEAD` more, since what is small
+on the way takes memory here: four million entries."""
+_OVERHEAD = 2**10
 MAX_NUMBER = 2**31
 _ROUNDS = 64
 
@@ -84,20 +86,28 @@ def publish(kind: str, store: Store, checkpoint: SignedCheckpoint, history: Hist
 
 
 def read(store: Store, origin: str) -> Sequence[Kept]:
-    """All that the store holds under the origin. AnchorError for what is no publication."""
+    """All that the store holds under the origin. AnchorError for what is no publication, for more
+    than can be read, and for numbers that fall."""
     if not is_origin(origin):
         raise UsageError(f"only a register's origin can be looked up in {store.name}")
-    kept, expected, total = list[Kept](), 0, 0
+    kept, expected, total, entries = list[Kept](), 0, 0, 0
     for held in store.everything(origin):
-        total += len(held.body)
+        total += len(held.body) + _OVERHEAD
         if total > MAX_READ:
             raise AnchorError(f"{store.name} holds more than {MAX_READ} bytes of this register: too much to be read")
+        if held.number < expected - 1:  # the same may come again: a version of what was written over
+            raise AnchorError(f"{store.name} can't be read: it gives number {held.number} after number {expected - 1}")
         finding = held.finding
         if held.number > expected:
             missing = counted(held.number - expected, "publication")
             finding = finding or f"before number {held.number}, {missing} can't be found"
         expected = held.number + 1
         kept.append(_kept(store, held, finding))
+        entries += len(kept[-1].entries)
+        if entries > MAX_ENTRIES:
+            raise AnchorError(
+                f"{store.name} holds more than {MAX_ENTRIES} entries of this register: too many to be read"
+            )
     return kept
 
 

@@ -64,11 +64,17 @@ class Table:
         return held
 
     def everything(self, origin: str) -> Iterable[Held]:
-        """See anchor.chain.Store."""
+        """See anchor.chain.Store. AnchorError for a number that doesn't grow: a table has each
+        once, and gives them in their order."""
         after: dict[str, Any] = {}
+        before = -1
         for _ in range(aws.MOST_PAGES):
             items, last = self._query(origin, **after)
             for item in items:
+                number = self._number(item, "number", MAX_NUMBER)
+                if number <= before:
+                    raise AnchorError(f"{self.name} can't be read: it gives number {number} after number {before}")
+                before = number
                 yield self._held(origin, item)
             if last is None:
                 return
@@ -125,7 +131,7 @@ class Table:
         number, parts = self._number(item, "number", MAX_NUMBER), self._number(item, "parts", _MOST_PARTS)
         digest = self._attribute(item, "sha256", "S", str)
         if parts == 1:
-            body = self._attribute(item, "body", "B", bytes)
+            body = self._bytes(item)
         else:
             body = b"".join(self._part(origin, digest, index) for index in range(parts))
         if sha256(body).hexdigest() != digest:
@@ -136,7 +142,14 @@ class Table:
         item = self._item(_parts_of(origin, digest), index)
         if item is None:
             raise AnchorError(f"{self.name} lacks part {index} of the publication {digest}: it was deleted")
-        return self._attribute(item, "body", "B", bytes)
+        return self._bytes(item)
+
+    def _bytes(self, item: Item) -> bytes:
+        """A publication, or a part of one."""
+        body = self._attribute(item, "body", "B", bytes)
+        if len(body) > PART:
+            raise AnchorError(f"{self.name} holds an item that is no publication: its body has more than {PART} bytes")
+        return body
 
     def _attribute(self, item: Item, name: str, kind: str, expected: type[aws.T]) -> aws.T:
         value = item.get(name, {}).get(kind)

@@ -26,6 +26,10 @@ _UNLOCKED = (
 )
 PAGE = 1000
 """Versions of a page, S3's most."""
+MAX_LISTED = 2**28
+"""Characters of all keys and versions of a listing, each version counted as `_OVERHEAD` more: half
+a million publications."""
+_OVERHEAD = 2**8
 
 
 @dataclass(slots=True)
@@ -194,6 +198,7 @@ class Bucket:
         """Key, version and whether it is a delete marker, of every version under the prefix."""
         page: dict[str, str] = {"KeyMarker": after} if after else {}
         seen: set[tuple[str, str]] = set()  # versitygw begins a page with the last of the one before
+        total = 0
         for _ in range(aws.MOST_PAGES):
             answer = call(
                 self.name, self.client.list_object_versions, Bucket=self.bucket, Prefix=prefix, MaxKeys=PAGE, **page
@@ -204,10 +209,11 @@ class Bucket:
                     place = (aws.field(self.name, one, "Key", str), aws.field(self.name, one, "VersionId", str))
                     if place[0].startswith(prefix) and place[0] > after and place not in seen:
                         seen.add(place)
+                        total += sum(map(len, place)) + _OVERHEAD
                         yield *place, is_marker
             if not answer.get("IsTruncated"):
                 return
-            if len(seen) == before:
+            if len(seen) == before or total > MAX_LISTED:
                 break
             page = {"KeyMarker": aws.field(self.name, answer, "NextKeyMarker", str)}
             if answer.get("NextVersionIdMarker"):
