@@ -347,3 +347,85 @@ def test_an_entry_of_this_run_beyond_its_close_is_found(made: tuple[Run, Tree, P
     run, tree, folder = made
     enter(run, tree, Kind.CHECKPOINT, 6)
     refused(judged(folder, holding(tree, 2, 4, 6, 8)), 4, "says that the run is not closed after 6 records")
+
+
+def _begun_often(path: Path, begins: int) -> tuple[Run, Tree, Path]:
+    """A run that shows the last of as many begins, and its close after that."""
+    run, _ = registered(backend="none")
+    tree = Tree()
+    for _ in range(begins):
+        enter(run, tree, Kind.BEGIN, 1)
+    enter(run, tree, Kind.CLOSE, len(run.leaves()))
+    folder = run.write(path)
+    write(folder, tree.views((begins - 1, begins), (begins, begins + 1)))
+    return run, tree, folder
+
+
+def test_a_run_that_was_begun_again_until_its_beacon_pleased_is_found(tmp_path: Path) -> None:
+    """One header, entered again and again: each time it has another beacon, and other weights."""
+    _, tree, folder = _begun_often(tmp_path / "run", 3)
+    words = "entry 0 of the register begins this run, which shows a later begin"
+    refused(judged(folder, holding(tree, 1, 2, 3, 4)), 4, words)
+
+
+def test_a_run_that_was_begun_again_after_the_begin_that_it_shows_is_found(made: tuple[Run, Tree, Path]) -> None:
+    run, tree, folder = made
+    enter(run, tree, Kind.BEGIN, 1)
+    refused(judged(folder, holding(tree, 2, 6, 8)), 4, "was begun (entry 7): a second time: entry 5 has 6 records")
+
+
+def test_a_begin_before_the_one_that_is_shown_is_found_by_a_service_that_is_behind(tmp_path: Path) -> None:
+    _, tree, folder = _begun_often(tmp_path / "run", 3)
+    refused(judged(folder, holding(tree, 1)), 4, "entry 0 of the register begins this run, which shows a later begin")
+    once = tmp_path / "once"
+    _, tree, folder = _begun_often(once, 1)
+    assert judged(folder, holding(tree, 1)).failure is None
+
+
+@pytest.mark.parametrize(
+    ("added", "words"),
+    [
+        ([(Kind.CHECKPOINT, 9, 1), (Kind.CHECKPOINT, 9, 2)], "with other records: entry 2 has 9 records of it"),
+        ([(Kind.CHECKPOINT, 9, 1), (Kind.CHECKPOINT, 8, 1)], "it fell back: entry 2 has 9 records of it"),
+        ([(Kind.CLOSE, 9, 1), (Kind.CHECKPOINT, 10, 1)], "after its close: entry 2 has 9 records of it"),
+    ],
+)
+def test_entries_beyond_a_chosen_root_are_held_against_each_other(
+    added: list[tuple[Kind, int, int]], words: str, tmp_path: Path
+) -> None:
+    """The auditor chose a root of the run: what came later is not compared with the log, but two
+    views of it are two views."""
+    run, _ = registered(backend="none")
+    run.close, run.model = None, {}
+    tree = Tree()
+    enter(run, tree, Kind.BEGIN, 1)
+    enter(run, tree, Kind.CHECKPOINT, 3)
+    chosen = replace(LOG_POLICY, head=TreeHead(run.root(3), 3))
+    tree.entries += [Entry(kind, run.header.run, size, bytes([n]) * 32) for kind, size, n in added]
+    folder = run.write(tmp_path / "run")
+    write(folder, tree.views((0, 1), (1, 2)), [receipt(tree, 2)])
+    assert judged(folder, holding(tree, 1, 2, 3), chosen).failure is None
+    refused(judged(folder, holding(tree, 1, 2, 3, 4), chosen), 4, words)
+
+
+def test_what_no_honest_trainer_enters_of_other_runs_is_told_and_the_register_is_not_called_whole(
+    made: tuple[Run, Tree, Path],
+) -> None:
+    """Five runs under one id, none of them shown."""
+    _, tree, folder = made
+    tree.entries += [Entry(Kind.BEGIN, bytes([33]) * 16, 1, bytes([n]) * 32) for n in range(5)]
+    report = judged(folder, holding(tree, 2, 6, 12))
+    assert report.failure is None
+    assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
+    assert WHOLE not in anchored(report)
+    assert "entries of other runs that no honest trainer makes: 4, the first: run 2121" in said(report)
+    assert "8 runs begun under this key, 7 of them never closed" in said(report)
+    (online,) = report.to_json()["online"]
+    assert (online["whole"], online["runs_begun"], online["runs_open"]) == (False, 8, 7)
+
+
+def test_a_run_closed_twice_closes_no_other(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    tree.entries += [Entry(Kind.CLOSE, tree.entries[0].run, 5, bytes([6]) * 32)] * 2
+    (online,) = judged(folder, holding(tree, 2, 6, 9)).to_json()["online"]
+    assert (online["whole"], online["runs_begun"], online["runs_open"]) == (False, 3, 1)

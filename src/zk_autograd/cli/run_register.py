@@ -12,7 +12,7 @@ from zk_autograd.core.text import counted
 
 if TYPE_CHECKING:
     from zk_autograd.core.keys import PublicKey
-    from zk_autograd.monitoring.entries import RunInRegister
+    from zk_autograd.core.register_runs import RunInRegister
     from zk_autograd.optim.registering import Registering
     from zk_autograd.run.inventory import RunStatus
 

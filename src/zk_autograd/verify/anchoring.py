@@ -103,8 +103,9 @@ class Held:
     """What of it counts: `kept` is signed by all pinned keys, `heads` are its checkpoints; the
     register's first `entries` leaves have the root of one of them. `foreign` others are not signed
     by all pinned keys, and of `heads` `apart` can't be put together with what came before.
-    `findings` say what is wrong with how they are kept; `odd` leaves are no entries. `begun`: how
-    many runs were, and `open` how many of them were never closed."""
+    `findings` say what is wrong with how they are kept; `odd` leaves are no entries; `faults` say
+    which entries of other runs no honest trainer makes. `begun`: how often a run was, and `open`
+    how many of those were never closed."""
 
     asked: Asked
     looked: bool = False
@@ -115,13 +116,15 @@ class Held:
     apart: int = 0
     findings: tuple[str, ...] = ()
     odd: int = 0
+    faults: tuple[str, ...] = ()
     begun: int = 0
     open: int = 0
 
     @property
     def whole(self) -> bool:
-        """Whether all of it is one register, and nothing is missing from it."""
-        return self.looked and bool(self.heads) and not (self.apart or self.findings or self.odd)
+        """Whether all of it is one register, nothing is missing from it, and an honest trainer can
+        have made it."""
+        return self.looked and bool(self.heads) and not (self.apart or self.findings or self.odd or self.faults)
 
 
 @dataclass(frozen=True, slots=True)

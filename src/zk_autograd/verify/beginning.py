@@ -42,7 +42,8 @@ FIRST_WEIGHTS = "the first weights"
 _TRAINERS = "initial weights and data order chosen by the trainer"
 _ONE_OF_MANY = (
     "the first weights of the trained tensors were not the trainer's choice, but which of the runs in their register is "
-    "shown was: each that was begun had its own; frozen tensors, and constants in the model's code, are the trainer's"
+    "shown was: each that was begun had its own, and so had each time that one run was begun again, which only who reads all of the "
+    "register's entries sees (--online); frozen tensors, and constants in the model's code, are the trainer's"
 )
 
 

@@ -19,6 +19,7 @@ from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import Frontier, leaf_hash
 from zk_autograd.core.note import open_note
 from zk_autograd.core.register import Entry, Kind, renamed
+from zk_autograd.core.register_runs import RunInRegister, sentence, take
 from zk_autograd.core.text import counted
 from zk_autograd.verify.anchoring import Anchored, Asked, Held, Registered, time_text
 from zk_autograd.verify.log import LogView
@@ -45,7 +46,8 @@ def judge_service(
     entries, odd = _entries(tree.leaves)
     own = [(index, entry) for index, entry in entries if entry.run == registered.run]
     require_the_logs(own, view, chosen=chosen)
-    begun = {entry.run for _, entry in entries if entry.kind is Kind.BEGIN}
+    faults = _faults(entries, registered)
+    begun = [entry.run for _, entry in entries if entry.kind is Kind.BEGIN]
     closed = {entry.run for _, entry in entries if entry.kind is Kind.CLOSE}
     return Held(
         asked,
@@ -57,8 +59,9 @@ def judge_service(
         sum(head.size > len(tree.leaves) for head in heads),
         tuple(dict.fromkeys(kept.finding for kept, _ in notes if kept.finding)),
         odd,
+        tuple(faults),
         len(begun),
-        len(begun - closed),
+        len(begun) - len(closed.intersection(begun)),
     )
 
 
@@ -185,6 +188,29 @@ def _entries(leaves: Sequence[bytes]) -> tuple[list[tuple[int, Entry]], int]:
     return found, odd
 
 
+def _faults(entries: Sequence[tuple[int, Entry]], registered: Registered) -> list[str]:
+    """What no honest trainer enters, of other runs, in sentences. VerificationError if there is
+    such an entry of this run, or a begin of it before the one that it shows: each begin has a
+    beacon of its own."""
+    runs, found = dict[bytes, RunInRegister](), list[str]()
+    for index, entry in entries:
+        why = take(runs, index, entry)
+        if entry.run == registered.run:
+            if why:
+                raise VerificationError(
+                    f"the register has what no honest trainer enters: {sentence(index, entry, why)}"
+                )
+            if index < registered.index:
+                raise VerificationError(
+                    f"entry {index} of the register begins this run, which shows a later begin: it was begun more than once",
+                    expected=f"no entry of it before {registered.index}",
+                    found=str(index),
+                )
+        elif why:
+            found.append(sentence(index, entry, why))
+    return found
+
+
 def sentences(services: Sequence[Held], registered: Registered) -> Iterator[str]:
     """What each service holds."""
     for held in services:
@@ -207,6 +233,8 @@ def sentences(services: Sequence[Held], registered: Registered) -> Iterator[str]
             yield f"{where}: nothing shows whether they are of one branch with the newest that the run shows, of {registered.newest.size} entries"
         if held.odd:
             yield f"{where}: leaves of the register that are no entries: {held.odd}"
+        if held.faults:
+            yield f"{where}: entries of other runs that no honest trainer makes: {len(held.faults)}, the first: {held.faults[0]}"
         yield from (f"{where}: {finding}" for finding in held.findings)
         if held.entries:
             under = "under this key" if together and reaches else "in these entries"
