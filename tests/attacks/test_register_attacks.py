@@ -121,7 +121,7 @@ def _inclusion(patch: pytest.MonkeyPatch) -> None:
 
 def _asking(patch: pytest.MonkeyPatch) -> None:
     """A service is asked."""
-    patch.setattr(online, "judge_service", lambda asked, *_, **__: Held(asked))
+    patch.setattr(online, "judge_services", lambda asked, *_, **__: tuple(map(Held, asked)))
 
 
 def _order(patch: pytest.MonkeyPatch) -> None:

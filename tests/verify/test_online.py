@@ -418,7 +418,7 @@ def test_what_no_honest_trainer_enters_of_other_runs_is_told_and_the_register_is
     assert report.failure is None
     assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
     assert WHOLE not in anchored(report)
-    assert "entries of other runs that no honest trainer makes: 4, the first: run 2121" in said(report)
+    assert "entries that no honest trainer makes: 4, the first: run 2121" in said(report)
     assert "8 runs begun under this key, 7 of them never closed" in said(report)
     (online,) = report.to_json()["online"]
     assert (online["whole"], online["runs_begun"], online["runs_open"]) == (False, 8, 7)
@@ -429,3 +429,59 @@ def test_a_run_closed_twice_closes_no_other(made: tuple[Run, Tree, Path]) -> Non
     tree.entries += [Entry(Kind.CLOSE, tree.entries[0].run, 5, bytes([6]) * 32)] * 2
     (online,) = judged(folder, holding(tree, 2, 6, 9)).to_json()["online"]
     assert (online["whole"], online["runs_begun"], online["runs_open"]) == (False, 3, 1)
+
+
+def judged_of_two(folder: Path, one: Sequence[Kept], other: Sequence[Kept], policy: Policy = LOG_POLICY) -> Report:
+    """Two services asked in one go."""
+    asked = (Asked("shelf", "shelf:top@there", NOON, tuple(one)), Asked("shelf", "shelf:low@here", NOON, tuple(other)))
+    with RunFolder(folder) as files:
+        verifier = Verifier(replace(policy, online=asked), stand_ins(), {**verifiers(), "shelf": Shelf()})
+        report = verifier.verify(files)
+    agree(report)
+    return report
+
+
+def _later_branch(tree: Tree) -> Tree:
+    """Another branch that begins with all that the run shows."""
+    return Tree([*tree.entries[:6], Entry(Kind.BEGIN, bytes([77]) * 16, 1, bytes([3]) * 32), *tree.entries[7:]])
+
+
+APART: dict[str, Callable[[Tree, Tree], tuple[list[Kept], list[Kept]]]] = {
+    "both whole": lambda tree, other: (holding(tree, 2, 6, 7), holding(other, 2, 6, 7)),
+    "a head alone, as a witness has it": lambda tree, other: (
+        holding(tree, 2, 6, 7),
+        [kept(other, 7, entries=())],
+    ),
+    "the head is in the first": lambda tree, other: ([kept(other, 7, entries=())], holding(tree, 2, 6, 7)),
+    "of another size": lambda tree, other: (holding(tree, 2, 6, 8), [kept(other, 7, entries=())]),
+    "what each has is missing from the other": lambda tree, other: (holding(tree, 6, 7), [kept(other, 8, 6)]),
+    "two heads alone": lambda tree, other: ([kept(tree, 7, entries=())], [kept(other, 7, entries=())]),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_two_services_hold_is_held_against_each_other(name: str, made: tuple[Run, Tree, Path]) -> None:
+    """Each service alone holds one branch: the trainer gave each of them another."""
+    _, tree, folder = made
+    write(folder, tree.views(*PLACES))
+    tree.entries.append(Entry(Kind.BEGIN, bytes([78]) * 16, 1, bytes(32)))
+    one, two = APART[name](tree, _later_branch(tree))
+    for held in (one, two):
+        assert judged(folder, held).failure is None
+    refused(judged_of_two(folder, one, two), 4, "the trainer's register has two branches: two roots for its first 7")
+
+
+def test_a_head_alone_is_placed_by_the_entries_that_another_service_holds(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    report = judged_of_two(folder, holding(tree, 2, 6, 7), [kept(tree, 4, entries=()), kept(tree, 7, entries=())])
+    assert report.findings[Step.ANCHORS].status is Status.PASSED, said(report)
+    assert [one["whole"] for one in report.to_json()["online"]] == [True, True]
+    assert WHOLE in anchored(report)
+    assert not any("low@here" in what for what in anchored(report))  # it held no entries
+
+
+def test_a_second_view_of_the_run_is_found_in_whichever_service_it_lies(made: tuple[Run, Tree, Path]) -> None:
+    run, tree, folder = made
+    tree.entries.append(Entry(Kind.CHECKPOINT, run.header.run, 3, bytes([1]) * 32))
+    words = "entry 7 of the register has another root for the run's first 3 records"
+    refused(judged_of_two(folder, holding(tree, 2, 6), [kept(tree, 8, 6)]), 4, words)

@@ -104,7 +104,7 @@ class Held:
     register's first `entries` leaves have the root of one of them. `foreign` others are not signed
     by all pinned keys, and of `heads` `apart` can't be put together with what came before.
     `findings` say what is wrong with how they are kept; `odd` leaves are no entries; `faults` say
-    which entries of other runs no honest trainer makes. `begun`: how often a run was, and `open`
+    which entries no honest trainer makes. `begun`: how often a run was, and `open`
     how many of those were never closed."""
 
     asked: Asked

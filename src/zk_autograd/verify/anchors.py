@@ -44,10 +44,7 @@ def check_anchors(
         return found, _outcome(found, view, pinned=bool(policy.keys))
     from zk_autograd.verify import online  # who asks nobody takes none of it
 
-    held = tuple(
-        online.judge_service(asked, registered, view, policy.keys, chosen=policy.head is not None)
-        for asked in policy.online
-    )
+    held = online.judge_services(policy.online, registered, view, policy.keys, chosen=policy.head is not None)
     found = Anchoring(registered, online.confirmed(anchored, held, verifiers), held)
     outcome = _outcome(found, view, pinned=bool(policy.keys))
     services = Outcome(

@@ -3,8 +3,9 @@ origin, put together and held against the run.
 
 Nothing of it is believed. A checkpoint counts if all pinned keys signed it. The entries count as
 far as a signed checkpoint has their root; then whatever else was signed for fewer entries must be
-the root of as many of them, and so must the checkpoints that the run shows. All the run's entries
-must be the log's. What was asked once is known for that time alone.
+the root of as many of them, and so must the checkpoints that the run shows, and those that other
+services hold. All the run's entries must be the log's. What was asked once is known for that time
+alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,39 +28,62 @@ from zk_autograd.verify.outcome import Claim, Source
 from zk_autograd.verify.registered import require_the_logs, two_branches
 
 
-def judge_service(
-    asked: Asked, registered: Registered, view: LogView, keys: Sequence[PublicKey], *, chosen: bool
-) -> Held:
-    """What the service holds. `chosen`: the auditor gave the root of the view. VerificationError if
-    it shows another branch of the register, or another view of the run."""
+def judge_services(
+    asked: Sequence[Asked], registered: Registered, view: LogView, keys: Sequence[PublicKey], *, chosen: bool
+) -> tuple[Held, ...]:
+    """What each service holds; all that they hold is held against each other. `chosen`: the auditor
+    gave the root of the view. VerificationError if it shows another branch of the register, or
+    another view of the run."""
     if not keys:
-        return Held(asked)
-    notes, foreign = _signed(asked, registered.origin, keys)
-    _require_one_root_a_size([*(head for _, head in notes), *(one.head for one in registered.heads.values())])
-    tree = _Tree({head.size for _, head in notes} | set(registered.heads))
-    for kept, head in sorted(notes, key=lambda pair: pair[1].size):
-        tree.extend(kept, head)
-    heads = [head for _, head in notes]
-    for head in (*heads, *(one.head for one in registered.heads.values())):
-        if head.size in tree.roots and tree.roots[head.size] != head.root:
-            raise two_branches(Checkpoint(head.origin, head.size, tree.roots[head.size]), head)
-    entries, odd = _entries(tree.leaves)
-    own = [(index, entry) for index, entry in entries if entry.run == registered.run]
+        return tuple(Held(one) for one in asked)
+    found = [_signed(one, registered.origin, keys) for one in asked]
+    heads = [*(head for one in found for _, head in one.notes), *(one.head for one in registered.heads.values())]
+    _require_one_root_a_size(heads)
+    sizes = {head.size for head in heads}
+    trees = [_Tree.of(one.notes, sizes) for one in found]
+    together = trees[0] if len(found) == 1 else _Tree.of([pair for one in found for pair in one.notes], sizes)
+    for tree in (*trees, together):
+        tree.require_heads(heads)
+    placed = max(len(tree.leaves) for tree in (*trees, together))
+    for tree in {id(tree): tree for tree in (*trees, together)}.values():
+        _require_one_view(tree, registered, view, chosen=chosen)
+    return tuple(_held(one, tree, placed) for one, tree in zip(found, trees, strict=True))
+
+
+def _require_one_view(tree: "_Tree", registered: Registered, view: LogView, *, chosen: bool) -> None:
+    """VerificationError if the entries of this run are not those of one log, the one shown."""
+    own = [(index, entry) for index, entry in _entries(tree.leaves)[0] if entry.run == registered.run]
     require_the_logs(own, view, chosen=chosen)
-    faults = _faults(entries, registered)
+    runs = dict[bytes, RunInRegister]()
+    for index, entry in own:
+        if index < registered.index:
+            raise VerificationError(
+                f"entry {index} of the register begins this run, which shows a later begin: it was begun more than once",
+                expected=f"no entry of it before {registered.index}",
+                found=str(index),
+            )
+        if why := take(runs, index, entry):
+            raise VerificationError(f"the register has what no honest trainer enters: {sentence(index, entry, why)}")
+
+
+def _held(found: "_Signed", tree: "_Tree", placed: int) -> Held:
+    """What counts of it: the service's own `tree`, and its heads up to the `placed` entries that
+    are known from any of the services."""
+    entries, odd = _entries(tree.leaves)
+    heads = [head for _, head in found.notes]
     begun = [entry.run for _, entry in entries if entry.kind is Kind.BEGIN]
     closed = {entry.run for _, entry in entries if entry.kind is Kind.CLOSE}
     return Held(
-        asked,
+        found.asked,
         True,
-        tuple(kept for kept, _ in notes),
+        tuple(kept for kept, _ in found.notes),
         tuple(heads),
         len(tree.leaves),
-        foreign,
-        sum(head.size > len(tree.leaves) for head in heads),
-        tuple(dict.fromkeys(kept.finding for kept, _ in notes if kept.finding)),
+        found.foreign,
+        sum(head.size > placed for head in heads),
+        tuple(dict.fromkeys(kept.finding for kept, _ in found.notes if kept.finding)),
         odd,
-        tuple(faults),
+        tuple(_faults(entries)),
         len(begun),
         len(begun) - len(closed.intersection(begun)),
     )
@@ -101,9 +125,17 @@ def _named(asked: Asked) -> str:
     return split(r"[/,@]", asked.spec.partition(":")[2])[0]
 
 
-def _signed(asked: Asked, origin: str, keys: Sequence[PublicKey]) -> tuple[list[tuple[Kept, Checkpoint]], int]:
-    """What of it is the register's own, and how many others there are: anybody may write to some
-    services."""
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What of a service's answer is the register's own, and how many others there are: anybody may
+    write to some services."""
+
+    asked: Asked
+    notes: list[tuple[Kept, Checkpoint]]
+    foreign: int
+
+
+def _signed(asked: Asked, origin: str, keys: Sequence[PublicKey]) -> _Signed:
     names, found, foreign = renamed(keys, origin), list[tuple[Kept, Checkpoint]](), 0
     for kept in asked.kept:
         try:
@@ -118,7 +150,7 @@ def _signed(asked: Asked, origin: str, keys: Sequence[PublicKey]) -> tuple[list[
             found.append((kept, head))
         else:
             foreign += 1
-    return found, foreign
+    return _Signed(asked, found, foreign)
 
 
 def _require_one_root_a_size(heads: Sequence[Checkpoint]) -> None:
@@ -143,6 +175,20 @@ class _Tree:
     roots: dict[int, bytes] = field(default_factory=dict)
     tree: Frontier = field(default_factory=Frontier)
     rebuilt: int = 0
+
+    @classmethod
+    def of(cls, notes: Sequence[tuple[Kept, Checkpoint]], sizes: set[int]) -> "_Tree":
+        """What the publications put together, in the order of their sizes."""
+        tree = cls(sizes)
+        for kept, head in sorted(notes, key=lambda pair: pair[1].size):
+            tree.extend(kept, head)
+        return tree
+
+    def require_heads(self, heads: Sequence[Checkpoint]) -> None:
+        """VerificationError for a head that is not the root of as many of the leaves."""
+        for head in heads:
+            if head.size in self.roots and self.roots[head.size] != head.root:
+                raise two_branches(Checkpoint(head.origin, head.size, self.roots[head.size]), head)
 
     def extend(self, kept: Kept, head: Checkpoint) -> None:
         """Takes what the publication adds, if its checkpoint has the root of it."""
@@ -188,27 +234,12 @@ def _entries(leaves: Sequence[bytes]) -> tuple[list[tuple[int, Entry]], int]:
     return found, odd
 
 
-def _faults(entries: Sequence[tuple[int, Entry]], registered: Registered) -> list[str]:
-    """What no honest trainer enters, of other runs, in sentences. VerificationError if there is
-    such an entry of this run, or a begin of it before the one that it shows: each begin has a
-    beacon of its own."""
-    runs, found = dict[bytes, RunInRegister](), list[str]()
+def _faults(entries: Sequence[tuple[int, Entry]]) -> Iterator[str]:
+    """What no honest trainer enters, in sentences."""
+    runs = dict[bytes, RunInRegister]()
     for index, entry in entries:
-        why = take(runs, index, entry)
-        if entry.run == registered.run:
-            if why:
-                raise VerificationError(
-                    f"the register has what no honest trainer enters: {sentence(index, entry, why)}"
-                )
-            if index < registered.index:
-                raise VerificationError(
-                    f"entry {index} of the register begins this run, which shows a later begin: it was begun more than once",
-                    expected=f"no entry of it before {registered.index}",
-                    found=str(index),
-                )
-        elif why:
-            found.append(sentence(index, entry, why))
-    return found
+        if why := take(runs, index, entry):
+            yield sentence(index, entry, why)
 
 
 def sentences(services: Sequence[Held], registered: Registered) -> Iterator[str]:
@@ -234,7 +265,7 @@ def sentences(services: Sequence[Held], registered: Registered) -> Iterator[str]
         if held.odd:
             yield f"{where}: leaves of the register that are no entries: {held.odd}"
         if held.faults:
-            yield f"{where}: entries of other runs that no honest trainer makes: {len(held.faults)}, the first: {held.faults[0]}"
+            yield f"{where}: entries that no honest trainer makes: {len(held.faults)}, the first: {held.faults[0]}"
         yield from (f"{where}: {finding}" for finding in held.findings)
         if held.entries:
             under = "under this key" if together and reaches else "in these entries"
