@@ -98,7 +98,7 @@ def _runs(patch: pytest.MonkeyPatch) -> None:
 def _log(patch: pytest.MonkeyPatch) -> None:
     """An entry is over the log's records, and over no more."""
     patch.setattr(registered, "require_the_logs", _nothing)
-    patch.setattr(online, "require_the_logs", _nothing)
+    patch.setattr(online, "_require_one_view", _nothing)
 
 
 def _shown_alone(patch: pytest.MonkeyPatch) -> None:

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from tests.verify.agreement import agree
-from tests.verify.register_builder import PLACES, History, Tree, enter, registered, write
-from tests.verify.run_builder import LOG_POLICY, SECOND, Run, honest, refused, stand_ins
+from tests.verify.register_builder import OTHER, PLACES, History, Tree, enter, entered, registered, write
+from tests.verify.run_builder import LOG_POLICY, QUANTUM, SECOND, SIGNER, Run, honest, refused, stand_ins
 from zk_autograd.anchor.file.publish import FileAnchor
 from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.core.anchors import AnchorClaim, Kept, Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import checkpoint_text, sign
-from zk_autograd.core.register import Entry, Kind, register_signers, sign_head
+from zk_autograd.core.register import Entry, Kind, origin_of, register_signers, sign_head
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.verify.anchor_demands import AnchoredBy
 from zk_autograd.verify.anchoring import Asked
@@ -27,6 +27,7 @@ from zk_autograd.verify.report import Report
 from zk_autograd.verify.verifier import Verifier
 
 NOON = 1_796_040_000
+BOTH = (SIGNER.public_key, QUANTUM.public_key)
 
 
 @dataclass(frozen=True)
@@ -485,3 +486,71 @@ def test_a_second_view_of_the_run_is_found_in_whichever_service_it_lies(made: tu
     tree.entries.append(Entry(Kind.CHECKPOINT, run.header.run, 3, bytes([1]) * 32))
     words = "entry 7 of the register has another root for the run's first 3 records"
     refused(judged_of_two(folder, holding(tree, 2, 6), [kept(tree, 8, 6)]), 4, words)
+
+
+def _of_two_keys(path: Path) -> tuple[Run, Tree, Path]:
+    """A run of a trainer with two keys, as `registered`."""
+    run = honest("none")
+    run.edit_header(keys=tuple(key.encode() for key in BOTH), register=origin_of(BOTH))
+    run.signers = (SIGNER, QUANTUM)
+    tree = Tree(entered(run).entries, run.signers, origin_of(BOTH))
+    folder = run.write(path)
+    write(folder, tree.views(*PLACES), [receipt(tree, 6)])
+    return run, tree, folder
+
+
+PARTLY: dict[str, Callable[[Tree], list[Kept]]] = {
+    "of one size": lambda other: [kept(other, 6, entries=())],
+    "smaller": lambda other: [kept(other, 5, entries=())],
+    "larger, with its entries": lambda other: [kept(other, 8, 4)],
+    "two larger ones, without theirs": lambda other: [
+        kept(other, 8, entries=()),
+        kept(replace(other, entries=[*other.entries[:7], replace(OTHER, root=bytes(32))]), 8, entries=()),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", PARTLY)
+def test_another_branch_signed_by_one_of_the_pinned_keys_is_found(name: str, tmp_path: Path) -> None:
+    """The trainer signs the branch that they show with both keys, and the other with one."""
+    _, tree, folder = _of_two_keys(tmp_path / "run")
+    tree.entries.append(OTHER)
+    other = replace(_branch(tree), signers=(SIGNER,), origin=tree.origin)
+    report = judged(folder, [*holding(tree, 2, 4, 6, 7), *PARTLY[name](other)], replace(LOG_POLICY, keys=BOTH))
+    refused(report, 4, "the trainer's register has two branches: two roots for its first")
+    assert report.failure is not None
+    assert f"the pinned key {SIGNER.public_key.label} signed both" in report.failure.message
+
+
+def test_a_larger_head_of_one_key_alone_is_not_called_one_register(tmp_path: Path) -> None:
+    _, tree, folder = _of_two_keys(tmp_path / "run")
+    tree.entries.append(OTHER)
+    other = replace(_branch(tree), signers=(SIGNER,), origin=tree.origin)
+    policy = replace(LOG_POLICY, keys=BOTH)
+    report = judged(folder, [*holding(tree, 2, 4, 6, 7), kept(other, 8, entries=())], policy)
+    assert report.failure is None
+    assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
+    assert "signed by some of the pinned keys alone, and not to be put together with the others: 1" in said(report)
+    assert WHOLE not in anchored(report)
+
+
+def test_what_one_key_signed_of_the_same_branch_takes_nothing_away(tmp_path: Path) -> None:
+    _, tree, folder = _of_two_keys(tmp_path / "run")
+    alone = replace(tree, signers=(QUANTUM,))
+    report = judged(folder, [*holding(tree, 2, 6, 7), kept(alone, 4)], replace(LOG_POLICY, keys=BOTH))
+    assert report.findings[Step.ANCHORS].status is Status.PASSED, said(report)
+    assert WHOLE in anchored(report)
+    assert "not signed by all pinned keys, so not counted: 1" in said(report)
+
+
+def test_branches_of_two_keys_slander_nobody_who_signed_one(tmp_path: Path) -> None:
+    """Two heads of one size, each by another key: whoever has one of the keys may be somebody else,
+    and the one that is shown has both."""
+    _, tree, folder = _of_two_keys(tmp_path / "run")
+    tree.entries.append(OTHER)
+    one, two = replace(tree, signers=(SIGNER,)), replace(_branch(tree), signers=(QUANTUM,), origin=tree.origin)
+    policy = replace(LOG_POLICY, keys=BOTH)
+    held = [*holding(tree, 2, 6, 7), kept(one, 8, entries=()), kept(two, 8, entries=())]
+    report = judged(folder, held, policy)
+    assert report.failure is None
+    assert WHOLE not in anchored(report)

@@ -102,7 +102,8 @@ class Asked:
 class Held:
     """What of it counts: `kept` is signed by all pinned keys, `heads` are its checkpoints; the
     register's first `entries` leaves have the root of one of them. `foreign` others are not signed
-    by all pinned keys, and of `heads` `apart` can't be put together with what came before.
+    by all pinned keys; of `heads` `apart` can't be put together with what came before, and of those
+    that some pinned keys signed `partly` can't.
     `findings` say what is wrong with how they are kept; `odd` leaves are no entries; `faults` say
     which entries no honest trainer makes. `begun`: how often a run was, and `open`
     how many of those were never closed."""
@@ -114,6 +115,7 @@ class Held:
     entries: int = 0
     foreign: int = 0
     apart: int = 0
+    partly: int = 0
     findings: tuple[str, ...] = ()
     odd: int = 0
     faults: tuple[str, ...] = ()
@@ -124,7 +126,11 @@ class Held:
     def whole(self) -> bool:
         """Whether all of it is one register, nothing is missing from it, and an honest trainer can
         have made it."""
-        return self.looked and bool(self.heads) and not (self.apart or self.findings or self.odd or self.faults)
+        return (
+            self.looked
+            and bool(self.heads)
+            and not (self.apart or self.partly or self.findings or self.odd or self.faults)
+        )
 
 
 @dataclass(frozen=True, slots=True)

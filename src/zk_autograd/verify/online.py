@@ -39,11 +39,17 @@ def judge_services(
     found = [_signed(one, registered.origin, keys) for one in asked]
     heads = [*(head for one in found for _, head in one.notes), *(one.head for one in registered.heads.values())]
     _require_one_root_a_size(heads)
-    sizes = {head.size for head in heads}
+    partly = [pair for one in found for pair in one.partly]
+    for key in keys:
+        _require_one_root_a_size([*heads, *(one.head for one in partly if key in one.signers)], key.label)
+    sizes = {head.size for head in (*heads, *(one.head for one in partly))}
     trees = [_Tree.of(one.notes, sizes) for one in found]
     together = trees[0] if len(found) == 1 else _Tree.of([pair for one in found for pair in one.notes], sizes)
     for tree in (*trees, together):
         tree.require_heads(heads)
+        for one in partly:
+            tree.require_heads((one.head,), one.signers[0].label)
+            tree.hold_against(one.kept, one.head, one.signers[0].label)
     placed = max(len(tree.leaves) for tree in (*trees, together))
     for tree in {id(tree): tree for tree in (*trees, together)}.values():
         _require_one_view(tree, registered, view, chosen=chosen)
@@ -79,8 +85,9 @@ def _held(found: "_Signed", tree: "_Tree", placed: int) -> Held:
         tuple(kept for kept, _ in found.notes),
         tuple(heads),
         len(tree.leaves),
-        found.foreign,
+        found.foreign + len(found.partly),
         sum(head.size > placed for head in heads),
+        sum(one.head.size > placed for one in found.partly),
         tuple(dict.fromkeys(kept.finding for kept, _ in found.notes if kept.finding)),
         odd,
         tuple(_faults(entries)),
@@ -126,38 +133,69 @@ def _named(asked: Asked) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _Partly:
+    """A publication whose checkpoint only `signers`, not all pinned keys, signed: one of them is
+    enough to show that there are two branches."""
+
+    kept: Kept
+    head: Checkpoint
+    signers: tuple[PublicKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Signed:
     """What of a service's answer is the register's own, and how many others there are: anybody may
     write to some services."""
 
     asked: Asked
     notes: list[tuple[Kept, Checkpoint]]
+    partly: list[_Partly]
     foreign: int
 
 
 def _signed(asked: Asked, origin: str, keys: Sequence[PublicKey]) -> _Signed:
-    names, found, foreign = renamed(keys, origin), list[tuple[Kept, Checkpoint]](), 0
+    notes, partly, foreign = list[tuple[Kept, Checkpoint]](), list[_Partly](), 0
     for kept in asked.kept:
-        try:
-            open_note(kept.note, names)
-            head = SignedCheckpoint.parse(kept.note).head
-        except UnreadableError:
-            raise
-        except VerificationError:
+        head, signers = _signed_head(kept.note, origin, keys)
+        if head is None:
             foreign += 1
-            continue
-        if head.origin == origin:
-            found.append((kept, head))
+        elif len(signers) == len(keys):
+            notes.append((kept, head))
         else:
-            foreign += 1
-    return _Signed(asked, found, foreign)
+            partly.append(_Partly(kept, head, signers))
+    return _Signed(asked, notes, partly, foreign)
 
 
-def _require_one_root_a_size(heads: Sequence[Checkpoint]) -> None:
+def _signed_head(
+    note: bytes, origin: str, keys: Sequence[PublicKey]
+) -> tuple[Checkpoint | None, tuple[PublicKey, ...]]:
+    """The register's tree head in a note, and those of the keys that signed it; None if it is none,
+    or none did."""
+    try:
+        head = SignedCheckpoint.parse(note).head
+    except UnreadableError:
+        raise
+    except VerificationError:
+        return None, ()
+    signers = tuple(key for key in keys if head.origin == origin and _is_signed(note, key, origin))
+    return (head if signers else None), signers
+
+
+def _is_signed(note: bytes, key: PublicKey, origin: str) -> bool:
+    try:
+        open_note(note, renamed((key,), origin))
+    except UnreadableError:
+        raise
+    except VerificationError:
+        return False
+    return True
+
+
+def _require_one_root_a_size(heads: Sequence[Checkpoint], signer: str = "") -> None:
     first: dict[int, Checkpoint] = {}
     for head in heads:
         if (before := first.setdefault(head.size, head)).root != head.root:
-            raise two_branches(before, head)
+            raise two_branches(before, head, signer)
 
 
 MAX_REBUILT = 64
@@ -184,11 +222,29 @@ class _Tree:
             tree.extend(kept, head)
         return tree
 
-    def require_heads(self, heads: Sequence[Checkpoint]) -> None:
+    def require_heads(self, heads: Sequence[Checkpoint], signer: str = "") -> None:
         """VerificationError for a head that is not the root of as many of the leaves."""
         for head in heads:
             if head.size in self.roots and self.roots[head.size] != head.root:
-                raise two_branches(Checkpoint(head.origin, head.size, self.roots[head.size]), head)
+                raise two_branches(Checkpoint(head.origin, head.size, self.roots[head.size]), head, signer)
+
+    def hold_against(self, kept: Kept, head: Checkpoint, signer: str = "") -> None:
+        """VerificationError if the publication, of a larger tree, continues other leaves than
+        these, which have a signed checkpoint's root, too: then both branches are the trainer's."""
+        known, tree, before = len(self.leaves), Frontier(), b""
+        if head.size <= known or kept.first >= known or kept.first + len(kept.entries) != head.size:
+            return
+        if self.rebuilt >= MAX_REBUILT:
+            return
+        self.rebuilt += 1
+        for leaf in (*self.leaves[: kept.first], *kept.entries):
+            tree.append(leaf_hash(leaf))
+            if tree.size == known:
+                before = tree.root()
+        if tree.root() == head.root and before != self.roots[known]:
+            raise two_branches(
+                Checkpoint(head.origin, known, self.roots[known]), replace(head, size=known, root=before), signer
+            )
 
     def extend(self, kept: Kept, head: Checkpoint) -> None:
         """Takes what the publication adds, if its checkpoint has the root of it."""
@@ -205,22 +261,8 @@ class _Tree:
             self.tree = tree
             self.leaves += new
             self.roots |= roots
-        elif kept.first < known and self.rebuilt < MAX_REBUILT:
-            self.rebuilt += 1
-            self._require_no_branch(kept, head)
-
-    def _require_no_branch(self, kept: Kept, head: Checkpoint) -> None:
-        """Whether the checkpoint continues other entries than those that are known: as those have a
-        signed checkpoint's root, too, both branches are the trainer's."""
-        known, tree, before = len(self.leaves), Frontier(), b""
-        for leaf in (*self.leaves[: kept.first], *kept.entries):
-            tree.append(leaf_hash(leaf))
-            if tree.size == known:
-                before = tree.root()
-        if tree.root() == head.root:
-            raise two_branches(
-                Checkpoint(head.origin, known, self.roots[known]), replace(head, size=known, root=before)
-            )
+        else:
+            self.hold_against(kept, head)
 
 
 def _entries(leaves: Sequence[bytes]) -> tuple[list[tuple[int, Entry]], int]:
@@ -266,6 +308,8 @@ def sentences(services: Sequence[Held], registered: Registered) -> Iterator[str]
             yield f"{where}: leaves of the register that are no entries: {held.odd}"
         if held.faults:
             yield f"{where}: entries that no honest trainer makes: {len(held.faults)}, the first: {held.faults[0]}"
+        if held.partly:
+            yield f"{where}: signed by some of the pinned keys alone, and not to be put together with the others: {held.partly}"
         yield from (f"{where}: {finding}" for finding in held.findings)
         if held.entries:
             under = "under this key" if together and reaches else "in these entries"

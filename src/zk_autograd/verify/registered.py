@@ -117,10 +117,12 @@ def require_the_logs(entries: Sequence[tuple[int, Entry]], view: LogView, *, cho
             )
 
 
-def two_branches(one: Checkpoint, other: Checkpoint) -> VerificationError:
-    """The failure of a register that has two roots for one size."""
+def two_branches(one: Checkpoint, other: Checkpoint, signer: str = "") -> VerificationError:
+    """The failure of a register that has two roots for one size; of both `signer` is a key that
+    signed them, if not all pinned keys did."""
+    by = f" (the pinned key {signer} signed both)" if signer else ""
     return VerificationError(
-        f"the trainer's register has two branches: two roots for its first {one.size} entries",
+        f"the trainer's register has two branches: two roots for its first {one.size} entries{by}",
         expected=one.root.hex(),
         found=other.root.hex(),
     )
