@@ -4,8 +4,8 @@ Gain: a run that seems to lie in a bucket under an object lock, or in a table, a
 trainer stays free to exchange it.
 
 Why it fails: whoever can write a text can write such a receipt. So it is the trainer's word, and no
-demand is met by it; and the service that an auditor asks doesn't hold it, or holds something else
-(step 4).
+demand is met by it; and the service that an auditor asks doesn't hold it, or holds something else:
+the report says so, and the exit status is 3 (step 4).
 """
 
 from hashlib import sha256
@@ -64,8 +64,8 @@ def dynamodb_asked(trainer: Trainer) -> Submission:
 ATTEMPTS = (
     Attempt("of S3, demanded", "found no anchor that counts", s3_demanded),
     Attempt("of DynamoDB, demanded", "found no anchor that counts", dynamodb_demanded),
-    Attempt("of S3, asked", "does not hold what the receipt of s3 says", s3_asked),
-    Attempt("of DynamoDB, asked", "does not hold what the receipt of dynamodb says", dynamodb_asked),
+    Attempt("of S3, asked", "does not hold what 1 receipt of s3 says", s3_asked),
+    Attempt("of DynamoDB, asked", "does not hold what 1 receipt of dynamodb says", dynamodb_asked),
 )
 
 

@@ -47,6 +47,9 @@ class Shelf:
         head = SignedCheckpoint.parse(kept.note).head
         return (head.size, head.root) == (receipt.size, receipt.root) and dict(kept.place) == dict(receipt.body)
 
+    def lies_at(self, rest: str, receipt: Receipt) -> bool:
+        return receipt.body["shelf"] == rest.partition("@")[0]
+
 
 def kept(tree: Tree, size: int, first: int = 0, **changes: Any) -> Kept:
     note = sign_head(tree.head(size), tree.signers)
@@ -119,13 +122,32 @@ def test_a_confirmed_receipt_meets_a_demand_that_the_trainers_word_does_not(made
         assert Verifier(policy, stand_ins(), {"shelf": Shelf()}).verify(files).exit_status == 3
 
 
-def test_a_forged_receipt_is_refused(made: tuple[Run, Tree, Path]) -> None:
-    """The trainer wrote the line by hand, and nothing lies there."""
+def test_a_receipt_that_the_service_does_not_hold_shows_nothing_and_is_not_called_false(
+    made: tuple[Run, Tree, Path],
+) -> None:
+    """The trainer wrote the line by hand, and nothing lies there; or the service keeps it back, or
+    was asked before it was there: who asks once can't know which."""
     _, tree, folder = made
     write(folder, tree.views(*PLACES), [receipt(tree, 2), receipt(tree, 6, place=9)])
-    refused(judged(folder, holding(tree, 2, 4, 6)), 4, "shelf:top@there does not hold what the receipt of shelf says")
-    refused(judged(folder, holding(tree, 2, 4)), 4, "does not hold what the receipt of shelf says")
-    refused(judged(folder, []), 4, "does not hold what the receipt of shelf says")
+    words = "shelf:top@there, asked on 2026-11-30T12:00:00Z, does not hold what 1 receipt of shelf says"
+    for held in (holding(tree, 2, 4, 6), holding(tree, 2, 4)):
+        report = judged(folder, held)
+        assert (report.exit_status, report.failure) == (3, None)
+        assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
+        assert any(f"{words}: {tree.head(6).root.hex()}@6" in why for why in report.missing), report.missing
+        assert words in said(report)
+        assert [one["standing"] for one in report.to_json()["anchors"]] == ["shown", "the trainer's word"]
+    report = judged(folder, [])
+    assert (report.exit_status, report.failure) == (3, None)
+    assert "does not hold what 2 receipts of shelf say" in said(report)
+
+
+def test_a_service_that_was_asked_before_the_run_went_on_accuses_nobody(made: tuple[Run, Tree, Path]) -> None:
+    """Services are asked first, so that a run that goes on meanwhile has all that they hold."""
+    _, tree, folder = made
+    report = judged(folder, holding(tree, 2))
+    assert (report.exit_status, report.failure) == (3, None)
+    assert "ask again" in report.fix
 
 
 def test_a_receipt_of_another_place_than_was_asked_stays_the_trainers_word(made: tuple[Run, Tree, Path]) -> None:

@@ -204,6 +204,11 @@ class ConfirmingVerifier(AnchorVerifier, Protocol):
         place. False, too, for a receipt that `verify` refuses."""
         ...
 
+    def lies_at(self, rest: str, receipt: Receipt) -> bool:
+        """Whether a receipt that `verify` takes says that it lies where an anchor `KIND:rest`
+        looks, as far as receipts say: none names an endpoint."""
+        ...
+
 
 class History(Protocol):
     """The register's own tree, for publishers: of the checkpoint that is published, and before."""

@@ -47,12 +47,15 @@ def check_anchors(
     held = online.judge_services(policy.online, registered, view, policy.keys, chosen=policy.head is not None)
     found = Anchoring(registered, online.confirmed(anchored, held, verifiers), held)
     outcome = _outcome(found, view, pinned=bool(policy.keys))
+    absent = tuple(online.absent(anchored, held, verifiers))
     services = Outcome(
-        Finding(outcome.finding.status, tuple(online.sentences(held, registered))),
+        Finding(outcome.finding.status, (*online.sentences(held, registered), *absent)),
+        withheld=absent,
+        fix=online.ABSENT_FIX if absent else "",
         claims=tuple(online.claims(held, registered, found.anchored)),
         limits=tuple(online.limits(held)),
     )
-    whole = all(one.whole for one in held)
+    whole = all(one.whole for one in held) and not absent
     return found, combined(outcome.finding.status if whole else Status.NOT_SHOWN, outcome, services)
 
 

@@ -11,9 +11,9 @@ alone.
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from re import split
+from typing import cast
 
-from zk_autograd.core.anchors import AnchorVerifier, Kept, SignedCheckpoint, Standing
+from zk_autograd.core.anchors import AnchorVerifier, ConfirmingVerifier, Kept, SignedCheckpoint, Standing
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.keys import PublicKey
@@ -99,37 +99,67 @@ def _held(found: "_Signed", tree: "_Tree", placed: int) -> Held:
 def confirmed(
     anchored: Sequence[Anchored], services: Sequence[Held], verifiers: Mapping[str, AnchorVerifier]
 ) -> tuple[Anchored, ...]:
-    """The receipts, of which those count that a service which was asked holds just so.
-    VerificationError for one that names such a service, which doesn't hold it."""
+    """The receipts, of which those count that a service which was asked holds just so."""
     return tuple(_confirmed(one, services, verifiers) for one in anchored)
 
 
 def _confirmed(one: Anchored, services: Sequence[Held], verifiers: Mapping[str, AnchorVerifier]) -> Anchored:
-    of_kind = [held for held in services if held.asked.kind == one.kind and held.looked]
-    confirm = getattr(verifiers.get(one.kind), "confirms", None)
-    if not of_kind or confirm is None or one.claim.standing is not Standing.WORD:
+    confirming = _confirming(one, verifiers)
+    if confirming is None:
         return one
-    for held in of_kind:
-        found = [kept for kept in held.kept if confirm(kept, one.receipt)]
+    for held in services:
+        found = [kept for kept in _kept(held, one) if confirming.confirms(kept, one.receipt)]
         if found and all(kept.finding for kept in found):
             return one  # it is there, and not as it should be: `sentences` says how
         if found:
             rests_on = f"on {held.asked.spec}, which was asked on {time_text(held.asked.time)} and held it"
             claim = replace(one.claim, standing=Standing.SHOWN, rests_on=rests_on, time=held.asked.time)
             return replace(one, claim=claim)
-    for held in of_kind:
-        if _named(held.asked) in one.receipt.body.values():
-            raise VerificationError(
-                f"{held.asked.spec} does not hold what the receipt of {one.kind} says: it was forged, or what it is for was deleted since",
-                expected=f"{one.root.hex()}@{one.size}, as in the receipt",
-                found="nothing of the kind",
-            )
     return one
 
 
-def _named(asked: Asked) -> str:
-    """What the specification of a service calls it: a bucket, a table."""
-    return split(r"[/,@]", asked.spec.partition(":")[2])[0]
+def absent(
+    anchored: Sequence[Anchored], services: Sequence[Held], verifiers: Mapping[str, AnchorVerifier]
+) -> Iterator[str]:
+    """Which services don't hold what receipts say that lies there. That shows nothing false in the
+    run: a service can keep back what it has, two can have one name, and the run can have gone on
+    after it was asked."""
+    for held in services:
+        missing = [one for one in anchored if _is_absent(one, held, services, verifiers)]
+        if missing:
+            heads = ", ".join(dict.fromkeys(f"{one.root.hex()}@{one.size}" for one in missing[:3]))
+            yield (
+                f"{held.asked.spec}, asked on {time_text(held.asked.time)}, does not hold what "
+                f"{counted(len(missing), 'receipt')} of {held.asked.kind} {'says' if len(missing) == 1 else 'say'}: {heads}{', ...' if len(missing) > 3 else ''}"
+            )
+
+
+ABSENT_FIX = (
+    "ask again: what receipts say, and the service doesn't hold, was forged, deleted, kept back, lies at another service "
+    "of that name, or came after it was asked; until it is there, rely on none of it"
+)
+
+
+def _is_absent(one: Anchored, held: Held, services: Sequence[Held], verifiers: Mapping[str, AnchorVerifier]) -> bool:
+    """Whether the receipt says that it lies where the service was asked, and none holds it."""
+    confirming = _confirming(one, verifiers)
+    if confirming is None or not held.looked or held.asked.kind != one.kind:
+        return False
+    return confirming.lies_at(held.asked.spec.partition(":")[2], one.receipt) and not any(
+        confirming.confirms(kept, one.receipt) for service in services for kept in _kept(service, one)
+    )
+
+
+def _confirming(one: Anchored, verifiers: Mapping[str, AnchorVerifier]) -> ConfirmingVerifier | None:
+    """What can confirm the receipt, if it is the trainer's word so far."""
+    verifier = verifiers.get(one.kind)
+    word = one.claim.standing is Standing.WORD
+    return cast("ConfirmingVerifier", verifier) if word and hasattr(verifier, "confirms") else None
+
+
+def _kept(held: Held, one: Anchored) -> tuple[Kept, ...]:
+    """What the service holds of the receipt's kind."""
+    return held.kept if held.looked and held.asked.kind == one.kind else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.anchor.tree import Tree
-from zk_autograd.anchor.dynamodb.receipt import confirms, verify
+from zk_autograd.anchor.dynamodb.receipt import confirms, lies_at, verify
 from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.core.anchors import Kept, Receipt, Standing
 from zk_autograd.core.errors import VerificationError
@@ -82,3 +82,8 @@ def test_an_item_of_another_tree_head_does_not_confirm() -> None:
     assert not confirms(replace(KEPT, note=other.checkpoint().note), receipt())
     assert not confirms(replace(KEPT, note=b"nonsense"), receipt())
     assert not confirms(replace(KEPT, place={}), receipt())
+
+
+@pytest.mark.parametrize(("rest", "there"), [("T", True), ("T@http://127.0.0.1:1", True), ("T-", False), ("", False)])
+def test_it_lies_in_the_table_that_it_names(rest: str, there: bool) -> None:
+    assert lies_at(rest.replace("T", str(BODY["table"])), receipt()) is there

@@ -8,7 +8,7 @@ import pytest
 
 from tests.anchor.tree import ORIGIN, Tree
 from zk_autograd.anchor.kinds import verifiers
-from zk_autograd.anchor.s3.receipt import confirms, object_key, verify
+from zk_autograd.anchor.s3.receipt import confirms, lies_at, object_key, verify
 from zk_autograd.core.anchors import Kept, Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.errors import VerificationError
 
@@ -120,3 +120,22 @@ def test_an_object_of_another_tree_head_does_not_confirm() -> None:
     assert not confirms(replace(KEPT, note=b"nonsense"), receipt())
     assert not confirms(replace(KEPT, place={}), receipt())
     assert not confirms(replace(KEPT, place={**BODY, "retain_until": True}), receipt())
+
+
+@pytest.mark.parametrize(
+    ("prefix", "rest", "there"),
+    [
+        ("", "B", True),
+        ("", "B,retain=7@https://s3.example", True),
+        ("old/", "B/old", True),
+        ("old/er/", "B/old/er@https://s3.example", True),
+        ("old/", "B", False),
+        ("old/", "B/new", False),
+        ("old/", "B/ol", False),
+        ("", "B/old", False),
+        ("", "B-", False),
+    ],
+)
+def test_it_lies_in_the_bucket_and_under_the_prefix_that_it_names(prefix: str, rest: str, there: bool) -> None:
+    named = receipt(key=object_key(prefix, ORIGIN, 7))
+    assert lies_at(rest.replace("B", str(BODY["bucket"]), 1), named) is there

@@ -45,3 +45,8 @@ def confirms(kept: Kept, receipt: Receipt) -> bool:
     except VerificationError:
         return False
     return dict(kept.place) == dict(receipt.body)
+
+
+def lies_at(rest: str, receipt: Receipt) -> bool:
+    """Whether it names the table of `TABLE[@ENDPOINT]` (core.anchors.ConfirmingVerifier)."""
+    return receipt.body["table"] == rest.partition("@")[0]

@@ -84,3 +84,11 @@ def confirms(kept: Kept, receipt: Receipt) -> bool:
     if not isinstance(now, int) or not isinstance(then, int) or now < then:
         return False
     return dict(kept.place) == {**receipt.body, "retain_until": now}
+
+
+def lies_at(rest: str, receipt: Receipt) -> bool:
+    """Whether it names the bucket, and the prefix, of `BUCKET[/PREFIX][,retain=DAYS][@ENDPOINT]`
+    (core.anchors.ConfirmingVerifier)."""
+    bucket, _, prefix = re.split("[,@]", rest, maxsplit=1)[0].partition("/")
+    folder = str(receipt.body["key"]).rpartition("/")[0]  # <prefix>/<register's key id>
+    return receipt.body["bucket"] == bucket and folder.rpartition("/")[0] == prefix
