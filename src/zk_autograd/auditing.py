@@ -143,9 +143,10 @@ def trusting(flags: Flags, path: Path | None, found: Found) -> Flags:
 
 def ask(specs: Iterable[str], keys: Sequence[PublicKey]) -> tuple[Asked, ...]:
     """What each of these anchors holds, as KIND:REST, under the register's origin of these keys:
-    asked now, over the network, and before the run is read: of a run that goes on meanwhile a service
-    that was asked later would hold more than the run shows, as if it were withheld. UsageError for what is no such anchor, or without a key;
-    UnreadableError for one that doesn't answer."""
+    asked now, over the network, and before the run is read: of a run that goes on meanwhile a
+    service that was asked later would hold more than the run shows, as if it were withheld.
+    UsageError for what is no such anchor, or without a key; UnreadableError for one that doesn't
+    answer."""
     specs = tuple(specs)
     if not specs:
         return ()

@@ -168,7 +168,19 @@ def test_settings_that_cant_be_followed_are_refused_in_a_sentence(
 def stopped(own: None, zk_train: Train, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Path:
     """An open run of the user's model, whose module is forgotten, and says so when it is imported
     again."""
-    arguments = command.parser().parse_args(["--config", "train.toml", "--out", "run"])
+    return _stopped(capsys, monkeypatch)
+
+
+@pytest.fixture
+def stopped_unregistered(
+    own: None, zk_train: Train, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """One that is in no register."""
+    return _stopped(capsys, monkeypatch, "--no-register")
+
+
+def _stopped(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *flags: str) -> Path:
+    arguments = command.parser().parse_args(["--config", "train.toml", "--out", "run", *flags])
     assert run_command(lambda output: command.train(arguments, output, Broken(31, 16)), json_output=False) == 1
     capsys.readouterr()
     monkeypatch.delitem(sys.modules, "net_of_a_user")
@@ -252,11 +264,14 @@ def test_no_code_of_a_run_that_may_be_a_strangers_is_imported(
     assert "webbrowser" in loaded or "webbrowser" not in sys.modules
 
 
-def test_a_run_without_a_checkpoint_is_ones_own_if_its_header_is_signed(stopped: Path, zk_train: Train) -> None:
-    (stopped / "log" / "checkpoint").unlink()
-    (stopped / "log" / "records.jsonl").unlink()
-    (stopped / "private" / "head").unlink()  # a crash before the first one
-    assert zk_train("--resume", str(stopped))[0] == 0
+def test_a_run_without_a_checkpoint_is_ones_own_if_its_header_is_signed(
+    stopped_unregistered: Path, zk_train: Train
+) -> None:
+    run = stopped_unregistered
+    (run / "log" / "checkpoint").unlink()
+    (run / "log" / "records.jsonl").unlink()
+    (run / "private" / "head").unlink()  # a crash before the first one
+    assert zk_train("--resume", str(run))[0] == 0
 
 
 def test_a_key_that_lies_in_the_run_vouches_for_nothing(stopped: Path, zk_train: Train) -> None:
