@@ -8,6 +8,7 @@ who reads all its entries knows (verify.online).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from zk_autograd.core.anchors import AnchorVerifier, Standing
 from zk_autograd.core.errors import VerificationError
@@ -48,10 +49,11 @@ def check_anchors(
     found = Anchoring(registered, online.confirmed(anchored, held, verifiers), held)
     outcome = _outcome(found, view, pinned=bool(policy.keys))
     absent = tuple(online.absent(anchored, held, verifiers))
+    if absent:
+        outcome = replace(outcome, fix=online.ABSENT_FIX)
     services = Outcome(
         Finding(outcome.finding.status, (*online.sentences(held, registered), *absent)),
         withheld=absent,
-        fix=online.ABSENT_FIX if absent else "",
         claims=tuple(online.claims(held, registered, found.anchored)),
         limits=tuple(online.limits(held)),
     )
