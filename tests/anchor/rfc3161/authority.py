@@ -119,9 +119,10 @@ def stamp(digest: bytes, nonce: int | None, **changes: Any) -> bytes:
 
 def token(signer: Holder, content: bytes, **changes: Any) -> bytes:
     """A token: signed data over `content`. `changes`: certificates (in it; None: none), named (the
-    certificate that the attributes name; None: none), digest (of the content), hash (its
-    algorithm), kind (what the content is), outer (what the token is), twice (an attribute),
-    signatures (how many), sid, unsigned (attributes), parts (others of the signed data)."""
+    certificate that the attributes name; None: none), names (in which form: v1 or v2), also
+    (another that they name in form v1), digest (of the content), hash (its algorithm), kind
+    (what the content is), outer (what the token is), twice (an attribute), signatures (how
+    many), sid, unsigned (attributes), parts (others of the signed data)."""
     kind = oid(changes.get("kind", "1.2.840.113549.1.9.16.1.4"))
     named, certificates = changes.get("named", signer), changes.get("certificates", (signer,))
     attributes = [
@@ -130,6 +131,8 @@ def token(signer: Holder, content: bytes, **changes: Any) -> bytes:
     ]
     if named is not None:
         attributes.append(_names(named, changes.get("names", "v2")))
+    if "also" in changes:
+        attributes.append(_names(changes["also"], "v1"))
     if changes.get("twice"):
         attributes.append(attributes[1])
     signed = b"".join(sorted(attributes))

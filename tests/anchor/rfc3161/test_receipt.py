@@ -133,6 +133,8 @@ def test_one_authority_that_two_roots_vouch_for_is_one() -> None:
 
     one = made(leaf, certificates=(leaf, between[0]))
     assert found(one, made(leaf, certificates=(leaf, crossed))) == 1
+    second = holder("a second one", between[0])
+    assert found(one, made(second, certificates=(second, crossed))) == 1
     assert found(one, made(other, certificates=(other, between[1]))) == 2
     again = holder("an authority", between[1], key=leaf.key)  # the authority's own key, certified twice
     assert found(one, made(again, certificates=(again, between[1]))) == 1
@@ -252,6 +254,18 @@ def test_a_token_whose_certificate_is_another_of_the_same_key_is_refused() -> No
     other = holder("an authority", ROOT, key=LEAF.key, serial=LEAF.certificate.serial_number, end=NOW)
     assert claim_of(made(named=LEAF, certificates=(other,))).standing is Standing.UNJUDGED
     refused(made(named=other, certificates=(LEAF, other), stamped={"written": "20270101000000Z"}), "not valid at that")
+
+
+def test_a_token_that_names_two_certificates_names_none() -> None:
+    """One name in each form (RFC 5816): a reader of the one would take another certificate for the
+    signer's than a reader of the other."""
+    other = holder("an authority", ROOT, key=LEAF.key, serial=LEAF.certificate.serial_number)
+    assert claim_of(made(also=LEAF)).standing is Standing.SHOWN
+    for named, also in ((LEAF, other), (other, LEAF)):
+        for certificates in ((LEAF,), (other,), (LEAF, other), (other, LEAF)):
+            claim = claim_of(made(named=named, also=also, certificates=certificates))
+            assert claim.standing is Standing.UNJUDGED
+            assert "neither in it nor among those" in claim.rests_on
 
 
 def test_a_name_of_a_certificate_that_is_not_the_keys_is_refused() -> None:

@@ -14,6 +14,7 @@ from zk_autograd.core.anchors import Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.cosigner import Cosigner, Ed25519Cosigner
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
+from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.note import parse_unverified, signature_line
 from zk_autograd.core.tlog_policy import TlogPolicy, parse
 
@@ -151,6 +152,18 @@ def test_a_policy_that_lists_logs_is_for_these_alone() -> None:
     listed, other = parse(policy(keys, 1, REGISTER)), parse(policy(keys, 1, Register(seed=2)))
     assert verify(receipt(text), CHECKPOINT, listed).standing is Standing.SHOWN
     claim = verify(receipt(text), CHECKPOINT, other)
+    assert claim.standing is Standing.UNJUDGED
+    assert "none of them signed this checkpoint" in claim.rests_on
+
+
+def test_a_log_that_signs_another_log_s_checkpoint_does_not_make_it_its_own() -> None:
+    """Attack: the auditor's policy lists a log of their own, and a trainer who has that log's key
+    signs their register's checkpoint with it, under that log's name."""
+    other = Ed25519Signer("log.example/other", bytes([7] * 32))
+    key, text = other.public_key, parse_unverified(CHECKPOINT.note).text
+    note = CHECKPOINT.note + signature_line(key.name, key.key_id, other.sign(text)).encode()
+    listed = parse(f"log {key.encode()}\n".encode() + policy([(ONE.keys[0].encode(), "")], 1))
+    claim = verify(receipt(lines([(ONE.ed25519, NOW)])), SignedCheckpoint.parse(note), listed)
     assert claim.standing is Standing.UNJUDGED
     assert "none of them signed this checkpoint" in claim.rests_on
 
