@@ -137,6 +137,12 @@ def _backwards(run: Run, tree: Tree) -> list[View]:
     return [*tree.views(*PLACES[:2]), tree.view(1, 5, 4)]
 
 
+def _standing_still(run: Run, tree: Tree) -> list[View]:
+    """The same records, entered twice."""
+    tree.entries[4] = tree.entries[3]
+    return tree.views((1, 2), (3, 4), (4, 5), (5, 6))
+
+
 def _shrinking(run: Run, tree: Tree) -> list[View]:
     tree.entries[5] = Entry(Kind.CHECKPOINT, run.header.run, 2, run.root(2))
     return tree.views(*PLACES)
@@ -162,6 +168,7 @@ FALSE: dict[str, tuple[Callable[[Run, Tree], list[View]], str]] = {
     "another index": (_with(index=4), "inclusion"),
     "a view left out": (lambda run, tree: [tree.views(*PLACES)[0], tree.views(*PLACES)[2]], "does not follow the one before"),
     "an earlier entry again": (_backwards, "stands before that of an earlier line"),
+    "records that don't grow": (_standing_still, "the run's records did not grow"),
     "records that shrink": (_shrinking, "the run's records did not grow"),
     "begun twice": (lambda run, tree: [*tree.views(*PLACES[:2]), *_second_begin(run, tree)], "the run is begun twice"),
     "an entry after the close": (_reentered(Kind.CHECKPOINT, 6), "an entry follows the run's close"),
