@@ -44,9 +44,9 @@ class Registers:
 
 
 def apart(note: str) -> tuple[str, list[str]]:
-    """A note's text, and its signature lines."""
+    """A note's text, and its signature lines; what comes after the last is one of them."""
     text, _, lines = note.rpartition("\n\n")
-    return text, lines.split("\n")[:-1]
+    return text, lines.removesuffix("\n").split("\n")
 
 
 def entries_of(leaves: Sequence[bytes], *, closed: bool | None = None) -> tuple[list[Entry], Places]:
