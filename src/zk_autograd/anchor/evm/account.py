@@ -4,6 +4,9 @@ Each transaction is sent under the account's next number (nonce) that no block h
 that were ever sent for one head, by this process or one before it, a chain takes at most one; and
 one that is stuck is replaced by sending it again for more. The account belongs to the anchor alone:
 what else waited under its next number would be replaced, too.
+
+What a chain has taken is the node's word. One that lies could say so of each transaction, and keep
+them all; so only `MOST_NUMBERS` are signed until one has done what it was sent for.
 """
 
 import os
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 GWEI = 10**9
+MOST_NUMBERS = 3
+"""Honest nodes ask for a second one where another process's transaction was taken in between."""
 _MOST_GAS = 1_000_000
 _STUCK = 90.0
 """Seconds after which a transaction is sent again for more."""
@@ -52,6 +57,15 @@ class Account:
         self._clock = clock
         self._sent: _Sent | None = None
         self._factor = 100
+        self._numbers: set[int] = set()
+        self._done: set[bytes] = set()
+
+    def done(self, what: bytes) -> None:
+        """The node shows what was sent for: `what` names it. A node that shows and hides it again
+        has no more of this than the first time."""
+        if what not in self._done:
+            self._done.add(what)
+            self._numbers.clear()
 
     def next_nonce(self, node: Node) -> int:
         """The first number under which no block has a transaction of the account."""
@@ -62,8 +76,13 @@ class Account:
 
         One that the node has no more, as after a reorganisation, is sent again. RefusedError with
         its data if the contract would revert; AnchorDown for a price above the bound; AnchorError
-        without the means to pay.
+        without the means to pay, and for one number too many.
         """
+        if nonce not in self._numbers and len(self._numbers) >= MOST_NUMBERS:
+            raise AnchorError(
+                f"the Ethereum node {node.shown} took {MOST_NUMBERS} transactions of the account {self._text} and shows none of what they do: "
+                "no more are signed; ask another node what became of them"
+            )
         if self._sent is None or self._sent.nonce != nonce:
             self._factor = 100
         elif self._waits(node, self._sent):
@@ -92,6 +111,7 @@ class Account:
                 "accessList": [],
             }
         )
+        self._numbers.add(nonce)
         sent: str | None = f"0x{bytes(signed.hash).hex()}"
         try:
             node.data("eth_sendRawTransaction", f"0x{bytes(signed.raw_transaction).hex()}")

@@ -144,6 +144,7 @@ class EvmAnchor:
                 self._send(account, heads, nonce, head, history)
                 stands = "the transaction is in no block yet"
             else:
+                account.done(head.root)
                 done = state.head_number(self._node) - place.number
                 progress("blocks above the anchored root", min(done, blocks), blocks)
                 if done >= blocks:
