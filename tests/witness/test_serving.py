@@ -151,6 +151,52 @@ def test_a_client_that_drips_is_hung_up_on_after_an_answer_too(folder: Folder, m
         assert time.monotonic() - began < 3
 
 
+def test_clients_that_read_nothing_are_hung_up_on(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: connections that ask and ask, and never read. An answer would wait for each for ever,
+    until nobody else gets a connection."""
+
+    def narrow(address: str) -> socket.socket:
+        place = listening(address)
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # else 20,000 answers fit into it
+        return place
+
+    monkeypatch.setattr("tests.witness.witnesses.listening", narrow)
+    monkeypatch.setattr("zk_autograd.witness.impatience.SECONDS", 0.3)
+    monkeypatch.setattr("zk_autograd.witness.impatience.LONGEST", 1.0)
+    request = f"GET /{DIGEST}/checkpoint HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with running(folder) as served, ExitStack() as stack:
+        deaf: dict[socket.socket, int] = {}  # how much of a request each has sent
+        for _ in range(3):
+            one = stack.enter_context(socket.socket())
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.connect(("127.0.0.1", served.port))
+            one.setblocking(False)
+            deaf[one] = 0
+        end = time.monotonic() + 20
+        while deaf and time.monotonic() < end:
+            for one, at in list(deaf.items()):
+                try:
+                    deaf[one] = (at + one.send((request * 500)[at:])) % len(request)
+                except BlockingIOError:
+                    pass  # the server takes nothing more: it waits, too
+                except ConnectionError:
+                    del deaf[one]
+            time.sleep(0.01)
+        assert not deaf
+
+
+def test_a_request_that_waits_for_the_database_is_answered(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than its client would have had for the next one's head."""
+    monkeypatch.setattr("zk_autograd.witness.impatience.SECONDS", 0.2)
+    with running(folder) as served:
+        other = sqlite3.connect(folder.path / "witness.sqlite", check_same_thread=False)
+        other.execute("begin immediate")
+        release = threading.Timer(1.5, other.close)
+        release.start()
+        assert ask(served.port, "POST", "/add-checkpoint", REGISTER.body(0, 5))[0] == 200
+        release.join()
+
+
 def test_a_client_that_asks_now_and_then_keeps_its_connection(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zk_autograd.witness.impatience.SECONDS", 0.8)
     with running(folder) as served:
