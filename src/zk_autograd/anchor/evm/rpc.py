@@ -1,27 +1,27 @@
 """Asking an Ethereum node: JSON-RPC 2.0 over HTTP(S), one question at a time.
 
-No redirect is followed and no proxy used; an answer is bounded in bytes, and in seconds altogether.
-The node's URL often holds a key, so no message repeats more of it than its host.
+No redirect is followed and no proxy used; an answer is bounded in bytes, and in seconds altogether
+(evidence.server). The node's URL often holds a key, so no message repeats more of it than its host.
 """
 
-import http.client
 import json
 import os
-import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from zk_autograd.core.canonical import Json, NoInteger, decode_foreign
-from zk_autograd.core.errors import AnchorDown, AnchorError, UsageError, VerificationError
+from zk_autograd.core.errors import AnchorDown, AnchorError, UnreadableError, UsageError, VerificationError
 from zk_autograd.core.text import printable
+from zk_autograd.evidence.pace import Limits, Pace
+from zk_autograd.evidence.server import ADVICE, Server
+from zk_autograd.evidence.url import Address
 
 URL_VARIABLE = "ETH_RPC_URL"
 """Where the URL is taken from if a specification has none, as Foundry's tools do."""
 
 _MAX_ANSWER = 2**22
-_SECONDS = 30.0
-_PIECE = 2**16
+LIMITS = Limits(total=_MAX_ANSWER + 2**17, connect=10, idle=30, patience=30, seconds=30)
+"""For one question."""
 
 
 class RefusedError(AnchorError):
@@ -37,7 +37,7 @@ class Node:
     """The node at a URL. Every method raises AnchorDown for what may get better, AnchorError for
     what won't."""
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, url: str, limits: Limits = LIMITS) -> None:
         """Nothing is asked yet. `url` "": that of the environment. UsageError for what is no URL
         of a node."""
         found = urlsplit(url or os.environ.get(URL_VARIABLE, ""))
@@ -50,10 +50,9 @@ class Node:
                 f"an Ethereum node's URL is http:// or https://, in the specification or in {URL_VARIABLE}"
             )
         self.shown = f"{found.scheme}://{found.hostname}" + (f":{port}" if port else "")
-        self._kind = http.client.HTTPSConnection if found.scheme == "https" else http.client.HTTPConnection
-        self._host, self._port = found.hostname, port
-        self._path = (found.path or "/") + (f"?{found.query}" if found.query else "")
-        self._clock = clock
+        path = (found.path or "/") + (f"?{found.query}" if found.query else "")
+        self._address = Address(found.scheme, found.hostname, port or {"http": 80, "https": 443}[found.scheme], path)
+        self._limits = limits
 
     def call(self, method: str, *params: Any) -> "Json | None":
         """The result of a method, None for null. RefusedError for an error of the node's."""
@@ -87,31 +86,23 @@ class Node:
         return result
 
     def _posted(self, question: bytes) -> bytes:
-        connection = self._kind(self._host, self._port, timeout=_SECONDS)
-        end = self._clock() + _SECONDS
+        address = self._address
         try:
-            headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-            connection.request("POST", self._path, question, headers)
-            with connection.getresponse() as response:
-                if response.status != 200:
-                    raise self._status(response.status)
-                return self._body(response, end)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._down(f"it can't be asked ({type(error).__name__})") from error
-        finally:
-            connection.close()
-
-    def _body(self, response: http.client.HTTPResponse, end: float) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
-        while piece := response.read1(_PIECE):
-            size += len(piece)
-            if size > _MAX_ANSWER or self._clock() > end:
-                raise self._down("its answer is too long, or takes too long")
-            pieces.append(piece)
-        if response.length:
-            raise self._down("its answer breaks off")
-        return b"".join(pieces)
+            server = Server(address, Pace(self._limits))
+            try:
+                with server.asked(address.path, method="POST", sent=("application/json", question)) as answer:
+                    if answer.status != 200:
+                        raise self._status(answer.status)
+                    return b"".join(answer.body(_MAX_ANSWER, "its answer"))
+            finally:
+                server.close()
+        except UnreadableError as error:  # its message begins with the whole URL
+            why = str(error).removeprefix(f"{address} can't be read: ").removesuffix(f"; {ADVICE}")
+            raise self._down(f"it can't be asked ({why})") from None
+        except VerificationError as error:
+            raise self._down(str(error)) from error
+        except (OSError, ValueError) as error:  # a path that HTTP can't say, no certificates to trust
+            raise self._down(f"it can't be asked ({type(error).__name__})") from None
 
     def _status(self, status: int) -> AnchorError:
         if status == 429 or status >= 500:
