@@ -1,5 +1,6 @@
 """The anchor `file`: lines that only grow, whatever crashes, races and old copies do."""
 
+import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from threading import Thread
 import pytest
 
 from tests.register.registers import ORIGIN, OTHERS, entries, filled
+from zk_autograd.anchor.file import publish as file_publish
 from zk_autograd.anchor.file.publish import FileAnchor, open_anchor
 from zk_autograd.anchor.file.receipt import verify
 from zk_autograd.core.anchors import Receipt, SignedCheckpoint, Standing
@@ -61,8 +63,100 @@ def test_a_torn_line_is_cut_off(anchor: FileAnchor, tmp_path: Path, cut: int) ->
     assert receipt.body == {"line": 1}
     assert path_of(anchor).read_bytes()[: len(whole)] == whole
     path_of(anchor).write_bytes(data[:-cut])
-    assert len(anchor.read(ORIGIN)) == 1
+    if cut > 1:
+        with pytest.raises(AnchorError, match=r"line 2 of .*, the last, is torn: what it said was signed"):
+            anchor.read(ORIGIN)
+    else:
+        assert len(anchor.read(ORIGIN)) == 2
+    assert path_of(anchor).read_bytes() == data[:-cut]  # whoever reads changes nothing
+
+
+def test_a_last_line_without_its_newline_counts(anchor: FileAnchor, tmp_path: Path) -> None:
+    """As a copy by an editor leaves it. Taken for torn, it would be signed again as another."""
+    publish(anchor, tmp_path, 3)
+    publish(anchor, tmp_path, 5)
+    data = path_of(anchor).read_bytes()
+    path_of(anchor).write_bytes(data[:-1])
+    with pytest.raises(AnchorForked, match="another branch"):
+        publish(anchor, tmp_path, 6, 4)
+    with pytest.raises(AnchorBehind, match="of 5 entries"):
+        publish(anchor, tmp_path, 4)
+    assert path_of(anchor).read_bytes() == data[:-1]
+    (receipt,) = publish(anchor, tmp_path, 6)
+    assert receipt.body == {"line": 2}
+    assert path_of(anchor).read_bytes().startswith(data)
+    assert [len(one.entries) for one in anchor.read(ORIGIN)] == [3, 2, 1]
+
+
+@pytest.mark.parametrize("before", [0, 2])
+@pytest.mark.parametrize(
+    "data", [b"precious", b'{"name": "precious"}', b'{"checkpoint":"zk-autograd/register/0', b"{", b"\xff"]
+)
+def test_somebody_s_file_is_not_cut_off(anchor: FileAnchor, tmp_path: Path, before: int, data: bytes) -> None:
+    """A file that was named by mistake, alone or with another register's lines before it."""
+    path = path_of(anchor)
+    path.parent.mkdir()
+    if before:
+        publish(anchor, tmp_path, before)
+        path.write_bytes(path.read_bytes().replace(ORIGIN.encode(), b"zk-autograd/register/" + b"0" * 64))
+    whole = (path.read_bytes() if before else b"") + data
+    path.write_bytes(whole)
+    with pytest.raises(AnchorError, match=r"ends with what this anchor didn't write|holds another register"):
+        publish(anchor, tmp_path, 3)
+    with pytest.raises(AnchorError, match=r"the last, is torn"):
+        anchor.read(ORIGIN)
+    assert path.read_bytes() == whole
+
+
+def test_a_torn_line_after_another_register_s_first_is_not_cut_off(anchor: FileAnchor, tmp_path: Path) -> None:
+    path = path_of(anchor)
+    publish(anchor, tmp_path, 2)
+    own = path.read_bytes()
+    other = own.replace(ORIGIN.encode(), b"zk-autograd/register/" + b"0" * 64)
+    path.write_bytes(other + own + own[:100])
+    with pytest.raises(AnchorError, match="ends with what this anchor didn't write"):
+        publish(anchor, tmp_path, 3)
+    assert path.read_bytes() == other + own + own[:100]
+
+
+def test_what_is_no_file(anchor: FileAnchor, tmp_path: Path) -> None:
+    """A device that never ends, a pipe that nobody writes to, and a folder."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", str(tmp_path / "pipe")):
+        for use in (lambda one: one.read(ORIGIN), lambda one: publish(one, tmp_path, 1)):
+            with pytest.raises(AnchorError, match="is no regular file"):
+                use(open_anchor(path))
+    with pytest.raises(AnchorError, match=r"can't be opened|is no regular file"):
+        open_anchor(str(tmp_path)).read(ORIGIN)
+
+
+def test_a_line_without_end(anchor: FileAnchor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(anchor, tmp_path, 1)
+    monkeypatch.setattr(file_publish, "MAX_KEPT", 1000)
+    whole = path_of(anchor).read_bytes() + b"x" * 1002
+    path_of(anchor).write_bytes(whole)
+    with pytest.raises(AnchorError, match="has a longer line than this anchor writes"):
+        publish(anchor, tmp_path, 2)
     assert path_of(anchor).read_bytes() == whole
+
+
+def test_what_the_system_refuses(anchor: FileAnchor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(anchor, tmp_path, 1)
+
+    def refused(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    for name in ("pread", "ftruncate", "lseek"):
+        with monkeypatch.context() as patched:
+            path_of(anchor).write_bytes(path_of(anchor).read_bytes() + b'{"checkpoint":')
+            patched.setattr(os, name, refused)
+            with pytest.raises(AnchorDown, match="Input/output error"):
+                publish(anchor, tmp_path, 2)
+        path_of(anchor).write_bytes(path_of(anchor).read_bytes().removesuffix(b'{"checkpoint":'))
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", refused)
+        with pytest.raises(AnchorDown, match="can't be used: Input/output error"):
+            anchor.read(ORIGIN)
 
 
 @pytest.mark.parametrize(
