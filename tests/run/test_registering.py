@@ -477,3 +477,67 @@ def test_a_run_without_its_last_step_is_seen_in_the_register(tmp_path: Path) -> 
     complete(create(tmp_path / "good", registration, 2), STEPS)
     assert {entry.run for entry in entries(registration.folder)} == {bytes([1] * 16), bytes([2] * 16)}
     assert views(tmp_path / "good")[0].index == 2
+
+
+def restored(folder: Path, data: bytes) -> list[Entry]:
+    """The register's file is an older copy; its entries."""
+    (folder / DATABASE).write_bytes(data)
+    return entries(folder)
+
+
+def test_an_older_copy_signs_nothing_for_a_new_run(tmp_path: Path) -> None:
+    """The new run was shown nothing of the register, so its own file alone can tell: it is asked
+    before anything is signed, and a fork would be for ever."""
+    registration = begun(tmp_path / "register")
+    complete(create(tmp_path / "a", registration, 1))
+    old = (registration.folder / DATABASE).read_bytes()
+    complete(create(tmp_path / "b", registration, 2))
+    before = restored(registration.folder, old)
+    with pytest.raises(
+        RunError, match=r"10 entries, ours has 5: the register beside it was brought back from an older"
+    ):
+        create(tmp_path / "c", registration, 3)
+    assert not (tmp_path / "c").exists()
+    with pytest.raises(RunError, match="brought back from an older copy"):
+        registration.require([SIGNER])
+    assert entries(registration.folder) == before
+
+
+def test_an_older_copy_that_has_grown_past_its_file_signs_nothing(tmp_path: Path) -> None:
+    registration = begun(tmp_path / "register")
+    empty = (registration.folder / DATABASE).read_bytes()
+    complete(create(tmp_path / "a", registration, 1), 1)
+    filed = (registration.folder / FILE).read_bytes()
+    restored(registration.folder, empty)
+    (registration.folder / FILE).unlink()
+    complete(create(tmp_path / "b", registration, 2), 1)
+    (registration.folder / FILE).write_bytes(filed)
+    before = entries(registration.folder)
+    with pytest.raises(RunError, match=r"another branch of this register.* going on would fork it"):
+        create(tmp_path / "c", registration, 3)
+    assert entries(registration.folder) == before
+
+
+def test_a_copy_brought_back_in_the_middle_of_a_run_signs_nothing(tmp_path: Path) -> None:
+    registration = begun(tmp_path / "register")
+    writer = create(tmp_path / "run", registration)
+    train(writer, 1)
+    writer.drain()
+    old = (registration.folder / DATABASE).read_bytes()
+    complete(create(tmp_path / "other", registration, 1), 1)
+    before = restored(registration.folder, old)
+    with pytest.raises(RunError, match="going on would fork it"):
+        complete(writer)
+    writer.abandon()
+    assert entries(registration.folder) == before
+
+
+def test_a_register_whose_file_was_altered_signs_nothing(tmp_path: Path) -> None:
+    registration = begun(tmp_path / "register")
+    complete(create(tmp_path / "a", registration, 1), 1)
+    with (registration.folder / FILE).open("ab") as file:
+        file.write(b"{}\n")
+    before = entries(registration.folder)
+    with pytest.raises(RunError, match=r"line \d of .* was altered"):
+        create(tmp_path / "b", registration, 2)
+    assert entries(registration.folder) == before

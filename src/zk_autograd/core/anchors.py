@@ -261,6 +261,16 @@ class Anchor(Protocol):
         ...
 
 
+class AskableAnchor(Anchor, Protocol):
+    """One that can be asked, at no cost, whether a register is the newest of what it holds."""
+
+    def require_continued(self, checkpoint: SignedCheckpoint, history: History) -> None:
+        """Publishes nothing. AnchorBehind and AnchorForked where `publish` would raise them, for
+        all that the anchor holds of this register; also of an empty one. AnchorDown, AnchorError.
+        """
+        ...
+
+
 class ReadableAnchor(Anchor, Protocol):
     """One that can be asked for everything that it holds."""
 

@@ -25,7 +25,6 @@ from zk_autograd.core.errors import (
     AnchorError,
     AnchorForked,
     RunError,
-    StorageError,
     VerificationError,
     ZkError,
 )
@@ -36,7 +35,7 @@ from zk_autograd.run.events import Anchored, AnchorFailed, Listener
 from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lines import Lines
-from zk_autograd.run.registering import NEARLY_FULL, Views, checkpoint_of
+from zk_autograd.run.registering import NEARLY_FULL, Views, checkpoint_of, refused_by_file
 from zk_autograd.run.returned import published
 
 FILE = "anchors.jsonl"
@@ -144,15 +143,8 @@ class FileStage:
         self._receipts.reserved = kind is not Kind.CLOSE
         try:
             publish(self._anchor, self._views, self._receipts)
-        except AnchorDown as error:
-            raise StorageError(f"{error}, and resume the run") from error
-        except (AnchorBehind, AnchorForked) as error:
-            raise RunError(
-                f"{error}: the register beside it was brought back from an older copy, or begun again. Bring back its newest copy, or "
-                "recover it with `zk-register recover`; going on would fork it"
-            ) from error
         except AnchorError as error:
-            raise RunError(str(error)) from error
+            raise refused_by_file(error) from error
         self._wake()
 
 

@@ -5,7 +5,8 @@ An entry is made first, in one transaction of the register, and its line appende
 a crash lost is made again from the register, by the same function. The register holds the newest
 entry of a run beyond its folder: a run whose log doesn't have those records, because it was copied
 and continued elsewhere, is not continued (`RegisterStage.newest`); nor is one that was shown more
-of the register than the register has, because that was brought back from an older copy.
+of the register than the register has, because that was brought back from an older copy. The register's own file says so, too, and is asked before each entry
+(`require_filed`): an entry after another past would be a second branch, which nothing mends.
 """
 
 import threading
@@ -14,15 +15,26 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from zk_autograd.core.anchors import Anchor, SignedCheckpoint
+from zk_autograd.anchor.file.publish import FileAnchor
+from zk_autograd.core.anchors import Anchor, AskableAnchor, SignedCheckpoint
 from zk_autograd.core.checkpoint import Checkpoint
-from zk_autograd.core.errors import RunError, UsageError, VerificationError
+from zk_autograd.core.errors import (
+    AnchorBehind,
+    AnchorDown,
+    AnchorError,
+    AnchorForked,
+    RunError,
+    StorageError,
+    UsageError,
+    VerificationError,
+    ZkError,
+)
 from zk_autograd.core.keys import PublicKey, Signer
 from zk_autograd.core.merkle import verify_consistency
 from zk_autograd.core.records import Header
 from zk_autograd.core.register import EVERY, MAX_VIEW, Entry, Kind, View, origin_of
 from zk_autograd.evidence.layout import MAX_VIEW_LINES, MAX_VIEWS
-from zk_autograd.register.register import Register
+from zk_autograd.register.register import ANCHORS, Register
 from zk_autograd.run.events import Entered, Listener
 from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
@@ -43,8 +55,9 @@ class Registration:
 
     def require(self, signers: Sequence[Signer]) -> str:
         """The register's origin. UsageError if none was begun there, or it is not of these keys;
-        StorageError if it can't be written to."""
-        with closing(Register(self.folder, signers)):
+        RunError if it is older than its own file; StorageError if it can't be written to."""
+        with closing(Register(self.folder, signers)) as register:
+            require_filed(register)
             return origin_of([signer.public_key for signer in signers])
 
 
@@ -115,6 +128,7 @@ class Views:
             self._require_open()
             self._lines.make()
             with self.register() as register:
+                require_filed(register)
                 view = register.enter(entry, self._since, self._newest)
             self._newest = entry
             self._append(view)
@@ -177,6 +191,39 @@ class Views:
                 f"the register in {self._folder} doesn't continue the one that {self._path} shows ({error}): it was brought back from an "
                 "older copy, or begun again. Bring back its newest copy, or recover it with `zk-register recover`; going on would fork it"
             ) from error
+
+
+def require_continued(anchor: AskableAnchor, register: Register) -> None:
+    """AnchorBehind if the anchor holds a larger tree than the register, AnchorForked if another
+    branch; and as the anchor. Another process may enter and publish meanwhile."""
+    while True:
+        checkpoint = register.checkpoint
+        try:
+            return anchor.require_continued(checkpoint, register)
+        except AnchorBehind:
+            if register.checkpoint.head.size <= checkpoint.head.size:
+                raise
+
+
+def require_filed(register: Register) -> None:
+    """RunError if the register's own file shows that it was brought back from an older copy, or
+    begun again; StorageError if that can't be read."""
+    try:
+        require_continued(FileAnchor(register.folder / ANCHORS), register)
+    except AnchorError as error:
+        raise refused_by_file(error) from error
+
+
+def refused_by_file(error: AnchorError) -> ZkError:
+    """What is said where the register's own file takes no checkpoint."""
+    if isinstance(error, AnchorDown):
+        return StorageError(f"{error}, and resume the run")
+    if isinstance(error, AnchorBehind | AnchorForked):
+        return RunError(
+            f"{error}: the register beside it was brought back from an older copy, or begun again. Bring back its newest copy, or "
+            "recover it with `zk-register recover`; going on would fork it"
+        )
+    return RunError(str(error))
 
 
 class RegisterStage:

@@ -42,7 +42,7 @@ class FileAnchor:
         with self._opened(write=True) as fd:
             end = _end(fd, self._path)
             if end.last is not None:
-                self._require_continued(end.last, head, history)
+                self._require_begun_with(end.last, head, history)
                 if end.last.head == head:
                     return (Receipt(KIND, head.size, head.root, {"line": end.count - 1}),)
             if end.torn:
@@ -59,7 +59,7 @@ class FileAnchor:
                 raise AnchorDown(f"{self._path} can't be written: {error.strerror}; free some space") from error
             return (Receipt(KIND, head.size, head.root, {"line": end.count}),)
 
-    def _require_continued(self, last: SignedCheckpoint, head: Checkpoint, history: History) -> None:
+    def _require_begun_with(self, last: SignedCheckpoint, head: Checkpoint, history: History) -> None:
         """Raises as `publish` unless the tree of `head` begins with the one that is here."""
         old = last.head
         if old.origin != head.origin:
@@ -70,6 +70,14 @@ class FileAnchor:
             verify_consistency(old.size, head.size, old.root, head.root, history.consistency(old.size, head.size))
         except VerificationError as error:
             raise AnchorForked(f"{self._path} holds another branch of this register: {error}", last.note) from error
+
+    def require_continued(self, checkpoint: SignedCheckpoint, history: History) -> None:
+        """See core.anchors.AskableAnchor. A file that is missing holds nothing."""
+        if os.path.lexists(self._path):
+            with self._opened(write=False) as fd:
+                last = _end(fd, self._path).last
+            if last is not None:
+                self._require_begun_with(last, checkpoint.head, history)
 
     def read(self, origin: str) -> Sequence[Kept]:
         """See core.anchors.ReadableAnchor. AnchorError if there is no such file, and for one whose
