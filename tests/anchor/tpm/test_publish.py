@@ -321,7 +321,7 @@ def test_a_tpm_that_is_not_there_or_hangs_is_down(own: Emulator, tmp_path: Path)
     with pytest.raises(AnchorDown, match="can't be reached"):
         publish(TpmAnchor(own.tcti, state=tmp_path), at(2))
     with pytest.raises(AnchorDown, match="can't be reached"):
-        publish(TpmAnchor("no such driver", state=tmp_path), at(2))
+        publish(TpmAnchor("device:/dev/tpmnone", state=tmp_path), at(2))
 
 
 def test_half_an_answer_is_down(own: Emulator, tmp_path: Path) -> None:
@@ -385,6 +385,36 @@ def test_what_names_no_tpm_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         open_anchor(f"tpm:device:/dev/tpmrm0@{tmp_path / 'key.pem'}")
     assert KINDS["tpm"].extra == "tpm"
+
+
+@pytest.mark.parametrize(
+    "tcti",
+    [
+        "cmd:touch {}",
+        "device:{}",
+        "device:/dev/../{}",
+        "device:/dev/sda",
+        "pcap:device:/dev/tpmrm0",
+        "/tmp/libtss2-tcti-evil.so",
+        "libtss2-tcti-cmd.so.0:touch {}",
+        "swtpm,cmd:touch {}",
+    ],
+)
+def test_a_tcti_that_runs_a_command_loads_a_library_or_writes_a_file_is_refused(tcti: str, tmp_path: Path) -> None:
+    """tpm2-tss would: who names the TPM would run commands as the trainer."""
+    named = tcti.format(tmp_path / "made")
+    with pytest.raises(UsageError, match="names no TPM"):
+        open_anchor(f"tpm:{named}")
+    with pytest.raises(UsageError, match="names no TPM"), opened(named, ORIGIN):
+        pass
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    "tcti", ["device", "device:/dev/tpmrm0", "swtpm:path=/run/x", "mssim:", "tabrmd:bus_type=session"]
+)
+def test_what_names_a_tpm_is_taken(tcti: str) -> None:
+    assert open_anchor(f"tpm:{tcti}").spec == f"tpm:{tcti}"
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,19 +9,24 @@ the error.
 """
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from zk_autograd.anchor.tpm.structures import COUNTER_BYTES, KEY_TEMPLATE, counter_public, place_of
-from zk_autograd.core.errors import AnchorDown, AnchorError
-from zk_autograd.core.text import printable
+from zk_autograd.core.errors import AnchorDown, AnchorError, UsageError
+from zk_autograd.core.text import printable, quoted
 
 T = TypeVar("T")
 
 PATIENCE = 60.0
 """Seconds that a TPM may take for everything."""
+
+_TCTI = re.compile(r"device(:/dev/tpm[a-z0-9]*)?|(swtpm|mssim|tabrmd)(:[^\0]*)?", re.DOTALL)
+"""What may be named. tpm2-tss knows more: `cmd:` has a shell run what follows, `device:` writes to
+any file, and a path is a library that is loaded."""
 
 _NO_SUCH_INDEX, _BAD_AUTHORIZATION = 0x8B, (0x8E, 0xA2)
 _LIBRARY_LAYERS = 0xFFFF0000
@@ -122,10 +127,21 @@ def in_time(work: Callable[[], T], patience: float = PATIENCE) -> T:
     return result  # type: ignore[return-value] # it came about
 
 
+def require_tcti(tcti: str) -> None:
+    """UsageError unless the text names a TPM, and no command, library or file."""
+    if not _TCTI.fullmatch(tcti):
+        raise UsageError(
+            f"{quoted(tcti)} names no TPM: it is device:/dev/tpmrm0, or begins with swtpm:, mssim: or tabrmd:, as tpm2-tss reads them; "
+            "its other interfaces run commands or load libraries, and are not used"
+        )
+
+
 @contextmanager
 def opened(tcti: str, origin: str) -> Iterator[Device]:
     """The TPM that `tcti` names, as tpm2-tss does (device:/dev/tpmrm0, swtpm:host=...,port=...);
-    closed afterwards. AnchorDown if it can't be reached, AnchorError if it refuses."""
+    closed afterwards. AnchorDown if it can't be reached, AnchorError if it refuses, UsageError for
+    a text that names no TPM."""
+    require_tcti(tcti)
     os.environ.setdefault("TSS2_LOG", "all+none")
     try:
         from tpm2_pytss import ESAPI, TSS2_Exception

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from zk_autograd.anchor.tpm.device import PATIENCE, Device, in_time, opened
+from zk_autograd.anchor.tpm.device import PATIENCE, Device, in_time, opened, require_tcti
 from zk_autograd.anchor.tpm.receipt import KIND, qualifying, verify
 from zk_autograd.anchor.tpm.structures import Statement
 from zk_autograd.core import canonical
@@ -109,6 +109,7 @@ def open_anchor(rest: str) -> TpmAnchor:
         raise UsageError(
             "the anchor tpm needs a TPM: tpm:device:/dev/tpmrm0, or tpm:swtpm:host=127.0.0.1,port=2321 for a software TPM"
         )
+    require_tcti(tcti)
     return TpmAnchor(tcti, _certificates(Path(file)) if file else ())
 
 
