@@ -41,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
         help="may be repeated (default: those that zk-train was given for the run)",
     )
     publish.add_argument("--register", type=Path, metavar="DIR", help="your register (default: that of the run's key)")
+    publish.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="your key's file, whose public half tells that the run is yours (default: log.key in your configuration folder)",
+    )
     shown = add("list", "the receipts of a run: for how many records, and what they are worth to a stranger")
     verify = add("verify", "judge the receipts of a run, as step 4 of zk-verify does, under your own trust")
     for command in (shown, verify):
@@ -89,21 +95,21 @@ def _publish(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _asked(arguments: argparse.Namespace, run: Path, header: "Header") -> tuple[list[str], Path]:
-    """The anchors that were named, or those of the run's private plan, and the register's
-    folder."""
+    """The anchors that were named, or those of the run's private plan if the run is the caller's
+    own, and the register's folder."""
     from zk_autograd.core.keys import PublicKey
     from zk_autograd.register.place import place_of
-    from zk_autograd.run.files import exists
-    from zk_autograd.run.layout import Layout
-    from zk_autograd.train.plan import Plan
+    from zk_autograd.train.own_run import own_registering
 
     specs: list[str] = arguments.anchor
     folder: Path | None = arguments.register
-    if exists(Layout(run).plan) and not (specs and folder):
-        kept = Plan.read(run).registering
+    kept = None if specs and folder else own_registering(run, arguments.key_file)
+    if kept is not None:
         specs, folder = specs or list(kept.specs), folder or kept.folder
     if not specs:
-        raise UsageError(f"{run} doesn't say where it is anchored: name an anchor with --anchor KIND:REST")
+        raise UsageError(
+            f"{run} doesn't say where it is anchored, or not under your key's signature (--key-file): name an anchor with --anchor KIND:REST"
+        )
     return specs, (folder or place_of([PublicKey.parse(key) for key in header.keys])).absolute()
 
 

@@ -96,7 +96,11 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         raise UsageError("--allow-code is for --resume: a new run's code is what --model names")
     run: Path | None
     if resumed:
-        plan, run = Plan.read(arguments.resume).registered(settings), arguments.resume
+        from zk_autograd.train.own_run import require_registering
+
+        kept, run = Plan.read(arguments.resume), arguments.resume
+        require_registering(kept, settings, run, settings.key_file)
+        plan = kept.registered(settings)
         key = settings.key_file or Path(plan.key_file)
         if settings.key_file is None and key != keyfile.default_path().absolute():
             _require_code_without_key(plan, run, key, allowed)

@@ -85,10 +85,14 @@ def _rotate(path: Path) -> Rotation:
 def _is_of_an_earlier_key(path: Path) -> bool:
     """Whether the public half is that of a key that was rotated away: its rotation was interrupted,
     and the file beside it can go."""
-    names = re.compile(re.escape(path.name) + r"\.[0-9]+")
-    earlier = (path.with_name(name) for name in os.listdir(path.parent) if names.fullmatch(name))
     found = keyfile.read_public_half(path)
-    return found is not None and any(found == keyfile.read_public_half(kept) for kept in earlier)
+    return found is not None and any(found == keyfile.read_public_half(kept) for kept in earlier_keys(path))
+
+
+def earlier_keys(path: Path) -> list[Path]:
+    """The files of the keys that were in this one before, in no order. OSError."""
+    names = re.compile(re.escape(path.name) + r"\.[0-9]+")
+    return [path.with_name(name) for name in os.listdir(path.parent) if names.fullmatch(name)]
 
 
 def _free(path: Path) -> Path:

@@ -32,7 +32,7 @@ from zk_autograd.run.claims import NOTHING, Claims
 from zk_autograd.run.files import exists
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.ownership import Unique
-from zk_autograd.run.recovery import read_header
+from zk_autograd.run.recovery import read_header, require_own
 from zk_autograd.run.registering import Registration
 from zk_autograd.run.step import advance
 from zk_autograd.run.writer import RunWriter
@@ -292,7 +292,10 @@ def resume(
     """The run at `path`, after its last step. Raises RunError, UsageError, ProverError."""
     signers, layout = signers_of(key), Layout(path)
     registration = None
-    if exists(layout.header) and read_header(layout)[0].register:
+    header, leaf = read_header(layout) if exists(layout.header) else (None, b"")
+    if header is not None and header.register:
+        # Before anything is opened that the run may name.
+        require_own(layout, leaf, [signer.public_key for signer in signers])
         registration = registration_of(registering, signers, from_file=is_file(key))
     writer = RunWriter.resume(
         path,

@@ -142,10 +142,16 @@ def is_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> bool | Non
 
 
 def require_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> None:
-    """RunError for a possibly foreign run: resuming it would sign what a stranger recorded."""
+    """RunError for a possibly foreign run: resuming it would sign what a stranger recorded, and use
+    what they wrote in its plan."""
     own = is_own(layout, leaf, keys)
-    if own is False or (own is None and not exists(layout.log / CHECKPOINT)):
-        missing = "is not signed by your key" if own is False else "is not signed, and its log has no checkpoint"
+    if own is None:  # an earlier version's, none of which is in a register: a published log says no more than that
+        header = record_bytes.parse(leaf, None)
+        signed = exists(layout.log / CHECKPOINT) and not (isinstance(header, Header) and header.register)
+        missing = "is not signed, nor does its log say so"
+    else:
+        signed, missing = own, "is not signed by your key"
+    if not signed:
         raise RunError(
             f"nothing says that {layout.root} is yours: its header in the folder `private` {missing}; begin a new run, or restore the "
             "folder from a copy"

@@ -112,6 +112,13 @@ class Plan:
         own = replace(own, anchors=found.get("anchor", own.anchors), every=found.get("anchor-every", own.every))
         return replace(self, registering=own)
 
+    def says_where(self, settings: Settings) -> bool:
+        """Whether it takes this plan's word, beside what was set, to say in which register
+        `registered` enters the run, or who anchors it."""
+        used = self.registered(settings).registering
+        said = replace(self, registering=DEFAULT).registered(settings).registering
+        return (used.folder, used.specs) != (said.folder, said.specs)
+
     def settings(self) -> dict[str, Any]:
         """Every setting of the training by name, in SETTINGS order, as a file would hold it."""
         found = {s.name: getattr(self, s.attribute) for s in SETTINGS if s.part and s.name != "label"}

@@ -1,0 +1,137 @@
+"""A stranger's run names anchors and a register in its private folder, as one's own does: none of
+them is used. Whoever looked at it would write where the stranger says, send access keys to them, or
+have SQLite delete a file of theirs."""
+
+import json
+import os
+import re
+import shutil
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import trainer_key
+from zk_autograd.cli import anchor, train
+from zk_autograd.core.records import header_digest
+from zk_autograd.credentials import keyfile
+from zk_autograd.register.database import DATABASE
+from zk_autograd.register.place import place_of
+from zk_autograd.run import anchoring, header_signature
+from zk_autograd.run.layout import Layout
+from zk_autograd.run.private_file import encode, read
+
+pytestmark = pytest.mark.torch
+
+TRAIN = ["--steps", "2", "--prover", "none", "--data", "breast-cancer", "--model", "logistic"]
+PAGE, PENDING = 4096, 0x40000000
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(anchoring, "LAST_WAIT", 0.3)
+    at_home(monkeypatch, "own")
+    return tmp_path
+
+
+def at_home(monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(Path(f"{whose}-config").absolute()))
+    monkeypatch.setenv("XDG_STATE_HOME", str(Path(f"{whose}-state").absolute()))
+
+
+@pytest.fixture
+def foreign(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A stranger's run, whose plan names an anchor, and a register in its folder."""
+    at_home(monkeypatch, "other")
+    assert train.main([*TRAIN, "--out", "foreign"]) == 0
+    folder = place_of([signer.public_key for signer in keyfile.load(keyfile.default_path())])
+    shutil.copytree(folder, "foreign/private/register")
+    plan(Path("foreign"), anchors=["file:written"], register=str(Path("foreign/private/register").absolute()))
+    at_home(monkeypatch, "own")
+    trainer_key.create(keyfile.default_path(), "own")
+    capsys.readouterr()
+    return Path("foreign")
+
+
+def plan(run: Path, **changes: Any) -> None:
+    path = Layout(run).plan
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}, sort_keys=True, separators=(",", ":")))
+
+
+def set_trap(run: Path) -> Path:
+    """A journal beside the run's register names another journal: whoever opens the register deletes
+    that one."""
+    victim = Path("thesis.txt").absolute()
+    victim.write_text("years of work")
+    database = run / "private/register" / DATABASE
+    magic = bytes.fromhex("d9d505f920a163d7")
+    header = magic + struct.pack(">IIIII", 0, 1234, database.stat().st_size // PAGE, 512, PAGE)
+    name = os.fsencode(victim)
+    tail = struct.pack(">I", PENDING // PAGE + 1) + name + struct.pack(">II", len(name), sum(name)) + magic
+    database.with_name(f"{DATABASE}-journal").write_bytes(header.ljust(512, b"\0") + tail)
+    return victim
+
+
+def test_a_foreign_runs_anchors_and_register_are_not_published_to(
+    foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim = set_trap(foreign)
+    shutil.copy("other-config/zk-autograd/log.key.pub", "foreign/private/log.key.pub")
+    for words, message in (
+        ([], "name an anchor with --anchor"),
+        (["--key-file", "foreign/private/log.key"], "name an anchor with --anchor"),
+        (["--register", "foreign/private/other"], "name an anchor with --anchor"),
+        (["--anchor", "file:own-anchor"], "there is no register in .*own-state"),
+    ):
+        assert anchor.main(["publish", "foreign", *words]) == 2
+        assert re.search(message, capsys.readouterr().err)
+    assert victim.exists()
+    assert not Path("written").exists()
+    assert not Path("own-anchor").exists()
+
+
+def test_with_anchor_and_register_named_nothing_of_the_plan_is_used(
+    foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree("foreign/private/register", "named")
+    assert anchor.main(["publish", "foreign", "--register", "named", "--anchor", "file:own-anchor"]) == 0
+    assert Path("own-anchor").exists()
+    assert not Path("written").exists()
+
+
+@pytest.mark.parametrize("key", ["own", "of the plan", "in the run", "default, by the plan"])
+def test_a_foreign_run_is_resumed_with_nothing_of_its_plan(
+    key: str, foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim = set_trap(foreign)
+    words = ["--resume", "foreign"]
+    if key == "own":
+        words += ["--key-file", str(keyfile.default_path())]
+    elif key == "in the run":
+        shutil.copy("other-config/zk-autograd/log.key", "foreign/private/log.key")
+        os.chmod("foreign/private/log.key", 0o600)
+        words += ["--key-file", "foreign/private/log.key"]
+    elif key == "default, by the plan":
+        plan(foreign, key_file=str(keyfile.default_path().absolute()))
+    assert train.main(words) in (1, 2)
+    assert victim.exists(), capsys.readouterr().err
+    assert not Path("written").exists()
+
+
+def test_a_published_log_in_a_foreign_run_is_no_signature(foreign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The trainer signed its checkpoint, which everybody has; a private header without a signature,
+    as runs of earlier versions have it, says nothing of who wrote the plan."""
+    assert train.main([*TRAIN, "--out", "mine"]) == 0
+    path = Layout(Path("mine")).header
+    _, parts = read(path, "header", None)
+    assert parts.pop(header_signature.PART)
+    path.write_bytes(encode("header", header_digest(parts["leaf"]), {}, parts))
+    shutil.copytree("foreign/private/register", "mine/private/register")
+    plan(Path("mine"), anchors=["file:written"], register=str(Path("mine/private/register").absolute()))
+    victim = set_trap(Path("mine"))
+    assert train.main(["--resume", "mine"]) in (1, 2)
+    assert anchor.main(["publish", "mine"]) in (1, 2)
+    assert victim.exists(), capsys.readouterr().err
+    assert not Path("written").exists()
