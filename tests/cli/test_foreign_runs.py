@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests import trainer_key
-from zk_autograd.cli import anchor, train
+from zk_autograd.cli import anchor, run, train
 from zk_autograd.core.records import header_digest
 from zk_autograd.credentials import keyfile
 from zk_autograd.register.database import DATABASE
@@ -135,3 +135,48 @@ def test_a_published_log_in_a_foreign_run_is_no_signature(foreign: Path, capsys:
     assert anchor.main(["publish", "mine"]) in (1, 2)
     assert victim.exists(), capsys.readouterr().err
     assert not Path("written").exists()
+
+
+@pytest.mark.parametrize("words", [["status", "foreign"], ["list", "."]])
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_of_a_foreign_run_its_public_files_are_shown(
+    words: list[str], form: list[str], foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim = set_trap(foreign)
+    plan(foreign, anchors=["evm:http://never.example/,key=k", "file:written"])
+    assert run.main([*words, *form]) == 0
+    out, err = capsys.readouterr()
+    assert victim.exists(), out
+    assert "never.example" not in out + err
+    assert "evm" not in out
+    assert str(foreign / "private/register") not in out
+
+
+def test_whose_anchors_lack_a_run_is_said_without_their_secrets(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The address of a node has its owner's token in its path, or before the host."""
+    trainer_key.create(keyfile.default_path(), "own")
+    Path("folder").mkdir()
+    assert train.main([*TRAIN, "--out", "mine", "--anchor", "file:folder"]) == 3
+    capsys.readouterr()
+    plan(
+        Path("mine"),
+        anchors=[
+            "file:folder",
+            "evm:https://user:hush@node.example:8545/v3/hush,key=hush",
+            "rfc3161:https://one.example/hush,https://two.example/?token=hush",
+            "s3:bucket/hush@https://hush@store.example/hush",
+            "dynamodb:table@[hush",
+        ],
+    )
+    for form in ([], ["--json"]):
+        assert run.main(["status", "mine", *form]) == 0
+        out, err = capsys.readouterr()
+        assert "hush" not in out + err
+        shown = ["file:folder", "evm:node.example:8545", "rfc3161:one.example,two.example", "s3:bucket@store.example"]
+        for word in (*shown, "dynamodb:table"):
+            assert word in out, out
+    Path("folder").rmdir()
+    assert anchor.main(["publish", "mine", "--anchor", "file:folder"]) == 0
+    capsys.readouterr()
+    assert run.main(["status", "mine"]) == 0
+    assert "file:folder" not in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """The kinds of anchor, one row each: what it is called, and in a sentence what it rests on. A new
 kind is a folder of that name and a row here."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -8,7 +9,7 @@ from typing import cast
 
 from zk_autograd.core.anchors import Anchor, AnchorVerifier
 from zk_autograd.core.errors import UsageError
-from zk_autograd.core.text import quoted
+from zk_autograd.core.text import printable, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,28 @@ def open_anchor(spec: str) -> Anchor:
     if kind not in KINDS:
         raise UsageError(f"{quoted(spec)} names no kind of anchor: they are {', '.join(KINDS)}")
     return KINDS[kind].opener()(rest)
+
+
+def shown(spec: str) -> str:
+    """A specification for people, on one line: of what is on the network no more than kind, hosts
+    and the name of bucket or table, as addresses hold tokens."""
+    kind, _, rest = spec.partition(":")
+    if kind not in KINDS:
+        return "an anchor of another version"
+    if kind in _LOCAL:
+        return printable(spec)
+    name = _NAME.match(rest) if kind in _NAMED else None
+    parts = [name[0]] if name else []
+    hosts = [host.rpartition("@")[2] for host in _AUTHORITY.findall(rest)]
+    if known := [host for host in hosts if _HOST.fullmatch(host)]:
+        parts.append(",".join(known))
+    return f"{kind}:{'@'.join(parts)}" if parts else kind
+
+
+_LOCAL, _NAMED = ("file", "witness", "tpm"), ("s3", "dynamodb")
+_NAME = re.compile(r"[A-Za-z0-9._-]+(?=[/,@]|$)")
+_AUTHORITY = re.compile(r"https?://([^/?#,\s\\]*)")
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 class Verifiers(Mapping[str, AnchorVerifier]):

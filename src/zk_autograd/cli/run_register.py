@@ -63,12 +63,12 @@ def _registers(runs: "Sequence[RunStatus]") -> "dict[Path, list[PublicKey]]":
 
 
 def _kept(run: "RunStatus") -> "Registering | None":
-    """What the run's private plan says of its register; None if there is none."""
-    from zk_autograd.run.layout import Layout
-    from zk_autograd.train.plan import Plan
+    """What the private plan of the caller's own run says of its register; None for a stranger's,
+    and if there is no plan."""
+    from zk_autograd.train.own_run import own_registering
 
     try:
-        return Plan.read(run.path).registering if Layout(run.path).plan.exists() else None
+        return own_registering(run.path)
     except (ZkError, OSError):
         return None
 
@@ -94,9 +94,30 @@ def lines(run: "RunStatus") -> list[tuple[str, str]]:
 
 
 def pending(run: "RunStatus") -> list[str]:
-    """The anchors of a run of zk-train whose kind has no receipt for its newest entry."""
-    kept = _kept(run)
-    if kept is None or run.entry is None or run.trainer:
+    """The anchors of the caller's own run whose kind has no receipt for its newest entry, as people
+    are shown them; of a file, what it holds itself counts, as the register's own has receipts of
+    its kind."""
+    from zk_autograd.anchor.kinds import shown
+
+    if run.entry is None or run.trainer or (kept := _kept(run)) is None:
         return []
-    held = dict(run.receipts)
-    return [spec for spec in kept.specs if held.get(spec.partition(":")[0], 0) <= run.entry.index]
+    held, index = dict(run.receipts), run.entry.index
+    return [
+        shown(spec)
+        for spec in kept.specs
+        if (_in_file(spec, run) if spec.startswith("file:") else held.get(spec.partition(":")[0], 0)) <= index
+    ]
+
+
+def _in_file(spec: str, run: "RunStatus") -> int:
+    """The size of the newest of the register's checkpoints in an anchor file; 0 if it can't be
+    read."""
+    from zk_autograd.anchor.file.publish import FileAnchor
+    from zk_autograd.core.anchors import SignedCheckpoint
+
+    path = Path(spec.removeprefix("file:"))
+    with suppress(ZkError, OSError):
+        if run.header and path.is_file():
+            kept = FileAnchor(path).read(run.header.register)
+            return max((SignedCheckpoint.parse(one.note).head.size for one in kept), default=0)
+    return 0
