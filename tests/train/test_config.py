@@ -217,6 +217,22 @@ def test_config_that_cant_be_followed_is_refused_by_file_and_key(text: str, mess
         read(tmp_path / "train.toml")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'anchor = ["s3:bucket@http://a.stranger.example"]',
+        "anchor = []",
+        'start = "beacon:evm:http://a.stranger.example,key=k"',
+        'register = "downloads/register"',
+    ],
+)
+def test_a_file_says_nothing_of_register_and_anchors(text: str) -> None:
+    """A stranger's file would have the trainer's access keys sent to the stranger."""
+    with pytest.raises(UsageError, match="is set by its flag alone, --"):
+        from_toml(text, "train.toml")
+    assert from_toml("anchor-every = 5\nno-register = true\n").registering == {"anchor-every": 5, "no-register": True}
+
+
 def test_file_that_cant_be_read_is_refused(tmp_path: Path) -> None:
     for name, content, message in (
         ("latin.toml", b'label = "\xe9"', "is not UTF-8 text"),

@@ -10,11 +10,12 @@
     parameters = ["*.bias"]
     weight-decay = 0
 
-Rules: a key is a flag's long name; an unknown key is refused, as is a value of another type. What
-is written holds every setting of the training in one order, numbers of the optimizer as texts, and
-can be read back to the same plan, but for what is private: the data's secret, the key file, and the
-folder of a table. A path is from the current folder, as a flag's, or begins with "~/". A byte order
-mark is allowed.
+Rules: a key is a flag's long name; an unknown key is refused, as is a value of another type. So is
+where a run is entered and anchored, and what it begins from: a file may be another trainer's, and
+anchors write files and are sent the machine's access keys. What is written holds every setting of
+the training in one order, numbers of the optimizer as texts, and can be read back to the same plan,
+but for what is private: the data's secret, the key file, and the folder of a table. A path is from
+the current folder, as a flag's, or begins with "~/". A byte order mark is allowed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from zk_autograd.core import bounded_toml
 from zk_autograd.core.errors import UsageError
 from zk_autograd.local.named_files import read_named
 from zk_autograd.train.plan import Plan
-from zk_autograd.train.settings import GROUP_SETTINGS, GROUPS, ParameterGroup, Settings
+from zk_autograd.train.settings import FLAGS_ONLY, GROUP_SETTINGS, GROUPS, ParameterGroup, Settings
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\"}
 
@@ -41,7 +42,11 @@ def read(path: Path) -> Settings:
 
 def from_toml(text: str, where: str = "the config") -> Settings:
     """The settings of a TOML text; `where` names its source in messages. UsageError."""
-    return Settings.of(bounded_toml.parse(text, where), lambda key: f"{where}: {key}")
+    values = bounded_toml.parse(text, where)
+    for name in FLAGS_ONLY:
+        if name in values:
+            raise UsageError(f"{where}: {name} is set by its flag alone, --{name}, as a file may be another trainer's")
+    return Settings.of(values, lambda key: f"{where}: {key}")
 
 
 def to_toml(plan: Plan) -> str:

@@ -349,6 +349,9 @@ REGISTERING = ("register", "no-register", "anchor", "anchor-every")
 """Where a run is entered and anchored: kept in its private plan, and set anew when it is
 resumed."""
 
+FLAGS_ONLY = ("start", "register", "anchor")
+"""What no file sets: it says whom this machine talks to, and what is written there."""
+
 READERS = {setting.name: setting.read for setting in SETTINGS}
 _GROUP_READERS: dict[str, Reader] = {_PARAMETERS: _texts, **{s.name: s.read for s in SETTINGS if s.own}}
 GROUP_SETTINGS = tuple(_GROUP_READERS)
