@@ -199,19 +199,18 @@ def test_a_larger_branch_whose_entries_are_missing_is_not_called_one_register(ma
     assert report.failure is None
     assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
     assert "so that nothing shows whether they are of one branch: 1" in said(report)
-    assert "on one branch" not in said(report)
     assert WHOLE not in anchored(report)
 
 
 def test_of_checkpoints_without_entries_no_branch_and_no_run_is_told(made: tuple[Run, Tree, Path]) -> None:
-    """A witness keeps its newest checkpoint alone, which may be of a branch."""
+    """A witness keeps its newest checkpoint alone, which may be of a branch: only the run's own is
+    known to be of none."""
     _, tree, folder = made
     write(folder, tree.views(*PLACES), [tree.receipt(6)])
     report = judged(folder, [Kept(tree.note(6)), Kept(_branch(tree).note(7))])
     assert report.failure is None
-    assert "2 checkpoints of this register; entries that are there: 0" in said(report)
-    assert "so that nothing shows whether they are of one branch: 2" in said(report)
-    assert "on one branch" not in said(report)
+    assert "1 checkpoint of this register, on one branch with those that the run shows" in said(report)
+    assert "so that nothing shows whether they are of one branch: 1" in said(report)
     assert "runs begun" not in said(report)
 
 
@@ -223,8 +222,9 @@ def test_entries_fewer_than_the_runs_are_of_one_branch_if_a_checkpoint_is_of_bot
     _, tree, folder = made
     write(folder, tree.views(*PLACES), [tree.receipt(6)])
     report = judged(folder, holding(tree, 2, size))
-    assert ("on one branch with those that the run shows" in said(report)) == (size == 4)
-    assert ("nothing shows whether they are of one branch with the newest" in said(report)) == (size == 3)
+    counted = "2 checkpoints" if size == 4 else "1 checkpoint"
+    assert f"{counted} of this register, on one branch with those that the run shows" in said(report)
+    assert ("so that nothing shows whether they are of one branch: 1" in said(report)) == (size == 3)
     assert "begun in these entries" in said(report)
 
 
@@ -576,3 +576,54 @@ def test_branches_of_two_keys_slander_nobody_who_signed_one(tmp_path: Path) -> N
     report = judged(folder, held, policy)
     assert report.failure is None
     assert WHOLE not in anchored(report)
+
+
+def test_of_heads_that_cannot_be_placed_nothing_is_said_but_that(made: tuple[Run, Tree, Path]) -> None:
+    """A head of another branch, larger than all that is known, and no entry: on which branch it is
+    nobody knows, nor how many runs were begun."""
+    _, tree, folder = made
+    write(folder, tree.views(*PLACES))
+    other = Tree([Entry(Kind.BEGIN, bytes([77]) * 16, 1, bytes([number]) * 32) for number in range(9)])
+    report = judged(folder, [kept(other, 9, entries=())])
+    assert "so that nothing shows whether they are of one branch: 1" in said(report)
+    assert "on one branch" not in said(report)
+    assert "runs begun" not in said(report)
+    (online,) = report.to_json()["online"]
+    assert (online["checkpoints"], online["whole"], online["runs_begun"]) == (0, False, None)
+
+
+def test_heads_that_can_be_placed_are_counted_alone(made: tuple[Run, Tree, Path]) -> None:
+    _, tree, folder = made
+    report = judged(folder, [*holding(tree, 2, 6), kept(_later_branch(tree), 7, entries=())])
+    assert "2 checkpoints of this register, on one branch" in said(report)
+    assert report.to_json()["online"][0]["checkpoints"] == 2
+
+
+def test_a_service_that_ends_between_two_checkpoints_of_the_run_is_not_said_to_be_on_its_branch(
+    made: tuple[Run, Tree, Path],
+) -> None:
+    """It has five entries, of which the last may be another branch's; the run shows trees of 4 and
+    of 6."""
+    _, tree, folder = made
+    write(folder, tree.views(*PLACES))
+    other = replace(tree, entries=[*tree.entries[:4], OTHER])
+    for held in (holding(tree, 2, 4, 5), holding(other, 2, 4, 5), [kept(tree, 4, entries=()), kept(other, 5)]):
+        report = judged(folder, held)
+        assert report.failure is None
+        assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
+        assert "so that nothing shows whether they are of one branch: 1" in said(report)
+        assert "on one branch with those that the run shows; entries that are there: 5" in said(report)
+    assert judged(folder, holding(tree, 2, 4)).findings[Step.ANCHORS].status is Status.PASSED
+    alone = [kept(tree, 4, entries=()), kept(tree, 6, entries=())]
+    assert "2 checkpoints of this register, on one branch with" in said(judged(folder, alone))
+
+
+def test_an_entry_of_the_run_that_stands_elsewhere_in_the_service_is_another_branch(
+    made: tuple[Run, Tree, Path],
+) -> None:
+    """The service ends before the run's next checkpoint, and has another entry where the run shows
+    its own."""
+    _, tree, folder = made
+    write(folder, tree.views((1, 2), (3, 6)))
+    other = replace(tree, entries=[*tree.entries[:3], OTHER, tree.entries[4]])
+    refused(judged(folder, holding(other, 2, 5)), 4, "another entry 3 than the run shows")

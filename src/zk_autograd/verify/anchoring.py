@@ -102,8 +102,8 @@ class Asked:
 class Held:
     """What of it counts: `kept` is signed by all pinned keys, `heads` are its checkpoints; the
     register's first `entries` leaves have the root of one of them. `foreign` others are not signed
-    by all pinned keys; of `heads` `apart` can't be put together with what came before, and of those
-    that some pinned keys signed `partly` can't.
+    by all pinned keys; of `heads` `apart` can't be put together with what the run shows, and of
+    those that some pinned keys signed `partly` can't.
     `findings` say what is wrong with how they are kept; `odd` leaves are no entries; `faults` say
     which entries no honest trainer makes. `begun`: how often a run was, and `open`
     how many of those were never closed."""
@@ -121,6 +121,11 @@ class Held:
     faults: tuple[str, ...] = ()
     begun: int = 0
     open: int = 0
+
+    @property
+    def placed(self) -> int:
+        """How many of its checkpoints are on one branch with those that the run shows."""
+        return len(self.heads) - self.apart
 
     @property
     def whole(self) -> bool:

@@ -21,7 +21,7 @@ from zk_autograd.core.merkle import Frontier, leaf_hash
 from zk_autograd.core.note import open_note
 from zk_autograd.core.register import Entry, Kind, renamed
 from zk_autograd.core.register_runs import RunInRegister, sentence, take
-from zk_autograd.core.text import counted
+from zk_autograd.core.text import counted, quoted
 from zk_autograd.verify.anchoring import Anchored, Asked, Held, Registered, time_text
 from zk_autograd.verify.log import LogView
 from zk_autograd.verify.outcome import Claim, Source
@@ -53,11 +53,19 @@ def judge_services(
     placed = max(len(tree.leaves) for tree in (*trees, together))
     for tree in {id(tree): tree for tree in (*trees, together)}.values():
         _require_one_view(tree, registered, view, chosen=chosen)
-    return tuple(_held(one, tree, placed) for one, tree in zip(found, trees, strict=True))
+    shown = _OnOneBranch.up_to(placed, registered)
+    return tuple(_held(one, tree, shown) for one, tree in zip(found, trees, strict=True))
 
 
 def _require_one_view(tree: "_Tree", registered: Registered, view: LogView, *, chosen: bool) -> None:
     """VerificationError if the entries of this run are not those of one log, the one shown."""
+    for index, entry in registered.entries:
+        if index < len(tree.leaves) and tree.leaves[index] != entry.encode():
+            raise VerificationError(
+                f"the trainer's register has two branches: one of them has another entry {index} than the run shows",
+                expected=entry.encode().decode("ascii"),
+                found=quoted(tree.leaves[index].decode("utf-8", "replace"), 400),
+            )
     own = [(index, entry) for index, entry in _entries(tree.leaves)[0] if entry.run == registered.run]
     require_the_logs(own, view, chosen=chosen)
     runs = dict[bytes, RunInRegister]()
@@ -72,9 +80,28 @@ def _require_one_view(tree: "_Tree", registered: Registered, view: LogView, *, c
             raise VerificationError(f"the register has what no honest trainer enters: {sentence(index, entry, why)}")
 
 
-def _held(found: "_Signed", tree: "_Tree", placed: int) -> Held:
-    """What counts of it: the service's own `tree`, and its heads up to the `placed` entries that
-    are known from any of the services."""
+@dataclass(frozen=True, slots=True)
+class _OnOneBranch:
+    """Of which sizes a signed head, whose root was compared with all others, is on one branch with
+    what the run shows: up to `size`, and the run's own `heads`. What is larger and known has a
+    root, but the run's next checkpoint needn't continue it."""
+
+    size: int
+    heads: frozenset[int]
+
+    @classmethod
+    def up_to(cls, placed: int, registered: Registered) -> "_OnOneBranch":
+        """With `placed` entries known, from any of the services."""
+        heads = frozenset(registered.heads)
+        within = placed if placed >= registered.newest.size else max((s for s in heads if s <= placed), default=0)
+        return cls(within, heads)
+
+    def has(self, head: Checkpoint) -> bool:
+        return head.size <= self.size or head.size in self.heads
+
+
+def _held(found: "_Signed", tree: "_Tree", shown: _OnOneBranch) -> Held:
+    """What counts of it; `tree` is the service's own."""
     entries, odd = _entries(tree.leaves)
     heads = [head for _, head in found.notes]
     begun = [entry.run for _, entry in entries if entry.kind is Kind.BEGIN]
@@ -86,8 +113,8 @@ def _held(found: "_Signed", tree: "_Tree", placed: int) -> Held:
         tuple(heads),
         len(tree.leaves),
         found.foreign + len(found.partly),
-        sum(head.size > placed for head in heads),
-        sum(one.head.size > placed for one in found.partly),
+        sum(not shown.has(head) for head in heads),
+        sum(not shown.has(one.head) for one in found.partly),
         tuple(dict.fromkeys(kept.finding for kept, _ in found.notes if kept.finding)),
         odd,
         tuple(_faults(entries)),
@@ -326,14 +353,10 @@ def sentences(services: Sequence[Held], registered: Registered) -> Iterator[str]
         if not held.heads:
             yield f"{where}: no checkpoint of this register"
             continue
-        reaches = held.entries >= registered.newest.size
-        together = not held.apart and (reaches or held.entries in registered.heads)
-        branch = ", on one branch with those that the run shows" if together else ""
-        yield f"{where}: {counted(len(held.heads), 'checkpoint')} of this register{branch}; entries that are there: {held.entries}"
+        if held.placed:
+            yield f"{where}: {counted(held.placed, 'checkpoint')} of this register, on one branch with those that the run shows; entries that are there: {held.entries}"
         if held.apart:
-            yield f"{where}: checkpoints that can't be put together with the entries that are there, so that nothing shows whether they are of one branch: {held.apart}"
-        elif not together:
-            yield f"{where}: nothing shows whether they are of one branch with the newest that the run shows, of {registered.newest.size} entries"
+            yield f"{where}: checkpoints that can't be put together with those that the run shows, so that nothing shows whether they are of one branch: {held.apart}"
         if held.odd:
             yield f"{where}: leaves of the register that are no entries: {held.odd}"
         if held.faults:
@@ -342,7 +365,9 @@ def sentences(services: Sequence[Held], registered: Registered) -> Iterator[str]
             yield f"{where}: signed by some of the pinned keys alone, and not to be put together with the others: {held.partly}"
         yield from (f"{where}: {finding}" for finding in held.findings)
         if held.entries:
-            under = "under this key" if together and reaches else "in these entries"
+            under = (
+                "under this key" if not held.apart and held.entries >= registered.newest.size else "in these entries"
+            )
             yield f"{where}: {counted(held.begun, 'run')} begun {under}, {held.open} of them never closed"
 
 

@@ -328,11 +328,11 @@ def _held(held: Held) -> dict[str, Any]:
     return {
         "anchor": held.asked.spec,
         "time": held.asked.time,
-        "checkpoints": len(held.heads),
+        "checkpoints": held.placed,
         "entries": held.entries,
         "whole": held.whole,
-        "runs_begun": held.begun,
-        "runs_open": held.open,
+        "runs_begun": held.begun if held.entries else None,
+        "runs_open": held.open if held.entries else None,
     }
 
 
