@@ -105,9 +105,11 @@ def test_an_anchor_that_keeps_to_one_branch_shows_one_register_and_never_one_vie
     _, tree, folder = made
     write(folder, tree.views(*PLACES), [Notary().receipt(tree, 6)])
     report = judged(folder, notary=Notary(alone=True))
-    assert anchored(report)[0] == "that the register with all 6 records has no other branch (notary)"
+    assert anchored(report)[0] == "that notary took no other branch of the register with all 6 records"
     assert "that there is no other view of this log" in [c.what for c in report.claims if c.source is Source.ABSENT]
-    assert not any("has no other branch" in limit for limit in report.limits)
+    assert any(
+        "no other branch, which never went there: notary took this one alone" in limit for limit in report.limits
+    )
     assert any("two views of one run" in limit for limit in report.limits)
 
 

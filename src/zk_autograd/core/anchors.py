@@ -120,15 +120,15 @@ class AnchorClaim:
 
     `rests_on`: a sentence, what it rests on, or what is missing to judge it. `time`: POSIX seconds;
     on that word the tree head existed by then (None: it says nothing of time). `excludes_forks`: as
-    far as what it rests on holds, nobody else was shown another branch of this register. `beacon`:
-    32 bytes that nobody knew before this tree head was anchored and that the trainer had no choice
-    of, if the receipt shows such. `identity`: who vouches, and `keys`: what tells that two of them
-    are one, such as their keys, so that one authority isn't counted twice (`authorities`).
-    `position`: a counter that never goes back, and where it stood
-    (`require_order`). `beacon_terms`: by which rule the beacon was found, which the run's header
-    must have said before. `beacon_after`: the size of the tree that was anchored before this one
-    under those terms (0: none was; None: it doesn't say): leaves below it had a beacon already, and
-    this one is not theirs.
+    far as what it rests on holds, this anchor took no other branch of this register; one that never
+    went there can be shown to whoever asks for no receipt of this kind. `beacon`: 32 bytes that
+    nobody knew before this tree head was anchored and that the trainer had no choice of, if the
+    receipt shows such. `identity`: who vouches, and `keys`: what tells that two of them are one,
+    such as their keys, so that one authority isn't counted twice (`authorities`). `position`: a
+    counter that never goes back, and where it stood (`require_order`). `beacon_terms`: by which
+    rule the beacon was found, which the run's header must have said before. `beacon_after`: the
+    size of the tree that was anchored before this one under those terms (0: none was; None: it
+    doesn't say): leaves below it had a beacon already, and this one is not theirs.
     """
 
     kind: str

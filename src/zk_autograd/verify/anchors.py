@@ -142,7 +142,8 @@ def _claims(found: Anchoring, view: LogView) -> Iterator[Claim]:
     timed = [one for one in found.shown(1) if one.claim.time is not None]
     if alone is not None:
         yield Claim(
-            f"that the register with {_share(alone.records, size)} has no other branch ({alone.kind})", Source.ANCHORED
+            f"that {alone.kind} took no other branch of the register with {_share(alone.records, size)}",
+            Source.ANCHORED,
         )
     if timed:
         most = max(one.records for one in timed)
@@ -169,6 +170,9 @@ def _limits(found: Anchoring, view: LogView) -> Iterator[str]:
     elif not any(found.shown(size)):
         most = max(one.records for one in found.shown(1))
         yield f"the newest anchor that counts covers {_share(most, size)}: of the others nothing shows that there is no other view, nor when they were written"
-    if not any(one.claim.excludes_forks for one in found.shown(1)):
+    exclusive = dict.fromkeys(one.kind for one in found.shown(1) if one.claim.excludes_forks)
+    if exclusive:
+        yield f"nothing shows that the trainer's register has no other branch, which never went there: {' and '.join(exclusive)} took this one alone"
+    else:
         yield "nothing shows that the trainer's register has no other branch: a receipt that they hand over can't"
     yield "a register can hold two views of one run, and runs that were begun and not shown: only who reads all its entries knows (--online)"
