@@ -10,8 +10,9 @@ import pytest
 from tests.verify.register_builder import OTHER, PLACES, Tree, enter, entered, registered, write
 from tests.verify.run_builder import LOG_POLICY, QUANTUM, SECOND, SIGNER, Run, honest, refused, stand_ins
 from zk_autograd.anchor.kinds import verifiers
-from zk_autograd.core.register import Entry, Kind, View
+from zk_autograd.core.register import Entry, Kind, View, origin_of
 from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.verify.anchor_demands import InRegister
 from zk_autograd.verify.outcome import Source, Status, Step
 from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.report import Report
@@ -265,3 +266,26 @@ def test_no_other_view_is_ever_claimed_by_the_register_alone(made: tuple[Run, Tr
     claims = {claim.what: claim.source for claim in judged(folder).claims}
     assert claims["that there is no other view of this log, and when it was written"] is Source.ABSENT
     assert Source.ANCHORED not in claims.values()
+
+
+def test_a_register_that_no_pinned_key_names_is_one_of_any_number(tmp_path: Path) -> None:
+    """Only the ML-DSA-44 key is pinned: with each Ed25519 key that the trainer makes beside it they
+    have another register, and each run is alone in one."""
+    policy = replace(LOG_POLICY, keys=(QUANTUM.public_key,), demands=(InRegister(),))
+    for name, other in (("one", SIGNER), ("other", SECOND)):
+        run = honest("none")
+        run.signers = (other, QUANTUM)
+        public = tuple(signer.public_key for signer in run.signers)
+        run.edit_header(keys=tuple(key.encode() for key in public), register=origin_of(public))
+        tree = Tree(entered(run).entries, run.signers, origin_of(public))
+        folder = run.write(tmp_path / name)
+        write(folder, tree.views(*PLACES))
+        report = judged(folder, policy)
+        assert report.failure is None
+        assert report.findings[Step.ANCHORS].status is Status.NOT_SHOWN
+        assert any("any number of registers" in limit for limit in report.limits), report.limits
+        assert report.exit_status == 3
+        assert "a register that no pinned key names" in " ".join(report.missing)
+        both = judged(folder, replace(policy, keys=public))
+        assert (both.exit_status, both.findings[Step.ANCHORS].status) == (0, Status.PASSED)
+        assert not any("any number of registers" in limit for limit in both.limits)

@@ -30,6 +30,8 @@ class InRegister:
     def answer(self, facts: Facts) -> Answer:
         if facts.anchoring.registered is None:
             return Answer(False, "a run in no register")
+        if not facts.anchoring.registered.named:
+            return Answer(False, "a register that no pinned key names")
         covered = facts.anchoring.covering
         return Answer(covered == facts.size, f"{covered} of {facts.size}")
 

@@ -76,7 +76,8 @@ def _outcome(found: Anchoring, view: LogView, *, pinned: bool) -> Outcome:
     whole = found.covering == view.head.size
     unjudged = any(one.claim.standing is Standing.UNJUDGED for one in found.anchored)
     sentences = (*_register_sentences(found.registered, view, pinned=pinned), *_anchor_sentences(found.anchored, view))
-    status = Status.PASSED if whole and pinned and not unjudged else Status.NOT_SHOWN
+    shown = whole and pinned and found.registered.named and not unjudged
+    status = Status.PASSED if shown else Status.NOT_SHOWN
     return Outcome(
         Finding(status, sentences),
         fix=_fix(found.anchored),
@@ -96,6 +97,8 @@ def _register_sentences(registered: Registered, view: LogView, *, pinned: bool) 
     index, last = registered.last
     signed = "signed by all pinned keys" if pinned else "whose signatures were not checked, since no key is pinned"
     yield f"in the register {registered.origin}, begun by its entry {registered.index}; its checkpoints ({len(registered.heads)}), {signed}, continue each other up to {head.root.hex()}@{head.size}"
+    if not registered.named:
+        yield "it is called after an Ed25519 key that is not pinned: whether it is the trainer's one register is not known"
     if last.size == size:
         yield f"its entry {index} covers all of these {counted(size, 'record')}"
     else:
@@ -170,6 +173,8 @@ def _limits(found: Anchoring, view: LogView) -> Iterator[str]:
     elif not any(found.shown(size)):
         most = max(one.records for one in found.shown(1))
         yield f"the newest anchor that counts covers {_share(most, size)}: of the others nothing shows that there is no other view, nor when they were written"
+    if found.registered is not None and not found.registered.named:
+        yield "the register is called after an Ed25519 key that is not pinned: beside the pinned keys the trainer can have any number of registers"
     exclusive = dict.fromkeys(one.kind for one in found.shown(1) if one.claim.excludes_forks)
     if exclusive:
         yield f"nothing shows that the trainer's register has no other branch, which never went there: {' and '.join(exclusive)} took this one alone"

@@ -14,9 +14,9 @@ from contextlib import closing, contextmanager
 from zk_autograd.core.anchors import SignedCheckpoint
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import UnreadableError, VerificationError
-from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.keys import Algorithm, PublicKey
 from zk_autograd.core.note import open_note
-from zk_autograd.core.register import Entry, Kind, View, renamed
+from zk_autograd.core.register import Entry, Kind, View, origin_of, renamed
 from zk_autograd.core.text import counted
 from zk_autograd.evidence.layout import REGISTER, VIEWS
 from zk_autograd.evidence.run import Evidence
@@ -36,7 +36,9 @@ def read_register(files: Evidence, view: LogView, keys: Sequence[PublicKey], *, 
                 reader.add(View.parse(line))
     if not reader.entries:
         raise VerificationError(f"{PLACE} has no line: the run's begin is missing")
-    found = Registered(view.log.header.register, reader.heads, tuple(reader.entries), view.head.size)
+    origin = view.log.header.register
+    named = not keys or any(key.algorithm is Algorithm.ED25519 and origin_of((key,)) == origin for key in keys)
+    found = Registered(origin, reader.heads, tuple(reader.entries), view.head.size, named)
     require_the_logs(found.entries, view, chosen=chosen)
     return found
 
