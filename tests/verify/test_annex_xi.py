@@ -69,8 +69,13 @@ def test_first_weights_from_a_beacon_are_no_base_models(report_of: Callable[[str
     unknown = "the first weights: whether they are a base model's is not shown"
     assert facts(report, "2.2")[1] == (Source.CLAIMED, unknown)
     outcome = report.outcomes[Step.CHAIN]
+    later = (
+        "The weights after the first steps can nearly be one's: L1 leaves each gradient to the trainer, and a large "
+        "learning rate takes the weights far"
+    )
+    no_base = "the first weights of the trained tensors follow from a beacon: they are no base model's"
     for source, told in (
-        (Source.ANCHORED, "the first weights of the trained tensors follow from a beacon: they are no base model's"),
+        (Source.ANCHORED, f"{no_base}. {later}"),
         (Source.ABSENT, unknown),
     ):
         changed = replace(outcome, claims=(Claim(FIRST_WEIGHTS, source),))

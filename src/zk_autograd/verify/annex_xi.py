@@ -127,10 +127,14 @@ def _facts(report: Report) -> Iterator[tuple[str, tuple[Fact, ...]]]:
     )
 
 
+_LATER = "The weights after the first steps can nearly be one's: L1 leaves each gradient to the trainer, and a large learning rate takes the weights far"
+
+
 def _first_weights(report: Report) -> Fact:
     (source,) = [claim.source for claim in report.claims if claim.what == FIRST_WEIGHTS]
     if source is Source.ANCHORED:
-        return Fact(source, f"{FIRST_WEIGHTS} of the trained tensors follow from a beacon: they are no base model's")
+        words = f"{FIRST_WEIGHTS} of the trained tensors follow from a beacon: they are no base model's. {_LATER}"
+        return Fact(source, words)
     return Fact(source, f"{FIRST_WEIGHTS}: whether they are a base model's is not shown")
 
 
