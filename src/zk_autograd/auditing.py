@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,7 +163,9 @@ def _ask(spec: str, origin: str) -> Asked:
         read = getattr(anchor, "read", None)
         if read is None:
             raise UsageError(f"--online {quoted(spec)}: an anchor of this kind can't be asked for all that it holds")
-        return Asked(anchor.kind, anchor.spec, int(time.time()), tuple(read(origin)))
+        kept = tuple(read(origin))
+        # What it confirms existed by this time, so it is none before the answer was there.
+        return Asked(anchor.kind, anchor.spec, ceil(time.time()), kept)
     except AnchorError as error:  # it says nothing against the run
         raise UnreadableError(f"--online {quoted(spec, 200)}: {error}") from error
 

@@ -9,16 +9,18 @@ import pytest
 from attacks.on_registers.quorum_made_up import WITNESSES, cosigned
 from tests.verify.register_builder import PLACES, History, Tree, registered, write
 from tests.verify.run_builder import KEY, QUANTUM, Run
-from zk_autograd import verify_run
+from zk_autograd import auditing, verify_run
 from zk_autograd.anchor.file.publish import FileAnchor
 from zk_autograd.cli.anchor import main as anchor
 from zk_autograd.cli.verify import main
 from zk_autograd.core.anchors import SignedCheckpoint
 from zk_autograd.core.errors import UsageError
+from zk_autograd.core.keys import parse_keys
 from zk_autograd.verify.outcome import Source
 from zk_autograd.verify.policy_file import FORMAT
 
 VKEY = KEY.encode()
+NOON = 1_796_040_000
 NAMES = ("one", "two", "three")
 TLOG = "".join(f"witness {name} {by.public_key.encode()}\n" for name, by in zip(NAMES, WITNESSES, strict=True))
 TRUST = f"[anchors.witness]\npolicy = '''\n{TLOG}group most 2 one two three\nquorum most\n'''\n"
@@ -148,3 +150,21 @@ def test_in_python_it_is_the_same(made: tuple[Run, Tree, Path], tmp_path: Path) 
     assert report.anchoring.held[0].begun == 2
     with pytest.raises(UsageError, match="online is a text"):
         verify_run(made[2], keys=[VKEY], online="file:x")
+
+
+def test_what_a_service_held_is_as_of_a_time_after_its_answer(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receipt that it confirms says that the records existed by then: what came while it answered
+    must not count as older than it is."""
+    now = [NOON + 0.25]
+    read = FileAnchor.read
+
+    def slowly(self: FileAnchor, origin: str) -> object:
+        now[0] += 60
+        return read(self, origin)
+
+    monkeypatch.setattr(FileAnchor, "read", slowly)
+    monkeypatch.setattr("time.time", lambda: now[0])
+    (asked,) = auditing.ask([f"file:{tmp_path / 'anchors.jsonl'}"], parse_keys(words[2]))
+    assert asked.time == NOON + 61

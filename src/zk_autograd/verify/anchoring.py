@@ -91,8 +91,9 @@ class Anchored:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Everything that an anchor's service gave out under a register's origin, when it was asked at
-    `time` (POSIX seconds); `spec` is KIND:REST. Nothing of it is believed."""
+    """Everything that an anchor's service gave out under a register's origin, when it was asked;
+    its answer was there by `time` (POSIX seconds). `spec` is KIND:REST. Nothing of it is believed.
+    """
 
     kind: str
     spec: str
