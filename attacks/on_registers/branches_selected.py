@@ -53,11 +53,28 @@ def for_one_who_asks(trainer: Trainer) -> Submission:
     return trainer.submit(tree.views(*PLACES), online=asked(kept))
 
 
+def for_one_who_asks_two(trainer: Trainer) -> Submission:
+    """Each anchor holds one branch: they part behind all that the run shows."""
+    tree = trainer.tree()
+    other = replace(tree, entries=[*tree.entries[:5], replace(tree.entries[5], root=bytes(32))])
+    services = (*asked(held(tree, 2, 5, 6)), *asked(held(other, 2, 5, 6), place="another"))
+    return trainer.submit(tree.views(*PLACES), online=services)
+
+
+def signed_by_one_key(trainer: Trainer) -> Submission:
+    """The other branch lies beside the one that is shown, and only one of the keys signed it."""
+    tree = trainer.tree()
+    other = replace(branch(trainer), signers=tree.signers[:1], origin=tree.origin)
+    return trainer.submit(tree.views(*PLACES), online=asked([*held(tree, 2, 4, 5), *held(other, 3, 5)]))
+
+
 ATTEMPTS = (
     Attempt("a receipt of the other branch", "is for another tree head", receipt_of_the_other),
     Attempt("views of both branches", "consistency", views_of_both),
     Attempt("two roots for one size", "two branches: two roots for its first 5 entries", two_roots_for_one_size),
     Attempt("for an auditor who asks", "two branches: two roots for its first", for_one_who_asks),
+    Attempt("for one who asks two anchors", "two branches: two roots for its first", for_one_who_asks_two),
+    Attempt("the other signed by one key", "signed both", signed_by_one_key),
 )
 
 

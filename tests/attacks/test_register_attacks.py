@@ -159,6 +159,13 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "views of both branches": _both(_continuity, _heads),
         "two roots for one size": _continuity,
         "for an auditor who asks": _asking,
+        "for one who asks two anchors": _asking,
+        "the other signed by one key": _asking,
+    },
+    "begun_again": {
+        "the last begin is shown": _log,
+        "at an anchor with the first": _log,
+        "the first begin is shown": _log,
     },
     "receipts_replayed": {
         "of another run's checkpoint": _heads,
@@ -227,7 +234,7 @@ def test_the_program_says_what_became_of_it(capsys: pytest.CaptureFixture[str]) 
 def test_what_only_an_auditor_who_asks_sees_works_offline_and_the_report_says_so(trainer: Trainer) -> None:
     submissions = [a.forge(trainer) for n, a in CASES if not _missing(n)]
     asking = [one for one in submissions if one.policy.online]
-    assert len(asking) == 7
+    assert len(asking) == 12
     for submission in asking:
         report = replace(submission, policy=replace(submission.policy, online=())).judged()
         assert report.failure is None
