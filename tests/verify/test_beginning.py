@@ -365,6 +365,7 @@ def test_a_run_that_a_beacon_began_is_told_as_such(tmp_path: Path) -> None:
     assert report.failure is None, report.text()
     assert said(report) is Source.ANCHORED
     assert "initial weights" not in " ".join(report.limits)
+    assert "so had each time that one run was begun again" in " ".join(report.limits)
     assert "anchored: the first weights" in " ".join(report.text().split())
 
 

@@ -154,7 +154,8 @@ def test_a_receipt_of_another_place_than_was_asked_stays_the_trainers_word(made:
     _, tree, folder = made
     write(folder, tree.views(*PLACES), [receipt(tree, 6, shelf="bottom")])
     report = judged(folder, holding(tree, 2, 4, 6))
-    assert report.failure is None
+    assert (report.exit_status, report.failure, report.missing) == (0, None, ())
+    assert "does not hold" not in said(report)
     assert [one["standing"] for one in report.to_json()["anchors"]] == ["the trainer's word"]
     assert anchored(report) == []
 
@@ -450,7 +451,8 @@ def test_what_no_honest_trainer_enters_of_other_runs_is_told_and_the_register_is
 def test_a_run_closed_twice_closes_no_other(made: tuple[Run, Tree, Path]) -> None:
     _, tree, folder = made
     tree.entries += [Entry(Kind.CLOSE, tree.entries[0].run, 5, bytes([6]) * 32)] * 2
-    (online,) = judged(folder, holding(tree, 2, 6, 9)).to_json()["online"]
+    tree.entries.append(Entry(Kind.CLOSE, bytes([44]) * 16, 5, bytes(32)))  # which was never begun
+    (online,) = judged(folder, holding(tree, 2, 6, 10)).to_json()["online"]
     assert (online["whole"], online["runs_begun"], online["runs_open"]) == (False, 3, 1)
 
 

@@ -286,6 +286,7 @@ def test_a_register_that_no_pinned_key_names_is_one_of_any_number(tmp_path: Path
         assert any("any number of registers" in limit for limit in report.limits), report.limits
         assert report.exit_status == 3
         assert "a register that no pinned key names" in " ".join(report.missing)
+        assert judged(folder, replace(policy, demands=())).findings[Step.ANCHORS].status is Status.NOT_SHOWN
         both = judged(folder, replace(policy, keys=public))
         assert (both.exit_status, both.findings[Step.ANCHORS].status) == (0, Status.PASSED)
         assert not any("any number of registers" in limit for limit in both.limits)
