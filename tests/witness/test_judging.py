@@ -2,6 +2,7 @@
 order by how many, and no cosignature that it could forget."""
 
 import base64
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -536,3 +537,23 @@ def test_a_checkpoint_s_text_is_what_is_cosigned(tmp_path: Path) -> None:
     head = REGISTER.checkpoint(5).head
     text = checkpoint_text(head.origin, head.size, head.root)
     assert [key.verify(text, line.signature) for key, line in zip(OWN.keys, lines, strict=True)] == [NOW, NOW]
+
+
+def test_signatures_are_verified_while_others_can_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: requests that nobody signed, whose verification would hold the database's only
+    lock."""
+    one, store = witness(tmp_path)
+    free: list[bool] = []
+
+    def watched(note: bytes, keys: Sequence[object]) -> object:
+        with contextlib.closing(sqlite3.connect(tmp_path / "witness.sqlite", timeout=0)) as other:
+            try:
+                other.execute("begin immediate")
+                free.append(True)
+            except sqlite3.OperationalError:
+                free.append(False)
+        return open_note(note, keys)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("zk_autograd.witness.judging.open_note", watched)
+    assert one.add_checkpoint(REGISTER.body(0, 5)).status == 200
+    assert free == [True]

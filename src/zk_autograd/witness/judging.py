@@ -82,14 +82,18 @@ class Witness:
             return Reply(400, f"{error}\n")
         head = request.checkpoint.head
         about = f"{quoted(head.origin, MAX_NAME_BYTES)} {request.old} -> {head.size}"
-        with self._store.transaction() as transaction:
+        unknown = Reply(404, "this witness doesn't know the log: ask its operator to add it\n", about=about)
+        with self._store.transaction(writing=False) as transaction:
             log = transaction.log(head.origin)
-            if log is None:
-                return Reply(404, "this witness doesn't know the log: ask its operator to add it\n", about=about)
-            try:
-                open_note(request.checkpoint.note, log.keys)
-            except VerificationError as error:
-                return Reply(403, f"{error}\n", about=about)
+        if log is None:
+            return unknown
+        try:  # takes time, and anybody can ask for it: not under the lock
+            open_note(request.checkpoint.note, log.keys)
+        except VerificationError as error:
+            return Reply(403, f"{error}\n", about=about)
+        with self._store.transaction() as transaction:
+            if transaction.log(head.origin) != log:
+                return unknown
             last = transaction.cosigned(head.origin)
             if refusal := _refusal(request, last):
                 if refusal.status == 422 or (refusal.status == 409 and last is not None and head.size <= last.size):
