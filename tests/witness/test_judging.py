@@ -542,7 +542,7 @@ def test_a_checkpoint_s_text_is_what_is_cosigned(tmp_path: Path) -> None:
 def test_signatures_are_verified_while_others_can_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attack: requests that nobody signed, whose verification would hold the database's only
     lock."""
-    one, store = witness(tmp_path)
+    one, _ = witness(tmp_path)
     free: list[bool] = []
 
     def watched(note: bytes, keys: Sequence[object]) -> object:
@@ -557,3 +557,36 @@ def test_signatures_are_verified_while_others_can_write(tmp_path: Path, monkeypa
     monkeypatch.setattr("zk_autograd.witness.judging.open_note", watched)
     assert one.add_checkpoint(REGISTER.body(0, 5)).status == 200
     assert free == [True]
+
+
+def test_a_database_that_is_brought_back_under_a_running_witness_is_told(tmp_path: Path) -> None:
+    """Attack: an operator restores a copy while the server runs, and the other branch is sent. The
+    process still knows what it cosigned."""
+    one, _ = witness(tmp_path)
+    path = tmp_path / "witness.sqlite"
+    assert one.add_checkpoint(REGISTER.body(0, 5)).status == 200
+    copy = tmp_path / "copy"
+    shutil.copy(path, copy)
+    assert one.add_checkpoint(REGISTER.body(5, 8)).status == 200
+    newest = path.read_bytes()
+    shutil.copy(copy, path)
+    digest = sha256(REGISTER.origin.encode()).hexdigest()
+    told = r"an older copy: .* cosigned 8 .*holds 5.*make a new witness"
+    with pytest.raises(StorageError, match=told):
+        one.add_checkpoint(BRANCH.body(5, 8))
+    with pytest.raises(StorageError, match=told):
+        one.checkpoint(digest)
+    path.write_bytes(newest)
+    assert one.add_checkpoint(REGISTER.body(8, 9)).status == 200
+
+
+def test_a_database_with_another_root_for_what_was_cosigned_is_told(tmp_path: Path) -> None:
+    one, store = witness(tmp_path)
+    path = tmp_path / "witness.sqlite"
+    copy = tmp_path / "copy"
+    shutil.copy(path, copy)
+    assert one.add_checkpoint(REGISTER.body(0, 8)).status == 200
+    shutil.copy(copy, path)
+    assert Witness(store, [OWN.ed25519], Clock()).add_checkpoint(BRANCH.body(0, 8)).status == 200
+    with pytest.raises(StorageError, match=r"an older copy"):
+        one.add_checkpoint(BRANCH.body(8, 9))

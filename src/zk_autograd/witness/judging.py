@@ -10,10 +10,12 @@ Where the specification leaves a choice, or this is narrower than it:
   tree was there, so a larger one is still true. Before `EARLIEST` the clock isn't set, and nothing
   is cosigned.
 
-What the witness can't know is that its own database is an old copy: it then takes a tree that
-continues the old one, and so a second branch. A quorum of several is what helps against that.
+What a witness can't know when it starts is that its database is an old copy: it then takes a tree
+that continues the old one, and so a second branch. A quorum of several is what helps against that.
+While it runs it knows what it cosigned itself, and refuses to go on with a database that has less.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,6 +55,9 @@ class Witness:
         self._store = store
         self._cosigners = tuple(cosigners)
         self._clock = clock
+        self._lock = threading.Lock()
+        self._own: dict[str, tuple[int, bytes]] = {}
+        """Size and root of the largest checkpoint of each log that this process cosigned."""
         with store.transaction(writing=False) as transaction:
             for log in transaction.logs():
                 self.require_other_keys(log)
@@ -74,8 +79,8 @@ class Witness:
 
     def add_checkpoint(self, body: bytes) -> Reply:
         """The answer to a request. What it cosigns is on the disk before this returns.
-        StorageError where the database can't be used, or the clock isn't set: nothing is
-        cosigned."""
+        StorageError where the database can't be used, or is older than this process, or the clock
+        isn't set: nothing is cosigned."""
         try:
             request = Request.parse(body)
         except VerificationError as error:
@@ -91,23 +96,30 @@ class Witness:
             open_note(request.checkpoint.note, log.keys)
         except VerificationError as error:
             return Reply(403, f"{error}\n", about=about)
+        own = self._own.get(head.origin)
         with self._store.transaction() as transaction:
             if transaction.log(head.origin) != log:
                 return unknown
             last = transaction.cosigned(head.origin)
+            _require_newer(last, own)
             if refusal := _refusal(request, last):
                 if refusal.status == 422 or (refusal.status == 409 and last is not None and head.size <= last.size):
                     transaction.add_refused(head, request.checkpoint.note, int(self._clock()))
                 return Reply(refusal.status, refusal.body, refusal.media_type, about)
             lines = self._cosign(request, transaction)
+        with self._lock:  # once it is on the disk
+            self._own[head.origin] = max((head.size, head.root), self._own.get(head.origin, (0, b"")))
         return Reply(200, lines, about=about)
 
     def checkpoint(self, digest: str) -> Reply:
         """The newest checkpoint of the log whose origin has this SHA-256, in hexadecimal, with the
         signatures of its keys and the cosignatures. StorageError as `add_checkpoint`."""
+        known = dict(self._own)  # before the look, so that what it sees can't be older
         with self._store.transaction(writing=False) as transaction:
             log = transaction.hashed(digest)
             last = transaction.cosigned(log.origin) if log else None
+        if log is not None:
+            _require_newer(last, known.get(log.origin))
         if log is None or last is None:
             return Reply(404, "this witness has cosigned no checkpoint of such a log\n", about=quoted(digest))
         return Reply(200, shown(log, last), about=f"{quoted(log.origin, MAX_NAME_BYTES)} {last.size}")
@@ -136,6 +148,18 @@ def shown(log: Log, one: Cosigned) -> str:
     own = [line for line in note.lines if (line.name, line.key_id) in keys]
     lines = "".join(signature_line(line.name, line.key_id, line.signature) for line in own)
     return f"{note.text}\n{lines}{one.lines}"
+
+
+def _require_newer(last: Cosigned | None, own: tuple[int, bytes] | None) -> None:
+    """StorageError if the database has less than what this process cosigned, or something else."""
+    if own is None:
+        return
+    size = last.size if last else 0
+    if size < own[0] or (last is not None and size == own[0] and last.root != own[1]):
+        raise StorageError(
+            f"the database is an older copy: this process cosigned {own[0]} entries of a log, and it holds {size}; "
+            "bring the newest one back, or make a new witness, with new keys"
+        )
 
 
 def _refusal(request: Request, last: Cosigned | None) -> Reply | None:
