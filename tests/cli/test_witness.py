@@ -160,7 +160,11 @@ def test_without_a_witness_one_sentence_says_what_to_do(
     if command[0] == "add-log":
         command = ("add-log", "x", REGISTER.keys[0].encode())
     assert run(*command, folder=tmp_path / "none") == 2
-    assert "zk-witness new-key" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "zk-witness new-key" in shown
+    assert "--key-file" not in shown  # it has none
+    if command[0] in ("serve", "add-log"):
+        assert shown.endswith(f"`zk-witness new-key NAME --dir {tmp_path / 'none'}`\n")
     assert not (tmp_path / "none").exists()
 
 

@@ -8,9 +8,9 @@ from zk_autograd.core.errors import UsageError
 from zk_autograd.local.named_files import refusal
 
 
-def read_secret(path: Path, what: str, limit: int, new_key: str) -> bytes:
+def read_secret(path: Path, what: str, limit: int, new_key: str, there: str = "") -> bytes:
     """The first `limit` bytes of a secret key's file; `what` names the key in messages, `new_key`
-    says how one is made.
+    says how one is made, and `there` how it is made in this place ("": `new_key` and --key-file).
 
     UsageError if there is none, or if others than its owner can read or write it; StorageError if
     the system refuses.
@@ -26,14 +26,14 @@ def read_secret(path: Path, what: str, limit: int, new_key: str) -> bytes:
                 raise UsageError(f"{path} can be read by others (mode {mode:04o}): `chmod 600 {path}`")
             return file.read(limit)  # what is longer has no end, and isn't parsed
     except FileNotFoundError:
-        raise UsageError(f"there is no {what} at {path}: {new_key} --key-file {path}") from None
+        raise UsageError(f"there is no {what} at {path}: {there or f'{new_key} --key-file {path}'}") from None
     except (OSError, ValueError) as error:
         raise refusal(error, f"can't read the {what} {path}") from error
 
 
-def write_pair(path: Path, secret: str, public_path: Path, public: str) -> None:
+def write_pair(path: Path, secret: str, public_path: Path, public: str, option: str = "--key-file") -> None:
     """Creates both files, the secret one for its owner alone; folders that are missing are made
-    (mode 0700).
+    (mode 0700). `option`: what names another place.
 
     UsageError if either exists or there is no such place, StorageError if the system refuses; then
     nothing is left behind.
@@ -41,7 +41,7 @@ def write_pair(path: Path, secret: str, public_path: Path, public: str) -> None:
     for taken in (path, public_path):
         if os.path.lexists(taken):
             raise UsageError(
-                f"{taken} exists, and a key is never overwritten; choose another --key-file, or move it away"
+                f"{taken} exists, and a key is never overwritten; choose another {option}, or move it away"
             )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def write_pair(path: Path, secret: str, public_path: Path, public: str) -> None:
             path.unlink()
             raise
     except (OSError, ValueError) as error:
-        raise refusal(error, f"can't write the key to {path}", "choose another --key-file") from error
+        raise refusal(error, f"can't write the key to {path}", f"choose another {option}") from error
 
 
 def write_new(path: Path, text: str, mode: int) -> None:

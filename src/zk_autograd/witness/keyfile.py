@@ -47,14 +47,15 @@ def create(path: Path, name: str) -> list[Cosigner]:
     lines = [FORMAT, *(prefix + value for prefix, value in zip(_PREFIXES, values, strict=True))]
     cosigners = _cosigners(name, *seeds)
     public = "".join(f"{cosigner.public_key.encode()}\n" for cosigner in cosigners)
-    write_pair(path, "".join(f"{line}\n" for line in lines), public_path(path), public)
+    write_pair(path, "".join(f"{line}\n" for line in lines), public_path(path), public, "--dir")
     return cosigners
 
 
 def load(path: Path) -> list[Cosigner]:
     """The cosigners of a file: Ed25519 and ML-DSA-44. UsageError if there is none, if others than
     its owner can read it, or if it isn't one; its content is never repeated."""
-    data = read_secret(path, "witness's key", _MAX_BYTES, _NEW_KEY)
+    there = f"make a witness with `zk-witness new-key NAME --dir {path.parent}`"
+    data = read_secret(path, "witness's key", _MAX_BYTES, _NEW_KEY, there)
     try:
         version, *lines = data.decode("utf-8").split("\n")
         if version != FORMAT or len(lines) != 4 or lines[3] or not all(map(str.startswith, lines, _PREFIXES)):
