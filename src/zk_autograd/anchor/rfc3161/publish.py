@@ -27,6 +27,7 @@ LIMITS = Limits(total=2 * MAX_TOKEN, connect=10, idle=10, patience=15, rate=4096
 
 _QUERY = "application/timestamp-query"
 _OK, _TOO_MANY = 200, 429
+_MOVED = (301, 308)
 _GRANTED, _GRANTED_WITH_MODS, _WAITING = 0, 1, 3
 
 
@@ -84,17 +85,23 @@ class TimestampAnchor:
             with server.asked(address.path, method="POST", sent=(_QUERY, query)) as answer:
                 if answer.status == _OK:
                     return b"".join(answer.body(MAX_TOKEN, "the reply"))
-                if 300 <= answer.status < 400:
-                    raise AnchorError(
-                        f"it answers {answer.status}, a redirect to {quoted(answer.header('Location'), 200)}, and none is followed: "
-                        "give the address itself"
-                    )
-                kind = AnchorDown if answer.status >= 500 or answer.status == _TOO_MANY else AnchorError
-                raise kind(f"it answers {answer.status}")
+                raise _status(answer.status, answer.header("Location"))
         except UnreadableError as error:
             raise AnchorDown(str(error).removesuffix(f"; {ADVICE}")) from error
         finally:
             server.close()
+
+
+def _status(status: int, location: str) -> AnchorError:
+    """AnchorDown but for a redirect for ever: all else may be said by a proxy in between, or by a
+    server that is about to be well."""
+    if 300 <= status < 400:
+        kind = AnchorError if status in _MOVED else AnchorDown
+        return kind(
+            f"it answers {status}, a redirect to {quoted(location, 200)}, and none is followed: give the address itself"
+        )
+    again = status >= 500 or status == _TOO_MANY
+    return AnchorDown(f"it answers {status}" + ("" if again else ": if it goes on so, check its address"))
 
 
 def open_anchor(rest: str) -> TimestampAnchor:
