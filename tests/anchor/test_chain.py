@@ -7,7 +7,7 @@ import pytest
 
 from tests.anchor.tree import ORIGIN, Tree
 from zk_autograd.anchor import chain
-from zk_autograd.anchor.chain import Held, publish, read
+from zk_autograd.anchor.chain import Held, publish, read, require_continued
 from zk_autograd.anchor.kept import encode_kept
 from zk_autograd.core.anchors import Kept, SignedCheckpoint
 from zk_autograd.core.checkpoint import Checkpoint
@@ -78,6 +78,19 @@ def test_whoever_is_overtaken_is_behind() -> None:
     store.busy = [body_of(tree, 9)]
     with pytest.raises(AnchorBehind):
         publish("kind", store, tree.checkpoint(8), tree)
+
+
+def test_a_store_is_asked_without_being_written_to() -> None:
+    store, tree, other = Memory(), Tree(9), Tree(9, "other", 2)
+    require_continued(store, tree.checkpoint(3), tree)
+    publish("kind", store, tree.checkpoint(5), tree)
+    for size in (5, 9):
+        require_continued(store, tree.checkpoint(size), tree)
+    with pytest.raises(AnchorBehind, match="the store holds a checkpoint of 5 entries, ours has 4"):
+        require_continued(store, tree.checkpoint(4), tree)
+    with pytest.raises(AnchorForked, match="another branch"):
+        require_continued(store, other.checkpoint(7), other)
+    assert len(store.held) == 1
 
 
 def test_a_store_that_has_no_place_ever_is_left() -> None:

@@ -85,6 +85,13 @@ def publish(kind: str, store: Store, checkpoint: SignedCheckpoint, history: Hist
     raise AnchorDown(f"{store.name} is written to by others all the time: {_ROUNDS} rounds brought no place")
 
 
+def require_continued(store: Store, checkpoint: SignedCheckpoint, history: History) -> None:
+    """See core.anchors.AskableAnchor: of the newest publication."""
+    newest = store.newest(checkpoint.head.origin)
+    if newest is not None:
+        _require_continued(store, _head(store, newest), checkpoint.head, history, newest)
+
+
 def read(store: Store, origin: str) -> Sequence[Kept]:
     """All that the store holds under the origin. AnchorError for what is no publication, for more
     than can be read, and for numbers that fall."""

@@ -24,6 +24,7 @@ from zk_autograd.core.canonical import Json
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
+from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import HASH_BYTES
 from zk_autograd.core.note import parse_checkpoint, parse_unverified
 from zk_autograd.core.progress import Progress, silent
@@ -268,6 +269,14 @@ class AskableAnchor(Anchor, Protocol):
         """Publishes nothing. AnchorBehind and AnchorForked where `publish` would raise them, for
         all that the anchor holds of this register; also of an empty one. AnchorDown, AnchorError.
         """
+        ...
+
+
+class KnowingAnchor(Anchor, Protocol):
+    """One that tells more if it knows who signs the register."""
+
+    def know(self, keys: Sequence[PublicKey]) -> None:
+        """The register's keys, under its origin as their name."""
         ...
 
 

@@ -13,12 +13,14 @@ from pathlib import Path
 from zk_autograd.anchor.file.publish import FileAnchor
 from zk_autograd.core.anchors import Anchor
 from zk_autograd.core.errors import AnchorError, AnchorForked, RunError, UsageError, VerificationError
+from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Header
 from zk_autograd.core.register import View
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.layout import LOG, MAX_LOG, RECORDS
 from zk_autograd.run.anchoring import FILE, AnchorState, Receipts, kept_fork, publish
+from zk_autograd.run.asking import introduce
 from zk_autograd.run.files import Files, exists, of_the_run
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lock import RunLock
@@ -61,6 +63,7 @@ def complete(run: Path, folder: Path, anchors: Sequence[Anchor], files: Files | 
             raise RunError(f"{run} was stopped before its newest entry was shown: resume it, which makes up for that")
         receipts.open()
         publish(FileAnchor(folder / FILE), views, receipts)
+        introduce(anchors, [PublicKey.parse(key) for key in header.keys], header.register)
         states = tuple(_anchored(anchor, views, receipts, folder, newest.size) for anchor in anchors)
         assert views.last is not None
         return Completed(views.last, states)

@@ -9,6 +9,7 @@ from zk_autograd.core.keys import Signer
 from zk_autograd.core.records import Header
 from zk_autograd.core.register import Kind, View
 from zk_autograd.run.anchoring import Anchoring, AnchorState, FileStage, Receipts
+from zk_autograd.run.asking import ask, introduce
 from zk_autograd.run.beacon import awaited
 from zk_autograd.run.events import Listener
 from zk_autograd.run.files import Files
@@ -49,10 +50,19 @@ class Following:
         views = self._views = Views(layout, header, registration.folder, signers, files)
         receipts = self._receipts = Receipts(layout, files)
         anchoring = self._anchoring = Anchoring(registration.anchors, views, receipts, registration.folder, emit)
+        self._folder = registration.folder
+        self._anchors = registration.anchors
+        introduce(self._anchors, [signer.public_key for signer in signers], header.register)
         self.stages = (
             RegisterStage(views, header.run, registration.every, emit, lambda: max(views.fullness, receipts.fullness)),
             FileStage(views, receipts, registration.folder, anchoring.wake),
         )
+
+    def ask(self, source: BeaconAnchor | None = None) -> None:
+        """RunError if an anchor, or who gives the beacon, holds what the register doesn't continue.
+        To be called before anything is signed."""
+        if self._views is not None:
+            ask([*self._anchors, *([] if source is None else [source])], self._views, self._folder, self._emit)
 
     def begin(self) -> None:
         """Anchors what an earlier process of the run left."""

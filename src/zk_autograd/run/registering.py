@@ -5,8 +5,9 @@ An entry is made first, in one transaction of the register, and its line appende
 a crash lost is made again from the register, by the same function. The register holds the newest
 entry of a run beyond its folder: a run whose log doesn't have those records, because it was copied
 and continued elsewhere, is not continued (`RegisterStage.newest`); nor is one that was shown more
-of the register than the register has, because that was brought back from an older copy. The register's own file says so, too, and is asked before each entry
-(`require_filed`): an entry after another past would be a second branch, which nothing mends.
+of the register than the register has, because that was brought back from an older copy.
+The register's own file says so, too, and is asked before each entry (`require_filed`): one that is
+made after another past is a second branch, which nothing mends.
 """
 
 import threading

@@ -152,6 +152,7 @@ class RunWriter(Owned, Unique):
             files.write_atomic(layout.ignore, b"*\n", PRIVATE_FILE)
             files.make_private_dir(layout.segments)
             lock = RunLock(layout.lock)
+            following.ask(beacon)
             digest = header_digest(leaf)
             parts = {"leaf": leaf, header_signature.PART: header_signature.signed(digest, ordered)}
             if beacon is not None:
@@ -210,6 +211,7 @@ class RunWriter(Owned, Unique):
             following = Following(registration, layout, header, ordered, files, on_event)
             taken = (*stages, *following.stages)
             try:
+                following.ask()
                 settlement, position = recover(
                     layout, header, leaf, backend_for, ordered, files, on_event, stopping, taken
                 )

@@ -96,6 +96,10 @@ def test_a_register_that_was_rolled_back_is_told(chain: Chain) -> None:
     before = sent(chain, anchor)
     with pytest.raises(AnchorBehind, match="holds a head of 9 entries, ours has 5"):
         anchor.publish(log.checkpoint(5), log)
+    with pytest.raises(AnchorBehind, match="holds a head of 9 entries, ours has 5"):
+        anchor.require_continued(log.checkpoint(5), log)
+    for size in (9, 10):
+        anchor.require_continued(log.checkpoint(size), log)
     assert sent(chain, anchor) == before
 
 
@@ -108,6 +112,8 @@ def test_another_branch_is_told_and_costs_nothing(chain: Chain, size: int) -> No
     before = sent(chain, anchor)
     with pytest.raises(AnchorForked, match=r"another root for the size 9|that ours does not continue"):
         anchor.publish(branch.checkpoint(size), branch)
+    with pytest.raises(AnchorForked, match="that ours does not continue"):
+        anchor.require_continued(branch.checkpoint(size), branch)
     assert sent(chain, anchor) == before
 
 

@@ -17,11 +17,13 @@ import pytest
 
 from tests.anchor.rfc3161.authority import holder
 from tests.anchor.tpm.emulator import Emulator, require_swtpm
+from tests.anchor.tree import Tree
 from zk_autograd.anchor.kinds import KINDS, open_anchor
 from zk_autograd.anchor.tpm.device import Device, opened
 from zk_autograd.anchor.tpm.publish import REMEMBERED, TpmAnchor, attestation_key
 from zk_autograd.anchor.tpm.receipt import Trust, verify
 from zk_autograd.anchor.tpm.structures import counter_public, name_of, place_of
+from zk_autograd.core import canonical
 from zk_autograd.core.anchors import AnchorClaim, Receipt, SignedCheckpoint, Standing, require_order
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import (
@@ -197,6 +199,26 @@ def test_what_was_published_before_is_remembered(shared: Emulator, origin: str, 
     file.write_bytes(file.read_bytes().replace(b"size", b"Size"))
     with pytest.raises(AnchorError, match="was altered"):
         publish(anchor, at(7, 1, origin))
+
+
+def test_what_is_remembered_is_asked_without_the_tpm(tmp_path: Path) -> None:
+    tree, other = Tree(9), Tree(9, "other", 2)
+    anchor = TpmAnchor("swtpm:host=127.0.0.1,port=1", state=tmp_path)
+    anchor.require_continued(tree.checkpoint(1), tree)
+    assert not [*tmp_path.iterdir()]
+    folder = tmp_path / tree.checkpoint(1).head.origin.rpartition("/")[2]
+    folder.mkdir(mode=0o700)
+    head = tree.checkpoint(5).head
+    line = canonical.encode({"size": head.size, "root": head.root.hex(), "value": "7"}) + b"\n"
+    (folder / REMEMBERED).write_bytes(line)
+    for size in (5, 9):
+        anchor.require_continued(tree.checkpoint(size), tree)
+    with pytest.raises(AnchorBehind, match="a tree of 5 entries was signed by the TPM already, and ours has 4"):
+        anchor.require_continued(tree.checkpoint(4), tree)
+    for size in (5, 8):
+        with pytest.raises(AnchorForked, match="of 5 entries"):
+            anchor.require_continued(other.checkpoint(size), other)
+    assert (folder / REMEMBERED).read_bytes() == line
 
 
 def test_another_process_that_counts_between_costs_a_try(

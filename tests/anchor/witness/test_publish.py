@@ -201,6 +201,42 @@ def test_a_register_that_was_rolled_back_is_behind(network: Network) -> None:
     published(network.anchor(), 9)
 
 
+def test_what_witnesses_show_says_whether_a_register_is_the_newest(network: Network) -> None:
+    """Nothing is sent; and who signs the register is told by the trainer who publishes."""
+    anchor = network.anchor(register=None)
+    with pytest.raises(AnchorDown, match="has no log lines with the register's keys"):
+        anchor.require_continued(REGISTER.checkpoint(3), REGISTER)
+    anchor.know(REGISTER.keys)
+    anchor.require_continued(REGISTER.checkpoint(3), REGISTER)
+    with network.folders[0].store().transaction() as transaction:
+        assert transaction.cosigned(REGISTER.origin) is None
+    published(anchor, 5)
+    for size in (5, 8):
+        anchor.require_continued(REGISTER.checkpoint(size), REGISTER)
+    for size in (0, 4):
+        with pytest.raises(AnchorBehind, match=f"a checkpoint of 5 entries, signed by .* and this one has {size}"):
+            anchor.require_continued(REGISTER.checkpoint(size), REGISTER)
+    with pytest.raises(AnchorForked, match="has another branch of this register, of 5 entries") as caught:
+        anchor.require_continued(BRANCH.checkpoint(6), BRANCH)
+    assert SignedCheckpoint.parse(caught.value.note).head == REGISTER.checkpoint(5).head
+    network.stop(0)
+    anchor.require_continued(REGISTER.checkpoint(5), REGISTER)
+    network.stop(1)
+    with pytest.raises(AnchorBehind):  # one of them is enough
+        anchor.require_continued(REGISTER.checkpoint(4), REGISTER)
+    with pytest.raises(AnchorDown, match=r"those that answered are no quorum of witness:test: .*nobody listens"):
+        anchor.require_continued(REGISTER.checkpoint(5), REGISTER)
+
+
+@pytest.mark.parametrize("size", [3, 9])
+def test_a_witness_that_makes_up_a_checkpoint_stops_no_run(size: int) -> None:
+    """It would stop every trainer whom it dislikes."""
+    shown = signed_as(REGISTER.origin, Register(seed=3), REGISTER.checkpoint(size).head)
+    why = "a checkpoint that the register's keys didn't sign"
+    with scripted(lambda first, body: answer(200, shown)) as (url, _), pytest.raises(AnchorDown, match=why):
+        lone(url).require_continued(REGISTER.checkpoint(5), REGISTER)
+
+
 def test_a_witness_restored_from_a_copy_is_noticed_by_who_was_cosigned(network: Network, tmp_path: Path) -> None:
     database = network.folders[0].path / "witness.sqlite"
     anchor = network.anchor()

@@ -34,6 +34,10 @@ class DynamoDbAnchor:
         """See core.anchors.Anchor."""
         return (chain.publish(KIND, self._opened(), checkpoint, history),)
 
+    def require_continued(self, checkpoint: SignedCheckpoint, history: History) -> None:
+        """See core.anchors.AskableAnchor."""
+        chain.require_continued(self._opened(), checkpoint, history)
+
     def read(self, origin: str) -> Sequence[Kept]:
         """See core.anchors.ReadableAnchor."""
         return chain.read(self._opened(), origin)

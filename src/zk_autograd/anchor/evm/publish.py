@@ -91,6 +91,15 @@ class EvmAnchor:
         block = state.head_number(self._node) - depth
         return (self._checked(checkpoint, block, block, 0, depth)[0],)
 
+    def require_continued(self, checkpoint: SignedCheckpoint, history: History) -> None:
+        """See core.anchors.AskableAnchor: of the account's newest head, which costs nothing."""
+        _, account = self._open()
+        heads = state.Heads(self._node, self._address, account.address, checkpoint.head.origin)
+        if (size := heads.latest()) > checkpoint.head.size:
+            raise AnchorBehind(f"{self._node.shown} holds a head of {size} entries, ours has {checkpoint.head.size}")
+        if size:
+            self._continuing(heads, size, checkpoint.head, history)
+
     def beacon_terms(self) -> dict[str, str]:
         """See core.anchors.BeaconAnchor."""
         chain, account = self._open()
@@ -172,15 +181,7 @@ class EvmAnchor:
         latest = heads.latest()
         if latest >= head.size:
             return  # it came in meanwhile: the next look sees it
-        proof: Sequence[bytes] = []
-        if latest and (before := heads.entry(latest)):
-            try:
-                proof = history.consistency(latest, head.size)
-                verify_consistency(latest, head.size, before[0], head.root, proof)
-            except VerificationError as error:
-                raise AnchorForked(
-                    f"{self._node.shown} holds a head of {latest} entries that ours does not continue"
-                ) from error
+        proof = self._continuing(heads, latest, head, history) if latest else []
         try:
             account.send(self._node, nonce, self._address, calldata(head, proof))
         except RefusedError as error:
@@ -188,6 +189,19 @@ class EvmAnchor:
             if error.data[:4] in selectors:
                 return  # a head came in between; the next look says which
             raise AnchorError(str(error)) from error
+
+    def _continuing(self, heads: state.Heads, latest: int, head: Checkpoint, history: History) -> Sequence[bytes]:
+        """The proof that ours continues what is there, of `latest` entries. AnchorForked."""
+        if (before := heads.entry(latest)) is None:
+            return []
+        try:
+            proof = history.consistency(latest, head.size)
+            verify_consistency(latest, head.size, before[0], head.root, proof)
+        except VerificationError as error:
+            raise AnchorForked(
+                f"{self._node.shown} holds a head of {latest} entries that ours does not continue"
+            ) from error
+        return proof
 
     def _checked(
         self, checkpoint: SignedCheckpoint, first: int, last: int, delay: int, depth: int

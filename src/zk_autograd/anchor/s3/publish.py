@@ -59,6 +59,10 @@ class S3Anchor:
             self._probed = True
         return (chain.publish(KIND, bucket, checkpoint, history),)
 
+    def require_continued(self, checkpoint: SignedCheckpoint, history: History) -> None:
+        """See core.anchors.AskableAnchor."""
+        chain.require_continued(self._opened(), checkpoint, history)
+
     def read(self, origin: str) -> Sequence[Kept]:
         """See core.anchors.ReadableAnchor: all versions, those that were deleted, too."""
         return chain.read(self._opened(), origin)

@@ -33,7 +33,7 @@ from zk_autograd.core.certificates import MAX_FILE, parse_pem
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
-from zk_autograd.core.merkle import HASH_BYTES
+from zk_autograd.core.merkle import HASH_BYTES, verify_consistency
 from zk_autograd.core.text import encode_base64
 from zk_autograd.local.own_folders import home, make_own
 
@@ -67,6 +67,20 @@ class TpmAnchor:
             receipt, value = in_time(lambda: self._certified(checkpoint), self._patience)
             remember(value)
         return (receipt,)
+
+    def require_continued(self, checkpoint: SignedCheckpoint, history: History) -> None:
+        """See core.anchors.AskableAnchor: of what this machine remembers. The TPM isn't asked."""
+        head, folder = checkpoint.head, self._folder(checkpoint.head)
+        if not os.path.lexists(folder / REMEMBERED):
+            return
+        with _remembered(folder, checkpoint) as remember:
+            if (before := remember.newest) is None:
+                return
+        size, root = before
+        try:
+            verify_consistency(size, head.size, root, head.root, history.consistency(size, head.size))
+        except VerificationError as error:
+            raise AnchorForked(f"a tree of {size} entries was signed by the TPM that ours does not continue") from error
 
     def _certified(self, checkpoint: SignedCheckpoint) -> tuple[Receipt, int]:
         with opened(self._tcti, checkpoint.head.origin) as device:
@@ -147,9 +161,10 @@ class _Memory:
         tail = os.pread(fd, 2 * MAX_LINE, max(0, end - 2 * MAX_LINE))
         whole, _, torn = tail.rpartition(b"\n")
         self._end = end - len(torn)
+        self.newest: tuple[int, bytes] | None = None
         if not whole:
             return
-        size, root = self._read(whole.rpartition(b"\n")[2])
+        size, root = self.newest = self._read(whole.rpartition(b"\n")[2])
         if size > self._head.size:
             raise AnchorBehind(
                 f"a tree of {size} entries was signed by the TPM already, and ours has {self._head.size}"

@@ -6,9 +6,13 @@ quorum. `log` lines of the policy with the register's origin are the keys that s
 witness that has another branch is told from one that lies.
 """
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TypeVar
 
 from zk_autograd.anchor.witness.client import LIMITS, Client
 from zk_autograd.anchor.witness.receipt import KIND, require_no_log_key, require_usable
@@ -24,6 +28,7 @@ from zk_autograd.evidence.url import Address, parse_url
 from zk_autograd.local.named_files import read_named
 
 _AT_ONCE = 32
+_T = TypeVar("_T")
 
 
 class WitnessAnchor:
@@ -63,17 +68,16 @@ class WitnessAnchor:
         lines: dict[bytes, SignatureLine] = {}
         errors: dict[bytes, AnchorError] = {}
         lost: list[str] = []
-        with ThreadPoolExecutor(max_workers=min(len(self._names), _AT_ONCE)) as pool:
-            for url, result in pool.map(lambda url: (url, self._asked(url, submission)), self._names):
-                if isinstance(result, AnchorError):
-                    errors[url] = result
-                    continue
-                lines |= result.lines
-                if result.lost is not None:
-                    lost.append(
-                        f"the witness at {self._addresses[url]} has forgotten a tree of {self._cosigned[url]} entries that it cosigned, and named "
-                        f"{result.lost}: it was restored from a copy, or has two databases, and no longer excludes forks"
-                    )
+        for url, result in _at_once(lambda url: self._asked(url, submission), self._names):
+            if isinstance(result, AnchorError):
+                errors[url] = result
+                continue
+            lines |= result.lines
+            if result.lost is not None:
+                lost.append(
+                    f"the witness at {self._addresses[url]} has forgotten a tree of {self._cosigned[url]} entries that it cosigned, and named "
+                    f"{result.lost}: it was restored from a copy, or has two databases, and no longer excludes forks"
+                )
         self.failures = (*lost, *self._told(lines, errors))
         for fork in errors.values():
             if isinstance(fork, AnchorForked) and fork.note:
@@ -91,18 +95,51 @@ class WitnessAnchor:
         head = checkpoint.head
         return (Receipt(KIND, head.size, head.root, {"signatures": text}),)
 
+    def know(self, keys: Sequence[PublicKey]) -> None:
+        """See core.anchors.KnowingAnchor."""
+        self._keys = tuple({key.raw: key for key in (*self._keys, *keys)}.values())
+
+    def require_continued(self, checkpoint: SignedCheckpoint, history: History) -> None:
+        """See core.anchors.AskableAnchor: of what each witness shows to monitors. One that shows
+        nothing holds nothing as far as is known; AnchorDown unless a quorum of them answers."""
+        own = self._own(checkpoint.head.origin)
+        if not own:
+            raise AnchorDown(f"{self.spec} can't be asked before: it has no log lines with the register's keys")
+        submission = Submission(checkpoint, LockedHistory(history), self._policy, own)
+        errors: dict[bytes, AnchorError] = {}
+        for url, error in _at_once(lambda url: self._compared(url, submission), self._names):
+            if error is not None:
+                errors[url] = error
+        told = "; ".join(f"the witness at {self._addresses[url]}: {error}" for url, error in errors.items())
+        for error in errors.values():
+            if isinstance(error, AnchorForked):
+                raise AnchorForked(told, error.note)
+        if any(isinstance(error, AnchorBehind) for error in errors.values()):
+            raise AnchorBehind(told)
+        if not self._policy.quorum([name for url, names in self._names.items() if url not in errors for name in names]):
+            raise AnchorDown(f"those that answered are no quorum of {self.spec}: {told}")
+
+    def _compared(self, url: bytes, submission: Submission) -> AnchorError | None:
+        client = Client(self._addresses[url], self._limits)
+        try:
+            submission.require_continued(client)
+        except AnchorError as error:
+            return error
+        finally:
+            client.close()
+        return None
+
     def read(self, origin: str) -> Sequence[Kept]:
         """See core.anchors.ReadableAnchor: the newest checkpoint that each witness shows, without
         entries, which witnesses don't keep. AnchorDown unless a quorum of them answers, be it that
         they have none."""
         found: list[Kept] = []
         errors: dict[bytes, AnchorError] = {}
-        with ThreadPoolExecutor(max_workers=min(len(self._names), _AT_ONCE)) as pool:
-            for url, shown in pool.map(lambda url: (url, self._shown(url, origin)), self._names):
-                if isinstance(shown, AnchorError):
-                    errors[url] = shown
-                elif shown is not None:
-                    found.append(Kept(shown))
+        for url, shown in _at_once(lambda url: self._shown(url, origin), self._names):
+            if isinstance(shown, AnchorError):
+                errors[url] = shown
+            elif shown is not None:
+                found.append(Kept(shown))
         self.failures = tuple(f"the witness at {self._addresses[url]}: {error}" for url, error in errors.items())
         if not self._policy.quorum([name for url, names in self._names.items() if url not in errors for name in names]):
             raise AnchorDown(f"those that answered are no quorum of {self.spec}: {self._message()}")
@@ -172,6 +209,29 @@ def open_anchor(rest: str) -> WitnessAnchor:
     except VerificationError as error:
         raise UsageError(f"{path} is no tlog-policy: {error}") from error
     return WitnessAnchor(policy, f"{KIND}:{path}")
+
+
+def _at_once(ask: "Callable[[bytes], _T]", urls: Iterable[bytes]) -> "list[tuple[bytes, _T]]":
+    """What is answered for each URL, in their order; at most `_AT_ONCE` are asked at a time. The
+    threads hold up no process that ends."""
+    asked = list(urls)
+    left: SimpleQueue[bytes] = SimpleQueue()
+    for url in asked:
+        left.put(url)
+    answers: dict[bytes, Future[_T]] = {url: Future() for url in asked}
+
+    def work() -> None:
+        with suppress(Empty):
+            while True:
+                url = left.get_nowait()
+                try:
+                    answers[url].set_result(ask(url))
+                except BaseException as error:
+                    answers[url].set_exception(error)
+
+    for _ in range(min(len(asked), _AT_ONCE)):
+        Thread(target=work, name="witness", daemon=True).start()
+    return [(url, answers[url].result()) for url in asked]
 
 
 def _address(url: bytes, spec: str) -> Address:

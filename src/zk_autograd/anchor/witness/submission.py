@@ -87,6 +87,19 @@ class Submission:
             old = known
         raise AnchorDown(f"it named another tree size in each of {_ROUNDS} answers")
 
+    def require_continued(self, client: Client) -> None:
+        """Of what the server shows, nothing being sent. AnchorBehind and AnchorForked as `send`, on
+        the word of the register's own keys alone; AnchorDown for what they didn't sign."""
+        note = client.checkpoint(self.checkpoint.head.origin)
+        if note is None:
+            return
+        if (shown := self._signed(note)) is None:
+            raise AnchorDown("it shows a checkpoint that the register's keys didn't sign")
+        if shown.head.size > self.checkpoint.head.size:
+            raise self._behind(shown)
+        if not self._continues(shown):
+            raise self._forked(shown)
+
     def _cosignatures(self, reply: Reply) -> dict[bytes, SignatureLine]:
         try:
             lines = parse_signatures(reply.body.decode("utf-8"), MAX_LINES)
@@ -136,9 +149,7 @@ class Submission:
                 f"signed{unknown}"
             )
         if shown.head.size > size:
-            return AnchorBehind(
-                f"it has a checkpoint of {shown.head.size} entries, signed by this register's keys, and this one has {size}"
-            )
+            return self._behind(shown)
         if not self._continues(shown):
             return self._forked(shown)
         return AnchorDown(f"it names a tree of {known} entries, and the one that it shows has {shown.head.size}")
@@ -149,11 +160,16 @@ class Submission:
             return None
         try:
             note = client.checkpoint(self.checkpoint.head.origin)
-            if note is None:
-                return None
+        except AnchorDown:
+            return None
+        return None if note is None else self._signed(note)
+
+    def _signed(self, note: bytes) -> SignedCheckpoint | None:
+        """The register's checkpoint in a note, if the register's keys signed it."""
+        try:
             open_note(note, self.keys)
             shown = SignedCheckpoint.parse(note)
-        except (AnchorDown, VerificationError):
+        except VerificationError:
             return None
         return shown if shown.head.origin == self.checkpoint.head.origin else None
 
@@ -168,6 +184,12 @@ class Submission:
         except VerificationError:
             return False
         return True
+
+    def _behind(self, shown: SignedCheckpoint) -> AnchorBehind:
+        return AnchorBehind(
+            f"it has a checkpoint of {shown.head.size} entries, signed by this register's keys, and this one has "
+            f"{self.checkpoint.head.size}"
+        )
 
     def _forked(self, shown: SignedCheckpoint) -> AnchorForked:
         return AnchorForked(
