@@ -19,8 +19,9 @@ from tests.run.trainer import SIGNER, FailingFiles, TracedFiles, train
 from zk_autograd.anchor.file.publish import FileAnchor
 from zk_autograd.core.anchors import History, Receipt, SignedCheckpoint
 from zk_autograd.core.checkpoint import Checkpoint
-from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked
-from zk_autograd.core.register import sign_head
+from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, AnchorForked, RunError, StorageError
+from zk_autograd.core.register import Entry, Kind, sign_head
+from zk_autograd.register.register import Register
 from zk_autograd.run import anchoring
 from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.events import Anchored, AnchorFailed, Event
@@ -216,14 +217,67 @@ def test_an_anchor_behind_which_we_are_gets_a_fresh_checkpoint(tmp_path: Path) -
     assert not writer.anchors[0].trouble
 
 
-def test_one_that_stays_ahead_is_tried_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A size that no register of ours has yet is not believed to be our fault: nor is it waited
-    for."""
-    monkeypatch.setattr(anchoring, "LAST_WAIT", 0.1)
+def test_one_that_stays_ahead_of_the_register_ends_the_entries(tmp_path: Path) -> None:
+    """It couldn't be asked at the start, and says now that the register is an older copy: each
+    entry more would be one of a second branch. Without that anchor the run goes on."""
     anchor = Faulty(tmp_path / "a", [raising(AnchorBehind("it holds 10^9 entries"))] * 10**6)
-    writer = create(tmp_path / "run", registered(tmp_path, anchor))
+    events: list[Event] = []
+    registration = registered(tmp_path, anchor)
+    writer = create(tmp_path / "run", registration, on_event=events.append)
+    until(lambda: bool(events and isinstance(events[-1], AnchorFailed) and events[-1].final))
+    before = entries(registration.folder)
+    with pytest.raises(RunError, match=r"it holds 10\^9 entries. Nothing is signed: .*going on would fork it"):
+        complete(writer)
+    writer.abandon()
+    assert anchor.tries == anchoring.BEHIND
+    assert entries(registration.folder) == before
+    complete(resume(tmp_path / "run", replace(registration, anchors=())))
+    look(tmp_path / "run", registration.folder)
+
+
+def test_one_that_is_ahead_for_a_moment_ends_nothing(tmp_path: Path) -> None:
+    """As a witness whose answer was of another time."""
+    fault = raising(AnchorBehind("it holds 10^9 entries"))
+    anchor = Faulty(tmp_path / "a", [fault, fault, lambda: None, fault, fault])
+    registration = registered(tmp_path, anchor)
+    writer = create(tmp_path / "run", registration)
+    until(lambda: anchor.tries >= 3)
     complete(writer)
-    assert writer.anchors == [AnchorState(anchor.spec, 0, 0, True, "it holds 10^9 entries", False)]
+    whole(tmp_path / "run", registration)
+
+
+def test_a_disk_that_is_full_for_a_moment_ends_no_anchor(tmp_path: Path) -> None:
+    def full() -> None:
+        raise StorageError("the disk is full; free some space")
+
+    anchor = Faulty(tmp_path / "a", [full])
+    registration = registered(tmp_path, anchor)
+    writer = create(tmp_path / "run", registration)
+    complete(writer)
+    whole(tmp_path / "run", registration)
+    assert not writer.anchors[0].trouble
+
+
+def test_however_many_others_are_quicker_no_older_copy_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty times another process enters and files between our look and our filing."""
+    registration = registered(tmp_path)
+    others = iter(range(100, 120))
+    original = FileAnchor.publish
+
+    def publish(self: FileAnchor, checkpoint: SignedCheckpoint, history: History) -> Sequence[Receipt]:
+        if (number := next(others, None)) is not None:
+            with Register(registration.folder, [SIGNER]) as register:
+                register.enter(Entry(Kind.BEGIN, bytes([number] * 16), 1, bytes(32)))
+                original(self, register.checkpoint, register)
+        return original(self, checkpoint, history)
+
+    monkeypatch.setattr(FileAnchor, "publish", publish)
+    complete(create(tmp_path / "run", registration))
+    monkeypatch.undo()
+    look(tmp_path / "run", registration.folder)
+    assert len(entries(registration.folder)) == 25
 
 
 def test_a_fork_is_told_and_kept_and_that_anchor_is_not_used_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from random import random
-from time import monotonic
+from time import monotonic, sleep
 
 from zk_autograd.anchor.file.publish import FileAnchor
 from zk_autograd.core.anchors import MAX_RECEIPT, Anchor, Receipt
@@ -25,6 +25,7 @@ from zk_autograd.core.errors import (
     AnchorError,
     AnchorForked,
     RunError,
+    StorageError,
     VerificationError,
     ZkError,
 )
@@ -48,8 +49,11 @@ LONGEST_WAIT = 300.0
 LAST_WAIT = 60.0
 """Seconds that the end of a run waits for its anchors."""
 
-_TRIES = 5
+_TRIES = 100
 """For a checkpoint that is newer than what another process of the same register has published."""
+
+BEHIND = 3
+"""How often in a row an anchor has more than the register until that is believed."""
 
 _TAIL = 4 * MAX_RECEIPT
 
@@ -152,7 +156,7 @@ def publish(anchor: Anchor, views: Views, receipts: Receipts, held: View | None 
     """Has the register's newest checkpoint anchored, unless that is the one of `held`; the view
     whose checkpoint it is, which is among the run's before the receipts are. AnchorError as
     run.returned.published, RunError where the run can't be written."""
-    for left in reversed(range(_TRIES)):
+    for tries in range(_TRIES):
         view = views.fresh()
         if held is not None and view.note == held.note:
             return held
@@ -160,10 +164,12 @@ def publish(anchor: Anchor, views: Views, receipts: Receipts, held: View | None 
             with views.register() as register:
                 receipts.add(published(anchor, checkpoint_of(view), register))
             return view
-        except AnchorBehind:  # another process published a newer one: the register has that, too
-            if not left:
-                raise
-    raise AssertionError
+        except AnchorBehind:
+            with views.register() as register:
+                if register.checkpoint.head.size <= view.head.size:
+                    raise
+        sleep(random() * min(tries, 10) / 200)  # another process was quicker: the register has what it published
+    raise AnchorDown(f"{anchor.spec}: other processes of this register were quicker {_TRIES} times; try again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +265,7 @@ class _Worker:
         self._changed = changed
         self._wait = FIRST_WAIT
         self._until = 0.0
+        self._ahead = 0
         self._final = self._forked = False
         self._trouble = ""
         self._told = ""
@@ -293,7 +300,7 @@ class _Worker:
                 self._failed(error)
             else:
                 with self._changed:
-                    self.held, self._view = wanted, view
+                    self.held, self._view, self._ahead = wanted, view, 0
                     self._wait, self._trouble, self._told = FIRST_WAIT, "", ""
                     self._changed.notify_all()
 
@@ -309,7 +316,12 @@ class _Worker:
 
     def _failed(self, error: BaseException) -> None:
         trouble = str(error) if isinstance(error, ZkError) else f"it failed with {error!r}"
-        final = not isinstance(error, AnchorDown | AnchorBehind | RunError)
+        self._ahead += isinstance(error, AnchorBehind)
+        if isinstance(error, AnchorBehind) and self._ahead >= BEHIND:
+            trouble = str(refused(self._anchor, error, self._folder))
+            self._views.end(trouble)
+        lasting = not isinstance(error, AnchorDown | AnchorBehind | RunError | StorageError)
+        final = lasting or self._ahead >= BEHIND
         if isinstance(error, AnchorForked):
             trouble = f"{trouble}. {kept_fork(self._folder, error.note)}"
         with self._changed:
@@ -325,6 +337,16 @@ class _Worker:
                 self._emit(AnchorFailed(self._anchor.spec, trouble, final, isinstance(error, AnchorForked)))
             except BaseException:  # whoever is told can't stop this
                 return
+
+
+def refused(anchor: Anchor, error: AnchorBehind | AnchorForked, folder: Path) -> RunError:
+    """Why nothing is entered in the register of `folder`."""
+    kept = f". {kept_fork(folder, error.note)}" if isinstance(error, AnchorForked) and error.note else ""
+    return RunError(
+        f"{anchor.spec}: {error}{kept}. Nothing is signed: the register in {folder} was brought back from an older copy, or begun again, "
+        "and going on would fork it. Bring back its newest copy, or recover it with `zk-register recover`; if the anchor is "
+        "wrong, leave it out"
+    )
 
 
 def kept_fork(folder: Path, note: bytes) -> str:

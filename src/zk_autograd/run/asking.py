@@ -13,10 +13,10 @@ from time import monotonic
 from typing import cast
 
 from zk_autograd.core.anchors import Anchor, AskableAnchor
-from zk_autograd.core.errors import AnchorBehind, AnchorForked, RunError, ZkError
+from zk_autograd.core.errors import AnchorBehind, AnchorForked, ZkError
 from zk_autograd.core.keys import Algorithm, PublicKey
 from zk_autograd.core.register import renamed
-from zk_autograd.run.anchoring import kept_fork
+from zk_autograd.run.anchoring import refused
 from zk_autograd.run.events import AnchorFailed, Listener
 from zk_autograd.run.registering import Views, require_continued
 
@@ -54,16 +54,6 @@ def ask(anchors: Sequence[Anchor], views: Views, folder: Path, emit: Listener) -
             raise refused(anchor, error, folder)
         if error is not None:
             _tell(emit, anchor, str(error) if isinstance(error, ZkError) else f"it failed with {error!r}")
-
-
-def refused(anchor: Anchor, error: AnchorBehind | AnchorForked, folder: Path) -> RunError:
-    """Why nothing is entered in the register of `folder`."""
-    kept = f". {kept_fork(folder, error.note)}" if isinstance(error, AnchorForked) and error.note else ""
-    return RunError(
-        f"{anchor.spec}: {error}{kept}. Nothing is signed: the register in {folder} was brought back from an older copy, or begun again, "
-        "and going on would fork it. Bring back its newest copy, or recover it with `zk-register recover`; if the anchor is "
-        "wrong, leave it out"
-    )
 
 
 def _asked(
