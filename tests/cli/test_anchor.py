@@ -4,12 +4,16 @@ functions. The anchors themselves are tests/anchor's."""
 import json
 import re
 import shutil
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import trainer_key
+from tests.witness.witnesses import Signers, policy
 from zk_autograd.cli import anchor, run, train, verify
 from zk_autograd.core.anchors import Receipt
 from zk_autograd.core.register import Entry, Kind
@@ -73,6 +77,36 @@ def test_without_a_word_a_run_is_in_its_keys_register_and_the_file(capsys: pytes
         capsys, 0, verify.main(["run", "--key", "config/zk-autograd/log.key.pub", "--require", "L0", "--long"])
     )
     assert "4  Register and anchors passed" in out
+
+
+@pytest.mark.slow
+def test_the_last_wait_says_for_whom_and_the_first_ctrl_c_ends_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anchoring, "LAST_WAIT", 60)
+    monkeypatch.setattr(anchoring, "FIRST_WAIT", 5.0)
+    Path("p").write_bytes(policy([(Signers(1).keys[0].encode(), "http://127.0.0.1:9/")], 1))
+    views, pressed = Path("run/register/views.jsonl"), threading.Event()
+
+    def press() -> None:
+        end = time.monotonic() + 60
+        while not (views.exists() and b'"close"' in views.read_bytes()) and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.6)
+        pressed.set()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    began = time.monotonic()
+    status = train.main([*TRAIN, "--out", "run", "--anchor", "witness:p"])
+    assert time.monotonic() - began < 50
+    thread.join()
+    out, err = said(capsys, status, status)
+    assert pressed.is_set()
+    assert err.count("the run is complete; waiting for anchors: witness:") == 1
+    assert "its anchors aren't waited for: `zk-anchor publish` completes that" in err
+    assert "register  zk-autograd/register/" in out  # the run's summary
 
 
 def test_no_register_is_said_in_the_header_and_the_summary(capsys: pytest.CaptureFixture[str]) -> None:

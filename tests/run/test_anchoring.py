@@ -24,7 +24,7 @@ from zk_autograd.core.register import Entry, Kind, sign_head
 from zk_autograd.register.register import Register
 from zk_autograd.run import anchoring
 from zk_autograd.run.anchoring import AnchorState
-from zk_autograd.run.events import Anchored, AnchorFailed, Event
+from zk_autograd.run.events import Anchored, AnchorFailed, AnchorsAwaited, Event
 from zk_autograd.run.files import Files
 from zk_autograd.run.registering import Registration
 from zk_autograd.run.writer import RunWriter
@@ -155,6 +155,30 @@ def test_ctrl_c_ends_the_waiting_and_nothing_else(tmp_path: Path) -> None:
     thread.join()
     look(tmp_path / "run", registration.folder)
     assert writer.anchors[0].pending
+
+
+def test_who_is_waited_for_is_told_and_the_listener_ends_it(tmp_path: Path) -> None:
+    anchor, other = Faulty(tmp_path / "a", [raising(AnchorDown("no answer"))] * 10**6), Faulty(tmp_path / "b")
+    registration = registered(tmp_path, anchor, other)
+    told: list[tuple[str, ...]] = []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, AnchorsAwaited):
+            told.append(event.anchors)
+            if len(told) == 1:
+                raise ZeroDivisionError
+            if len(told) == 3:
+                raise KeyboardInterrupt
+
+    writer = create(tmp_path / "run", registration, on_event=on_event)
+    train(writer, 3)
+    began = monotonic()
+    writer.close()
+    assert monotonic() - began < PATIENCE
+    assert len(told) == 3
+    assert told[-1] == (anchor.spec,)
+    look(tmp_path / "run", registration.folder)
+    assert [state.pending for state in writer.anchors] == [True, False]
 
 
 def test_an_anchor_that_hangs_stops_neither_training_nor_abandon(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ class Watch:
         self._output = output
         self._waited = False
         self._awaited = False
+        self._closed = False
 
     def note(self, text: str) -> None:
         self._output.note(text)
@@ -46,6 +47,9 @@ class Watch:
                         "the header is entered, and its beacon is waited for; Ctrl-C leaves the register's entry, and no run"
                     )
                 self._progress(what, done, total)
+            case events.AnchorsAwaited(anchors) if not self._closed:
+                self._closed = True
+                self._output.note(f"the run is complete; waiting for anchors: {', '.join(anchors)} (Ctrl-C ends that)")
             case events.ProofFailed(segment, block, attempt, reason):
                 self._output.note(f"attempt {attempt} to prove block {block} of segment {segment} failed: {reason}")
             case events.ProofDone(segment, block, blocks, seconds, size) if self._header is not None and size:
@@ -56,6 +60,9 @@ class Watch:
 
     def interrupted(self) -> None:
         """The first Ctrl-C."""
+        if self._closed:
+            self._output.note("the run is complete; its anchors aren't waited for: `zk-anchor publish` completes that")
+            return
         self._output.note(
             "finishing this step, proving what is left and closing the run; Ctrl-C again stops at once, and the run can be resumed"
         )

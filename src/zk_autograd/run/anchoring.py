@@ -10,6 +10,7 @@ while.
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,14 +26,13 @@ from zk_autograd.core.errors import (
     AnchorError,
     AnchorForked,
     RunError,
-    StorageError,
     VerificationError,
     ZkError,
 )
 from zk_autograd.core.register import Kind, View
 from zk_autograd.evidence.layout import MAX_RECEIPT_LINES, MAX_RECEIPTS
 from zk_autograd.local.kept_files import write_over
-from zk_autograd.run.events import Anchored, AnchorFailed, Listener
+from zk_autograd.run.events import Anchored, AnchorFailed, AnchorsAwaited, Listener
 from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lines import Lines
@@ -48,6 +48,9 @@ LONGEST_WAIT = 300.0
 
 LAST_WAIT = 60.0
 """Seconds that the end of a run waits for its anchors."""
+
+_LOOK = 0.2
+"""Seconds between two words of what is waited for."""
 
 _TRIES = 100
 """For a checkpoint that is newer than what another process of the same register has published."""
@@ -193,6 +196,7 @@ class Anchoring:
 
     def __init__(self, anchors: Sequence[Anchor], views: Views, receipts: Receipts, folder: Path, emit: Listener):
         self._changed = threading.Condition()
+        self._emit = emit
         self._workers = [_Worker(anchor, views, receipts, folder, emit, self._changed) for anchor in anchors]
 
     def wake(self) -> None:
@@ -216,17 +220,21 @@ class Anchoring:
 
     def wait(self) -> None:
         """Until each anchor has what it is to have, or won't take it; at most LAST_WAIT seconds.
-        Ctrl-C ends the waiting, and nothing else."""
+        Ctrl-C ends the waiting, and nothing else, as does KeyboardInterrupt of the listener, which
+        is told every now and then who is waited for."""
         deadline = monotonic() + LAST_WAIT
-        try:
+        with suppress(KeyboardInterrupt):
             with self._changed:
                 for worker in self._workers:
                     worker.hurry()
                 self._changed.notify_all()
-                while any(worker.works for worker in self._workers) and (left := deadline - monotonic()) > 0:
-                    self._changed.wait(left)
-        except KeyboardInterrupt:
-            pass
+            while (left := deadline - monotonic()) > 0:
+                with self._changed:
+                    if not (awaited := tuple(worker.spec for worker in self._workers if worker.works)):
+                        return
+                    self._changed.wait(min(left, _LOOK))
+                with suppress(Exception):  # the run is complete, whatever becomes of who is told
+                    self._emit(AnchorsAwaited(awaited))
 
     def stop(self) -> None:
         """The threads end after what they are doing. They write nothing any more once views and
@@ -277,6 +285,10 @@ class _Worker:
             self.thread.start()
 
     @property
+    def spec(self) -> str:
+        return self._anchor.spec
+
+    @property
     def works(self) -> bool:
         """Whether there is something left that may still come to pass."""
         return self.held < self.wanted and not self._final and not self.stopping
@@ -320,7 +332,7 @@ class _Worker:
         if isinstance(error, AnchorBehind) and self._ahead >= BEHIND:
             trouble = str(refused(self._anchor, error, self._folder))
             self._views.end(trouble)
-        lasting = not isinstance(error, AnchorDown | AnchorBehind | RunError | StorageError)
+        lasting = not isinstance(error, AnchorDown | AnchorBehind | RunError)
         final = lasting or self._ahead >= BEHIND
         if isinstance(error, AnchorForked):
             trouble = f"{trouble}. {kept_fork(self._folder, error.note)}"

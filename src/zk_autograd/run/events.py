@@ -112,6 +112,14 @@ class BeaconAwaited:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class AnchorsAwaited:
+    """The run is closed, and these anchors, called as `core.anchors.Anchor.spec` does, don't hold
+    all of it yet. KeyboardInterrupt of the listener ends the waiting, and nothing else."""
+
+    anchors: tuple[str, ...]
+
+
 Event: TypeAlias = (
     StepLogged
     | SegmentSealed
@@ -124,6 +132,7 @@ Event: TypeAlias = (
     | Anchored
     | AnchorFailed
     | BeaconAwaited
+    | AnchorsAwaited
 )
 Listener: TypeAlias = Callable[[Event], None]
 

@@ -28,7 +28,7 @@ from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.resuming import ResumedModel
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps
 from zk_autograd.run.anchoring import AnchorState
-from zk_autograd.run.events import BeaconAwaited, Event, Listener
+from zk_autograd.run.events import AnchorsAwaited, BeaconAwaited, Event, Listener
 from zk_autograd.train import config, data, models, own_run
 from zk_autograd.train.command import Recording
 from zk_autograd.train.loop import Loop
@@ -161,6 +161,7 @@ class Session:
         self._run = recording.run
         self._by_beacon = bool(recording.start)
         self._go_on: Callable[[], bool] = lambda: True
+        self._asked_before: bool | None = None  # for an end, when the run was closed
         recording = replace(recording, listener=self._listening(recording.listener))
         rows = data.load(plan.data, plan.seed)
         self.plan = plan = _fitted(plan, rows)
@@ -257,11 +258,16 @@ class Session:
 
     def _listening(self, listener: Listener) -> Listener:
         """The listener; the first Ctrl-C ends the waiting for a beacon, when there is no run that
-        could be finished."""
+        could be finished, and the next one that for anchors, when it is finished."""
 
         def listening(event: Event) -> None:
-            if isinstance(event, BeaconAwaited) and not self._go_on():
+            asked = not self._go_on()
+            if isinstance(event, BeaconAwaited) and asked:
                 raise KeyboardInterrupt
+            if isinstance(event, AnchorsAwaited):
+                self._asked_before = asked if self._asked_before is None else self._asked_before
+                if asked and not self._asked_before:
+                    raise KeyboardInterrupt
             listener(event)
 
         return listening

@@ -154,6 +154,10 @@ def test_what_the_system_refuses(anchor: FileAnchor, tmp_path: Path, monkeypatch
                 publish(anchor, tmp_path, 2)
         path_of(anchor).write_bytes(path_of(anchor).read_bytes().removesuffix(b'{"checkpoint":'))
     with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refused)
+        with pytest.raises(AnchorDown, match="can't be opened: Input/output error; try again"):
+            anchor.read(ORIGIN)
+    with monkeypatch.context() as patched:
         patched.setattr(fcntl, "flock", refused)
         with pytest.raises(AnchorDown, match="can't be used: Input/output error"):
             anchor.read(ORIGIN)

@@ -5,6 +5,7 @@ whoever appends next, if it and the lines before it are this anchor's; whoever r
 nothing, and refuses a torn line, since what it said was signed.
 """
 
+import errno
 import fcntl
 import os
 import stat
@@ -22,6 +23,9 @@ from zk_autograd.core.errors import AnchorBehind, AnchorDown, AnchorError, Ancho
 from zk_autograd.core.merkle import verify_consistency
 
 _CHUNK = 2**20
+
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""What the system says that may be otherwise in a while."""
 
 
 class FileAnchor:
@@ -95,6 +99,8 @@ class FileAnchor:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = os.open(self._path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o600)  # a pipe would be waited for
         except OSError as error:
+            if error.errno in _PASSING:
+                raise AnchorDown(f"{self._path} can't be opened: {error.strerror}; try again") from error
             raise AnchorError(f"{self._path} can't be opened: {error.strerror}; name another file") from error
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
