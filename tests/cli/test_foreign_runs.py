@@ -6,17 +6,16 @@ import json
 import os
 import re
 import shutil
-import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import trainer_key
+from tests.register.registers import set_trap
 from zk_autograd.cli import anchor, run, train
 from zk_autograd.core.records import header_digest
 from zk_autograd.credentials import keyfile
-from zk_autograd.register.database import DATABASE
 from zk_autograd.register.place import place_of
 from zk_autograd.run import anchoring, header_signature
 from zk_autograd.run.layout import Layout
@@ -25,7 +24,6 @@ from zk_autograd.run.private_file import encode, read
 pytestmark = pytest.mark.torch
 
 TRAIN = ["--steps", "2", "--prover", "none", "--data", "breast-cancer", "--model", "logistic"]
-PAGE, PENDING = 4096, 0x40000000
 
 
 @pytest.fixture(autouse=True)
@@ -60,24 +58,18 @@ def plan(run: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}, sort_keys=True, separators=(",", ":")))
 
 
-def set_trap(run: Path) -> Path:
-    """A journal beside the run's register names another journal: whoever opens the register deletes
-    that one."""
+def trapped(run: Path) -> Path:
+    """A file that is deleted if the run's register is opened."""
     victim = Path("thesis.txt").absolute()
     victim.write_text("years of work")
-    database = run / "private/register" / DATABASE
-    magic = bytes.fromhex("d9d505f920a163d7")
-    header = magic + struct.pack(">IIIII", 0, 1234, database.stat().st_size // PAGE, 512, PAGE)
-    name = os.fsencode(victim)
-    tail = struct.pack(">I", PENDING // PAGE + 1) + name + struct.pack(">II", len(name), sum(name)) + magic
-    database.with_name(f"{DATABASE}-journal").write_bytes(header.ljust(512, b"\0") + tail)
+    set_trap(run / "private/register", victim)
     return victim
 
 
 def test_a_foreign_runs_anchors_and_register_are_not_published_to(
     foreign: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    victim = set_trap(foreign)
+    victim = trapped(foreign)
     shutil.copy("other-config/zk-autograd/log.key.pub", "foreign/private/log.key.pub")
     for words, message in (
         ([], "name an anchor with --anchor"),
@@ -105,7 +97,7 @@ def test_with_anchor_and_register_named_nothing_of_the_plan_is_used(
 def test_a_foreign_run_is_resumed_with_nothing_of_its_plan(
     key: str, foreign: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    victim = set_trap(foreign)
+    victim = trapped(foreign)
     words = ["--resume", "foreign"]
     if key == "own":
         words += ["--key-file", str(keyfile.default_path())]
@@ -130,7 +122,7 @@ def test_a_published_log_in_a_foreign_run_is_no_signature(foreign: Path, capsys:
     path.write_bytes(encode("header", header_digest(parts["leaf"]), {}, parts))
     shutil.copytree("foreign/private/register", "mine/private/register")
     plan(Path("mine"), anchors=["file:written"], register=str(Path("mine/private/register").absolute()))
-    victim = set_trap(Path("mine"))
+    victim = trapped(Path("mine"))
     assert train.main(["--resume", "mine"]) in (1, 2)
     assert anchor.main(["publish", "mine"]) in (1, 2)
     assert victim.exists(), capsys.readouterr().err
@@ -142,7 +134,7 @@ def test_a_published_log_in_a_foreign_run_is_no_signature(foreign: Path, capsys:
 def test_of_a_foreign_run_its_public_files_are_shown(
     words: list[str], form: list[str], foreign: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    victim = set_trap(foreign)
+    victim = trapped(foreign)
     plan(foreign, anchors=["evm:http://never.example/,key=k", "file:written"])
     assert run.main([*words, *form]) == 0
     out, err = capsys.readouterr()

@@ -1,5 +1,7 @@
 """A trainer's keys, and registers with entries."""
 
+import os
+import struct
 from hashlib import sha256
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer, SeedSigner
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.register import Entry, Kind, origin_of, sign_head
-from zk_autograd.register.database import Database
+from zk_autograd.register.database import DATABASE, Database
 from zk_autograd.register.register import Register, prepare
 
 SIGNERS: list[SeedSigner] = [Ed25519Signer("trainer", bytes(range(32))), MlDsa44Signer("trainer", bytes(range(1, 33)))]
@@ -36,6 +38,16 @@ def entries(count: int, branch: int | None = None) -> list[Entry]:
         other = branch is not None and number >= branch
         found.append(entry(3 * turn + run, size + 1, close=size == 4, branch=int(other)))
     return found
+
+
+def set_trap(folder: Path, victim: Path) -> None:
+    """A journal beside the register names another journal: SQLite would delete that one, which is
+    any file."""
+    size, page, pending = (folder / DATABASE).stat().st_size, 4096, 0x40000000
+    magic, name = bytes.fromhex("d9d505f920a163d7"), os.fsencode(victim.absolute())
+    header = magic + struct.pack(">IIIII", 0, 1234, size // page, 512, page)
+    tail = struct.pack(">I", pending // page + 1) + name + struct.pack(">II", len(name), sum(name)) + magic
+    (folder / f"{DATABASE}-journal").write_bytes(header.ljust(512, b"\0") + tail)
 
 
 def filled(folder: Path, count: int, branch: int | None = None) -> Register:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.forks import forking, in_child
-from tests.register.registers import KEYS, ORIGIN, OTHERS, SIGNERS, entries, entry, filled, run_id
+from tests.register.registers import KEYS, ORIGIN, OTHERS, SIGNERS, entries, entry, filled, run_id, set_trap
 from zk_autograd.core.anchors import SignedCheckpoint
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import RunError, StorageError, UsageError, VerificationError
@@ -17,6 +17,7 @@ from zk_autograd.core.merkle import consistency_proof, leaf_hash, root
 from zk_autograd.core.note import open_note
 from zk_autograd.core.register import View, renamed, sign_head
 from zk_autograd.register.database import DATABASE
+from zk_autograd.register.recovery import salvage
 from zk_autograd.register.register import Register
 
 
@@ -323,3 +324,54 @@ def test_a_file_in_use_for_too_long(folder: Path, monkeypatch: pytest.MonkeyPatc
         other.execute("rollback")
         register.enter(entry(0, 2))
     other.close()
+
+
+# ---- a file that a stranger made ---------------------------------------------------------------
+
+
+def test_a_journal_that_names_another_one_deletes_nothing(folder: Path, tmp_path: Path) -> None:
+    """Whoever opened such a register, to list it or to recover one, would lose the file."""
+    filled(folder, 3).close()
+    (victim := tmp_path / "thesis.txt").write_text("years of work")
+    set_trap(folder, victim)
+    with pytest.raises(RunError, match="journal beside it"):
+        Register.read(folder, KEYS)
+    assert salvage(folder, KEYS) is None
+    assert victim.exists()
+
+
+@pytest.mark.parametrize("left", [b"", b"short", bytes(512), bytes.fromhex("d9d505f920a163d7") + bytes(504)])
+def test_a_journal_of_its_own_is_no_fault(folder: Path, left: bytes) -> None:
+    filled(folder, 3).close()
+    (folder / f"{DATABASE}-journal").write_bytes(left)
+    with Register.read(folder, KEYS) as register:
+        assert register.checkpoint.head.size == 3
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["alter table head rename to kept", "create view head as select * from kept"],
+        ["create view more as with recursive c(x) as (select 1 union all select x + 1 from c) select x from c"],
+        ["create trigger t after insert on entries begin delete from entries where position < new.position; end"],
+        ["create table more (x)"],
+        ["drop index entries_run"],
+        ["alter table entries add column more"],
+    ],
+)
+def test_a_file_with_other_tables_is_no_register(folder: Path, statements: list[str]) -> None:
+    """A view in a table's place computes without end, and a trigger changes what is entered."""
+    filled(folder, 3).close()
+    altered(folder, *statements)
+    for opened in (lambda: Register.read(folder, KEYS), lambda: Register(folder, SIGNERS)):
+        with pytest.raises(RunError, match="its tables are not a register's"):
+            opened()
+
+
+def test_the_file_is_its_owners_alone_whatever_the_mask(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        filled(folder, 1).close()
+    finally:
+        os.umask(before)
+    assert (folder / DATABASE).stat().st_mode & 0o777 == 0o600

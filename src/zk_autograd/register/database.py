@@ -16,7 +16,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 
@@ -45,6 +45,10 @@ create index entries_run on entries (run, position);
 create table nodes (level integer, position integer, hash blob not null, primary key (level, position)) without rowid;
 create table head (one integer primary key check (one = 1), origin text not null, note blob not null);
 """
+_SCHEMA_ROWS = "select type, name, tbl_name, sql from sqlite_master order by type, name"
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+"""A journal that ends in it names another one before that (sqlite.org/fileformat2.html)."""
+
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 """What a file system without hard links says."""
 
@@ -63,10 +67,12 @@ class Database:
             self._file = _identity(self._path)
         except OSError as error:
             raise refusal(error, f"the register in {folder} can't be opened") from error
+        self._require_own_journal()
         with self._explained():
             self._connection = _connect(self._path)
         try:
             with self._explained():
+                self._connection.execute("pragma trusted_schema = off")
                 _make_durable(self._connection)
                 found = [self._connection.execute(f"pragma {name}").fetchone()[0] for name in _MARKS]
         except BaseException:
@@ -79,6 +85,11 @@ class Database:
             raise UsageError(
                 f"{self._path} is of version {found[1]}, and this package knows {VERSION}: use a newer one"
             )
+        try:
+            self._require_schema()
+        except BaseException:
+            self._connection.close()
+            raise
 
     @classmethod
     def create(cls, folder: Path, origin: str, note: bytes, leaves: Sequence[bytes]) -> None:
@@ -87,8 +98,7 @@ class Database:
         path = folder / DATABASE
         temporary = folder / f".{DATABASE}.{os.urandom(8).hex()}.tmp"
         try:
-            with open(temporary, "xb"):
-                pass
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             try:
                 _fill(temporary, origin, note, leaves)
                 _sync(temporary)
@@ -222,6 +232,28 @@ class Database:
             f"the register in {self.folder} was altered or damaged: {why}. Nothing is signed: bring it back from its anchors "
             "with `zk-register recover`"
         )
+
+    def _require_own_journal(self) -> None:
+        """RunError for a journal that names another one, which SQLite would delete, whatever file
+        that is: a transaction over several databases leaves such, and there is one here."""
+        try:
+            with open(self._path.with_name(f"{DATABASE}-journal"), "rb") as file:
+                file.seek(-len(_JOURNAL_MAGIC), os.SEEK_END)
+                ends = file.read(len(_JOURNAL_MAGIC))
+        except OSError:  # there is none, or it is shorter; what can't be read, SQLite can't either
+            return
+        if ends == _JOURNAL_MAGIC:
+            raise self.damaged(f"the journal beside it, {DATABASE}-journal, is not its own")
+
+    def _require_schema(self) -> None:
+        """RunError unless the tables are those that `create` makes: a view or trigger in their
+        place would have SQLite compute what whoever wrote the file says, without end."""
+        with self._explained():
+            found = self._connection.execute(f"{_SCHEMA_ROWS} limit 100").fetchall()
+        with closing(sqlite3.connect(":memory:")) as model:
+            model.executescript(_SCHEMA)
+            if found != model.execute(_SCHEMA_ROWS).fetchall():
+                raise self.damaged("its tables are not a register's")
 
     def _head(self) -> tuple[str, bytes]:
         row = self._connection.execute("select origin, note from head").fetchone()
