@@ -125,6 +125,31 @@ def test_check_publish_and_check_again(trainer: Trainer) -> None:
     assert (status, "is missing or was altered" in err) == (1, True)
 
 
+def test_a_register_in_the_keys_own_place_is_not_begun_again_in_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two registers of one key contradict each other."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    trainer = Trainer(tmp_path, capsys)
+    own = place_of([signer.public_key for signer in trainer.signers])
+    Register.begin(own, trainer.signers).close()
+    status, _, err = trainer.run("begin", "--yes")
+    assert (status, f"there is a register in {own} already" in err) == (2, True), err
+    assert not trainer.folder.exists()
+
+
+@pytest.mark.parametrize("name", [f"{DATABASE}.damaged-1", "forked-12.note", f"fork-{'0' * 64}"])
+def test_what_is_left_of_a_register_says_that_there_was_one(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer = Trainer(tmp_path, capsys)
+    trainer.folder.mkdir(mode=0o700)
+    (trainer.folder / name).write_bytes(b"left")
+    status, _, err = trainer.run("begin", "--yes")
+    assert (status, "would contradict what the old one signed" in err) == (2, True), err
+    assert not (trainer.folder / DATABASE).exists()
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -3,11 +3,13 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import Output, Parser, run_command
 from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.local.own_folders import NoHomeError
 
 if TYPE_CHECKING:
     from zk_autograd.core.keys import SeedSigner
@@ -76,10 +78,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _begin(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.register.place import place_of
     from zk_autograd.register.register import Register, require_never_begun
 
     signers, folder = _place(arguments)
     require_never_begun(folder)
+    with suppress(NoHomeError):
+        require_never_begun(place_of([signer.public_key for signer in signers]))
     if not arguments.yes:
         if arguments.json or sys.stdin is None or not sys.stdin.isatty():
             raise UsageError(f"{_BEGIN} If it never had one, confirm that with --yes")

@@ -237,6 +237,12 @@ def require_never_begun(folder: Path) -> None:
                 f"{left} is what a register has left that was lost: a new one would contradict what the old one signed. "
                 f"Bring it back: `zk-register recover --from {source}`"
             )
+    for pattern in (f"{DATABASE}.damaged-*", "forked-*", "fork-*"):
+        if left := next(folder.glob(pattern), None):
+            raise UsageError(
+                f"{left} is what a register has left that was damaged, or forked: a new one would contradict what the old one signed. Bring "
+                "it back with `zk-register recover`, or go on with a new key (`zk-key rotate`)"
+            )
 
 
 def require_signed(note: bytes, origin: str, keys: Sequence[PublicKey]) -> None:
