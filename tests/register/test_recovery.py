@@ -1,5 +1,6 @@
 """A register that was lost or restored from an old copy: brought back whole, or not at all."""
 
+import resource
 import shutil
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from tests.register.registers import KEYS, ORIGIN, OTHERS, SIGNERS, entries, ent
 from zk_autograd.anchor.file.publish import FileAnchor
 from zk_autograd.core.anchors import Kept
 from zk_autograd.core.checkpoint import Checkpoint
-from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.core.errors import RunError, StorageError, UsageError
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.register import sign_head
 from zk_autograd.register.database import DATABASE, set_aside
@@ -121,6 +122,21 @@ def test_a_damaged_file_is_kept_beside_the_new_one(folder: Path) -> None:
     with recovered(folder, held(9)) as register:
         assert register.checkpoint.head.size == 9
     assert (folder / f"{DATABASE}.damaged-1").read_bytes() == bytes(data)
+
+
+def test_a_damaged_file_keeps_its_name_until_the_new_one_is_whole(folder: Path) -> None:
+    """On a full disk there would be no register any more, and nothing against beginning another."""
+    filled(folder, 9).close()
+    (folder / DATABASE).write_bytes(bytes(100))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        with pytest.raises(StorageError, match="no register can be made"):
+            restore(folder, combine([held(9)], KEYS), KEYS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in folder.iterdir()] == [DATABASE]
+    recovered(folder, held(9)).close()
 
 
 def test_a_damaged_file_takes_its_journal_along(folder: Path) -> None:

@@ -92,16 +92,21 @@ class Database:
             raise
 
     @classmethod
-    def create(cls, folder: Path, origin: str, note: bytes, leaves: Sequence[bytes]) -> None:
+    def create(
+        cls, folder: Path, origin: str, note: bytes, leaves: Sequence[bytes], *, over_damaged: bool = False
+    ) -> Path | None:
         """A new file with this content, whole and on the disk, or none. UsageError if one is
-        there; `leaves` are entries."""
-        path = folder / DATABASE
+        there, unless that is damaged: then it is moved aside, once the new one is whole, and its
+        new name given. `leaves` are entries."""
+        aside, path = None, folder / DATABASE
         temporary = folder / f".{DATABASE}.{os.urandom(8).hex()}.tmp"
         try:
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             try:
                 _fill(temporary, origin, note, leaves)
                 _sync(temporary)
+                if over_damaged:
+                    aside = set_aside(folder)
                 _name(temporary, path)
             finally:
                 with suppress(OSError):
@@ -114,6 +119,7 @@ class Database:
             raise StorageError(
                 f"no register can be made in {folder}: {said}; free some space, or name another place"
             ) from error
+        return aside
 
     def close(self) -> None:
         with self._lock:

@@ -20,7 +20,7 @@ from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import EMPTY_ROOT, leaf_hash, prefix_roots
 from zk_autograd.core.register import Entry, View, origin_of
 from zk_autograd.core.text import listed
-from zk_autograd.register.database import DATABASE, Database, set_aside
+from zk_autograd.register.database import DATABASE, Database
 from zk_autograd.register.register import Register, prepare, require_signed
 
 _ANYWHERE = "name every anchor that was ever used, the published register, and the runs, each with --from"
@@ -131,8 +131,7 @@ def restore(folder: Path, found: Found, keys: Sequence[PublicKey]) -> str:
     except StorageError:  # the system refuses: nothing is known of it
         raise
     except RunError:
-        aside = set_aside(folder)
-        _create(folder, found)
+        aside = _create(folder, found, over_damaged=True)
         return f"the damaged one is kept as {aside}"
     with register:
         head = register.checkpoint.head
@@ -164,8 +163,9 @@ def salvage(folder: Path, keys: Sequence[PublicKey]) -> Source | None:
     return source
 
 
-def _create(folder: Path, found: Found) -> None:
-    Database.create(folder, found.newest.head.origin, found.newest.note, found.leaves)
+def _create(folder: Path, found: Found, *, over_damaged: bool = False) -> Path | None:
+    head, note = found.newest.head, found.newest.note
+    return Database.create(folder, head.origin, note, found.leaves, over_damaged=over_damaged)
 
 
 def _signed(note: bytes, origin: str, keys: Sequence[PublicKey], where: str) -> SignedCheckpoint:
