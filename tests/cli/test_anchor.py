@@ -3,6 +3,7 @@ functions. The anchors themselves are tests/anchor's."""
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import threading
@@ -163,7 +164,7 @@ def test_an_anchor_that_fails_leaves_a_run_that_publish_completes(capsys: pytest
     spec = down(1)
     out, err = said(capsys, 3, train.main([*TRAIN, "--out", "run", "--anchor", spec]))
     assert "has nothing of the run" in out
-    assert "zk-anchor publish run --anchor" in out
+    assert "to complete it: zk-anchor publish run\n" in out
     assert "it is not tried again" in err
     assert entries(register())[-1].kind is Kind.CLOSE  # the run is whole all the same
     found, err = asked(capsys, anchor.main, "publish", "run", status=1)
@@ -178,6 +179,23 @@ def test_an_anchor_that_fails_leaves_a_run_that_publish_completes(capsys: pytest
     found, _ = asked(capsys, anchor.main, "list", "run")
     assert [one["records"] for one in found["receipts"]][-1] == 4
     assert {one["standing"] for one in found["receipts"]} == {"the trainer's word"}
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_command_that_is_suggested_completes_the_run(capsys: pytest.CaptureFixture[str], moved: bool) -> None:
+    """With the key that the run was begun with, wherever that lies."""
+    key = Path("my keys/log.key")
+    key.parent.mkdir(mode=0o700)
+    trainer_key.create(key, "trainer")
+    out, _ = said(capsys, 3, train.main([*TRAIN, "--out", "run", "--key-file", str(key), "--anchor", down(1)]))
+    (line,) = (line for line in out.splitlines() if "to complete it: " in line)
+    words = shlex.split(line.partition("to complete it: ")[2])
+    assert words[:4] == ["zk-anchor", "publish", "run", "--key-file"]  # no --anchor, which would lack what is secret
+    Path("down1").rmdir()
+    if moved:
+        key.rename("away")  # its public half is enough
+    found, _ = asked(capsys, anchor.main, *words[1:])
+    assert found["anchors"][0]["records"] == 4
 
 
 def test_receipts_are_judged_and_false_ones_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,13 +39,24 @@ def at_home(monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(Path(f"{whose}-state").absolute()))
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a stranger has: a run, its key and its register."""
+    place = tmp_path_factory.mktemp("stranger")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        at_home(patch, "other")
+        assert train.main([*TRAIN, "--out", "foreign"]) == 0
+        shutil.copytree(
+            place_of([signer.public_key for signer in keyfile.load(keyfile.default_path())]), "foreign/private/register"
+        )
+    return place
+
+
 @pytest.fixture
-def foreign(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+def foreign(home: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
     """A stranger's run, whose plan names an anchor, and a register in its folder."""
-    at_home(monkeypatch, "other")
-    assert train.main([*TRAIN, "--out", "foreign"]) == 0
-    folder = place_of([signer.public_key for signer in keyfile.load(keyfile.default_path())])
-    shutil.copytree(folder, "foreign/private/register")
+    shutil.copytree(trained, home, dirs_exist_ok=True)
     plan(Path("foreign"), anchors=["file:written"], register=str(Path("foreign/private/register").absolute()))
     at_home(monkeypatch, "own")
     trainer_key.create(keyfile.default_path(), "own")

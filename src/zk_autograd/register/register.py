@@ -238,9 +238,9 @@ def require_never_begun(folder: Path) -> None:
                 f"Bring it back: `zk-register recover --from {source}`"
             )
     for pattern in (f"{DATABASE}.damaged-*", "forked-*", "fork-*"):
-        if left := next(folder.glob(pattern), None):
+        for trace in folder.glob(pattern):
             raise UsageError(
-                f"{left} is what a register has left that was damaged, or forked: a new one would contradict what the old one signed. Bring "
+                f"{trace} is what a register has left that was damaged, or forked: a new one would contradict what the old one signed. Bring "
                 "it back with `zk-register recover`, or go on with a new key (`zk-key rotate`)"
             )
 

@@ -1,16 +1,18 @@
 """What zk-train prints at its end: what was trained and shown, the root, the auditor's command."""
 
 import shlex
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zk_autograd.anchor.kinds import KINDS
 from zk_autograd.core.decimals import decimal_text
-from zk_autograd.core.errors import ExitStatus
+from zk_autograd.core.errors import ExitStatus, UsageError, ZkError
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.core.register import View
 from zk_autograd.core.text import counted, listed
+from zk_autograd.credentials import keyfile
 from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.layout import Layout
 from zk_autograd.train.plan import Plan
@@ -171,10 +173,25 @@ class Summary:
             has = f"has the first {anchor.records} records" if anchor.records else "has nothing of the run"
             why = f": {anchor.trouble}" if anchor.trouble else ""
             lines.append(f"anchor    {anchor.anchor}: {has}{why}")
-            command = shlex.join(["zk-anchor", "publish", str(self.run), "--anchor", anchor.anchor])
-            if not anchor.forked:
-                lines.append(f"          to complete it: {command}")
+        if any(anchor.pending and not anchor.forked for anchor in self.anchors):
+            lines.append(f"          to complete it: {self._completing()}")
         return lines
+
+    def _completing(self) -> str:
+        """The command that has the anchors complete the run. What was given to this training alone,
+        at a resumption, isn't in the run's plan, and isn't repeated: it may hold a token."""
+        words, key = ["zk-anchor", "publish", str(self.run)], Path(self.plan.key_file)
+        if self.public is not None:
+            key = self.public.absolute().with_name(self.public.name.removesuffix(".pub"))
+        kept, default, used = None, None, self.plan.registering
+        with suppress(ZkError):
+            kept = Plan.read(self.run).registering
+        with suppress(UsageError):
+            default = keyfile.default_path().absolute()
+        if key != default:
+            words += ["--key-file", str(key)]
+        alone = kept is not None and (kept.folder, kept.specs) == (used.folder, used.specs)
+        return shlex.join(words) + ("" if alone else ", with the same --anchor and --register")
 
 
 def _view_json(header: Header, view: View) -> dict[str, object]:
