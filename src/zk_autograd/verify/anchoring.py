@@ -14,8 +14,8 @@ from zk_autograd.core.register import Entry
 class Registered:
     """A run's place in its trainer's register. `heads` are the register's checkpoints by their
     sizes, the newest last; `entries` those of the run, by their indexes, the begin first, and
-    `later` how many of them are of records beyond the view; `size` is the view's. `named`: whether it
-    is called after a pinned key, unless none is pinned."""
+    `later` how many of them are of records beyond the view; `size` is the view's. `named`: whether
+    it is called after a pinned key, unless none is pinned."""
 
     origin: str
     heads: dict[int, SignedCheckpoint]
