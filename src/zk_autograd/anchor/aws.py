@@ -3,9 +3,14 @@ errors mean here.
 
 Credentials and region come from where boto3 looks for them: the environment, ~/.aws, a role. A
 call's time-outs are short and its retries few, since whoever publishes tries again by itself.
+
+An endpoint may be anybody's: of an answer that is parsed no more than `MOST_BYTES` are read, and no
+call is waited for longer than `CALL_S`, wherever in HTTP it drips.
 """
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -16,8 +21,16 @@ from zk_autograd.core.text import quoted
 CONNECT_S = 5
 READ_S = 20
 ATTEMPTS = 3
-MOST_PAGES = 2**20
+CALL_S = 90.0
+"""Seconds for a call, its retries included."""
+MOST_BYTES = 2**23
+"""A page has 1000 keys of S3, or 1 MB of DynamoDB's items in base64."""
+MOST_HANGING = 8
+MOST_PAGES = 2**12
 T = TypeVar("T")
+
+_hanging: list[threading.Thread] = []
+"""Calls that were given up, and have not ended."""
 
 _TEMPORARY = frozenset(
     {
@@ -104,9 +117,78 @@ def client(service: str, endpoint: str, read_s: float = READ_S, attempts: int = 
         session = boto3.session.Session()
         # An endpoint of one's own has no regions, and a signature must name one.
         region = session.region_name or ("us-east-1" if endpoint else None)
-        return session.client(service, region_name=region, endpoint_url=endpoint or None, config=config)
+        made = session.client(service, region_name=region, endpoint_url=endpoint or None, config=config)
+        made.meta.events.register("before-send", _bounded(made))
+        return made
 
     return call(f"the {service} client", make)
+
+
+def _bounded(client: Any) -> Callable[..., Any]:
+    """Sends a request in botocore's place (its event before-send), by its own session, and answers
+    with a response that isn't read without bounds."""
+    from botocore.awsrequest import AWSResponse
+
+    class Bounded(AWSResponse):  # type: ignore[misc]
+        _content: bytes | None
+
+        @property
+        def content(self) -> bytes:
+            if self._content is None:
+                self._content = _read(self.raw)
+            return self._content
+
+    def send(request: Any, **_: Any) -> Any:
+        streamed, request.stream_output = request.stream_output, True  # else all of it is read at once
+        answer = client._endpoint.http_session.send(request)
+        bounded = Bounded(answer.url, answer.status_code, answer.headers, answer.raw)
+        if not streamed:
+            len(bounded.content)  # which gives the connection back, even if nobody looks at it
+        return bounded
+
+    return send
+
+
+def _read(raw: Any) -> bytes:
+    """The body of urllib3's response."""
+    pieces: list[bytes] = []
+    size, end = 0, time.monotonic() + CALL_S
+    try:
+        for piece in raw.stream(2**14):
+            size += len(piece)
+            if size > MOST_BYTES or time.monotonic() > end:
+                raise AnchorDown(f"an answer has more than {MOST_BYTES} bytes, or takes more than {CALL_S:g} seconds")
+            pieces.append(piece)
+    except BaseException:
+        raw.close()
+        raise
+    return b"".join(pieces)
+
+
+def _in_time(where: str, method: Callable[..., T], arguments: Mapping[str, Any]) -> T:
+    """The method's result, or what it raises; AnchorDown after `CALL_S`. Then the thread that waits
+    is left alone, for nothing else can end it."""
+    _hanging[:] = [thread for thread in _hanging if thread.is_alive()]
+    if len(_hanging) >= MOST_HANGING:
+        raise AnchorDown(f"{where} isn't asked: this process still waits for answers that it gave up")
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(method(**arguments))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(CALL_S)
+    if errors:
+        raise errors.pop()  # a list that kept it would be a cycle, with the socket in it
+    if not results:
+        _hanging.append(thread)
+        raise AnchorDown(f"{where} took longer than {CALL_S:g} seconds")
+    return results[0]
 
 
 def call(where: str, method: Callable[..., T], **arguments: Any) -> T:
@@ -114,7 +196,9 @@ def call(where: str, method: Callable[..., T], **arguments: Any) -> T:
     from botocore import exceptions as known
 
     try:
-        return method(**arguments)
+        return _in_time(where, method, arguments)
+    except AnchorError:
+        raise
     except known.ClientError as error:
         raise _answered(where, error.response) from error
     except (known.ConfigParseError, known.InvalidConfigError) as error:
