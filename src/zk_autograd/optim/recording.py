@@ -27,6 +27,7 @@ from zk_autograd.prove.protocol import Backend
 from zk_autograd.register.place import begin_for_new_key
 from zk_autograd.run import train_log
 from zk_autograd.run.anchoring import AnchorState
+from zk_autograd.run.arguments import signers_of_run
 from zk_autograd.run.artefacts import Artefacts
 from zk_autograd.run.claims import NOTHING, Claims
 from zk_autograd.run.files import exists
@@ -295,7 +296,7 @@ def resume(
     header, leaf = read_header(layout) if exists(layout.header) else (None, b"")
     if header is not None and header.register:
         # Before anything is opened that the run may name.
-        require_own(layout, leaf, [signer.public_key for signer in signers])
+        require_own(layout, leaf, [signer.public_key for signer in signers_of_run(signers, header)])
         registration = registration_of(registering, signers, from_file=is_file(key))
     writer = RunWriter.resume(
         path,
