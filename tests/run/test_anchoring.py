@@ -141,12 +141,17 @@ def test_a_run_whose_anchor_stays_down_finishes_and_says_so(tmp_path: Path, monk
 def test_ctrl_c_ends_the_waiting_and_nothing_else(tmp_path: Path) -> None:
     anchor = Faulty(tmp_path / "a", [raising(AnchorDown("no answer"))] * 10**6)
     registration = registered(tmp_path, anchor)
-    writer = create(tmp_path / "run", registration)
+    waiting = threading.Event()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, AnchorsAwaited):
+            waiting.set()
+
+    writer = create(tmp_path / "run", registration, on_event=on_event)
     train(writer, 3)
 
     def press() -> None:
-        until(lambda: (tmp_path / "run/log/records.jsonl").read_bytes().count(b"\n") == 5)
-        sleep(0.1)
+        waiting.wait(PATIENCE)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     thread = threading.Thread(target=press)
