@@ -3,7 +3,7 @@ recorded, and the run can be resumed."""
 
 import shutil
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -206,10 +206,26 @@ def as_killed(run: Path, o: ZKOptimizer, **options: Any) -> ZKOptimizer:
     """An optimizer that goes on with the run as a kill would leave it now; nothing else is written
     to it."""
     copied = run.with_name("copied")
-    shutil.copytree(run, copied)
+    while True:  # a kill stops everything at once; a copy takes a moment, in which a proof may be recorded
+        before = _written(run)
+        with suppress(shutil.Error):  # a temporary file that was renamed meanwhile
+            shutil.copytree(run, copied)
+        if before == _written(run):
+            break
+        shutil.rmtree(copied)
     _, resumed = optimizer(copied, groups=len(o.param_groups), resume=True, **options)
     resumed.abandon()
     return resumed
+
+
+def _written(run: Path) -> dict[Path, tuple[int, int]]:
+    """What was written last, and when."""
+    found = {}
+    for path in run.rglob("*"):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            found[path] = (status.st_mtime_ns, status.st_size)
+    return found
 
 
 def begun(run: Path, **options: Any) -> ZKOptimizer:

@@ -87,7 +87,7 @@ def test_a_header_that_the_key_did_not_sign_is_gone_on_with_by_nobody(
 def test_a_run_that_nobody_signed_is_not_signed_by_going_on(run: Path) -> None:
     rewrite(run, None)
     (run / "log" / "checkpoint").unlink()
-    with pytest.raises(RunError, match="is not signed, and its log has no checkpoint"):
+    with pytest.raises(RunError, match="is not signed, nor does its log say so"):
         resume(run)
     assert not (run / "log" / "checkpoint").exists()
 

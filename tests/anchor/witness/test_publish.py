@@ -59,12 +59,16 @@ class Network:
         self.servers[number] = self._started(self.folders[number], f"127.0.0.1:{port}")
 
     def forget(self) -> None:
-        """As if nothing had been cosigned yet."""
+        """As if nothing had been cosigned yet: by no witness that runs, either, since one refuses a
+        database that lacks what it cosigned itself."""
         for number, folder in enumerate(self.folders):
+            with closing(sqlite3.connect(folder.path / "witness.sqlite")) as connection, connection:
+                ((cosigned,),) = connection.execute("select count(*) from cosigned")
+                connection.executescript("delete from cosigned; delete from refused;")
+            if cosigned and self.servers[number] is not None:
+                self.stop(number)
             if self.servers[number] is None:
                 self.restart(number)
-            with closing(sqlite3.connect(folder.path / "witness.sqlite")) as connection, connection:
-                connection.executescript("delete from cosigned; delete from refused;")
 
     def close(self) -> None:
         for server in self.servers:
