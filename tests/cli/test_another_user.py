@@ -169,6 +169,6 @@ def test_another_user_does_not_go_on_with_it_and_is_told_why(place: Path) -> Non
     shutil.copytree(ROOT / "tests" / "data" / "runs" / "train-open", place / "run")
     (place / "run" / "private").chmod(0o700)
     done = as_another("train", "--resume", "run", cwd=place)
-    assert (done.returncode, done.stdout) == (4, "")
+    assert (done.returncode, done.stdout) == (4, ""), done.stderr
     assert "Permission denied" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -233,7 +233,7 @@ def test_a_flipped_bit_in_any_public_file_is_a_MISMATCH_that_names_it(
     data: st.DataObject, proved: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = _files(proved)
-    assert len(files) == 10  # records, checkpoint, a proof, three of the model, four artefacts
+    assert len(files) == 12  # records, checkpoint, a proof, three of the model, four artefacts, register and anchors
     path = data.draw(st.sampled_from(files))
     content = bytearray(path.read_bytes())
     place = data.draw(st.integers(0, len(content) - 1))

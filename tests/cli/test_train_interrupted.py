@@ -120,7 +120,7 @@ def test_second_interrupt_ends_a_native_proof_long_before_its_end(zk_train: Trai
 def test_native_run_that_was_killed_is_resumed_to_one_log_and_one_proof(
     zk_train: Train, started: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process = started("-m", "zk_autograd.cli.train", *LONG, "--seed", "5", "--out", "run")
+    process = started("-m", "zk_autograd.cli.train", *LONG, "--seed", "5", "--out", "run", "--no-register")
     wait_for(Path("run/private/segments/0/step-65"), process)
     time.sleep(0.5)
     process.kill()

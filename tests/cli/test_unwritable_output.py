@@ -54,7 +54,7 @@ def words(command: str, here: Path) -> list[str]:
     if command == "reproduce":
         return ["train", "reproduce", "run", "--verify-only"]
     shutil.rmtree(here / "new", ignore_errors=True)
-    data = ("--model", "logistic", "--data", "breast-cancer", "--prover", "none", "--steps", "1")
+    data = ("--model", "logistic", "--data", "breast-cancer", "--prover", "none", "--steps", "1", "--no-register")
     return ["train", *data, "--key-file", "test.key", "--out", "new"]
 
 

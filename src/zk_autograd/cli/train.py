@@ -96,9 +96,9 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         raise UsageError("--allow-code is for --resume: a new run's code is what --model names")
     run: Path | None
     if resumed:
+        kept, run = Plan.read(arguments.resume), arguments.resume
         from zk_autograd.train.own_run import require_registering
 
-        kept, run = Plan.read(arguments.resume), arguments.resume
         require_registering(kept, settings, run, settings.key_file)
         plan = kept.registered(settings)
         key = settings.key_file or Path(plan.key_file)

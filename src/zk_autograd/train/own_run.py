@@ -20,7 +20,6 @@ from zk_autograd.run.files import exists
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.log import whole_leaves
 from zk_autograd.run.recovery import is_own, read_header
-from zk_autograd.train import models
 from zk_autograd.train.names import Factory
 from zk_autograd.train.own_code import Consent, refusal
 from zk_autograd.train.plan import Plan
@@ -42,6 +41,8 @@ def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
             raise RunError(
                 f"{run} is not the run of its private plan: its {what} is {of_run}, the plan's {planned}; restore it from a copy"
             )
+    from zk_autograd.train import models  # torch, which zk-run and zk-anchor don't wait for
+
     if not isinstance(plan.model, Factory) and not models.is_code(plan.model, header.model_code):
         raise RunError(
             f"the code of the model {plan.model} is not the one that {run} was begun with: restore that, or begin a new run"
