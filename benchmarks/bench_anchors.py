@@ -212,8 +212,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--kind", nargs="+", choices=list(OPENERS), default=list(OPENERS))
     arguments = parser.parse_args()
-    os.environ |= components.AWS_ENVIRONMENT
     with tempfile.TemporaryDirectory(prefix=".bench-anchors-", dir=arguments.folder) as folder:
+        os.environ |= components.AWS_ENVIRONMENT | {"XDG_STATE_HOME": str(Path(folder).resolve() / "state")}
         emit(figures(Path(folder), arguments.kind), as_json=arguments.json)
 
 
