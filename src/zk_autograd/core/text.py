@@ -28,9 +28,9 @@ def quoted(text: str, length: int = 60) -> str:
     return ascii(text[:length]).replace(" ", "\\x20") + ("..." if len(text) > length else "")
 
 
-def counted(number: int, noun: str) -> str:
-    """ "1 proof", "2 proofs": for nouns whose plural ends in s."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """ "1 proof", "2 proofs"; `plural` for nouns that don't just take an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
 
 
 def listed(names: Sequence[str], most: int) -> str:

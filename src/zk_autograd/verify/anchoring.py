@@ -2,11 +2,13 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from zk_autograd.core.anchors import AnchorClaim, Kept, Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.checkpoint import Checkpoint
+from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.register import Entry
 
 
@@ -174,3 +176,16 @@ def time_text(seconds: int) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (OverflowError, OSError, ValueError):
         return f"{seconds} seconds after 1970"
+
+
+@contextmanager
+def at_line(place: str, number: int) -> Iterator[None]:
+    """Says in which line of the run's file `place` something is false."""
+    try:
+        yield
+    except UnreadableError:
+        raise
+    except VerificationError as error:
+        raise VerificationError(
+            f"{place}, line {number}: {error.message}", expected=error.expected, found=error.found
+        ) from error

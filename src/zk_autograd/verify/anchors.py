@@ -123,7 +123,7 @@ def _anchor_sentences(anchored: Sequence[Anchored], view: LogView) -> Iterator[s
 def _anchor_sentence(newest: Anchored, count: int, size: int) -> str:
     claim = newest.claim
     receipts = counted(count, "receipt") + (", the newest" if count > 1 else "")
-    where = f"{claim.kind}: {receipts} for the register's first {counted(newest.size, 'entry').replace('entrys', 'entries')}"
+    where = f"{claim.kind}: {receipts} for the register's first {counted(newest.size, 'entry', 'entries')}"
     where += f", with {_share(newest.records, size)}"
     if claim.standing is Standing.UNJUDGED:
         return f"{where}; not judged: {claim.rests_on}"

@@ -6,16 +6,16 @@ another run's checkpoint or of one that is kept back is refused. What its kind m
 kind's: anchor/<kind>/receipt.py, passed in. A kind that this version doesn't know is not judged.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from zk_autograd.core.anchors import AnchorClaim, AnchorVerifier, Receipt, Standing, require_order
-from zk_autograd.core.errors import UnreadableError, VerificationError
+from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.text import quoted
 from zk_autograd.evidence.layout import ANCHORS, RECEIPTS
 from zk_autograd.evidence.run import Evidence
-from zk_autograd.verify.anchoring import Anchored, Registered
+from zk_autograd.verify.anchoring import Anchored, Registered, at_line
 
 PLACE = f"{ANCHORS}/{RECEIPTS}"
 
@@ -27,7 +27,7 @@ def read_receipts(
     found = []
     with closing(files.receipts()) as lines:
         for number, line in enumerate(lines, start=1):
-            with _line(number):
+            with at_line(PLACE, number):
                 receipt = Receipt.parse(line)
                 found.append(_judged(receipt, registered, verifiers, trust))
     require_order((registered.heads[one.size].head, one.claim) for one in found)
@@ -50,16 +50,3 @@ def _judged(
     else:
         claim = AnchorClaim(quoted(receipt.kind), Standing.UNJUDGED, "this version does not know the kind")
     return Anchored(receipt, registered.records(receipt.size), claim)
-
-
-@contextmanager
-def _line(number: int) -> Iterator[None]:
-    """Says in which line of the file something is false."""
-    try:
-        yield
-    except UnreadableError:
-        raise
-    except VerificationError as error:
-        raise VerificationError(
-            f"{PLACE}, line {number}: {error.message}", expected=error.expected, found=error.found
-        ) from error

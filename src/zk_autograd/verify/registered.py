@@ -8,19 +8,19 @@ the root is that over as many of the log's records. A register that has more of 
 shown is evidence of withheld records, unless the auditor chose an earlier root.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 
 from zk_autograd.core.anchors import SignedCheckpoint
 from zk_autograd.core.checkpoint import Checkpoint
-from zk_autograd.core.errors import UnreadableError, VerificationError
+from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.keys import Algorithm, PublicKey
 from zk_autograd.core.note import open_note
 from zk_autograd.core.register import Entry, Kind, View, origin_of, renamed
 from zk_autograd.core.text import counted
 from zk_autograd.evidence.layout import REGISTER, VIEWS
 from zk_autograd.evidence.run import Evidence
-from zk_autograd.verify.anchoring import Registered
+from zk_autograd.verify.anchoring import Registered, at_line
 from zk_autograd.verify.log import LogView
 
 PLACE = f"{REGISTER}/{VIEWS}"
@@ -32,7 +32,7 @@ def read_register(files: Evidence, view: LogView, keys: Sequence[PublicKey], *, 
     reader = _Reader(view, keys)
     with closing(files.views()) as lines:
         for number, line in enumerate(lines, start=1):
-            with _line(number):
+            with at_line(PLACE, number):
                 reader.add(View.parse(line))
     if not reader.entries:
         raise VerificationError(f"{PLACE} has no line: the run's begin is missing")
@@ -128,16 +128,3 @@ def two_branches(one: Checkpoint, other: Checkpoint, signer: str = "") -> Verifi
         expected=one.root.hex(),
         found=other.root.hex(),
     )
-
-
-@contextmanager
-def _line(number: int) -> Iterator[None]:
-    """Says in which line of the file something is false."""
-    try:
-        yield
-    except UnreadableError:
-        raise
-    except VerificationError as error:
-        raise VerificationError(
-            f"{PLACE}, line {number}: {error.message}", expected=error.expected, found=error.found
-        ) from error
