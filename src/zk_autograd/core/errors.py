@@ -159,6 +159,17 @@ class VerificationError(ZkError):
         return text
 
 
+class AttestationError(VerificationError):
+    """An attestation is malformed, wrongly signed, or about something else."""
+
+
+class AttestationShort(AttestationError):
+    """An attestation is genuine, as far as it was looked at, but not what was asked for: another
+    measurement, a debug bit, an old version, an emulated device, a certificate that has ended."""
+
+    exit_status: ClassVar[ExitStatus] = ExitStatus.LESS
+
+
 class UnreadableError(VerificationError):
     """Evidence could not be read on this machine, for want of permission, memory, a working disk or
     a server that gives it: this says nothing against it."""

@@ -17,7 +17,9 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Algorithm, PublicKey
 from zk_autograd.core.records import (
     BEACON,
+    ENCLAVE_FORMAT,
     FORMATS,
+    INSIDE,
     MAX_BEACON_TERMS,
     MAX_BLOCKS,
     MAX_PARAMETERS,
@@ -25,6 +27,7 @@ from zk_autograd.core.records import (
     MAX_SEGMENT_STEPS,
     MAX_STEP,
     MAX_TENSORS,
+    OUTSIDE,
     TRAINER,
     V0,
     V1,
@@ -131,6 +134,8 @@ def _write_header(h: Header) -> Json:
     }
     if h.format not in (V0, V1):
         value |= {"register": h.register, "beacon": dict(h.beacon)}
+    if h.format == ENCLAVE_FORMAT:
+        value["enclave"] = {"proving": h.proving}
     return value
 
 
@@ -146,6 +151,8 @@ def _write_genesis(g: Genesis) -> Json:
     }
     if g.beacon:
         value |= {"beacon": g.beacon.hex(), "weight_salts": [salt.hex() for salt in g.weight_salts]}
+    if g.attestation:
+        value["attestation"] = g.attestation.hex()
     return value
 
 
@@ -272,6 +279,7 @@ def _read_header(f: Fields) -> Header:
         weights_by=weights_by,
         order_by=order_by,
         beacon=beacon,
+        proving=_read_enclave(f) if version == ENCLAVE_FORMAT else "",
     )
     check_layout(header)
     (_check_keys_v0 if version == V0 else _check_keys)(header.keys)
@@ -297,9 +305,19 @@ def _read_register(f: Fields) -> tuple[str, tuple[tuple[str, str], ...]]:
     return f.text("register", max_len=200, min_len=0), beacon
 
 
+def _read_enclave(f: Fields) -> str:
+    enclave = f.object("enclave")
+    proving = enclave.choice("proving", (INSIDE, OUTSIDE))
+    enclave.end()
+    return proving
+
+
 def check_beginning(header: Header) -> None:
     """A register is that of the run's own keys. What a beacon decides needs one, and it needs a
-    register, in which the run was entered before anybody knew the beacon. VerificationError."""
+    register, in which the run was entered before anybody knew the beacon. A header says where the
+    run is proved exactly if it is an enclave's. VerificationError."""
+    if bool(header.proving) != (header.format == ENCLAVE_FORMAT):
+        raise VerificationError(f"a header says where its run is proved exactly if its format is {ENCLAVE_FORMAT}")
     if header.register:
         try:
             origin = origin_of([PublicKey.parse(key) for key in header.keys])
@@ -393,11 +411,14 @@ def _read_state(f: Fields, h: Header, names: Sequence[str], nbytes: int) -> Stat
 def _read_genesis(f: Fields, h: Header) -> Genesis:
     state = _read_state(f.object("state"), h, h.states, h.prover.form.commitment_bytes)
     zeros = _read_state(f.object("zero_salts"), h, h.states[1:], h.prover.form.salt_bytes)
+    attestation = f.hex("attestation", 32) if h.format == ENCLAVE_FORMAT else b""
     if h.weights_by != BEACON:
-        return Genesis(state, zeros)
+        return Genesis(state, zeros, attestation=attestation)
     count = len(h.blocks)
-    salts = f.array("weight_salts", max_items=count, min_items=count)
-    return Genesis(state, zeros, f.hex("beacon", 32), tuple(salt.hex(h.prover.form.salt_bytes) for salt in salts))
+    salts = tuple(
+        salt.hex(h.prover.form.salt_bytes) for salt in f.array("weight_salts", max_items=count, min_items=count)
+    )
+    return Genesis(state, zeros, f.hex("beacon", 32), salts, attestation)
 
 
 def _read_segment(f: Fields, h: Header) -> Segment:

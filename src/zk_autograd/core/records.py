@@ -39,8 +39,15 @@ FORMAT = "zk-autograd/run/v2"
 """What new runs are. Beyond v1 a header names the trainer's register, or says that there is none,
 and may have the first weights, and the order of the data, come from a beacon."""
 
-FORMATS = (V0, V1, FORMAT)
+ENCLAVE_FORMAT = "zk-autograd/run/v3"
+"""What runs of an enclave are. Beyond v2 a header says where it is proved, and the genesis names
+the enclave's attestation."""
+
+FORMATS = (V0, V1, FORMAT, ENCLAVE_FORMAT)
 """What is read."""
+
+INSIDE = "inside"
+OUTSIDE = "outside"
 
 TRAINER = "trainer"
 BEACON = "beacon"
@@ -135,6 +142,9 @@ class Header:
     `order_by`: who chose the first weights and the order of the data, TRAINER or BEACON; `beacon`:
     the terms under which the beacon is what it is (none without one), sorted by their names: `kind`
     is the anchor's kind, the others are the kind's own (`AnchorClaim.beacon_terms`).
+
+    `proving`: of a run of an enclave (ENCLAVE_FORMAT) whether its proofs are made INSIDE, or
+    OUTSIDE, by a prover that is shown the whole witness; "" for any other run.
     """
 
     run: bytes
@@ -156,6 +166,7 @@ class Header:
     weights_by: str = TRAINER
     order_by: str = TRAINER
     beacon: tuple[tuple[str, str], ...] = ()
+    proving: str = ""
 
     @property
     def origin(self) -> str:
@@ -197,12 +208,14 @@ StateCommitments: TypeAlias = dict[str, tuple[bytes, ...]]
 class Genesis:
     """Leaf 1: the first state. The salts of the zero states are published, so that anybody can
     recompute their commitments; so are those of W, `weight_salts`, where a `beacon` of 32 bytes
-    gave the first weights (core.first_weights)."""
+    gave the first weights (core.first_weights). `attestation`: of a run of an enclave the SHA-256
+    of attestation/document.json (core.attestation)."""
 
     state: StateCommitments
     zero_salts: StateCommitments
     beacon: bytes = b""
     weight_salts: tuple[bytes, ...] = ()
+    attestation: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ else.
     model.sig                 an OpenSSF model signature, covered by itself alone
     register/views.jsonl      the run's entries in its trainer's register (core.register.View)
     anchors/receipts.jsonl    what anchors gave for the register's checkpoints
+    attestation/document.json, collateral.json    of a run of an enclave (core.attestation)
 
 A row says which names a folder has, how large a file may be, and which record names it. The readers
 (`evidence.folder`, `evidence.bundle`), what a bundle packs, and what is reported about files that
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from zk_autograd.core.attestation import MAX_COLLATERAL, MAX_DOCUMENT
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import Log
 
@@ -39,6 +41,9 @@ REGISTER = "register"
 VIEWS = "views.jsonl"
 ANCHORS = "anchors"
 RECEIPTS = "receipts.jsonl"
+ATTESTATION = "attestation"
+DOCUMENT = "document.json"
+COLLATERAL = "collateral.json"
 ARTEFACTS = (ENVIRONMENT, CONFIG, TRAIN_LOG, HASHES)
 """The trainer's own files at the run's top level. Each may be missing."""
 
@@ -134,6 +139,24 @@ class OfTheRegister(OfNoRecord):
         return bool(log.header.register)
 
 
+class OfTheGenesis:
+    """The attestation that the genesis record names."""
+
+    def names(self, log: Log) -> Iterator[tuple[str, bytes]]:
+        if log.genesis is not None and log.genesis.attestation:
+            yield DOCUMENT, log.genesis.attestation
+
+    def covers(self, log: Log, name: str) -> bool:
+        return bool(log.header.proving)
+
+
+class OfTheEnclave(OfNoRecord):
+    """As those of no record, of a run of an enclave."""
+
+    def covers(self, log: Log, name: str) -> bool:
+        return bool(log.header.proving)
+
+
 class OfTheClose:
     """Those that a member of the close record names: `model` or `artefacts`."""
 
@@ -181,6 +204,8 @@ ROWS = (
     PublicFile("", OfNoRecord(), MAX_MODEL_SIGNATURE, names=(MODEL_SIGNATURE,)),
     PublicFile(REGISTER, OfTheRegister(), MAX_VIEWS, names=(VIEWS,), partial=False),
     PublicFile(ANCHORS, OfTheRegister(), MAX_RECEIPTS, names=(RECEIPTS,), partial=False),
+    PublicFile(ATTESTATION, OfTheGenesis(), MAX_DOCUMENT, names=(DOCUMENT,), partial=False),
+    PublicFile(ATTESTATION, OfTheEnclave(), MAX_COLLATERAL, names=(COLLATERAL,), partial=False),
 )
 
 

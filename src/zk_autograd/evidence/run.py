@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import BinaryIO, ClassVar, Self
 
 from zk_autograd.core.anchors import MAX_RECEIPT
+from zk_autograd.core.attestation import MAX_COLLATERAL, MAX_DOCUMENT
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
@@ -23,7 +24,10 @@ from zk_autograd.evidence.files import unreadable
 from zk_autograd.evidence.layout import (
     ANCHORS,
     ARTEFACTS,
+    ATTESTATION,
     CHECKPOINT,
+    COLLATERAL,
+    DOCUMENT,
     LOG,
     MAX_ARTEFACT,
     MAX_LEAVES,
@@ -135,6 +139,14 @@ class Evidence(ABC):
         path = f"{ANCHORS}/{RECEIPTS}"
         with self.opened(path, MAX_RECEIPTS) as file:
             yield from _Lines(path, "receipt", MAX_RECEIPTS, MAX_RECEIPT, MAX_RECEIPT_LINES).of(file)
+
+    def attestation(self) -> bytes:
+        """attestation/document.json, not yet compared with the genesis record's hash."""
+        return self.read(f"{ATTESTATION}/{DOCUMENT}", MAX_DOCUMENT)
+
+    def collateral(self) -> bytes:
+        """attestation/collateral.json, which no record names."""
+        return self.read(f"{ATTESTATION}/{COLLATERAL}", MAX_COLLATERAL)
 
     def checkpoint(self) -> bytes:
         """The signed note of the newest tree head, not yet opened."""

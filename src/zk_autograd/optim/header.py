@@ -12,7 +12,18 @@ from zk_autograd.core.formats import GRADIENT_BITS, WEIGHT_BITS
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.recomputable import require_recomputable
 from zk_autograd.core.record_bytes import check_beginning
-from zk_autograd.core.records import TRAINER, Block, Data, Group, Header, Parameter, Prover, Unproved
+from zk_autograd.core.records import (
+    ENCLAVE_FORMAT,
+    FORMAT,
+    TRAINER,
+    Block,
+    Data,
+    Group,
+    Header,
+    Parameter,
+    Prover,
+    Unproved,
+)
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.schedules import CONSTANT, RECORDED
 from zk_autograd.optim.options import GroupOptions, place
@@ -32,7 +43,7 @@ later ones are refused when they come."""
 class HeaderParts:
     """What is known before the first step. `schedule` is a canonical text of `core.schedules`;
     `keys` are public keys in C2SP's form. `register`, `weights_by`, `order_by` and `beacon` are as
-    in `core.records.Header`.
+    in `core.records.Header`, and so is `proving`; `run` is the run's id, b"" for a random one.
 
     `expected_steps` is how many steps there will be, if known: not a part of the header, but a
     possible reason to refuse it.
@@ -51,16 +62,18 @@ class HeaderParts:
     weights_by: str = TRAINER
     order_by: str = TRAINER
     beacon: tuple[tuple[str, str], ...] = ()
+    run: bytes = b""
+    proving: str = ""
 
     def complete(self, groups: Sequence[GroupOptions], shifts: Sequence[int], grad_scale: int) -> Header:
-        """A header with a fresh random run id; `shifts` holds s of each group (`shifts_of`).
+        """The header; `shifts` holds s of each group (`shifts_of`).
 
         Raises UsageError for hyper-parameters that the rule can't use with the gradient scale
         2^`grad_scale`, for more blocks than a verifier would look at, and for a register or a
         beacon that no reader of the header would take.
         """
         header = Header(
-            run=os.urandom(RUN_ID_BYTES),
+            run=self.run or os.urandom(RUN_ID_BYTES),
             package=__version__,
             rule=self.rule,
             grad_scale=grad_scale,
@@ -78,6 +91,8 @@ class HeaderParts:
             weights_by=self.weights_by,
             order_by=self.order_by,
             beacon=self.beacon,
+            proving=self.proving,
+            format=ENCLAVE_FORMAT if self.proving else FORMAT,
         )
         try:
             require_recomputable(header)

@@ -17,7 +17,10 @@ from pathlib import Path
 
 from zk_autograd.evidence.layout import (
     ANCHORS,
+    ATTESTATION,
+    COLLATERAL,
     CONFIG,
+    DOCUMENT,
     ENVIRONMENT,
     HASHES,
     LOG,
@@ -115,6 +118,18 @@ class Layout:
     @property
     def receipts(self) -> Path:
         return self.root / ANCHORS / RECEIPTS
+
+    @property
+    def attestation(self) -> Path:
+        return self.root / ATTESTATION
+
+    @property
+    def document(self) -> Path:
+        return self.attestation / DOCUMENT
+
+    @property
+    def collateral(self) -> Path:
+        return self.attestation / COLLATERAL
 
     def proof(self, segment: int, block: int) -> Path:
         return self.proofs / proof_name(segment, block)

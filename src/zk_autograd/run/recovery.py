@@ -29,6 +29,7 @@ from zk_autograd.run.step import advance
 from zk_autograd.run.write_order import Settlement, Stage
 
 BEACON_PART = "beacon"
+ATTESTATION_PART = "attestation"
 """Its name in the file private/header."""
 
 
@@ -87,9 +88,9 @@ def recover(
         require_prover(backend, header)
         digest = header_digest(leaf)
         journal = Journal(layout.segments, header, digest, files)
-        beacon = read_beacon(layout, digest)
+        beacon, attestation = read_beginning(layout, digest)
         settlement = Settlement(
-            layout, header, digest, backend, journal, log, files, emit, stopping.is_set, stages, beacon
+            layout, header, digest, backend, journal, log, files, emit, stopping.is_set, stages, beacon, attestation
         )
         confirm(settlement, found, leaf, closed=closed)
         if complete:
@@ -126,10 +127,11 @@ def read_header(layout: Layout) -> tuple[Header, bytes]:
     return header, leaf
 
 
-def read_beacon(layout: Layout, digest: bytes) -> bytes:
-    """The beacon that gave the first weights of the run; b"" if the trainer chose them."""
+def read_beginning(layout: Layout, digest: bytes) -> tuple[bytes, bytes]:
+    """The beacon that gave the first weights of the run, b"" if the trainer chose them; and the
+    SHA-256 of its attestation's file, b"" if it has none."""
     _, parts = read(layout.header, "header", digest)
-    return parts.get(BEACON_PART, b"")
+    return parts.get(BEACON_PART, b""), parts.get(ATTESTATION_PART, b"")
 
 
 def is_own(layout: Layout, leaf: bytes, keys: Sequence[PublicKey]) -> bool | None:

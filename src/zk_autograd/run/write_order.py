@@ -98,6 +98,7 @@ class Settlement:
     stopped: Callable[[], bool]
     stages: Sequence[Stage] = ()
     beacon: bytes = b""
+    attestation: bytes = b""
     last: StateCommitments = field(default_factory=dict)
     settled: int = 0
     recorded: int = 0
@@ -197,7 +198,8 @@ class Settlement:
         commitments = iter(self.backend.commit_all(messages))
         state = {name: tuple(next(commitments) for _ in blocks) for name in names}
         zeros = {name: start.salts.state_in[name] for name in self.header.states[1:]}
-        return Genesis(state, zeros, self.beacon, start.salts.state_in["W"] if self.beacon else ())
+        salts = start.salts.state_in["W"] if self.beacon else ()
+        return Genesis(state, zeros, self.beacon, salts, self.attestation)
 
     def _witness(self, block: int, start: Start, end: Start, steps: list[Step], statement: Statement) -> BlockWitness:
         """A block's states from step to step, recomputed and checked against the next segment."""

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Self
 
 from zk_autograd.core.anchors import BeaconAnchor
+from zk_autograd.core.attestation import Document
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.first_weights import first_weights
 from zk_autograd.core.formats import IntArray
@@ -54,7 +55,7 @@ from zk_autograd.run.lock import RunLock
 from zk_autograd.run.log import RunLog
 from zk_autograd.run.ownership import Owned, Unique
 from zk_autograd.run.proving_thread import ProvingThread
-from zk_autograd.run.recovery import BEACON_PART, Position, read_header, recover
+from zk_autograd.run.recovery import ATTESTATION_PART, BEACON_PART, Position, read_header, recover
 from zk_autograd.run.registering import Registration
 from zk_autograd.run.step import advance, first_state, frozen
 from zk_autograd.run.unclosed import Unclosed
@@ -122,10 +123,12 @@ class RunWriter(Owned, Unique):
         stages: Sequence[Stage] = (),
         registration: Registration | None = None,
         beacon: BeaconAnchor | None = None,
+        attest: Callable[[bytes], Document] | None = None,
     ) -> Self:
         """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape
         (header.size,); where the header leaves them to a beacon, those that `beacon` gives take
-        their place, once the header is entered and anchored.
+        their place, once the header is entered and anchored. `attest` gives the attestation of an
+        enclave, from the run's `header_digest`, before anything is signed.
 
         `header.keys` are the texts of the signers' keys, one of which must sign texts (Ed25519);
         `header.prover` is the backend's; `stages` follow each checkpoint (run.write_order), before
@@ -142,6 +145,8 @@ class RunWriter(Owned, Unique):
         by_beacon = header.weights_by == BEACON
         if by_beacon != (beacon is not None):
             raise UsageError("a run has its first weights from a beacon if, and only if, its header says so")
+        if bool(header.proving) != (attest is not None):
+            raise UsageError("a run has an attestation if, and only if, its header says that it is an enclave's")
         state = None if by_beacon else first_state(header, weights)
         files.make_dir(path)
         lock: RunLock | None = None
@@ -155,6 +160,11 @@ class RunWriter(Owned, Unique):
             following.ask(beacon)
             digest = header_digest(leaf)
             parts = {"leaf": leaf, header_signature.PART: header_signature.signed(digest, ordered)}
+            if attest is not None:
+                document = attest(digest).encode()
+                files.make_dir(layout.attestation)
+                files.write_atomic(layout.document, document)
+                parts[ATTESTATION_PART] = sha256(document).digest()
             if beacon is not None:
                 log = RunLog(layout, header.origin, ordered, files)
                 log.put(leaf)

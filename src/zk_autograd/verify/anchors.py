@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from zk_autograd.core.anchors import AnchorVerifier, Standing
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.records import FORMAT
+from zk_autograd.core.records import V0, V1
 from zk_autograd.core.text import counted
 from zk_autograd.evidence.layout import ANCHORS, RECEIPTS, REGISTER, VIEWS
 from zk_autograd.evidence.run import Evidence
@@ -62,7 +62,7 @@ def check_anchors(
 
 
 def _in_none(view: LogView) -> Outcome:
-    if view.log.header.format == FORMAT:
+    if view.log.header.format not in (V0, V1):
         why = "in no register: its trainer kept it out of theirs"
         limit = "its trainer kept it out of their register: nothing shows how many runs were begun, and not shown"
     else:

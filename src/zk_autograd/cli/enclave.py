@@ -1,0 +1,36 @@
+"""`zk-enclave`: an enclave's image, its keys, and a training in it. Each command is a module
+`cli.enclave_<name>` with `HELP`, `arguments(parser)` and `run(arguments, output)`."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from zk_autograd.cli.output import Parser, run_command
+
+_COMMANDS: tuple[str, ...] = ()
+
+
+def _module(name: str) -> object:
+    return import_module(f"zk_autograd.cli.enclave_{name.replace('-', '_')}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command's exit status."""
+    parser = Parser(
+        prog="zk-enclave",
+        description="Training in an enclave: its image is measured and signed, keys are released to it alone, and it attests what it computed.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in _COMMANDS:
+        module = _module(name)
+        text: str = module.HELP  # type: ignore[attr-defined]
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        command.add_argument("--json", action="store_true", help="print one JSON object")
+        module.arguments(command)  # type: ignore[attr-defined]
+    arguments = parser.parse_args(argv)
+    run = _module(arguments.command).run  # type: ignore[attr-defined]
+    return run_command(lambda output: run(arguments, output), json_output=arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What runs in an enclave, and the host's side of it."""

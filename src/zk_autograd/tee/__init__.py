@@ -1,0 +1,1 @@
+"""Evidence of enclaves: bytes, signatures, opinion; the devices that make it; release of keys."""

@@ -1,0 +1,1 @@
+"""AWS Nitro: COSE_Sign1 documents of its secure module."""

@@ -1,0 +1,1 @@
+"""AMD SEV-SNP: attestation reports, and the certificates of the processors that sign them."""

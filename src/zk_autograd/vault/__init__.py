@@ -1,0 +1,1 @@
+"""Training state and inputs, sealed so that a stolen disk is worth nothing."""

@@ -1,0 +1,1 @@
+"""Who holds a key that wraps others: a recipient's key pair, AWS KMS."""
