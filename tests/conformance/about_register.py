@@ -101,7 +101,8 @@ for name, about, says, change in (
     ("v0-members", "A header of run/v0 with them.", "unknown fields", header(format="zk-autograd/run/v0")),
     ("v1-beacon", "A header of run/v1 whose first weights a beacon chose.", "chosen_by.initial_weights is invalid",
      by_beacon(format="zk-autograd/run/v1", register=..., beacon=...)),
-    ("v3", "A run of a later format.", "record.format is invalid", header(format="zk-autograd/run/v3")),
+    ("v3-members", "A header of run/v3 with the members of run/v2.", "record.enclave is missing", header(format="zk-autograd/run/v3")),
+    ("v4", "A run of a later format.", "record.format is invalid", header(format="zk-autograd/run/v4")),
 ):  # fmt: skip
     signed(f"register-{name}", f"{about} Signed.", 1, says, change, BASE)
 signed("register-v1-for-v2", "A run of run/v1's members is said to be of run/v2. Signed.", 1, "record.beacon is missing",

@@ -20,6 +20,7 @@ def index() -> dict[str, Any]:
         "about_keys",
         "about_records",
         "about_register",
+        "about_enclaves",
         "about_files",
         "about_bounds",
     ):

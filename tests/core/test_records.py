@@ -11,9 +11,12 @@ from zk_autograd.core import records
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer, PublicKey
-from zk_autograd.core.record_bytes import parse, parse_log, to_bytes
+from zk_autograd.core.record_bytes import check_beginning, parse, parse_log, to_bytes
 from zk_autograd.core.records import (
     BEACON,
+    ENCLAVE_FORMAT,
+    INSIDE,
+    OUTSIDE,
     TRAINER,
     Block,
     Close,
@@ -86,7 +89,7 @@ UNKNOWN = "another+01020304+BAAA"
 )
 def test_one_key_is_named_once(keys: tuple[str, ...], form: str) -> None:
     with pytest.raises(VerificationError, match="names the same key twice"):
-        parse(to_bytes(header(keys=keys, format=form)), None)
+        parse(to_bytes(of_format(form, keys=keys)), None)
 
 
 def test_an_ml_dsa_key_is_named_once_under_whatever_name() -> None:
@@ -97,7 +100,7 @@ def test_an_ml_dsa_key_is_named_once_under_whatever_name() -> None:
 
 def test_keys_of_two_algorithms_are_two_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for form in records.FORMATS:
-        of_both = header(keys=BOTH, format=form)
+        of_both = of_format(form, keys=BOTH)
         assert parse(to_bytes(of_both), None) == of_both
     # A key ID has 32 bits, so two keys of one name and ID can be found; a note can't tell them
     # apart.
@@ -123,16 +126,17 @@ def test_a_text_that_is_no_key_is_refused(text: str) -> None:
         parse(to_bytes(header(keys=(KEY, text))), None)
 
 
-@pytest.mark.parametrize("form", ["zk-autograd/run/v3", "zk-autograd/run/v01", "zk-autograd/run/V1", ""])
+@pytest.mark.parametrize("form", ["zk-autograd/run/v4", "zk-autograd/run/v03", "zk-autograd/run/V1", ""])
 def test_another_format_is_refused(form: str) -> None:
     with pytest.raises(VerificationError, match=r"record\.format"):
         parse(to_bytes(header(format=form)), None)
 
 
 def test_the_format_is_in_the_headers_digest() -> None:
-    leaves = {header_digest(to_bytes(header(format=form))) for form in records.FORMATS}
-    assert len(leaves) == len(records.FORMATS) == 3
+    leaves = {header_digest(to_bytes(of_format(form))) for form in records.FORMATS}
+    assert len(leaves) == len(records.FORMATS) == 4
     assert header().format == records.FORMAT == "zk-autograd/run/v2"
+    assert of_format(ENCLAVE_FORMAT).format == "zk-autograd/run/v3"
 
 
 def header(rule: Rule = Rule.ADAM, **changes: Any) -> Header:
@@ -154,6 +158,11 @@ def header(rule: Rule = Rule.ADAM, **changes: Any) -> Header:
         keys=(KEY,),
     )
     return replace(whole, **changes)
+
+
+def of_format(form: str, **changes: Any) -> Header:
+    """A header of this format, with what every header of it says."""
+    return header(format=form, proving=INSIDE if form == ENCLAVE_FORMAT else "", **changes)
 
 
 def states(of: Header, byte: int) -> dict[str, tuple[bytes, ...]]:
@@ -414,6 +423,75 @@ def test_a_genesis_of_the_trainers_has_neither_beacon_nor_salts() -> None:
     for h in (header(register=REGISTER), header(format=records.V1), header(format=records.V0)):
         with pytest.raises(VerificationError, match=r"unknown fields .*'beacon', 'weight_salts'"):
             parse(to_bytes(begun_genesis(h)), h)
+
+
+# ---- enclaves ------------------------------------------------------------------------------------
+
+ATTESTED = b"\7" * 32
+
+
+def enclave_genesis(of: Header) -> Genesis:
+    zero: StateCommitments = {name: (bytes(32),) * 3 for name in ("M", "V")}
+    return Genesis(states(of, 1), zero, attestation=ATTESTED)
+
+
+@pytest.mark.parametrize("proving", [INSIDE, OUTSIDE])
+def test_a_run_of_an_enclave_says_where_it_is_proved_and_names_its_attestation(proving: str) -> None:
+    h = header(format=ENCLAVE_FORMAT, proving=proving)
+    assert parse(to_bytes(h), None) == h
+    assert parse(to_bytes(enclave_genesis(h)), h) == enclave_genesis(h)
+    by_beacon = replace(h, **BEGUN)
+    both = replace(begun_genesis(by_beacon), attestation=ATTESTED)
+    assert parse(to_bytes(by_beacon), None) == by_beacon
+    assert parse(to_bytes(both), by_beacon) == both
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("enclave", ...),
+        ("enclave", {}),
+        ("enclave", ""),
+        ("enclave", "inside"),
+        ("enclave.proving", ...),
+        ("enclave.proving", ""),
+        ("enclave.proving", "Inside"),
+        ("enclave.proving", "elsewhere"),
+        ("enclave.proving", True),
+        ("enclave.kind", "nitro"),
+        ("register", ...),
+        ("beacon", ...),
+        ("format", "zk-autograd/run/v2"),
+        ("format", "zk-autograd/run/v1"),
+        ("format", "zk-autograd/run/v0"),
+    ],
+)
+def test_a_header_of_an_enclave_that_no_writer_writes_is_refused(path: str, value: object) -> None:
+    with pytest.raises(VerificationError, match="record"):
+        parse(edited(of_format(ENCLAVE_FORMAT), path, value), None)
+
+
+@pytest.mark.parametrize("form", [records.V0, records.V1, records.FORMAT])
+def test_a_run_of_no_enclave_says_nothing_of_one(form: str) -> None:
+    h = header(format=form)
+    with pytest.raises(VerificationError, match=r"unknown fields .*'enclave'"):
+        parse(edited(h, "enclave", {"proving": INSIDE}), None)
+    with pytest.raises(VerificationError, match=r"unknown fields .*'attestation'"):
+        parse(to_bytes(enclave_genesis(h)), h)
+
+
+@pytest.mark.parametrize("value", [..., "", "07" * 31, "07" * 33, "0" * 63, "GG" * 32, 7, {}, ["07" * 32]])
+def test_a_genesis_of_an_enclave_names_one_attestation(value: object) -> None:
+    h = of_format(ENCLAVE_FORMAT)
+    with pytest.raises(VerificationError, match=r"record\.attestation"):
+        parse(edited(enclave_genesis(h), "attestation", value), h)
+
+
+@pytest.mark.parametrize(("form", "proving"), [(ENCLAVE_FORMAT, ""), (records.FORMAT, INSIDE), (records.V1, OUTSIDE)])
+def test_a_header_is_an_enclaves_exactly_if_its_format_is(form: str, proving: str) -> None:
+    """Whoever makes a header, as whoever reads one."""
+    with pytest.raises(VerificationError, match="exactly if its format is"):
+        check_beginning(header(format=form, proving=proving))
 
 
 # ---- provers -------------------------------------------------------------------------------------

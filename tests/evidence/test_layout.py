@@ -29,6 +29,8 @@ from zk_autograd.verify.verifier import Verifier
         "model.sig",
         "register/views.jsonl",
         "anchors/receipts.jsonl",
+        "attestation/document.json",
+        "attestation/collateral.json",
     ],
 )
 def test_public_files_have_a_row(path: str) -> None:
@@ -40,14 +42,15 @@ def test_public_files_have_a_row(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     ["", "/", "log", "log/", "log/x", "/log/checkpoint", "proofs/01-0", "proofs/0", "proofs/0-0/", "model/.x", "model//x", "model/../log/checkpoint",
-     "private/header", "private/../config.toml", "other/x", "README.md", "/config.toml", "model/a b", "./config.toml"],
+     "private/header", "private/../config.toml", "other/x", "README.md", "/config.toml", "model/a b", "./config.toml",
+     "attestation", "attestation/document", "attestation/document.json.sig", "document.json", "attestation/policy.toml"],
 )  # fmt: skip
 def test_other_names_are_of_no_public_file(path: str) -> None:
     assert not is_public(path)
 
 
 def test_rows_are_apart_and_bounded() -> None:
-    assert folders() == ("log", "proofs", "model", "register", "anchors")
+    assert folders() == ("log", "proofs", "model", "register", "anchors", "attestation")
     for row in layout.ROWS:
         assert 0 < row.bound <= 2**36
         for name in row.names:

@@ -9,12 +9,14 @@ from hashlib import sha256
 import numpy as np
 
 from zk_autograd.core import record_bytes, records
-from zk_autograd.core.errors import RangeError, RunError, UsageError, VerificationError
+from zk_autograd.core.attestation import MAX_DOCUMENT
+from zk_autograd.core.errors import RangeError, RunError, UnreadableError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey, Signer
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.records import Header, Segment, header_digest
 from zk_autograd.core.register import Kind
 from zk_autograd.core.rules import State
+from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.layout import CHECKPOINT, proof_place
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import header_signature
@@ -89,6 +91,7 @@ def recover(
         digest = header_digest(leaf)
         journal = Journal(layout.segments, header, digest, files)
         beacon, attestation = read_beginning(layout, digest)
+        check_document(layout, attestation)
         settlement = Settlement(
             layout, header, digest, backend, journal, log, files, emit, stopping.is_set, stages, beacon, attestation
         )
@@ -211,6 +214,23 @@ def check_proofs(layout: Layout, segments: Sequence[Segment]) -> None:
             proof = read_proof(path)
             if proof is None or sha256(proof).digest() != digest:
                 raise RunError(f"{path} is missing, or is not the proof whose hash the log has; restore it from a copy")
+
+
+def check_document(layout: Layout, digest: bytes) -> None:
+    """The enclave's document, if the run has one, is there and is the one that its genesis names or
+    will name. RunError otherwise."""
+    if not digest:
+        return
+    try:
+        found = sha256(read_bounded(layout.document, MAX_DOCUMENT)).digest()
+    except UnreadableError as error:
+        raise RunError(f"{layout.document} can't be read: {error}") from error
+    except VerificationError:
+        found = b""
+    if found != digest:
+        raise RunError(
+            f"{layout.document} is missing, or is not the one that the genesis names; restore it from a copy"
+        )
 
 
 def remove_orphans(layout: Layout, sealed: int, files: Files) -> None:
