@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from hashlib import shake_256
+from hashlib import sha512, shake_256
 from math import floor, isqrt
 from typing import Any
 
@@ -22,6 +22,14 @@ from tests.verify.run_builder import honest
 from zk_autograd.cli.circuit import main as circuit
 from zk_autograd.core import record_bytes
 from zk_autograd.core.anchors import MAX_RECEIPT, Receipt
+from zk_autograd.core.attestation import (
+    MAX_COLLATERAL,
+    MAX_DOCUMENT,
+    Binding,
+    Collateral,
+    Document,
+    release_digest,
+)
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.checkpoint import Checkpoint
@@ -33,7 +41,7 @@ from zk_autograd.core.hyper import AdamHyper, Rule, SgdHyper
 from zk_autograd.core.keys import Ed25519Signer, check_name
 from zk_autograd.core.recomputable import MAX_FROM_BEACON
 from zk_autograd.core.record_bytes import parse, to_bytes
-from zk_autograd.core.records import Block, Header, Parameter, Record
+from zk_autograd.core.records import ENCLAVE_FORMAT, INSIDE, Block, Header, Parameter, Record
 from zk_autograd.core.register import MAX_ENTRY, MAX_VIEW, Entry, Kind, View, sign_head
 from zk_autograd.core.rules.families import FAMILIES, constants_sequence
 from zk_autograd.evidence.bundle import header as tar_header
@@ -84,11 +92,12 @@ MEMBERS = [member for table in TABLES.values() for member in table]
 
 
 def records(run: Any) -> dict[str, tuple[Any, Header | None]]:
-    """A record of each kind as JSON, and the header that it is read with."""
-    header = run.header
+    """A record of each kind as JSON, and the header that it is read with: of an enclave's run, which
+    has all members."""
+    header = replace(run.header, format=ENCLAVE_FORMAT, proving=INSIDE)
     made: dict[str, tuple[Record, Header | None]] = {
         "Header": (header, None),
-        "Genesis": (run.genesis, header),
+        "Genesis": (replace(run.genesis, attestation=bytes(32)), header),
         "Segment": (run.segments[0], header),
         "Close": (run.close, header),
     }
@@ -353,6 +362,48 @@ def test_a_registers_lines_have_the_members_of_their_tables() -> None:
         with pytest.raises(VerificationError):
             View.parse(encode({**json.loads(view.encode()), name: ["00" * 32] * 65}))
     assert (MAX_ENTRY, MAX_VIEW, MAX_RECEIPT) == (1024, 2 * 2**16, 2**20)
+
+
+def test_an_attestations_files_have_the_members_of_their_tables() -> None:
+    files = (Document("nitro", b"\1", b"\2", b"\3").encode(), Collateral((b"\1",), (b"\2",)).encode())
+    for table, data, read in zip(tables("Attestations"), files, (Document.parse, Collateral.parse), strict=True):
+        value = json.loads(data)
+        assert value.keys() == table.keys()
+        for name, form in table.items():
+            bounds = [number(bound) for bound in re.findall(r"[0-9][0-9,]*", form)]
+            if form.startswith("hex"):
+                low, high = bounds
+                allowed, refused = ["00" * low, "0f" * high], ["00" * (high + 1), "0F", "0", *([""] if low else [])]
+            elif form.startswith("array"):
+                most = int(re.findall(r"hex, 0 to ([0-9,]+)", section(FORMATS, "Attestations"))[-1].replace(",", ""))
+                longest = 16_384 if name == "certificates" else most
+                allowed = [[], ["00"] * bounds[1], ["0f" * longest]]
+                refused = [["00"] * (bounds[1] + 1), ["00" * (longest + 1)], [1], "00"]
+            else:
+                allowed, refused = typed(Member("", name, form))
+            for new in refused:
+                with pytest.raises(VerificationError):
+                    read(encode({**value, name: new}))
+            for new in allowed:
+                read(encode({**value, name: new}))
+        with pytest.raises(VerificationError, match="unknown fields"):
+            read(encode({**value, "more": 1}))
+    assert (MAX_DOCUMENT, MAX_COLLATERAL) == (256 * 2**10, 4 * 2**20)
+
+
+def test_what_a_device_signs_is_as_written() -> None:
+    told = re.findall(r"H\(`([^`]+)`", section(FORMATS, "Attestations"))
+    assert told == ["zk-autograd/attested-run/v0", "keys", "zk-autograd/attested-release/v0"]
+
+    def hashed(domain: str, *parts: bytes) -> bytes:
+        whole = (domain.encode(), len(parts).to_bytes(8, "big"), *parts)
+        return sha512(b"".join(len(part).to_bytes(8, "big") + part for part in whole)).digest()
+
+    keys = ("one+01020304+AA", "zwei+05060708+BB")
+    binding = Binding(bytes(range(16)), bytes(range(32)), keys, b"release", b"nonce")
+    texts = hashed(told[1], *(key.encode() for key in keys))
+    assert binding.digest() == hashed(told[0], bytes(range(16)), bytes(range(32)), texts, b"release", b"nonce")
+    assert release_digest(b"run", b"release", b"nonce") == hashed(told[2], b"run", b"release", b"nonce")
 
 
 def test_the_first_weights_that_are_written_follow_from_what_is_written() -> None:

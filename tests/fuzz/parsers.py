@@ -45,6 +45,7 @@ from zk_autograd.attest.model_signing import model_signature
 from zk_autograd.attest.published import published
 from zk_autograd.core import canonical, tlog_policy
 from zk_autograd.core.anchors import Receipt, SignedCheckpoint, Standing
+from zk_autograd.core.attestation import Collateral, Document
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.dsse import Envelope
 from zk_autograd.core.ec_keys import EcPublicKey
@@ -54,7 +55,7 @@ from zk_autograd.core.keys import parse_keys
 from zk_autograd.core.merkle import EMPTY_ROOT
 from zk_autograd.core.note import checkpoint_text, parse_checkpoint, parse_unverified, sign
 from zk_autograd.core.record_bytes import parse, parse_log, to_bytes
-from zk_autograd.core.records import TRAINER, Header
+from zk_autograd.core.records import ENCLAVE_FORMAT, INSIDE, TRAINER, Header
 from zk_autograd.core.register import Entry as RegisterEntry
 from zk_autograd.core.register import View
 from zk_autograd.core.text import encode_base64
@@ -309,6 +310,14 @@ def _view(data: bytes) -> None:
         view.verify(head.origin, Checkpoint(head.origin, view.since, bytes(32)), [KEY])
 
 
+def _attestation(data: bytes) -> None:
+    assert Document.parse(data).encode() == data
+
+
+def _collateral(data: bytes) -> None:
+    assert Collateral.parse(data).encode() == data
+
+
 def _receipt(data: bytes) -> None:
     """A line of anchors/receipts.jsonl, and what its kind makes of it."""
     receipt = Receipt.parse(data)
@@ -426,6 +435,10 @@ def _model_signature(data: bytes) -> None:
 def _logs() -> list[bytes]:
     runs = [honest("none", schedule="recorded"), honest("ezkl", groups=2), honest("none", lengths=(1,) * 6)]
     runs += [honest("none", beacon=bytes(32)), honest("ezkl", beacon=bytes(32), order_by=TRAINER)]
+    attested = honest("none")
+    attested.edit_header(format=ENCLAVE_FORMAT, proving=INSIDE)
+    assert attested.genesis is not None
+    runs.append(replace(attested, genesis=replace(attested.genesis, attestation=bytes(range(32)))))
     return [b"".join(leaf + b"\n" for leaf in run.leaves()) for run in runs]
 
 
@@ -527,6 +540,14 @@ PARSERS = {
     "canonical-json": Parser(lambda: [*_PARSERS_JSON, *_run().leaves()], as_json, _json),
     "records": Parser(_logs, as_records, _records),
     "register-views": Parser(_views, as_json, _view),
+    "attestations": Parser(
+        lambda: [Document("nitro", bytes(9), b"\1", b"\2").encode(), Document("snp", b"\0").encode()],
+        as_json,
+        _attestation,
+    ),
+    "collateral": Parser(
+        lambda: [Collateral((b"\1", b"\2"), (b"\3",)).encode(), Collateral().encode()], as_json, _collateral
+    ),
     "tiles-of-entries": Parser(
         lambda: [encode_bundle([view.entry.encode() for view in entered(_run()).views(*PLACES)]), b""],
         as_lines,
