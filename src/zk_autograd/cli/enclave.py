@@ -7,7 +7,10 @@ from importlib import import_module
 
 from zk_autograd.cli.output import Parser, run_command
 
-_COMMANDS: tuple[str, ...] = ()
+_COMMANDS: tuple[str, ...] = (
+    "build",
+    "measure",
+)
 
 
 def _module(name: str) -> object:

@@ -6,14 +6,19 @@ copy of something. Neither is one made where it would be taken for part of somet
 
 import errno
 import os
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.local.named_files import refusal
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 """What a file system without hard links says."""
+
+_CHUNK = 2**20
 
 
 def require_new(path: Path, what: str) -> None:
@@ -45,15 +50,20 @@ def require_outside(path: Path, folder: Path, what: str, why: str) -> None:
 def write_new(path: Path, data: bytes, what: str) -> None:
     """Makes the file, whole and on the disk, or not at all. UsageError if there is one by now,
     StorageError where the system refuses."""
+    with new_file(path, what) as file:
+        file.write(data)
+
+
+@contextmanager
+def new_file(path: Path, what: str) -> Iterator[BinaryIO]:
+    """As `write_new`, for what is written piece by piece: the file has its name once the block has
+    ended without an error."""
     temporary = path.with_name(f".{path.name[:100]}.{os.urandom(8).hex()}.tmp")
     try:
-        _write(temporary, data)
         try:
-            os.link(temporary, path)  # unlike a rename, it replaces nothing
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            _write(path, data)
+            with _created(temporary) as file:
+                yield file
+            _name(temporary, path)
         finally:
             with suppress(OSError):
                 temporary.unlink()
@@ -62,10 +72,21 @@ def write_new(path: Path, data: bytes, what: str) -> None:
         raise refusal(error, f"{what} {path} can't be written") from error
 
 
-def _write(path: Path, data: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "wb") as file:
+def _name(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)  # unlike a rename, it replaces nothing
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with open(temporary, "rb") as whole, _created(path) as file:
+            shutil.copyfileobj(whole, file, _CHUNK)
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[BinaryIO]:
+    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "w+b") as file:
         try:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         except BaseException:
