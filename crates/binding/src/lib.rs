@@ -19,6 +19,7 @@ mod _native {
     use pyo3::types::PyBytes;
     use zk_autograd_air::{Air, Rule, Variant};
     use zk_autograd_prover::{Masking, Progress, ProveError, Witness, prove};
+    use zk_autograd_verifier::parameters::LOG_ROWS;
     use zk_autograd_verifier::statement::description;
     use zk_autograd_verifier::{Shape, soundness};
 
@@ -108,6 +109,26 @@ mod _native {
         let list: Vec<_> = values.iter().map(Vec::as_slice).zip(&secrets).collect();
         let sealed = py.detach(|| zk_autograd_prover::commit_all(&list));
         Ok(sealed.iter().map(|one| PyBytes::new(py, &one.to_bytes())).collect())
+    }
+
+    /// The commitment to the gradients of `2^log_steps` steps, each step's `2^log_params` together, as a proof of them has it.
+    #[pyfunction]
+    fn commit_gradients<'py>(
+        py: Python<'py>,
+        gradients: &Bound<'py, PyAny>,
+        log_params: usize,
+        log_steps: usize,
+        salt: &[u8],
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let params = power(log_params)?;
+        if log_steps > *LOG_ROWS.end() || log_params + log_steps > *LOG_ROWS.end() {
+            return Err(invalid(format!("a segment has no more than 2^{} rows", LOG_ROWS.end())));
+        }
+        let gradients = buffer(gradients, params << log_steps, "the gradient")?;
+        let secret = secret(salt)?;
+        let sealed = py.detach(|| zk_autograd_prover::commit_gradients(&gradients, log_params, &secret));
+        let sealed = sealed.ok_or_else(|| invalid("a gradient is outside the range that can be proved"))?;
+        Ok(PyBytes::new(py, &sealed.to_bytes()))
     }
 
     /// A proof in the making.

@@ -12,6 +12,7 @@
 pub mod coins;
 pub mod error;
 pub mod fri;
+pub mod gradient;
 pub mod lookups;
 pub mod matrix;
 pub mod memory;
@@ -31,6 +32,7 @@ pub mod words;
 pub mod work;
 
 pub use error::{ProveError, WitnessError};
+pub use gradient::commit_gradients;
 pub use progress::{Phases, Progress};
 pub use prove::{Masking, Proof, TableProof, prove, prove_table};
 pub use state::{StateSecret, commit, commit_all};

@@ -8,6 +8,7 @@ use zk_autograd_verifier::{Lengths, Shape, Statement};
 
 use crate::coins::Seed;
 use crate::error::ProveError;
+use crate::gradient;
 use crate::state::{StateSecret, States};
 use crate::table::{Coins, Witnessed};
 use crate::tamper::Tamper;
@@ -29,7 +30,7 @@ pub(crate) struct Segment<'a, T> {
 impl<'a, T: Tamper> Segment<'a, T> {
     pub(crate) fn new(statement: &'a Statement, witness: &'a Witness<'a>, mut trace: Trace, tamper: &'a T) -> Self {
         tamper.trace(&mut trace);
-        let (seed, gradient_seed) = (seed(statement, witness), gradient_seed(witness));
+        let (seed, gradient_seed) = (seed(statement, witness), gradient::seed(witness.gradients, &witness.salts.gradient));
         Self { statement, witness, trace: Some(trace), tamper, seed, gradient_seed }
     }
 }
@@ -124,13 +125,4 @@ fn place(statement: &Statement) -> String {
         statement.air.rule(),
         statement.constants
     )
-}
-
-fn gradient_seed(witness: &Witness<'_>) -> Seed {
-    let mut hasher = blake3::Hasher::new();
-    for chunk in witness.gradients.chunks(4096) {
-        let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
-        hasher.update(&bytes);
-    }
-    Seed::derive("zk-autograd native gradient v1", &[&witness.salts.gradient, hasher.finalize().as_bytes()])
 }

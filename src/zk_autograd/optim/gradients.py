@@ -1,31 +1,20 @@
-"""The gradients of a step, checked and rounded to integers. Nothing is clipped except by
-saturation, which is counted."""
+"""The gradients of a step as torch leaves them on the tensors, checked and rounded to integers."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-from zk_autograd.core.errors import GradientError, UsageError
+from zk_autograd.core.errors import GradientError
 from zk_autograd.core.formats import (
     GRADIENT_BITS,
     GRADIENT_BOUND,
     K_RANGE,
     FloatArray,
     IntArray,
-    auto_grad_scale,
-    quantize_gradient,
 )
+from zk_autograd.optim import rounding
 from zk_autograd.optim.parameters import Manifest
-
-
-def checked_scale(scale: object) -> int | None:
-    """The exponent given as `grad_scale`, or None for "auto". UsageError for anything else."""
-    if scale == "auto":
-        return None
-    if not isinstance(scale, int) or isinstance(scale, bool) or scale not in K_RANGE:
-        raise UsageError(f'grad_scale is {scale!r}; it is "auto" or an exponent in {K_RANGE[0]}..{K_RANGE[-1]}')
-    return scale
 
 
 def quantized(manifest: Manifest, k: int) -> tuple[IntArray, int]:
@@ -35,18 +24,12 @@ def quantized(manifest: Manifest, k: int) -> tuple[IntArray, int]:
     Raises GradientError, which names the tensor, for a gradient that is missing, sparse, of another
     type, or not finite.
     """
-    parts, saturated = [], 0
-    for name, gradient in _gradients(manifest):
-        G, count = quantize_gradient(gradient, k, f"the gradient of {name}")
-        parts.append(G)
-        saturated += count
-    return np.concatenate(parts), saturated
+    return rounding.quantized(_gradients(manifest), k)
 
 
 def suitable_scale(manifest: Manifest) -> int:
     """The k of `grad_scale="auto"` for the present gradients. GradientError as in `quantized`."""
-    quantized(manifest, 0)  # for its checks, whose messages name the tensor
-    return auto_grad_scale(np.concatenate([gradient for _, gradient in _gradients(manifest)]))
+    return rounding.suitable_scale(_gradients(manifest))
 
 
 def limit(k: int) -> float:

@@ -27,7 +27,6 @@ from zk_autograd.core.register import EVERY, View
 from zk_autograd.core.rules import State
 from zk_autograd.optim import recording, saved_state
 from zk_autograd.optim.claims import batch_digest, loss_text
-from zk_autograd.optim.gradients import checked_scale
 from zk_autograd.optim.header import NO_DATA, HeaderParts
 from zk_autograd.optim.options import Number, check_names, choose_rule, decays_of, exact, place, read_options
 from zk_autograd.optim.param_groups import TENSORS, WatchedGroup
@@ -35,6 +34,7 @@ from zk_autograd.optim.parameters import Manifest, collect, unproved_tensors
 from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.registering import NO_REGISTER, Registering, beacon_of, registration_of
 from zk_autograd.optim.resuming import ResumedLr, ResumedModel
+from zk_autograd.optim.rounding import checked_scale
 from zk_autograd.optim.schedule import canonical, require_count
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps, CoarseLr, Trajectory
 from zk_autograd.optim.unproved import BUDGET, UnprovedValues

@@ -5,12 +5,13 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from zk_autograd.core.anchors import BeaconAnchor
+from zk_autograd.core.attestation import Document
 from zk_autograd.core.errors import PlaceTakenError, RunError, StorageError, UsageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
@@ -188,6 +189,11 @@ class Recorder(Unique):
         """How the anchors stand that were given."""
         return self._writer.anchors
 
+    def drain(self) -> None:
+        """Seals the open segment, and waits until all is proved and recorded. If that fails the run
+        stays, to be resumed."""
+        self._writer.drain()
+
     def finish(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
         """Proves what is left and closes the run, with its weights if they are to be published; the
         record also lists the caller's `artefacts`. If that fails the run stays, to be resumed."""
@@ -222,7 +228,7 @@ class Recorder(Unique):
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A run directory still to be created, with its prover, signers and listener, and how it is
-    registered (None: it isn't)."""
+    registered (None: it isn't). `attest` is as in `RunWriter.create`."""
 
     path: Path
     backend: Backend
@@ -233,6 +239,7 @@ class NewRun:
     registering: Registering = DEFAULT
     beacon: BeaconAnchor | None = None
     order_by: str = TRAINER
+    attest: Callable[[bytes], Document] | None = None
 
     def begin(self, header: Header, weights: IntArray) -> Recorder:
         """Makes the directory, with the header, the first state and the trainer's own files. Raises
@@ -260,6 +267,7 @@ class NewRun:
             on_event=self.artefacts,
             registration=registration,
             beacon=self.beacon,
+            attest=self.attest,
         )
         try:
             self.artefacts.begin(writer)

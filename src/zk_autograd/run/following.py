@@ -54,7 +54,14 @@ class Following:
         self._anchors = registration.anchors
         introduce(self._anchors, [signer.public_key for signer in signers], header.register)
         self.stages = (
-            RegisterStage(views, header.run, registration.every, emit, lambda: max(views.fullness, receipts.fullness)),
+            RegisterStage(
+                views,
+                header.run,
+                registration.every,
+                emit,
+                lambda: max(views.fullness, receipts.fullness),
+                genesis=bool(header.proving),
+            ),
             FileStage(views, receipts, registration.folder, anchoring.wake),
         )
 

@@ -41,6 +41,9 @@ from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.lines import Lines
 
+WITH_GENESIS = 2
+"""Records of a run that has begun: header and genesis."""
+
 NEARLY_FULL = 0.98
 """From here on only the close is entered, and what is anchored after it."""
 
@@ -229,6 +232,8 @@ def refused_by_file(error: AnchorError) -> ZkError:
 
 class RegisterStage:
     """Enters the header, then every `every` records, and the close (run.write_order.Stage).
+    `genesis`: the genesis record, too, as soon as it is there. An enclave's names its attestation:
+    whoever time-stamps that entry time-stamps header and attestation.
 
     `fullness`: how much of what a reader takes the run's lines and receipts are. From a quarter on
     entries are twice as rare as was asked for, then four and eight times, so that a run of any
@@ -236,8 +241,16 @@ class RegisterStage:
     """
 
     def __init__(
-        self, views: Views, run: bytes, every: int, emit: Listener, fullness: Callable[[], float] = lambda: 0
+        self,
+        views: Views,
+        run: bytes,
+        every: int,
+        emit: Listener,
+        fullness: Callable[[], float] = lambda: 0,
+        *,
+        genesis: bool = False,
     ) -> None:
+        self._genesis = genesis
         self._fullness = fullness
         self._views = views
         self._run = run
@@ -265,7 +278,7 @@ class RegisterStage:
             return False  # its line was lost
         if last.entry.size >= head.size:
             return True
-        if kind is Kind.CLOSE:
+        if kind is Kind.CLOSE or (self._genesis and last.entry.size < WITH_GENESIS):
             return False
         full = self._fullness()
         return full >= NEARLY_FULL or head.size - last.entry.size < self._every * 2 ** int(4 * full)

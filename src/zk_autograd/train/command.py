@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Protocol
 
 from zk_autograd.core.errors import GradientError, RangeError, UsageError, ZkError
+from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.core.register import View
@@ -35,7 +36,9 @@ class Order:
     `key` is the file of the log key, `key_named` whether the caller named it; `srs` is for the
     prover that needs one. `resume` resumes the run that is there; `allowed` is code that the caller
     lets it run though their key didn't sign it. `backend` proves in place of the plan's prover;
-    `start` names the beacon that gives a new run's first weights ("": the seed does).
+    `start` names the beacon that gives a new run's first weights ("": the seed does). `signers`
+    sign a new run in place of the keys in `key`: they are in memory alone, so that nobody resumes
+    it.
     """
 
     plan: Plan
@@ -47,6 +50,7 @@ class Order:
     allowed: Factory | None = None
     backend: Backend | None = None
     start: str = ""
+    signers: tuple[Signer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Recording:
     there.
 
     `key` is the file of the caller's own key (None for a new run: the default one, which is created
-    if missing); `allowed` is the code that the caller named for a run that it didn't sign.
+    if missing), unless there are `signers`; `allowed` is the code that the caller named for a run
+    that it didn't sign.
     """
 
     run: Path
@@ -66,6 +71,7 @@ class Recording:
     listener: Listener = ignore
     allowed: Factory | None = None
     start: str = ""
+    signers: tuple[Signer, ...] = ()
 
 
 class Training(AbstractContextManager[object], Protocol):
@@ -164,13 +170,18 @@ def train(
     beacon_of(order.start)
     if not order.resume:
         recording.check_place(run := recording.place_called(run))  # and the key, before torch and keys take seconds
-        new_key = recording.key_to_make(order.key if order.key_named else None)
+        if not order.signers:
+            new_key = recording.key_to_make(order.key if order.key_named else None)
         if new_key is None:
-            registration_of(plan.registering, recording.signers_of(order.key), from_file=True)
+            signers = order.signers or recording.signers_of(order.key)
+            registration_of(plan.registering, signers, from_file=not order.signers)
     began = monotonic()
-    signer = order.key if new_key is None else None
+    key = order.key if new_key is None else None
     prover = order.backend or plan.prover
-    training = compute(plan, Recording(run, prover, signer, order.srs, order.resume, tell, order.allowed, order.start))
+    training = compute(
+        plan,
+        Recording(run, prover, key, order.srs, order.resume, tell, order.allowed, order.start, order.signers),
+    )
     asked, plan = plan.batch_size, training.plan
     tell.note(f"{run}: {plan.model} on {plan.data}, {plan.rule.value}, {plan.steps} steps, prover {plan.prover}")
     if plan.batch_size != asked:
@@ -210,8 +221,12 @@ def train(
         classes=training.classes,
         view=training.view,
         anchors=tuple(training.anchors),
-        public=keyfile.public_path(order.key) if keyfile.is_public_half(order.key, header.keys) else None,
+        public=None if order.signers else _public_half(order.key, header),
     )
+
+
+def _public_half(key: Path, header: Header) -> Path | None:
+    return keyfile.public_path(key) if keyfile.is_public_half(key, header.keys) else None
 
 
 def _tell_what_is_left(error: BaseException, training: Training, order: Order, tell: Teller) -> None:
@@ -222,6 +237,8 @@ def _tell_what_is_left(error: BaseException, training: Training, order: Order, t
         tell.note(
             f"{order.run} holds {training.steps} steps and stays unfinished: resuming it would fail at the same step; train again in another folder"
         )
+    elif order.signers:
+        tell.note(f"stopped after step {training.steps}: the run stays unfinished, as nobody else has its key")
     else:
         named = f" --key-file {quote(str(order.key))}" if order.key_named else ""
         resume = f"zk-train --resume {quote(str(order.run))}{named}"

@@ -18,7 +18,7 @@ but for what is private: the data's secret, the key file, and the folder of a ta
 the current folder, as a flag's, or begins with "~/". A byte order mark is allowed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from zk_autograd.core import bounded_toml
@@ -49,10 +49,11 @@ def from_toml(text: str, where: str = "the config") -> Settings:
     return Settings.of(values, lambda key: f"{where}: {key}")
 
 
-def to_toml(plan: Plan) -> str:
-    """The plan as a text that `from_toml` reads: the same for equal plans, with nothing private."""
-    values = plan.settings()
-    groups: Sequence[ParameterGroup] = values.pop(GROUPS)
+def to_toml(plan: Plan, without: Collection[str] = ()) -> str:
+    """The plan as a text that `from_toml` reads: the same for equal plans, with nothing private,
+    and without the settings of these names."""
+    values = {name: value for name, value in plan.settings().items() if name not in without}
+    groups: Sequence[ParameterGroup] = values.pop(GROUPS, ())
     lines = _lines(values)
     for group in groups:
         own = {name: getattr(group, name.replace("-", "_")) for name in GROUP_SETTINGS}

@@ -61,7 +61,12 @@ class Table:
 def read(source: CsvFile) -> Table:
     """The table. UsageError, which names row and column, for a file that isn't one; StorageError if
     the system won't let us read it."""
-    rows = _rows(source)
+    return parsed(read_named(Path(source.path), "the table", MAX_BYTES), source)
+
+
+def parsed(data: bytes, source: CsvFile) -> Table:
+    """The table of a file's bytes; `source` is what messages call it. UsageError as `read`."""
+    rows = _rows(data, source)
     try:
         _, names = next(rows)
     except StopIteration:
@@ -93,9 +98,9 @@ def read(source: CsvFile) -> Table:
     return Table(features, np.array([number[text] for text in labels], np.int64), found, columns, names[label])
 
 
-def _rows(source: CsvFile) -> Iterator[tuple[int, list[str]]]:
+def _rows(data: bytes, source: CsvFile) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line that it begins at. Empty lines at the end are left out."""
-    reader = csv.reader(io.StringIO(_text(source), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(_text(data, source), newline=""), strict=True)
     line, empty = 1, 0
     while True:
         try:
@@ -113,8 +118,7 @@ def _rows(source: CsvFile) -> Iterator[tuple[int, list[str]]]:
         line = reader.line_num + 1
 
 
-def _text(source: CsvFile) -> str:
-    data = read_named(Path(source.path), "the table", MAX_BYTES)
+def _text(data: bytes, source: CsvFile) -> str:
     for begin, form in _PACKED.items():
         if data.startswith(begin):
             raise UsageError(f"{source.path} is compressed ({form}); unpack it, or save it as comma-separated text")

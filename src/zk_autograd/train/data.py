@@ -58,7 +58,11 @@ class DataSet:
 def load(source: DataSource, seed: int) -> DataSet:
     """The data set, split by the seed. UsageError if scikit-learn is missing, or for a table that
     can't be trained on."""
-    table = csv_file.read(source) if isinstance(source, CsvFile) else _shipped(source)
+    return divided(csv_file.read(source) if isinstance(source, CsvFile) else _shipped(source), source, seed)
+
+
+def divided(table: Table, source: DataSource, seed: int) -> DataSet:
+    """The table's rows, split by the seed and scaled."""
     features, classes = table.features, table.classes
     names = table.names if isinstance(source, CsvFile) else ()
     order = permutation(seed, Purpose.SPLIT, 0, len(classes))

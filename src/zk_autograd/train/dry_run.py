@@ -13,7 +13,7 @@ from zk_autograd.prove.protocol import Wanted
 from zk_autograd.train import estimate, selection
 from zk_autograd.train.estimate import Estimate
 from zk_autograd.train.plan import Plan
-from zk_autograd.train.session import loop_of, repeatable, shared_options
+from zk_autograd.train.session import loop_of, repeatable
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def forecast(plan: Plan, srs: Path | None) -> Forecast:
     with repeatable():
         groups = selection.parameter_groups(plan, loop_of(plan).model)
     sizes = selection.sizes(groups)
-    given = [{**shared_options(plan), **group} for group in groups]
+    given = [{**plan.shared_options(), **group} for group in groups]
     rule = choose_rule(plan.rule, given)
     options = [read_options(rule, o, place(i)) for i, o in enumerate(given)]
     decays = bool(decays_of(options))

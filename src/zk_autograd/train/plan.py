@@ -85,6 +85,24 @@ class Plan:
             if not least <= value < bound:
                 raise UsageError(f"{what} is {value}; it must be at least {least} and below {bound}")
 
+    def fitted(self, rows: int) -> "Plan":
+        """The plan with a batch of no more than `rows`, the training rows: a default one is
+        lowered. UsageError for one that was asked for."""
+        if self.batch_size > rows and self.batch_size_set:
+            raise UsageError(f"--batch-size {self.batch_size} is more than the {rows} training rows of {self.data}")
+        return replace(self, batch_size=min(self.batch_size, rows))
+
+    def shared_options(self) -> dict[str, Any]:
+        """The hyper-parameters of all groups that have none of their own, in torch's names; None
+        for the rule's default."""
+        return {
+            "lr": self.lr,
+            "betas": self.betas or None,
+            "eps": self.eps or (EPS if "eps" in FAMILIES[self.rule].hyper_names else None),
+            "momentum": self.momentum or None,
+            "weight_decay": self.weight_decay or None,
+        }
+
     @classmethod
     def of(cls, settings: Settings, *, key_file: str, secret: bytes) -> "Plan":
         """The whole training, with defaults for what isn't set. UsageError for a label of data that

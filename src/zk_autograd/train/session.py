@@ -15,13 +15,12 @@ from typing import Any, Protocol, Self
 
 import torch
 
-from zk_autograd.core.errors import RunError, UsageError
+from zk_autograd.core.errors import RunError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Data, Header
 from zk_autograd.core.register import View
 from zk_autograd.core.rules import State
-from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.recording import NewLogKey
@@ -33,7 +32,7 @@ from zk_autograd.train import config, data, models, own_run
 from zk_autograd.train.command import Recording
 from zk_autograd.train.loop import Loop
 from zk_autograd.train.names import CsvFile
-from zk_autograd.train.plan import EPS, Plan
+from zk_autograd.train.plan import Plan
 from zk_autograd.train.sampler import Sampler
 from zk_autograd.train.selection import parameter_groups
 
@@ -111,34 +110,13 @@ def data_commitment(plan: Plan) -> Data:
 def loop_of(plan: Plan) -> Loop:
     """The model with its data. UsageError for too large a batch, or a model that doesn't fit."""
     rows = data.load(plan.data, plan.seed)
-    return _loop_on(_fitted(plan, rows), rows)
-
-
-def _fitted(plan: Plan, rows: data.DataSet) -> Plan:
-    """The plan with a batch no larger than the data: a default one is lowered. UsageError for one
-    that was asked for."""
-    most = len(rows.train)
-    if plan.batch_size > most and plan.batch_size_set:
-        raise UsageError(f"--batch-size {plan.batch_size} is more than the {most} training rows of {plan.data}")
-    return replace(plan, batch_size=min(plan.batch_size, most))
+    return _loop_on(plan.fitted(len(rows.train)), rows)
 
 
 def _loop_on(plan: Plan, rows: data.DataSet) -> Loop:
     torch.manual_seed(plan.seed)
     model = models.build(plan.model, rows.columns, rows.classes, plan.seed)
     return Loop(model, rows, Sampler(len(rows.train), plan.batch_size, plan.seed))
-
-
-def shared_options(plan: Plan) -> dict[str, Any]:
-    """The hyper-parameters of all groups that have none of their own, in torch's names; None for
-    the rule's default."""
-    return {
-        "lr": plan.lr,
-        "betas": plan.betas or None,
-        "eps": plan.eps or (EPS if "eps" in FAMILIES[plan.rule].hyper_names else None),
-        "momentum": plan.momentum or None,
-        "weight_decay": plan.weight_decay or None,
-    }
 
 
 @contextmanager
@@ -164,7 +142,7 @@ class Session:
         self._asked_before: bool | None = None  # for an end, when the run was closed
         recording = replace(recording, listener=self._listening(recording.listener))
         rows = data.load(plan.data, plan.seed)
-        self.plan = plan = _fitted(plan, rows)
+        self.plan = plan = plan.fitted(len(rows.train))
         committed = _committed(plan, rows)
         if recording.resume:
             found = own_run.require_plan(plan, self._run, committed, _advice(plan))
@@ -292,7 +270,7 @@ def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | N
             "prover": recording.prover,
             "srs": recording.srs,
             "preset": plan.preset or None,
-            "key": recording.key,
+            "key": recording.signers or recording.key,
             "publish": plan.publish,
             "config": config.to_toml(plan),
             "on_event": recording.listener,
@@ -305,7 +283,7 @@ def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | N
     return ZKOptimizer(
         parameter_groups(plan, loop.model),
         plan.rule,
-        **shared_options(plan),
+        **plan.shared_options(),
         grad_scale=plan.grad_scale,
         schedule=plan.schedule,
         expected_steps=plan.steps,

@@ -34,11 +34,16 @@ class HashedBackend:
     def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
         return [commit(values, salt) for values, salt in messages]
 
+    def commit_gradients(self, gradients: Any, salt: bytes) -> bytes:
+        return commit(gradients, salt)
+
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         def ends(end: str, index: int) -> Mapping[str, bytes]:
             return {s: commit(v[index], witness.salts[f"{s}_{end}"]) for s, v in witness.states.items()}
 
-        return BlockProof(b"", ends("in", 0), ends("out", -1), commit(witness.gradients, witness.salts["G"]))
+        return BlockProof(
+            b"", ends("in", 0), ends("out", -1), self.commit_gradients(witness.gradients, witness.salts["G"])
+        )
 
     def check(self, statement: Statement, proof: bytes) -> BlockProof:
         raise NotImplementedError("a run without proofs has none to check")

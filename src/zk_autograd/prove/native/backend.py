@@ -57,6 +57,10 @@ class NativeBackend:
     def commit_all(self, messages: Iterable[tuple[Any, bytes]]) -> list[bytes]:
         return list(self._verifier.commitments(messages))
 
+    def commit_gradients(self, gradients: Any, salt: bytes) -> bytes:
+        require_threads()
+        return self._verifier.commit_gradients(gradients, salt)
+
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         place = f"segment {statement.segment}, block {statement.block}"
         proof = self._made(place, statement, witness)

@@ -1,0 +1,12 @@
+"""A job trained inside an enclave, in one process."""
+
+from pathlib import Path
+
+from tests.enclave.instances import make_enclave_run, make_job, NONE
+
+
+def test_thin(tmp_path: Path) -> None:
+    made = make_enclave_run(tmp_path / "native")
+    print(made.lines())
+    made = make_enclave_run(tmp_path / "none", job=make_job(NONE))
+    print(made.lines())
