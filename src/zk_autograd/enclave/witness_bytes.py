@@ -1,0 +1,147 @@
+"""A proof that an enclave has made outside, as bytes: what it asks for, and what the prover reads.
+
+The word has the run's prover, the rule, the statement without its constants, and the salts; the
+data are integers of 64 bits, little-endian: the constants (steps x 5), each state in the rule's
+order ((steps + 1) x block), and the gradients (steps x block).
+"""
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+
+from zk_autograd.core.canonical import MAX_INTEGER, Json
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.fields import Fields
+from zk_autograd.core.formats import IntArray
+from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import Prover
+from zk_autograd.core.rules import state_names
+from zk_autograd.core.rules.families import FAMILIES
+from zk_autograd.core.statement import Statement
+from zk_autograd.prove.protocol import BlockWitness
+
+PROVERS = ("native",)
+"""Those whose proofs are made outside."""
+
+MAX_ROWS = 2**22
+"""Steps times elements of a block."""
+
+_CONSTANTS = 5
+_MAX_SALT = 256
+_WORD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be proved, but for the integers."""
+
+    prover: Prover
+    rule: Rule
+    header_digest: bytes
+    segment: int
+    first_step: int
+    block: int
+    block_size: int
+    salts: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, prover: Prover, rule: Rule, statement: Statement, witness: BlockWitness) -> "Wanted":
+        """What an enclave asks for."""
+        place = (statement.header_digest, statement.segment, statement.first_step, statement.block)
+        return cls(prover, rule, *place, statement.block_size, dict(witness.salts))
+
+    def word(self) -> dict[str, Json]:
+        """To be said before the data."""
+        return {
+            "prover": {
+                "backend": self.prover.backend,
+                "version": self.prover.version,
+                "block": self.prover.block,
+                "steps": self.prover.steps,
+                "circuit": self.prover.circuit,
+                "digest": self.prover.circuit_digest.hex(),
+            },
+            "rule": self.rule.value,
+            "header": self.header_digest.hex(),
+            "segment": self.segment,
+            "first": self.first_step,
+            "index": self.block,
+            "elements": self.block_size,
+            "salts": {name: salt.hex() for name, salt in self.salts.items()},
+            "size": self.size,
+        }
+
+    @classmethod
+    def parse(cls, fields: Fields) -> "Wanted":
+        """VerificationError for what is out of bounds."""
+        rule = Rule(fields.choice("rule", [rule.value for rule in Rule]))
+        salts = fields.object("salts")
+        names = [f"{state}_{end}" for state in state_names(rule) for end in ("in", "out")] + ["G"]
+        found = cls(
+            _prover(fields.object("prover")),
+            rule,
+            fields.hex("header", 32),
+            fields.integer("segment", 0, MAX_INTEGER),
+            fields.integer("first", 0, MAX_INTEGER),
+            fields.integer("index", 0, MAX_INTEGER),
+            fields.integer("elements", 1, MAX_ROWS),
+            {name: _salt(salts.text(name, 2 * _MAX_SALT)) for name in names},
+        )
+        salts.end()
+        if found.prover.block * found.prover.steps > MAX_ROWS or found.block_size > found.prover.block:
+            raise VerificationError("the proof has too many rows", expected=f"at most {MAX_ROWS}")
+        fields.integer("size", found.size, found.size)
+        fields.end()
+        return found
+
+    @property
+    def size(self) -> int:
+        """Bytes of the data."""
+        return _WORD * sum(rows * columns for rows, columns in self._shapes())
+
+    def data(self, statement: Statement, witness: BlockWitness) -> list[bytes]:
+        """The data, in the order above."""
+        constants = np.array([astuple(c) for c in statement.constants], np.int64)
+        arrays = [constants, *(witness.states[name] for name in state_names(self.rule)), witness.gradients]
+        return [np.ascontiguousarray(array, dtype="<i8").tobytes() for array in arrays]
+
+    def read(self, data: bytes) -> tuple[Statement, BlockWitness]:
+        """Statement and witness of `size` bytes of data. VerificationError for constants that are
+        none of the rule's."""
+        arrays: list[IntArray] = []
+        at = 0
+        for rows, columns in self._shapes():
+            end = at + _WORD * rows * columns
+            found: Any = np.frombuffer(data[at:end], "<i8").reshape(rows, columns).astype(np.int64)
+            arrays.append(found)
+            at = end
+        kind = FAMILIES[self.rule].constants
+        constants = tuple(kind(*(int(value) for value in row)) for row in arrays[0])
+        statement = Statement(self.header_digest, self.segment, self.first_step, self.block, self.block_size, constants)
+        states = dict(zip(state_names(self.rule), arrays[1:-1], strict=True))
+        return statement, BlockWitness(states, arrays[-1], self.salts)
+
+    def _shapes(self) -> list[tuple[int, int]]:
+        steps, block = self.prover.steps, self.prover.block
+        return [(steps, _CONSTANTS), *[(steps + 1, block)] * len(state_names(self.rule)), (steps, block)]
+
+
+def _prover(fields: Fields) -> Prover:
+    found = Prover(
+        fields.choice("backend", PROVERS),
+        fields.text("version", 40),
+        fields.integer("block", 1, MAX_ROWS),
+        fields.integer("steps", 1, MAX_ROWS),
+        fields.text("circuit", 200),
+        fields.hex("digest", 32),
+    )
+    fields.end()
+    return found
+
+
+def _salt(text: str) -> bytes:
+    if len(text) % 2 or set(text) - set("0123456789abcdef"):
+        raise VerificationError("a salt is invalid", expected="lower-case hexadecimal digits")
+    return bytes.fromhex(text)
