@@ -65,6 +65,19 @@ class Relay:
             self._telling.say({"text": printable(text)[:MAX_TEXT]})
             self._silent = False
 
+    def close(self) -> None:
+        """No more lines are said. Other channels are closed by who opened them."""
+        with self._lock:
+            self._silent = True
+            if self._telling is not None:
+                self._telling.close()
+
+    def __enter__(self) -> "Relay":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _opened(self, hello: Hello) -> Wire:
         wire = Wire(self._address.connect(self._patience), _HOST, self._patience)
         try:
@@ -102,4 +115,11 @@ class Outlet:
         self._wire.say({"do": channels.END, "ended": ended, "reason": printable(reason)[:MAX_TEXT]})
 
     def close(self) -> None:
+        """May be called twice."""
         self._wire.close()
+
+    def __enter__(self) -> "Outlet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
