@@ -65,6 +65,22 @@ class EcPublicKey:
         except InvalidSignature as error:
             raise VerificationError(f"wrong signature by the key with the fingerprint {self.fingerprint}") from error
 
+    def verify_digest(self, digest: bytes, signature: bytes) -> None:
+        """As `verify`, over data of which only their SHA-256 is at hand; of a P-256 key alone."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+        key = serialization.load_pem_public_key(self.pem)
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        if key.curve.name != CURVES[0]:
+            raise VerificationError("it is a key of another curve", expected=CURVES[0], found=key.curve.name)
+        try:
+            key.verify(signature, digest, ec.ECDSA(Prehashed(hashes.SHA256())))
+        except InvalidSignature as error:
+            raise VerificationError(f"wrong signature by the key with the fingerprint {self.fingerprint}") from error
+
 
 def ecdsa(curve: "EllipticCurve") -> "ECDSA":
     """The signature algorithm for a curve of `CURVES`."""

@@ -1,0 +1,233 @@
+"""Step by step what a host refuses to start; and what cosign itself signed is taken."""
+
+import json
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from zk_autograd.core.dsse import IN_TOTO, pae
+from zk_autograd.core.ec_keys import EcPublicKey
+from zk_autograd.core.errors import UsageError, VerificationError, ZkError
+from zk_autograd.core.text import encode_base64
+from zk_autograd.enclave.image import SPDX, STATEMENTS, verified_image
+
+DATA = Path(__file__).parent.parent / "data" / "supply-chain"
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+BILL = {"spdxVersion": "SPDX-2.3", "name": "test", "packages": [{"name": "python3.11"}]}
+
+
+def _key(number: int = 1) -> ec.EllipticCurvePrivateKey:
+    return ec.derive_private_key(number, ec.SECP256R1())
+
+
+def _public(key: ec.EllipticCurvePrivateKey) -> EcPublicKey:
+    return EcPublicKey.parse(
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+
+
+def _sign(key: ec.EllipticCurvePrivateKey, data: bytes) -> str:
+    return encode_base64(key.sign(data, ec.ECDSA(hashes.SHA256())))
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value))
+
+
+def signature(image: bytes, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+    return {
+        "mediaType": BUNDLE,
+        "verificationMaterial": {"publicKey": {"hint": "x"}},
+        "messageSignature": {
+            "messageDigest": {"algorithm": "SHA2_256", "digest": encode_base64(sha256(image).digest())},
+            "signature": _sign(key, image),
+        },
+    }
+
+
+def attested(
+    image: bytes, bill: object, key: ec.EllipticCurvePrivateKey, kind: str = IN_TOTO, **changed: object
+) -> dict[str, Any]:
+    statement = {
+        "_type": STATEMENTS[0],
+        "subject": [{"name": "image.eif", "digest": {"sha256": sha256(image).hexdigest()}}],
+        "predicateType": SPDX,
+        "predicate": bill,
+        **changed,
+    }
+    payload = json.dumps(statement).encode()
+    return {
+        "mediaType": BUNDLE,
+        "verificationMaterial": {"publicKey": {"hint": "x"}},
+        "dsseEnvelope": {
+            "payload": encode_base64(payload),
+            "payloadType": kind,
+            "signatures": [{"sig": _sign(key, pae(kind, payload))}],
+        },
+    }
+
+
+def make(folder: Path, image: bytes = b"an image", key: ec.EllipticCurvePrivateKey | None = None) -> Path:
+    """An image in `folder` with all that belongs beside it."""
+    key, path = key or _key(), folder / "image.eif"
+    path.write_bytes(image)
+    _write(folder / "image.eif.sig.json", signature(image, key))
+    _write(folder / "image.eif.spdx.json", BILL)
+    _write(folder / "image.eif.sbom.json", attested(image, BILL, key))
+    return path
+
+
+def test_a_signed_image_is_taken_and_its_copy_removed(tmp_path: Path) -> None:
+    with verified_image(make(tmp_path), _public(_key())) as found:
+        assert (found.digest, found.packages, found.document) == (sha256(b"an image").digest(), 1, "test")
+        assert found.path.read_bytes() == b"an image"
+        assert found.path != tmp_path / "image.eif"
+    assert not found.path.exists()
+
+
+def test_what_cosign_signed_is_taken() -> None:
+    key = EcPublicKey.parse((DATA / "cosign.pub").read_bytes())
+    with verified_image(DATA / "image.eif", key) as found:
+        assert found.packages > 0
+
+
+def _replaced(name: str, value: Callable[[bytes], object]) -> Callable[[Path], None]:
+    return lambda folder: _write(folder / name, value((folder / "image.eif").read_bytes()))
+
+
+def _appended(folder: Path) -> None:
+    (folder / "image.eif").write_bytes(b"an image.")
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"\xff")
+
+
+def _two_signatures(image: bytes) -> object:
+    bundle = attested(image, BILL, _key())
+    bundle["dsseEnvelope"]["signatures"] *= 2
+    return bundle
+
+
+OTHER = b"another image"
+ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no signature": (lambda folder: (folder / "image.eif.sig.json").unlink(), "sig.json is missing"),
+    "no bill": (lambda folder: (folder / "image.eif.spdx.json").unlink(), "spdx.json is missing"),
+    "bill not signed": (lambda folder: (folder / "image.eif.sbom.json").unlink(), "sbom.json is missing"),
+    "a byte more": (_appended, "is not the image that was signed"),
+    "another key": (_replaced("image.eif.sig.json", lambda i: signature(i, _key(2))), "not signed by the pinned key"),
+    "signature of another image": (
+        _replaced("image.eif.sig.json", lambda _: signature(OTHER, _key())),
+        "not the image",
+    ),
+    "digest and signature apart": (
+        _replaced(
+            "image.eif.sig.json",
+            lambda i: (
+                signature(OTHER, _key())
+                | {
+                    "messageSignature": signature(OTHER, _key())["messageSignature"]
+                    | {"messageDigest": signature(i, _key())["messageSignature"]["messageDigest"]}
+                }
+            ),
+        ),
+        "not signed by the pinned key",
+    ),
+    "bill altered": (_replaced("image.eif.spdx.json", lambda _: BILL | {"name": "other"}), "that was signed"),
+    "bill by another key": (_replaced("image.eif.sbom.json", lambda i: attested(i, BILL, _key(2))), "pinned key"),
+    "bill of another image": (
+        _replaced("image.eif.sbom.json", lambda _: attested(OTHER, BILL, _key())),
+        "about another image",
+    ),
+    "bill of two images": (
+        _replaced(
+            "image.eif.sbom.json",
+            lambda i: attested(
+                i,
+                BILL,
+                _key(),
+                subject=[{"name": "", "digest": {"sha256": sha256(x).hexdigest()}} for x in (i, OTHER)],
+            ),
+        ),
+        "about another image",
+    ),
+    "another predicate": (
+        _replaced("image.eif.sbom.json", lambda i: attested(i, BILL, _key(), predicateType="https://slsa.dev/x")),
+        "predicateType",
+    ),
+    "another statement": (
+        _replaced("image.eif.sbom.json", lambda i: attested(i, BILL, _key(), _type="https://example.com/")),
+        "_type",
+    ),
+    "another payload type": (
+        _replaced("image.eif.sbom.json", lambda i: attested(i, BILL, _key(), "text/plain")),
+        "not one signature over one in-toto statement",
+    ),
+    "two signatures": (_replaced("image.eif.sbom.json", _two_signatures), "not one signature"),
+    "the signature's bundle as the bill's": (
+        _replaced("image.eif.sbom.json", lambda i: signature(i, _key())),
+        "dsseEnvelope",
+    ),
+    "a certificate": (
+        _replaced("image.eif.sig.json", lambda i: signature(i, _key()) | {"verificationMaterial": {"certificate": {}}}),
+        "signed with a certificate",
+    ),
+    "no JSON": (lambda folder: _garbage(folder / "image.eif.sig.json"), "can't be read"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_the_host_refuses(attack: str, tmp_path: Path) -> None:
+    image = make(tmp_path)
+    change, why = ATTACKS[attack]
+    change(tmp_path)
+    with pytest.raises(VerificationError, match=why), verified_image(image, _public(_key())):
+        pass
+
+
+def test_an_empty_bill_is_none(tmp_path: Path) -> None:
+    image, bill = make(tmp_path), BILL | {"packages": []}
+    _write(tmp_path / "image.eif.spdx.json", bill)
+    _write(tmp_path / "image.eif.sbom.json", attested(b"an image", bill, _key()))
+    with pytest.raises(VerificationError, match="names no packages"), verified_image(image, _public(_key())):
+        pass
+
+
+def test_a_key_of_another_curve_signs_no_image(tmp_path: Path) -> None:
+    key = ec.derive_private_key(1, ec.SECP384R1())
+    with pytest.raises(VerificationError, match="another curve"), verified_image(make(tmp_path), _public(key)):
+        pass
+
+
+def test_an_image_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the image"), verified_image(tmp_path / "none.eif", _public(_key())):
+        pass
+
+
+def test_no_byte_of_the_signed_files_can_change(tmp_path: Path) -> None:
+    """Each byte of image and bundles flipped, one at a time: refused, or it means the same."""
+    for name in ("image.eif", "image.eif.sig.json", "image.eif.sbom.json", "image.eif.spdx.json"):
+        data = (DATA / name).read_bytes()
+        folder = tmp_path / name
+        shutil.copytree(DATA, folder)
+        key = EcPublicKey.parse((DATA / "cosign.pub").read_bytes())
+        step = max(1, len(data) // 150)
+        for at in range(0, len(data), step):
+            changed = bytearray(data)
+            changed[at] ^= 1
+            (folder / name).write_bytes(changed)
+            try:
+                with verified_image(folder / "image.eif", key):
+                    accepted = True
+            except ZkError:
+                accepted = False
+            if accepted:  # a hint isn't signed
+                assert name.endswith((".sig.json", ".sbom.json"))
+                hint = data.index(b'"hint":"') + len(b'"hint":"')
+                assert hint <= at < data.index(b'"', hint)
