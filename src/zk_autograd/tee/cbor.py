@@ -60,7 +60,9 @@ class _NoTags(Mapping[int, Callable[..., Any]]):
 
 
 def _refuse(*_: Any) -> Any:
-    raise ValueError("it has a tag")
+    from cbor2 import CBORDecodeError
+
+    raise CBORDecodeError("it has a tag, and none is taken")
 
 
 def _decoder(data: bytes) -> tuple[Any, BytesIO]:

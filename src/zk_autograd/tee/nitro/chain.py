@@ -49,7 +49,7 @@ def check(signed: Signed, at: datetime, roots: Mapping[str, str]) -> "tuple[str,
     """
     payload = signed.payload
     root = _root(payload.bundle[0], roots)
-    chain = [_certificate(der, at) for at, der in enumerate((*payload.bundle, payload.certificate))]
+    chain = [_certificate(der, place) for place, der in enumerate((*payload.bundle, payload.certificate))]
     for certificate in chain:
         _require_form(certificate)
     for place, certificate in enumerate(chain[:-1]):
