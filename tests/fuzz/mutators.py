@@ -10,6 +10,12 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import pytest
+
+pytest.importorskip("cbor2", reason="the package cbor2 is not installed: [tee]")
+
+import cbor2
+
 from zk_autograd.core import der
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.evidence.bundle import BLOCK
@@ -59,6 +65,7 @@ TOKENS = (
     b"/", b".", b"..", b"#", b'"', b"'''", b'"""', b"[", b"]", b"[[", b"{", b"}", b":", b",", b"\\u0000", b"\\ud800", b"1_0", b"0x1",
     b"inf", b"nan", b"1e999999999", b"none", b"any", b"all", b"quorum ", b"group ", b"witness ", b"log ", b"prefix ", b"null", b"true",
 )  # fmt: skip
+CBOR_KEYS = (0, 1, 2, 8, 31, 32, -1, True, 1.0, None, b"", "", "pcrs", "nitrotpm_pcrs", "nonce", 2**64 - 1)
 
 
 def as_bytes(random: Random, data: bytes, other: bytes) -> bytes:
@@ -250,6 +257,32 @@ def _of_base64(random: Random, line: bytes) -> bytes:
         (line.rstrip(b"="), line + b"=", line.replace(b"+", b"-"), line[:-2] + b"h=", line[:-2] + b"9A")
     )
     return bytes(end)
+
+
+def as_cbor(random: Random, data: bytes, other: bytes) -> bytes:
+    """One value of what CBOR says, in the byte strings that hold CBOR too, or its form."""
+    if random.randrange(4) == 0:
+        return as_bytes(random, data, other)
+    try:
+        return bytes(cbor2.dumps(_edited_cbor(random, cbor2.loads(data), cbor2.loads(other))))
+    except Exception:  # it isn't CBOR any more, or nothing that can be written
+        return as_bytes(random, data, other)
+
+
+def _edited_cbor(random: Random, value: Any, spare: Any) -> Any:
+    if isinstance(value, dict) and value and random.randrange(8):
+        name = random.choice(list(value))
+        if random.randrange(8) == 0:  # under another number, or another name
+            return {**{key: held for key, held in value.items() if key != name}, random.choice(CBOR_KEYS): value[name]}
+        return {**value, name: _edited_cbor(random, value[name], spare)}
+    if isinstance(value, list) and value and random.randrange(8):
+        at = random.randrange(len(value))
+        return [*value[:at], _edited_cbor(random, value[at], spare), *value[at + 1 :]]
+    if not isinstance(value, bytes):
+        return _edited(random, value, spare)
+    if value[:1] in (b"\xa1", b"\xa9", b"\xbf") and random.randrange(4):
+        return cbor2.dumps(_edited_cbor(random, cbor2.loads(value), spare))
+    return random.choice((None, b"", bytes(len(value)), value[:-1], value + b"\x00", as_bytes(random, value, value)))
 
 
 def as_der(random: Random, data: bytes, other: bytes) -> bytes:

@@ -29,7 +29,8 @@ from tests.anchor.witness.test_receipt import CHECKPOINT, ONE, TWO, TWO_OF_THREE
 from tests.attest.signed_runs import SIGNER as MODEL_SIGNER
 from tests.core.test_tlog_policy import EXAMPLE, witness
 from tests.evidence.bundles import SMALL, packed
-from tests.fuzz.mutators import Mutator, as_bundle, as_der, as_json, as_lines, as_records, as_safetensors
+from tests.fuzz.mutators import Mutator, as_bundle, as_cbor, as_der, as_json, as_lines, as_records, as_safetensors
+from tests.tee.nitro import documents as nitro
 from tests.verify import forks
 from tests.verify.register_builder import PLACES, Tree, entered, registered
 from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
@@ -69,6 +70,7 @@ from zk_autograd.evidence.layout import OPENING, WEIGHTS_FLOATS, WEIGHTS_INTEGER
 from zk_autograd.evidence.model_files import flat, salts
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.evidence.url import parse_url
+from zk_autograd.tee.nitro import verify as verify_nitro
 from zk_autograd.verify import policy_file
 from zk_autograd.verify.earlier import Earlier
 from zk_autograd.verify.model_signature import check_model_signature
@@ -534,6 +536,41 @@ def _tpm_receipt(data: bytes) -> None:
         assert claim.position == verify_tpm(honest, checkpoint, trust).position
 
 
+NITRO = "54ae0f973da0c740.cose"
+
+
+def _nitro_document(data: bytes) -> None:
+    """What is taken says what the real one says, in whatever form."""
+    at = nitro.time_of(NITRO)
+    assert verify_nitro(data, at=at) == verify_nitro(nitro.read(NITRO), at=at)
+
+
+def _nitro_payload(data: bytes) -> None:
+    """A payload as a device would sign it: what is taken has the fields that a lenient reader sees,
+    and none besides."""
+    import cbor2
+
+    chain = nitro.honest()
+    claim = chain.verify(chain.sign(data))
+    seen = cbor2.loads(data)
+    assert seen["pcrs"] == claim.pcrs and seen["module_id"] == claim.module
+    assert seen["timestamp"] == int(claim.time.timestamp() * 1000)
+    for name in ("public_key", "user_data", "nonce"):
+        assert seen.pop(name, None) == getattr(claim, name)
+    assert len(seen) == 6
+
+
+def _nitro_payloads() -> list[bytes]:
+    import cbor2
+
+    payload = cbor2.dumps(nitro.honest().payload())
+    return [
+        payload,
+        b"\xbf" + payload[1:] + b"\xff",
+        cbor2.dumps(nitro.honest().payload(nonce=..., user_data=b"")),
+    ]
+
+
 _PARSERS_JSON = [b'{"a":[1,-2,true,"x\xc3\xa9"],"b":{}}', b"[]", b"0", b'""', b"9007199254740991"]
 
 PARSERS = {
@@ -593,6 +630,8 @@ PARSERS = {
     "publications": Parser(lambda: [encode_kept(one.KEPT) for one in (s3, dynamodb)], as_json, _kept),
     "rfc3161-tokens": Parser(lambda: [stamps.token_of(one) for one, _ in stamps.golden()[:1]], as_der, _token),
     "tpm-receipts": Parser(lambda: [one.encode() for one, _ in tpms.golden()[:1]], as_json, _tpm_receipt),
+    "nitro-documents": Parser(lambda: [nitro.read(NITRO)], as_cbor, _nitro_document),
+    "nitro-payloads": Parser(_nitro_payloads, as_cbor, _nitro_payload),
     "roots": Parser(lambda: [b"ab" * 32 + b"@4"], as_lines, _head),
 }
 """Each by its name on the command line."""

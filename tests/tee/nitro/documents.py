@@ -10,12 +10,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import cbor2
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
+
+pytest.importorskip("cbor2", reason="the package cbor2 is not installed: [tee]")
+
+import cbor2
 
 from zk_autograd.tee.nitro.claim import NitroClaim
 from zk_autograd.tee.nitro.document import verify
@@ -92,10 +96,10 @@ def holder(
     end: datetime = NOW + timedelta(hours=2),
     extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
     issued_by: str = "",
-    hashed: hashes.HashAlgorithm | None = None,
+    hashed: Any = None,
     serial: int = 0,
 ) -> Holder:
-    """A certificate authority, under itself without `issuer`, with whatever is asked for instead."""
+    """A certificate authority, its own issuer unless there is one, or what is asked for instead."""
     key = key or ec.generate_private_key(ec.SECP384R1())
     signer = issuer.key if issuer else key
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
@@ -115,7 +119,8 @@ def holder(
         builder = builder.add_extension(uses, critical=False)
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)
-    return Holder(builder.sign(signer, hashed or hashes.SHA384()), key)
+    algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashed or hashes.SHA384()
+    return Holder(builder.sign(signer, algorithm), key)
 
 
 def signer(issuer: Holder, **changes: Any) -> Holder:
@@ -172,11 +177,8 @@ def cose(
     """A COSE_Sign1 message, untagged, with the signature given or made."""
     if signature is None:
         to_sign = cbor2.dumps([context, protected, b"", payload])
-        if isinstance(key, rsa.RSAPrivateKey):
-            signature = bytes(96)
-        else:
-            signature = raw(*decode_dss_signature(key.sign(to_sign, ec.ECDSA(hashes.SHA384()))))
-    return cbor2.dumps([protected, unprotected or {}, payload, signature])
+        signature = raw(*decode_dss_signature(key.sign(to_sign, ec.ECDSA(hashes.SHA384()))))
+    return bytes(cbor2.dumps([protected, unprotected or {}, payload, signature]))
 
 
 def raw(r: int, s: int) -> bytes:

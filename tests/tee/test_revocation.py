@@ -1,0 +1,206 @@
+"""Revocation lists beside an attestation. What a host gains whose list is believed: a list of their
+own that covers a revoked certificate, or that revokes what isn't theirs."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.tee.nitro.documents import ISSUES, NOW, UNKNOWN, Chain, Holder, holder, honest, signer, usage
+from zk_autograd.core.attestation import MAX_CRL, MAX_CRLS
+from zk_autograd.core.errors import AttestationError, AttestationShort
+from zk_autograd.tee.revocation import check
+
+CHAIN = honest()
+CERTIFICATES = [one.certificate for one in CHAIN.holders]
+LEAF = CERTIFICATES[-1].serial_number
+POINT = x509.DistributionPoint([x509.UniformResourceIdentifier("http://a.example/one.crl")], None, None, None)
+
+
+def crl(
+    certificate: x509.Certificate,
+    key: Any,
+    serials: Sequence[int],
+    begin: datetime = NOW,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    invalid: datetime | None = None,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+) -> bytes:
+    """A list of the issuer's, made at `begin`, with entries for these serial numbers since
+    `since`."""
+    begin = begin.replace(microsecond=0)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(certificate.subject)
+        .last_update(begin)
+        .next_update(until or begin + timedelta(days=1))
+    )
+    for serial in serials:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since or begin)
+        if invalid is not None:
+            entry = entry.add_extension(x509.InvalidityDate(invalid.replace(tzinfo=None)), critical=False)
+        builder = builder.add_revoked_certificate(entry.build())
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical=critical)
+    return builder.sign(key, hashes.SHA384()).public_bytes(Encoding.DER)
+
+
+def of(place: int, *serials: int, **changes: Any) -> bytes:
+    """A list of one of the chain's issuers."""
+    one: Holder = CHAIN.holders[place]
+    return crl(one.certificate, one.key, serials, **changes)
+
+
+def scope(**only: bool) -> x509.IssuingDistributionPoint:
+    flags = dict.fromkeys(
+        ("only_contains_user_certs", "only_contains_ca_certs", "indirect_crl", "only_contains_attribute_certs"), False
+    )
+    return x509.IssuingDistributionPoint(
+        full_name=None, relative_name=None, only_some_reasons=None, **{**flags, **only}
+    )
+
+
+def test_no_list_covers_nothing_and_refuses_nothing() -> None:
+    assert check(CERTIFICATES, [], NOW) == 0
+
+
+def test_lists_of_the_time_cover_what_they_do_not_name() -> None:
+    assert check(CERTIFICATES, [of(2)], NOW) == 1
+    assert check(CERTIFICATES, [of(0, 1, 2, 3), of(1), of(2)], NOW) == 3
+    assert check(CERTIFICATES, [of(2), of(2)], NOW) == 1
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_each_certificate_below_the_root_can_be_revoked(place: int) -> None:
+    serial = CERTIFICATES[place + 1].serial_number
+    with pytest.raises(AttestationShort, match="was revoked at that time") as short:
+        check(CERTIFICATES, [of(place, 7, serial, 9)], NOW)
+    assert short.value.exit_status == 3
+
+
+def test_a_document_with_a_list_that_revokes_its_signer_is_short() -> None:
+    assert CHAIN.verify(CHAIN.document(), crls=[of(2, 5)]).listed == 1
+    with pytest.raises(AttestationShort, match="was revoked"):
+        CHAIN.verify(CHAIN.document(), crls=[of(2, LEAF)])
+
+
+def test_what_counts_is_when_it_was_revoked() -> None:
+    """Also where the list was made long after: a trainer doesn't get to choose an earlier one."""
+    hour = timedelta(hours=1)
+    later = of(2, LEAF, since=NOW + hour, begin=NOW + 2 * hour)
+    assert check(CERTIFICATES, [later], NOW) == 0
+    assert check(CERTIFICATES, [of(2, LEAF, since=NOW + hour)], NOW) == 1
+    with pytest.raises(AttestationShort):
+        check(CERTIFICATES, [later], NOW + hour)
+    with pytest.raises(AttestationShort):
+        check(CERTIFICATES, [of(2, LEAF, since=NOW, begin=NOW + 24 * hour)], NOW)
+
+
+def test_a_key_that_was_stolen_before_it_was_revoked_counts_from_then_on() -> None:
+    hour = timedelta(hours=1)
+    stolen = of(2, LEAF, since=NOW + hour, invalid=NOW - hour)
+    with pytest.raises(AttestationShort, match="was revoked"):
+        check(CERTIFICATES, [stolen], NOW)
+    assert check(CERTIFICATES, [stolen], NOW - 2 * hour) == 0
+
+
+def test_a_list_of_another_time_covers_nothing() -> None:
+    day = timedelta(days=1)
+    assert check(CERTIFICATES, [of(2, begin=NOW - 3 * day, until=NOW - 2 * day)], NOW) == 0
+    assert check(CERTIFICATES, [of(2, begin=NOW + day)], NOW) == 0
+
+
+def test_lists_of_other_issuers_say_nothing() -> None:
+    other = holder("somebody else")
+    assert check(CERTIFICATES, [crl(other.certificate, other.key, [LEAF])], NOW) == 0
+
+
+def test_a_list_that_its_issuer_did_not_sign_is_false() -> None:
+    """A host that signs one under an issuer's name, to cover a revoked certificate, or to have
+    somebody else's evidence refused."""
+    other = holder("an instance")
+    for serials in ([], [LEAF]):
+        with pytest.raises(AttestationError, match="isn't signed by its issuer") as false:
+            check(CERTIFICATES, [crl(other.certificate, other.key, serials)], NOW)
+        assert not isinstance(false.value, AttestationShort)
+
+
+def test_an_issuer_that_may_sign_no_lists_signs_none() -> None:
+    root = holder("a root", uses=usage("key_cert_sign"))
+    certificates = [root.certificate, signer(root).certificate]
+    with pytest.raises(AttestationError, match="isn't signed by its issuer"):
+        check(certificates, [crl(root.certificate, root.key, [])], NOW)
+
+
+def test_a_list_of_another_key_of_the_same_name_says_nothing() -> None:
+    """An issuer that was given a new key keeps its name: each key's list names the key."""
+    own = holder("a root")
+    key_id = x509.SubjectKeyIdentifier.from_public_key(own.key.public_key())
+    root = holder("a root", key=own.key, uses=ISSUES, extensions=[(key_id, False)])
+    leaf = signer(root)
+    other = holder("a root")
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(other.key.public_key())
+    foreign = crl(other.certificate, other.key, [leaf.certificate.serial_number], extensions=[(authority, False)])
+    chain = Chain((root, leaf))
+    certificates = [one.certificate for one in chain.holders]
+    assert check(certificates, [foreign], NOW) == 0
+    named = x509.AuthorityKeyIdentifier.from_issuer_public_key(root.key.public_key())
+    assert check(certificates, [crl(root.certificate, root.key, [], extensions=[(named, False)])], NOW) == 1
+
+
+@pytest.mark.parametrize(
+    ("extension", "critical"),
+    [
+        (x509.DeltaCRLIndicator(1), True),
+        (UNKNOWN, True),
+        (scope(indirect_crl=True), True),
+        (scope(only_contains_attribute_certs=True), True),
+        (scope(indirect_crl=True), False),
+    ],
+)
+def test_a_list_that_means_something_else_is_not_relied_upon(extension: x509.ExtensionType, critical: bool) -> None:
+    with pytest.raises(AttestationShort, match="isn't understood here"):
+        check(CERTIFICATES, [of(2, extensions=[(extension, critical)])], NOW)
+
+
+def test_a_list_covers_only_the_certificates_that_it_is_for() -> None:
+    users, authorities = scope(only_contains_user_certs=True), scope(only_contains_ca_certs=True)
+    covered = [
+        [check(CERTIFICATES, [of(place, extensions=[(kind, True)])], NOW) for kind in (users, authorities)]
+        for place in (1, 2)
+    ]
+    assert covered == [[0, 1], [1, 0]]
+    with pytest.raises(AttestationShort, match="was revoked"):
+        check(CERTIFICATES, [of(2, LEAF, extensions=[(authorities, True)])], NOW)
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_a_part_of_an_issuers_lists_covers_what_points_to_it(names: bool) -> None:
+    root = holder("a root")
+    points = [(x509.CRLDistributionPoints([POINT]), False)] if names else []
+    leaf = signer(root, extensions=points)
+    flags = dict.fromkeys(
+        ("only_contains_user_certs", "only_contains_ca_certs", "indirect_crl", "only_contains_attribute_certs"), False
+    )
+    part = x509.IssuingDistributionPoint(full_name=POINT.full_name, relative_name=None, only_some_reasons=None, **flags)
+    made = crl(root.certificate, root.key, [], extensions=[(part, True)])
+    assert check([root.certificate, leaf.certificate], [made], NOW) == int(names)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x30\x00", of(2)[:-1], of(2) + b"\0", CHAIN.holders[0].der])
+def test_what_is_no_list_is_refused(data: bytes) -> None:
+    with pytest.raises(AttestationError, match="can't be read"):
+        check(CERTIFICATES, [data], NOW)
+
+
+def test_lists_are_bounded() -> None:
+    with pytest.raises(AttestationError, match=f"more than {MAX_CRL} bytes"):
+        check(CERTIFICATES, [bytes(MAX_CRL + 1)], NOW)
+    with pytest.raises(AttestationError, match=f"more than {MAX_CRLS} revocation lists"):
+        check(CERTIFICATES, [of(2)] * (MAX_CRLS + 1), NOW)
