@@ -3,7 +3,7 @@ host gains who strips one part of a document. The gain is always the same: code 
 none, that passes for the measured image in an enclave."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from typing import Any
 
@@ -102,6 +102,13 @@ def test_a_signers_certificate_lasts_three_hours_to_the_second() -> None:
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(UsageError, match="needs a time zone"):
         verify(read(ONE), at=datetime(2025, 12, 25, 16, 30))
+
+
+def test_a_time_of_another_zone_is_the_same_time() -> None:
+    at = time_of(ONE).astimezone(timezone(timedelta(hours=-9)))
+    assert verify(read(ONE), at=at) == verify(read(ONE), at=time_of(ONE))
+    with pytest.raises(AttestationShort, match="found 2025-12-25T23:04:19Z"):
+        verify(read(ONE), at=at + timedelta(hours=7))
 
 
 def test_a_tag_may_stand_before_it() -> None:

@@ -1,7 +1,7 @@
 """The public door to Nitro documents: bytes in, a claim out, or a refusal."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.tee import revocation
@@ -29,6 +29,7 @@ def verify(
     """
     if at.tzinfo is None:
         raise UsageError("the time for which a document is verified needs a time zone, such as datetime.UTC")
+    at = at.astimezone(UTC)
     signed = abi.parse(document)
     root, certificates = chain.check(signed, at, roots)
     payload = signed.payload

@@ -1,0 +1,41 @@
+"""The one door for opinions: it finds the judge of a claim by its kind, and loads no other."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from tests.tee.nitro.test_judge import CLAIM, POLICY
+from zk_autograd.core.errors import AttestationShort, UsageError
+from zk_autograd.tee.nitro import NitroPolicy
+from zk_autograd.tee.policy import judge
+
+
+@dataclass
+class Claim:
+    """Something that says what kind of claim it is."""
+
+    kind: object
+
+
+def test_a_nitro_claim_is_judged_by_nitros_judge() -> None:
+    judge(CLAIM, POLICY)
+    with pytest.raises(AttestationShort):
+        judge(CLAIM, NitroPolicy(()))
+
+
+@pytest.mark.parametrize("claim", [None, b"document", Claim("other"), Claim("../nitro"), Claim(None), Claim(["nitro"])])
+def test_a_claim_of_no_kind_is_judged_by_nobody(claim: object) -> None:
+    with pytest.raises(UsageError, match="is no claim of a verified document"):
+        judge(claim, POLICY)
+
+
+def test_libraries_are_loaded_when_a_document_is_looked_at() -> None:
+    """A verification without attestations takes no time for them, and none of their packages."""
+    code = (
+        "import sys, zk_autograd.tee.policy, zk_autograd.tee.nitro.evidence, zk_autograd.tee.device\n"
+        "print([name for name in ('cbor2', 'cryptography', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
