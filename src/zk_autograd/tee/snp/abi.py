@@ -242,9 +242,7 @@ def _version(data: bytes, at: int) -> tuple[int, int, int]:
 
 def _require_zero(data: bytes, start: int, end: int) -> None:
     if any(data[start:end]):
-        raise AttestationError(
-            f"reserved bytes of the report, from {start:#x} to {end:#x}, are not zero", found=data[start:end].hex()[:64]
-        )
+        raise AttestationError(f"reserved bytes of the report, from {start:#x} to {end:#x}, are not zero")
 
 
 def _signer(field: int) -> tuple[str, bool, bool]:

@@ -98,8 +98,8 @@ def verify(
     if own is None:
         raise AttestationShort(f"the certificate of the {parsed.signer.upper()} that signed the report is missing")
     leaf = leaves.parse(own, parsed.signer)
-    issuer, ark, root = _path(leaf, [certificate(one, "a certificate of the chain") for one in chain], roots)
     _require_report_signature(parsed, leaf)
+    issuer, ark, root = _path(leaf, [certificate(one, "a certificate of the chain") for one in chain], roots)
     claim = _claim(parsed, leaf, root, (leaf.certificate, issuer, ark))
     for one in (leaf.certificate, issuer, ark):
         _require_time(one, at)
@@ -112,36 +112,43 @@ def _path(
     leaf: Leaf, others: "list[Certificate]", roots: Mapping[str, Root]
 ) -> "tuple[Certificate, Certificate, Root]":
     """The issuer's certificate, the root's, and which root that is."""
-    issuer = _issuer(leaf.certificate, f"the {leaf.kind.upper()}", others)
-    ark = _issuer(issuer, "the key that issued it", others)
-    root = roots.get(_digest(ark))
-    if root is None:
+    found: list[tuple[Certificate, Certificate]] = []
+    for issuer in _issuers(leaf.certificate, f"the {leaf.kind.upper()}", others):
+        found += [(issuer, ark) for ark in _issuers(issuer, "the key that issued it", others)]
+    known = [(issuer, ark) for issuer, ark in found if _digest(ark) in roots]
+    if not known:
         raise AttestationError(
-            "the report's certificates end in a root that is none of AMD's", found=fingerprint(ark)[:300]
+            "the report's certificates end in a root that is none of AMD's",
+            expected=", ".join(root.name for root in roots.values()),
+            found=fingerprint(found[0][1])[:300],
         )
-    require_signature(ark, ark, f"the root {root.name}")
+    issuer, ark = known[0]
+    root = roots[_digest(ark)]
     _require_authority(ark, f"ARK-{root.product.capitalize()}", depth=1)
     _require_authority(issuer, f"{_ISSUERS[leaf.kind]}-{root.product.capitalize()}", depth=0)
     return issuer, ark, root
 
 
-def _issuer(of: "Certificate", what: str, others: "list[Certificate]") -> "Certificate":
-    """The one of `others` that issued a certificate. AttestationShort if none has the issuer's
-    name, AttestationError if none of those that have it signed it."""
+def _issuers(of: "Certificate", what: str, others: "list[Certificate]") -> "list[Certificate]":
+    """Those of `others` that issued a certificate, which is called `what`. AttestationShort if none
+    has the issuer's name, AttestationError if none of those that have it signed it."""
     named = list({_digest(one): one for one in others if one.subject == of.issuer}.values())
     if not named:
         raise AttestationShort(
             f"the certificate of the issuer of {what} is missing: {of.issuer.rfc4514_string()[:100]!r}"
         )
+    found: list[Certificate] = []
+    error: AttestationError | None = None
     for one in named:
         try:
             require_signature(of, one, what)
-        except AttestationError:
-            continue
-        return one
-    raise AttestationError(
-        f"the certificate of {what} is not signed by its issuer, {of.issuer.rfc4514_string()[:100]!r}"
-    )
+            found.append(one)
+        except AttestationError as refused:
+            error = refused
+    if not found:
+        assert error is not None
+        raise error
+    return found
 
 
 def _require_authority(found: "Certificate", name: str, depth: int) -> None:
@@ -157,8 +164,7 @@ def _require_authority(found: "Certificate", name: str, depth: int) -> None:
             usage = extension.value
         elif extension.critical:
             raise AttestationError(
-                f"the certificate of {name} has a critical extension that isn't known",
-                found=extension.oid.dotted_string,
+                f"the certificate of {name} has a critical extension that isn't known: {extension.oid.dotted_string}"
             )
     if common_name(found.subject) != name:
         raise AttestationError(

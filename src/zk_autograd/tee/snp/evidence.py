@@ -12,7 +12,6 @@ from typing import Any
 from zk_autograd.core.attestation import DIGEST_BYTES, Attested, Collateral
 from zk_autograd.core.errors import AttestationError, AttestationShort
 from zk_autograd.core.fields import Fields
-from zk_autograd.core.text import counted
 from zk_autograd.tee.snp.abi import MILAN, VLEK, Report
 from zk_autograd.tee.snp.chain import SnpClaim
 from zk_autograd.tee.snp.chain import verify as verify_report
@@ -38,8 +37,8 @@ def read_trust(fields: Fields, read: Callable[[str], bytes]) -> SnpPolicy:
 
 
 def verify(document: bytes, collateral: Collateral, at: int | None) -> Attested:
-    """See core.attestation.AttestationVerifier. Without `at` the certificates are taken at the
-    youngest one's first day."""
+    """See core.attestation.AttestationVerifier. Without `at` the certificates are taken at
+    the time at which the signing key's own begins."""
     signer = Report.parse(document).signer
     others = [(one, certificate(one, "a certificate of the collateral")) for one in collateral.certificates]
     leaves = [one for one, parsed in others if common_name(parsed.subject) == NAMES[signer]]
@@ -47,8 +46,6 @@ def verify(document: bytes, collateral: Collateral, at: int | None) -> Attested:
     if not leaves:
         raise AttestationShort(f"the collateral has no certificate of the {signer.upper()} that signed the report")
     claim = _first(document, leaves, rest, collateral.crls, at)
-    if not any(claim.report.report_data):
-        raise AttestationError("the report is about nothing: its REPORT_DATA is zero")
     return _attested(claim)
 
 
@@ -66,7 +63,7 @@ def _first(
     error: AttestationError | None = None
     for one in leaves:
         try:
-            when = _moment(at) if at is not None else _begin([one, *rest])
+            when = certificate(one, "a certificate").not_valid_before_utc if at is None else _moment(at)
             return verify_report(document, vcek=one, vlek=one, chain=rest, at=when, crls=crls)
         except AttestationShort as found:
             error = found
@@ -74,10 +71,6 @@ def _first(
             error = error or found
     assert error is not None
     raise error
-
-
-def _begin(certificates: Sequence[bytes]) -> datetime:
-    return max(certificate(one, "a certificate").not_valid_before_utc for one in certificates)
 
 
 def _moment(at: int) -> datetime:

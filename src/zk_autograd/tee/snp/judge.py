@@ -15,9 +15,9 @@ policy file.
     refuse = ["smt"]             bits that mustn't be (tee.snp.abi: POLICY_BITS, PLATFORM_BITS)
     mitigations = 0              bits that have to be set in both mitigation vectors, of version 5
     revocation = true            asks for a revocation list of that time
-    [attestation.snp.tcb.genoa]  least versions: bootloader, tee, snp, microcode; fmc for turin. They
-                                 hold of the reported TCB, the committed, the current, and that of
-                                 the guest's launch. With tcb, each product allowed has its table
+    [attestation.snp.tcb.genoa]  least versions: bootloader, tee, snp, microcode; fmc for turin, of
+                                 the TCB that is reported, committed, current, and that of the
+                                 guest's launch. With tcb, each product allowed has its table
 
 There is no way to allow a debug guest: its host reads its memory.
 """

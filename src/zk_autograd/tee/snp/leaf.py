@@ -125,7 +125,7 @@ def _values(found: "Certificate", what: str) -> dict[str, bytes]:
         if number.startswith(_AMD) and isinstance(value, x509.UnrecognizedExtension):
             values[number] = value.value
         elif extension.critical and number not in (_CONSTRAINTS, _USAGE):
-            raise AttestationError(f"{what} has a critical extension that isn't known", found=number[:60])
+            raise AttestationError(f"{what} has a critical extension that isn't known: {number[:60]}")
     return values
 
 
@@ -144,7 +144,7 @@ def _hardware(value: bytes, product: str, what: str) -> bytes:
     if len(value) == size + 2 and value[:2] == bytes([der.OCTETS, size]):
         value = value[2:]
     if len(value) != size or not any(value):
-        raise AttestationError(f"{what} has no hardware id of {size} bytes", found=value.hex()[:160])
+        raise AttestationError(f"{what} has no hardware id of {size} bytes: {value.hex()[:160]}")
     return value
 
 
