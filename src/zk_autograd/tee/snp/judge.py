@@ -70,9 +70,8 @@ def read(fields: Fields) -> SnpPolicy:
     products = _names(fields, "products", PRODUCTS, least=1) if "products" in fields else frozenset({GENOA, TURIN})
     require, refuse = _names(fields, "require", BITS), _names(fields, "refuse", BITS)
     if require & refuse:
-        raise VerificationError(
-            "[attestation.snp] requires and refuses the same bits", found=listed(sorted(require & refuse), 3)
-        )
+        both = listed(sorted(require & refuse), 3)
+        raise VerificationError(f"[attestation.snp] requires and refuses the same bits: {both}")
     return SnpPolicy(
         measurements=measurements,
         products=products,
