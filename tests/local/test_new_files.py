@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zk_autograd.core.errors import StorageError, UsageError
-from zk_autograd.local.new_files import require_new, require_outside, write_new
+from zk_autograd.local.new_files import new_file, require_new, require_outside, write_new
 
 
 def test_a_new_file_is_whole_and_alone(tmp_path: Path) -> None:
@@ -74,3 +74,28 @@ def test_where_there_are_no_links_it_is_written_all_the_same(tmp_path: Path, mon
     with pytest.raises(UsageError):
         write_new(tmp_path / "a", b"y", "--out")
     assert (tmp_path / "a").read_bytes() == b"x" and os.listdir(tmp_path) == ["a"]
+
+
+def test_a_file_that_is_written_piece_by_piece_is_whole_or_none(tmp_path: Path) -> None:
+    with new_file(tmp_path / "a", "--out", 0o600) as file:
+        file.write(b"one, ")
+        assert not (tmp_path / "a").exists()
+        file.write(b"two")
+    assert (tmp_path / "a").read_bytes() == b"one, two"
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(RuntimeError, match="in between"), new_file(tmp_path / "b", "--out") as file:
+        file.write(b"one, ")
+        raise RuntimeError("in between")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_where_there_are_no_links_nothing_is_replaced_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    write_new(tmp_path / "a", b"one", "--out")
+    assert (tmp_path / "a").read_bytes() == b"one"
+    with pytest.raises(UsageError, match="File exists"):
+        write_new(tmp_path / "a", b"two", "--out")
+    assert (tmp_path / "a").read_bytes() == b"one" and len(list(tmp_path.iterdir())) == 1

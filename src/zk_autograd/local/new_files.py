@@ -55,15 +55,15 @@ def write_new(path: Path, data: bytes, what: str) -> None:
 
 
 @contextmanager
-def new_file(path: Path, what: str) -> Iterator[BinaryIO]:
+def new_file(path: Path, what: str, mode: int = 0o644) -> Iterator[BinaryIO]:
     """As `write_new`, for what is written piece by piece: the file has its name once the block has
-    ended without an error."""
+    ended without an error. `mode`: who may read it, even while it is written."""
     temporary = path.with_name(f".{path.name[:100]}.{os.urandom(8).hex()}.tmp")
     try:
         try:
-            with _created(temporary) as file:
+            with _created(temporary, mode) as file:
                 yield file
-            _name(temporary, path)
+            _name(temporary, path, mode)
         finally:
             with suppress(OSError):
                 temporary.unlink()
@@ -72,19 +72,19 @@ def new_file(path: Path, what: str) -> Iterator[BinaryIO]:
         raise refusal(error, f"{what} {path} can't be written") from error
 
 
-def _name(temporary: Path, path: Path) -> None:
+def _name(temporary: Path, path: Path, mode: int) -> None:
     try:
         os.link(temporary, path)  # unlike a rename, it replaces nothing
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        with open(temporary, "rb") as whole, _created(path) as file:
+        with open(temporary, "rb") as whole, _created(path, mode) as file:
             shutil.copyfileobj(whole, file, _CHUNK)
 
 
 @contextmanager
-def _created(path: Path) -> Iterator[BinaryIO]:
-    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "w+b") as file:
+def _created(path: Path, mode: int) -> Iterator[BinaryIO]:
+    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "w+b") as file:
         try:
             yield file
             file.flush()
