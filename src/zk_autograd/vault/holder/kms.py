@@ -37,6 +37,8 @@ _TEMPORARY = frozenset(
 )
 """Codes that name a state of the service."""
 
+_LIBRARIES = ("boto3", "botocore", "urllib3")
+
 
 @dataclass(frozen=True, slots=True)
 class KmsKey:
@@ -124,7 +126,9 @@ def _require_key(found: object, key_id: str) -> None:
     nothing of which key that is."""
     if ":alias/" in key_id or key_id.startswith("alias/"):
         return
-    if not isinstance(found, str) or not (found == key_id or found.endswith(f":key/{key_id}")):
+    if not isinstance(found, str):
+        raise KeyServiceDown("AWS KMS gave half an answer: it names no key; nothing was opened")
+    if found != key_id and not found.endswith(f":key/{key_id}"):
         raise VaultError(f"AWS KMS answered for another key than {quoted(key_id)}; nothing was opened")
 
 
@@ -141,7 +145,10 @@ def _refused(response: Any, key_id: str, context: Context) -> VaultError:
 
 
 def _quiet() -> None:
-    """At DEBUG, boto3's loggers would show keys in the clear: they stay at INFO or above."""
-    for name in ("boto3", "botocore", "urllib3"):
-        logger = logging.getLogger(name)
-        logger.setLevel(max(logging.INFO, logger.level))
+    """At DEBUG, the loggers of boto3 and of each of its modules would show keys in the clear: they
+    stay at INFO or above."""
+    for library in _LIBRARIES:
+        for name in (library, *(name for name in logging.root.manager.loggerDict if name.startswith(f"{library}."))):
+            logger = logging.getLogger(name)
+            if logger.getEffectiveLevel() < logging.INFO:
+                logger.setLevel(logging.INFO)
