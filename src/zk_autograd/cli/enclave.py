@@ -10,6 +10,9 @@ from zk_autograd.cli.output import Parser, run_command
 _COMMANDS: tuple[str, ...] = (
     "build",
     "measure",
+    "new-recipient",
+    "open",
+    "seal",
 )
 
 
