@@ -20,9 +20,9 @@ import pytest
 from tests.witness.witnesses import Register, Running, body, made, running
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.note import parse_signatures
+from zk_autograd.local.serving import listening
 from zk_autograd.witness.folder import Folder
 from zk_autograd.witness.request import MAX_BODY
-from zk_autograd.witness.serving import listening
 
 REGISTER = Register()
 
@@ -115,7 +115,7 @@ def test_heads_are_bounded(served: Running) -> None:
 def test_slow_clients_block_nobody_and_are_hung_up_on(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attack: connections that send half a head, or half a body, and then nothing."""
     monkeypatch.setattr("zk_autograd.witness.serving.PATIENCE", 1.0)
-    monkeypatch.setattr("zk_autograd.witness.impatience.SECONDS", 0.5)
+    monkeypatch.setattr("zk_autograd.local.impatience.SECONDS", 0.5)
     beginnings = (
         b"",
         b"POST /add-ch",
@@ -139,7 +139,7 @@ def test_slow_clients_block_nobody_and_are_hung_up_on(folder: Folder, monkeypatc
 
 def test_a_client_that_drips_is_hung_up_on_after_an_answer_too(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """uvicorn's own bound ends at the first byte of the next request."""
-    monkeypatch.setattr("zk_autograd.witness.impatience.SECONDS", 0.3)
+    monkeypatch.setattr("zk_autograd.local.impatience.SECONDS", 0.3)
     with running(folder) as served, socket.create_connection(("127.0.0.1", served.port), 20) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 404 ")
@@ -161,8 +161,8 @@ def test_clients_that_read_nothing_are_hung_up_on(folder: Folder, monkeypatch: p
         return place
 
     monkeypatch.setattr("tests.witness.witnesses.listening", narrow)
-    monkeypatch.setattr("zk_autograd.witness.impatience.SECONDS", 0.3)
-    monkeypatch.setattr("zk_autograd.witness.impatience.LONGEST", 1.0)
+    monkeypatch.setattr("zk_autograd.local.impatience.SECONDS", 0.3)
+    monkeypatch.setattr("zk_autograd.local.impatience.LONGEST", 1.0)
     request = f"GET /{DIGEST}/checkpoint HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     with running(folder) as served, ExitStack() as stack:
         deaf: dict[socket.socket, int] = {}  # how much of a request each has sent
@@ -187,7 +187,7 @@ def test_clients_that_read_nothing_are_hung_up_on(folder: Folder, monkeypatch: p
 
 def test_a_request_that_waits_for_the_database_is_answered(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than its client would have had for the next one's head."""
-    monkeypatch.setattr("zk_autograd.witness.impatience.SECONDS", 0.2)
+    monkeypatch.setattr("zk_autograd.local.impatience.SECONDS", 0.2)
     with running(folder) as served:
         other = sqlite3.connect(folder.path / "witness.sqlite", check_same_thread=False)
         other.execute("begin immediate")
@@ -198,7 +198,7 @@ def test_a_request_that_waits_for_the_database_is_answered(folder: Folder, monke
 
 
 def test_a_client_that_asks_now_and_then_keeps_its_connection(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zk_autograd.witness.impatience.SECONDS", 0.8)
+    monkeypatch.setattr("zk_autograd.local.impatience.SECONDS", 0.8)
     with running(folder) as served:
         connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
         connection.connect()

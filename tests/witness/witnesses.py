@@ -15,8 +15,9 @@ from zk_autograd.core.keys import Ed25519Signer, MlDsa44Signer, PublicKey
 from zk_autograd.core.merkle import consistency_proof, leaf_hash, root
 from zk_autograd.core.register import origin_of, renamed, sign_head
 from zk_autograd.core.text import encode_base64
+from zk_autograd.local.serving import listening
 from zk_autograd.witness.folder import Folder
-from zk_autograd.witness.serving import listening, server
+from zk_autograd.witness.serving import server
 from zk_autograd.witness.store import Log
 
 

@@ -102,13 +102,13 @@ def _of_register(origin: str, keys: "tuple[PublicKey, ...]") -> "tuple[PublicKey
 
 
 def _serve(arguments: argparse.Namespace, folder: "Folder", output: Output) -> int:
-    from zk_autograd.witness.serving import listening, server
+    from zk_autograd.local.serving import listening, url_of
+    from zk_autograd.witness.serving import server
 
     witness = folder.witness()
     running = server(witness, _log_lines(output, json_output=arguments.json))
     with listening(arguments.listen) as place:
-        host, port = place.getsockname()[:2]
-        url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+        url = url_of(place)
         output.line(f"listening at {url}")
         output.result({"url": url, "dir": str(folder.path)})
         output.flush()

@@ -8,12 +8,11 @@ up on. What takes time, signing and the disk, is done by other threads. TLS is a
 """
 
 import asyncio
-import re
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from zk_autograd.core.errors import StorageError, UsageError
+from zk_autograd.local.serving import bounded
 from zk_autograd.witness.judging import Reply, Witness
 from zk_autograd.witness.request import MAX_BODY
 
@@ -32,8 +31,6 @@ MAX_HEAD = 2**14
 
 GRACE = 10
 """Seconds that requests in progress have to end, after SIGTERM."""
-
-_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+)):([0-9]{1,5})")
 
 LogLine = Callable[[str, str, int], None]
 """Takes the method, what it was about, and the status of an answer."""
@@ -62,7 +59,7 @@ def application(witness: Witness, log: LogLine) -> "Starlette":
 
     async def add_checkpoint(request: "Request") -> "Response":
         try:
-            body = await asyncio.wait_for(_read(request.stream()), PATIENCE)
+            body = await asyncio.wait_for(bounded(request.stream(), MAX_BODY), PATIENCE)
         except TimeoutError:
             body = None
         except ClientDisconnect:
@@ -84,23 +81,13 @@ def application(witness: Witness, log: LogLine) -> "Starlette":
     return Starlette(routes=routes)
 
 
-async def _read(pieces: AsyncIterator[bytes]) -> bytes:
-    """The body, or its beginning, if it has more than `MAX_BODY` bytes."""
-    body = b""
-    async for piece in pieces:
-        body += piece
-        if len(body) > MAX_BODY:
-            break
-    return body
-
-
 def server(witness: Witness, log: LogLine) -> "Server":
     """A uvicorn server, to be run on sockets: `server(...).run([listening(...)])`. SIGTERM and
     SIGINT end it after the requests in progress. UsageError without the extra [witness]."""
     try:
         import uvicorn
 
-        from zk_autograd.witness.impatience import ImpatientProtocol
+        from zk_autograd.local.impatience import ImpatientProtocol
     except ImportError as error:
         raise _missing(error) from error
     return uvicorn.Server(
@@ -120,20 +107,6 @@ def server(witness: Witness, log: LogLine) -> "Server":
             h11_max_incomplete_event_size=MAX_HEAD,
         )
     )
-
-
-def listening(address: str) -> socket.socket:
-    """A socket that listens at `HOST:PORT`, or `[HOST]:PORT` of IPv6; port 0: a free one.
-    UsageError for anything else, and for an address that can't be had."""
-    match = _ADDRESS.fullmatch(address)
-    if match is None or int(match[3]) > 65535:
-        raise UsageError(f"--listen takes HOST:PORT, such as 127.0.0.1:7380, not {address[:100]!r}")
-    plain, port = match[1] or match[2], int(match[3])
-    try:
-        family = socket.getaddrinfo(plain, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((plain, port), family=family, backlog=128)
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"nobody can listen at {address[:100]!r}: {error}; choose another --listen") from error
 
 
 def _missing(error: ImportError) -> UsageError:
