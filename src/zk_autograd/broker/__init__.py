@@ -1,1 +1,2 @@
-"""A broker of keys: it verifies an enclave's attestation, judges it, and releases a key to it."""
+"""A broker of keys: it verifies an enclave's attestation, judges it, and releases the key of the
+enclave's job to it. `broker.messages` and `broker.decision` are what both sides know."""
