@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Protocol, cast
+from typing import Protocol
 
 from zk_autograd.broker.decision import NONCE_BYTES, Decision, told
 from zk_autograd.broker.folder import Folder
@@ -29,7 +29,6 @@ from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import StorageError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.stored_tree import consistency_of, inclusion_of
-from zk_autograd.vault.context import Context
 from zk_autograd.vault.errors import VaultError
 from zk_autograd.vault.holder.recipient import Recipient
 
@@ -166,8 +165,7 @@ class Broker:
         if not self._keys.holds(request.run):
             return _Judged("this broker holds no key of that run", attested)
         try:
-            # The recipient takes any context that has bytes.
-            context = cast(Context, Release(request.run, document.nonce))
+            context = Release(request.run, document.nonce)
             wrapped = Recipient(document.release_key).wrap(self._keys.key(request.run), context)
         except VaultError as error:
             return _Judged(f"the run's key can't be released: {error}", attested)

@@ -80,7 +80,7 @@ class Folder:
         try:
             descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise refusal(error, f"{place} can't be locked") from error
+            raise refusal(error, f"{place} can't be locked", "name another folder, with --state") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

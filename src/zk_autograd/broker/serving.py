@@ -22,7 +22,7 @@ from zk_autograd.broker.deciding import Broker, TooMany
 from zk_autograd.broker.messages import MAX_ASKING, MAX_REQUEST, Request, parse_asking
 from zk_autograd.broker.rates import Rates, subscriber
 from zk_autograd.core.canonical import MAX_INTEGER
-from zk_autograd.core.errors import RunError, UsageError, VerificationError
+from zk_autograd.core.errors import UsageError, VerificationError, ZkError
 from zk_autograd.local.serving import bounded
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def application(door: Door, log: LogLine) -> "FastAPI":
             return response(request.method, host, refused)
         try:
             reply = await run_in_threadpool(work)
-        except RunError as error:
+        except ZkError as error:
             wait = Reply.refusal(503, "the broker can't keep anything now, so nothing is released", str(error), 5)
             return response(request.method, host, wait)
         return response(request.method, host, reply)

@@ -8,6 +8,7 @@ from importlib import import_module
 from zk_autograd.cli.output import Parser, run_command
 
 _COMMANDS: tuple[str, ...] = (
+    "broker",
     "build",
     "measure",
     "new-recipient",

@@ -19,18 +19,19 @@ from typing import cast
 from zk_autograd.broker.decision import is_broker_key
 from zk_autograd.broker.messages import MAX_ANSWER, MAX_ASKING, Answer, Nonce, Release, Request, encode_asking
 from zk_autograd.core.attestation import release_digest
-from zk_autograd.core.errors import RunError, UsageError, VerificationError
+from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.text import printable
 from zk_autograd.tee.device import Device, document_of
-from zk_autograd.vault.context import Context
-from zk_autograd.vault.errors import VaultError
+from zk_autograd.vault.errors import KeyServiceDown, VaultError
 from zk_autograd.vault.holder import DEK_BYTES
 from zk_autograd.vault.holder.recipient import RecipientKey
 
 SECONDS = 30.0
 """For one request, its answer included."""
 
+_LATER = (408, 429, 503)
+"""Statuses of a broker that may answer later."""
 _MAX_HEAD = 2**14
 _MAX_SENTENCE = 300
 _PIECE = 2**14
@@ -73,8 +74,9 @@ def release(broker: Broker, run: bytes, release_key: RecipientKey, device: Devic
     """The key of the job of the run (16 bytes), 32 bytes: released by the broker for `release_key`,
     which `device` attests. One nonce, one request: nothing is tried again.
 
-    RunError for a broker that can't be reached, refuses, or gives an answer that isn't this one's;
-    nothing of it is used.
+    VaultError for a broker that refuses, or whose answer isn't this one's: nothing of it is used.
+    KeyServiceDown if it can't be reached or gives no answer; RunError where the device or the relay
+    refuses.
     """
     public = release_key.public
     try:
@@ -86,18 +88,24 @@ def release(broker: Broker, run: bytes, release_key: RecipientKey, device: Devic
         answer = Answer.parse(body, broker.key)
         answer.about(request)
         if not answer.decision.granted:
-            raise RunError(f"the broker refuses the key of run {run.hex()}: {answer.decision.reason}")
+            raise VaultError(f"the broker refuses the key of run {run.hex()}: {answer.decision.reason}")
         if status != 200:
             raise VerificationError(f"the broker's answer grants the key, under status {status}")
-        # The recipient takes any context that has bytes.
-        dek = release_key.unwrap(answer.wrapped, cast(Context, Release(run, nonce)))
-    except VaultError as error:
-        raise RunError("the broker's answer has a key that doesn't open: it was wrapped for another release") from error
+        dek = _opened(answer, release_key)
     except VerificationError as error:
-        raise RunError(f"the broker's answer is refused: {error}") from error
+        raise VaultError(f"the broker's answer is refused: {error}") from error
     if len(dek) != DEK_BYTES:
-        raise RunError(f"the broker's answer has no key of {DEK_BYTES} bytes")
+        raise VaultError(f"the broker's answer has no key of {DEK_BYTES} bytes")
     return dek
+
+
+def _opened(answer: Answer, release_key: RecipientKey) -> bytes:
+    try:
+        return release_key.unwrap(answer.wrapped, Release(answer.decision.run, answer.decision.nonce))
+    except VaultError as error:
+        raise VaultError(
+            "the broker's answer has a key that doesn't open: it was wrapped for another release"
+        ) from error
 
 
 def _nonce(broker: Broker, run: bytes) -> bytes:
@@ -116,11 +124,12 @@ def _require_answer(status: int, body: bytes) -> None:
         raise _refused(status, body)
 
 
-def _refused(status: int, body: bytes) -> RunError:
+def _refused(status: int, body: bytes) -> VaultError:
     if 300 <= status < 400:
-        return RunError(f"the broker redirects (status {status}), and a redirect is not followed")
+        return VaultError(f"the broker redirects (status {status}), and a redirect is not followed")
     sentence = printable(body[:_MAX_SENTENCE].decode("ascii", "replace").strip())
-    return RunError(f"the broker answers with status {status}, and nobody signed it: {sentence}")
+    kind = KeyServiceDown if status in _LATER else VaultError
+    return kind(f"the broker answers with status {status}, and nobody signed it: {sentence}")
 
 
 # ---- HTTP ----------------------------------------------------------------------------------------
@@ -137,7 +146,7 @@ class _Received(io.BytesIO):
 
 
 def _asked(broker: Broker, path: str, body: bytes, most: int) -> tuple[int, bytes]:
-    """Status and body of the answer to a POST. RunError if there is none; VerificationError for
+    """Status and body of the answer to a POST. KeyServiceDown if none comes; VerificationError for
     what is no single answer within the bound."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {broker.host}\r\nContent-Type: application/json\r\n"
@@ -152,7 +161,9 @@ def _asked(broker: Broker, path: str, body: bytes, most: int) -> tuple[int, byte
             with broker.tls.wrap_socket(plain, server_hostname=_name(broker.host)) as channel:
                 return _answer(_exchanged(channel, head.encode("ascii") + body, most, end), most)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise RunError(f"the broker can't be reached, or its certificate is not the pinned one: {error}") from error
+        raise KeyServiceDown(
+            f"the broker can't be reached, or its certificate is not the pinned one: {error}"
+        ) from error
 
 
 def _exchanged(channel: socket.socket, request: bytes, most: int, end: float) -> bytes:

@@ -31,7 +31,7 @@ def require_dek(dek: bytes) -> None:
         raise VaultError(f"the key of a sealed file has {DEK_BYTES} bytes, not {len(dek)}")
 
 
-def unopened(context: Context, holder: str) -> VaultError:
+def unopened(context: object, holder: str) -> VaultError:
     """A wrapped key that does not open; `holder` says whose key was tried. One error for all
     reasons: which one it was would help whoever tries keys."""
     return VaultError(

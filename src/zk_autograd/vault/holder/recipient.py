@@ -1,9 +1,10 @@
 """A recipient: whoever has the private key opens what was wrapped for the public one.
 
 HPKE (RFC 9180) in base mode: MLKEM768-X25519 (draft-ietf-hpke-pq; X-Wing), HKDF-SHA256 and
-AES-256-GCM; the context is HPKE's info. A wrapped key has 1168 bytes: what the key encapsulation
-sends (1120), the key (32), a tag (16). A public key has 1216 bytes, ML-KEM's and then X25519's; a
-private key is a seed of 32 bytes, which SHAKE256 expands to both private keys, as the draft has it.
+AES-256-GCM. HPKE's info is the context: a vault.context.Context, or another whose bytes begin with
+a purpose of their own. A wrapped key has 1168 bytes: what the key encapsulation sends (1120), the
+key (32), a tag (16). A public key has 1216 bytes, ML-KEM's and then X25519's; a private key is a
+seed of 32 bytes, which SHAKE256 expands to both private keys, as the draft has it.
 
 Base mode says nothing of who wrapped: a key that was unwrapped is nobody's in particular.
 """
@@ -12,11 +13,10 @@ import os
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256, shake_256
-from typing import TYPE_CHECKING, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, NoReturn, SupportsBytes, SupportsIndex
 
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.text import decode_base64, encode_base64
-from zk_autograd.vault.context import Context
 from zk_autograd.vault.errors import VaultError
 from zk_autograd.vault.holder import require_dek, unopened
 
@@ -51,7 +51,7 @@ class Recipient:
         """SHA-256 of the public key, 64 hexadecimal digits."""
         return sha256(self.public).hexdigest()
 
-    def wrap(self, dek: bytes, context: Context) -> bytes:
+    def wrap(self, dek: bytes, context: SupportsBytes) -> bytes:
         """1168 bytes, different ones each time. VaultError for a public key of no use."""
         require_dek(dek)
         try:
@@ -59,7 +59,7 @@ class Recipient:
         except ValueError as error:  # an X25519 key of small order
             raise VaultError("nothing can be wrapped for this recipient: its public key has no strength") from error
 
-    def unwrap(self, wrapped: bytes, context: Context) -> NoReturn:
+    def unwrap(self, wrapped: bytes, context: SupportsBytes) -> NoReturn:
         """A public key opens nothing: VaultError."""
         raise VaultError(
             f"the key of {context} can't be opened with a public key: it takes the recipient's private one"
@@ -104,11 +104,11 @@ class RecipientKey:
     def recipient(self) -> Recipient:
         return Recipient(self.public)
 
-    def wrap(self, dek: bytes, context: Context) -> bytes:
+    def wrap(self, dek: bytes, context: SupportsBytes) -> bytes:
         """As `Recipient.wrap`, for this key."""
         return self.recipient.wrap(dek, context)
 
-    def unwrap(self, wrapped: bytes, context: Context) -> bytes:
+    def unwrap(self, wrapped: bytes, context: SupportsBytes) -> bytes:
         """The key that was wrapped, 32 bytes. VaultError unless it was wrapped for this private key
         in this context, whatever the bytes are."""
         from cryptography.exceptions import InvalidTag
