@@ -197,6 +197,19 @@ def test_lines_of_the_log_say_what_was_decided_and_nothing_secret(place: Place) 
     assert place.deks[RUN].hex() not in str(lines)
 
 
+def test_nothing_is_sent_elsewhere(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastAPI exports stack traces where the environment says so."""
+    from zk_autograd.broker.rates import Rates
+    from zk_autograd.broker.serving import Door, application
+
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    with place.opened() as broker:
+        served = application(Door(broker, Rates(1), Rates(1)), lambda *line: None)
+    found = {name: value for name, value in served._telemetry.items() if isinstance(value, bool)}
+    assert len(found) == 5
+    assert not any(found.values())
+
+
 # ---- TLS -----------------------------------------------------------------------------------------
 
 

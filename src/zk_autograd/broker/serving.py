@@ -184,7 +184,10 @@ def application(door: Door, log: LogLine) -> "FastAPI":
     async def consistency(request: HttpRequest) -> Response:
         return await answered(request, partial(_numbered, request, "first", "second", door.consistency))
 
-    served = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    # A variable of the environment would have it send stack traces elsewhere.
+    silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+    silent["auto_configure"] = False
+    served = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=silent)
     for path, handler in (("nonce", nonce), ("release", release)):
         served.add_api_route(f"/v0/{path}", handler, methods=["POST"], response_model=None)
     for path, handler in (("checkpoint", checkpoint), ("entries", entries), ("consistency", consistency)):
