@@ -131,6 +131,7 @@ def application(door: Door, log: LogLine) -> "FastAPI":
     try:
         from fastapi import FastAPI, Response
         from fastapi import Request as HttpRequest
+        from fastapi.telemetry import TelemetryConfig
         from starlette.concurrency import run_in_threadpool
         from starlette.requests import ClientDisconnect
     except ImportError as error:
