@@ -30,7 +30,8 @@ pub(crate) struct Segment<'a, T> {
 impl<'a, T: Tamper> Segment<'a, T> {
     pub(crate) fn new(statement: &'a Statement, witness: &'a Witness<'a>, mut trace: Trace, tamper: &'a T) -> Self {
         tamper.trace(&mut trace);
-        let (seed, gradient_seed) = (seed(statement, witness), gradient::seed(witness.gradients, &witness.salts.gradient));
+        let (seed, gradient_seed) =
+            (seed(statement, witness), gradient::seed(witness.gradients, &witness.salts.gradient));
         Self { statement, witness, trace: Some(trace), tamper, seed, gradient_seed }
     }
 }

@@ -100,7 +100,7 @@ class Network:
             into = values[i]
             gradients[:0] = [product(back.T, into).astype(np.float32), total(back.T).astype(np.float32)]
             if i:
-                back = np.where(into > 0, product(back, weights[2 * i].astype(np.float64)), 0.0)
+                back = np.where(into <= 0, 0.0, product(back, weights[2 * i].astype(np.float64)))
         return loss, gradients
 
     def _forward(self, weights: Sequence[Floats], features: Floats) -> list[Doubles]:
@@ -109,7 +109,7 @@ class Network:
         for i, _ in enumerate(self.layers):
             weight, bias = (tensor.astype(np.float64) for tensor in weights[2 * i : 2 * i + 2])
             out = product(values[-1], weight.T) + bias
-            values.append(out if i == len(self.layers) - 1 else np.where(out > 0, out, 0.0))
+            values.append(out if i == len(self.layers) - 1 else np.where(out <= 0, 0.0, out))  # NaN stays
         return values
 
 

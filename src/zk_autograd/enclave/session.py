@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
 from types import TracebackType
-from typing import Protocol, Self, cast
+from typing import Self, cast
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from zk_autograd.enclave import models, settings
 from zk_autograd.enclave.checked_proofs import CheckedProofs, Committing
 from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.models import Network, first_weights
+from zk_autograd.enclave.sealing import Sealing
 from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.header import HeaderParts, shifts_of
 from zk_autograd.optim.options import decays_of, place, read_options
@@ -53,18 +54,6 @@ from zk_autograd.train.seeded import Purpose, uniform
 
 Outside = Backend | Callable[..., Backend]
 """What proves outside: a backend, or what makes one for the run's core.records.Prover."""
-
-
-class Sealing(Protocol):
-    """Who seals the state for the job's owner."""
-
-    def after(self, step: int, header: Header, state: State) -> None:
-        """The state after a step, if it is due."""
-        ...
-
-    def end(self, step: int, header: Header, state: State) -> None:
-        """The state after the last step, and the model."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +193,9 @@ class Session(AbstractContextManager["Session"]):
         assert self._recorder is not None
         self._recorder.drain()
         if self._sealing is not None:
-            self._sealing.end(self.steps, self._recorder.header, self._state)
+            self._sealing.end(
+                self.steps, self._recorder.header, self._state, self._recorder.final_salts("W")
+            )
         self._recorder.finish({}, publish=self.plan.publish)
         self._closed = True
 

@@ -194,6 +194,10 @@ class Recorder(Unique):
         stays, to be resumed."""
         self._writer.drain()
 
+    def final_salts(self, name: str) -> tuple[bytes, ...]:
+        """As `RunWriter.final_salts`; after `drain`."""
+        return self._writer.final_salts(name)
+
     def finish(self, artefacts: Mapping[str, bytes], *, publish: bool) -> None:
         """Proves what is left and closes the run, with its weights if they are to be published; the
         record also lists the caller's `artefacts`. If that fails the run stays, to be resumed."""
