@@ -5,19 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zk_autograd.core.attestation import Collateral
 from zk_autograd.core.canonical import Json
-from zk_autograd.core.errors import RunError
 from zk_autograd.core.records import Header
 from zk_autograd.enclave.job import Job
-from zk_autograd.enclave.training import RUN, train_inside
+from zk_autograd.enclave.training import train_inside
 from zk_autograd.tee.device import Device
+from zk_autograd.tee.device.emulated import EmulatedDevice
 from zk_autograd.train.command import Interrupted
 from zk_autograd.train.summary import Summary
 
 RUN_ID = bytes(range(16))
 STEPS = 5
 RELEASE_KEY = b"the key that the job's key was released to"
+PCRS = {number: bytes([number + 1]) * 48 for number in (0, 1, 2)}
+"""What the emulated device says of the code."""
+
 SETTINGS: Mapping[str, Json] = {"model": "softmax", "steps": STEPS, "batch-size": 8, "seed": 7, "lr": "0.01"}
 NATIVE: Mapping[str, Json] = {**SETTINGS, "prover": "native"}
 NONE: Mapping[str, Json] = {**SETTINGS, "prover": "none"}
@@ -38,6 +40,10 @@ def make_job(settings: Mapping[str, Json] = NATIVE, **fields: Any) -> Job:
     return Job(**({"run": RUN_ID, "settings": settings, "table": table()} | fields))
 
 
+def make_device() -> EmulatedDevice:
+    return EmulatedDevice(PCRS)
+
+
 class Told:
     """Keeps what was told of a training."""
 
@@ -56,26 +62,6 @@ class Told:
         self.headers.append(header)
 
 
-class StandIn:
-    """A device whose documents nothing verifies: for tests that look at what is asked of it."""
-
-    kind = "nitro"
-    name = "a stand-in"
-
-    def __init__(self, *, broken: bool = False) -> None:
-        self.asked: list[tuple[bytes, bytes]] = []
-        self._broken = broken
-
-    def attest(self, data: bytes, *, nonce: bytes = b"", public_key: bytes = b"") -> bytes:
-        if self._broken:
-            raise RunError("the device answers nothing")
-        self.asked.append((data, nonce))
-        return b"document over " + data
-
-    def collateral(self) -> Collateral:
-        return Collateral((b"certificate",), ())
-
-
 def make_enclave_run(
     folder: Path, *, device: Device | None = None, job: Job | None = None, tell: Told | None = None, **options: Any
 ) -> Summary:
@@ -84,7 +70,7 @@ def make_enclave_run(
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     options = {"release_key": RELEASE_KEY} | options
     made: Summary | Interrupted = train_inside(
-        job or make_job(), folder, device=device or StandIn(), tell=tell or Told(), **options
+        job or make_job(), folder, device=device or make_device(), tell=tell or Told(), **options
     )
     assert isinstance(made, Summary)
     return made

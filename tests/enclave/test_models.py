@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from zk_autograd.enclave import models
-from zk_autograd.enclave.models import HIDDEN, Doubles, Floats, Network, exp, first_weights, log, product, total
+from zk_autograd.enclave.models import HIDDEN, Floats, Network, exp, first_weights, log, product, total
 from zk_autograd.train.seeded import Purpose, uniform
 
 NETWORKS = {

@@ -26,7 +26,15 @@ def test_every_setting_is_one_of_zk_train() -> None:
 
 
 def test_a_plan_has_what_was_set_and_zk_trains_defaults() -> None:
-    made = plan(rule="adamw", lr="0.02", betas=["0.8", "0.99"], weight_decay="0.1", steps=7, seed=3, schedule="linear:steps=7,end=0")
+    made = plan(
+        rule="adamw",
+        lr="0.02",
+        betas=["0.8", "0.99"],
+        weight_decay="0.1",
+        steps=7,
+        seed=3,
+        schedule="linear:steps=7,end=0",
+    )
     assert (made.rule, made.lr, made.betas, made.weight_decay) == (Rule.ADAMW, "0.02", ("0.8", "0.99"), "0.1")
     assert (made.steps, made.seed, made.batch_size, made.prover) == (7, 3, 64, "native")
     assert not made.publish  # unlike zk-train's: the model is its owner's, who gets it sealed
@@ -62,7 +70,10 @@ def test_logistic_tells_two_classes_apart() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"model": "mymodels:small_net"}, r"the job: model is mymodels:small_net; in an enclave it is logistic, softmax"),
+        (
+            {"model": "mymodels:small_net"},
+            r"the job: model is mymodels:small_net; in an enclave it is logistic, softmax",
+        ),
         ({"model": "os:system"}, "the job: model is os:system"),
         ({"model": "mlp:0"}, "the job: model is mlp:0"),
         ({"model": "mlp:1,2,3"}, "the job: model is mlp:1,2,3"),

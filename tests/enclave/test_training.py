@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.enclave.instances import make_enclave_run, make_job, NONE
+from tests.enclave.instances import NONE, make_enclave_run, make_job
 
 
 def test_thin(tmp_path: Path) -> None:

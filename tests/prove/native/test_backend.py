@@ -41,9 +41,36 @@ def test_proof_speaks_of_the_states_before_and_after(rule: Rule) -> None:
     for name, values in witness.states.items():
         assert proof.state_in[name] == backend.commit(values[0], witness.salts[f"{name}_in"])
         assert proof.state_out[name] == backend.commit(values[-1], witness.salts[f"{name}_out"])
+    assert proof.gradient == backend.commit_gradients(witness.gradients, witness.salts["G"])
     found = [*proof.state_in.values(), *proof.state_out.values(), proof.gradient]
     assert {len(c) for c in found} == {BACKENDS["native"].commitment_bytes}
     assert len(set(found)) == len(found)
+
+
+def test_a_commitment_to_gradients_is_of_their_values_order_and_salt() -> None:
+    backend, _, witness, proof = example()
+    gradients, salt = witness.gradients, witness.salts["G"]
+    other = gradients.copy()
+    other[0, 0] += 1
+    for changed in (other, gradients[::-1], gradients[:, ::-1]):
+        assert backend.commit_gradients(changed, salt) != proof.gradient
+    assert backend.commit_gradients(gradients, bytes(32)) != proof.gradient
+
+
+@pytest.mark.parametrize("value", [2**30, -(2**30), 2**62, -(2**63)])
+def test_gradients_that_no_proof_can_have_are_not_committed_to(value: int) -> None:
+    backend, _, witness, _ = example()
+    other = witness.gradients.copy()
+    other[-1, -1] = value
+    with pytest.raises(VerificationError, match="a commitment can't be computed: a gradient is outside the range"):
+        backend.commit_gradients(other, bytes(32))
+
+
+@pytest.mark.parametrize(("rows", "salt"), [(1, 32), (3, 32), (None, 31), (None, 0)])
+def test_gradients_of_another_shape_or_salt_are_refused(rows: int | None, salt: int) -> None:
+    backend, _, witness, _ = example()
+    with pytest.raises(VerificationError, match="a commitment can't be computed"):
+        backend.commit_gradients(witness.gradients[:rows], bytes(salt))
 
 
 @pytest.mark.slow
