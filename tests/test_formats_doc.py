@@ -92,8 +92,8 @@ MEMBERS = [member for table in TABLES.values() for member in table]
 
 
 def records(run: Any) -> dict[str, tuple[Any, Header | None]]:
-    """A record of each kind as JSON, and the header that it is read with: of an enclave's run, which
-    has all members."""
+    """A record of each kind as JSON, and the header that it is read with: of a run of an enclave,
+    which has all members."""
     header = replace(run.header, format=ENCLAVE_FORMAT, proving=INSIDE)
     made: dict[str, tuple[Record, Header | None]] = {
         "Header": (header, None),

@@ -19,6 +19,7 @@ from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.finding import Found, find
 from zk_autograd.evidence.opening import open_run
 from zk_autograd.prove.verifiers import Systems
+from zk_autograd.tee.kinds import verifiers as attestation_verifiers
 from zk_autograd.verify.anchoring import Asked
 from zk_autograd.verify.demand import Demand
 from zk_autograd.verify.outcome import Level
@@ -129,7 +130,7 @@ def with_file(flags: Flags, path: Path | None, found: Found) -> Policy:
         return flags.policy()
     from zk_autograd.verify.policy_file import load  # judging without one takes none of it
 
-    return flags.policy(load(path, found.run, verifiers()))
+    return flags.policy(load(path, found.run, verifiers(), attestation_verifiers()))
 
 
 def trusting(flags: Flags, path: Path | None, found: Found) -> Flags:
@@ -205,7 +206,7 @@ def _keys(given: str | Path | PublicKey) -> tuple[PublicKey, ...]:
 
 
 def judge(found: Found, policy: Policy, progress: Progress = silent) -> Report:
-    """The report on what was found, under `policy`, with every backend and every kind of anchor of
-    this package. As `verify_run`."""
+    """The report on what was found, under `policy`, with every backend and every kind of anchor and
+    attestation of this package. As `verify_run`."""
     with open_run(found.run, progress) as files:
-        return Verifier(policy, Systems(), verifiers()).verify(files, progress, found)
+        return Verifier(policy, Systems(), verifiers(), attestation_verifiers()).verify(files, progress, found)

@@ -52,8 +52,8 @@ def test_srs_digest_of_another_length_is_refused() -> None:
 @pytest.mark.parametrize(
     "levels", [frozenset[Level](), frozenset({Level.L1_SAMPLED}), frozenset({Level.L1, Level.L1_SAMPLED})]
 )
-def test_only_l0_and_l1_can_be_required(levels: frozenset[Level]) -> None:
-    with pytest.raises(UsageError, match="L0 and L1"):
+def test_a_sampled_level_can_not_be_required(levels: frozenset[Level]) -> None:
+    with pytest.raises(UsageError, match="L0, L1 and L2"):
         Policy(require=levels)
 
 

@@ -248,18 +248,7 @@ def test_a_field_twice_is_an_error(text: str) -> None:
     refused(text, "is not TOML")
 
 
-ABSENT = {
-    "attestation": "can't check attestations, and so refuses a policy that asks for it",
-}
-
-
-@pytest.mark.parametrize("name", ABSENT)
-@pytest.mark.parametrize("value", ["= []", "= true", "= {kinds = ['ots'], least = 2}", ".max_age_hours = 24"])
-def test_what_this_version_cannot_check_is_refused_by_name(name: str, value: str) -> None:
-    refused(f"{name}{value}" if value[0] == "." else f"{name} {value}", f"{ABSENT[name]}: leave out {name}$")
-
-
-@pytest.mark.parametrize("level", ["L2", "L3", "L4", "L5"])
+@pytest.mark.parametrize("level", ["L3", "L4", "L5"])
 def test_levels_that_this_version_cannot_show_are_refused_by_name(level: str) -> None:
     refused(f"require = ['L1', '{level}']", f"can't show the level '{level}', and so refuses a policy that requires it")
 

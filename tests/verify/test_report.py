@@ -142,6 +142,7 @@ def test_json_form_is_stable() -> None:
         "register": None,
         "anchors": [],
         "online": [],
+        "attestation": None,
         "claims": [],
         "limits": [],
         "uncovered": [{"name": "model/x", "harmless": False, "accepted": True, "resembles": None}],

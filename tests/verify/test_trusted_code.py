@@ -12,18 +12,20 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "tests/data/runs/native-finished"
 KEY = (ROOT / "tests/data/runs/test.key.pub").read_text().strip()
 
-MODULES = 80
+MODULES = 82
 """Packages' faces that hold nothing but a docstring are counted, too. Before a backend brought its
 own verifier they were 74; a published file to begin with, and what to do, took four, the form of a
 policy file's demands one, a second signature two, a run at a URL one, packed
 segments and the short way to read them two; register and anchors nine, of which a run in no
-register uses one."""
+register uses one; attestations three, of which a run of no enclave uses their names and bounds."""
 
-LINES = 6_750
+LINES = 7_000
 """Of code, without blanks, comments and docstrings. The same count gave 6,312 before: 70 % of it
 are 4,418, to which the beginning with a published file added some 200, a policy file's demands 130,
 a second signature 160, a run at a URL 110, reading a million records one by one 290, and a run's
-place in its trainer's register, with what receipts show and whom the auditor trusts, 960."""
+place in its trainer's register, with what receipts show and whom the auditor trusts, 960. What an
+enclave's device signs, the format of its run, and that step 8 may vouch for keys, are the last
+250; the judgement itself is loaded for a run of an enclave alone."""
 
 _COUNT = """
 import ast, io, json, sys, tokenize
@@ -62,14 +64,15 @@ def loaded(native_prover: None) -> dict[str, int]:
 def test_a_verdict_rests_on_few_modules_and_lines(loaded: dict[str, int]) -> None:
     """A later part that a verdict needs raises these bounds, with a reason."""
     assert len(loaded) <= MODULES, sorted(loaded)
-    assert sum(loaded.values()) <= LINES
+    assert sum(loaded.values()) <= LINES, sum(loaded.values())
 
 
 def test_to_judge_a_native_run_loads_nothing_of_another_backend_or_of_the_trainer(loaded: dict[str, int]) -> None:
     ours = {name.removeprefix("zk_autograd.") for name in loaded}
     rooms = {name.partition(".")[0] for name in ours} - {"zk_autograd", "auditing", "version"}
-    assert rooms == {"anchor", "core", "evidence", "prove", "verify"}
+    assert rooms == {"anchor", "core", "evidence", "prove", "tee", "verify"}
     assert {name for name in ours if name.startswith("anchor.")} == {"anchor.kinds"}
+    assert {name for name in ours if name.startswith("tee.")} == {"tee.kinds"}
     provers = {name for name in ours if name.startswith("prove.")}
     assert provers == {
         "prove.commitments",

@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a file or folder of the run that no record names but that you know, by its path in the run (model/extra.bin); may be repeated",
     )
-    parser.add_argument("--require", metavar="LEVELS", help="what must be shown: L0, L1, or L0,L1 (default: L1)")
+    parser.add_argument("--require", metavar="LEVELS", help="what must be shown, one or more of L0, L1 and L2, with commas between them (default: L1); L2 takes a policy file")
     parser.add_argument(
         "--policy",
         action="append",
@@ -242,7 +242,7 @@ def _level(text: str) -> "Level":
     try:
         return Level(text)
     except ValueError as error:
-        raise UsageError(f"--require: there is no level {text[:40]!r} yet; the levels are L0 and L1") from error
+        raise UsageError(f"--require: there is no level {text[:40]!r} yet; the levels are L0, L1 and L2") from error
 
 
 def _detection(target: str | None, bad: str | None) -> "Detection | None":

@@ -16,6 +16,7 @@ from zk_autograd.run.files import is_own_folder
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.marker import forgotten_on
 from zk_autograd.run.resumption import way_to_resume
+from zk_autograd.tee.kinds import verifiers as attestation_verifiers
 from zk_autograd.verify.outcome import Finding, Level, Status, Step
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.proof_system import ProofSystem
@@ -36,7 +37,7 @@ def judged(
         policy = replace(policy, keys=keys, srs=frozenset({log.header.prover.srs_digest} - {b""}))
     except VerificationError:
         pass  # the verifier says what and where
-    report = Verifier(policy, systems, verifiers()).verify(files, progress)
+    report = Verifier(policy, systems, verifiers(), attestation_verifiers()).verify(files, progress)
     wrong = report.failure or report.unreadable
     if wrong is not None:
         raise _of_evidence(wrong)

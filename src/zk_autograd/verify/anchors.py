@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from zk_autograd.core.anchors import AnchorVerifier, Standing
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.records import V0, V1
 from zk_autograd.core.text import counted
 from zk_autograd.evidence.layout import ANCHORS, RECEIPTS, REGISTER, VIEWS
@@ -30,24 +31,30 @@ _NO_ANCHOR = "no anchor: nothing shows that there is no other view of this log, 
 
 
 def check_anchors(
-    files: Evidence, view: LogView, policy: Policy, verifiers: Mapping[str, AnchorVerifier]
+    files: Evidence,
+    view: LogView,
+    policy: Policy,
+    verifiers: Mapping[str, AnchorVerifier],
+    vouched: tuple[PublicKey, ...] = (),
 ) -> tuple[Anchoring, Outcome]:
-    """Step 4."""
+    """Step 4. `vouched` are as in step 2: they take the pinned keys' place."""
     if not view.log.header.register:
         return Anchoring(), _in_none(view)
     for place in (f"{REGISTER}/{VIEWS}", f"{ANCHORS}/{RECEIPTS}"):
         if files.listable and not files.has(place):  # a server says so itself
             raise VerificationError(f"{place} is missing: the header names a register, so the run has one")
-    registered = read_register(files, view, policy.keys, chosen=policy.head is not None)
+    keys = policy.keys or vouched
+    signed = "all pinned keys" if policy.keys else "all keys of the header, if step 8 vouches for them"
+    registered = read_register(files, view, keys, chosen=policy.head is not None)
     anchored = read_receipts(files, registered, verifiers, policy.anchors)
     found = Anchoring(registered, anchored)
     if not policy.online:
-        return found, _outcome(found, view, pinned=bool(policy.keys))
+        return found, _outcome(found, view, signed if keys else "")
     from zk_autograd.verify import online  # who asks nobody takes none of it
 
-    held = online.judge_services(policy.online, registered, view, policy.keys, chosen=policy.head is not None)
+    held = online.judge_services(policy.online, registered, view, keys, chosen=policy.head is not None)
     found = Anchoring(registered, online.confirmed(anchored, held, verifiers), held)
-    outcome = _outcome(found, view, pinned=bool(policy.keys))
+    outcome = _outcome(found, view, signed if keys else "")
     absent = tuple(online.absent(anchored, held, verifiers))
     if absent:
         outcome = replace(outcome, fix=online.ABSENT_FIX)
@@ -71,12 +78,13 @@ def _in_none(view: LogView) -> Outcome:
     return Outcome(Finding(Status.ABSENT, (why, "no anchor")), claims=(ABSENT,), limits=(_NO_ANCHOR, limit))
 
 
-def _outcome(found: Anchoring, view: LogView, *, pinned: bool) -> Outcome:
+def _outcome(found: Anchoring, view: LogView, signed: str) -> Outcome:
+    """`signed`: by whom all checkpoints are, "" if no signature was checked."""
     assert found.registered is not None
     whole = found.covering == view.head.size
     unjudged = any(one.claim.standing is Standing.UNJUDGED for one in found.anchored)
-    sentences = (*_register_sentences(found.registered, view, pinned=pinned), *_anchor_sentences(found.anchored, view))
-    shown = whole and pinned and found.registered.named and not unjudged
+    sentences = (*_register_sentences(found.registered, view, signed), *_anchor_sentences(found.anchored, view))
+    shown = whole and bool(signed) and found.registered.named and not unjudged
     status = Status.PASSED if shown else Status.NOT_SHOWN
     return Outcome(
         Finding(status, sentences),
@@ -92,11 +100,11 @@ def _fix(anchored: Sequence[Anchored]) -> str:
     return "say whom you trust to anchor (--trust-anchors FILE), or ask the service (--online)" if any(more) else ""
 
 
-def _register_sentences(registered: Registered, view: LogView, *, pinned: bool) -> Iterator[str]:
+def _register_sentences(registered: Registered, view: LogView, signed: str) -> Iterator[str]:
     head, size = registered.newest, view.head.size
     index, last = registered.last
-    signed = "signed by all pinned keys" if pinned else "whose signatures were not checked, since no key is pinned"
-    yield f"in the register {registered.origin}, begun by its entry {registered.index}; its checkpoints ({len(registered.heads)}), {signed}, continue each other up to {head.root.hex()}@{head.size}"
+    how = f"signed by {signed}" if signed else "whose signatures were not checked, since no key is pinned"
+    yield f"in the register {registered.origin}, begun by its entry {registered.index}; its checkpoints ({len(registered.heads)}), {how}, continue each other up to {head.root.hex()}@{head.size}"
     if not registered.named:
         yield "it is called after an Ed25519 key that is not pinned: whether it is the trainer's one register is not known"
     if last.size == size:

@@ -14,7 +14,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.text import counted, listed, printable, quoted
 from zk_autograd.evidence.finding import Subject
 from zk_autograd.verify.given import place_of
-from zk_autograd.verify.outcome import Source, Step
+from zk_autograd.verify.outcome import Level, Source, Step
 
 if TYPE_CHECKING:
     from zk_autograd.verify.report import Report
@@ -102,7 +102,8 @@ def _fix(report: "Report", width: int, lines: int) -> Iterator[str]:
 
 
 def _weightiest(report: "Report") -> str:
-    for step in _WEIGHT:
+    # What an attestation rests on weighs more than what a proof does.
+    for step in (Step.ATTESTATION, *_WEIGHT) if Level.L2 in report.levels else _WEIGHT:
         if step in report.outcomes and report.outcomes[step].limits:
             return report.outcomes[step].limits[0]
     return ""

@@ -3,11 +3,13 @@
 from zk_autograd.core.records import Header
 from zk_autograd.verify.outcome import Claim, Finding, Outcome, Source, Status
 
+_WHICH = "what the committed data are"
+_UNOPENED = "no opened data: what the data are that the header commits to is the trainer's word"
 _WHAT = "the data, their order, and that the gradients come from them"
 
 
-def check_data(header: Header) -> Outcome:
-    """Step 9."""
+def check_data(header: Header, *, attested: bool = False) -> Outcome:
+    """Step 9. `attested`: step 8 showed which code took the committed data, and in which order."""
     named = bool(header.data.root)
     limit = (
         "no opened data: nothing shows that the gradients come from the data that the header commits to"
@@ -16,6 +18,6 @@ def check_data(header: Header) -> Outcome:
     )
     return Outcome(
         Finding(Status.ABSENT, ("no opened data or batch order: L3 was not looked for",)),
-        claims=(Claim(_WHAT, Source.CLAIMED if named else Source.ABSENT),),
-        limits=(limit,),
+        claims=(Claim(_WHICH if attested else _WHAT, Source.CLAIMED if named else Source.ABSENT),),
+        limits=(_UNOPENED if attested else limit,),
     )

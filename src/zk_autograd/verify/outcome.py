@@ -94,14 +94,16 @@ class Level(Enum):
     L0 = "L0"
     L1 = "L1"
     L1_SAMPLED = "L1-sampled"
+    L2 = "L2"
 
 
 RESTS_ON: Mapping[Level, frozenset[Level]] = {
     Level.L0: frozenset(),
     Level.L1: frozenset({Level.L0}),
     Level.L1_SAMPLED: frozenset({Level.L0}),
+    Level.L2: frozenset({Level.L0, Level.L1}),
 }
-"""The levels without which a level is not reached."""
+"""The levels without which a level is not reached. L2 rests on L1, which no sample reaches."""
 
 
 class Source(Enum):

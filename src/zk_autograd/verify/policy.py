@@ -71,7 +71,8 @@ class Policy:
     stricter (verify.policy_flags). `model_key`: who must have signed the published model, None not
     to look; `model_signature`: the bytes of that signature, None for the run's own model.sig.
     `anchors`: the trust in each kind of anchor, as its verifier read it (core.anchors); `online`:
-    what services gave out that were asked.
+    what services gave out that were asked. `attestations`: the trust in each kind of attestation,
+    as its verifier read it (core.attestation); `nonce`: that an attestation must have, b"" for any.
     UsageError for a policy that contradicts itself.
     """
 
@@ -93,6 +94,8 @@ class Policy:
     digest: bytes | None = None
     anchors: Mapping[str, Any] = field(default_factory=dict)
     online: tuple[Asked, ...] = ()
+    attestations: Mapping[str, Any] = field(default_factory=dict)
+    nonce: bytes = b""
 
     @property
     def samples(self) -> bool:
@@ -111,7 +114,9 @@ class Policy:
         if any(len(digest) != 32 for digest in self.srs):
             raise UsageError("the digest of an SRS is a SHA-256: 64 hexadecimal digits")
         if not self.require or Level.L1_SAMPLED in self.require:
-            raise UsageError("the levels that can be required are L0 and L1; --accept-sample takes L1-sampled for L1")
+            raise UsageError(
+                "the levels that can be required are L0, L1 and L2; --accept-sample takes L1-sampled for L1"
+            )
         if self.earlier is not None and self.samples:
             raise UsageError(
                 "--continue verifies all that an earlier sample left: it goes without --sample and --target-detection"

@@ -55,6 +55,7 @@ def draft(report: Report) -> str:
         *_keys(log.header),
         *_levels(proved),
         *_anchors(report),
+        *_attestation(report),
         *_prover(log.header, proved, None if report.security is None else floor(report.security.proven_bits)),
         *_rule(log),
         *_run(run.steps, met),
@@ -112,6 +113,21 @@ def _anchors(report: Report) -> Iterator[str]:
         yield "# [anchors]"
         yield f"# require = [{', '.join(map(quote, kinds))}]"
         yield ""
+
+
+def _attestation(report: Report) -> Iterator[str]:
+    """What a run of an enclave says of its code, as a comment: a measurement that was first seen in
+    the run is nobody's but the host's."""
+    if (found := report.attestation) is None:
+        return
+    yield "# The run is an enclave's. Its document names the measurement below: compare it with that of an"
+    yield "# image that you built yourself (zk-enclave measure) before you trust it, and require L2 then."
+    if found.emulated:
+        yield "# Its device is emulated, so anybody can have made the document: it shows nothing."
+    yield f"# [attestation.{found.kind}]" if found.root else f"# Of the kind {quote(found.kind)}, and not verified."
+    if found.measurement:
+        yield f"# {quote(found.measurement)}"
+    yield ""
 
 
 def _prover(header: Header, proved: bool, bits: int | None) -> Iterator[str]:

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 
 from zk_autograd.core import bounded_toml, tlog_policy
 from zk_autograd.core.anchors import AnchorVerifier
+from zk_autograd.core.attestation import AttestationVerifier
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
@@ -38,30 +39,35 @@ from zk_autograd.verify.policy import Policy
 
 FORMAT = "zk-autograd/policy/v1"
 
+_ATTESTATION = "attestation"
 _ANCHORS = ("register", "anchors", "freshness")
 _MAX_TEXT = 5_000
 _MAX_ITEMS = 1_000
 _MAX_BITS = 1_024
 _MAX_PROOFS = 2**31
 
-_UNCHECKED = {"attestation": "attestations"}
-"""Fields for parts that don't exist yet, and what this version can't check."""
-
-
 Verifiers: TypeAlias = Mapping[str, AnchorVerifier]
+Attestations: TypeAlias = Mapping[str, AttestationVerifier]
 _NO_ANCHORS: Verifiers = MappingProxyType({})
+_NO_ATTESTATIONS: Attestations = MappingProxyType({})
 
 
-def load(path: Path, run: Path | str | None = None, anchors: Verifiers = _NO_ANCHORS) -> Policy:
+def load(
+    path: Path,
+    run: Path | str | None = None,
+    anchors: Verifiers = _NO_ANCHORS,
+    attestations: Attestations = _NO_ATTESTATIONS,
+) -> Policy:
     """The policy in the file at `path`, for the run at `run`, a path or a URL: a regular file of at
-    most bounded_toml.MAX_BYTES, behind links or not. `anchors` are the known kinds of anchor.
+    most bounded_toml.MAX_BYTES, behind links or not. `anchors` and `attestations` are the known
+    kinds of them.
 
     UsageError if it isn't one, isn't a policy of this version, or lies in the run's folder;
     UnreadableError if this machine can't read it.
     """
     what = f"the policy {str(path)[:200]}"
     data, folder = _own(path, run, what)
-    return parse(data, what, folder, anchors)
+    return parse(data, what, folder, anchors, attestations)
 
 
 def load_trust(path: Path, run: Path | str | None, anchors: Verifiers) -> dict[str, Any]:
@@ -75,11 +81,17 @@ def load_trust(path: Path, run: Path | str | None, anchors: Verifiers) -> dict[s
         return read_trust(values, anchors, lambda name: _beside(folder, name))
 
 
-def parse(data: bytes, what: str, folder: Path | None = None, anchors: Verifiers = _NO_ANCHORS) -> Policy:
+def parse(
+    data: bytes,
+    what: str,
+    folder: Path | None = None,
+    anchors: Verifiers = _NO_ANCHORS,
+    attestations: Attestations = _NO_ATTESTATIONS,
+) -> Policy:
     """The policy of a file's bytes, called `what` in messages. `folder` holds the files that it may
-    name; `anchors` are the known kinds of anchor. UsageError."""
+    name; `anchors` and `attestations` are the known kinds of them. UsageError."""
     with _refused(what):
-        policy = _policy(_values(data, what), folder, anchors)
+        policy = _policy(_values(data, what), folder, anchors, attestations)
     return replace(policy, digest=sha256(data).digest())
 
 
@@ -102,16 +114,11 @@ def _refused(what: str) -> Iterator[None]:
         raise UsageError(str(error) if str(error).startswith(what) else f"{what}: {error}") from error
 
 
-def _policy(values: dict[str, Any], folder: Path | None, anchors: Verifiers) -> Policy:
+def _policy(values: dict[str, Any], folder: Path | None, anchors: Verifiers, attestations: Attestations) -> Policy:
     if values.get("format") != FORMAT:
         raise VerificationError(
             "its format is not one that this version knows", expected=f'format = "{FORMAT}"', found=_format(values)
         )
-    for name, unchecked in _UNCHECKED.items():
-        if name in values:
-            raise VerificationError(
-                f"this version can't check {unchecked}, and so refuses a policy that asks for it: leave out {name}"
-            )
     _refuse_ambiguous(values)
     fields = Fields(values, "policy")
     fields.text("format", _MAX_TEXT)
@@ -127,8 +134,10 @@ def _policy(values: dict[str, Any], folder: Path | None, anchors: Verifiers) -> 
     about = {name: fields.raw(name) for name in _ANCHORS if name in fields}
     trust, demanded = read_anchors(about, anchors, lambda name: _beside(folder, name))
     asked += demanded
+    attested, nonce = _attestations(fields, folder, attestations)
     sample = fields.object("sample") if "sample" in fields else None
     levels = _levels(fields)
+    _check_attested(levels, attested)
     policy = Policy(
         keys=keys,
         srs=srs,
@@ -139,9 +148,16 @@ def _policy(values: dict[str, Any], folder: Path | None, anchors: Verifiers) -> 
         accept_uncovered=frozenset(_distinct(fields, "accept_uncovered")),
         demands=tuple(asked),
         anchors=trust,
+        attestations=attested,
+        nonce=nonce,
     )
     if sample is not None:
         sample.end()
+        if Level.L2 in levels:
+            raise VerificationError(
+                "policy.sample contradicts policy.require: L2 rests on L1, which no sample reaches",
+                expected='all proofs; or require = ["L0"]',
+            )
         if Level.L1 in levels and not policy.accept_sample:
             raise VerificationError(
                 "policy.sample contradicts policy.require: a sample reaches L1-sampled, never L1",
@@ -226,7 +242,7 @@ def _levels(fields: Fields) -> frozenset[Level]:
     """Those required, L1 unless the policy names others: as without a policy."""
     if "require" not in fields:
         return Policy().require
-    known = (Level.L0.value, Level.L1.value)
+    known = (Level.L0.value, Level.L1.value, Level.L2.value)
     names = _distinct(fields, "require")
     for name in names:
         if name == Level.L1_SAMPLED.value:
@@ -237,6 +253,28 @@ def _levels(fields: Fields) -> frozenset[Level]:
                 expected=" or ".join(known),
             )
     return frozenset(map(Level, names))
+
+
+def _attestations(fields: Fields, folder: Path | None, known: Attestations) -> tuple[dict[str, Any], bytes]:
+    """The trust in attestations by kind, and the nonce; nothing of a policy that says nothing of
+    them."""
+    if _ATTESTATION not in fields:
+        return {}, b""
+    from zk_autograd.verify.attestation_policy import read_attestations  # a policy without them takes none of it
+
+    raw = fields.raw(_ATTESTATION)
+    kinds = list(raw) if isinstance(raw, dict) else []
+    return read_attestations(fields.object(_ATTESTATION), kinds, known, lambda name: _beside(folder, name))
+
+
+def _check_attested(levels: frozenset[Level], attested: Mapping[str, Any]) -> None:
+    """Trust in a measurement without the level that rests on it would look like a demand; the
+    level without it can't be reached."""
+    if bool(attested) != (Level.L2 in levels):
+        raise VerificationError(
+            "policy.attestation says which measurements are trusted, and L2 rests on them: a policy has both, or neither",
+            expected='require = ["L2"], and a table [attestation.KIND]',
+        )
 
 
 def _check_tlog(fields: Fields, folder: Path | None) -> None:

@@ -116,6 +116,9 @@ _RULES: Mapping[str, Callable[[Policy, Flags], Any]] = {
     "digest": lambda file, flags: file.digest,
     "anchors": _anchors,
     "online": lambda file, flags: flags.online,  # evidence, not trust: what the service itself holds
+    # A file alone has them. It requires L2 then, so keys that flags add take nothing back.
+    "attestations": lambda file, flags: file.attestations,
+    "nonce": lambda file, flags: file.nonce,
 }
 
 

@@ -9,7 +9,7 @@ the record's, state-in, state-out and gradient.
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from hashlib import sha256
@@ -57,7 +57,7 @@ def check_proofs(
     drawn = _drawn(count, policy, head)
     _verify(drawn.chosen, log, files, basis.checker, policy.keep_going, progress)
     trust = () if basis.trust is None else (basis.trust.limit,)
-    limits = (_L1_LIMIT, *trust)
+    limits = (L1_LIMIT, *trust)
     if policy.earlier is not None:
         return _continued(log, drawn, policy.earlier, limits)
     if len(drawn.chosen) == count:
@@ -65,7 +65,7 @@ def check_proofs(
         return None, Outcome(
             Finding(Status.PASSED, (f"{whole} valid for the statements of the records",)),
             shown=frozenset({Level.L1}),
-            claims=(Claim(f"each optimizer step, {_steps(log)}", Source.PROVED), _GRADIENTS),
+            claims=(Claim(f"each optimizer step, {_steps(log)}", Source.PROVED), GRADIENTS),
             limits=limits,
         )
     sample = _sample(drawn, policy)
@@ -80,7 +80,7 @@ def check_proofs(
         claims=(
             Claim(f"the optimizer steps of {len(sample.verified)} of {count} proofs", Source.PROVED),
             Claim(f"the optimizer steps of the other {count - len(sample.verified)} proofs", Source.CLAIMED),
-            _GRADIENTS,
+            GRADIENTS,
         ),
         limits=(*_sample_limits(sample, files), *limits),  # what was not looked at weighs more
     )
@@ -183,24 +183,34 @@ def _continued(log: Log, drawn: _Draw, earlier: "Earlier", limits: tuple[str, ..
         claims=(
             Claim(f"the optimizer steps of {now} of {drawn.count} proofs, {_steps(log)}", Source.PROVED),
             Claim(f"the optimizer steps of the other {before}, if your earlier report is right", Source.PROVED),
-            _GRADIENTS,
+            GRADIENTS,
         ),
         limits=(word, *limits),  # the brief report has room for one
     )
 
 
-_GRADIENTS = Claim("the gradients", Source.CLAIMED)
-_L1_LIMIT = (
+GRADIENTS = Claim("the gradients", Source.CLAIMED)
+L1_LIMIT = (
     "L1 does not say where a gradient came from: almost any next state can be reached with some gradient. The data, the model's code and "
     "the loss are the trainer's word"
 )
+
+
+def attested(outcome: Outcome) -> Outcome:
+    """The step's outcome where step 8 shows which code computed the gradients: that they are the
+    trainer's word is no longer so."""
+    return replace(
+        outcome,
+        claims=tuple(claim for claim in outcome.claims if claim != GRADIENTS),
+        limits=tuple(limit for limit in outcome.limits if limit != L1_LIMIT),
+    )
 
 
 def _unproved(log: Log, status: Status, why: str, found: str = "") -> Outcome:
     return Outcome(
         Finding(status, (found or why,)),
         missing={Level.L1: f"L1 was not reached: {why}"},
-        claims=(Claim(f"each optimizer step, {_steps(log)}", Source.CLAIMED), _GRADIENTS) if log.segments else (),
+        claims=(Claim(f"each optimizer step, {_steps(log)}", Source.CLAIMED), GRADIENTS) if log.segments else (),
         fix="" if found else "ask for a run whose steps are proved; of this one, --require L0 is all that can be shown",
         limits=(
             "that the records tell what was computed: no step of the rule is shown, and each state and gradient is the trainer's word",

@@ -19,6 +19,7 @@ from zk_autograd.core.text import printable
 from zk_autograd.core.trust import Security
 from zk_autograd.evidence.finding import Found
 from zk_autograd.verify.anchoring import NOTHING, Anchored, Anchoring, Held, Registered
+from zk_autograd.verify.attestation import Attestation
 from zk_autograd.verify.demand import PolicyChecked
 from zk_autograd.verify.fixes import of_failure
 from zk_autograd.verify.outcome import (
@@ -67,7 +68,8 @@ class Report:
     published model; `found` says what the auditor named, and where its evidence was found; `policy`
     what became of the demands of a policy file, None without one; `checkpoint` is the SHA-256 of
     the checkpoint's file, None if it could not be read; `anchoring` is what step 4 knows, nothing
-    if a step failed.
+    if a step failed; `attestation` is what step 8 knows, likewise None of a run of no enclave;
+    `vouched`: no key was pinned, and it vouches for the `signers`.
     """
 
     outcomes: Mapping[Step, Outcome]
@@ -90,6 +92,8 @@ class Report:
     policy: PolicyChecked | None = None
     checkpoint: bytes | None = None
     anchoring: Anchoring = NOTHING
+    attestation: Attestation | None = None
+    vouched: bool = False
 
     @property
     def findings(self) -> Mapping[Step, Finding]:
@@ -134,10 +138,20 @@ class Report:
         return self.advice
 
     @property
+    def emulated(self) -> bool:
+        """Whether an emulated device, under whose root anybody can sign, is what L2 rests on, or
+        L0."""
+        on_it = self.vouched or Level.L2 in self.levels
+        return on_it and self.attestation is not None and self.attestation.emulated
+
+    @property
     def verdict_line(self) -> str:
-        """The verdict, and how many uncovered files the auditor accepted, if any."""
+        """The verdict, whether its attestation is an emulated one, and how many uncovered files the
+        auditor accepted, if any."""
         accepted = sum(file.accepted for file in self.uncovered or ())
-        return f"verdict: {self.verdict}" + (f" (uncovered files accepted: {accepted})" if accepted else "")
+        marks = ["the enclave is emulated, and shows nothing"] if self.emulated else []
+        marks += [f"uncovered files accepted: {accepted}"] if accepted else []
+        return f"verdict: {self.verdict}" + (f" ({'; '.join(marks)})" if marks else "")
 
     @property
     def exit_status(self) -> int:
@@ -178,6 +192,7 @@ class Report:
             "register": None if self.anchoring.registered is None else _register(self.anchoring.registered),
             "anchors": [_anchored(one) for one in self.anchoring.anchored],
             "online": [_held(one) for one in self.anchoring.held],
+            "attestation": None if self.attestation is None else _attestation(self.attestation),
             "claims": [{"claim": claim.what, "source": claim.source.value} for claim in self.claims],
             "limits": list(self.limits),
             "uncovered": None if self.uncovered is None else [asdict(file) for file in self.uncovered],
@@ -321,6 +336,23 @@ def _anchored(one: Anchored) -> dict[str, Any]:
         "rests_on": claim.rests_on,
         "excludes_forks": claim.excludes_forks,
         "identity": list(claim.identity),
+    }
+
+
+def _attestation(found: Attestation) -> dict[str, Any]:
+    return {
+        "kind": found.kind,
+        "root": found.root or None,
+        "emulated": found.emulated,
+        "measurement": found.measurement or None,
+        "bound": bool(found.root),
+        "time": found.time,
+        "at": found.at,
+        "counts": found.counts,
+        "judged": list(found.judged),
+        "short": list(found.short),
+        "sha256": found.document.hex(),
+        "raw_sha256": found.raw.hex(),
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.dsse import IN_TOTO, STATEMENT, Envelope
+from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.report import Report
 from zk_autograd.version import __version__
 
@@ -69,12 +70,12 @@ def envelope(report: Report, made: datetime) -> Envelope:
 
 
 def properties(report: Report) -> list[str]:
-    """The levels that were reached."""
-    if not report.judged or not report.pinned:
+    """The levels that were reached, without those that rest on an emulated enclave: a reader of
+    properties doesn't know that anybody can make one."""
+    if not report.judged or not report.pinned or (report.emulated and report.vouched):
         return []
-    return [
-        f"ZK_AUTOGRAD_{level.value.upper().replace('-', '_')}" for level in sorted(report.levels, key=lambda x: x.value)
-    ]
+    levels = report.levels - {Level.L2} if report.emulated else report.levels
+    return [f"ZK_AUTOGRAD_{level.value.upper().replace('-', '_')}" for level in sorted(levels, key=lambda x: x.value)]
 
 
 def subjects(report: Report) -> Iterator[dict[str, Any]]:

@@ -22,12 +22,12 @@ class Verdict:
 def decide(outcomes: Mapping[Step, Outcome], policy: Policy) -> Verdict:
     """Step 11, over the outcomes of the steps before it, none of which failed.
 
-    A level is reached if a step shows it and no step keeps it, or one that it rests on, from being
-    reached.
+    A level is reached if steps show it and those that it rests on, and no step keeps one of them
+    from being reached.
     """
     shown = {level for outcome in outcomes.values() for level in outcome.shown}
     kept = {level for outcome in outcomes.values() for level in outcome.missing}
-    levels = frozenset(level for level in shown if not kept & {level, *RESTS_ON[level]})
+    levels = frozenset(level for level in shown if RESTS_ON[level] <= shown and not kept & {level, *RESTS_ON[level]})
     # The auditor accepts a sample in place of all proofs: L1-sampled is then required instead of
     # L1.
     required = {

@@ -8,7 +8,7 @@
      6  Chain                 chain        the records fit together, from first state to last
                               beginning    who chose the first weights
      7  Proofs                proofs       each step follows the rule
-     8  Attestation           attestation  not implemented yet: absent
+     8  Attestation           attestation  which code computed the gradients, in what enclave
      9  Data                  data         not implemented yet: absent
     10  Model                 model        the published weights are the proved ones
                               given        the files that the auditor has are published ones
@@ -31,6 +31,7 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from zk_autograd.core.anchors import AnchorVerifier
+from zk_autograd.core.attestation import AttestationVerifier
 from zk_autograd.core.errors import UnreadableError, VerificationError
 from zk_autograd.core.progress import Progress, silent
 from zk_autograd.evidence.finding import Found
@@ -38,7 +39,7 @@ from zk_autograd.evidence.layout import MODEL, MODEL_SIGNATURE
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.anchors import check_anchors
 from zk_autograd.verify.artefacts import check_artefacts, check_digests
-from zk_autograd.verify.attestation import check_attestation
+from zk_autograd.verify.attestation import check_attestation, not_vouched, vouched_keys
 from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.data import check_data
 from zk_autograd.verify.demand import Facts, PolicyChecked, answered, levels_checked, unchecked
@@ -48,7 +49,7 @@ from zk_autograd.verify.model import check_model
 from zk_autograd.verify.outcome import Finding, Outcome, Status, Step, combined
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.proof_system import ProofSystem
-from zk_autograd.verify.proofs import check_proofs
+from zk_autograd.verify.proofs import attested, check_proofs
 from zk_autograd.verify.report import Report, Summary
 from zk_autograd.verify.statement import Basis, check_statement
 from zk_autograd.verify.uncovered import Uncovered, check_uncovered
@@ -57,17 +58,20 @@ from zk_autograd.verify.verdict import decide
 
 class Verifier:
     """Judges runs under one policy. `systems` are the known backends, by name (prove.verifiers),
-    `anchors` the known kinds of anchor (anchor.kinds); receipts of others are not judged."""
+    `anchors` the known kinds of anchor (anchor.kinds); receipts of others are not judged.
+    `attestations` are the known kinds of attestation (tee.kinds), likewise."""
 
     def __init__(
         self,
         policy: Policy,
         systems: Mapping[str, ProofSystem],
         anchors: Mapping[str, AnchorVerifier] = MappingProxyType({}),
+        attestations: Mapping[str, AttestationVerifier] = MappingProxyType({}),
     ) -> None:
         self._policy = policy
         self._systems = systems
         self._anchors = anchors
+        self._attestations = attestations
 
     def verify(self, files: Evidence, progress: Progress = silent, found: Found | None = None) -> Report:
         """The report on a run; `found` says what the auditor named, for which `files` are the
@@ -82,9 +86,10 @@ class Verifier:
                 view, outcomes[Step.PARSE] = parse(files, policy.head)
 
             # (2) Signatures: every pinned key signed the checkpoint and is named in the header.
-            # None pinned: skipped.
+            # None pinned: skipped, unless the policy trusts an enclave to vouch for the header's.
             with _at(Step.SIGNATURES):
-                outcomes[Step.SIGNATURES] = check_signatures(view, policy.keys)
+                vouched = vouched_keys(view.log.header, policy)
+                outcomes[Step.SIGNATURES] = check_signatures(view, policy.keys, vouched)
 
             # (3) Log: the recomputed root is the checkpoint's, and the policy's where it has one;
             # the origin is the run's.
@@ -94,7 +99,7 @@ class Verifier:
             # (4) Register and anchors: the run's entries in its trainer's register, and what each
             # receipt shows.
             with _at(Step.ANCHORS):
-                anchoring, outcomes[Step.ANCHORS] = check_anchors(files, view, policy, self._anchors)
+                anchoring, outcomes[Step.ANCHORS] = check_anchors(files, view, policy, self._anchors, vouched)
 
             # (5) Statement: own circuit, allowed SRS where there is one, constants recomputed.
             with _at(Step.STATEMENT):
@@ -109,13 +114,22 @@ class Verifier:
             with _at(Step.PROOFS):
                 sample, outcomes[Step.PROOFS] = check_proofs(view.log, files, basis, policy, view.head, progress)
 
-            # (8) Attestation: absent.
+            # (8) Attestation: the document that the genesis names is genuine, about this run, and
+            # one that the policy trusts. Of no enclave: absent.
             with _at(Step.ATTESTATION):
-                outcomes[Step.ATTESTATION] = check_attestation(view.log.header)
+                attestation, outcomes[Step.ATTESTATION] = check_attestation(
+                    files, view, policy, self._attestations, anchoring
+                )
+            counts = attestation is not None and attestation.counts
+            if counts:
+                outcomes[Step.PROOFS] = attested(outcomes[Step.PROOFS])
+            elif vouched:
+                outcomes[Step.SIGNATURES] = not_vouched(outcomes[Step.SIGNATURES])
+            keys = policy.keys or (vouched if counts else ())
 
             # (9) Data: absent.
             with _at(Step.DATA):
-                outcomes[Step.DATA] = check_data(view.log.header)
+                outcomes[Step.DATA] = check_data(view.log.header, attested=counts)
 
             # (10) Model: the published weights open the final commitment, the trainer's own files
             # are the recorded ones.
@@ -127,7 +141,7 @@ class Verifier:
             return replace(_ended(outcomes, policy, view, found, error), checkpoint=_checkpoint(files, view))
 
         # What a policy file demands, each by the step that knows it; not met is not shown.
-        facts = Facts(view.log, policy.keys, basis.trust, outcomes[Step.PROOFS].shown, model, anchoring, view.head.size)
+        facts = Facts(view.log, keys, basis.trust, outcomes[Step.PROOFS].shown, model, anchoring, view.head.size)
         outcomes, demands = answered(policy.demands, facts, outcomes)
 
         # (11) Verdict: the levels reached, against the levels required.
@@ -137,7 +151,7 @@ class Verifier:
         return Report(
             outcomes,
             policy.require,
-            bool(policy.keys),
+            bool(keys),
             levels=verdict.levels,
             missing=verdict.missing,
             advice=verdict.fix,
@@ -147,12 +161,14 @@ class Verifier:
             uncovered=uncovered.files,
             uncovered_more=uncovered.more,
             log=view.log,
-            signers=policy.keys,
+            signers=keys,
             model_signer=model_signer,
             found=found,
             policy=None if policy.digest is None else PolicyChecked(policy.digest, (required, *demands)),
             checkpoint=_checkpoint(files, view),
             anchoring=anchoring,
+            attestation=attestation,
+            vouched=bool(vouched) and counts,
         )
 
 

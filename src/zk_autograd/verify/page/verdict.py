@@ -16,6 +16,7 @@ _LEVELS = {
     Level.L0: "The records are those that every pinned key signed, in the order in which they were signed.",
     Level.L1: "L0, and each optimizer step is the rule's exact result for the committed state and gradient",
     Level.L1_SAMPLED: "L0, and the same for a sample of the proofs. The others were not looked at.",
+    Level.L2: "L1, and code of a measurement that the policy trusts, inside an enclave, computed the gradients from the committed data.",
 }
 
 
@@ -100,6 +101,8 @@ def levels(report: Report) -> Element:
         reached = level in report.levels
         if level is Level.L1_SAMPLED and not reached:
             continue
+        if level is Level.L2 and report.emulated:
+            means = f"{means} The enclave is emulated: anybody can make such an attestation, and it shows nothing."
         state = "passed" if reached else "absent"
         asked = [element("p", "Asked for.", class_="note")] if level in report.required else []
         rows.append(

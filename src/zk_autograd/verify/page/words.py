@@ -58,7 +58,15 @@ def _plain(report: Report, log: Log) -> Iterator[str]:
         )
     elif Level.L1 in shown or report.sample is not None:
         yield "The proofs hold if nobody knows the secret behind the set-up whose digest you allowed: whoever does can forge them."
-    yield "Nothing here says where a gradient came from: the data, the model's code and the loss are the trainer's word."
+    if report.attestation is not None and report.attestation.counts:
+        yield (
+            f"The gradients were computed by code that is known by its measurement, inside an enclave of the kind {report.attestation.kind}: so "
+            "says its device's document. What the data are is the trainer's word, and so is what the code is meant to do."
+        )
+        if report.emulated:
+            yield "The device is an emulated one, under whose root anybody can sign: this shows nothing."
+    else:
+        yield "Nothing here says where a gradient came from: the data, the model's code and the loss are the trainer's word."
 
 
 def _constants(header: Header) -> Iterator[Element]:

@@ -1,0 +1,288 @@
+"""Step 8 of a run of an enclave: that the document is the one that the genesis names, genuine, and
+about this run; and that the auditor's policy trusts what it says.
+
+False, so failed: a document that is missing, malformed, wrongly signed, or about another run,
+header or key; and a checkpoint, of the log or the register, that a key of the header did not sign:
+an enclave that vouches for a key vouches for nothing that the key left unsigned. Less than L2, and
+nothing false: what was signed by a device, and the policy, the anchors' time or this version don't
+reach.
+
+The time of the verification is the earliest that an anchor shows which the auditor trusts, over at
+least two records: the header, and the genesis, which names the document. It is never the document's
+own, since whoever holds an old device's key writes that as they please.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+
+from zk_autograd.core.attestation import (
+    Attested,
+    AttestationVerifier,
+    Binding,
+    Collateral,
+    Document,
+)
+from zk_autograd.core.errors import AttestationShort, UnreadableError, VerificationError
+from zk_autograd.core.keys import PublicKey
+from zk_autograd.core.note import open_note
+from zk_autograd.core.records import OUTSIDE, Header
+from zk_autograd.core.register import renamed
+from zk_autograd.core.text import counted, quoted
+from zk_autograd.evidence.layout import ATTESTATION, COLLATERAL, DOCUMENT
+from zk_autograd.evidence.run import Evidence
+from zk_autograd.verify.anchoring import Anchored, Anchoring, time_text
+from zk_autograd.verify.attestation import CODE, Attestation
+from zk_autograd.verify.log import LogView
+from zk_autograd.verify.outcome import Claim, Finding, Level, Outcome, Source, Status
+from zk_autograd.verify.policy import Policy
+
+PLACE = f"{ATTESTATION}/{DOCUMENT}"
+BESIDE = f"{ATTESTATION}/{COLLATERAL}"
+COVERED = 2
+"""Records that an anchor must cover for its time to count: header and genesis."""
+
+_NO_TIME = (
+    "no anchor that you trust says when header and document existed: a time is needed over the run's first two records, since a device's "
+    "certificates end, and its keys may have been stolen since"
+)
+_NO_DATA = "the header commits to no data, so nothing says what the gradients were computed from"
+_LIMITS = (
+    "an attestation rests on the maker of the processor, and holds off nobody who reads or changes memory on its bus, forges its reports "
+    "(for AMD's Milan an attack is published), or watches it through side channels",
+    "the code is known by its measurement alone: what it does is for whoever built that image from its source, or read it",
+    "the host can stop an enclave at any time, and start as many as it likes and show one run: the register is this enclave's own, and how "
+    "many others were started is not shown",
+)
+_OUTSIDE = (
+    "the proofs were made outside of the enclave: whoever made them was shown data, gradients and weights in the clear"
+)
+_OCI = "no cloud's service was tried here: that a confidential VM of OCI hands its guest such a report is not known"
+_EMULATED = " (emulated: anybody could have signed this)"
+
+
+def check_document(
+    files: Evidence,
+    view: LogView,
+    policy: Policy,
+    verifiers: Mapping[str, AttestationVerifier],
+    anchoring: Anchoring,
+) -> tuple[Attestation | None, Outcome]:
+    """Step 8 of a run whose header says that it is an enclave's."""
+    genesis = view.log.genesis
+    if genesis is None:
+        return None, _less(("this view of the log ends before the genesis, which names the attestation",))
+    data = _named(files, genesis.attestation)
+    document, collateral = _parsed(data), _collateral(files)
+    keys = _require_signed(view, anchoring)
+    anchor = _earliest(anchoring)
+    found = Attestation(
+        document.kind, genesis.attestation, sha256(document.raw).digest(), at=anchor.claim.time if anchor else None
+    )
+    verifier = verifiers.get(document.kind)
+    if verifier is None:
+        found = replace(found, short=(f"this version knows no attestation of the kind {quoted(document.kind)}",))
+        return found, _less(found.short, fix="take a version of zk-verify that knows it")
+    attested, short = _verified(verifier, document, collateral, found.at)
+    if attested is not None:
+        _require_bound(attested, document, view)
+        found = replace(
+            found,
+            root=attested.root,
+            emulated=attested.emulated,
+            measurement=attested.measurement,
+            time=attested.time,
+        )
+    if anchor is None:
+        short.append(_NO_TIME)
+    short += _nonce(document, policy)
+    judged, opinion = _judged(verifier, attested, policy.attestations.get(document.kind), document.kind)
+    short += opinion
+    if not view.log.header.data.root:
+        short.append(_NO_DATA)
+    found = replace(found, judged=judged, short=tuple(dict.fromkeys(short)))
+    sentences = tuple(_sentences(found, attested, keys, anchoring, anchor))
+    if attested is None or not found.counts:
+        return found, _less(found.short, sentences, _fix(found, policy, anchor))
+    return found, Outcome(
+        Finding(Status.PASSED, sentences),
+        shown=frozenset({Level.L2}),
+        claims=tuple(_claims(found, view.log.header)),
+        limits=tuple(_limits(attested, view.log.header)),
+    )
+
+
+# ---- what is false -------------------------------------------------------------------------------
+
+
+def _named(files: Evidence, digest: bytes) -> bytes:
+    """The file that the genesis names."""
+    if files.listable and not files.has(PLACE):  # a server says so itself
+        raise VerificationError(f"{PLACE} is missing: the genesis names it")
+    data = files.attestation()
+    found = sha256(data).digest()
+    if found != digest:
+        raise VerificationError(
+            f"{PLACE} is not the attestation that the genesis names", expected=digest.hex(), found=found.hex()
+        )
+    return data
+
+
+def _parsed(data: bytes) -> Document:
+    try:
+        return Document.parse(data)
+    except VerificationError as error:
+        raise _of(PLACE, error) from error
+
+
+def _collateral(files: Evidence) -> Collateral:
+    """None of it if the run has none."""
+    if not files.has(BESIDE):
+        return Collateral()
+    data = files.collateral()
+    try:
+        return Collateral.parse(data)
+    except VerificationError as error:
+        raise _of(BESIDE, error) from error
+
+
+def _require_signed(view: LogView, anchoring: Anchoring) -> tuple[PublicKey, ...]:
+    """All keys of the header, each of which signed the log's checkpoint and all of the register's.
+    Pinned keys are among them (step 2), so no pinned key is one that isn't attested."""
+    keys = tuple(map(PublicKey.parse, view.log.header.keys))
+    try:
+        open_note(view.note, keys)
+        if anchoring.registered is not None:
+            for checkpoint in anchoring.registered.heads.values():
+                open_note(checkpoint.note, renamed(keys, anchoring.registered.origin))
+    except VerificationError as error:
+        raise VerificationError(
+            f"a key that the enclave's document is about did not sign: {error.message}",
+            expected=error.expected,
+            found=error.found,
+        ) from error
+    return keys
+
+
+def _verified(
+    verifier: AttestationVerifier, document: Document, collateral: Collateral, at: int | None
+) -> tuple[Attested | None, list[str]]:
+    """What the device signed, and why it can't be relied upon at that time. Of a document that was
+    genuine at another time it is known as well, so that one of another run is false at any time."""
+    try:
+        return verifier.verify(document.raw, collateral, at), []
+    except AttestationShort as short:
+        why = [str(short)]
+    except VerificationError as error:
+        raise _of(PLACE, error) from error
+    if at is None:
+        return None, why
+    attested, _ = _verified(verifier, document, collateral, None)
+    return attested, why
+
+
+def _require_bound(attested: Attested, document: Document, view: LogView) -> None:
+    header = view.log.header
+    binding = Binding(header.run, view.log.header_digest, header.keys, document.release_key, document.nonce).digest()
+    if attested.bound != binding:
+        raise VerificationError(
+            f"{PLACE} is of another run: what the device signed is not this run's id, header, keys, release key and nonce",
+            expected=binding.hex(),
+            found=attested.bound.hex() or "nothing",
+        )
+
+
+def _of(place: str, error: VerificationError) -> VerificationError:
+    """The same error, with the file that it is about."""
+    if isinstance(error, UnreadableError):
+        return error
+    return type(error)(f"{place}: {error.message}", expected=error.expected, found=error.found)
+
+
+# ---- what is less --------------------------------------------------------------------------------
+
+
+def _earliest(anchoring: Anchoring) -> Anchored | None:
+    """The anchor whose time counts."""
+    timed = (one for one in anchoring.shown(COVERED) if one.claim.time is not None)
+    return min(timed, key=lambda one: one.claim.time or 0, default=None)
+
+
+def _nonce(document: Document, policy: Policy) -> Iterator[str]:
+    if policy.nonce and document.nonce != policy.nonce:
+        found = f"{len(document.nonce)} other bytes" if document.nonce else "none"
+        yield f"the document does not have the policy's nonce (it has {found}): it may be older than your question"
+
+
+def _judged(
+    verifier: AttestationVerifier, attested: Attested | None, trust: object, kind: str
+) -> tuple[tuple[str, ...], list[str]]:
+    """What the policy asked and found; and what it is short of."""
+    if trust is None:
+        return (), [f"your policy trusts no attestation of the kind {kind} ([attestation.{kind}])"]
+    if attested is None:
+        return (), []
+    try:
+        return tuple(verifier.judge(attested, trust)), []
+    except AttestationShort as short:
+        return (), [str(short)]
+
+
+def _less(short: Sequence[str], sentences: Sequence[str] = (), fix: str = "") -> Outcome:
+    return Outcome(
+        Finding(Status.NOT_SHOWN, (*sentences, *short)),
+        missing={Level.L2: f"L2 was not reached: {'; '.join(short)}"},
+        claims=(Claim(CODE, Source.CLAIMED),),
+        fix=fix,
+        limits=(
+            "the attestation does not count: nothing shows which code computed the gradients, nor on what machine",
+        ),
+    )
+
+
+def _fix(found: Attestation, policy: Policy, anchor: Anchored | None) -> str:
+    if found.kind not in policy.attestations:
+        return f"say which measurement you trust, in [attestation.{found.kind}] of a policy file: one of an image that you built yourself"
+    if anchor is None:
+        return "say whose time stamps you trust ([anchors.KIND]), or ask for a run that was time-stamped soon after it began"
+    return "this run is not what your policy asks of its enclave: take another run"
+
+
+# ---- what is said --------------------------------------------------------------------------------
+
+
+def _sentences(
+    found: Attestation,
+    attested: Attested | None,
+    keys: Sequence[PublicKey],
+    anchoring: Anchoring,
+    anchor: Anchored | None,
+) -> Iterator[str]:
+    yield f"{PLACE}, of the kind {found.kind}, is the attestation that the genesis names"
+    registers = "" if anchoring.registered is None else f" and the register's ({len(anchoring.registered.heads)})"
+    yield f"{'the header key' if len(keys) == 1 else f'all {len(keys)} keys of the header'} signed the log's checkpoint{registers}"
+    if attested is not None:
+        yield f"it is genuine under the root {attested.root}, and about this run, its header and keys: {attested.measurement}"
+    if anchor is not None and found.at is not None:
+        records = counted(anchor.records, "record")
+        yield f"judged for {time_text(found.at)}, by which the first {records} existed ({anchor.kind})"
+    yield from (f"policy, attestation.{found.kind}: {sentence}" for sentence in found.judged)
+
+
+def _claims(found: Attestation, header: Header) -> Iterator[Claim]:
+    mark = _EMULATED if found.emulated else ""
+    yield Claim(f"{CODE}: {found.measurement}{mark}", Source.ATTESTED)
+    yield Claim(
+        f"that this code, inside an enclave of the kind {found.kind}, computed the gradients from the data that the header commits to "
+        f"({header.data.root.hex()}), in the order that it chose{mark}",
+        Source.ATTESTED,
+    )
+
+
+def _limits(attested: Attested, header: Header) -> Iterator[str]:
+    yield from attested.limits
+    yield from _LIMITS
+    if header.proving == OUTSIDE:
+        yield _OUTSIDE
+    if attested.kind == "snp":
+        yield _OCI
