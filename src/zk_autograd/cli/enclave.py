@@ -13,6 +13,7 @@ _COMMANDS: tuple[str, ...] = (
     "measure",
     "new-recipient",
     "open",
+    "run",
     "seal",
 )
 

@@ -1,8 +1,8 @@
 """A proof that an enclave has made outside, as bytes: what it asks for, and what the prover reads.
 
-The word has the run's prover, the rule, the statement without its constants, and the salts; the
-data are integers of 64 bits, little-endian: the constants (steps x 5), each state in the rule's
-order ((steps + 1) x block), and the gradients (steps x block).
+The word has the run's prover, the statement without its constants, and the salts; the data are
+integers of 64 bits, little-endian: the constants (steps x 5), each state in the rule's order
+((steps + 1) x block), and the gradients (steps x block).
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,7 @@ from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import state_names
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.statement import Statement
+from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import BlockWitness
 
 PROVERS = ("native",)
@@ -38,7 +39,6 @@ class Wanted:
     """What is to be proved, but for the integers."""
 
     prover: Prover
-    rule: Rule
     header_digest: bytes
     segment: int
     first_step: int
@@ -47,10 +47,10 @@ class Wanted:
     salts: Mapping[str, bytes]
 
     @classmethod
-    def of(cls, prover: Prover, rule: Rule, statement: Statement, witness: BlockWitness) -> "Wanted":
+    def of(cls, prover: Prover, statement: Statement, witness: BlockWitness) -> "Wanted":
         """What an enclave asks for."""
         place = (statement.header_digest, statement.segment, statement.first_step, statement.block)
-        return cls(prover, rule, *place, statement.block_size, dict(witness.salts))
+        return cls(prover, *place, statement.block_size, dict(witness.salts))
 
     def word(self) -> dict[str, Json]:
         """To be said before the data."""
@@ -63,7 +63,6 @@ class Wanted:
                 "circuit": self.prover.circuit,
                 "digest": self.prover.circuit_digest.hex(),
             },
-            "rule": self.rule.value,
             "header": self.header_digest.hex(),
             "segment": self.segment,
             "first": self.first_step,
@@ -76,12 +75,10 @@ class Wanted:
     @classmethod
     def parse(cls, fields: Fields) -> "Wanted":
         """VerificationError for what is out of bounds."""
-        rule = Rule(fields.choice("rule", [rule.value for rule in Rule]))
-        salts = fields.object("salts")
-        names = [f"{state}_{end}" for state in state_names(rule) for end in ("in", "out")] + ["G"]
+        prover, salts = _prover(fields.object("prover")), fields.object("salts")
+        names = [f"{state}_{end}" for state in state_names(_rule(prover)) for end in ("in", "out")] + ["G"]
         found = cls(
-            _prover(fields.object("prover")),
-            rule,
+            prover,
             fields.hex("header", 32),
             fields.integer("segment", 0, MAX_INTEGER),
             fields.integer("first", 0, MAX_INTEGER),
@@ -95,6 +92,11 @@ class Wanted:
         fields.integer("size", found.size, found.size)
         fields.end()
         return found
+
+    @property
+    def rule(self) -> Rule:
+        """The rule of the prover's circuit."""
+        return _rule(self.prover)
 
     @property
     def size(self) -> int:
@@ -139,6 +141,10 @@ def _prover(fields: Fields) -> Prover:
     )
     fields.end()
     return found
+
+
+def _rule(prover: Prover) -> Rule:
+    return Shape.of(prover).rule
 
 
 def _salt(text: str) -> bytes:

@@ -1,5 +1,6 @@
 """Frames: a peer that sends anything else, or nothing, is one RunError, soon."""
 
+import threading
 from collections.abc import Callable
 from socket import socket
 from time import monotonic, sleep
@@ -14,9 +15,12 @@ from zk_autograd.enclave.relay.frames import MAX_FRAME, MAX_WORD, PeerEnded, Wir
 def test_a_word_and_data_of_several_frames_arrive() -> None:
     data = bytes(range(256)) * 40_000  # ten frames
     with pair(5) as (wire, peer), Wire(peer, "the enclave", 5) as other:
-        import threading
 
-        sender = threading.Thread(target=lambda: (wire.say({"size": len(data)}), wire.send([data[:7], data[7:]])))
+        def send() -> None:
+            wire.say({"size": len(data)})
+            wire.send([data[:7], data[7:]])
+
+        sender = threading.Thread(target=send)
         sender.start()
         fields = other.heard()
         size = fields.integer("size", 0, len(data))
@@ -95,8 +99,6 @@ def test_bytes_that_drip_dont_stretch_the_time() -> None:
                 return
             peer.sendall(bytes([byte]))
             sleep(SHORT / 3)
-
-    import threading
 
     with pair() as (wire, peer):
         going = [True]

@@ -1,13 +1,15 @@
 """What a host keeps: an enclave that lies writes nowhere else, changes nothing, fills no disk."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from zk_autograd.core.errors import RunError
+from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.enclave.relay.kept import Kept
 from zk_autograd.enclave.relay.leaving import SEALED, leaving
-from zk_autograd.evidence.layout import MAX_NOTE_BYTES, ROWS, VIEWS, is_public
+from zk_autograd.evidence.layout import ROWS, VIEWS, is_public
 
 RECORDS = "log/records.jsonl"
 
@@ -105,7 +107,7 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path, way: str, path: str, at: i
 def test_a_file_that_ends_early_isnt_there(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "run")
 
-    def pieces():  # type: ignore[no-untyped-def]
+    def pieces() -> Iterator[bytes]:
         yield b"half"
         raise RunError("the enclave ended the connection")
 

@@ -67,6 +67,7 @@ class Server:
         self._closed = False
         self._writing = False
         self._lines = 0
+        self.greeted = False
         self.ended: Ended | None = None
         self.trouble: list[ZkError] = []
         self._thread = threading.Thread(target=self._accept, name="relay", daemon=True)
@@ -110,6 +111,7 @@ class Server:
             fields = wire.heard(_GREETING)
             with wire.understood():
                 hello = Hello.of(fields)
+            self.greeted = True
             self._serve(hello, wire)
         except ZkError as error:
             with suppress(RunError):
