@@ -13,10 +13,10 @@ from zk_autograd.tee.policy import judge
 
 
 @dataclass
-class Claim:
-    """Something that says what kind of claim it is."""
+class NitroClaim:
+    """Something that has the name of a claim."""
 
-    kind: object
+    kind: str
 
 
 def test_a_nitro_claim_is_judged_by_nitros_judge() -> None:
@@ -25,7 +25,13 @@ def test_a_nitro_claim_is_judged_by_nitros_judge() -> None:
         judge(CLAIM, NitroPolicy(()))
 
 
-@pytest.mark.parametrize("claim", [None, b"document", Claim("other"), Claim("../nitro"), Claim(None), Claim(["nitro"])])
+@pytest.mark.parametrize("policy", [None, object(), CLAIM, POLICY.measurements[0], (POLICY,)])
+def test_a_policy_of_another_kind_judges_nothing(policy: object) -> None:
+    with pytest.raises(UsageError, match="of the kind nitro isn't judged by"):
+        judge(CLAIM, policy)
+
+
+@pytest.mark.parametrize("claim", [None, b"document", NitroClaim("nitro"), POLICY])
 def test_a_claim_of_no_kind_is_judged_by_nobody(claim: object) -> None:
     with pytest.raises(UsageError, match="is no claim of a verified document"):
         judge(claim, POLICY)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
 
 EMULATED = "emulated"
 """The name of the root whose private key is public: whatever ends there shows nothing."""
@@ -21,8 +20,6 @@ class NitroClaim:
     them, are no identity: where (r, s) is a signature, so is (r, n - s), and headers and lengths
     have several forms. Compare fields.
     """
-
-    kind: ClassVar[str] = "nitro"
 
     root: str
     module: str

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zk_autograd.core.attestation import LEAST_NONCE, MAX_NONCE
-from zk_autograd.core.errors import AttestationShort, UsageError, VerificationError
+from zk_autograd.core.errors import AttestationShort, VerificationError
 from zk_autograd.core.fields import Fields, Value
 from zk_autograd.tee.nitro.abi import PCR_BYTES
 from zk_autograd.tee.nitro.claim import NitroClaim
@@ -68,9 +68,7 @@ def read(fields: Fields) -> NitroPolicy:
 
 def judge(claim: NitroClaim, policy: NitroPolicy) -> tuple[str, ...]:
     """What was asked for and found, in sentences. AttestationShort names what the claim falls short
-    of, UsageError a policy of another kind."""
-    if not isinstance(policy, NitroPolicy):
-        raise UsageError(f"a Nitro document is judged by a NitroPolicy, not by a {type(policy).__name__}")
+    of."""
     found = [_root(claim, policy), _measured(claim, policy)]
     if policy.nonce is not None:
         found.append(_fresh_nonce(claim, policy.nonce))
