@@ -29,8 +29,20 @@ from tests.anchor.witness.test_receipt import CHECKPOINT, ONE, TWO, TWO_OF_THREE
 from tests.attest.signed_runs import SIGNER as MODEL_SIGNER
 from tests.core.test_tlog_policy import EXAMPLE, witness
 from tests.evidence.bundles import SMALL, packed
-from tests.fuzz.mutators import Mutator, as_bundle, as_cbor, as_der, as_json, as_lines, as_records, as_safetensors
+from tests.fuzz.mutators import (
+    Mutator,
+    as_bundle,
+    as_bytes,
+    as_cbor,
+    as_der,
+    as_json,
+    as_lines,
+    as_records,
+    as_safetensors,
+)
+from tests.tee.device.test_snp import TABLE
 from tests.tee.nitro import documents as nitro
+from tests.tee.snp import platforms as snp
 from tests.verify import forks
 from tests.verify.register_builder import PLACES, Tree, entered, registered
 from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
@@ -50,7 +62,7 @@ from zk_autograd.core.attestation import Collateral, Document
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.dsse import Envelope
 from zk_autograd.core.ec_keys import EcPublicKey
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.keys import parse_keys
 from zk_autograd.core.merkle import EMPTY_ROOT
@@ -71,6 +83,9 @@ from zk_autograd.evidence.model_files import flat, salts
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.evidence.url import parse_url
 from zk_autograd.tee.nitro import verify as verify_nitro
+from zk_autograd.tee.snp import leaf as snp_leaf
+from zk_autograd.tee.snp.abi import VCEK, Report
+from zk_autograd.tee.snp.table import table_certificates
 from zk_autograd.verify import policy_file
 from zk_autograd.verify.earlier import Earlier
 from zk_autograd.verify.model_signature import check_model_signature
@@ -571,6 +586,52 @@ def _nitro_payloads() -> list[bytes]:
     ]
 
 
+def _snp_report(data: bytes) -> None:
+    """Read whole; and of all that is read, only what the processor signed is vouched for."""
+    report = Report.parse(data)
+    assert snp.rebuilt(report) == data
+    with suppress(VerificationError):
+        assert snp.platform().verify(data).report.signed == snp.platform().report()[: len(report.signed)]
+
+
+def _snp_leaf(data: bytes) -> None:
+    """The certificate of a VCEK: what its issuer signed, or none that counts."""
+    leaf, honest = snp_leaf.parse(data, VCEK), snp_leaf.parse(snp.platform().leaf, VCEK)
+    with suppress(VerificationError):
+        snp.platform().verify(vcek=data)
+        assert leaf.certificate.tbs_certificate_bytes == honest.certificate.tbs_certificate_bytes
+
+
+def _snp_issuer(data: bytes) -> None:
+    """The certificate of an ASK, from which the chain goes on."""
+    of = snp.platform()
+    claim = of.verify(chain=[data, of.ark])
+    assert claim.report == of.verify().report
+    ours = [snp_leaf.certificate(one, "ours").tbs_certificate_bytes for one in of.chain]
+    assert snp_leaf.certificate(data, "it").tbs_certificate_bytes in ours
+
+
+@cache
+def _snp_lists() -> tuple[bytes, ...]:
+    day = snp.AT
+    return snp.revocation_list(), snp.revocation_list([(7, day, ""), (8, day, "superseded")])
+
+
+def _snp_list(data: bytes) -> None:
+    """A revocation list clears nobody unless the root signed it."""
+    if snp.platform().verify(crls=[data]).unrevoked:
+        assert any(snp.signed_part(data) == snp.signed_part(one) for one in _snp_lists())
+
+
+def _snp_table(data: bytes) -> None:
+    """What the host lays beside a report; it says so itself where it can't be read."""
+    try:
+        found = table_certificates(data)
+    except RunError as error:
+        raise UsageError(str(error)) from error
+    assert all(snp_leaf.certificate(one, "it").public_key() for one in found)
+
+
 _PARSERS_JSON = [b'{"a":[1,-2,true,"x\xc3\xa9"],"b":{}}', b"[]", b"0", b'""', b"9007199254740991"]
 
 PARSERS = {
@@ -632,6 +693,11 @@ PARSERS = {
     "tpm-receipts": Parser(lambda: [one.encode() for one, _ in tpms.golden()[:1]], as_json, _tpm_receipt),
     "nitro-documents": Parser(lambda: [nitro.read(NITRO)], as_cbor, _nitro_document),
     "nitro-payloads": Parser(_nitro_payloads, as_cbor, _nitro_payload),
+    "snp-reports": Parser(lambda: [snp.platform(name).report() for name in ("genoa", "turin")], as_bytes, _snp_report),
+    "snp-keys": Parser(lambda: [snp.platform().leaf], as_der, _snp_leaf),
+    "snp-issuers": Parser(lambda: [snp.platform().ask], as_der, _snp_issuer),
+    "snp-revocation-lists": Parser(lambda: list(_snp_lists()), as_der, _snp_list),
+    "snp-tables": Parser(lambda: [TABLE, bytes(48)], as_bytes, _snp_table),
     "roots": Parser(lambda: [b"ab" * 32 + b"@4"], as_lines, _head),
 }
 """Each by its name on the command line."""

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from zk_autograd.core import der
 from zk_autograd.tee.snp import Root, SnpClaim, verify
+from zk_autograd.tee.snp.abi import Report
 
 DATA = Path(__file__).parents[2] / "data" / "attestation" / "sev-snp"
 AT = datetime(2026, 6, 1, tzinfo=UTC)
@@ -256,6 +257,17 @@ def signature(r: int, s: int) -> bytes:
     return r.to_bytes(72, "little") + s.to_bytes(72, "little") + bytes(512 - 144)
 
 
+def rebuilt(report: Report) -> bytes:
+    """The bytes of a report by its fields: those that it was read from, or it wasn't read whole."""
+    signer = {"vcek": 0, "vlek": 4}[report.signer]
+    fields: dict[str, Any] = {name: getattr(report, name) for name in PLACES if hasattr(report, name)}
+    for version in ("current_version", "committed_version"):
+        fields[version] = bytes(reversed(fields[version]))
+    fields["processor"] = bytes(report.processor or 3)
+    key_info = signer | report.mask_chip_key << 1 | report.author_key_en
+    return compose({**fields, "algorithm": 1, "key_info": key_info}) + signature(report.r, report.s)
+
+
 def revocation_list(
     revoked: Sequence[tuple[int, datetime, str]] = (),
     *,
@@ -282,3 +294,8 @@ def revocation_list(
 
 def serial(certificate: bytes) -> int:
     return x509.load_der_x509_certificate(certificate).serial_number
+
+
+def signed_part(crl: bytes) -> bytes:
+    """What a revocation list's issuer signed."""
+    return x509.load_der_x509_crl(crl).tbs_certlist_bytes
