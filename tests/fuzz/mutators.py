@@ -6,6 +6,7 @@ Each mutator takes the generator, one input, and another to take parts from.
 
 import json
 import string
+import zlib
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -313,3 +314,25 @@ def as_der(random: Random, data: bytes, other: bytes) -> bytes:
     except VerificationError:
         return data
     return b"".join(changed(element) for element in found)
+
+
+def as_eif(random: Random, data: bytes, other: bytes) -> bytes:
+    """An enclave image with a field of its headers or a byte changed, or a section left out,
+    repeated or moved; its CRC is right."""
+    found = bytearray(random.choice([data, data, other]))
+    if len(found) < 560:
+        return bytes(found)
+    for _ in range(random.randrange(1, 4)):
+        size = random.choice([2, 8])
+        place = random.choice([4, 6, 24, 26, *range(28, 100, 8), *range(284, 350, 8), random.randrange(len(found) - 8)])
+        number = random.choice([*NUMBERS[:13], random.randrange(2**16)])
+        if random.random() < 0.6:
+            found[place : place + size] = (int(number) % 2 ** (8 * size)).to_bytes(size, "big")
+        else:
+            place = random.randrange(548, len(found))
+            found[place] ^= 1 << random.randrange(8)
+    if random.random() < 0.1:
+        del found[random.randrange(560, len(found) + 1) :]
+    crc = zlib.crc32(found[548:], zlib.crc32(found[:544]))
+    found[544:548] = crc.to_bytes(4, "big")
+    return bytes(found)

@@ -43,6 +43,8 @@ from tests.fuzz.mutators import (
 from tests.tee.device.test_snp import TABLE
 from tests.tee.nitro import documents as nitro
 from tests.tee.snp import platforms as snp
+from tests.fuzz.mutators import Mutator, as_bundle, as_der, as_eif, as_json, as_lines, as_records, as_safetensors
+from tests.tee.eif import golden as eif
 from tests.verify import forks
 from tests.verify.register_builder import PLACES, Tree, entered, registered
 from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
@@ -86,6 +88,7 @@ from zk_autograd.tee.nitro import verify as verify_nitro
 from zk_autograd.tee.snp import leaf as snp_leaf
 from zk_autograd.tee.snp.abi import VCEK, Report
 from zk_autograd.tee.snp.table import table_certificates
+from zk_autograd.tee.eif import measure, read_image
 from zk_autograd.verify import policy_file
 from zk_autograd.verify.earlier import Earlier
 from zk_autograd.verify.model_signature import check_model_signature
@@ -630,6 +633,11 @@ def _snp_table(data: bytes) -> None:
     except RunError as error:
         raise UsageError(str(error)) from error
     assert all(snp_leaf.certificate(one, "it").public_key() for one in found)
+def _image(data: bytes) -> None:
+    image = read_image(io.BytesIO(data))
+    measure(image)
+    again = eif.packed([(section.kind, b"".join(image.chunks(section))) for section in image.sections])
+    assert again[26:544] == data[26:544] and again[548:] == data[548:]
 
 
 _PARSERS_JSON = [b'{"a":[1,-2,true,"x\xc3\xa9"],"b":{}}', b"[]", b"0", b'""', b"9007199254740991"]
@@ -698,6 +706,7 @@ PARSERS = {
     "snp-issuers": Parser(lambda: [snp.platform().ask], as_der, _snp_issuer),
     "snp-revocation-lists": Parser(lambda: list(_snp_lists()), as_der, _snp_list),
     "snp-tables": Parser(lambda: [TABLE, bytes(48)], as_bytes, _snp_table),
+    "enclave-images": Parser(lambda: [eif.golden("one"), eif.golden("signed")], as_eif, _image),
     "roots": Parser(lambda: [b"ab" * 32 + b"@4"], as_lines, _head),
 }
 """Each by its name on the command line."""

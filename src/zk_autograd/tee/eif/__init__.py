@@ -7,7 +7,8 @@ So an image's safety must not hang on its command line: whoever starts it can mo
 characters to the kernel's end, where nothing reads them, and the measurement stays.
 """
 
-from zk_autograd.tee.eif.image import Image, Kind, Section, read_image
+from zk_autograd.tee.eif.image import Image, Section, read_image
+from zk_autograd.tee.eif.layout import Kind
 from zk_autograd.tee.eif.pcrs import Measurement, measure
 from zk_autograd.tee.eif.writer import default_metadata, write_image
 

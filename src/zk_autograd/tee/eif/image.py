@@ -116,7 +116,7 @@ def read_image(file: BinaryIO) -> Image:
     if crc != header.crc:
         raise VerificationError("the image's CRC is another", expected=f"{crc:08x}", found=f"{header.crc:08x}")
     if b"\0" in image.content(Kind.CMDLINE):
-        # The kernel would stop reading there: what follows would be measured, and shown, for nothing.
+        # The kernel stops reading there: what follows would be measured and shown for nothing.
         raise VerificationError("the image's command line has a NUL character")
     return image
 
