@@ -1,0 +1,1 @@
+"""The enclave's image: `make enclave-image` builds it (enclave/README.md)."""

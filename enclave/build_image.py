@@ -1,0 +1,165 @@
+"""Builds the enclave's image: `python -m enclave.build_image --out FOLDER`.
+
+    enclave.eif         the image, by `zk_autograd.tee.eif`
+    measurement.json    its PCRs, as `zk-enclave measure --json` prints them
+    vmlinuz, root.cpio  its parts, as QEMU starts them
+    root.oci            the same root as a container's image (OCI archive), for AWS's nitro-cli
+
+Two builds of the same source give the same measurement. What goes in is pinned: Debian's packages
+and kernel by enclave/base.list and enclave/kernel.list, wheels by requirements/enclave.txt, and this
+package by its source and the Rust compiler. It takes mmdebstrap, buildah, dpkg-deb and apt-get, and
+root or user namespaces.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from enclave import wheels
+from enclave.packages import HERE, BuildError, Package, control, fetch, read_list
+from enclave.ramdisk import write_ramdisk
+from zk_autograd.core.errors import ZkError
+from zk_autograd.tee.eif import default_metadata, measure, read_image, write_image
+from zk_autograd.version import __version__
+
+CACHE = HERE.parent / ".cache" / "enclave"
+CMDLINE = "console=ttyS0 panic=-1 reboot=k quiet"
+"""Nothing hangs on it (zk_autograd.tee.eif): what is started, and how, the ramdisk's /init says."""
+
+_TOOLS = ("mmdebstrap", "buildah", "dpkg-deb", "apt-get")
+_NAME = "zk-autograd-enclave"
+
+
+def build(out: Path, wheel: Path | None = None, cmdline: str = CMDLINE) -> dict[str, str]:
+    """Makes the image in `out`, a folder that isn't there yet; its registers. `wheel`: this
+    package's, if it was built before. BuildError, ZkError."""
+    require_tools()
+    out.mkdir(parents=True)
+    context = out / "context"
+    context.mkdir()
+    debs = [(package, fetch(package, CACHE / "debs")) for package in read_list(HERE / "base.list")]
+    kernel_list = read_list(HERE / "kernel.list")
+    _kernel(fetch(kernel_list[0], CACHE / "debs"), out / "vmlinuz")
+    _base(debs, context)
+    for path in (*wheels.fetch(CACHE / "wheels"), wheel or wheels.build(CACHE / "wheel")):
+        wheels.unpack(path, context / "site")
+    for name in ("init", "settle.py"):
+        shutil.copy(HERE / name, context / name)
+    with _root(context, out / "root.oci") as root, (out / "root.cpio").open("wb") as file:
+        write_ramdisk(root, file)
+    shutil.rmtree(context)
+    return _image(out, cmdline, kernel_list[0].version)
+
+
+def require_tools() -> None:
+    """BuildError names the programs that are missing."""
+    if missing := [name for name in _TOOLS if shutil.which(name) is None]:
+        raise BuildError(f"building an image takes {', '.join(missing)}: `make test-enclave-tools` installs what is missing")
+
+
+def _kernel(deb: Path, out: Path) -> None:
+    """Debian's kernel from its package."""
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as tar:
+        import tarfile
+
+        with tarfile.open(fileobj=tar.stdout, mode="r|") as archive:
+            for member in archive:
+                if member.isfile() and member.name.startswith("./boot/vmlinuz-"):
+                    file = archive.extractfile(member)
+                    assert file is not None
+                    with out.open("xb") as copy:
+                        shutil.copyfileobj(file, copy)
+    if not out.exists():
+        raise BuildError(f"{deb.name} holds no kernel")
+
+
+def _base(debs: Sequence[tuple[Package, Path]], context: Path) -> None:
+    """base.tar: the packages, unpacked by mmdebstrap from a repository that has no others, and a
+    folder that tells scanners which they are, as `distroless` images have it."""
+    pool, status = context / "pool", context / "status.d"
+    pool.mkdir()
+    status.mkdir()
+    index = []
+    for package, path in debs:
+        fields = control(path)
+        if (fields["Package"], fields["Version"]) != (package.name, package.version):
+            raise BuildError(f"{path.name} is {fields['Package']} {fields['Version']}, not {package.name} {package.version}")
+        shutil.copy(path, pool / path.name)
+        own = "".join(f"{name}: {value}\n" for name, value in fields.items())
+        (status / package.name).write_text(f"{own}Status: install ok installed\n", "utf-8")
+        # No dependencies: the list has all that is wanted of them.
+        index.append(
+            f"Package: {package.name}\nVersion: {package.version}\nArchitecture: {fields['Architecture']}\n"
+            f"Filename: ./{path.name}\nSize: {path.stat().st_size}\nSHA256: {package.digest}\n"
+        )
+    (pool / "Packages").write_text("\n".join(index), "utf-8")
+    names = ",".join(package.name for package, _ in debs)
+    command = ["mmdebstrap", "--quiet", "--variant=extract", "--format=tar", "--include", names, "bookworm"]
+    _run([*command, str(context / "base.tar"), f"deb [trusted=yes] copy:{pool.absolute()} ./"], "mmdebstrap makes no base")
+    shutil.rmtree(pool)
+
+
+@contextmanager
+def _root(context: Path, archive: Path) -> Iterator[Path]:
+    """The last stage's files, by buildah, and the same as an OCI archive."""
+    stores = context / "stores"
+    command = ["buildah", "--root", str(stores / "root"), "--runroot", str(stores / "run"), "--storage-driver", "vfs"]
+    build = ["bud", "--quiet", "--isolation", "chroot", "--timestamp", "0", "--ignorefile", os.devnull]
+    _run([*command, *build, "--file", str(HERE / "Dockerfile.enclave"), "--tag", _NAME, str(context)], "buildah builds nothing")
+    _run([*command, "push", "--quiet", _NAME, f"oci-archive:{archive}:{_NAME}"], "buildah writes no archive")
+    container = _run([*command, "from", "--pull-never", _NAME], "buildah makes no container")
+    yield Path(_run([*command, "mount", container], "buildah mounts nothing"))
+    _run([*command, "rm", container], "buildah removes nothing")
+
+
+def _image(out: Path, cmdline: str, kernel: str) -> dict[str, str]:
+    metadata = default_metadata(_NAME, __version__, kernel)
+    with (
+        (out / "enclave.eif").open("x+b") as file,
+        (out / "vmlinuz").open("rb") as vmlinuz,
+        (out / "root.cpio").open("rb") as ramdisk,
+    ):
+        write_image(file, vmlinuz, cmdline, [ramdisk], metadata)
+        registers = measure(read_image(file)).registers()
+    (out / "measurement.json").write_text(json.dumps(registers) + "\n", "ascii")
+    return registers
+
+
+def _run(command: list[str], what: str) -> str:
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "0", "BUILDAH_ISOLATION": "chroot"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise BuildError(f"{what}: {' / '.join(lines[-3:]) or done.returncode}")
+    return done.stdout.strip()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status."""
+    parser = argparse.ArgumentParser(prog="python -m enclave.build_image", description="Builds the enclave's image, the same for the same source.")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder for image, measurement and parts")
+    parser.add_argument("--wheel", type=Path, metavar="FILE", help="this package's wheel (default: built by cargo)")
+    parser.add_argument("--cmdline", default=CMDLINE, metavar="TEXT", help=f"the kernel's command line (default: {CMDLINE})")
+    options = parser.parse_args(arguments)
+    try:
+        registers = build(options.out, options.wheel, options.cmdline)
+    except (BuildError, ZkError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for name, value in registers.items():
+        print(f"{name}  {value}")
+    for name in ("enclave.eif", "root.oci"):
+        path = options.out / name
+        print(f"{path}  {path.stat().st_size} bytes, SHA-256 {sha256(path.read_bytes()).hexdigest()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

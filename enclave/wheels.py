@@ -1,0 +1,80 @@
+"""Python's part of the image: the wheels of requirements/enclave.txt, which pins each by SHA-256,
+and this package's own, built from its source."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+from zipfile import ZipFile
+
+from enclave.packages import BuildError
+
+ROOT = Path(__file__).parents[1]
+REQUIREMENTS = ROOT / "requirements" / "enclave.txt"
+_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+
+
+def fetch(folder: Path) -> list[Path]:
+    """The wheels in `folder`, from there or from the package index. BuildError."""
+    arguments = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--python-version", "3.11", "--implementation", "cp"]
+    for platform in _PLATFORMS:
+        arguments += ["--platform", platform]
+    folder.mkdir(parents=True, exist_ok=True)
+    _run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *arguments, "--dest", str(folder), "--requirement", str(REQUIREMENTS)],
+        "the wheels that requirements/enclave.txt pins can't be had",
+    )  # fmt: skip
+    pinned = {line.split()[0].replace("==", "-").replace("-", "_") for line in REQUIREMENTS.read_text().splitlines() if "==" in line}
+    wheels = [path for path in sorted(folder.glob("*.whl")) if "_".join(path.name.split("-")[:2]).lower() in pinned]
+    if len(wheels) != len(pinned):
+        raise BuildError(f"{folder} holds other wheels than requirements/enclave.txt pins: remove it, and build again")
+    return wheels
+
+
+def build(folder: Path) -> Path:
+    """This package's wheel, by cargo. Paths of the machine are taken out of what is compiled, so
+    that it is the same wherever it was built with the same compiler."""
+    shutil.rmtree(folder, ignore_errors=True)
+    cargo = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+    target = folder.parent / "target"
+    environment = {
+        **os.environ,
+        "CARGO_TARGET_DIR": str(target),
+        "RUSTFLAGS": f"--remap-path-prefix={cargo}=/cargo --remap-path-prefix={ROOT}=/source",
+        "SOURCE_DATE_EPOCH": "0",
+    }
+    maturin = Path(sys.executable).with_name("maturin")
+    command = [str(maturin), "build", "--quiet", "--release", "--locked", "--compatibility", "linux", "--out", str(folder)]
+    _run(command, "this package's wheel can't be built", cwd=ROOT, env=environment)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def unpack(wheel: Path, folder: Path) -> None:
+    """Puts what a wheel installs into `folder`: neither commands nor headers, nor what tells of
+    the machine that built it (a bill of materials with its paths, and the digest of that)."""
+    with ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            parts = PurePosixPath(entry.filename).parts
+            if entry.is_dir():
+                continue
+            if parts[0].endswith(".data"):
+                if parts[1] not in ("purelib", "platlib"):
+                    continue
+                parts = parts[2:]
+            if parts[0].endswith(".dist-info") and (parts[1] in ("RECORD", "sboms")):
+                continue
+            if ".." in parts or entry.filename.startswith("/"):
+                raise BuildError(f"{wheel.name} has a file outside of its folder")
+            place = folder.joinpath(*parts)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(entry) as file, place.open("xb") as out:
+                shutil.copyfileobj(file, out)
+
+
+def _run(command: list[str], what: str, **options: object) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise BuildError(f"{what}: {lines[-1] if lines else done.returncode}")
