@@ -16,7 +16,7 @@ RUN := $(RUN)
 
 CRATE_FILES := $(shell find crates -name '*.rs' -o -name Cargo.toml)
 # Folders of Python code; mypy and ruff refuse a name that isn't there.
-PYTHON_CODE := $(wildcard src tests attacks benchmarks docs examples)
+PYTHON_CODE := $(wildcard src tests attacks benchmarks docs enclave examples)
 
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28 $(UPGRADE)
@@ -29,7 +29,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist workst
 
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-tpm test-dynamodb test-evm test-deps test-deps-go train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-tpm test-enclave-tools enclave-image test-dynamodb test-evm test-deps test-deps-go train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -115,6 +115,19 @@ test-tpm: install ## a software TPM and tpm2-pytss (as root, with apt-get); with
 		$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(TPM_WHEELS)/tpm2_pytss-*.whl; then echo "tpm2-pytss was installed"; \
 	else echo "skipped: tpm2-pytss can't be built here; tests that need a TPM are skipped"; fi
 
+ENCLAVE_PACKAGES := buildah crun mmdebstrap qemu-system-x86 cpio
+test-enclave-tools: ## what builds an enclave's image, and boots its parts (as root, with apt-get); without it those tests are skipped
+	@if command -v buildah >/dev/null && command -v mmdebstrap >/dev/null && command -v qemu-system-x86_64 >/dev/null && command -v cpio >/dev/null; then \
+		echo "buildah, mmdebstrap, qemu and cpio are there"; \
+	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(ENCLAVE_PACKAGES); then echo "they were installed"; \
+	else echo "skipped: installing buildah, mmdebstrap, qemu and cpio takes root and apt-get; tests that need them are skipped"; fi
+
+# A folder that isn't there yet: an image is never overwritten.
+IMAGE ?= dist/enclave
+enclave-image: install ## the enclave's image and its measurement, into IMAGE (dist/enclave); minutes (as root, with what test-enclave-tools installs)
+	$(BIN)/python -m enclave.build_image --out $(IMAGE)
+
 # Fetched once for all checkouts.
 TEST_DEPS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zk-autograd-test-deps
 DYNAMODB_LOCAL := $(TEST_DEPS)/dynamodb-local-2.6.1
@@ -149,7 +162,7 @@ test-evm: ## an Ethereum node for tests and a compiler of Solidity, by npm; with
 	else echo "skipped: npm could not install anvil and solc; tests that need them are skipped"; fi
 
 # A test that needs something that can't be had here is skipped, and says so.
-test-deps: test-model-signing test-dynamodb test-evm test-tpm ## what tests need beside the environment: OpenSSF model signing, DynamoDB Local, anvil and solc, a software TPM, Chromium (as root, with apt-get)
+test-deps: test-model-signing test-dynamodb test-evm test-tpm test-enclave-tools ## what tests need beside the environment: OpenSSF model signing, DynamoDB Local, anvil and solc, a software TPM, what builds images, Chromium (as root, with apt-get)
 	@if command -v chromium >/dev/null; then echo "chromium is there"; \
 	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && apt-get update -q && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; then echo "chromium was installed"; \
@@ -179,6 +192,7 @@ lock: install ## requirements/*.txt from pyproject.toml; UPGRADE=--upgrade takes
 	$(LOCK) --all-extras --no-emit-package tpm2-pytss --output-file requirements/dev.txt
 	$(LOCK) --extra train --extra ezkl --extra rfc3161 --constraints requirements/dev.txt --output-file requirements/train.txt
 	$(LOCK) --extra ezkl --extra rfc3161 --constraints requirements/dev.txt --output-file requirements/verify.txt
+	$(LOCK) --extra tee --constraints requirements/dev.txt --output-file requirements/enclave.txt
 	$(COMPILE) requirements/model-signing.in --output-file requirements/model-signing.txt
 	$(COMPILE) requirements/tpm-tools.in --constraints requirements/dev.txt --output-file requirements/tpm-tools.txt
 	$(COMPILE) requirements/tpm.in --no-deps --output-file requirements/tpm.txt

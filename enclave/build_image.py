@@ -6,9 +6,9 @@
     root.oci            the same root as a container's image (OCI archive), for AWS's nitro-cli
 
 Two builds of the same source give the same measurement. What goes in is pinned: Debian's packages
-and kernel by enclave/base.list and enclave/kernel.list, wheels by requirements/enclave.txt, and this
-package by its source and the Rust compiler. It takes mmdebstrap, buildah, dpkg-deb and apt-get, and
-root or user namespaces.
+and kernel by enclave/base.list and enclave/kernel.list, wheels by requirements/enclave.txt, this
+package by its source and the version of the Rust compiler. It takes mmdebstrap, buildah, dpkg-deb
+and apt-get, and root.
 """
 
 import argparse
@@ -17,9 +17,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 
 from enclave import wheels
@@ -37,45 +37,57 @@ _TOOLS = ("mmdebstrap", "buildah", "dpkg-deb", "apt-get")
 _NAME = "zk-autograd-enclave"
 
 
-def build(out: Path, wheel: Path | None = None, cmdline: str = CMDLINE) -> dict[str, str]:
+def build(out: Path, wheel: Path | None = None, cmdline: str = CMDLINE, cache: Path = CACHE) -> dict[str, str]:
     """Makes the image in `out`, a folder that isn't there yet; its registers. `wheel`: this
-    package's, if it was built before. BuildError, ZkError."""
+    package's, if it was built before; `cache` keeps what was fetched. BuildError, ZkError, OSError;
+    then there is no `out`."""
     require_tools()
-    out.mkdir(parents=True)
+    try:
+        out.mkdir(parents=True)
+    except FileExistsError:
+        raise BuildError(f"{out} exists, and is not overwritten: choose another folder, or remove it") from None
+    try:
+        return _built(out, wheel, cmdline, cache.absolute())
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+
+
+def _built(out: Path, wheel: Path | None, cmdline: str, cache: Path) -> dict[str, str]:
     context = out / "context"
     context.mkdir()
-    debs = [(package, fetch(package, CACHE / "debs")) for package in read_list(HERE / "base.list")]
-    kernel_list = read_list(HERE / "kernel.list")
-    _kernel(fetch(kernel_list[0], CACHE / "debs"), out / "vmlinuz")
+    debs = [(package, fetch(package, cache / "debs")) for package in read_list(HERE / "base.list")]
+    (kernel,) = read_list(HERE / "kernel.list")
+    _kernel(fetch(kernel, cache / "debs"), out / "vmlinuz")
     _base(debs, context)
-    for path in (*wheels.fetch(CACHE / "wheels"), wheel or wheels.build(CACHE / "wheel")):
+    for path in (*wheels.fetch(cache / "wheels"), wheel or wheels.build(cache / "wheel")):
         wheels.unpack(path, context / "site")
-    for name in ("init", "settle.py"):
-        shutil.copy(HERE / name, context / name)
+    shutil.copy(HERE / "settle.py", context / "settle.py")
+    shutil.copy(HERE / "init.py", context / "init")
     with _root(context, out / "root.oci") as root, (out / "root.cpio").open("wb") as file:
         write_ramdisk(root, file)
     shutil.rmtree(context)
-    return _image(out, cmdline, kernel_list[0].version)
+    return _image(out, cmdline, kernel.version)
 
 
 def require_tools() -> None:
     """BuildError names the programs that are missing."""
     if missing := [name for name in _TOOLS if shutil.which(name) is None]:
-        raise BuildError(f"building an image takes {', '.join(missing)}: `make test-enclave-tools` installs what is missing")
+        raise BuildError(
+            f"building an image takes {', '.join(missing)}: `make test-enclave-tools` installs what is missing"
+        )
 
 
 def _kernel(deb: Path, out: Path) -> None:
     """Debian's kernel from its package."""
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as tar:
-        import tarfile
-
-        with tarfile.open(fileobj=tar.stdout, mode="r|") as archive:
-            for member in archive:
-                if member.isfile() and member.name.startswith("./boot/vmlinuz-"):
-                    file = archive.extractfile(member)
-                    assert file is not None
-                    with out.open("xb") as copy:
-                        shutil.copyfileobj(file, copy)
+    with (
+        subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as tar,
+        tarfile.open(fileobj=tar.stdout, mode="r|") as archive,
+    ):
+        for member in archive:
+            if member.name.startswith("./boot/vmlinuz-") and (file := archive.extractfile(member)) is not None:
+                with out.open("xb") as copy:
+                    shutil.copyfileobj(file, copy)
     if not out.exists():
         raise BuildError(f"{deb.name} holds no kernel")
 
@@ -90,7 +102,9 @@ def _base(debs: Sequence[tuple[Package, Path]], context: Path) -> None:
     for package, path in debs:
         fields = control(path)
         if (fields["Package"], fields["Version"]) != (package.name, package.version):
-            raise BuildError(f"{path.name} is {fields['Package']} {fields['Version']}, not {package.name} {package.version}")
+            raise BuildError(
+                f"{path.name} is {fields['Package']} {fields['Version']}, not {package.name} {package.version}"
+            )
         shutil.copy(path, pool / path.name)
         own = "".join(f"{name}: {value}\n" for name, value in fields.items())
         (status / package.name).write_text(f"{own}Status: install ok installed\n", "utf-8")
@@ -102,7 +116,10 @@ def _base(debs: Sequence[tuple[Package, Path]], context: Path) -> None:
     (pool / "Packages").write_text("\n".join(index), "utf-8")
     names = ",".join(package.name for package, _ in debs)
     command = ["mmdebstrap", "--quiet", "--variant=extract", "--format=tar", "--include", names, "bookworm"]
-    _run([*command, str(context / "base.tar"), f"deb [trusted=yes] copy:{pool.absolute()} ./"], "mmdebstrap makes no base")
+    _run(
+        [*command, str(context / "base.tar"), f"deb [trusted=yes] copy:{pool.absolute()} ./"],
+        "mmdebstrap makes no base",
+    )
     shutil.rmtree(pool)
 
 
@@ -112,7 +129,10 @@ def _root(context: Path, archive: Path) -> Iterator[Path]:
     stores = context / "stores"
     command = ["buildah", "--root", str(stores / "root"), "--runroot", str(stores / "run"), "--storage-driver", "vfs"]
     build = ["bud", "--quiet", "--isolation", "chroot", "--timestamp", "0", "--ignorefile", os.devnull]
-    _run([*command, *build, "--file", str(HERE / "Dockerfile.enclave"), "--tag", _NAME, str(context)], "buildah builds nothing")
+    _run(
+        [*command, *build, "--file", str(HERE / "Dockerfile.enclave"), "--tag", _NAME, str(context)],
+        "buildah builds nothing",
+    )
     _run([*command, "push", "--quiet", _NAME, f"oci-archive:{archive}:{_NAME}"], "buildah writes no archive")
     container = _run([*command, "from", "--pull-never", _NAME], "buildah makes no container")
     yield Path(_run([*command, "mount", container], "buildah mounts nothing"))
@@ -143,21 +163,32 @@ def _run(command: list[str], what: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status."""
-    parser = argparse.ArgumentParser(prog="python -m enclave.build_image", description="Builds the enclave's image, the same for the same source.")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder for image, measurement and parts")
+    parser = argparse.ArgumentParser(
+        prog="python -m enclave.build_image", description="Builds the enclave's image, the same for the same source."
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="a new folder for image, measurement and parts"
+    )
     parser.add_argument("--wheel", type=Path, metavar="FILE", help="this package's wheel (default: built by cargo)")
-    parser.add_argument("--cmdline", default=CMDLINE, metavar="TEXT", help=f"the kernel's command line (default: {CMDLINE})")
+    parser.add_argument(
+        "--cmdline", default=CMDLINE, metavar="TEXT", help=f"the kernel's command line (default: {CMDLINE})"
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=CACHE,
+        metavar="FOLDER",
+        help="where fetched packages are kept (default: .cache/enclave)",
+    )
     options = parser.parse_args(arguments)
     try:
-        registers = build(options.out, options.wheel, options.cmdline)
+        registers = build(options.out, options.wheel, options.cmdline, options.cache)
     except (BuildError, ZkError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for name, value in registers.items():
         print(f"{name}  {value}")
-    for name in ("enclave.eif", "root.oci"):
-        path = options.out / name
-        print(f"{path}  {path.stat().st_size} bytes, SHA-256 {sha256(path.read_bytes()).hexdigest()}")
+    print(options.out / "enclave.eif")
     return 0
 
 

@@ -18,9 +18,7 @@ _CHUNK = 2**20
 def write_ramdisk(root: Path, out: BinaryIO) -> None:
     """Writes what lies in `root`, and `root` itself, into `out`. ValueError for a file that is none
     of regular, folder and link."""
-    number = 0
-    for name, path in _entries(root):
-        number += 1
+    for number, (name, path) in enumerate(_entries(root), 1):
         status = path.lstat()
         if stat.S_ISREG(status.st_mode):
             with path.open("rb") as file:
@@ -47,7 +45,8 @@ def _entries(root: Path) -> Iterator[tuple[bytes, Path]]:
 
 
 def _write(out: BinaryIO, name: bytes, number: int, mode: int, size: int, content: bytes | BinaryIO) -> None:
-    # number, mode, owner, group, links, time, size, device (2), its own device (2), name's length, checksum
+    # inode, mode, owner, group, links, time, size, two numbers each of the device that it is on and
+    # of the one that it is, length of the name, checksum
     fields = (number, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, len(name) + 1, 0)
     out.write(b"070701" + b"".join(b"%08x" % field for field in fields) + name + b"\0")
     _pad(out, 4)

@@ -17,7 +17,16 @@ _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x
 
 def fetch(folder: Path) -> list[Path]:
     """The wheels in `folder`, from there or from the package index. BuildError."""
-    arguments = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--python-version", "3.11", "--implementation", "cp"]
+    arguments = [
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--python-version",
+        "3.11",
+        "--implementation",
+        "cp",
+    ]
     for platform in _PLATFORMS:
         arguments += ["--platform", platform]
     folder.mkdir(parents=True, exist_ok=True)
@@ -25,7 +34,11 @@ def fetch(folder: Path) -> list[Path]:
         [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *arguments, "--dest", str(folder), "--requirement", str(REQUIREMENTS)],
         "the wheels that requirements/enclave.txt pins can't be had",
     )  # fmt: skip
-    pinned = {line.split()[0].replace("==", "-").replace("-", "_") for line in REQUIREMENTS.read_text().splitlines() if "==" in line}
+    pinned = {
+        line.split()[0].replace("==", "-").replace("-", "_")
+        for line in REQUIREMENTS.read_text().splitlines()
+        if "==" in line
+    }
     wheels = [path for path in sorted(folder.glob("*.whl")) if "_".join(path.name.split("-")[:2]).lower() in pinned]
     if len(wheels) != len(pinned):
         raise BuildError(f"{folder} holds other wheels than requirements/enclave.txt pins: remove it, and build again")
@@ -33,19 +46,30 @@ def fetch(folder: Path) -> list[Path]:
 
 
 def build(folder: Path) -> Path:
-    """This package's wheel, by cargo. Paths of the machine are taken out of what is compiled, so
-    that it is the same wherever it was built with the same compiler."""
+    """This package's wheel, by cargo. It is compiled for processors with AVX2, not for this one as
+    .cargo/config.toml has it, and this machine's paths are taken out: so it is the same wherever it
+    was built with the same compiler."""
     shutil.rmtree(folder, ignore_errors=True)
     cargo = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     target = folder.parent / "target"
     environment = {
         **os.environ,
         "CARGO_TARGET_DIR": str(target),
-        "RUSTFLAGS": f"--remap-path-prefix={cargo}=/cargo --remap-path-prefix={ROOT}=/source",
+        "RUSTFLAGS": f"-C target-cpu=x86-64-v3 --remap-path-prefix={cargo}=/cargo --remap-path-prefix={ROOT}=/source",
         "SOURCE_DATE_EPOCH": "0",
     }
     maturin = Path(sys.executable).with_name("maturin")
-    command = [str(maturin), "build", "--quiet", "--release", "--locked", "--compatibility", "linux", "--out", str(folder)]
+    command = [
+        str(maturin),
+        "build",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--compatibility",
+        "linux",
+        "--out",
+        str(folder),
+    ]
     _run(command, "this package's wheel can't be built", cwd=ROOT, env=environment)
     (wheel,) = folder.glob("*.whl")
     return wheel
@@ -57,7 +81,7 @@ def unpack(wheel: Path, folder: Path) -> None:
     with ZipFile(wheel) as archive:
         for entry in archive.infolist():
             parts = PurePosixPath(entry.filename).parts
-            if entry.is_dir():
+            if entry.is_dir() or "__pycache__" in parts:
                 continue
             if parts[0].endswith(".data"):
                 if parts[1] not in ("purelib", "platlib"):

@@ -33,25 +33,24 @@ def program(*arguments: str) -> int:
 def self_test() -> int:
     """Prints what is here, a JSON object on a line; 1 if something is missing or shouldn't be here.
     Then the enclave's program tests itself, with an emulated device."""
+    from importlib import import_module
     from importlib.metadata import distributions
     from importlib.util import find_spec
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    import asn1crypto.cms
-    import cbor2
-    import numpy
-    import rich.console
-    import safetensors.numpy
-
     from zk_autograd import __version__, _native
 
+    for name in ("asn1crypto.cms", "rich.console", "safetensors.numpy"):
+        import_module(name)
     key = Ed25519PrivateKey.generate()
     key.public_key().verify(key.sign(b"self-test"), b"self-test")
+    cbor2, numpy = import_module("cbor2"), import_module("numpy")
     product = numpy.arange(6.0).reshape(2, 3) @ numpy.ones(3)
-    parts = (asn1crypto.cms.ContentInfo, rich.console.Console, safetensors.numpy.save)
-    works = all(parts) and cbor2.loads(cbor2.dumps([1])) == [1] and product.tolist() == [3.0, 12.0]
-    shells = [name for name in ("sh", "bash", "dash", "busybox") if any(Path(p, name).exists() for p in ("/bin", "/usr/bin"))]
+    works = cbor2.loads(cbor2.dumps([1])) == [1] and product.tolist() == [3.0, 12.0]
+    shells = [
+        name for name in ("sh", "bash", "dash", "busybox") if any(Path(p, name).exists() for p in ("/bin", "/usr/bin"))
+    ]
     found = {
         "zk-autograd": __version__,
         "native": _native.version(),

@@ -1,0 +1,142 @@
+"""The image as a whole: built twice in two places, it is the same; and its parts boot in QEMU, whose
+processor is emulated: no enclave, but the kernel and the ramdisk that the image consists of."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from enclave import build_image
+from enclave.build_image import CACHE, main
+from enclave.packages import BuildError, read_list
+from zk_autograd.tee.eif import Image, Kind, measure, read_image
+from zk_autograd.version import __version__
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ("src", "crates", "enclave", "requirements", "Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "LICENSE", ".gitignore")  # fmt: skip
+BOOT_SECONDS = 900
+"""With room for a busy machine: half a minute on an idle one."""
+
+
+def require(*programs: str) -> None:
+    if missing := [name for name in programs if shutil.which(name) is None]:
+        pytest.skip(f"there is no {', '.join(missing)} here (make test-enclave-tools)")
+
+
+def built(root: Path, out: Path, cache: Path) -> Path:
+    """The image that a checkout builds."""
+    require("mmdebstrap", "buildah", "dpkg-deb", "apt-get", "cargo")
+    if os.geteuid():
+        pytest.skip("the image is built as root here: mmdebstrap and buildah would need user namespaces")
+    command = [sys.executable, "-m", "enclave.build_image", "--out", str(out), "--cache", str(cache)]
+    environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return out / "enclave.eif"
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    out = tmp_path_factory.mktemp("image") / "out"
+    yield built(ROOT, out, CACHE)
+    shutil.rmtree(out)
+
+
+def content(image: Image, kind: Kind, path: Path) -> Path:
+    """The one section of a kind, as a file."""
+    (section,) = image.all(kind)
+    with path.open("xb") as file:
+        for chunk in image.chunks(section):
+            file.write(chunk)
+    return path
+
+
+@pytest.mark.long
+def test_two_builds_in_two_places_are_equal(image: Path, tmp_path: Path) -> None:
+    """With another folder, other compiled files and another cache of cargo's results. The compiler
+    and the processor are the same: it is not shown that those don't matter."""
+    other = tmp_path / "another place"
+    for name in SOURCE:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, other / name, ignore=shutil.ignore_patterns("__pycache__", "_native.*", "target"))
+        else:
+            shutil.copy(source, other / name)
+    cache = tmp_path / "cache"
+    for name in ("debs", "wheels"):
+        shutil.copytree(CACHE / name, cache / name)
+    again = built(other, tmp_path / "again", cache)
+    assert again.read_bytes() == image.read_bytes()
+    measured = json.loads((tmp_path / "again" / "measurement.json").read_text())
+    with image.open("rb") as file:
+        assert measure(read_image(file)).registers() == measured
+    shutil.rmtree(tmp_path)
+
+
+@pytest.mark.long
+def test_the_image_s_parts_boot_and_hold_what_they_should(image: Path, tmp_path: Path) -> None:
+    require("qemu-system-x86_64")
+    with image.open("rb") as file:
+        found = read_image(file)
+        kernel = content(found, Kind.KERNEL, tmp_path / "kernel")
+        ramdisk = content(found, Kind.RAMDISK, tmp_path / "ramdisk")
+        line = f"{found.cmdline} -- self-test"
+    command = [
+        "qemu-system-x86_64",
+        "-accel",
+        "tcg",
+        "-M",
+        "q35",
+        "-cpu",
+        "max",
+        "-m",
+        "2048",
+        "-nographic",
+        "-nodefaults",
+    ]
+    command += ["-serial", "stdio", "-net", "none", "-no-reboot", "-kernel", str(kernel), "-initrd", str(ramdisk)]
+    done = subprocess.run(
+        [*command, "-append", line], stdin=subprocess.DEVNULL, capture_output=True, timeout=BOOT_SECONDS, check=True
+    )
+    console = done.stdout.decode("utf-8", "replace").splitlines()
+    assert "zk-enclave: exit status 0" in console, "\n".join(console[-30:])
+    told = json.loads(next(line[line.index('{"zk-') :] for line in console if '{"zk-' in line))
+    pinned = (ROOT / "requirements" / "enclave.txt").read_text().splitlines()
+    packages = {" ".join(line.split()[0].split("==")).lower() for line in pinned if "==" in line}
+    assert {package.lower() for package in told.pop("packages")} == packages | {f"zk-autograd {__version__}"}
+    (pinned_kernel,) = read_list(ROOT / "enclave" / "kernel.list")
+    assert pinned_kernel.name == f"linux-image-{told.pop('kernel')}"
+    assert told.pop("python").startswith("3.11.")
+    assert told == {
+        "zk-autograd": __version__,
+        "native": __version__,
+        "first": True,
+        "torch": False,
+        "shells": [],
+        "works": True,
+    }
+
+
+def test_a_failed_build_leaves_nothing_and_names_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    require("mmdebstrap", "buildah", "dpkg-deb", "apt-get")
+    monkeypatch.setattr(build_image, "HERE", tmp_path)
+    (tmp_path / "base.list").write_text(f"libc6 0.0-none {'0' * 64}\n")
+    assert main(["--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]) == 1
+    assert "error: libc6 0.0-none can't be had from this machine's Debian mirror" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    assert main(["--out", str(tmp_path / "out")]) == 1
+    assert "out exists, and is not overwritten" in capsys.readouterr().err
+
+
+def test_missing_programs_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match="takes mmdebstrap, buildah, dpkg-deb, apt-get: `make test-enclave-tools`"):
+        build_image.build(tmp_path / "out")
