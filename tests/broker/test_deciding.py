@@ -70,6 +70,7 @@ def test_a_key_is_released_to_the_enclave_that_attests_the_request(place: Place,
     assert (decision.granted, decision.release, decision.run) == (True, 1, RUN)
     assert (decision.root, decision.measurement) == ("emulated", f"PCR0 {PCRS[0].hex()}")
     assert decision.document == sha256(request.document.raw).digest()
+    assert decision.policy == sha256(place.policy.read_bytes()).digest()
     answer = Answer.parse(note, broker.key)
     answer.about(request)
     context = Release(RUN, request.document.nonce)

@@ -4,16 +4,17 @@ says."""
 import shutil
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.broker.brokers import RUN, Enclave, Place, nonce_of, random_nonce
-from zk_autograd.broker.decision import is_broker_key
+from zk_autograd.broker.decision import Decision, is_broker_key
 from zk_autograd.broker.folder import Folder
 from zk_autograd.core.errors import RunError, StorageError, UsageError
 from zk_autograd.core.keys import PublicKey
-from zk_autograd.core.merkle import EMPTY_ROOT
+from zk_autograd.core.merkle import EMPTY_ROOT, leaf_hash
 from zk_autograd.core.note import open_note, parse_checkpoint
 
 
@@ -143,6 +144,22 @@ def test_an_altered_log_is_refused(statement: str, place: Place) -> None:
         connection.execute(statement)
     connection.close()
     with pytest.raises(RunError, match=r"altered or damaged|older copy"):
+        Folder(place.state)
+
+
+def test_a_release_that_was_made_undone_with_its_hash_is_refused(place: Place) -> None:
+    """Attack: the row, the leaf and the leaf's hash say that nothing was released; only the root
+    over all of them still knows."""
+    with place.opened() as broker:
+        broker.release(Enclave().request(RUN, nonce_of(broker)))
+        broker.release(Enclave().request(RUN, random_nonce()))
+        (leaf, _) = broker.entries(0, 2)
+    undone = replace(Decision.parse(leaf), granted=False, release=0).encode()
+    with sqlite3.connect(place.state / "broker.sqlite") as connection:
+        connection.execute("update decisions set granted = 0, leaf = ? where position = 0", (undone,))
+        connection.execute("update nodes set hash = ? where level = 0 and position = 0", (leaf_hash(undone),))
+    connection.close()
+    with pytest.raises(RunError, match="altered or damaged"):
         Folder(place.state)
 
 

@@ -139,6 +139,16 @@ def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
     assert 1 <= int(found[-1][1]["retry-after"]) <= 20
 
 
+def test_who_asks_too_often_is_told_before_they_send_a_megabyte(tmp_path: Path) -> None:
+    with Place(tmp_path, rate=1).running() as served:
+        ask(served.port, "GET", "/v0/log/checkpoint")
+        with socket.create_connection(("127.0.0.1", served.port), 20) as connection:
+            connection.sendall(b"POST /v0/release HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{")
+            answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 429 ")
+    assert b"connection: close" in answer.lower()
+
+
 def test_a_run_is_asked_about_so_often_whoever_asks(place: Place) -> None:
     with place.running() as served:
         from zk_autograd.broker.rates import Rates

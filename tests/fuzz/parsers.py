@@ -58,6 +58,10 @@ from zk_autograd.anchor.tpm.receipt import verify as verify_tpm
 from zk_autograd.anchor.witness import verify as verify_witnessed
 from zk_autograd.attest.model_signing import model_signature
 from zk_autograd.attest.published import published
+from zk_autograd.broker.decision import Decision, signer_of
+from zk_autograd.broker.messages import ANSWER_FORMAT, Nonce, encode_asking, parse_asking
+from zk_autograd.broker.messages import Answer as ReleaseAnswer
+from zk_autograd.broker.messages import Request as ReleaseRequest
 from zk_autograd.core import canonical, tlog_policy
 from zk_autograd.core.anchors import Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.attestation import Collateral, Document
@@ -67,7 +71,7 @@ from zk_autograd.core.ec_keys import EcPublicKey
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.keys import parse_keys
-from zk_autograd.core.merkle import EMPTY_ROOT
+from zk_autograd.core.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from zk_autograd.core.note import checkpoint_text, parse_checkpoint, parse_unverified, sign
 from zk_autograd.core.record_bytes import parse, parse_log, to_bytes
 from zk_autograd.core.records import ENCLAVE_FORMAT, INSIDE, TRAINER, Header
@@ -336,6 +340,45 @@ def _attestation(data: bytes) -> None:
 
 def _collateral(data: bytes) -> None:
     assert Collateral.parse(data).encode() == data
+
+
+def _asking(data: bytes) -> None:
+    """A request for a nonce, or the answer to one."""
+    with suppress(VerificationError):
+        assert encode_asking(parse_asking(data)) == data
+        return
+    assert Nonce.parse(data).encode() == data
+
+
+def _release(data: bytes) -> None:
+    """A request for a key."""
+    assert ReleaseRequest.parse(data).encode() == data
+
+
+def _released(data: bytes) -> None:
+    """A broker's answer: what its key signed, and what it didn't."""
+    with suppress(UsageError, VerificationError):
+        ReleaseAnswer.parse(data, _BROKER.public_key)
+        raise AssertionError("nobody signed it")
+    text = data.decode("utf-8", "surrogateescape")
+    answer = ReleaseAnswer.parse(sign(f"{ANSWER_FORMAT}\n{text}\n", [_BROKER]), _BROKER.public_key)
+    assert parse_unverified(answer.encode(_BROKER)).text == f"{ANSWER_FORMAT}\n{text}\n"
+
+
+def _answers() -> list[bytes]:
+    """Of a key that was released, and of one that was refused."""
+    found = []
+    for granted in (True, False):
+        zero = bytes(32)
+        decision = Decision(9, bytes(16), granted, "why", zero, zero, zero, zero, "nitro", "emulated", "", int(granted))
+        leaf = leaf_hash(decision.encode())
+        checkpoint = sign(checkpoint_text(_BROKER.name, 2, node_hash(leaf, leaf)), [_BROKER])
+        note = ReleaseAnswer(decision, 1, (leaf,), checkpoint, b"wrapped" * granted).encode(_BROKER)
+        found.append(parse_unverified(note).text.split("\n")[1].encode())
+    return found
+
+
+_BROKER = signer_of(b"\7" * 32)
 
 
 def _receipt(data: bytes) -> None:
@@ -654,6 +697,15 @@ PARSERS = {
     "collateral": Parser(
         lambda: [Collateral((b"\1", b"\2"), (b"\3",)).encode(), Collateral().encode()], as_json, _collateral
     ),
+    "release-nonces": Parser(
+        lambda: [encode_asking(bytes(16)), Nonce(bytes(16), bytes(32), 300).encode()], as_json, _asking
+    ),
+    "release-requests": Parser(
+        lambda: [ReleaseRequest(bytes(16), Document("snp", b"\0", b"\1", bytes(32)), Collateral((b"\1",))).encode()],
+        as_json,
+        _release,
+    ),
+    "release-answers": Parser(_answers, as_json, _released),
     "tiles-of-entries": Parser(
         lambda: [encode_bundle([view.entry.encode() for view in entered(_run()).views(*PLACES)]), b""],
         as_lines,

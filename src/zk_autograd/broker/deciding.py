@@ -182,6 +182,7 @@ class Broker:
             document.nonce,
             sha256(document.release_key).digest(),
             sha256(document.raw).digest(),
+            self._policy.digest,
             document.kind,
             told(attested.root) if attested else "",
             told(attested.measurement) if attested else "",

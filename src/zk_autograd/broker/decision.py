@@ -35,8 +35,9 @@ _PREFIX = "zk-autograd/broker/"
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`time` in POSIX seconds, of the broker's clock. `granted`, and `reason`, a sentence. `nonce`
-    (32 bytes), `release_key` and `document` (SHA-256) are the request's, `kind` and `root` of its
-    document ("" where it was not verified), `measurement` what is told of the enclave's code.
+    (32 bytes), `release_key` and `document` (SHA-256) are the request's, `policy` is SHA-256 of the
+    policy's file, `kind` and `root` of the document ("" where it was not verified), `measurement`
+    what is told of the enclave's code.
     `release`: which one this is of the run, from 1; 0 where nothing was released."""
 
     time: int
@@ -46,6 +47,7 @@ class Decision:
     nonce: bytes
     release_key: bytes
     document: bytes
+    policy: bytes
     kind: str
     root: str = ""
     measurement: str = ""
@@ -63,6 +65,7 @@ class Decision:
             "nonce": self.nonce.hex(),
             "release_key": self.release_key.hex(),
             "document": self.document.hex(),
+            "policy": self.policy.hex(),
             "kind": self.kind,
             "root": self.root,
             "measurement": self.measurement,
@@ -85,6 +88,7 @@ class Decision:
             fields.hex("nonce", NONCE_BYTES),
             fields.hex("release_key", HASH_BYTES),
             fields.hex("document", HASH_BYTES),
+            fields.hex("policy", HASH_BYTES),
             fields.text("kind", MAX_KIND),
             fields.text("root", MAX_TEXT, 0),
             fields.text("measurement", MAX_TEXT, 0),

@@ -7,6 +7,7 @@ broker's key: `recipient` if that is a key pair, of which the owner needs the pu
 """
 
 import threading
+import time
 from pathlib import Path
 
 from zk_autograd.core.errors import StorageError, UsageError
@@ -21,6 +22,8 @@ from zk_autograd.vault.holder.recipient import MAX_TEXT, SECRET_FORMAT, Recipien
 from zk_autograd.vault.keys import KEYFILE, MAX_KEY_FILE, RECIPIENT, SUFFIX, KeyFile
 
 MAX_JOBS = 4096
+_SETTLED = 2_000_000_000
+"""Nanoseconds, more than file systems round times to."""
 
 
 def load_kek(path: Path) -> KeyHolder:
@@ -102,7 +105,9 @@ class JobFolder:
 
     def _files(self) -> list[Path]:
         try:
-            self._seen = self._folder.stat().st_mtime_ns
+            seen = self._folder.stat().st_mtime_ns
+            # Of a folder that changed just now, the next change may have the same time.
+            self._seen = seen if time.time_ns() - seen > _SETTLED else 0
             found = sorted(path for path in self._folder.iterdir() if path.name.endswith(SUFFIX))
         except (OSError, ValueError) as error:
             raise refusal(error, f"--jobs {self._folder} can't be read", "name a folder of jobs' key files") from error

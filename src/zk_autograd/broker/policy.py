@@ -9,6 +9,7 @@ A kind of attestation without a table is refused.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,11 @@ _MAX_BESIDE = 2**24
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """By kind of attestation: what verifies it, and the operator's trust in it."""
+    """By kind of attestation: what verifies it, and the operator's trust in it. `digest`: SHA-256
+    of the file."""
 
     trust: Mapping[str, tuple[AttestationVerifier, Any]]
+    digest: bytes
 
 
 def load(path: Path, verifiers: Mapping[str, AttestationVerifier]) -> Policy:
@@ -39,17 +42,18 @@ def load(path: Path, verifiers: Mapping[str, AttestationVerifier]) -> Policy:
     data = read_named(path, "the policy", bounded_toml.MAX_BYTES)
     try:
         values = bounded_toml.parse(data.decode("utf-8"), what)
-        return _policy(values, verifiers, lambda name: _beside(path.absolute().parent, name))
+        trust = _trust(values, verifiers, lambda name: _beside(path.absolute().parent, name))
     except UnicodeDecodeError as error:
         raise UsageError(f"{what} is not UTF-8: {error.reason} at byte {error.start}") from error
     except VerificationError as error:
         raise UsageError(f"{what}: {error}") from error
+    return Policy(trust, sha256(data).digest())
 
 
-def _policy(
+def _trust(
     values: dict[str, Any], verifiers: Mapping[str, AttestationVerifier], read: Callable[[str], bytes]
-) -> Policy:
-    fields, trust = Fields(values, "policy"), {}
+) -> dict[str, tuple[AttestationVerifier, Any]]:
+    fields, trust = Fields(values, "policy"), dict[str, tuple[AttestationVerifier, Any]]()
     fields.choice("format", (FORMAT,))
     tables = fields.object("attestation")
     fields.end()
@@ -64,7 +68,7 @@ def _policy(
         own.end()
     if not trust:
         raise VerificationError("policy.attestation allows no enclave: it needs a table, such as [attestation.nitro]")
-    return Policy(trust)
+    return trust
 
 
 def _beside(folder: Path, name: str) -> bytes:

@@ -12,7 +12,7 @@ signed and in the log; other refusals are a sentence, which nobody signed.
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -142,33 +142,33 @@ def application(door: Door, log: LogLine) -> "FastAPI":
         headers = {"Content-Type": reply.media_type, "Cache-Control": "no-store"}
         if reply.wait:
             headers["Retry-After"] = str(reply.wait)
-        if reply.status in (408, 413):
+        if reply.status in (408, 413, 429):  # a body may be left, which nobody reads
             headers["Connection"] = "close"
         return Response(reply.body, reply.status, headers)
 
-    async def answered(request: HttpRequest, work: Callable[[], Reply]) -> Response:
+    async def answered(request: HttpRequest, work: Callable[[], Awaitable[Reply]]) -> Response:
         host = _host(request)
-        if refused := too_often(door.addresses, subscriber(host), "an address"):
-            return response(request.method, host, refused)
-        try:
-            reply = await run_in_threadpool(work)
-        except ZkError as error:
-            wait = Reply.refusal(503, "the broker can't keep anything now, so nothing is released", str(error), 5)
-            return response(request.method, host, wait)
+        reply = too_often(door.addresses, subscriber(host), "an address")
+        if reply is None:
+            try:
+                reply = await work()
+            except ClientDisconnect:
+                reply = Reply.refusal(400, "a client that went away")
+            except ZkError as error:
+                reply = Reply.refusal(503, "the broker can't keep anything now: nothing is released", str(error), 5)
         return response(request.method, host, reply)
 
     async def posted(request: HttpRequest, work: Callable[[bytes], Reply], most: int) -> Response:
-        try:
-            body = await asyncio.wait_for(bounded(request.stream(), most), PATIENCE)
-        except TimeoutError:
-            slow = Reply.refusal(408, f"a request has {PATIENCE:g} seconds", "a body that is too slow")
-            return response(request.method, _host(request), slow)
-        except ClientDisconnect:
-            return response(request.method, _host(request), Reply.refusal(400, "a client that went away"))
-        if len(body) > most:
-            long = Reply.refusal(413, f"such a request has at most {most} bytes", "a body that is too long")
-            return response(request.method, _host(request), long)
-        return await answered(request, partial(work, body))
+        async def read() -> Reply:
+            try:
+                body = await asyncio.wait_for(bounded(request.stream(), most), PATIENCE)
+            except TimeoutError:
+                return Reply.refusal(408, f"a request has {PATIENCE:g} seconds", "a body that is too slow")
+            if len(body) > most:
+                return Reply.refusal(413, f"such a request has at most {most} bytes", "a body that is too long")
+            return await run_in_threadpool(work, body)
+
+        return await answered(request, read)
 
     async def nonce(request: HttpRequest) -> Response:
         return await posted(request, door.nonce, MAX_ASKING)
@@ -177,13 +177,15 @@ def application(door: Door, log: LogLine) -> "FastAPI":
         return await posted(request, door.release, MAX_REQUEST)
 
     async def checkpoint(request: HttpRequest) -> Response:
-        return await answered(request, door.checkpoint)
+        return await answered(request, partial(run_in_threadpool, door.checkpoint))
 
     async def entries(request: HttpRequest) -> Response:
-        return await answered(request, partial(_numbered, request, "first", "end", door.entries))
+        return await answered(request, partial(run_in_threadpool, _numbered, request, "first", "end", door.entries))
 
     async def consistency(request: HttpRequest) -> Response:
-        return await answered(request, partial(_numbered, request, "first", "second", door.consistency))
+        return await answered(
+            request, partial(run_in_threadpool, _numbered, request, "first", "second", door.consistency)
+        )
 
     # A variable of the environment would have it send stack traces elsewhere.
     silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
