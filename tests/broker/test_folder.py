@@ -10,17 +10,26 @@ from pathlib import Path
 import pytest
 
 from tests.broker.brokers import RUN, Enclave, Place, nonce_of, random_nonce
+from tests.witness.witnesses import body, made
 from zk_autograd.broker.decision import Decision, is_broker_key
 from zk_autograd.broker.folder import Folder
 from zk_autograd.core.errors import RunError, StorageError, UsageError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.merkle import EMPTY_ROOT, leaf_hash
-from zk_autograd.core.note import open_note, parse_checkpoint
+from zk_autograd.core.note import open_note, parse_checkpoint, parse_unverified
+from zk_autograd.witness.folder import Folder as WitnessFolder
+from zk_autograd.witness.store import Log
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
+
+
+def witness_notes(path: Path, origin: str) -> list[bytes]:
+    """What a witness keeps of a log: what it cosigned, and what it refused."""
+    with WitnessFolder(path).store().transaction(writing=False) as transaction:
+        return transaction.notes(origin)
 
 
 def decided(place: Place, number: int = 1) -> None:
@@ -70,6 +79,25 @@ def test_an_older_database_is_refused(place: Place, tmp_path: Path) -> None:
     (place.state / "checkpoint").write_bytes(sqlite3.connect(old).execute("select note from head").fetchone()[0])
     with place.opened() as broker:
         assert broker.release(Enclave().request(RUN, spare))[0].granted
+
+
+def test_a_witness_of_the_log_knows_of_a_folder_that_was_exchanged_as_a_whole(place: Place, tmp_path: Path) -> None:
+    """Attack: the whole folder as it was before the release. The broker can't know; who had its
+    checkpoint cosigned does."""
+    with place.opened() as broker:
+        nonces = [nonce_of(broker) for _ in range(2)]
+        key = broker.key
+    shutil.copytree(place.state, tmp_path / "old")
+    witness = made(tmp_path / "witness").witness()
+    witness.add_log(Log(key.name, (key,)))
+    for expected in (200, 409):
+        with place.opened() as broker:
+            assert broker.release(Enclave().request(RUN, nonces.pop()))[0].granted
+            assert witness.add_checkpoint(body(0, [], broker.checkpoint())).status == expected
+        shutil.rmtree(place.state)
+        shutil.copytree(tmp_path / "old", place.state)
+    assert len(notes := witness_notes(tmp_path / "witness", key.name)) == 2
+    assert len({parse_checkpoint(parse_unverified(note).text).root for note in notes}) == 2
 
 
 def test_another_branch_is_refused(place: Place, tmp_path: Path) -> None:

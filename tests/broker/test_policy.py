@@ -21,7 +21,10 @@ def read(tmp_path: Path, text: str | bytes) -> object:
 def test_a_policy(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(policy_text())
-    assert list(load(path, verifiers()).trust) == ["nitro"]
+    found = load(path, verifiers())
+    assert (list(found.trust), found.emulated) == (["nitro"], True)
+    path.write_text(policy_text(emulated=False))
+    assert not load(path, verifiers()).emulated
 
 
 REFUSED: dict[str, tuple[str | bytes, str]] = {

@@ -27,12 +27,17 @@ def command(place: Place, *more: str) -> list[str]:
 
 def test_it_says_where_it_listens_and_what_to_pin(place: Place) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "zk_autograd.cli.enclave", *command(place)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "zk_autograd.cli.enclave", *command(place)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as child:
         assert child.stdout is not None
+        assert child.stderr is not None
         lines = [child.stdout.readline() for _ in range(4)]
         child.send_signal(signal.SIGTERM)
         assert child.wait(20) == -signal.SIGTERM
+        assert child.stderr.read().startswith("the policy takes emulated devices, which show nothing")
     key = (place.state / "broker.key.pub").read_text()
     assert re.fullmatch(r"listening at http://127\.0\.0\.1:\d+/\n", lines[0])
     assert lines[1] == f"key {key}"

@@ -35,6 +35,11 @@ class Policy:
     trust: Mapping[str, tuple[AttestationVerifier, Any]]
     digest: bytes
 
+    @property
+    def emulated(self) -> bool:
+        """Whether a device that shows nothing is taken, too."""
+        return any(getattr(trust, "emulated", False) for _, trust in self.trust.values())
+
 
 def load(path: Path, verifiers: Mapping[str, AttestationVerifier]) -> Policy:
     """The policy of a file. UsageError unless it is one, StorageError if it can't be read."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zk_autograd.cli.output import Output
 from zk_autograd.core.errors import ExitStatus, UsageError
+from zk_autograd.core.text import counted
 
 HELP = "release the keys of jobs to enclaves that a policy allows, until SIGTERM or Ctrl-C"
 
@@ -67,12 +68,16 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     door = Door(broker, Rates(arguments.rate), Rates(arguments.rate))
     running = server(door, _log_lines(output, json_output=arguments.json), tls)
     key = folder.signer.public_key.encode()
+    if policy.emulated:
+        output.note(
+            "the policy takes emulated devices, which show nothing: whoever asks about a run gets its key; for demonstrations"
+        )
     with listening(arguments.listen) as place:
         url = url_of(place, "https" if tls else "http")
         output.line(f"listening at {url}")
         output.line(f"key {key}")
-        output.line(f"log {folder.origin}, {folder.known.size} decisions")
-        output.line(f"keys of {len(jobs.runs)} jobs")
+        output.line(f"log {folder.origin}, {counted(folder.known.size, 'decision')}")
+        output.line(f"keys of {counted(len(jobs.runs), 'job')}")
         output.result(
             {
                 "url": url,
@@ -80,6 +85,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 "log": folder.origin,
                 "decisions": folder.known.size,
                 "runs": [one.hex() for one in jobs.runs],
+                "emulated": policy.emulated,
             }
         )
         output.flush()
