@@ -28,11 +28,11 @@ NONE: Mapping[str, Json] = {**SETTINGS, "prover": "none"}
 def table(rows: int = 60, columns: int = 4, classes: int = 3, seed: int = 1) -> bytes:
     """A table whose classes follow from its columns, with some noise."""
     drawn = random.Random(seed)
-    lines = [",".join([*(f"column {i}" for i in range(columns)), "kind"])]
+    lines = [",".join([*(f"measured {i}" for i in range(columns)), "diagnosis"])]
     for row in range(rows):
         kind = row % classes
         cells = [f"{drawn.gauss(3.0 * (kind == i), 1.0):.6f}" for i in range(columns)]
-        lines.append(",".join([*cells, f"kind {kind}"]))
+        lines.append(",".join([*cells, f"finding {kind}"]))
     return "\n".join(lines).encode() + b"\n"
 
 

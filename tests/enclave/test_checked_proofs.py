@@ -3,6 +3,7 @@ recorded."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.enclave.instances import NONE, RUN_ID, Told, make_enclave_run, make_job
+from tests.prove.native.examples import ELEMENTS, REAL_STEPS, shape_of, statement_of, witness_of
 from zk_autograd.core.errors import ProverError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.record_bytes import parse_log
@@ -26,7 +28,14 @@ from zk_autograd.run.events import ProofFailed
 
 pytestmark = pytest.mark.usefixtures("native_prover")
 
-SGD = {"model": "softmax", "rule": "sgd", "lr": "0.000001", "steps": 20, "batch-size": 8, "prover": "native"}
+SGD: Mapping[str, Any] = {
+    "model": "softmax",
+    "rule": "sgd",
+    "lr": "0.000001",
+    "steps": 5,
+    "batch-size": 8,
+    "prover": "native",
+}
 """So small a rate that several gradients make the same step."""
 
 Lie = Callable[["Liar", Statement, BlockWitness], object]
@@ -41,20 +50,15 @@ class Liar:
 
     def __post_init__(self) -> None:
         self.honest = NativeBackend(Shape.of(self.prover))
-        self.made: list[bytes] = []
-        self.stopped = False
 
     def prove(self, statement: Statement, witness: BlockWitness) -> Any:
         return self.lie(self, statement, witness)
 
     def proof(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         """A valid one, of that witness."""
-        made = self.honest.prove(statement, witness)
-        self.made.append(made.proof)
-        return made
+        return self.honest.prove(statement, witness)
 
     def stop(self) -> None:
-        self.stopped = True
         self.honest.stop()
 
     def __getattr__(self, name: str) -> Any:
@@ -76,7 +80,7 @@ def records(folder: Path) -> int:
     return len((folder / "run/log/records.jsonl").read_bytes().splitlines())
 
 
-def run_on(witness: BlockWitness, statement: Statement, rule: Rule, gradients: Any, start: Mapping[str, Any]) -> Any:
+def run_on(statement: Statement, rule: Rule, gradients: Any, start: Mapping[str, Any]) -> Any:
     """The states that other gradients, or another start, lead to."""
     states = {name: [np.array(values)] for name, values in start.items()}
     now = {name: np.array(values) for name, values in start.items()}
@@ -92,7 +96,7 @@ def test_an_honest_prover_outside(tmp_path: Path) -> None:
         tmp_path, job=make_job(SGD, proving="outside"), backend=outside(lambda own, s, w: own.proof(s, w))
     )
     assert made.header.proving == "outside"
-    assert made.steps == 20
+    assert made.steps == 5
 
 
 def test_a_foreign_gradient_with_the_same_states(tmp_path: Path) -> None:
@@ -103,7 +107,7 @@ def test_a_foreign_gradient_with_the_same_states(tmp_path: Path) -> None:
         gradients = witness.gradients.copy()
         for change in range(1, 200):  # so small that the step stays the same
             gradients[0, 0] = witness.gradients[0, 0] + change
-            states = run_on(witness, statement, Rule.SGD, gradients, {"W": witness.states["W"][0]})
+            states = run_on(statement, Rule.SGD, gradients, {"W": witness.states["W"][0]})
             if np.array_equal(states["W"], witness.states["W"]):
                 break
         else:
@@ -122,53 +126,76 @@ def test_a_foreign_gradient_with_the_same_states(tmp_path: Path) -> None:
     assert not any(isinstance(event, ProofFailed) for event in told.events)  # it isn't asked again
 
 
-def test_another_trajectory_from_the_same_state(tmp_path: Path) -> None:
+RULE = Rule.SGD
+
+
+@cache
+def example() -> tuple[NativeBackend, Statement, BlockWitness, BlockProof]:
+    """A segment of the enclave's own, and an honest proof of it."""
+    own, statement = NativeBackend(shape_of(RULE)), statement_of(RULE)
+    witness = witness_of(RULE, statement)
+    return own, statement, witness, own.prove(statement, witness)
+
+
+def given(answer: object, statement: Statement | None = None) -> BlockProof:
+    """What the enclave makes of a prover's answer."""
+    own, first, witness, _ = example()
+
+    class Outside:
+        def prove(self, statement: Statement, witness: BlockWitness) -> object:
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+    return CheckedProofs(own, Outside()).prove(statement or first, witness)  # type: ignore[arg-type]
+
+
+def refused(answer: object, message: str, statement: Statement | None = None) -> None:
+    with pytest.raises(ForeignProofError, match=message) as raised:
+        given(answer, statement)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_honest_proof_is_taken() -> None:
+    _, _, _, proof = example()
+    assert given(proof) == proof
+    assert given(BlockProof(proof.proof, {}, {}, b"whatever it says beside its bytes")) == proof
+
+
+def test_another_trajectory_from_the_same_state() -> None:
     """Steps of the prover's choice, right by the rule: the run would go on with a model that they
     made, as if it had been trained on the job's rows."""
-
-    def lie(own: Liar, statement: Statement, witness: BlockWitness) -> object:
-        gradients = witness.gradients.copy()
-        gradients[:20] = 2**29
-        states = run_on(witness, statement, Rule.SGD, gradients, {"W": witness.states["W"][0]})
-        return own.proof(statement, replace(witness, gradients=gradients, states=states))
-
-    error, _ = attack(tmp_path, lie, {**SGD, "lr": "0.1"})
-    assert "is not about the state after that was computed here" in str(error)
-    assert records(tmp_path) == 2
+    own, statement, witness, honest = example()
+    gradients = witness.gradients.copy()
+    gradients[:REAL_STEPS, :ELEMENTS] = 2**29
+    states = run_on(statement, RULE, gradients, {"W": witness.states["W"][0]})
+    made = own.prove(statement, replace(witness, gradients=gradients, states=states))
+    refused(made, "is not about the state after that was computed here")
+    refused(replace(honest, proof=made.proof), "is not about the state after")
 
 
-def test_another_beginning(tmp_path: Path) -> None:
+def test_another_beginning() -> None:
     """The same gradients on other weights."""
+    own, statement, witness, _ = example()
+    begin = witness.states["W"][0].copy()
+    begin[:ELEMENTS] += 1
+    states = run_on(statement, RULE, witness.gradients, {"W": begin})
+    made = own.prove(statement, replace(witness, states=states))
+    refused(made, "is not about the state before that was computed here")
 
-    def lie(own: Liar, statement: Statement, witness: BlockWitness) -> object:
-        states = run_on(witness, statement, Rule.SGD, witness.gradients, {"W": witness.states["W"][0] + 1})
-        return own.proof(statement, replace(witness, states=states))
 
-    error, _ = attack(tmp_path, lie)
-    assert "is not about the state before that was computed here" in str(error)
-
-
-@pytest.mark.parametrize("salt", ["W_in", "W_out", "G"])
-def test_another_salt(tmp_path: Path, salt: str) -> None:
+@pytest.mark.parametrize(("salt", "what"), [("W_out", "the state after"), ("G", "the gradient")])
+def test_another_salt(salt: str, what: str) -> None:
     """A commitment that the enclave can't open, to values that are its own."""
-
-    def lie(own: Liar, statement: Statement, witness: BlockWitness) -> object:
-        return own.proof(statement, replace(witness, salts={**witness.salts, salt: bytes(32)}))
-
-    error, _ = attack(tmp_path, lie)
-    assert "was computed here" in str(error)
+    own, statement, witness, _ = example()
+    made = own.prove(statement, replace(witness, salts={**witness.salts, salt: bytes(32)}))
+    refused(made, f"is not about {what} that was computed here")
 
 
-def test_a_proof_of_another_segment(tmp_path: Path) -> None:
+def test_a_proof_of_another_segment() -> None:
     """Sent again: the second segment would have the steps of the first."""
-
-    def lie(own: Liar, statement: Statement, witness: BlockWitness) -> object:
-        made = own.proof(statement, witness)
-        return replace(made, proof=own.made[0])
-
-    error, _ = attack(tmp_path, lie, {**SGD, "steps": 1030})
-    assert "segment 1, block 0: the proof that the prover gave is refused" in str(error)
-    assert records(tmp_path) == 3
+    _, _, _, honest = example()
+    refused(honest, "segment 1, block 0: the proof that the prover gave is refused", statement_of(RULE, segment=1))
 
 
 NO_PROOFS = {
@@ -183,38 +210,22 @@ NO_PROOFS = {
 
 
 @pytest.mark.parametrize("bad", NO_PROOFS.values(), ids=NO_PROOFS)
-def test_what_is_no_proof(tmp_path: Path, bad: object) -> None:
-    def lie(own: Liar, statement: Statement, witness: BlockWitness) -> object:
-        return BlockProof(bad, {}, {}, b"")  # type: ignore[arg-type]
-
-    error, _ = attack(tmp_path, lie)
-    assert "\n" not in str(error)
-    assert records(tmp_path) == 2
+def test_what_is_no_proof(bad: object) -> None:
+    refused(BlockProof(bad, {}, {}, b""), "segment 0, block 0: the pro")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("place", [0, 500, -1])
-def test_an_altered_proof(tmp_path: Path, place: int) -> None:
-    def lie(own: Liar, statement: Statement, witness: BlockWitness) -> object:
-        made = own.proof(statement, witness)
-        altered = bytearray(made.proof)
-        altered[place] ^= 1
-        return replace(made, proof=bytes(altered))
-
-    attack(tmp_path, lie)
+@pytest.mark.parametrize("place", [0, 500, 100_000, -1])
+def test_an_altered_proof(place: int) -> None:
+    _, _, _, honest = example()
+    altered = bytearray(honest.proof)
+    altered[place] ^= 1
+    refused(replace(honest, proof=bytes(altered)), "the proof that the prover gave is refused")
 
 
-def test_a_prover_that_dies_is_asked_again(tmp_path: Path) -> None:
-    """That is no lie: a run must not end because a connection did."""
-    failures = [ProverError("the connection ended"), ProverError("the connection ended")]
-
-    def lie(own: Liar, statement: Statement, witness: BlockWitness) -> object:
-        if failures:
-            raise failures.pop()
-        return own.proof(statement, witness)
-
-    told = Told()
-    make_enclave_run(tmp_path, job=make_job(SGD, proving="outside"), tell=told, backend=outside(lie))
-    assert [event.attempt for event in told.events if isinstance(event, ProofFailed)] == [1, 2]
+def test_a_prover_that_dies_is_no_liar() -> None:
+    """The writer asks it again: a run must not end because a connection did."""
+    with pytest.raises(ProverError, match="the connection ended"):
+        given(ProverError("the connection ended"))
 
 
 def test_without_proofs_nothing_is_taken_from_outside(tmp_path: Path) -> None:

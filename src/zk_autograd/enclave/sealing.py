@@ -1,5 +1,5 @@
-"""What an enclave keeps for the owner of its job: the state after every so many steps and the model,
-sealed for the job's recipient and for nobody else (vault.pairs).
+"""What an enclave keeps for the owner of its job: the state after every so many steps and the
+model, sealed for the job's recipient and for nobody else (vault.pairs).
 
     sealed/checkpoint-<step>.enc, .key.json     kind "checkpoint"
     sealed/model.enc, .key.json                 kind "model", after the last step
@@ -57,9 +57,7 @@ class Sealing:
 
     def _seal(self, name: str, kind: str, step: int, header: Header, data: bytes) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        seal_pair(
-            io.BytesIO(data), self._folder, name, Context(ENCLAVE, header.run.hex(), step, kind), [self._holding]
-        )
+        seal_pair(io.BytesIO(data), self._folder, name, Context(ENCLAVE, header.run.hex(), step, kind), [self._holding])
 
 
 def content(header: Header, state: Mapping[str, NDArray[np.int64]], salts: Sequence[bytes] = ()) -> bytes:

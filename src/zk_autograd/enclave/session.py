@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self, cast
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from zk_autograd.enclave import models, settings
 from zk_autograd.enclave.checked_proofs import CheckedProofs, Committing
 from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.models import Network, first_weights
+from zk_autograd.enclave.sealing import Sealing
 from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.header import HeaderParts, shifts_of
 from zk_autograd.optim.options import decays_of, place, read_options
@@ -50,9 +51,6 @@ from zk_autograd.train.names import CsvFile
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.sampler import Sampler
 from zk_autograd.train.seeded import Purpose, uniform
-
-if TYPE_CHECKING:
-    from zk_autograd.enclave.sealing import Sealing
 
 Outside = Backend | Callable[..., Backend]
 """What proves outside: a backend, or what makes one for the run's core.records.Prover."""
@@ -100,7 +98,7 @@ class Session(AbstractContextManager["Session"]):
         rows: DataSet,
         attesting: Attesting,
         outside: Outside | None = None,
-        sealing: "Sealing | None" = None,
+        sealing: Sealing | None = None,
     ) -> None:
         """Nothing is written yet. UsageError for settings that no training of these rows can have,
         ProverError."""
@@ -195,9 +193,7 @@ class Session(AbstractContextManager["Session"]):
         assert self._recorder is not None
         self._recorder.drain()
         if self._sealing is not None:
-            self._sealing.end(
-                self.steps, self._recorder.header, self._state, self._recorder.final_salts("W")
-            )
+            self._sealing.end(self.steps, self._recorder.header, self._state, self._recorder.final_salts("W"))
         self._recorder.finish({}, publish=self.plan.publish)
         self._closed = True
 

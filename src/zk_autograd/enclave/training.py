@@ -5,12 +5,12 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zk_autograd.core.anchors import Anchor
 from zk_autograd.core.keys import SEED_BYTES, Ed25519Signer
 from zk_autograd.enclave import settings
 from zk_autograd.enclave.job import Job
+from zk_autograd.enclave.sealing import Sealing
 from zk_autograd.enclave.session import Attesting, Outside, Session, rows_of
 from zk_autograd.optim.registering import Registering
 from zk_autograd.register.register import Register
@@ -19,9 +19,6 @@ from zk_autograd.tee.device import Device
 from zk_autograd.train.command import Interrupted, Order, Recording, Teller, train
 from zk_autograd.train.plan import SECRET_BYTES, Plan
 from zk_autograd.train.summary import Summary
-
-if TYPE_CHECKING:
-    from zk_autograd.enclave.sealing import Sealing
 
 RUN = "run"
 REGISTER = "register"
@@ -59,7 +56,7 @@ def train_inside(
     plan = settings.plan_of(job.settings, os.urandom(SECRET_BYTES), registering)
     rows = rows_of(job, plan)
     signer = Ed25519Signer(KEY_NAME, os.urandom(SEED_BYTES))
-    sealing = _sealing(job, folder / SEALED)
+    sealing = Sealing(job.recipient, job.checkpoint_every, folder / SEALED) if job.recipient else None
 
     def compute(plan: Plan, recording: Recording) -> Session:
         attesting = Attesting(device, release_key, nonce)
@@ -84,11 +81,3 @@ class _Told:
     def __call__(self, event: object) -> None:
         self._tell(event)
         self._listener(event)  # type: ignore[arg-type]
-
-
-def _sealing(job: Job, folder: Path) -> "Sealing | None":
-    if not job.recipient:
-        return None
-    from zk_autograd.enclave.sealing import Sealing
-
-    return Sealing(job.recipient, job.checkpoint_every, folder)
