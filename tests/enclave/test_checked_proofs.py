@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.enclave.instances import NONE, RUN_ID, Told, make_enclave_run, make_job
+from tests.enclave.instances import NONE, Told, make_enclave_run, make_job
 from tests.prove.native.examples import ELEMENTS, REAL_STEPS, shape_of, statement_of, witness_of
-from zk_autograd.core.errors import ProverError, VerificationError
+from zk_autograd.core.errors import ProverError, UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import step
 from zk_autograd.core.statement import Statement
@@ -228,18 +227,32 @@ def test_a_prover_that_dies_is_no_liar() -> None:
         given(ProverError("the connection ended"))
 
 
-def test_without_proofs_nothing_is_taken_from_outside(tmp_path: Path) -> None:
-    class Hostile(HashedBackend):
-        def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
-            return BlockProof(b"bytes", {"W": bytes(32)}, {"W": bytes(32)}, bytes(32))
+def test_without_proofs_nobody_outside_is_shown_anything(tmp_path: Path) -> None:
+    """A witness is private data in the clear."""
 
-    def hostile(prover: Prover) -> HashedBackend:
-        return Hostile(prover.block, prover.steps)
+    def lie(own: Liar, statement: Statement, witness: BlockWitness) -> object:
+        pytest.fail("it was shown a witness")
 
-    make_enclave_run(tmp_path, job=make_job(NONE, proving="outside"), backend=hostile)
-    log = parse_log((tmp_path / "run/log/records.jsonl").read_bytes().splitlines())
-    assert bytes(32) not in (*log.segments[0].gradients, *log.segments[0].state_out["W"])
-    assert log.header.run == RUN_ID
+    class Nobody(Liar):
+        def __post_init__(self) -> None:
+            self.honest = None  # type: ignore[assignment]
+
+        def stop(self) -> None:
+            pass
+
+    job = make_job(NONE, proving="outside")
+    made = make_enclave_run(tmp_path, job=job, backend=lambda prover: Nobody(prover, lie))
+    assert made.header.prover.backend == "none"
+
+
+@pytest.mark.parametrize("proving", ["inside", "outside"])
+def test_the_owner_says_where_proofs_are_made(tmp_path: Path, proving: str) -> None:
+    """A host that had them made outside would see data that the owner didn't show; and a header
+    says what was done."""
+    backend = outside(lambda own, s, w: own.proof(s, w)) if proving == "inside" else None
+    with pytest.raises(UsageError, match=f"wants proofs made {proving}"):
+        make_enclave_run(tmp_path / "enclave", job=make_job(SGD, proving=proving), backend=backend)
+    assert not list((tmp_path / "enclave").iterdir())
 
 
 def test_no_proof_is_taken_from_the_disk() -> None:

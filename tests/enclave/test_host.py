@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.enclave.hosting import bench, judged, records, secret_job
 from tests.enclave.hostile_host import HostileHost, carry_on
-from tests.enclave.instances import NATIVE, NONE, STEPS
+from tests.enclave.hosting import bench, judged, records, secret_job
+from tests.enclave.instances import NATIVE
 
 
 def test_a_run_with_proofs_made_inside(tmp_path: Path) -> None:

@@ -3,20 +3,19 @@ and with which words. Whatever it leaves to be shown is, in each case, a part of
 recorded, or is found false (`fair`): never a run that wasn't.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tests.broker.brokers import OTHER_PCRS
-from tests.enclave.hosting import SECRET, Bench, bench, judged, records, secret_job
-from tests.enclave.hostile_host import Cut, Frame, Hook, HostileHost, Stalled, carry_on
-from tests.enclave.instances import NATIVE, NONE, RUN_ID, STEPS
+from tests.enclave.hostile_host import Cut, Frame, Hook, HostileHost, Stalled
+from tests.enclave.hosting import Bench, bench, judged, records, secret_job
+from tests.enclave.instances import NONE, RUN_ID
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.enclave.host import Hosted
 from zk_autograd.enclave.relay.kept import Kept
-from zk_autograd.evidence.layout import is_public
 
 RECORDS = "log/records.jsonl"
 STOPS, GOES_ON = True, False

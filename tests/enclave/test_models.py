@@ -72,6 +72,7 @@ def test_loss_and_gradients_are_torchs(name: str) -> None:
     found.backward()
     assert loss == pytest.approx(found.item(), rel=1e-14)
     for tensor, gradient in zip(tensors, gradients, strict=True):
+        assert tensor.grad is not None
         np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-6, atol=1e-12)
     assert network.predicted(weights, features).tolist() == value.argmax(dim=1).tolist()
 
@@ -170,7 +171,7 @@ def _there(**variables: str) -> list[str]:
 def test_the_same_bits_on_every_processor() -> None:
     """NumPy and BLAS take other ways by processor and number of threads. The second digest, of
     BLAS's own product, shows that what is set here does change something."""
-    features = np.show_config(mode="dicts")["SIMD Extensions"]["found"]  # type: ignore[call-overload]
+    features = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
     plain = _there(NPY_DISABLE_CPU_FEATURES=" ".join(features), OPENBLAS_CORETYPE="Nehalem", OPENBLAS_NUM_THREADS="1")
     others = [
         _there(),

@@ -78,7 +78,15 @@ def _kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("native_prover")
 def test_a_hundred_steps_with_proofs_are_what_the_verifier_accepts(tmp_path: Path, kept: dict[str, Any]) -> None:
-    settings = {**NATIVE, "steps": 100, "model": "mlp:6", "publish": True, "lr": "0.02", "seed": 0x5EED_5EED}
+    settings = {
+        **NATIVE,
+        "steps": 100,
+        "rule": "sgd",
+        "lr": "0.2",
+        "model": "mlp:6",
+        "publish": True,
+        "seed": 0x5EED_5EED,
+    }
     job = make_job(settings)
     told = Told()
     made = make_enclave_run(tmp_path, job=job, tell=told)
@@ -224,10 +232,11 @@ def test_every_rule_trains(tmp_path: Path, rule: str) -> None:
     assert made.header.rule.value == rule
 
 
+@pytest.mark.torch
+@pytest.mark.slow
 def test_zk_train_makes_the_same_first_step(tmp_path: Path, kept: dict[str, Any]) -> None:
     """Rows, order, first weights and rounding are zk-train's: only the float gradients differ, in
     their last bits, and so the integers by a unit here and there."""
-    pytest.importorskip("torch", reason="torch is not installed: pip install 'zk-autograd[train]'")
     from zk_autograd.train.plan import Plan
     from zk_autograd.train.session import retrain
     from zk_autograd.train.settings import Settings

@@ -209,7 +209,14 @@ class Session(AbstractContextManager["Session"]):
         header = self._header(scale)
         G, _ = quantized(gradients, scale)
         InMemory(header, self._state, 0).append(G)  # a first step out of range leaves nothing behind
-        keys = header.keys
+        collateral = b""
+
+        def attested(digest: bytes) -> Document:
+            nonlocal collateral
+            document = self._attesting.document(self._job.run, digest, header.keys)
+            collateral = self._attesting.collateral().encode()
+            return document
+
         registration = registration_of(self.plan.registering, self._signers, from_file=False)
         new = NewRun(
             self._run,
@@ -217,11 +224,11 @@ class Session(AbstractContextManager["Session"]):
             self._signers,
             self._artefacts,
             registration=registration,
-            attest=lambda digest: self._attesting.document(self._job.run, digest, keys),
+            attest=attested,
         )
         recorder = new.begin(header, self._state["W"])
         try:
-            Files().write_atomic(Layout(self._run).collateral, self._attesting.collateral().encode())
+            Files().write_atomic(Layout(self._run).collateral, collateral)
         except BaseException:
             recorder.abandon()
             raise

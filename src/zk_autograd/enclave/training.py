@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zk_autograd.core.anchors import Anchor
+from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import SEED_BYTES, Ed25519Signer
+from zk_autograd.core.records import OUTSIDE
 from zk_autograd.enclave import settings
 from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.sealing import Sealing
@@ -52,6 +54,10 @@ def train_inside(
     ForeignProofError, and also if the device attests nothing; GradientError, RangeError,
     ProverError.
     """
+    if (job.proving == OUTSIDE) != (backend is not None):
+        raise UsageError(
+            f"the job's owner wants proofs made {job.proving}, and the enclave was started for the other: a prover outside sees all data"
+        )
     registering = Registering(str(folder / REGISTER), tuple(anchors))
     plan = settings.plan_of(job.settings, os.urandom(SECRET_BYTES), registering)
     rows = rows_of(job, plan)
