@@ -65,10 +65,7 @@ def test_no_byte_goes_over_from_one_field_to_another(one: str, other: str) -> No
     """Without lengths, "a" and "bc" would be bound as "ab" and "c" are: a document would be of two
     runs, or of a key and a nonce that a host has cut anew."""
     pairs = (("a", "bc"), ("ab", "c"), ("abc", ""), ("", "abc"))
-    found = {
-        replace(BINDING, **{one: split(one, a), other: split(other, b)}).digest()  # type: ignore[arg-type]
-        for a, b in pairs
-    }
+    found = {replace(BINDING, **{one: split(one, a), other: split(other, b)}).digest() for a, b in pairs}
     assert len(found) == len(pairs)
 
 

@@ -32,11 +32,15 @@ from tests.verify.attested_runs import (
     judged,
     policy,
 )
+from tests.verify.register_builder import enter
 from tests.verify.run_builder import KEY, QUANTUM, SECOND, SIGNER, honest, refused, stand_ins
+from zk_autograd.anchor.kinds import verifiers as anchor_verifiers
+from zk_autograd.cli.verify import main
 from zk_autograd.core.attestation import MAX_DOCUMENT, Attested, Binding, Collateral, Document, release_digest
 from zk_autograd.core.errors import AttestationShort, UsageError
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.records import OUTSIDE, Data
+from zk_autograd.core.register import Kind
 from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.run.files import Files
 from zk_autograd.run.packing import pack
@@ -46,6 +50,7 @@ from zk_autograd.verify.outcome import Level, Source, Status, Step
 from zk_autograd.verify.policy import Flags, Policy, TreeHead
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.svr import properties
+from zk_autograd.verify.verifier import Verifier
 
 MARK = " (the enclave is emulated, and shows nothing)"
 L2 = frozenset({Level.L0, Level.L1, Level.L2})
@@ -126,9 +131,6 @@ def test_step8_a_bundle_brings_the_raw_evidence_along(tmp_path: Path, asked: Pol
     run = made.write(tmp_path / "run")
     pack(run, tmp_path / "run.tar", Files(), lambda *_: None)
     with Bundle(tmp_path / "run.tar") as files:
-        from tests.verify.attested_runs import anchor_verifiers
-        from zk_autograd.verify.verifier import Verifier
-
         report = Verifier(asked, stand_ins(), anchor_verifiers(), attestation_verifiers()).verify(files)
         assert (report.exit_status, report.levels) == (0, L2), report.text()
         assert files.attestation() == made.document.encode()
@@ -438,9 +440,6 @@ def test_step8_a_view_that_ends_before_the_genesis(tmp_path: Path, asked: Policy
     made.run.proofs.clear()
     made.run.model.clear()
     made.tree.entries.clear()
-    from tests.verify.register_builder import enter
-    from zk_autograd.core.register import Kind
-
     enter(made.run, made.tree, Kind.BEGIN, 1)
     made.views, made.stamps = ((0, 1),), {1: STAMPED}
     report = report_on(made, tmp_path, asked)
@@ -618,8 +617,6 @@ def test_step8_a_failure_before_it_names_no_signers(tmp_path: Path, unpinned: Po
 def test_step8_the_command_says_it_and_the_draft_pins_no_measurement(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from zk_autograd.cli.verify import main
-
     run = enclave_run("none").write(tmp_path / "run")
     policy(tmp_path / "own", provers="")
     asked = ["--policy", str(tmp_path / "own/policy.toml")]

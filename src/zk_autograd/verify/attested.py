@@ -17,8 +17,8 @@ from dataclasses import replace
 from hashlib import sha256
 
 from zk_autograd.core.attestation import (
-    Attested,
     AttestationVerifier,
+    Attested,
     Binding,
     Collateral,
     Document,
