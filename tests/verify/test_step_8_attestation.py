@@ -36,6 +36,7 @@ from tests.verify.register_builder import enter
 from tests.verify.run_builder import KEY, QUANTUM, SECOND, SIGNER, honest, refused, stand_ins
 from zk_autograd.anchor.kinds import verifiers as anchor_verifiers
 from zk_autograd.cli.verify import main
+from zk_autograd.core.anchors import AnchorClaim, Receipt, Standing
 from zk_autograd.core.attestation import MAX_DOCUMENT, Attested, Binding, Collateral, Document, release_digest
 from zk_autograd.core.errors import AttestationShort, UsageError
 from zk_autograd.core.keys import Ed25519Signer
@@ -45,6 +46,8 @@ from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.run.files import Files
 from zk_autograd.run.packing import pack
 from zk_autograd.tee.kinds import verifiers as attestation_verifiers
+from zk_autograd.verify.anchoring import Anchored, Anchoring
+from zk_autograd.verify.attested import earliest
 from zk_autograd.verify.brief import brief
 from zk_autograd.verify.outcome import Level, Source, Status, Step
 from zk_autograd.verify.policy import Flags, Policy, TreeHead
@@ -410,6 +413,27 @@ def test_step8_the_earliest_time_counts(tmp_path: Path, asked: Policy) -> None:
     report = report_on(made, tmp_path, asked)
     assert report.levels == L2
     assert report.attestation is not None and report.attestation.at == int(STAMPED.timestamp())
+
+
+def anchored(records: int, standing: Standing, time: int | None) -> Anchored:
+    return Anchored(Receipt("x", 2, bytes(32), {}), records, AnchorClaim("x", standing, "on nothing", time))
+
+
+@pytest.mark.parametrize(
+    ("anchors", "time"),
+    [
+        ([(2, Standing.SHOWN, 9), (3, Standing.SHOWN, 7)], 7),
+        ([(2, Standing.SHOWN, None), (2, Standing.SHOWN, 9)], 9),
+        ([(2, Standing.WORD, 5), (2, Standing.UNJUDGED, 4), (2, Standing.SHOWN, 9)], 9),
+        ([(1, Standing.SHOWN, 5), (2, Standing.SHOWN, 9)], 9),
+        ([(1, Standing.SHOWN, 5), (2, Standing.WORD, 5), (2, Standing.SHOWN, None)], None),
+        ([], None),
+    ],
+)
+def test_step8_whose_time_counts(anchors: list[tuple[int, Standing, int | None]], time: int | None) -> None:
+    """The trainer's word, what nobody judged, and what tells no time, are no time."""
+    found = earliest(Anchoring(None, tuple(anchored(*one) for one in anchors)))
+    assert (None if found is None else found.claim.time) == time
 
 
 def test_step8_attack_a_stamp_that_the_auditor_does_not_trust(tmp_path: Path) -> None:

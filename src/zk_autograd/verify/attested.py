@@ -75,7 +75,7 @@ def check_document(
     data = _named(files, genesis.attestation)
     document, collateral = _parsed(data), _collateral(files)
     keys = _require_signed(view, anchoring)
-    anchor = _earliest(anchoring)
+    anchor = earliest(anchoring)
     found = Attestation(
         document.kind, genesis.attestation, sha256(document.raw).digest(), at=anchor.claim.time if anchor else None
     )
@@ -202,7 +202,7 @@ def _of(place: str, error: VerificationError) -> VerificationError:
 # ---- what is less --------------------------------------------------------------------------------
 
 
-def _earliest(anchoring: Anchoring) -> Anchored | None:
+def earliest(anchoring: Anchoring) -> Anchored | None:
     """The anchor whose time counts."""
     timed = (one for one in anchoring.shown(COVERED) if one.claim.time is not None)
     return min(timed, key=lambda one: one.claim.time or 0, default=None)
