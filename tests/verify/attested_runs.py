@@ -19,12 +19,14 @@ from zk_autograd.anchor.kinds import verifiers as anchor_verifiers
 from zk_autograd.anchor.rfc3161.token import imprint
 from zk_autograd.core.anchors import Receipt
 from zk_autograd.core.attestation import AttestationVerifier, Binding, Collateral, Document
+from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.record_bytes import to_bytes
 from zk_autograd.core.records import ENCLAVE_FORMAT, INSIDE, Data, header_digest
 from zk_autograd.core.register import Kind
 from zk_autograd.core.text import encode_base64
 from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.prove.verifiers import Systems
 from zk_autograd.tee.device import Device
 from zk_autograd.tee.device.emulated import EmulatedDevice
 from zk_autograd.tee.kinds import verifiers as attestation_verifiers
@@ -91,10 +93,14 @@ class EnclaveRun:
 
     def receipt(self, size: int, at: datetime) -> Receipt:
         """The authority's stamp for the register's first `size` entries."""
-        head = self.tree.head(size)
-        signed = stamp(imprint(head), int.from_bytes(_TOKEN_NONCE, "big"), written=f"{at:%Y%m%d%H%M%SZ}")
-        body = {"nonce": _TOKEN_NONCE.hex(), "token": encode_base64(token(authority()[1], signed))}
-        return Receipt("rfc3161", head.size, head.root, body)
+        return stamped(self.tree.head(size), at)
+
+
+def stamped(head: Checkpoint, at: datetime) -> Receipt:
+    """The authority's stamp for a tree head of the register."""
+    signed = stamp(imprint(head), int.from_bytes(_TOKEN_NONCE, "big"), written=f"{at:%Y%m%d%H%M%SZ}")
+    body = {"nonce": _TOKEN_NONCE.hex(), "token": encode_base64(token(authority()[1], signed))}
+    return Receipt("rfc3161", head.size, head.root, body)
 
 
 def device(pcrs: Mapping[int, bytes] = PCRS, at: datetime = BEGUN) -> Device:
@@ -170,11 +176,18 @@ def policy(
     return load(folder / "policy.toml", None, anchor_verifiers(), attestation_verifiers())
 
 
-def judged(run: Path, asked: Policy, attestations: Mapping[str, AttestationVerifier] | None = None) -> Report:
-    """The report on the run in this folder."""
+def judged(
+    run: Path,
+    asked: Policy,
+    attestations: Mapping[str, AttestationVerifier] | None = None,
+    *,
+    systems: bool = False,
+) -> Report:
+    """The report on the run in this folder. `systems`: with the real provers' verifiers, and no
+    stand-in for EZKL's."""
     known = attestation_verifiers() if attestations is None else attestations
     with RunFolder(run) as files:
-        return Verifier(asked, stand_ins(), anchor_verifiers(), known).verify(files)
+        return Verifier(asked, Systems() if systems else stand_ins(), anchor_verifiers(), known).verify(files)
 
 
 NO_COLLATERAL = Collateral().encode()

@@ -34,6 +34,7 @@ from tests.verify.attested_runs import (
 )
 from tests.verify.register_builder import enter
 from tests.verify.run_builder import KEY, QUANTUM, SECOND, SIGNER, honest, refused, stand_ins
+from tests.verify.test_report_schema import STRICT
 from zk_autograd.anchor.kinds import verifiers as anchor_verifiers
 from zk_autograd.cli.verify import main
 from zk_autograd.core.anchors import AnchorClaim, Receipt, Standing
@@ -50,6 +51,7 @@ from zk_autograd.verify.anchoring import Anchored, Anchoring
 from zk_autograd.verify.attested import earliest
 from zk_autograd.verify.brief import brief
 from zk_autograd.verify.outcome import Level, Source, Status, Step
+from zk_autograd.verify.page.document import page
 from zk_autograd.verify.policy import Flags, Policy, TreeHead
 from zk_autograd.verify.report import Report
 from zk_autograd.verify.svr import properties
@@ -115,6 +117,36 @@ def test_step8_an_emulated_enclave_is_marked_wherever_levels_are_told(tmp_path: 
     assert properties(report) == ["ZK_AUTOGRAD_L0", "ZK_AUTOGRAD_L1"]
     found = report.to_json()["attestation"]
     assert (found["emulated"], found["counts"], found["bound"]) == (True, True, True)
+
+
+@pytest.mark.parametrize("way", ["emulated", "real", "short", "unverified", "unpinned", "no enclave"])
+def test_step8_every_report_fits_the_schema_and_makes_a_page(tmp_path: Path, asked: Policy, way: str) -> None:
+    made = enclave_run()
+    if way == "unverified":
+        made.document = Document("sgx", b"\1")
+        made.name()
+    by = policy(tmp_path / "own", keys=way != "unpinned", attestation=PRODUCTION if way == "short" else EMULATED)
+    run = made.write(tmp_path / "run") if way != "no enclave" else honest().write(tmp_path / "run")
+    real = {"nitro": Without(genuine(made))} if way == "real" else None
+    report = judged(run, by, real)
+    value = json.loads(json.dumps(report.to_json()))
+    STRICT.validate(value)
+    html = page(report, BEGUN)
+    reached = way in ("emulated", "real", "unpinned")
+    assert (Level.L2 in report.levels) is reached
+    assert ("computed by code that is known by its measurement" in html) is reached
+    assert ("Nothing here says where a gradient came from" in html) is not reached
+    assert ("under whose root anybody can sign: this shows nothing" in html) is (way in ("emulated", "unpinned"))
+    assert ("shows nothing" in brief(report).splitlines()[0]) is (way in ("emulated", "unpinned"))
+    if reached:
+        for wrong in ({"attestation": None}, {"levels": ["L0", "L1"]}, {"verdict": "L0, L1"}):
+            assert not STRICT.is_valid(value | wrong), wrong
+
+
+def genuine(made: EnclaveRun) -> Attested:
+    """What the run's document would show if a real device had signed it."""
+    emulated = attestation_verifiers()["nitro"].verify(made.document.raw, Collateral(), int(STAMPED.timestamp()))
+    return replace(emulated, root="aws-nitro", emulated=False, limits=())
 
 
 def test_step8_the_report_has_the_attestation(tmp_path: Path, asked: Policy) -> None:
@@ -501,8 +533,7 @@ def test_step8_a_device_that_is_not_emulated_has_no_mark(tmp_path: Path, asked: 
     """What a real device's document comes to; none is here that could be about a run of ours."""
     made = enclave_run()
     run = made.write(tmp_path / "run")
-    emulated = attestation_verifiers()["nitro"].verify(made.document.raw, Collateral(), int(STAMPED.timestamp()))
-    real = replace(emulated, root="aws-nitro", emulated=False, limits=())
+    real = genuine(made)
     report = judged(run, asked, {"nitro": Without(real)})
     assert (report.verdict_line, report.exit_status) == ("verdict: L0, L1, L2", 0)
     assert properties(report) == ["ZK_AUTOGRAD_L0", "ZK_AUTOGRAD_L1", "ZK_AUTOGRAD_L2"]
@@ -535,6 +566,14 @@ def test_step8_the_attested_keys_stand_for_pinned_ones(tmp_path: Path, unpinned:
     assert "counts if step 8 vouches for it" in report.findings[Step.SIGNATURES].sentences[0]
     assert report.vouched
     assert properties(report) == [], "an emulated device vouches for nobody"
+
+
+def test_step8_without_keys_and_without_trust_no_key_is_looked_at(tmp_path: Path, asked: Policy) -> None:
+    """As of any other run: the header's keys are nobody's."""
+    nobody = replace(asked, keys=(), demands=(), attestations={})
+    report = report_on(enclave_run(), tmp_path, nobody)
+    assert report.findings[Step.SIGNATURES].status is Status.SKIPPED
+    nobodys(report)
 
 
 def nobodys(report: Report) -> None:
