@@ -75,7 +75,7 @@ class Bench:
         self, job: Path, out: str = "out", launch: Callable[[Address], Instance] | None = None, **fields: Any
     ) -> Hosted:
         """What a host does; the enclave is another process."""
-        chosen = {
+        chosen: dict[str, Any] = {
             "tunnels": {"broker": Target("127.0.0.1", self.broker.port)},
             "start": self.start(),
             "patience": PATIENCE,

@@ -1,20 +1,205 @@
-"""A host and an enclave, two processes: what comes out, and what a host is told."""
+"""A host and an enclave, two processes: what leaves, what a host could show of it, and what it is
+told."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from tests.enclave.hostile_host import HostileHost, carry_on
-from tests.enclave.hosting import bench, judged, records, secret_job
-from tests.enclave.instances import NATIVE
+from tests.enclave.hosting import SECRET, bench, judged, records, secret_job
+from tests.enclave.instances import NATIVE, RUN_ID
+from zk_autograd.core.errors import VerificationError
+from zk_autograd.enclave.host import Hosted
+from zk_autograd.enclave.job import Job
+from zk_autograd.enclave.relay.kept import Kept
+from zk_autograd.enclave.relay.leaving import SEALED, leaving
+from zk_autograd.evidence.layout import is_public
+from zk_autograd.vault.context import of_enclave
+from zk_autograd.vault.holder.recipient import RecipientKey
+from zk_autograd.vault.keys import RECIPIENT, KeyFile
+from zk_autograd.vault.seal import unsealed
 
 
-def test_a_run_with_proofs_made_inside(tmp_path: Path) -> None:
-    host = HostileHost(carry_on)
-    with bench(tmp_path) as table:
-        found = table.host(table.sealed(secret_job(NATIVE)), launch=host.launching(table.launch))
-        assert found.complete, (found, table.said)
-        report = judged(found.out)
-        assert report.failure is None
-        assert "L1" in report.verdict
-        assert host.records() == records(found.out)
-        for f in host.seen:
-            print(f.channel, f.name, f.inward, f.number, f.kind, len(f.payload), f.word if len(f.payload) < 300 else "")
+@dataclass(frozen=True)
+class Change:
+    """A file's change, as the enclave sent it."""
+
+    way: str
+    path: str
+    at: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A run that a host took part in without changing anything, and all that it saw."""
+
+    found: Hosted
+    host: HostileHost
+    job: Job
+    dek: bytes
+    recipient: RecipientKey
+    said: list[str]
+
+    @property
+    def changes(self) -> list[Change]:
+        found: list[Change] = []
+        for frame in self.host.seen:
+            if frame.channel != "output" or frame.inward:
+                continue
+            if frame.kind == b"W" and frame.word["do"] != "end":
+                found.append(Change(str(frame.word["do"]), str(frame.word["path"]), int(str(frame.word["at"])), b""))
+            elif frame.kind == b"D":
+                last = found.pop()
+                found.append(Change(last.way, last.path, last.at, last.data + frame.payload))
+        return found
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
+    path = tmp_path_factory.mktemp("taken")
+    host, recipient = HostileHost(carry_on), RecipientKey.generate()
+    job = secret_job({**NATIVE, "seed": 123456789}, recipient=recipient.public, checkpoint_every=2)
+    with bench(path) as table:
+        found = table.host(folder := table.sealed(job), launch=host.launching(table.launch))
+        key_file = KeyFile.parse((folder / "job.key.json").read_bytes())
+        dek = table.place.kek.unwrap(key_file.wrap(RECIPIENT).wrapped, of_enclave(RUN_ID))
+        yield Taken(found, host, job, dek, recipient, table.said)
+
+
+@pytest.mark.slow
+def test_what_comes_out_is_a_run_that_zk_verify_passes(taken: Taken) -> None:
+    assert taken.found.complete, taken.said
+    report = judged(taken.found.out)
+    assert report.failure is None
+    assert report.verdict == "L0, L1"
+    assert taken.host.records() == records(taken.found.out)
+    assert taken.found.troubles == ()
+
+
+@pytest.mark.slow
+def test_no_private_byte_crosses_the_relay(taken: Taken) -> None:
+    """The host sees all that crosses: neither the job nor its key, nor what was computed of it."""
+    outward, inward = taken.host.crossed(inward=False), taken.host.crossed(inward=True)
+    _, data = taken.job.encode(), taken.job.table
+    lines = [line for line in data.split(b"\n")[1:] if line]
+    assert SECRET in data
+    private = [SECRET, b"sesame", b"kind 0", b"123456789", taken.dek, taken.dek.hex().encode(), *lines]
+    for secret in private:
+        assert secret not in outward
+        assert secret not in inward
+        assert not any(secret in line.encode() for line in taken.said)
+    # Weights, states and gradients are private too: those that the recipient gets are looked for.
+    model = opened(taken, "model")
+    from safetensors.numpy import load
+
+    for tensor in load(model).values():
+        raw = np.ascontiguousarray(tensor).tobytes()
+        for at in range(0, len(raw) - 15, 16):
+            if any(raw[at : at + 16]):
+                assert raw[at : at + 16] not in outward
+
+
+def opened(taken: Taken, name: str) -> bytes:
+    """What was sealed for the recipient."""
+    folder = taken.found.out / SEALED
+    key_file = KeyFile.parse((folder / f"{name}.key.json").read_bytes())
+    dek = taken.recipient.unwrap(key_file.wrap(RECIPIENT).wrapped, key_file.context)
+    return unsealed((folder / f"{name}.enc").read_bytes(), key_file.context, dek, key_file.ciphertext)
+
+
+@pytest.mark.slow
+def test_only_public_and_sealed_files_leave(taken: Taken) -> None:
+    paths = {change.path for change in taken.changes}
+    assert all(is_public(path) or path.startswith(f"{SEALED}/") for path in paths)
+    assert all(leaving(path) is not None for path in paths)
+    assert {f"{SEALED}/checkpoint-2.enc", f"{SEALED}/checkpoint-4.key.json", f"{SEALED}/model.enc"} <= paths
+    assert len(opened(taken, "checkpoint-2")) > 100
+
+
+@pytest.mark.slow
+def test_nothing_but_the_job_goes_in_so_there_is_no_old_disk_to_restore(taken: Taken) -> None:
+    """Sealed checkpoints are for their recipient: an enclave reads none, and asks for none."""
+    asked = {(frame.channel, frame.name) for frame in taken.host.seen if frame.inward}
+    assert asked == {("input", "start"), ("input", "key"), ("input", "job"), ("tunnel", "broker"), ("output", "")}
+    answers = [f for f in taken.host.seen if f.channel == "output" and f.inward]
+    assert all(set(frame.word) == {"held", "refused"} for frame in answers)
+
+
+def kept(root: Path, changes: list[Change]) -> Path:
+    """What an honest end makes of these changes."""
+    keeping = Kept(root)
+    for change in changes:
+        keeping.put(change.way, change.path, change.at, len(change.data), iter([change.data]))
+    return root
+
+
+@pytest.mark.slow
+def test_what_a_host_holds_is_at_any_moment_a_run_that_stopped_there(taken: Taken, tmp_path: Path) -> None:
+    changes = taken.changes
+    first = next(i for i, change in enumerate(changes) if change.path == "anchors/receipts.jsonl")
+    shown: list[str] = []
+    for end in range(first + 1, len(changes) + 1):
+        report = judged(kept(tmp_path / str(end), changes[:end]))
+        assert report.failure is None, (end, changes[end - 1].path, report.failure)
+        shown.append(report.verdict)
+    assert shown[0] != shown[-1] == "L0, L1"
+
+
+# ---- what a host could show, that answers as it should and keeps what it likes -------------------
+
+
+def _flipped(change: Change) -> Change:
+    data = bytearray(change.data)
+    data[len(data) // 2] ^= 1
+    return Change(change.way, change.path, change.at, bytes(data))
+
+
+def written(root: Path, changes: list[Change]) -> Path:
+    """The files of these changes, however they follow each other: what a host can write."""
+    found: dict[str, bytes] = {}
+    for change in changes:
+        found[change.path] = (found.get(change.path, b"") if change.way == "append" else b"") + change.data
+    for path, data in found.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+    return root
+
+
+def _variants(changes: list[Change]) -> Iterator[tuple[str, list[Change]]]:
+    for i, change in enumerate(changes):
+        before, after = changes[:i], changes[i + 1 :]
+        yield f"without {change.path}", before + after
+        yield f"{change.path} altered", [*before, _flipped(change), *after]
+        yield f"{change.path} again", [*changes, change]
+        if after:
+            yield f"{change.path} later", [*before, after[0], change, *after[1:]]
+    for one in [c for c in changes if c.path == "log/checkpoint"][:-1]:
+        yield "log/checkpoint older", [*changes, one]
+
+
+@pytest.mark.long
+def test_a_host_that_keeps_what_it_likes_shows_nothing_false(taken: Taken, tmp_path: Path) -> None:
+    """Each of the files left out, altered, repeated, in another order: it is found false, or it is
+    the run, or its beginning."""
+    own, passed = taken.host.records(), set()
+    for number, (what, changes) in enumerate(_variants(taken.changes)):
+        run = written(tmp_path / str(number), changes)
+        try:
+            report = judged(run)
+        except VerificationError:
+            continue
+        if report.failure is not None:
+            continue
+        assert report.summary is not None
+        assert (report.summary.size, records(run)) == (len(own), own), what
+        passed.add(what)
+    artefacts = ("environment.json", "config.toml", "hashes.json", "train_log.jsonl")
+    for path in ("log/records.jsonl", "proofs/0-0", "register/views.jsonl", *artefacts):
+        assert f"{path} altered" not in passed
+        assert f"without {path}" not in passed
+    assert not {"log/records.jsonl again", "register/views.jsonl again", "log/checkpoint older"} & passed
+    assert {"log/checkpoint again", "without sealed/model.enc"} <= passed  # as a host that does as it should

@@ -95,7 +95,7 @@ def said_of(error: ZkError) -> str:
             "a step can't be taken (a value left its range, or a gradient is not finite); which one is not said outside. The job's owner "
             "sees it by training the same without an enclave"
         )
-    if isinstance(error, ProverError) and not isinstance(error.__cause__, RunError):
+    if isinstance(error, ProverError):
         return "a proof could not be made inside; why is not said outside"
     if isinstance(error, VerificationError):
         return "the job that was unsealed is no job of this version: its owner must seal it anew"

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from zk_autograd.core.errors import ProverError, RunError
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
-from zk_autograd.enclave.relay.channels import answered
+from zk_autograd.enclave.relay.channels import answered, refusable
 from zk_autograd.enclave.relay.frames import Wire
 from zk_autograd.enclave.witness_bytes import Wanted
 from zk_autograd.evidence.layout import MAX_PROOF
@@ -53,8 +53,9 @@ class OutsideProver:
             raise RunError("it was stopped")
         wanted = Wanted.of(self._prover, statement, witness)
         with self._connect() as wire:
-            wire.say(wanted.word())
-            wire.send(wanted.data(statement, witness))
+            with refusable(wire, "a proof"):
+                wire.say(wanted.word())
+                wire.send(wanted.data(statement, witness))
             fields = answered(wire, "a proof", self._patience)
             with wire.understood():
                 size = fields.integer("size", 1, MAX_PROOF)

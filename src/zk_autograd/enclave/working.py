@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from zk_autograd.core.errors import RunError, VerificationError
+from zk_autograd.core.errors import ProverError, RunError, VerificationError
 from zk_autograd.core.records import OUTSIDE, Header
 from zk_autograd.core.register import RUN_BYTES
 from zk_autograd.core.text import counted
@@ -46,16 +46,22 @@ def work(relay: Relay, outlet: Outlet, device: Device, folder: Path) -> int | No
     job = opened(sealed, key_file, run, key)
     outbox = Outbox(folder / RUN, folder / SEALED, outlet)
     telling = Telling(relay, outbox)
-    found = train_inside(
-        job,
-        folder,
-        device=device,
-        release_key=key.release_key,
-        tell=telling,
-        backend=(lambda prover: OutsideProver(prover, relay.prover)) if job.proving == OUTSIDE else None,
-        nonce=start.nonce,
-        on_event=outbox.listener,
-    )
+    outside = job.proving == OUTSIDE
+    try:
+        found = train_inside(
+            job,
+            folder,
+            device=device,
+            release_key=key.release_key,
+            tell=telling,
+            backend=(lambda prover: OutsideProver(prover, relay.prover)) if outside else None,
+            nonce=start.nonce,
+            on_event=outbox.listener,
+        )
+    except ProverError as error:
+        if outside:  # who proves there has seen it all
+            raise RunError(str(error).partition(". Nothing is lost")[0]) from error
+        raise
     outbox.flush()
     return None if isinstance(found, Interrupted) else found.steps
 

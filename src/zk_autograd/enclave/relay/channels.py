@@ -15,6 +15,8 @@ A refusal is {"refused": <a sentence>}, and ends the connection.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from zk_autograd.core.canonical import Json
@@ -32,6 +34,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}")
 APPEND, REPLACE, ONCE, END = "append", "replace", "once", "end"
 COMPLETE, STOPPED, FAILED = "complete", "stopped", "failed"
 ENDED = (COMPLETE, STOPPED, FAILED)
+
+_WHY = 1.0
+"""Seconds for a host to say why it takes no more."""
 
 MAX_TEXT = 1000
 MAX_PATH = 200
@@ -67,3 +72,13 @@ def answered(wire: Wire, what: str, patience: float | None = None) -> Fields:
     if refused:
         raise RunError(f"the host refuses {what}: {printable(refused)}")
     return fields
+
+
+@contextmanager
+def refusable(wire: Wire, what: str) -> Iterator[None]:
+    """For what is sent before the answer is due: a host that takes no more of it is asked why."""
+    try:
+        yield
+    except RunError:
+        answered(wire, what, _WHY)
+        raise

@@ -10,7 +10,18 @@ from zk_autograd.core.errors import RunError
 from zk_autograd.core.text import printable
 from zk_autograd.enclave.relay import channels
 from zk_autograd.enclave.relay.address import Address
-from zk_autograd.enclave.relay.channels import APPEND, INPUT, MAX_TEXT, OUTPUT, PROVE, SAY, TUNNEL, Hello, answered
+from zk_autograd.enclave.relay.channels import (
+    APPEND,
+    INPUT,
+    MAX_TEXT,
+    OUTPUT,
+    PROVE,
+    SAY,
+    TUNNEL,
+    Hello,
+    answered,
+    refusable,
+)
 from zk_autograd.enclave.relay.frames import PATIENCE, Wire
 
 _HOST = "the host"
@@ -97,12 +108,9 @@ class Outlet:
     def put(self, way: str, path: str, at: int, size: int, pieces: Iterable[bytes]) -> None:
         """Sends `size` bytes of a file, and waits until the host says that it has them. `at`: how
         many of it were sent before (of an append). RunError unless it holds what it was sent."""
-        try:
+        with refusable(self._wire, f"the file {path}"):
             self._wire.say({"do": way, "path": path, "at": at, "size": size})
             self._wire.send(pieces)
-        except RunError:
-            answered(self._wire, f"the file {path}", 1.0)  # why it took no more, if it says so
-            raise
         fields = answered(self._wire, f"the file {path}")
         with self._wire.understood():
             held = fields.integer("held", 0, 2**53)
