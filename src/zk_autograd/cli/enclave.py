@@ -10,11 +10,13 @@ from zk_autograd.cli.output import Parser, run_command
 _COMMANDS: tuple[str, ...] = (
     "broker",
     "build",
+    "demo",
     "measure",
     "new-recipient",
     "open",
     "run",
     "seal",
+    "verify-image",
 )
 
 
