@@ -35,16 +35,16 @@ from tests.fuzz.mutators import (
     as_bytes,
     as_cbor,
     as_der,
+    as_eif,
     as_json,
     as_lines,
     as_records,
     as_safetensors,
 )
 from tests.tee.device.test_snp import TABLE
+from tests.tee.eif import golden as eif
 from tests.tee.nitro import documents as nitro
 from tests.tee.snp import platforms as snp
-from tests.fuzz.mutators import Mutator, as_bundle, as_der, as_eif, as_json, as_lines, as_records, as_safetensors
-from tests.tee.eif import golden as eif
 from tests.verify import forks
 from tests.verify.register_builder import PLACES, Tree, entered, registered
 from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
@@ -88,11 +88,11 @@ from zk_autograd.evidence.layout import OPENING, WEIGHTS_FLOATS, WEIGHTS_INTEGER
 from zk_autograd.evidence.model_files import flat, salts
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.evidence.url import parse_url
+from zk_autograd.tee.eif import measure, read_image
 from zk_autograd.tee.nitro import verify as verify_nitro
 from zk_autograd.tee.snp import leaf as snp_leaf
 from zk_autograd.tee.snp.abi import VCEK, Report
 from zk_autograd.tee.snp.table import table_certificates
-from zk_autograd.tee.eif import measure, read_image
 from zk_autograd.verify import policy_file
 from zk_autograd.verify.earlier import Earlier
 from zk_autograd.verify.model_signature import check_model_signature
@@ -676,6 +676,8 @@ def _snp_table(data: bytes) -> None:
     except RunError as error:
         raise UsageError(str(error)) from error
     assert all(snp_leaf.certificate(one, "it").public_key() for one in found)
+
+
 def _image(data: bytes) -> None:
     image = read_image(io.BytesIO(data))
     measure(image)

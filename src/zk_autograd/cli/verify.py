@@ -114,7 +114,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a file or folder of the run that no record names but that you know, by its path in the run (model/extra.bin); may be repeated",
     )
-    parser.add_argument("--require", metavar="LEVELS", help="what must be shown, one or more of L0, L1 and L2, with commas between them (default: L1); L2 takes a policy file")
+    parser.add_argument(
+        "--require",
+        metavar="LEVELS",
+        help="what must be shown, one or more of L0, L1 and L2, with commas between them (default: L1); L2 takes a policy file",
+    )
     parser.add_argument(
         "--policy",
         action="append",
