@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.tee.nitro.test_judge import CLAIM, POLICY
+from tests.tee.snp.real import signed_reports
 from zk_autograd.core.errors import AttestationShort, UsageError
 from zk_autograd.tee.nitro import NitroPolicy
 from zk_autograd.tee.policy import judge
+from zk_autograd.tee.snp.judge import SnpPolicy
 
 
 @dataclass
@@ -45,3 +47,17 @@ def test_libraries_are_loaded_when_a_document_is_looked_at() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_each_kind_of_claim_has_its_own_kind_of_policy() -> None:
+    """Else a policy for the one would take the other without having asked for anything."""
+    report = next(one for one in signed_reports() if not one.debug)
+    claim = report.verify()
+    own = SnpPolicy(frozenset({claim.report.measurement}), frozenset({claim.product}))
+    with pytest.raises(UsageError, match="of the kind snp isn't judged by a 'NitroPolicy'"):
+        judge(claim, POLICY)
+    with pytest.raises(UsageError, match="of the kind nitro isn't judged by a 'SnpPolicy'"):
+        judge(CLAIM, own)
+    with pytest.raises(AttestationShort, match="SEV-SNP"):
+        judge(claim, SnpPolicy(frozenset({bytes(48)})))
+    judge(claim, own)

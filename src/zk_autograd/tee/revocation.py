@@ -18,12 +18,19 @@ from zk_autograd.core.text import printable
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cryptography.x509 import Certificate, CertificateRevocationList, IssuingDistributionPoint, RevokedCertificate
+    from cryptography.x509 import (
+        Certificate,
+        CertificateRevocationList,
+        DistributionPoint,
+        IssuingDistributionPoint,
+        RevokedCertificate,
+    )
 
 
-def check(chain: "Sequence[Certificate]", crls: Sequence[bytes], at: "datetime") -> int:
+def check(chain: "Sequence[Certificate]", crls: Sequence[bytes], at: "datetime") -> tuple[int, int]:
     """How many certificates of `chain`, from the root to the leaf, each issued by the one before,
-    are covered by a list of the time `at` that doesn't name them.
+    are covered by a list of the time `at` that doesn't name them, and how many aren't though they
+    say where such a list is to be had.
 
     AttestationShort for one that was revoked by then, whenever the list itself was made, and for a
     list that can't be understood. AttestationError for a list that can't be read, or that has the
@@ -32,7 +39,7 @@ def check(chain: "Sequence[Certificate]", crls: Sequence[bytes], at: "datetime")
     if len(crls) > MAX_CRLS:
         raise AttestationError(f"there are more than {MAX_CRLS} revocation lists")
     lists = [_parse(crl) for crl in crls]
-    listed = 0
+    listed = missing = 0
     for issuer, certificate in pairwise(chain):
         is_ca = certificate is not chain[-1]
         own = [crl for crl in lists if _is_of(crl, issuer)]
@@ -40,8 +47,10 @@ def check(chain: "Sequence[Certificate]", crls: Sequence[bytes], at: "datetime")
             _require_signed(crl, issuer)
             _require_understood(crl, issuer)
             _require_not_revoked(crl, certificate, at)
-        listed += any(_covers(crl, certificate, is_ca, at) for crl in own)
-    return listed
+        covered = any(_covers(crl, certificate, is_ca, at) for crl in own)
+        listed += covered
+        missing += not covered and bool(_points(certificate))
+    return listed, missing
 
 
 def _parse(crl: bytes) -> "CertificateRevocationList":
@@ -146,12 +155,16 @@ def _covers(crl: "CertificateRevocationList", certificate: "Certificate", is_ca:
 
 def _is_named(scope: "IssuingDistributionPoint", certificate: "Certificate") -> bool:
     """Whether the certificate points to this part of its issuer's lists."""
-    from cryptography import x509
-
     if scope.full_name is None and scope.relative_name is None:
         return True
+    return any(name in (point.full_name or ()) for point in _points(certificate) for name in scope.full_name or ())
+
+
+def _points(certificate: "Certificate") -> "Sequence[DistributionPoint]":
+    """Where it says that lists of its issuer are."""
+    from cryptography import x509
+
     try:
-        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+        return list(certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value)
     except x509.ExtensionNotFound:
-        return False
-    return any(name in (point.full_name or ()) for point in points for name in scope.full_name or ())
+        return ()

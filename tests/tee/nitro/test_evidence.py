@@ -39,6 +39,7 @@ def test_a_real_document_is_told_in_the_words_of_step_8() -> None:
     assert len(found.bound) == 64 and found.bound == found.claim.user_data
     assert found.measurement == f"PCR0 {found.claim.pcrs[0].hex()}"
     assert "rests on AWS" in found.limits[0]
+    assert (found.claim.listed, found.claim.unlisted) == (0, 2)
     assert "no revocation list of the time covers 4 certificates of the 4" in found.limits[1]
 
 

@@ -31,6 +31,7 @@ CLAIM = NitroClaim(
     nonce=NONCE,
     certificates=4,
     listed=0,
+    unlisted=0,
 )
 
 
@@ -61,13 +62,15 @@ def pcrs(**changes: Any) -> NitroClaim:
         ({"max_age": 100}, CLAIM, replace(CLAIM, at=NOW + timedelta(seconds=101))),
         ({"max_age": 100}, CLAIM, replace(CLAIM, at=None)),
         ({"max_age": 100}, replace(CLAIM, at=NOW - timedelta(seconds=MAX_SKEW)), replace(CLAIM, at=NOW - timedelta(seconds=MAX_SKEW + 1))),
+        ({"max_age": 0}, replace(CLAIM, at=NOW), CLAIM),
+        ({"revocation": True}, replace(CLAIM, listed=2), replace(CLAIM, listed=1, unlisted=1)),
         ({"nonce": NONCE}, CLAIM, replace(CLAIM, nonce=None)),
         ({"nonce": NONCE}, CLAIM, replace(CLAIM, nonce=NONCE + b"\0")),
         ({"nonce": NONCE}, CLAIM, replace(CLAIM, nonce=b"")),
         ({"measurements": (replace(IMAGE, pcr8=PCR[8]),)}, CLAIM, pcrs(pcr8=ZERO)),
         ({"measurements": (replace(IMAGE, pcr8=PCR[8]),)}, CLAIM, pcrs(pcr8=None)),
     ],
-    ids=["too old", "age unknown", "ahead of its time", "no nonce", "longer nonce", "empty nonce", "unsigned image", "no PCR8"],
+    ids=["too old", "age unknown", "ahead of its time", "not of the same second", "a list is missing", "no nonce", "longer nonce", "empty nonce", "unsigned image", "no PCR8"],
 )  # fmt: skip
 def test_a_demand_in_four_cells(demand: dict[str, Any], met: NitroClaim, unmet: NitroClaim) -> None:
     asked = replace(POLICY, **demand)
@@ -157,8 +160,8 @@ def table(**changes: Any) -> NitroPolicy:
 def test_a_table_says_what_is_asked_for() -> None:
     assert table() == POLICY
     row = {**ROW, "pcr8": PCR[8].hex()}
-    assert table(measurements=[row, ROW], max_age=5, nonce=NONCE.hex(), emulated=True) == NitroPolicy(
-        (replace(IMAGE, pcr8=PCR[8]), IMAGE), 5, NONCE, True
+    assert table(measurements=[row, ROW], max_age=5, nonce=NONCE.hex(), revocation=True, emulated=True) == NitroPolicy(
+        (replace(IMAGE, pcr8=PCR[8]), IMAGE), 5, NONCE, True, True
     )
 
 
@@ -187,6 +190,7 @@ def test_a_table_says_what_is_asked_for() -> None:
         ({"nonce": ""}, "nonce"),
         ({"emulated": "true"}, "true or false"),
         ({"emulated": 1}, "true or false"),
+        ({"revocation": "yes"}, "true or false"),
         ({"debug": True}, "unknown fields"),
     ],
 )

@@ -14,7 +14,7 @@ class NitroClaim:
     checked, None if that was only the document's own; `time`: the document's own clock; `pcrs`: 1
     to 32 registers of 48 bytes, by number; None for a field that the enclave left out. `listed`: of
     how many of the `certificates` below the root a revocation list of the time says that they
-    weren't revoked.
+    weren't revoked; `unlisted`: how many more name such a list, which isn't there.
 
     A claim is no verdict: `tee.policy.judge` has the opinion. The document's bytes, and any hash of
     them, are no identity: where (r, s) is a signature, so is (r, n - s), and headers and lengths
@@ -31,6 +31,7 @@ class NitroClaim:
     nonce: bytes | None
     certificates: int
     listed: int
+    unlisted: int
 
     @property
     def emulated(self) -> bool:

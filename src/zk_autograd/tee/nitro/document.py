@@ -33,6 +33,7 @@ def verify(
     signed = abi.parse(document)
     root, certificates = chain.check(signed, at, roots)
     payload = signed.payload
+    listed, unlisted = revocation.check(certificates, crls, at)
     return NitroClaim(
         root=root,
         module=payload.module,
@@ -43,7 +44,8 @@ def verify(
         user_data=payload.user_data,
         nonce=payload.nonce,
         certificates=len(certificates) - 1,
-        listed=revocation.check(certificates, crls, at),
+        listed=listed,
+        unlisted=unlisted,
     )
 
 

@@ -10,6 +10,8 @@ The table [attestation.nitro] of a policy:
     max_age = 3600         seconds that may lie between the document's own time and the time for
                            which it was verified
     nonce = "..."          16 to 64 bytes that the document's nonce has to be
+    revocation = true      asks for a revocation list of the time for each certificate that names
+                           one (the enclave's and its instance's, of AWS, name none)
     emulated = true        the root whose private key is public is taken too: for demonstrations
 """
 
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from zk_autograd.core.attestation import LEAST_NONCE, MAX_NONCE
 from zk_autograd.core.errors import AttestationShort, VerificationError
 from zk_autograd.core.fields import Fields, Value
+from zk_autograd.core.text import counted
 from zk_autograd.tee.nitro.abi import PCR_BYTES
 from zk_autograd.tee.nitro.claim import NitroClaim
 
@@ -54,6 +57,7 @@ class NitroPolicy:
     measurements: tuple[Measurement, ...]
     max_age: int | None = None
     nonce: bytes | None = None
+    revocation: bool = False
     emulated: bool = False
 
 
@@ -62,8 +66,8 @@ def read(fields: Fields) -> NitroPolicy:
     measurements = tuple(_measurement(item) for item in fields.array("measurements", MAX_MEASUREMENTS, min_items=1))
     max_age = fields.integer("max_age", 0, MAX_AGE) if "max_age" in fields else None
     nonce = _nonce(fields.value("nonce")) if "nonce" in fields else None
-    emulated = fields.boolean("emulated") if "emulated" in fields else False
-    return NitroPolicy(measurements, max_age, nonce, emulated)
+    revocation, emulated = (fields.boolean(name) if name in fields else False for name in ("revocation", "emulated"))
+    return NitroPolicy(measurements, max_age, nonce, revocation, emulated)
 
 
 def judge(claim: NitroClaim, policy: NitroPolicy) -> tuple[str, ...]:
@@ -74,6 +78,8 @@ def judge(claim: NitroClaim, policy: NitroPolicy) -> tuple[str, ...]:
         found.append(_fresh_nonce(claim, policy.nonce))
     if policy.max_age is not None:
         found.append(_young(claim, policy.max_age))
+    if policy.revocation:
+        found.append(_unrevoked(claim))
     return tuple(found)
 
 
@@ -132,6 +138,16 @@ def _young(claim: NitroClaim, max_age: int) -> str:
             found=f"{age:.0f} seconds before it" if age >= 0 else f"{-age:.0f} seconds after it",
         )
     return f"the document was made {age:.0f} seconds before the time for which it was verified, by its own clock"
+
+
+def _unrevoked(claim: NitroClaim) -> str:
+    if claim.unlisted:
+        raise AttestationShort(
+            "whether a certificate of the document's chain was revoked isn't known",
+            expected="a revocation list of the time for each certificate that names one",
+            found=f"none for {counted(claim.unlisted, 'certificate')}",
+        )
+    return f"revocation lists of the time cover {claim.listed} of the chain's certificates, all of those that name one"
 
 
 def _measurement(value: Value) -> Measurement:
