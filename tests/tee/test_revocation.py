@@ -105,6 +105,9 @@ def test_what_counts_is_when_it_was_revoked() -> None:
         check(CERTIFICATES, [later], NOW + hour)
     with pytest.raises(AttestationShort):
         check(CERTIFICATES, [of(2, LEAF, since=NOW, begin=NOW + 24 * hour)], NOW)
+    second = NOW.replace(microsecond=0)
+    with pytest.raises(AttestationShort):  # in that very second
+        check(CERTIFICATES, [of(2, LEAF, since=second)], second)
 
 
 def test_a_key_that_was_stolen_before_it_was_revoked_counts_from_then_on() -> None:

@@ -16,6 +16,7 @@ from zk_autograd.core.fields import Fields
 from zk_autograd.tee.device import document_of, emulated, open_device
 from zk_autograd.tee.device.emulated import EmulatedDevice
 from zk_autograd.tee.kinds import verifiers
+from zk_autograd.tee.nitro import evidence
 from zk_autograd.tee.nitro.chain import AWS
 from zk_autograd.tee.nitro.judge import Measurement, NitroPolicy
 
@@ -41,6 +42,12 @@ def test_a_real_document_is_told_in_the_words_of_step_8() -> None:
     assert "rests on AWS" in found.limits[0]
     assert (found.claim.listed, found.claim.unlisted) == (0, 2)
     assert "no revocation list of the time covers 4 certificates of the 4" in found.limits[1]
+
+
+def test_lists_for_all_leave_no_doubt_to_tell() -> None:
+    claim = NITRO.verify(read(ONE), NONE, AT).claim
+    assert len(evidence._limits(claim)) == 2
+    assert len(evidence._limits(replace(claim, listed=4))) == 1
 
 
 @pytest.mark.parametrize("name", [name for name in real("accept-at-timestamp") if name != ONE])
