@@ -114,7 +114,7 @@ def signed(builder: x509.CertificateBuilder, key: rsa.RSAPrivateKey, hashed: Any
 
 
 def authority(builder: x509.CertificateBuilder, depth: int | None, *, sign: bool = True) -> x509.CertificateBuilder:
-    usage = x509.KeyUsage(not sign, False, False, False, False, sign, sign, False, False)
+    usage = x509.KeyUsage(not sign, False, False, False, False, sign, depth is None, False, False)
     return builder.add_extension(x509.BasicConstraints(True, depth), True).add_extension(usage, True)
 
 

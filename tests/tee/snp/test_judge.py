@@ -8,6 +8,7 @@ from tests.tee.snp.platforms import CHIP, MEASUREMENT, PARTS, TCB, TURIN_TCB, pl
 from zk_autograd.core import der
 from zk_autograd.core.errors import AttestationShort, VerificationError
 from zk_autograd.core.fields import Fields
+from zk_autograd.tee.policy import judge as judge_any
 from zk_autograd.tee.snp import SnpClaim
 from zk_autograd.tee.snp.abi import HOST, PLATFORM_BITS, POLICY_BITS
 from zk_autograd.tee.snp.judge import BITS, SnpPolicy, judge, read
@@ -261,3 +262,9 @@ def test_all_that_falls_short_is_named() -> None:
     for said in ("product line genoa", "require a VLEK", "guest_svn is 0", "debug guest"):
         assert said in short
     assert CHIP.hex() not in short
+
+
+def test_the_one_door_of_opinions_leads_here() -> None:
+    judge_any(GENOA.verify(), policy())
+    with pytest.raises(AttestationShort, match="guest_svn"):
+        judge_any(GENOA.verify(), policy(guest_svn=1))

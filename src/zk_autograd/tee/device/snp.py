@@ -5,7 +5,7 @@ Nothing of this was run on SEV-SNP hardware. Tests run the order of reads and wr
 in a tree of files that plays the kernel, compare the numbers and structures of /dev/sev-guest with
 the kernel's header in a C program, and read answers and tables of the documented form. They show
 nothing of what a kernel or a cloud does beyond that; whether OCI's confidential VMs answer at all
-isn't known (docs/attestation-snp.md).
+isn't known (docs/limitations.md).
 """
 
 from collections.abc import Callable

@@ -1,38 +1,36 @@
-"""The one signature of AMD's certificates and revocation lists: RSASSA-PSS with SHA-384, MGF1 with
-SHA-384 and a salt of 48 bytes, by a key of 4096 bits (AMD 57230; RFC 4055 section 3.1)."""
+"""The one signature of AMD's certificates: RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of
+48 bytes, by a key of 4096 bits (AMD 57230; RFC 4055 section 3.1)."""
 
 from typing import TYPE_CHECKING
 
 from zk_autograd.core.errors import AttestationError
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate, CertificateRevocationList
+    from cryptography.x509 import Certificate
 
 _SALT_BYTES = 48
 _KEY_BITS = 4096
 
 
-def require_signature(of: "Certificate | CertificateRevocationList", by: "Certificate", what: str) -> None:
+def require_signature(of: "Certificate", by: "Certificate", what: str) -> None:
     """AttestationError unless `by`'s key signed `of`, which is called `what`, in this way."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
-    from cryptography.x509 import Certificate
 
     key = by.public_key()
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size != _KEY_BITS:
         raise AttestationError(f"what issued {what} has no RSA key of {_KEY_BITS} bits")
     if not _is_pss_sha384(of):
         raise AttestationError(f"{what} is signed with another algorithm than RSASSA-PSS with SHA-384")
-    body = of.tbs_certificate_bytes if isinstance(of, Certificate) else of.tbs_certlist_bytes
     form = padding.PSS(padding.MGF1(hashes.SHA384()), _SALT_BYTES)
     try:
-        key.verify(of.signature, body, form, hashes.SHA384())
+        key.verify(of.signature, of.tbs_certificate_bytes, form, hashes.SHA384())
     except InvalidSignature as error:
         raise AttestationError(f"{what} is not signed by its issuer") from error
 
 
-def _is_pss_sha384(of: "Certificate | CertificateRevocationList") -> bool:
+def _is_pss_sha384(of: "Certificate") -> bool:
     from cryptography.hazmat.primitives.asymmetric import padding
     from cryptography.x509.oid import SignatureAlgorithmOID
 
