@@ -39,6 +39,13 @@ def test_versions_read_major_first() -> None:
     assert report(current_version=bytes([29, 55, 1])).current_version == (1, 55, 29)
 
 
+def test_its_length_is_exact() -> None:
+    """Gain: bytes after it, which one reader takes for a part of it and another doesn't."""
+    for data in (GENOA.report() + b"\0", GENOA.report()[:-1], GENOA.report() * 2, b""):
+        with pytest.raises(AttestationError, match="another length"):
+            Report.parse(data)
+
+
 RESERVED = {
     2: [0x4C, 0x4F, 0x188, 0x18A, 0x19F, 0x1EB, 0x1EF, 0x1F8, 0x200, 0x208, 0x29F],
     3: [0x4C, 0x4F, 0x18B, 0x19F, 0x1EB, 0x1EF, 0x1F8, 0x200, 0x29F],

@@ -39,7 +39,7 @@ def test_what_a_report_shows(of: Platform) -> None:
     assert (attested.kind, attested.root, attested.emulated, attested.time) == ("snp", "test", False, None)
     assert attested.bound == b"\x5a" * 64 and MEASUREMENT.hex() in attested.measurement
     said = " ".join(attested.limits)
-    assert "memory bus" in said and "side channels" in said
+    assert "it has no time" in said
     assert ("forged reports of Milan" in said) is (of.product == "milan")
     assert ("which machine it was" in said) is (of.kind == "vlek")
     fields = Fields({"measurements": [MEASUREMENT.hex()], "products": ["milan", "genoa"]}, "[attestation.snp]")

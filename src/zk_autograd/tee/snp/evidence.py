@@ -21,12 +21,7 @@ from zk_autograd.tee.snp.judge import read as read_policy
 from zk_autograd.tee.snp.leaf import NAMES, certificate, common_name
 
 KIND = "snp"
-_LIMITS = (
-    "whoever can touch the machine's memory bus: published attacks read and change an SEV-SNP guest's memory from "
-    "there, and the report doesn't show it",
-    "side channels of a processor that the host shares with the guest",
-    "when the report was made: it has no time, and is at least as young as the nonce in it",
-)
+_LIMITS = ("when the report was made: it has no time, and is at least as young as the nonce in it",)
 _MILAN = "forged reports of Milan: a published physical attack makes them, and they look like any other"
 _VLEK = "which machine it was: the key is the cloud provider's, and the report names no chip that it vouches for"
 
