@@ -23,7 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from enclave import wheels
-from enclave.packages import HERE, BuildError, Package, control, fetch, read_list
+from enclave.commands import BuildError, run
+from enclave.packages import HERE, Package, control, fetch, read_list
 from enclave.ramdisk import write_ramdisk
 from zk_autograd.core.errors import ZkError
 from zk_autograd.tee.eif import default_metadata, measure, read_image, write_image
@@ -116,7 +117,7 @@ def _base(debs: Sequence[tuple[Package, Path]], context: Path) -> None:
     (pool / "Packages").write_text("\n".join(index), "utf-8")
     names = ",".join(package.name for package, _ in debs)
     command = ["mmdebstrap", "--quiet", "--variant=extract", "--format=tar", "--include", names, "bookworm"]
-    _run(
+    run(
         [*command, str(context / "base.tar"), f"deb [trusted=yes] copy:{pool.absolute()} ./"],
         "mmdebstrap makes no base",
     )
@@ -129,14 +130,14 @@ def _root(context: Path, archive: Path) -> Iterator[Path]:
     stores = context / "stores"
     command = ["buildah", "--root", str(stores / "root"), "--runroot", str(stores / "run"), "--storage-driver", "vfs"]
     build = ["bud", "--quiet", "--isolation", "chroot", "--timestamp", "0", "--ignorefile", os.devnull]
-    _run(
+    run(
         [*command, *build, "--file", str(HERE / "Dockerfile.enclave"), "--tag", _NAME, str(context)],
         "buildah builds nothing",
     )
-    _run([*command, "push", "--quiet", _NAME, f"oci-archive:{archive}:{_NAME}"], "buildah writes no archive")
-    container = _run([*command, "from", "--pull-never", _NAME], "buildah makes no container")
-    yield Path(_run([*command, "mount", container], "buildah mounts nothing"))
-    _run([*command, "rm", container], "buildah removes nothing")
+    run([*command, "push", "--quiet", _NAME, f"oci-archive:{archive}:{_NAME}"], "buildah writes no archive")
+    container = run([*command, "from", "--pull-never", _NAME], "buildah makes no container")
+    yield Path(run([*command, "mount", container], "buildah mounts nothing"))
+    run([*command, "rm", container], "buildah removes nothing")
 
 
 def _image(out: Path, cmdline: str, kernel: str) -> dict[str, str]:
@@ -150,15 +151,6 @@ def _image(out: Path, cmdline: str, kernel: str) -> dict[str, str]:
         registers = measure(read_image(file)).registers()
     (out / "measurement.json").write_text(json.dumps(registers) + "\n", "ascii")
     return registers
-
-
-def _run(command: list[str], what: str) -> str:
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": "0", "BUILDAH_ISOLATION": "chroot"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise BuildError(f"{what}: {' / '.join(lines[-3:]) or done.returncode}")
-    return done.stdout.strip()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

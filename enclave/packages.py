@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 
+from enclave.commands import BuildError, run
+
 HERE = Path(__file__).parent
 LISTS = (HERE / "base.list", HERE / "kernel.list")
-
-
-class BuildError(Exception):
-    """The image can't be built; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ def _download(package: Package, folder: Path, path: Path) -> None:
 
 def control(path: Path) -> dict[str, str]:
     """The fields of a package's control file; the lines that continue one stay in it."""
-    text = subprocess.run(["dpkg-deb", "--field", str(path)], capture_output=True, text=True, check=True).stdout
+    text = run(["dpkg-deb", "--field", str(path)], f"{path.name} can't be read")
     fields: dict[str, str] = {}
     name = ""
     for line in text.splitlines():

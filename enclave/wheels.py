@@ -3,12 +3,11 @@ and this package's own, built from its source."""
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
-from enclave.packages import BuildError
+from enclave.commands import BuildError, run
 
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "requirements" / "enclave.txt"
@@ -30,7 +29,7 @@ def fetch(folder: Path) -> list[Path]:
     for platform in _PLATFORMS:
         arguments += ["--platform", platform]
     folder.mkdir(parents=True, exist_ok=True)
-    _run(
+    run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *arguments, "--dest", str(folder), "--requirement", str(REQUIREMENTS)],
         "the wheels that requirements/enclave.txt pins can't be had",
     )  # fmt: skip
@@ -51,26 +50,15 @@ def build(folder: Path) -> Path:
     was built with the same compiler."""
     shutil.rmtree(folder, ignore_errors=True)
     cargo = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
-    target = folder.parent / "target"
+    target = folder.absolute().parent / "target"
+    flags = ("-Ctarget-cpu=x86-64-v3", f"--remap-path-prefix={cargo}=/cargo", f"--remap-path-prefix={ROOT}=/source")
     environment = {
-        **os.environ,
         "CARGO_TARGET_DIR": str(target),
-        "RUSTFLAGS": f"-C target-cpu=x86-64-v3 --remap-path-prefix={cargo}=/cargo --remap-path-prefix={ROOT}=/source",
-        "SOURCE_DATE_EPOCH": "0",
+        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags),
     }
     maturin = Path(sys.executable).with_name("maturin")
-    command = [
-        str(maturin),
-        "build",
-        "--quiet",
-        "--release",
-        "--locked",
-        "--compatibility",
-        "linux",
-        "--out",
-        str(folder),
-    ]
-    _run(command, "this package's wheel can't be built", cwd=ROOT, env=environment)
+    command = [str(maturin), "build", "--quiet", "--release", "--locked", "--compatibility", "linux"]
+    run([*command, "--out", str(folder.absolute())], "this package's wheel can't be built", environment, ROOT)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -95,10 +83,3 @@ def unpack(wheel: Path, folder: Path) -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(entry) as file, place.open("xb") as out:
                 shutil.copyfileobj(file, out)
-
-
-def _run(command: list[str], what: str, **options: object) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise BuildError(f"{what}: {lines[-1] if lines else done.returncode}")

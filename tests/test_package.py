@@ -26,6 +26,8 @@ LOCKS = {
     "train": ["ezkl", "rfc3161", "train"],
     "dev": ["ezkl", "rfc3161", "train", "dev"],
 }
+ENCLAVE = {"asn1crypto", "cbor2"}
+"""What an enclave's image has beside what every verifier has."""
 
 
 def locked_versions(name: str) -> dict[str, str]:
@@ -93,6 +95,14 @@ def test_lock_holds_each_requirement_in_its_range(name: str) -> None:
     for requirement in declared_requirements(LOCKS[name]):
         version = versions.get(canonicalize_name(requirement.name), "0")
         assert version in requirement.specifier, f"{name}.txt has version {version}, not {requirement}: run make lock"
+
+
+def test_an_enclave_s_image_holds_what_a_verifier_has_and_what_reads_attestations() -> None:
+    versions = locked_versions("enclave")
+    needed = [one for one in declared_requirements(["tee"]) if one.name != "maturin"]
+    assert all(versions.get(canonicalize_name(one.name), "0") in one.specifier for one in needed)
+    others = {item for item in versions.items() if item[0] not in ENCLAVE}
+    assert others < locked_versions("verify").items()
 
 
 def test_locks_agree_with_each_other() -> None:

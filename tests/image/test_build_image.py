@@ -1,5 +1,6 @@
-"""The image as a whole: built twice in two places, it is the same; and its parts boot in QEMU, whose
-processor is emulated: no enclave, but the kernel and the ramdisk that the image consists of."""
+"""The image as a whole: built twice in two places, it is the same; and its parts boot in QEMU,
+whose processor is emulated: no enclave, but the kernel and the ramdisk that the image consists of.
+"""
 
 import json
 import os
@@ -13,7 +14,8 @@ import pytest
 
 from enclave import build_image
 from enclave.build_image import CACHE, main
-from enclave.packages import BuildError, read_list
+from enclave.commands import BuildError
+from enclave.packages import read_list
 from zk_autograd.tee.eif import Image, Kind, measure, read_image
 from zk_autograd.version import __version__
 
@@ -122,6 +124,7 @@ def test_the_image_s_parts_boot_and_hold_what_they_should(image: Path, tmp_path:
     }
 
 
+@pytest.mark.slow  # of apt
 def test_a_failed_build_leaves_nothing_and_names_what_it_lacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

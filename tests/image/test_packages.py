@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from enclave import packages
-from enclave.packages import LISTS, BuildError, Package, fetch, main, read_list, update
+from enclave.commands import BuildError
+from enclave.packages import LISTS, Package, fetch, main, read_list, update
 
 DEB = b"a package"
 PINNED = Package("libexample1", "1.2-3", sha256(DEB).hexdigest())
@@ -63,6 +64,7 @@ def test_a_package_that_has_gone_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert "it has gone: put the file with SHA-256" in text and "python -m enclave.packages update" in text
 
 
+@pytest.mark.slow  # of apt
 def test_apt_itself_says_that_a_version_is_not_there(tmp_path: Path) -> None:
     if shutil.which("apt-get") is None:
         pytest.skip("there is no apt-get here: this is no Debian")

@@ -5,7 +5,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from enclave.packages import BuildError
+from enclave.commands import BuildError
 from enclave.wheels import REQUIREMENTS, unpack
 
 
