@@ -45,6 +45,16 @@ from zk_autograd.core.records import ENCLAVE_FORMAT, INSIDE, Block, Header, Para
 from zk_autograd.core.register import MAX_ENTRY, MAX_VIEW, Entry, Kind, View, sign_head
 from zk_autograd.core.rules.families import FAMILIES, constants_sequence
 from zk_autograd.evidence.bundle import header as tar_header
+from zk_autograd.vault.context import FORMAT as CONTEXT_FORMAT
+from zk_autograd.vault.context import KINDS, PURPOSE, Context
+from zk_autograd.vault.holder import MAX_WRAPPED
+from zk_autograd.vault.holder.keyfile import _WRAP
+from zk_autograd.vault.holder.keyfile import WRAPPED_BYTES as KEYFILE_BYTES
+from zk_autograd.vault.holder.recipient import FORMAT as RECIPIENT_FORMAT
+from zk_autograd.vault.holder.recipient import SECRET_FORMAT, WRAPPED_BYTES
+from zk_autograd.vault.keys import FORMAT as KEY_FORMAT
+from zk_autograd.vault.keys import HOLDERS, MAX_KEK, MAX_KEY_FILE, MAX_WRAPS, KeyFile, Wrap
+from zk_autograd.vault.seal import Sealed
 from zk_autograd.verify.artefacts import LIMITS
 from zk_autograd.verify.sampling import draw
 
@@ -389,6 +399,23 @@ def test_an_attestations_files_have_the_members_of_their_tables() -> None:
         with pytest.raises(VerificationError, match="unknown fields"):
             read(encode({**value, "more": 1}))
     assert (MAX_DOCUMENT, MAX_COLLATERAL) == (256 * 2**10, 4 * 2**20)
+
+
+def test_a_key_file_has_the_members_of_its_table() -> None:
+    text = section(FORMATS, "Sealed files")
+    context = Context("acme", "8c1f", 40, "checkpoint")
+    wraps = tuple(Wrap("k", by, b"\1") for by in HOLDERS[:3])
+    value = json.loads(KeyFile(context, Sealed("00" * 32, 72), wraps).encode())
+    tabled = {row[0].strip("`") for row in rows(text)}
+    assert tabled == value.keys() | {wrap["by"] for wrap in value["wraps"]}
+    assert re.findall(r"`([a-z]+)`", text[text.index("`kind`: one of") + 14 :].split("|")[0]) == list(KINDS)
+    parts = re.findall(r"by name: (.*) \|", text)[0]
+    assert re.findall(r"`([a-z]+)`", parts) == list(context.names)
+    for number_of in (MAX_WRAPS, MAX_KEK, MAX_WRAPPED, KEYFILE_BYTES, WRAPPED_BYTES):
+        assert re.search(rf"\b{number_of:,}\b", text), number_of
+    for told in (PURPOSE, CONTEXT_FORMAT, KEY_FORMAT, RECIPIENT_FORMAT, SECRET_FORMAT, _WRAP.decode()):
+        assert f"`{told}`" in text
+    assert MAX_KEY_FILE == 256 * 2**10
 
 
 def test_what_a_device_signs_is_as_written() -> None:

@@ -28,6 +28,7 @@ from tests.anchor.tpm import test_receipt as tpms
 from tests.anchor.witness.test_receipt import CHECKPOINT, ONE, TWO, TWO_OF_THREE, lines, receipt
 from tests.attest.signed_runs import SIGNER as MODEL_SIGNER
 from tests.core.test_tlog_policy import EXAMPLE, witness
+from tests.enclave.release.enveloped import definite, known
 from tests.evidence.bundles import SMALL, packed
 from tests.fuzz.mutators import (
     Mutator,
@@ -80,6 +81,7 @@ from zk_autograd.core.register import View
 from zk_autograd.core.text import encode_base64
 from zk_autograd.core.tiles import WIDTH, encode_bundle, parse_bundle
 from zk_autograd.credentials import keyfile
+from zk_autograd.enclave.release.cms import open_enveloped
 from zk_autograd.evidence.beside import Entry, EntryKind
 from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.fork_evidence import ForkEvidence
@@ -93,6 +95,11 @@ from zk_autograd.tee.nitro import verify as verify_nitro
 from zk_autograd.tee.snp import leaf as snp_leaf
 from zk_autograd.tee.snp.abi import VCEK, Report
 from zk_autograd.tee.snp.table import table_certificates
+from zk_autograd.vault.context import of_enclave
+from zk_autograd.vault.errors import VaultError
+from zk_autograd.vault.holder.keyfile import FileKey
+from zk_autograd.vault.keys import KeyFile
+from zk_autograd.vault.pairs import Holding, sealed_pair
 from zk_autograd.verify import policy_file
 from zk_autograd.verify.earlier import Earlier
 from zk_autograd.verify.model_signature import check_model_signature
@@ -687,6 +694,28 @@ def _image(data: bytes) -> None:
 
 _PARSERS_JSON = [b'{"a":[1,-2,true,"x\xc3\xa9"],"b":{}}', b"[]", b"0", b'""', b"9007199254740991"]
 
+_HOLDINGS = (Holding(FileKey(bytes(32)), "a", "keyfile"), Holding(FileKey(bytes(32)), "b", "kms"))
+
+
+def _key_files(data: bytes) -> None:
+    with _as_false():
+        assert KeyFile.parse(data).encode() == data
+
+
+def _kms_answer(data: bytes) -> None:
+    with _as_false():
+        open_enveloped(data, known())
+
+
+@contextmanager
+def _as_false() -> Iterator[None]:
+    """A VaultError is a no."""
+    try:
+        yield
+    except VaultError as error:
+        raise VerificationError(str(error)) from error
+
+
 PARSERS = {
     "canonical-json": Parser(lambda: [*_PARSERS_JSON, *_run().leaves()], as_json, _json),
     "records": Parser(_logs, as_records, _records),
@@ -761,6 +790,8 @@ PARSERS = {
     "snp-revocation-lists": Parser(lambda: list(_snp_lists()), as_der, _snp_list),
     "snp-tables": Parser(lambda: [TABLE, bytes(48)], as_bytes, _snp_table),
     "enclave-images": Parser(lambda: [eif.golden("one"), eif.golden("signed")], as_eif, _image),
+    "key-files": Parser(lambda: [sealed_pair(b"", of_enclave(bytes(16)), _HOLDINGS)[1].encode()], as_json, _key_files),
+    "kms-answers": Parser(lambda: [definite()], as_der, _kms_answer),
     "roots": Parser(lambda: [b"ab" * 32 + b"@4"], as_lines, _head),
 }
 """Each by its name on the command line."""

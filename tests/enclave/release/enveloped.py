@@ -1,17 +1,27 @@
 """CMS EnvelopedData as AWS KMS makes it, and variants that it never makes."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.padding import PKCS7
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_private_key,
+    load_der_public_key,
+)
+
+SAMPLES = Path(__file__).parents[2] / "data" / "kms"
 
 EOC = b"\x00\x00"
 DATA = bytes.fromhex("06092a864886f70d010701")
@@ -56,10 +66,11 @@ class Message:
     content: bytes
     after: bytes = b""
 
-    def encode(self) -> bytes:
-        encrypted = indefinite(0x30, self.content_type, self.algorithm, self.content)
+    def encode(self, form: Callable[..., bytes] = indefinite) -> bytes:
+        """As KMS, or with `tlv`, of definite lengths."""
+        encrypted = form(0x30, self.content_type, self.algorithm, self.content)
         parts = self.version, self.before, tlv(0x31, *self.recipients), encrypted, self.after
-        return indefinite(0x30, self.outer, indefinite(0xA0, indefinite(0x30, *parts)))
+        return form(0x30, self.outer, form(0xA0, form(0x30, *parts)))
 
 
 def recipient(
@@ -98,3 +109,18 @@ def enveloped(public_der: bytes, plaintext: bytes) -> bytes:
     if not isinstance(public, RSAPublicKey):
         raise ValueError("no RSA key")
     return message(public, plaintext).encode()
+
+
+@cache
+def known() -> RSAPrivateKey:
+    """The private key of a real answer."""
+    key = load_der_private_key((SAMPLES / "enclaver_key.der").read_bytes(), None)
+    assert isinstance(key, RSAPrivateKey)
+    return key
+
+
+def definite() -> bytes:
+    """An answer for that key, in DER."""
+    made = message(known().public_key(), bytes(32))
+    made.content = tlv(0x80, made.content[4:-2])
+    return made.encode(tlv)

@@ -15,21 +15,18 @@ pytest.importorskip("asn1crypto", reason="answers of AWS KMS need the [tee] extr
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_der_private_key,
-)
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.enclave.release.enveloped import (
     AES_256_CBC,
     DATA,
     EOC,
+    SAMPLES,
     Message,
+    definite,
     indefinite,
+    known,
     message,
     oaep,
     recipient,
@@ -39,18 +36,10 @@ from zk_autograd.enclave.release import cms
 from zk_autograd.enclave.release.cms import key_identifier, open_enveloped
 from zk_autograd.vault.errors import VaultError
 
-SAMPLES = Path(__file__).parents[2] / "data" / "kms"
 DEK = bytes(range(32))
 SHA1 = bytes.fromhex("06052b0e03021a")
 
-
-def _known() -> RSAPrivateKey:
-    key = load_der_private_key((SAMPLES / "enclaver_key.der").read_bytes(), None)
-    assert isinstance(key, RSAPrivateKey)
-    return key
-
-
-KEY = _known()
+KEY = known()
 OTHER = generate_private_key(65537, 2048)
 PUBLIC = KEY.public_key()
 
@@ -97,6 +86,7 @@ def test_real_answers_for_others_are_refused(name: str) -> None:
 
 def test_ours_is_opened() -> None:
     assert open_enveloped(made(), KEY) == DEK
+    assert open_enveloped(definite(), KEY) == bytes(32)
 
 
 def test_a_string_may_be_in_parts_or_in_one() -> None:

@@ -4,10 +4,11 @@ import pickle
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 
 from zk_autograd.vault.context import Context
 from zk_autograd.vault.errors import VaultError
-from zk_autograd.vault.holder.keyfile import FileKey
+from zk_autograd.vault.holder.keyfile import _WRAP, FileKey, _expanded
 
 CONTEXT = Context("acme", "8c1f" * 8, 40, "checkpoint")
 DEK = bytes(range(100, 132))
@@ -51,6 +52,14 @@ def test_any_change_is_refused_in_the_same_words() -> None:
             KEY.unwrap(bad, CONTEXT)
         said.add(str(error.value))
     assert len(said) == 1
+
+
+@pytest.mark.parametrize("size", [16, 31, 25, 33, 40])
+def test_only_whole_keys_are_opened(size: int) -> None:
+    """What another program wrapped under the same key and context, and is no key."""
+    made = aes_key_wrap_with_padding(_expanded(bytes(range(32)), _WRAP, bytes(CONTEXT), 32), bytes(size))
+    with pytest.raises(VaultError, match="does not open under"):
+        KEY.unwrap(made, CONTEXT)
 
 
 @pytest.mark.parametrize("size", [0, 16, 31, 33, 64])

@@ -7,7 +7,7 @@ import pytest
 
 from zk_autograd.vault.context import Context
 from zk_autograd.vault.errors import VaultError
-from zk_autograd.vault.holder.recipient import Recipient, RecipientKey
+from zk_autograd.vault.holder.recipient import Recipient, RecipientKey, _public_key, _suite
 
 CONTEXT = Context("acme", "8c1f" * 8, 40, "checkpoint")
 DEK = bytes(range(100, 132))
@@ -46,6 +46,14 @@ def test_any_change_is_refused_in_the_same_words() -> None:
         said.add(str(error.value))
         assert error.value.__cause__ is None
     assert len(said) == 1
+
+
+@pytest.mark.parametrize("size", [0, 16, 31, 33])
+def test_only_whole_keys_are_opened(size: int) -> None:
+    """Anybody can wrap for a public key, and something else than a key, too."""
+    made = _suite().encrypt(bytes(size), _public_key(KEY.public), bytes(CONTEXT))
+    with pytest.raises(VaultError, match="does not open under"):
+        KEY.unwrap(made, CONTEXT)
 
 
 @pytest.mark.parametrize("size", [0, 1215, 1217])
@@ -87,7 +95,14 @@ def test_one_half_is_not_taken_for_the_other() -> None:
     for bad in (b"", secret, public[:-1], public + b"\n", public.replace(b"\n", b"\r\n"), b"\xff" + public, public * 9):
         with pytest.raises(VaultError, match=r"no recipient's public key|1216"):
             Recipient.parse(bad)
-    for bad in (b"", public, secret[:-1], secret[:-6] + b"\n", secret.replace(b"=", b"")):
+    for bad in (
+        b"",
+        public,
+        secret.replace(b"/v0", b"/v1"),
+        secret[:-1],
+        secret[:-6] + b"\n",
+        secret.replace(b"=", b""),
+    ):
         with pytest.raises(VaultError) as error:
             RecipientKey.parse(bad)
         assert "AAECAw" not in str(error.value)
