@@ -14,6 +14,14 @@ DEK = bytes(range(100, 132))
 KEY = RecipientKey(bytes(range(32)))
 
 
+def test_a_seed_expands_as_the_draft_says() -> None:
+    """draft-connolly-cfrg-xwing-kem-11, appendix C, the first vector: both ends of its public key,
+    so that another implementation's keys are ours."""
+    public = RecipientKey(bytes.fromhex("7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26")).public
+    assert public[:32].hex() == "e2236b35a8c24b39b10aa1323a96a919a2ced88400633a7b07131713fc14b2b5"
+    assert public[-32:].hex() == "859edb06eff389b27dce59844570216223593d4ba32d9abac8cd049040ef6534"
+
+
 def test_opened_by_the_private_key_alone() -> None:
     wrapped = Recipient(KEY.public).wrap(DEK, CONTEXT)
     assert len(wrapped) == 1168 and len(KEY.public) == 1216
