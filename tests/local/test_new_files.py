@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from zk_autograd.core.errors import StorageError, UsageError
-from zk_autograd.local.new_files import new_file, require_new, require_outside, write_new
+from zk_autograd.local import new_files
+from zk_autograd.local.new_files import new_file, private_file, require_new, require_outside, write_new
 
 
 def test_a_new_file_is_whole_and_alone(tmp_path: Path) -> None:
@@ -99,3 +100,26 @@ def test_where_there_are_no_links_nothing_is_replaced_either(tmp_path: Path, mon
     with pytest.raises(UsageError, match="File exists"):
         write_new(tmp_path / "a", b"two", "--out")
     assert (tmp_path / "a").read_bytes() == b"one" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_a_private_file_has_no_name_before_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nameless: bool
+) -> None:
+    if not nameless:  # as where a file system knows no such files
+        monkeypatch.setattr(new_files, "_nameless", lambda folder: None)
+    with private_file(tmp_path / "a", "--out") as file:
+        file.write(b"secret")
+        assert nameless is (os.listdir(tmp_path) == [])
+        assert not (tmp_path / "a").exists()
+    assert (tmp_path / "a").read_bytes() == b"secret" and os.listdir(tmp_path) == ["a"]
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(UsageError, match="File exists"), private_file(tmp_path / "a", "--out") as file:
+        file.write(b"other")
+    assert (tmp_path / "a").read_bytes() == b"secret"
+    with pytest.raises(RuntimeError), private_file(tmp_path / "b", "--out") as file:
+        file.write(b"other")
+        raise RuntimeError
+    assert os.listdir(tmp_path) == ["a"]
+    with pytest.raises(UsageError, match="can't be written"), private_file(tmp_path / "none" / "a", "--out"):
+        pass

@@ -2,6 +2,9 @@
 
 import io
 import os
+import signal
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -250,6 +253,38 @@ def test_no_name_before_the_end(tmp_path: Path) -> None:
 
     unseal(Watched(data), tmp_path / "opened", CONTEXT, DEK)
     assert (tmp_path / "opened").exists()
+
+
+_KILLED = """
+import io, os, signal, sys
+from pathlib import Path
+from zk_autograd.vault.context import Context
+from zk_autograd.vault.seal import seal, sealed, unseal
+
+class Killing(io.BytesIO):
+    def read(self, size=-1):
+        if self.tell() > 2**20:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(size)
+
+context, key, text = Context("acme", "a", 1, "model"), bytes(32), b"plain text" * 2**18
+if sys.argv[1] == "seal":
+    seal(Killing(text), Path("a.enc"), context, key)
+else:
+    unseal(Killing(sealed(text, context, key)), Path("a"), context, key)
+"""
+
+
+@pytest.mark.parametrize("what", ["seal", "unseal"])
+def test_killed_in_the_middle(tmp_path: Path, what: str) -> None:
+    """No file by its name, and of what was opened nothing at all."""
+    done = subprocess.run([sys.executable, "-c", _KILLED, what], cwd=tmp_path, check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    left = list(tmp_path.iterdir())
+    assert not any(path.name in ("a", "a.enc") for path in left)
+    assert not any(b"plain text" in path.read_bytes() for path in left)
+    if what == "unseal":
+        assert left == []
 
 
 def test_a_file_that_is_there_stays(tmp_path: Path) -> None:

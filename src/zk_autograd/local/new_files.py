@@ -72,6 +72,46 @@ def new_file(path: Path, what: str, mode: int = 0o644) -> Iterator[BinaryIO]:
         raise refusal(error, f"{what} {path} can't be written") from error
 
 
+@contextmanager
+def private_file(path: Path, what: str) -> Iterator[BinaryIO]:
+    """As `new_file`, for what only its owner may read (mode 0600): until the block has ended, the
+    bytes have no name at all, so that not even a process that is killed leaves any of them. Where
+    a file system has no such files, as `new_file`."""
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise refusal(error, f"{what} {path} can't be written") from error
+    try:
+        descriptor = _nameless(path.parent)
+        if descriptor is None:
+            with new_file(path, what, 0o600) as file:
+                yield file
+            return
+        try:
+            with open(descriptor, "w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(descriptor)
+                # The descriptor's own link is followed, and an existing file is never replaced.
+                os.link(f"/proc/self/fd/{descriptor}", path.name, dst_dir_fd=folder, follow_symlinks=True)
+                with suppress(OSError):
+                    os.fsync(folder)
+        except (OSError, ValueError) as error:
+            raise refusal(error, f"{what} {path} can't be written") from error
+    finally:
+        os.close(folder)
+
+
+def _nameless(folder: Path) -> int | None:
+    """A new file in the folder that has no name; None where there can't be one."""
+    if not os.path.isdir("/proc/self/fd"):
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None  # `new_file` says why, if it can't make one either
+
+
 def _name(temporary: Path, path: Path, mode: int) -> None:
     try:
         os.link(temporary, path)  # unlike a rename, it replaces nothing

@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.local.named_files import refusal
-from zk_autograd.local.new_files import new_file
+from zk_autograd.local.new_files import new_file, private_file
 from zk_autograd.vault.context import Context
 from zk_autograd.vault.errors import VaultError
 from zk_autograd.vault.holder import require_dek
@@ -79,9 +79,10 @@ def unseal(
     size. `expected` is what a key file says of the ciphertext.
 
     VaultError for whatever isn't, whole, what `seal` made of this key in this context, or is not as
-    expected; UsageError and StorageError as `seal`. Then there is no file.
+    expected; UsageError and StorageError as `seal`. Then there is no file, nor is there one if the
+    process is killed.
     """
-    with new_file(target, "the opened file", 0o600) as file:
+    with private_file(target, "the opened file") as file:
         opening = _Opening(context, dek, expected, limit)
         for piece in _pieces(source):
             file.write(opening.update(piece))
