@@ -41,7 +41,7 @@ MAX_REQUEST = 2**20
 MAX_ANSWER = MAX_NOTE_BYTES
 MAX_SECONDS = 86_400
 
-_MAX_WRAPPED = 2**13
+_MAX_WRAPPED = 2**12
 _MAX_PROOF = 63
 _PURPOSE, _INFO_FORMAT = "release", "zk-autograd/broker-release/v0"
 
