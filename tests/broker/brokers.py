@@ -62,6 +62,7 @@ class Place:
     deks: dict[bytes, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.path.mkdir(exist_ok=True)
         if not self.policy.exists():
             self.policy.write_text(policy_text())
         for run in (RUN, OTHER_RUN):

@@ -336,8 +336,14 @@ KILLS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("when", KILLS)
+@pytest.mark.parametrize(
+    "when",
+    [
+        pytest.param("before the log is on the disk", marks=pytest.mark.long),
+        pytest.param("between log and checkpoint", marks=pytest.mark.slow),
+        pytest.param("between checkpoint and answer", marks=pytest.mark.long),
+    ],
+)
 def test_killed_while_it_decides(when: str, place: Place) -> None:
     """kill -9 at a point of the release. What was on the disk counts, and never comes twice."""
     module, name, method = KILLS[when].rsplit(".", 2)
