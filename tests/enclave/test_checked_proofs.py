@@ -191,6 +191,21 @@ def test_another_salt(salt: str, what: str) -> None:
     refused(made, f"is not about {what} that was computed here")
 
 
+def test_a_witness_that_is_altered_while_it_is_proved() -> None:
+    """In one process a prover has the enclave's own arrays in its hands: what is compared was
+    computed before."""
+    own, statement, witness, _ = example()
+    witness = replace(witness, gradients=witness.gradients.copy(), salts=dict(witness.salts))
+
+    class Altering:
+        def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
+            witness.salts["G"] = bytes(32)  # type: ignore[index]
+            return own.prove(statement, witness)
+
+    with pytest.raises(ForeignProofError, match="is not about the gradient"):
+        CheckedProofs(own, Altering()).prove(statement, witness)  # type: ignore[arg-type]
+
+
 def test_a_proof_of_another_segment() -> None:
     """Sent again: the second segment would have the steps of the first."""
     _, _, _, honest = example()

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
@@ -10,14 +12,15 @@ from zk_autograd.enclave.models import Network
 from zk_autograd.enclave.settings import NAMES, PRIVATE, network_of, plan_of
 from zk_autograd.optim.registering import DEFAULT
 from zk_autograd.train import config
+from zk_autograd.train.names import CsvFile
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.settings import SETTINGS
 
 SECRET = bytes(32)
 
 
-def plan(**settings: Any) -> Plan:
-    return plan_of({name.replace("_", "-"): value for name, value in settings.items()}, SECRET, DEFAULT)
+def plan(**values: Any) -> Plan:
+    return plan_of({name.replace("_", "-"): value for name, value in values.items()}, SECRET, DEFAULT)
 
 
 def test_every_setting_is_one_of_zk_train() -> None:
@@ -68,7 +71,7 @@ def test_logistic_tells_two_classes_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("values", "message"),
     [
         (
             {"model": "mymodels:small_net"},
@@ -110,10 +113,30 @@ def test_logistic_tells_two_classes_apart() -> None:
         ({"publish": "yes"}, "the job: publish is yes; it must be true or false"),
     ],
 )
-def test_what_can_not_be_set(settings: dict[str, Any], message: str) -> None:
+def test_what_can_not_be_set(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message) as raised:
-        plan_of(settings, SECRET, DEFAULT)
+        plan_of(values, SECRET, DEFAULT)
     assert "\n" not in str(raised.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=12), JSON, max_size=3))
+@settings(max_examples=300)
+def test_whatever_is_set_is_a_plan_or_one_sentence(values: dict[str, Any]) -> None:
+    try:
+        made = plan_of(values, SECRET, DEFAULT)
+    except UsageError as error:
+        text = str(error)
+        assert len(text) < 1000
+        assert text.isprintable() or all(ord(c) > 126 for c in text if not c.isprintable()), text
+    else:
+        assert made.data == CsvFile("the job's table", str(values.get("label", "")))
 
 
 def test_a_published_plan_has_neither_seed_nor_label() -> None:

@@ -29,18 +29,29 @@ from tests.enclave.instances import (
 from zk_autograd import verify_run
 from zk_autograd.core.attestation import Binding, Collateral, Document
 from zk_autograd.core.errors import RangeError, RunError, UsageError
+from zk_autograd.core.formats import dequantize_weight, quantize_gradient
 from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import header_digest
 from zk_autograd.core.register import Kind, View
-from zk_autograd.core.rules import State
+from zk_autograd.core.rules import State, initial_state, step
 from zk_autograd.enclave import models, training
 from zk_autograd.enclave.job import Job
+from zk_autograd.enclave.models import Network
 from zk_autograd.enclave.session import Session
 from zk_autograd.evidence.layout import PRIVATE
+from zk_autograd.optim.claims import batch_digest
 from zk_autograd.register.register import Register
 from zk_autograd.run.events import StepLogged
+from zk_autograd.run.files import Files
+from zk_autograd.run.journal import Journal
+from zk_autograd.run.layout import Layout
+from zk_autograd.run.recovery import read_header
+from zk_autograd.run.write_order import batch_commitment
 from zk_autograd.tee.nitro.evidence import verify as verify_nitro
+from zk_autograd.train import csv_file, data
 from zk_autograd.train.command import Interrupted
+from zk_autograd.train.names import CsvFile
+from zk_autograd.train.sampler import Sampler
 from zk_autograd.verify.outcome import Status
 
 
@@ -232,11 +243,36 @@ def test_every_rule_trains(tmp_path: Path, rule: str) -> None:
     assert made.header.rule.value == rule
 
 
+def test_a_record_is_of_the_jobs_rows_and_of_their_gradients(tmp_path: Path, kept: dict[str, Any]) -> None:
+    """Each step anew, from the job: the rows that the seed gives, their gradient, its rounding."""
+    make_enclave_run(tmp_path, job=make_job({**NONE, "steps": 7, "model": "mlp:5"}))
+    layout, log, session = Layout(tmp_path / "run"), log_of(tmp_path), kept["session"]
+    header, leaf = read_header(layout)
+    journal = Journal(layout.segments, header, header_digest(leaf), Files())
+    rows = data.divided(csv_file.parsed(table(), CsvFile("it")), CsvFile("it"), 7)
+    network, state = Network((4, 5, 3)), initial_state(header.rule, session._first_weights())
+    digests, sequence = [], header.sequence(0)
+    for t in range(1, 8):
+        batch = Sampler(48, 8, 7).batch(t)
+        digests.append(batch_digest(batch))
+        floats = dequantize_weight(state["W"])
+        weights = [floats[p.offset : p.offset + p.size].reshape(p.shape) for p in header.parameters]
+        loss, found = network.step(weights, rows.train.features[batch], rows.train.labels[batch])
+        G = np.concatenate([quantize_gradient(g.reshape(-1), 0)[0] for g in found])
+        recorded = journal.step(0, t)
+        np.testing.assert_array_equal(recorded.gradients, G)
+        assert recorded.claims.batch == digests[-1]
+        assert log.segments[0].loss[t - 1] == repr(loss)
+        state = step(header.rule, state, G, sequence.at(t))
+    np.testing.assert_array_equal(session.state["W"], state["W"])
+    assert log.segments[0].batches == batch_commitment(journal.start(0).salts.batches, digests)
+
+
 @pytest.mark.torch
 @pytest.mark.slow
-def test_zk_train_makes_the_same_first_step(tmp_path: Path, kept: dict[str, Any]) -> None:
+def test_zk_train_makes_the_same_steps(tmp_path: Path, kept: dict[str, Any]) -> None:
     """Rows, order, first weights and rounding are zk-train's: only the float gradients differ, in
-    their last bits, and so the integers by a unit here and there."""
+    their last bits, and so the integers by a few units of 2^-32."""
     from zk_autograd.train.plan import Plan
     from zk_autograd.train.session import retrain
     from zk_autograd.train.settings import Settings
@@ -247,7 +283,7 @@ def test_zk_train_makes_the_same_first_step(tmp_path: Path, kept: dict[str, Any]
     make_enclave_run(tmp_path / "enclave", job=make_job(settings))
     plan = Plan.of(Settings.of({**settings, "data": f"csv:{path}"}, lambda name: name), key_file="", secret=bytes(32))
     theirs = retrain(plan, lambda step, steps: None)
-    np.testing.assert_allclose(kept["session"].state["W"], theirs, rtol=0, atol=200)  # of 2^32
+    np.testing.assert_allclose(kept["session"].state["W"], theirs, rtol=0, atol=200)
 
 
 TORCHLESS = """

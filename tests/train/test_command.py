@@ -3,7 +3,7 @@ needed for anything else."""
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -15,9 +15,11 @@ from tests.run.trainer import hashed_backend, make_header
 from tests.train.test_plan import PLAN
 from zk_autograd import verify_run
 from zk_autograd.core.errors import GradientError, RunError
+from zk_autograd.core.keys import Ed25519Signer, Signer
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.credentials import keyfile
+from zk_autograd.optim.registering import Registering
 from zk_autograd.register.place import begin_for_new_key
 from zk_autograd.run.writer import RunWriter
 from zk_autograd.train.command import Interrupted, Order, Recording, train
@@ -35,10 +37,12 @@ class OwnGradients:
     anchors = ()
 
     def __init__(self, plan: Plan, recording: Recording, fails: BaseException | None = None) -> None:
-        assert recording.key is not None
         self.plan = replace(plan, batch_size=1)
         self._recording = recording
-        self._signers = keyfile.load(recording.key)
+        self._signers: Sequence[Signer] = recording.signers
+        if not self._signers:
+            assert recording.key is not None
+            self._signers = keyfile.load(recording.key)
         self._writer: RunWriter | None = None
         self._fails = fails
 
@@ -141,3 +145,20 @@ def test_nothing_but_what_computes_gradients_loads_torch() -> None:
     script = "import sys, zk_autograd.train.command; print('torch' in sys.modules, 'sklearn' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_signers_in_memory_need_no_key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an enclave does: no key is read, made or looked for, and nobody is told how to
+    resume."""
+    monkeypatch.setattr(keyfile, "default_path", lambda: pytest.fail("a key was looked for"))
+    signer = Ed25519Signer("memory", bytes(range(32)))
+    plan = replace(PLAN, steps=5, registering=Registering(False))
+    order = Order(plan=plan, run=tmp_path / "run", key=Path("no key"), key_named=False, signers=(signer,))
+    found = train(order, OwnGradients, Told())
+    assert isinstance(found, Summary)
+    assert found.header.keys == (signer.public_key.encode(),)
+    assert found.public is None
+    told, order = Told(), replace(order, run=tmp_path / "another")
+    stopped = train(order, lambda plan, recording: OwnGradients(plan, recording, KeyboardInterrupt()), told)
+    assert stopped == Interrupted(order.run, 2, True)
+    assert told.notes[-1] == "stopped after step 2: the run stays unfinished, as nobody else has its key"

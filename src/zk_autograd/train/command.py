@@ -176,7 +176,7 @@ def train(
             signers = order.signers or recording.signers_of(order.key)
             registration_of(plan.registering, signers, from_file=not order.signers)
     began = monotonic()
-    key = order.key if new_key is None else None
+    key = order.key if new_key is None and not order.signers else None
     prover = order.backend or plan.prover
     training = compute(
         plan,
