@@ -5,6 +5,7 @@
 import shutil
 from base64 import b64decode
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from tests.conformance.draft import CHECKPOINT, DATA, HERE, TIMED_NOTE, Files, base_files
 from tests.evidence.bundles import packed
+from tests.verify.attested_runs import DATA as ATTESTED_DATA
+from tests.verify.attested_runs import device, documented
 from tests.verify.ideal import world
 from tests.verify.register_builder import PLACES, entered, registered, write
 from tests.verify.run_builder import SIGNER, honest
@@ -19,7 +22,7 @@ from zk_autograd.core.checkpoint import parse_checkpoint
 from zk_autograd.core.cosignature import cosigned_message
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import MlDsa44Signer
-from zk_autograd.core.records import V0
+from zk_autograd.core.records import ENCLAVE_FORMAT, INSIDE, V0
 from zk_autograd.core.text import encode_base64
 from zk_autograd.evidence.model_files import model_files
 from zk_autograd.prove.native.backend import NativeBackend
@@ -38,6 +41,7 @@ def write_bases() -> None:
     _write("bundle", {"run.tar": packed(dict(sorted(none.items())))})
     _write_native(HERE / "bases" / "native-blocks")
     write_registered()
+    write_enclave()
     TIMED_NOTE.write_bytes(_timed())
 
 
@@ -54,6 +58,21 @@ def write_registered() -> None:
         (folder / "proofs").rmdir()
         tree = entered(run)
         write(folder, tree.views(*PLACES), [tree.receipt(size) for _, size in PLACES])
+
+
+def write_enclave() -> None:
+    """A run of the backend none of an enclave, in no register, attested by the emulated device."""
+    run = honest("none")
+    run.edit_header(format=ENCLAVE_FORMAT, proving=INSIDE, keys=(SIGNER.public_key.encode(),), data=ATTESTED_DATA)
+    document = documented(run, device()).encode()
+    assert run.genesis is not None
+    run.genesis = replace(run.genesis, attestation=sha256(document).digest())
+    folder = HERE / "bases" / "enclave"
+    shutil.rmtree(folder, ignore_errors=True)
+    run.write(folder)
+    (folder / "proofs").rmdir()
+    (folder / "attestation").mkdir()
+    (folder / "attestation/document.json").write_bytes(document)
 
 
 def _write(name: str, files: Files) -> None:

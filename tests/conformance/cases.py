@@ -22,6 +22,7 @@ SIGNERS: dict[str, tuple[Signer, ...]] = {
     "registered-beacon": (SIGNER,),
     "native-v2": (),
     "native-beacon": (),
+    "enclave": (SIGNER,),
     "bundle": (SIGNER,),
     "empty": (SIGNER,),
 }

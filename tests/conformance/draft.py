@@ -39,6 +39,7 @@ BASES = {
     "registered-beacon": "bases/registered-beacon",
     "native-v2": "../data/runs/native-v2",
     "native-beacon": "../data/runs/native-beacon",
+    "enclave": "bases/enclave",
     "bundle": "bases/bundle",
     "empty": "",
 }

@@ -42,6 +42,8 @@ def arguments(auditor: dict[str, Any], target: Path) -> list[str]:
 @pytest.mark.usefixtures("native_prover")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_the_verifier_conforms(case: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if case["base"] == "enclave":
+        pytest.importorskip("cbor2", reason="documents of Nitro's form take cbor2: [tee]")
     tmp_path.mkdir(exist_ok=True)
     target = put_together(case, SUITE["bases"], tmp_path / "case")
     expected = case["expect"]

@@ -137,6 +137,8 @@ def test_step8_every_report_fits_the_schema_and_makes_a_page(tmp_path: Path, ask
     assert ("computed by code that is known by its measurement" in html) is reached
     assert ("Nothing here says where a gradient came from" in html) is not reached
     assert ("under whose root anybody can sign: this shows nothing" in html) is (way in ("emulated", "unpinned"))
+    assert ("vouched for by the enclave&#x27;s document; it signed" in html) is (way == "unpinned")
+    assert ("for whom the enclave's document vouches" in brief(report)) is (way == "unpinned")
     assert ("shows nothing" in brief(report).splitlines()[0]) is (way in ("emulated", "unpinned"))
     if reached:
         for wrong in ({"attestation": None}, {"levels": ["L0", "L1"]}, {"verdict": "L0, L1"}):
@@ -574,6 +576,26 @@ def test_step8_without_keys_and_without_trust_no_key_is_looked_at(tmp_path: Path
     report = report_on(enclave_run(), tmp_path, nobody)
     assert report.findings[Step.SIGNATURES].status is Status.SKIPPED
     nobodys(report)
+
+
+def test_step8_l0_that_rests_on_an_emulated_enclave_is_marked_without_l2(tmp_path: Path) -> None:
+    asked = policy(tmp_path / "own", keys=False, provers="")
+    report = report_on(enclave_run("none"), tmp_path, asked)
+    assert report.levels == {Level.L0}
+    assert report.verdict_line == f"verdict: L0{MARK}"
+    assert properties(report) == []
+
+
+def test_step8_attack_a_register_of_another_key_under_a_policy_without_keys(tmp_path: Path, unpinned: Policy) -> None:
+    """The register's checkpoints are what is stamped: one that anybody signed would bring any
+    time along."""
+    made = enclave_run()
+    report = judged(made.write(tmp_path / "honest"), unpinned)
+    assert report.findings[Step.ANCHORS].status is Status.PASSED
+    assert "signed by all keys of the header, if step 8 vouches" in report.findings[Step.ANCHORS].sentences[0]
+    made.tree.signers = (HOST,)
+    report = report_on(made, tmp_path, unpinned)
+    assert report.failure is not None and report.failure.step == 4
 
 
 def nobodys(report: Report) -> None:

@@ -10,7 +10,7 @@ from zk_autograd.verify.outcome import RESTS_ON, Finding, Level, Outcome, Status
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.verdict import Verdict, decide
 
-L0, L1, SAMPLED = Level.L0, Level.L1, Level.L1_SAMPLED
+L0, L1, L2, SAMPLED = Level.L0, Level.L1, Level.L2, Level.L1_SAMPLED
 POLICY = Policy(keys=(Ed25519Signer("trainer", bytes(32)).public_key,))
 DONE = Outcome(Finding(Status.PASSED))
 
@@ -58,6 +58,26 @@ def test_a_level_that_nothing_shows_and_nothing_keeps_is_missing_all_the_same() 
     assert (found.levels, found.missing) == (frozenset({L0}), ("L1 was not reached",))
     found = verdict(replace(POLICY, require=frozenset({L0, L1})), log=DONE, proofs=DONE)
     assert (found.levels, found.missing) == (frozenset(), ("L0 was not reached", "L1 was not reached"))
+
+
+def test_l2_rests_on_all_proofs() -> None:
+    """Nothing keeps L1 from being reached here, and no step shows it."""
+    attested = {Step.ATTESTATION: replace(DONE, shown=frozenset({L2}))}
+    asked = replace(POLICY, require=frozenset({L2}))
+    whole = {
+        Step.LOG: replace(DONE, shown=frozenset({L0})),
+        Step.PROOFS: replace(DONE, shown=frozenset({L1})),
+        **attested,
+    }
+    assert decide(whole, asked).levels == {L0, L1, L2}
+    for left in (Step.LOG, Step.PROOFS):
+        found = decide({**whole, left: DONE}, asked)
+        assert L2 not in found.levels and found.missing == ("L2 was not reached",)
+    sampled = {**whole, Step.PROOFS: replace(DONE, shown=frozenset({SAMPLED}))}
+    accepted = replace(asked, sample=2, accept_sample=True, require=frozenset({L1, L2}))
+    found = decide(sampled, accepted)
+    assert (found.levels, found.reached) == (frozenset({L0, SAMPLED}), False)
+    assert found.missing == ("L2 was not reached",)
 
 
 @pytest.mark.parametrize("accepted", [True, False])

@@ -101,6 +101,8 @@ def check_document(
     if not view.log.header.data.root:
         short.append(_NO_DATA)
     found = replace(found, judged=judged, short=tuple(dict.fromkeys(short)))
+    if policy.nonce and policy.nonce == document.nonce:
+        found = replace(found, judged=(*found.judged, f"the document has the policy's nonce, {policy.nonce.hex()}"))
     sentences = tuple(_sentences(found, attested, keys, anchoring, anchor))
     if attested is None or not found.counts:
         return found, _less(found.short, sentences, _fix(found, policy, anchor))

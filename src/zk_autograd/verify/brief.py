@@ -56,7 +56,8 @@ def _about(report: "Report", width: int) -> Iterator[str]:
         yield from _labelled("root", f"{run.root.hex()}@{run.size}", width)
         signers = ", ".join(key.label for key in report.signers) or "nobody whose key was given"
         model = f"; the model by {report.model_signer[:16]}..." if report.model_signer else ""
-        yield from _labelled("signed by", signers + model, width)
+        vouched = ", for whom the enclave's document vouches" if report.vouched else ""
+        yield from _labelled("signed by", signers + vouched + model, width)
 
 
 def _subject(report: "Report", subject: Subject) -> str:

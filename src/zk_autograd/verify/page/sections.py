@@ -82,7 +82,8 @@ def the_keys(report: Report) -> Iterator[Element]:
     rows = []
     for text in sorted(named, key=lambda text: text not in pinned)[:_KEYS]:
         if text in pinned:
-            said = (icon("passed"), "pinned by you; it signed")
+            by = "vouched for by the enclave's document" if report.vouched else "pinned by you"
+            said = (icon("passed"), f"{by}; it signed")
         else:
             said = (icon("absent"), "named by the run alone: it vouches for nothing here")
         name = element("code", text if len(text) <= _LONGEST_KEY else PublicKey.parse(text).label)

@@ -101,6 +101,8 @@ def levels(report: Report) -> Element:
         reached = level in report.levels
         if level is Level.L1_SAMPLED and not reached:
             continue
+        if level is Level.L0 and report.vouched:
+            means = "The records are those that every key signed which the enclave's document vouches for, in the order in which they were signed."
         if level is Level.L2 and report.emulated:
             means = f"{means} The enclave is emulated: anybody can make such an attestation, and it shows nothing."
         state = "passed" if reached else "absent"
