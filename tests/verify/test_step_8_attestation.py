@@ -145,6 +145,13 @@ def test_step8_every_report_fits_the_schema_and_makes_a_page(tmp_path: Path, ask
             assert not STRICT.is_valid(value | wrong), wrong
 
 
+def test_step8_the_brief_report_says_first_what_an_attestation_rests_on(tmp_path: Path, asked: Policy) -> None:
+    """It has room for one limit, and this one weighs more than a proof's."""
+    made = enclave_run()
+    report = judged(made.write(tmp_path / "run"), asked, {"nitro": Without(genuine(made))})
+    assert "an attestation rests on the maker of the processor" in " ".join(brief(report).split())
+
+
 def genuine(made: EnclaveRun) -> Attested:
     """What the run's document would show if a real device had signed it."""
     emulated = attestation_verifiers()["nitro"].verify(made.document.raw, Collateral(), int(STAMPED.timestamp()))

@@ -21,7 +21,7 @@ FAILED: Mapping[Step, str] = {
     Step.STATEMENT: "ask the trainer for a run of a rule and circuit that this version knows, or judge it with the version that made it",
     Step.CHAIN: "don't rely on this run: its records contradict each other; keep it, and ask the trainer",
     Step.PROOFS: "don't rely on this run: a step is not proved; keep it, and ask the trainer for the run whose root was published",
-    Step.ATTESTATION: "don't rely on this attestation; ask the trainer for the document of this run",
+    Step.ATTESTATION: "don't rely on this run: its attestation is false, or another's; ask whoever ran the enclave for the run as it left it",
     Step.DATA: "don't rely on this run: the data that were opened are not those that it commits to",
     Step.MODEL: "don't use these files: they, or a signature over them, are not what the run's record names; get the published ones again from the trainer",
 }
