@@ -381,6 +381,8 @@ def test_an_attestations_files_have_the_members_of_their_tables() -> None:
         assert value.keys() == table.keys()
         for name, form in table.items():
             bounds = [number(bound) for bound in re.findall(r"[0-9][0-9,]*", form)]
+            allowed: list[Any]
+            refused: list[Any]
             if form.startswith("hex"):
                 low, high = bounds
                 allowed, refused = ["00" * low, "0f" * high], ["00" * (high + 1), "0F", "0", *([""] if low else [])]

@@ -1,6 +1,7 @@
 """Cases about runs of the format run/v3: an enclave's, whose genesis names an attestation."""
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -40,13 +41,17 @@ def named(change: Callable[[Any], object]) -> Callable[[Draft], object]:
     return changed
 
 
+def _put(value: Any, record: Any) -> None:
+    record["attestation"] = value
+
+
 for name, about, says, value in (
     ("short", "A digest of 31 bytes.", "record.attestation is invalid", "07" * 31),
     ("no-digest", "An empty digest.", "record.attestation is invalid", ""),
     ("capitals", "A digest in capitals.", "record.attestation is invalid", "AB" * 32),
     ("array", "An array of a digest.", "record.attestation is invalid", ["07" * 32]),
 ):
-    signed(f"attestation-{name}", f"{about} Signed.", 1, says, named(lambda r, v=value: r.update(attestation=v)), BASE)
+    signed(f"attestation-{name}", f"{about} Signed.", 1, says, named(partial(_put, value)), BASE)
 signed("attestation-missing", "A run of an enclave that names no attestation. Signed.", 1, "record.attestation is missing",
        named(lambda _: None), BASE)  # fmt: skip
 signed("attestation-of-v2", "A run of run/v2 that names an attestation. Signed.", 1, "unknown fields",

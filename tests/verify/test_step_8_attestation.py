@@ -5,7 +5,7 @@ gradients, where that code did not. Each attack says what it would have gained.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -39,11 +39,13 @@ from zk_autograd.anchor.kinds import verifiers as anchor_verifiers
 from zk_autograd.cli.verify import main
 from zk_autograd.core.anchors import AnchorClaim, Receipt, Standing
 from zk_autograd.core.attestation import MAX_DOCUMENT, Attested, Binding, Collateral, Document, release_digest
-from zk_autograd.core.errors import AttestationShort, UsageError
+from zk_autograd.core.errors import AttestationShort, UnreadableError, UsageError
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.records import OUTSIDE, Data
 from zk_autograd.core.register import Kind
+from zk_autograd.evidence.beside import Entry
 from zk_autograd.evidence.bundle import Bundle
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.run.files import Files
 from zk_autograd.run.packing import pack
 from zk_autograd.tee.kinds import verifiers as attestation_verifiers
@@ -180,6 +182,49 @@ def test_step8_a_bundle_brings_the_raw_evidence_along(tmp_path: Path, asked: Pol
         assert files.attestation() == made.document.encode()
         assert files.collateral() == NO_COLLATERAL
     assert report.uncovered == ()
+
+
+class Served(RunFolder):
+    """A folder that a server holds, which answers 403 to what it doesn't have."""
+
+    listable = False
+    served = True
+
+    def has(self, path: str) -> bool:
+        if not super().has(path):
+            raise UnreadableError(f"{path}: the server refuses (403)")
+        return True
+
+    def entries(self, folder: str) -> Generator[Entry, None, None]:
+        raise UnreadableError("HTTP lists nothing")
+
+
+def test_step8_a_server_that_refuses_to_say_that_there_is_no_collateral(tmp_path: Path, asked: Policy) -> None:
+    """A verified run isn't left unjudged; what a server can keep back is said."""
+    run = enclave_run().write(tmp_path / "run")
+    verifier = Verifier(asked, stand_ins(), anchor_verifiers(), attestation_verifiers())
+    with Served(run) as files:
+        report = verifier.verify(files)
+    assert report.levels == L2, report.text()
+    assert any("the server chose to give" in limit for limit in report.limits)
+    (run / "attestation/collateral.json").write_bytes(b"garbage")
+    with Served(run) as files:
+        refused(verifier.verify(files), 8, "attestation/collateral.json: not canonical JSON")
+
+
+def test_step8_collateral_that_this_machine_can_not_look_for_leaves_the_run_unjudged(
+    tmp_path: Path, asked: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = enclave_run().write(tmp_path / "run")
+
+    def has(self: RunFolder, path: str) -> bool:
+        if path.endswith("collateral.json"):
+            raise UnreadableError("a failing disk")
+        return True
+
+    monkeypatch.setattr(RunFolder, "has", has)
+    report = judged(run, asked)
+    assert (report.exit_status, report.verdict) == (4, "NOT JUDGED")
 
 
 def test_step8_where_proofs_were_made_outside_the_report_says_who_saw_the_witness(

@@ -58,6 +58,7 @@ _OUTSIDE = (
     "the proofs were made outside of the enclave: whoever made them was shown data, gradients and weights in the clear"
 )
 _OCI = "no cloud's service was tried here: that a confidential VM of OCI hands its guest such a report is not known"
+_SERVED = "revocation lists are those that the server chose to give: one that it keeps back revokes nothing here"
 _EMULATED = " (emulated: anybody could have signed this)"
 
 
@@ -110,7 +111,7 @@ def check_document(
         Finding(Status.PASSED, sentences),
         shown=frozenset({Level.L2}),
         claims=tuple(_claims(found, view.log.header)),
-        limits=tuple(_limits(attested, view.log.header)),
+        limits=tuple(_limits(attested, view.log.header, served=files.served)),
     )
 
 
@@ -138,8 +139,15 @@ def _parsed(data: bytes) -> Document:
 
 
 def _collateral(files: Evidence) -> Collateral:
-    """None of it if the run has none."""
-    if not files.has(BESIDE):
+    """None of it if the run has none, or its server doesn't say whether it has: some refuse (403)
+    where they have no file, and one that hides a file can as well say that there is none."""
+    try:
+        there = files.has(BESIDE)
+    except UnreadableError:
+        if files.listable:
+            raise
+        there = False
+    if not there:
         return Collateral()
     data = files.collateral()
     try:
@@ -281,8 +289,10 @@ def _claims(found: Attestation, header: Header) -> Iterator[Claim]:
     )
 
 
-def _limits(attested: Attested, header: Header) -> Iterator[str]:
+def _limits(attested: Attested, header: Header, *, served: bool) -> Iterator[str]:
     yield from attested.limits
+    if served:
+        yield _SERVED
     yield from _LIMITS
     if header.proving == OUTSIDE:
         yield _OUTSIDE
