@@ -198,7 +198,7 @@ def test_a_host_that_keeps_what_it_likes_shows_nothing_false(taken: Taken, tmp_p
         assert (report.summary.size, records(run)) == (len(own), own), what
         passed.add(what)
     artefacts = ("environment.json", "config.toml", "hashes.json", "train_log.jsonl")
-    for path in ("log/records.jsonl", "proofs/0-0", "register/views.jsonl", *artefacts):
+    for path in ("log/records.jsonl", "proofs/0-0", "register/views.jsonl", "attestation/document.json", *artefacts):
         assert f"{path} altered" not in passed
         assert f"without {path}" not in passed
     assert not {"log/records.jsonl again", "register/views.jsonl again", "log/checkpoint older"} & passed

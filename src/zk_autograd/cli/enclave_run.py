@@ -22,6 +22,9 @@ HELP = "train a sealed job in an enclave, and keep what is public of it"
 PORT = 5000
 _MAX_CERTIFICATES = 2**15
 _MAX_KEY = 2**12
+_EMULATED = (
+    "emulated: this shows nothing about where it ran; the enclave is a process of this machine, and nothing is isolated"
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +85,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if kms is not None:
         place = kms.endpoint.removeprefix("http://").rstrip("/") or f"kms.{kms.region}.amazonaws.com:443"
         tunnels |= [Target.parse(f"kms={place}")]
-    launch = _launch(arguments)
+    launch = _launch(arguments, output)
     order = Order(
         job=arguments.job,
         out=arguments.out,
@@ -94,10 +97,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         cid=0 if arguments.process else arguments.enclave_cid,
         port=0 if arguments.process else arguments.port,
     )
-    if arguments.process:
-        output.note(
-            "emulated: this shows nothing about where it ran; the enclave is a process of this machine, and nothing is isolated"
-        )
     try:
         found = host(order, output.note)
     except KeyboardInterrupt:
@@ -175,7 +174,7 @@ def _kms(arguments: argparse.Namespace) -> "KmsPlace | None":
     )
 
 
-def _launch(arguments: argparse.Namespace) -> "Callable[[Address], Instance]":
+def _launch(arguments: argparse.Namespace, output: Output) -> "Callable[[Address], Instance]":
     """What starts the enclave. UsageError for flags that say neither how, or both."""
     from zk_autograd.enclave.starting import Nitro, Process
     from zk_autograd.tee.device import open_device
@@ -189,7 +188,12 @@ def _launch(arguments: argparse.Namespace) -> "Callable[[Address], Instance]":
             )
         measurements = arguments.measurements.absolute()
         open_device(f"emulated:{measurements}")  # what is wrong with the file is said now
-        return lambda address: Process(address, measurements)
+
+        def process(address: "Address") -> Process:
+            output.note(_EMULATED)
+            return Process(address, measurements)
+
+        return process
     if arguments.measurements is not None:
         raise UsageError("--measurements is for --process: an image has its own")
     if not 3 < arguments.enclave_cid < 2**32 - 1 or not 0 < arguments.port < 2**32 - 1:

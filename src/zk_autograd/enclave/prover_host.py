@@ -1,5 +1,6 @@
 """The host's prover for an enclave that has its proofs made outside (enclave.outside)."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,10 +17,15 @@ class HostProver:
 
     def __init__(self, scratch: Path, backend_of: Callable[[Prover, Path], Backend] | None = None) -> None:
         self._scratch = scratch
+        self._turn = threading.Lock()
         self._backend_of = backend_of or _backend_of
 
     def __call__(self, wire: Wire) -> None:
-        """RunError for what can't be proved."""
+        """RunError for what can't be proved. One at a time: each takes memory."""
+        with self._turn:
+            self._prove(wire)
+
+    def _prove(self, wire: Wire) -> None:
         fields = wire.heard()
         with wire.understood():
             wanted = Wanted.parse(fields)

@@ -1,7 +1,10 @@
-"""A host, an enclave in another process, and AWS KMS (a stand-in that enforces its key's policy):
-the key passes the host, and is the enclave's alone."""
+"""Who releases a job's key: AWS KMS asked by another process, through the relay; and who can't."""
 
+import json
+import threading
 from collections.abc import Iterator
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,23 +13,28 @@ pytest.importorskip("boto3", reason="AWS KMS needs the [aws] extra")
 pytest.importorskip("asn1crypto", reason="answers of AWS KMS need the [tee] extra")
 pytest.importorskip("cbor2", reason="attestation documents need the [tee] extra")
 
+from tests.broker.brokers import PCRS
 from tests.enclave.aws import configure, kms_client
-from tests.enclave.hosting import PATIENCE, judged, measurements, records
-from tests.enclave.instances import NONE, make_job
-from tests.enclave.kms_double import KmsDouble, serving
-from zk_autograd.enclave.host import Hosted, Order, host
+from tests.enclave.hosting import judged, measurements, records, secret_job
+from tests.enclave.instances import RUN_ID
+from tests.enclave.kms_double import REGION, KmsDouble, serving
+from tests.enclave.relay.pairs import served
+from zk_autograd.cli import enclave
+from zk_autograd.core.errors import UsageError
+from zk_autograd.enclave.local_port import local_port
+from zk_autograd.enclave.relay.kept import Kept
+from zk_autograd.enclave.relay.server import Services
 from zk_autograd.enclave.relay.tunnel import Target
-from zk_autograd.enclave.start import KmsPlace, Start
-from zk_autograd.enclave.starting import Process
+from zk_autograd.enclave.release.asking import released
+from zk_autograd.enclave.start import BrokerPlace, KmsPlace, Start
+from zk_autograd.tee.device.emulated import EmulatedDevice
 from zk_autograd.vault.context import of_enclave
 from zk_autograd.vault.holder.kms import KmsKey
-from zk_autograd.vault.keys import KMS, SUFFIX
+from zk_autograd.vault.keys import KEYFILE, KMS, KeyFile, Wrap
 from zk_autograd.vault.pairs import Holding, sealed_pair
+from zk_autograd.vault.seal import Sealed
 
-pytestmark = pytest.mark.slow
-
-IMAGE = {0: b"\x10" * 48, 1: b"\x11" * 48, 2: b"\x12" * 48}
-POLICY = {"Encrypt": {}, "Decrypt": {f"kms:RecipientAttestation:PCR{n}": [pcr.hex()] for n, pcr in IMAGE.items()}}
+MEASURED = {"kms:RecipientAttestation:ImageSha384": [PCRS[0].hex()], "kms:EncryptionContext:run": [RUN_ID.hex()]}
 
 
 @pytest.fixture
@@ -36,46 +44,118 @@ def kms(monkeypatch: pytest.MonkeyPatch) -> Iterator[KmsDouble]:
         yield double
 
 
-def hosted(kms: KmsDouble, path: Path, pcrs: dict[int, bytes], said: list[str]) -> Hosted:
-    """What a host does with a job that its owner sealed for the image."""
-    arn, job, folder = kms.create(POLICY).arn, make_job(NONE), path / "job"
+def sealed(folder: Path, kms: KmsDouble) -> Path:
+    key = kms.create({"Encrypt": {}, "Decrypt": MEASURED})
+    holding = Holding(KmsKey(kms_client(kms.endpoint), key.arn), key.arn, KMS)
+    data, key_file = sealed_pair(secret_job().encode(), of_enclave(RUN_ID), [holding])
     folder.mkdir()
-    holding = Holding(KmsKey(kms_client(kms.endpoint), arn), arn, KMS)
-    data, key_file = sealed_pair(job.encode(), of_enclave(job.run), [holding])
     (folder / "job.enc").write_bytes(data)
-    (folder / f"job{SUFFIX}").write_bytes(key_file.encode())
-    address, _, port = kms.endpoint.removeprefix("http://").partition(":")
-    order = Order(
-        job=folder,
-        out=path / "out",
-        start=Start(kms=KmsPlace("us-east-1", kms.endpoint, "id", "secret")),
-        launch=lambda where: Process(where, measurements(path / "measurements.json", pcrs), PATIENCE),
-        tunnels={"kms": Target(address, int(port))},
-        patience=PATIENCE,
-    )
-    return host(order, said.append)
+    (folder / "job.key.json").write_bytes(key_file.encode())
+    return folder
 
 
-def test_the_measured_enclave_trains_the_job(kms: KmsDouble, tmp_path: Path) -> None:
-    said: list[str] = []
-    found = hosted(kms, tmp_path, IMAGE, said)
-    assert found.complete, said
-    assert judged(found.out).failure is None
-    assert [operation for operation, _ in kms.requests] == ["Encrypt", "Decrypt"]
+def run(folder: Path, kms: KmsDouble, out: str = "out", pcrs: dict[int, bytes] = PCRS) -> int:
+    device = ["--process", "--measurements", str(measurements(folder / f"{out}.json", pcrs))]
+    places = [
+        "--kms-region",
+        REGION,
+        "--kms-endpoint",
+        kms.endpoint,
+        "--job",
+        str(folder / "job"),
+        "--out",
+        str(folder / out),
+    ]
+    return enclave.main(["run", *device, *places])
 
 
-def test_another_image_trains_nothing(kms: KmsDouble, tmp_path: Path) -> None:
-    """The host starts a program of its own, which would print the table."""
-    said: list[str] = []
-    found = hosted(kms, tmp_path, {**IMAGE, 2: b"\x99" * 48}, said)
-    assert not found.complete and records(tmp_path / "out") == []
-    assert "AccessDeniedException" in found.reason
-    assert [operation for operation, _ in kms.requests] == ["Encrypt", "Decrypt"]
+@pytest.mark.long
+def test_kms_releases_the_key_to_the_measured_image_and_each_instance_is_its_own_run(
+    tmp_path: Path, kms: KmsDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """KMS counts nothing: a host may start an image twice, and has two logs of two keys then."""
+    sealed(tmp_path / "job", kms)
+    assert run(tmp_path, kms, "first") == 0
+    assert run(tmp_path, kms, "second") == 0
+    asked = [json.dumps(request) for operation, request in kms.requests if operation == "Decrypt"]
+    assert len(asked) == 2
+    assert all("Recipient" in one for one in asked)
+    one, other = (judged(tmp_path / name) for name in ("first", "second"))
+    assert one.failure is None and other.failure is None
+    assert records(tmp_path / "first")[0] != records(tmp_path / "second")[0]
+    capsys.readouterr()
+    assert run(tmp_path, kms, "third", {**PCRS, 0: PCRS[1]}) == 1
+    assert "AWS KMS refused" in capsys.readouterr().err
+    assert not (tmp_path / "third").exists()
 
 
-def test_a_host_that_answers_in_kms_place_is_refused(kms: KmsDouble, tmp_path: Path) -> None:
-    """It passes the answer on, with the key in the clear beside it."""
-    kms.spoil = lambda operation, answer: {**answer, "Plaintext": "AAAA"} if operation == "Decrypt" else answer
-    said: list[str] = []
-    found = hosted(kms, tmp_path, IMAGE, said)
-    assert not found.complete and "key in the clear" in found.reason
+def key_file(*holders: str) -> KeyFile:
+    return KeyFile(of_enclave(RUN_ID), Sealed("00" * 32, 100), tuple(Wrap("kek", by, b"wrapped") for by in holders))
+
+
+@pytest.mark.parametrize(
+    ("holders", "start", "said"),
+    [
+        ((KMS,), Start(), "wrapped by kms, and the host named no AWS KMS to release it: start it with --kms-region"),
+        ((KMS,), Start(broker=BrokerPlace("h:1", "key")), "the host named no AWS KMS"),
+        ((KEYFILE,), Start(), "wrapped by keyfile, and the host named no broker to release it: start it with --broker"),
+        ((KEYFILE,), Start(kms=KmsPlace("here")), "the host named no broker"),
+        ((KEYFILE,), Start(broker=BrokerPlace("h:1", "no key")), "the broker's key is none"),
+        ((KEYFILE,), Start(broker=BrokerPlace("h:1", "a+00000000+AA==")), "the broker's key is none"),
+    ],
+)
+def test_a_key_that_nobody_named_can_release_is_asked_of_nobody(
+    tmp_path: Path, holders: tuple[str, ...], start: Start, said: str
+) -> None:
+    with served(tmp_path, Services({}, Kept(tmp_path / "run"))) as (relay, _), pytest.raises(UsageError) as caught:
+        released(key_file(*holders), RUN_ID, start, relay, EmulatedDevice(PCRS))
+    assert said in str(caught.value)
+
+
+def test_a_start_is_read_as_it_was_written() -> None:
+    for start in (
+        Start(),
+        Start(BrokerPlace("127.0.0.1:1", "key", "-----BEGIN\nabc\n"), nonce=bytes(16)),
+        Start(kms=KmsPlace("us-east-1", "http://h:1", "id", "secret", "token")),
+    ):
+        assert Start.parse(start.encode()) == start
+    assert "secret" not in repr(KmsPlace("us-east-1", id="secret", secret="secret", token="secret"))
+
+
+def test_a_port_of_the_enclaves_own_leads_through_the_tunnel_as_a_proxy_too(tmp_path: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *arguments: object) -> None:
+            return
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        services = Services({}, Kept(tmp_path / "run"), {"kms": Target("127.0.0.1", server.server_port)})
+        with served(tmp_path, services) as (relay, _):
+            with local_port(relay, "kms") as port:
+                assert _got(HTTPConnection("127.0.0.1", port, timeout=10)) == b"ok"
+            with local_port(relay, "kms", proxy=True) as port:
+                proxied = HTTPConnection("127.0.0.1", port, timeout=10)
+                proxied.set_tunnel("kms.us-east-1.amazonaws.com", 443)
+                assert _got(proxied) == b"ok"
+                with pytest.raises(OSError):
+                    _got(HTTPConnection("127.0.0.1", port, timeout=10))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _got(connection: HTTPConnection) -> bytes:
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().read()
+    finally:
+        connection.close()
