@@ -38,7 +38,8 @@ OTHER_PCRS = {**PCRS, 2: b"\x77" * 48}
 def policy_text(pcrs: dict[int, bytes] = PCRS, *, emulated: bool = True) -> str:
     registers = ", ".join(f'pcr{number} = "{pcr.hex()}"' for number, pcr in pcrs.items())
     taken = "emulated = true\n" if emulated else ""
-    return f'format = "zk-autograd/broker-policy/v0"\n[attestation.nitro]\nmeasurements = [{{ {registers} }}]\n{taken}'
+    head = 'format = "zk-autograd/policy/v1"\nrequire = ["L2"]\n'
+    return f"{head}[attestation.nitro]\nmeasurements = [{{ {registers} }}]\n{taken}"
 
 
 def add_job(jobs: Path, kek: RecipientKey, run: bytes, name: str = "") -> bytes:

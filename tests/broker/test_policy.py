@@ -9,7 +9,7 @@ from zk_autograd.broker.policy import load
 from zk_autograd.core.errors import UsageError
 from zk_autograd.tee.kinds import verifiers
 
-HEAD = 'format = "zk-autograd/broker-policy/v0"\n'
+HEAD = 'format = "zk-autograd/policy/v1"\nrequire = ["L2"]\n'
 
 
 def read(tmp_path: Path, text: str | bytes) -> object:
@@ -28,19 +28,24 @@ def test_a_policy(tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[str | bytes, str]] = {
-    "no format": ("", "format is missing"),
-    "another format": ('format = "zk-autograd/policy/v1"\n', "format is invalid"),
-    "no table": (HEAD, "attestation is missing"),
-    "an empty table": (f"{HEAD}[attestation]\n", "allows no enclave"),
-    "no measurements": (f"{HEAD}[attestation.nitro]\n", "measurements is missing"),
-    "an empty list of measurements": (f"{HEAD}[attestation.nitro]\nmeasurements = []\n", "measurements is invalid"),
+    "no format": ("", "format is not one"),
+    "another format": ('format = "zk-autograd/policy/v9"\n', "format is not one"),
+    "no table": (HEAD, "has both, or neither"),
+    "none that allows an enclave": ('format = "zk-autograd/policy/v1"\nrequire = ["L1"]\n', "allows no enclave"),
+    "an empty table": (f"{HEAD}[attestation]\n", "empty"),
+    "an auditor's nonce": (
+        policy_text().replace("[att", f'[attestation]\nnonce = "{"ab" * 16}"\n[att', 1),
+        "draws its own",
+    ),
+    "no measurements": (f"{HEAD}[attestation.nitro]\nemulated = true\n", "measurements is missing"),
+    "an empty list of measurements": (f"{HEAD}[attestation.nitro]\nmeasurements = []\n", "empty"),
     "zero measurements": (
         policy_text({0: bytes(48), 1: bytes(48), 2: bytes(48)}),
         "is zero, which measures nothing",
     ),
-    "an unknown kind": (f"{HEAD}[attestation.sgx]\n", "knows no attestation 'sgx'"),
+    "an unknown kind": (f"{HEAD}[attestation.sgx]\nmeasurements = [1]\n", "knows no attestation 'sgx'"),
     "no table of a kind": (f"{HEAD}[attestation]\nnitro = true\n", "nitro is invalid"),
-    "a demand of zk-verify's": (f'keys = ["a"]\n{policy_text()}', "unknown fields"),
+    "an unknown field": (f'kees = ["a"]\n{policy_text()}', "unknown fields"),
     "an unknown field of a kind": (f"{policy_text()}all = true\n", "unknown fields"),
     "no TOML": ("[", "is not TOML"),
     "no UTF-8": (b"\xff", "is not UTF-8"),

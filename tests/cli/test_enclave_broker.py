@@ -49,7 +49,7 @@ Spoil = Callable[[Place], object]
 REFUSED: dict[str, tuple[Spoil, str]] = {
     "no policy": (lambda place: place.policy.unlink(), "the policy"),
     "a policy that allows nothing": (
-        lambda place: place.policy.write_text('format = "zk-autograd/broker-policy/v0"\n[attestation]\n'),
+        lambda place: place.policy.write_text('format = "zk-autograd/policy/v1"\nrequire = ["L1"]\n'),
         "allows no enclave",
     ),
     "no jobs": (lambda place: place.jobs.rename(place.path / "away"), "--jobs"),

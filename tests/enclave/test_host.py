@@ -14,7 +14,7 @@ from tests.enclave.instances import NATIVE, RUN_ID
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.enclave.host import Hosted
 from zk_autograd.enclave.job import Job
-from zk_autograd.enclave.relay.kept import Kept
+from zk_autograd.enclave.relay.kept import Kept, sealed_beside
 from zk_autograd.enclave.relay.leaving import SEALED, leaving
 from zk_autograd.evidence.layout import is_public
 from zk_autograd.vault.context import of_enclave
@@ -105,7 +105,7 @@ def test_no_private_byte_crosses_the_relay(taken: Taken) -> None:
 
 def opened(taken: Taken, name: str) -> bytes:
     """What was sealed for the recipient."""
-    folder = taken.found.out / SEALED
+    folder = sealed_beside(taken.found.out)
     key_file = KeyFile.parse((folder / f"{name}.key.json").read_bytes())
     dek = taken.recipient.unwrap(key_file.wrap(RECIPIENT).wrapped, key_file.context)
     return unsealed((folder / f"{name}.enc").read_bytes(), key_file.context, dek, key_file.ciphertext)

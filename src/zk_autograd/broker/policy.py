@@ -1,30 +1,17 @@
-"""A broker's policy: which enclaves a key is released to. A TOML file of the operator's:
-
-    format = "zk-autograd/broker-policy/v0"
-    [attestation.nitro]         the tables of a zk-verify policy (docs/policy.md), and nothing else
-    measurements = [...]
-
-A kind of attestation without a table is refused.
+"""A broker's policy: which enclaves a key is released to. It is an auditor's policy file
+(docs/policy.md), of which the tables [attestation.KIND] count: who trusts what an enclave computed
+and who gives it a key can use one file.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from zk_autograd.core import bounded_toml
+from zk_autograd.anchor import kinds as anchor_kinds
 from zk_autograd.core.attestation import AttestationVerifier
-from zk_autograd.core.errors import UsageError, VerificationError
-from zk_autograd.core.fields import Fields
-from zk_autograd.core.text import SHOWN, listed, quoted
-from zk_autograd.evidence.files import read_bounded
-from zk_autograd.evidence.layout import PLAIN_NAME
-from zk_autograd.local.named_files import read_named
-
-FORMAT = "zk-autograd/broker-policy/v0"
-
-_MAX_BESIDE = 2**24
+from zk_autograd.core.errors import UsageError
+from zk_autograd.verify import policy_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,45 +29,14 @@ class Policy:
 
 
 def load(path: Path, verifiers: Mapping[str, AttestationVerifier]) -> Policy:
-    """The policy of a file. UsageError unless it is one, StorageError if it can't be read."""
-    what = f"the policy {str(path)[:200]}"
-    data = read_named(path, "the policy", bounded_toml.MAX_BYTES)
-    try:
-        values = bounded_toml.parse(data.decode("utf-8"), what)
-        trust = _trust(values, verifiers, lambda name: _beside(path.absolute().parent, name))
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{what} is not UTF-8: {error.reason} at byte {error.start}") from error
-    except VerificationError as error:
-        raise UsageError(f"{what}: {error}") from error
-    return Policy(trust, sha256(data).digest())
-
-
-def _trust(
-    values: dict[str, Any], verifiers: Mapping[str, AttestationVerifier], read: Callable[[str], bytes]
-) -> dict[str, tuple[AttestationVerifier, Any]]:
-    fields, trust = Fields(values, "policy"), dict[str, tuple[AttestationVerifier, Any]]()
-    fields.choice("format", (FORMAT,))
-    tables = fields.object("attestation")
-    fields.end()
-    for kind in values["attestation"]:
-        if kind not in verifiers:
-            raise VerificationError(
-                f"this version knows no attestation {quoted(kind, SHOWN)}, and can't check one",
-                expected=listed(list(verifiers), 20),
-            )
-        own = tables.object(kind)
-        trust[kind] = (verifiers[kind], verifiers[kind].read_trust(own, read))
-        own.end()
-    if not trust:
-        raise VerificationError("policy.attestation allows no enclave: it needs a table, such as [attestation.nitro]")
-    return trust
-
-
-def _beside(folder: Path, name: str) -> bytes:
-    if not PLAIN_NAME.fullmatch(name):
-        raise VerificationError(
-            "this is not the name of a file beside the policy",
-            expected="letters, digits, _ - .",
-            found=quoted(name, SHOWN),
+    """The policy of a file. UsageError unless it is one that allows some enclave, and if it asks
+    for an auditor's nonce: a broker draws its own. UnreadableError if it can't be read."""
+    policy = policy_file.load(path, anchors=anchor_kinds.verifiers(), attestations=verifiers)
+    if not policy.attestations:
+        raise UsageError(f"the policy {path} allows no enclave: it needs a table, such as [attestation.nitro]")
+    if policy.nonce:
+        raise UsageError(
+            f"the policy {path} asks for an auditor's nonce; a broker draws its own: leave it out of this file"
         )
-    return read_bounded(folder / name, _MAX_BESIDE)
+    assert policy.digest is not None
+    return Policy({kind: (verifiers[kind], trust) for kind, trust in policy.attestations.items()}, policy.digest)

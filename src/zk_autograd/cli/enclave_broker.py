@@ -19,7 +19,11 @@ RATE = 30
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     parser.add_argument(
-        "--policy", type=Path, required=True, metavar="FILE", help="which enclaves: a TOML file with [attestation.KIND]"
+        "--policy",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="which enclaves: the [attestation.KIND] of a zk-verify policy",
     )
     parser.add_argument("--jobs", type=Path, required=True, metavar="DIR", help="the folder of the jobs' NAME.key.json")
     parser.add_argument(

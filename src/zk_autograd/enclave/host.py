@@ -16,7 +16,7 @@ from zk_autograd.enclave.prover_host import HostProver
 from zk_autograd.enclave.relay.address import ANY, Address
 from zk_autograd.enclave.relay.channels import COMPLETE
 from zk_autograd.enclave.relay.frames import PATIENCE
-from zk_autograd.enclave.relay.kept import Kept
+from zk_autograd.enclave.relay.kept import Kept, sealed_beside
 from zk_autograd.enclave.relay.server import Server, Services
 from zk_autograd.enclave.relay.tunnel import Target
 from zk_autograd.enclave.stamping import LAST_WAIT, Stamper
@@ -37,7 +37,7 @@ _LOOK = 0.1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A job to be trained in an enclave. `job` is the folder with NAME.enc and NAME.key.json, `out`
-    where the run is kept; `launch` starts the enclave, which connects to the relay; `proves`:
+    where the run is kept, and OUT.sealed what is sealed for the job's recipient; `launch` starts the enclave, which connects to the relay; `proves`:
     proofs are made here, for a job that has them made outside, which shows the host all of its
     data; `port`, `cid`: of vsock (0: a unix socket)."""
 
@@ -89,6 +89,7 @@ def host(order: Order, say: Callable[[str], None]) -> Hosted:
     started, or ends without a word; StorageError where the disk refuses; UsageError for files that
     aren't there."""
     require_new(order.out, "--out")
+    require_new(sealed_beside(order.out), "the folder for sealed files")
     sealed, key = job_files(order.job)
     inputs = {
         "job": read_named(sealed, "the sealed job", MAX_JOB),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from zk_autograd.anchor import kinds as anchor_kinds
 from zk_autograd.core.ec_keys import MAX_PEM, EcPublicKey
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.enclave.image import MAX_IMAGE, SignedImage, verified_image
@@ -61,7 +62,7 @@ def _key(path: Path) -> EcPublicKey:
 
 
 def _require_allowed(registers: Mapping[str, str], path: Path, image: Path) -> None:
-    policy = policy_file.load(path, attestations=kinds.verifiers())
+    policy = policy_file.load(path, anchors=anchor_kinds.verifiers(), attestations=kinds.verifiers())
     trust = policy.attestations.get("nitro")
     if not isinstance(trust, NitroPolicy):
         raise UsageError(f"the policy {path} says nothing of AWS Nitro enclaves: it has no table [attestation.nitro]")

@@ -49,6 +49,7 @@ class Shell:
         self._say(f"$ {join(command)}")
         done = subprocess.run(
             [*_program(command[0]), *command[1:]],
+            check=False,  # the status is compared below
             cwd=self._folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -79,7 +80,7 @@ class Shell:
         )
         assert process.stdout is not None
         try:
-            lines = []
+            lines: list[str] = []
             while not any(line.startswith("keys of ") for line in lines):
                 line = process.stdout.readline()
                 if not line:
@@ -164,8 +165,7 @@ def demonstrate(folder: Path, image: Path | None, tools: Tools, say: Say, *, ste
         )
         words = "zk-enclave broker --jobs job --kek-file broker.kek --state broker --listen 127.0.0.1:0 --policy"
         lines = stack.enter_context(shell.beside(*words.split(), policy.name))
-        place = lines[0].removeprefix("listening at http://").rstrip("/")
-        key = next(line for line in lines if line.startswith("key ")).removeprefix("key ")
+        place, key = _said(lines, "listening at http://").rstrip("/"), _said(lines, "key ")
         say("# the operator: the enclave, here a process with an emulated device")
         shell.run(
             *["zk-enclave", "run", "--job", "job", "--out", "run", "--process", "--measurements", "measurement.json"],
@@ -181,6 +181,10 @@ def demonstrate(folder: Path, image: Path | None, tools: Tools, say: Say, *, ste
             *["zk-enclave", "open", "run.sealed/model.enc", "--identity", "owner.key", "--out", "model.safetensors"]
         )
     return Demonstrated(folder, folder / "run", policy, production, accepted, refused)
+
+
+def _said(lines: list[str], begins: str) -> str:
+    return next(line for line in lines if line.startswith(begins)).removeprefix(begins)
 
 
 def _image(folder: Path, image: Path | None, shell: Shell) -> Mapping[str, str]:

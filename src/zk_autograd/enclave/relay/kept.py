@@ -12,13 +12,19 @@ from pathlib import Path
 from zk_autograd.core.errors import RunError
 from zk_autograd.core.text import quoted
 from zk_autograd.enclave.relay.channels import APPEND, REPLACE
-from zk_autograd.enclave.relay.leaving import MAX_APPENDED, leaving
+from zk_autograd.enclave.relay.leaving import MAX_APPENDED, SEALED, leaving
 from zk_autograd.run.files import Files, exists
 
 MAX_RUN = 2**38
 """Bytes of a run in all."""
 
 MAX_FILES = 2**22
+
+
+def sealed_beside(root: Path) -> Path:
+    """Where the sealed files of the run in `root` are kept: beside it, since they are their
+    recipient's, and no part of the evidence."""
+    return root.with_name(f"{root.name}.{SEALED}")
 
 
 class Kept:
@@ -64,7 +70,11 @@ class Kept:
             raise RunError(f"the enclave would {quoted(way)} {path}: that file's way is {rule.way!r}")
         if way == APPEND and (at != (sent or 0) or not 0 < size <= MAX_APPENDED):
             raise RunError(f"the enclave appends {size} bytes to {path} at {at}, and {sent or 0} came from it")
-        place = self._root / path
+        root = self._root
+        place = root / path
+        if path.startswith(f"{SEALED}/"):
+            root = sealed_beside(root)
+            place = root / path.removeprefix(f"{SEALED}/")
         if way != APPEND and (at or (way != REPLACE and (sent is not None or exists(place)))):
             raise RunError(f"the enclave sends {path} again, and it is never changed")
         if at + size > rule.bound or size > self._left:
@@ -73,7 +83,7 @@ class Kept:
             self._count += 1
             if self._count > MAX_FILES:
                 raise RunError(f"the enclave sends more than {MAX_FILES} files")
-            for folder in reversed(list(_below(place, self._root))):
+            for folder in reversed(list(_below(place, root))):
                 if not exists(folder):
                     self._files.make_dir(folder)
         return place
