@@ -37,9 +37,10 @@ _LOOK = 0.1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A job to be trained in an enclave. `job` is the folder with NAME.enc and NAME.key.json, `out`
-    where the run is kept, and OUT.sealed what is sealed for the job's recipient; `launch` starts the enclave, which connects to the relay; `proves`:
-    proofs are made here, for a job that has them made outside, which shows the host all of its
-    data; `port`, `cid`: of vsock (0: a unix socket)."""
+    where the run is kept, with OUT.sealed beside it for what is sealed for the job's recipient;
+    `launch` starts the enclave, which connects to the relay; `proves`: proofs are made here, for a
+    job that has them made outside, which shows the host all of its data; `port`, `cid`: of vsock
+    (0: a unix socket)."""
 
     job: Path
     out: Path

@@ -104,9 +104,9 @@ def verify(
     for one in (leaf.certificate, issuer, ark):
         _require_time(one, at)
     with quiet():  # AMD's lists are of ARKs: a root stands twice, as its own issuer
-        unrevoked = revocation.check((ark, ark, issuer, leaf.certificate), crls, at) >= 2
+        listed, _ = revocation.check((ark, ark, issuer, leaf.certificate), crls, at)
     _require_chip(parsed, leaf)
-    return SnpClaim(**claim, unrevoked=unrevoked)  # type: ignore[arg-type]
+    return SnpClaim(**claim, unrevoked=listed >= 2)  # type: ignore[arg-type]
 
 
 def _path(
