@@ -18,7 +18,11 @@ from zk_autograd.tee.revocation import check
 CHAIN = honest()
 CERTIFICATES = [one.certificate for one in CHAIN.holders]
 LEAF = CERTIFICATES[-1].serial_number
-POINT = x509.DistributionPoint([x509.UniformResourceIdentifier("http://a.example/one.crl")], None, None, None)
+
+
+def point(name: str) -> x509.DistributionPoint:
+    """Where a list is to be had."""
+    return x509.DistributionPoint([x509.UniformResourceIdentifier(f"http://a.example/{name}.crl")], None, None, None)
 
 
 def crl(
@@ -188,18 +192,20 @@ def test_a_list_covers_only_the_certificates_that_it_is_for() -> None:
         check(CERTIFICATES, [of(2, LEAF, extensions=[(authorities, True)])], NOW)
 
 
-@pytest.mark.parametrize("names", [True, False])
-def test_a_part_of_an_issuers_lists_covers_what_points_to_it(names: bool) -> None:
+@pytest.mark.parametrize(("place", "names"), [("one", True), ("two", False), (None, False)])
+def test_a_part_of_an_issuers_lists_covers_what_points_to_it(place: str | None, names: bool) -> None:
     root = holder("a root")
-    points = [(x509.CRLDistributionPoints([POINT]), False)] if names else []
+    points = [(x509.CRLDistributionPoints([point(place)]), False)] if place else []
     leaf = signer(root, extensions=points)
     flags = dict.fromkeys(
         ("only_contains_user_certs", "only_contains_ca_certs", "indirect_crl", "only_contains_attribute_certs"), False
     )
-    part = x509.IssuingDistributionPoint(full_name=POINT.full_name, relative_name=None, only_some_reasons=None, **flags)
+    part = x509.IssuingDistributionPoint(
+        full_name=point("one").full_name, relative_name=None, only_some_reasons=None, **flags
+    )
     made = crl(root.certificate, root.key, [], extensions=[(part, True)])
-    assert check([root.certificate, leaf.certificate], [made], NOW) == ((1, 0) if names else (0, 0))
-    assert check([root.certificate, leaf.certificate], [], NOW) == (0, int(names))
+    assert check([root.certificate, leaf.certificate], [made], NOW) == (int(names), int(place == "two"))
+    assert check([root.certificate, leaf.certificate], [], NOW) == (0, int(place is not None))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x30\x00", of(2)[:-1], of(2) + b"\0", CHAIN.holders[0].der])

@@ -159,6 +159,8 @@ def table(**changes: Any) -> NitroPolicy:
 
 def test_a_table_says_what_is_asked_for() -> None:
     assert table() == POLICY
+    assert table(emulated=True) == replace(POLICY, emulated=True)
+    assert table(revocation=True) == replace(POLICY, revocation=True)
     row = {**ROW, "pcr8": PCR[8].hex()}
     assert table(measurements=[row, ROW], max_age=5, nonce=NONCE.hex(), revocation=True, emulated=True) == NitroPolicy(
         (replace(IMAGE, pcr8=PCR[8]), IMAGE), 5, NONCE, True, True
