@@ -1,5 +1,7 @@
 """What an auditor may ask of a report, each in four cells: asked for or not, there or not."""
 
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -268,3 +270,11 @@ def test_the_one_door_of_opinions_leads_here() -> None:
     judge_any(GENOA.verify(), policy())
     with pytest.raises(AttestationShort, match="guest_svn"):
         judge_any(GENOA.verify(), policy(guest_svn=1))
+
+
+def test_the_policys_page_has_every_field_and_bit() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "policy.md").read_text(encoding="utf-8")
+    table = page.split("| `[attestation.snp]` | |")[1].split("\n\n")[0]
+    fields = [field.name for field in dataclasses.fields(SnpPolicy) if field.name != "tcb"]
+    for name in (*fields, *BITS, "[attestation.snp.tcb.PRODUCT]"):
+        assert f"`{name}`" in table, name
