@@ -71,5 +71,5 @@ def test_which_wrap_was_meant_is_not_guessed() -> None:
     assert KEY_FILE.wrap("kms").wrapped == b"\x02"
     two = KeyFile(CONTEXT, KEY_FILE.ciphertext, KEY_FILE.wraps[1:] * 2)
     for found, by in ((KEY_FILE, "recipient"), (two, "kms")):
-        with pytest.raises(VaultError, match="wraps of a holder"):
+        with pytest.raises(VaultError, match=rf"is wrapped by .*, and has to be by one {by}"):
             found.wrap(by)

@@ -83,7 +83,8 @@ class KeyFile:
         of them was meant is not guessed."""
         found = [wrap for wrap in self.wraps if wrap.by == by]
         if len(found) != 1:
-            raise VaultError(f"the key file of {self.context} has {len(found)} wraps of a holder {by}, and not 1")
+            told = ", ".join(wrap.by for wrap in self.wraps)
+            raise VaultError(f"the key of {self.context} is wrapped by {told}, and has to be by one {by}")
         return found[0]
 
 
