@@ -272,6 +272,19 @@ def test_one_error_for_whatever_does_not_decrypt() -> None:
     assert said == {"the answer for this enclave does not decrypt with this enclave's key; nothing was opened"}
 
 
+@pytest.mark.parametrize("wrapped", ["spoiled", "of another size"])
+def test_a_key_that_did_not_decrypt_opens_nothing_by_chance(monkeypatch: pytest.MonkeyPatch, wrapped: str) -> None:
+    """Some key is used in its place, and one in 256 of them gives a right padding: here each."""
+    key = bytes(range(32))
+    base = message(PUBLIC, DEK, key=key)
+    bad = base.recipients[0][:-1] + bytes([base.recipients[0][-1] ^ 1])
+    if wrapped == "of another size":
+        bad = recipient(PUBLIC, bytes(16))
+    monkeypatch.setattr(cms.os, "urandom", lambda size: key)
+    with pytest.raises(VaultError, match="does not decrypt"):
+        open_enveloped(replace(base, recipients=[bad]).encode(), KEY)
+
+
 def _openssl(*arguments: str, data: bytes) -> bytes:
     if not which("openssl"):
         pytest.skip("openssl is not installed")
