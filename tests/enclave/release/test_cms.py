@@ -280,7 +280,7 @@ def test_a_key_that_did_not_decrypt_opens_nothing_by_chance(monkeypatch: pytest.
     bad = base.recipients[0][:-1] + bytes([base.recipients[0][-1] ^ 1])
     if wrapped == "of another size":
         bad = recipient(PUBLIC, bytes(16))
-    monkeypatch.setattr(cms.os, "urandom", lambda size: key)
+    monkeypatch.setattr("os.urandom", lambda size: key)
     with pytest.raises(VaultError, match="does not decrypt"):
         open_enveloped(replace(base, recipients=[bad]).encode(), KEY)
 
