@@ -318,6 +318,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "few rows": ({"table": table(9)}, "the job's table can't be trained on"),
     "no such label": ({"settings": {**NONE, "label": "diagnose"}}, "the job's table can't be trained on"),
     "no recipient": ({"recipient": b"short"}, "the job's recipient can't be sealed for"),
+    "weak recipient": ({"recipient": bytes(1216)}, "the job's recipient can't be sealed for"),
 }
 
 

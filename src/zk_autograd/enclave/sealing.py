@@ -25,6 +25,7 @@ from zk_autograd.core.records import Header
 from zk_autograd.core.rules import State
 from zk_autograd.vault.context import CHECKPOINT, ENCLAVE, MODEL, Context
 from zk_autograd.vault.errors import VaultError
+from zk_autograd.vault.holder import DEK_BYTES
 from zk_autograd.vault.holder.recipient import Recipient
 from zk_autograd.vault.keys import RECIPIENT
 from zk_autograd.vault.pairs import Holding, seal_pair
@@ -37,9 +38,10 @@ class Sealing:
     none)."""
 
     def __init__(self, recipient: bytes, every: int, folder: Path) -> None:
-        """Makes nothing yet. UsageError for what is no recipient's public key."""
+        """Makes nothing yet. UsageError for what is no recipient's public key, or a weak one."""
         try:
             holder = Recipient(recipient)
+            holder.wrap(bytes(DEK_BYTES), Context(ENCLAVE, "none", 0, MODEL))  # rather now than after the last step
         except VaultError as error:
             raise UsageError(f"the job's recipient can't be sealed for: {error}") from error
         self._holding = Holding(holder, holder.fingerprint, RECIPIENT)

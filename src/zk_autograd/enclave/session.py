@@ -9,22 +9,22 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from hashlib import sha256
 from types import TracebackType
 from typing import Self, cast
 
 import numpy as np
 
-from zk_autograd.core.attestation import Binding, Collateral, Document
+from zk_autograd.core.attestation import Document
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.formats import FloatArray, IntArray, dequantize_weight, quantize_weight
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
-from zk_autograd.core.records import Header, Parameter
+from zk_autograd.core.records import Header, Parameter, Prover
 from zk_autograd.core.register import View
 from zk_autograd.core.rules import State, initial_state
 from zk_autograd.enclave import models, settings
+from zk_autograd.enclave.attesting import Attesting
 from zk_autograd.enclave.checked_proofs import CheckedProofs, Committing
 from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.models import Network, first_weights
@@ -43,7 +43,6 @@ from zk_autograd.run.artefacts import Artefacts
 from zk_autograd.run.claims import Claims
 from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
-from zk_autograd.tee.device import Device, document_of
 from zk_autograd.train import config, csv_file, data
 from zk_autograd.train.command import Recording
 from zk_autograd.train.data import DataSet
@@ -52,25 +51,8 @@ from zk_autograd.train.plan import Plan
 from zk_autograd.train.sampler import Sampler
 from zk_autograd.train.seeded import Purpose, uniform
 
-Outside = Backend | Callable[..., Backend]
+Outside = Backend | Callable[[Prover], Backend]
 """What proves outside: a backend, or what makes one for the run's core.records.Prover."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attesting:
-    """Who attests a run, and what beside the run is bound: see core.attestation.Binding."""
-
-    device: Device
-    release_key: bytes
-    nonce: bytes
-
-    def document(self, run: bytes, header_digest: bytes, keys: Sequence[str]) -> Document:
-        """The run's attestation. RunError if the device gives none."""
-        bound = Binding(run, header_digest, tuple(keys), self.release_key, self.nonce).digest()
-        return document_of(self.device, bound, self.release_key, self.nonce)
-
-    def collateral(self) -> Collateral:
-        return self.device.collateral()
 
 
 def rows_of(job: Job, plan: Plan) -> DataSet:

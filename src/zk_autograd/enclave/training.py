@@ -11,9 +11,10 @@ from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import SEED_BYTES, Ed25519Signer
 from zk_autograd.core.records import OUTSIDE
 from zk_autograd.enclave import settings
+from zk_autograd.enclave.attesting import Attesting
 from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.sealing import Sealing
-from zk_autograd.enclave.session import Attesting, Outside, Session, rows_of
+from zk_autograd.enclave.session import Outside, Session, rows_of
 from zk_autograd.optim.registering import Registering
 from zk_autograd.register.register import Register
 from zk_autograd.run.events import Listener, ignore
@@ -74,7 +75,7 @@ def train_inside(
         return train(order, compute, _Told(tell, on_event))
     finally:
         if not (folder / RUN).exists():
-            shutil.rmtree(folder / REGISTER, ignore_errors=True)  # begun above, and empty
+            shutil.rmtree(folder / REGISTER, ignore_errors=True)  # of a key that ends here, and shown to nobody
 
 
 class _Told:
