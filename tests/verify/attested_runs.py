@@ -85,7 +85,7 @@ class EnclaveRun:
     def write(self, folder: Path) -> Path:
         self.run.write(folder)
         write(folder, self.tree.views(*self.views), [self.receipt(size, at) for size, at in self.stamps.items()])
-        (folder / "attestation").mkdir()
+        (folder / "attestation").mkdir(exist_ok=True)
         (folder / "attestation/document.json").write_bytes(self.document.encode() if self.data is None else self.data)
         if self.collateral is not None:
             (folder / "attestation/collateral.json").write_bytes(self.collateral)

@@ -5,7 +5,7 @@ gradients, where that code did not. Each attack says what it would have gained.
 """
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("rfc3161_client", reason="the package rfc3161-client is not installed: [rfc3161]")
 pytest.importorskip("cbor2", reason="the package cbor2 is not installed: [tee]")
 
+from tests.evidence.servers import served
 from tests.verify.attested_runs import (
     BEGUN,
     EMULATED,
@@ -43,9 +44,9 @@ from zk_autograd.core.errors import AttestationShort, UnreadableError, UsageErro
 from zk_autograd.core.keys import Ed25519Signer
 from zk_autograd.core.records import OUTSIDE, Data
 from zk_autograd.core.register import Kind
-from zk_autograd.evidence.beside import Entry
 from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.evidence.remote import open_url
 from zk_autograd.run.files import Files
 from zk_autograd.run.packing import pack
 from zk_autograd.tee.kinds import verifiers as attestation_verifiers
@@ -184,32 +185,23 @@ def test_step8_a_bundle_brings_the_raw_evidence_along(tmp_path: Path, asked: Pol
     assert report.uncovered == ()
 
 
-class Served(RunFolder):
-    """A folder that a server holds, which answers 403 to what it doesn't have."""
-
-    listable = False
-    served = True
-
-    def has(self, path: str) -> bool:
-        if not super().has(path):
-            raise UnreadableError(f"{path}: the server refuses (403)")
-        return True
-
-    def entries(self, folder: str) -> Generator[Entry, None, None]:
-        raise UnreadableError("HTTP lists nothing")
-
-
-def test_step8_a_server_that_refuses_to_say_that_there_is_no_collateral(tmp_path: Path, asked: Policy) -> None:
-    """A verified run isn't left unjudged; what a server can keep back is said."""
-    run = enclave_run().write(tmp_path / "run")
-    verifier = Verifier(asked, stand_ins(), anchor_verifiers(), attestation_verifiers())
-    with Served(run) as files:
-        report = verifier.verify(files)
+@pytest.mark.parametrize("answer", [404, 403])
+def test_step8_a_server_that_has_no_collateral_or_refuses_to_say_so(tmp_path: Path, asked: Policy, answer: int) -> None:
+    """Some answer 403 to what they don't have: a verified run isn't left unjudged, and what a
+    server can keep back is said."""
+    enclave_run().write(tmp_path / "held/run")
+    lies = {"/run/attestation/collateral.json": lambda handler, data: handler.answer(answer, b"")}
+    with served(tmp_path / "held", lies=lies) as held, open_url(f"{held.url}/run/") as files:
+        report = Verifier(asked, stand_ins(), anchor_verifiers(), attestation_verifiers()).verify(files)
     assert report.levels == L2, report.text()
     assert any("the server chose to give" in limit for limit in report.limits)
-    (run / "attestation/collateral.json").write_bytes(b"garbage")
-    with Served(run) as files:
-        refused(verifier.verify(files), 8, "attestation/collateral.json: not canonical JSON")
+
+
+def test_step8_a_server_gives_collateral_that_is_none(tmp_path: Path, asked: Policy) -> None:
+    replace(enclave_run(), collateral=b"garbage").write(tmp_path / "held/run")
+    with served(tmp_path / "held") as held, open_url(f"{held.url}/run/") as files:
+        report = Verifier(asked, stand_ins(), anchor_verifiers(), attestation_verifiers()).verify(files)
+    refused(report, 8, "attestation/collateral.json: not canonical JSON")
 
 
 def test_step8_collateral_that_this_machine_can_not_look_for_leaves_the_run_unjudged(
