@@ -100,8 +100,10 @@ def test_step8_measured_code_in_an_enclave_computed_the_gradients(tmp_path: Path
     assert report.findings[Step.ATTESTATION].status is Status.PASSED
     attested = [claim.what for claim in report.claims if claim.source is Source.ATTESTED]
     assert len(attested) == 2
-    assert PCRS[0].hex() in attested[0]
-    assert "computed the gradients from the data that the header commits to (0303" in attested[1]
+    assert attested[0] == "that measured code in a nitro enclave computed the gradients (emulated)"
+    assert "from the data that the header commits to (0303" in attested[1]
+    assert PCRS[0].hex() in attested[1]
+    assert f"attested   {attested[0]}; and 1 more" in brief(report).splitlines()
     claimed = [claim.what for claim in report.claims if claim.source is Source.CLAIMED]
     assert "the gradients" not in claimed
     assert "what the committed data are" in claimed
@@ -114,7 +116,7 @@ def test_step8_an_emulated_enclave_is_marked_wherever_levels_are_told(tmp_path: 
     """Anybody can make its document: whoever reads a verdict alone must see that."""
     report = report_on(enclave_run(), tmp_path, asked)
     assert report.verdict_line == f"verdict: L0, L1, L2{MARK}"
-    assert all("anybody could have signed this" in c.what for c in report.claims if c.source is Source.ATTESTED)
+    assert all("emulated" in claim.what for claim in report.claims if claim.source is Source.ATTESTED)
     assert any("shows nothing" in limit for limit in report.limits)
     assert brief(report).splitlines()[0] == report.verdict_line
     assert properties(report) == ["ZK_AUTOGRAD_L0", "ZK_AUTOGRAD_L1"]
@@ -677,7 +679,10 @@ def test_step8_attack_keys_that_no_attestation_that_counts_vouches_for(
 
 
 def test_step8_attack_the_emulated_root_vouches_for_no_keys(tmp_path: Path) -> None:
-    nobodys(report_on(enclave_run(), tmp_path, policy(tmp_path / "own", keys=False, attestation=PRODUCTION)))
+    report = report_on(enclave_run(), tmp_path, policy(tmp_path / "own", keys=False, attestation=PRODUCTION))
+    nobodys(report)
+    assert "the document comes from the emulated device" in " ".join(brief(report).split()), "by name, and at once"
+    assert "--key FILE" in report.fix
 
 
 def test_step8_attack_another_runs_document_under_a_policy_without_keys(tmp_path: Path, unpinned: Policy) -> None:

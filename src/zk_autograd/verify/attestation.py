@@ -58,13 +58,14 @@ def vouched_keys(header: Header, policy: Policy) -> tuple[PublicKey, ...]:
     return tuple(map(PublicKey.parse, header.keys))
 
 
-def not_vouched(signatures: Outcome) -> Outcome:
-    """The outcome of step 2 where nothing vouches for the keys after all."""
-    why = "no key is pinned, and no attestation that counts vouches for those that the header names: anybody could have written this log"
+def not_vouched(signatures: Outcome, attestation: Outcome) -> Outcome:
+    """The outcome of step 2 where nothing vouches for the keys after all: why, says step 8's."""
+    why = f"no key is pinned, and the attestation does not vouch for those that the header names: {attestation.missing[Level.L2]}"
     return replace(
         signatures,
         finding=Finding(Status.NOT_SHOWN, (*signatures.finding.sentences, why)),
-        missing={Level.L0: f"{why}; give the trainer's key, from a source other than the run, with --key"},
+        missing={Level.L0: why},
+        fix=f"{attestation.fix}; or pin the trainer's key, which you have from somewhere other than the run: --key FILE",
     )
 
 

@@ -72,7 +72,8 @@ def check_document(
     """Step 8 of a run whose header says that it is an enclave's."""
     genesis = view.log.genesis
     if genesis is None:
-        return None, _less(("this view of the log ends before the genesis, which names the attestation",))
+        why = "this view of the log ends before the genesis, which names the attestation"
+        return None, _less((why,), fix="take a later root of this run")
     data = _named(files, genesis.attestation)
     document, collateral = _parsed(data), _collateral(files)
     keys = _require_signed(view, anchoring)
@@ -106,7 +107,7 @@ def check_document(
         found = replace(found, judged=(*found.judged, f"the document has the policy's nonce, {policy.nonce.hex()}"))
     sentences = tuple(_sentences(found, attested, keys, anchoring, anchor))
     if attested is None or not found.counts:
-        return found, _less(found.short, sentences, _fix(found, policy, anchor))
+        return found, _less(found.short, sentences, fix=_fix(found, policy, anchor))
     return found, Outcome(
         Finding(Status.PASSED, sentences),
         shown=frozenset({Level.L2}),
@@ -238,7 +239,7 @@ def _judged(
         return (), [str(short)]
 
 
-def _less(short: Sequence[str], sentences: Sequence[str] = (), fix: str = "") -> Outcome:
+def _less(short: Sequence[str], sentences: Sequence[str] = (), *, fix: str) -> Outcome:
     return Outcome(
         Finding(Status.NOT_SHOWN, (*sentences, *short)),
         missing={Level.L2: f"L2 was not reached: {'; '.join(short)}"},
@@ -280,11 +281,14 @@ def _sentences(
 
 
 def _claims(found: Attestation, header: Header) -> Iterator[Claim]:
-    mark = _EMULATED if found.emulated else ""
-    yield Claim(f"{CODE}: {found.measurement}{mark}", Source.ATTESTED)
+    """The first one is short enough for the brief report."""
     yield Claim(
-        f"that this code, inside an enclave of the kind {found.kind}, computed the gradients from the data that the header commits to "
-        f"({header.data.root.hex()}), in the order that it chose{mark}",
+        f"that measured code in a {found.kind} enclave computed the gradients{' (emulated)' if found.emulated else ''}",
+        Source.ATTESTED,
+    )
+    yield Claim(
+        f"that it computed them from the data that the header commits to ({header.data.root.hex()}), in the order that it chose; "
+        f"its measurement: {found.measurement}{_EMULATED if found.emulated else ''}",
         Source.ATTESTED,
     )
 

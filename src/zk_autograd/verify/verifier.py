@@ -124,7 +124,7 @@ class Verifier:
             if counts:
                 outcomes[Step.PROOFS] = attested(outcomes[Step.PROOFS])
             elif vouched:
-                outcomes[Step.SIGNATURES] = not_vouched(outcomes[Step.SIGNATURES])
+                outcomes[Step.SIGNATURES] = not_vouched(outcomes[Step.SIGNATURES], outcomes[Step.ATTESTATION])
             keys = policy.keys or (vouched if counts else ())
 
             # (9) Data: absent.
