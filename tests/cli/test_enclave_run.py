@@ -1,5 +1,6 @@
 """`zk-enclave run`: the host's command, from a sealed job to a verdict of L2."""
 
+import io
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.anchor.rfc3161.authority import OpenSsl, holder, served
 from tests.enclave.hosting import Bench, bench, measurements, records, secret_job
@@ -21,6 +23,7 @@ from zk_autograd.core.errors import RunError
 from zk_autograd.core.register import View
 from zk_autograd.enclave.stamping import anchors_of
 from zk_autograd.enclave.starting import Nitro
+from zk_autograd.tee.eif import default_metadata, write_image
 from zk_autograd.verify.policy_file import FORMAT
 
 ROOT = holder("a root", ca=True)
@@ -143,6 +146,8 @@ def test_an_enclave_that_is_killed_leaves_an_unfinished_run(tmp_path: Path) -> N
         (["--broker-key"], "--broker-key is needed beside --broker"),
         (["--measurements"], "--measurements is needed beside --process"),
         (["--process"], "--image starts an enclave, --process a process"),
+        (["--policy=p.toml"], "--image-key and --policy are for --image"),
+        (["--process", "--measurements", "--image=x.eif"], "--image-key is needed beside --image"),
         (["--image=x.eif"], "--image starts an enclave, --process a process"),
         (["--nonce=abcd"], "--nonce has 16 to 64 bytes"),
         (["--tunnel=x"], "is no tunnel"),
@@ -191,6 +196,25 @@ def test_a_folder_without_a_job_is_named(tmp_path: Path, capsys: pytest.CaptureF
     ]
     assert enclave.main(["run", "--job", str(tmp_path / "job"), "--out", str(tmp_path / "out"), *words]) == 2
     assert "has 0 key files NAME.key.json, and must have one" in capsys.readouterr().err
+
+
+def test_an_unsigned_image_is_not_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that starts whatever lies there would run a stranger's code under its own name."""
+    monkeypatch.setattr(
+        "zk_autograd.enclave.starting.subprocess.run", lambda *words, **options: pytest.fail("it was started")
+    )
+    (tmp_path / "job").mkdir()
+    image, key = tmp_path / "image.eif", tmp_path / "key.pem"
+    with image.open("wb") as file:
+        write_image(file, io.BytesIO(b"kernel"), "", [io.BytesIO(b"ramdisk")], default_metadata("image", "0"))
+    pem = AUTHORITY.certificate.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    key.write_bytes(pem)
+    words = ["--image", str(image), "--image-key", str(key), "--broker", "h:1", "--broker-key", "b+1+A"]
+    status = enclave.main(["run", "--job", str(tmp_path / "job"), "--out", str(tmp_path / "out"), *words])
+    assert status in (1, 2)
+    assert "image.eif.sig" in capsys.readouterr().err
 
 
 def test_a_nitro_enclave_without_its_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

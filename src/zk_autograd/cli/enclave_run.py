@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from zk_autograd.core.errors import ExitStatus, UsageError
 from zk_autograd.core.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from zk_autograd.enclave.host import Hosted
     from zk_autograd.enclave.relay.address import Address
@@ -38,7 +39,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the folder of the sealed job, NAME.enc and NAME.key.json",
     )
     add("--out", type=Path, required=True, metavar="RUN", help="where the run is kept: a new folder")
-    add("--image", type=Path, metavar="EIF", help="start this image with nitro-cli, as an enclave of AWS Nitro")
+    add("--image", type=Path, metavar="EIF", help="start this image, once checked, as an enclave of AWS Nitro")
+    add("--image-key", type=Path, metavar="FILE", help="of --image: the public key that signs your images (PEM)")
+    add("--policy", type=Path, metavar="FILE", help="of --image: a policy that allows its measurement")
     add("--enclave-cid", type=int, default=16, metavar="N", help="of --image: its address (default: 16)")
     add("--port", type=int, default=PORT, metavar="N", help=f"of --image: the relay's port (default: {PORT})")
     add("--cpus", type=int, default=2, metavar="N", help="of --image: its processors (default: 2)")
@@ -85,23 +88,24 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if kms is not None:
         place = kms.endpoint.removeprefix("http://").rstrip("/") or f"kms.{kms.region}.amazonaws.com:443"
         tunnels |= [Target.parse(f"kms={place}")]
-    launch = _launch(arguments, output)
-    order = Order(
-        job=arguments.job,
-        out=arguments.out,
-        start=Start(broker, kms, _nonce(arguments.nonce)),
-        launch=launch,
-        tunnels=tunnels,
-        anchors=anchors_of(arguments.anchor),
-        proves=arguments.prove,
-        cid=0 if arguments.process else arguments.enclave_cid,
-        port=0 if arguments.process else arguments.port,
-    )
-    try:
-        found = host(order, output.note)
-    except KeyboardInterrupt:
-        _interrupted(arguments.out, output)
-        return ExitStatus.INTERRUPTED
+    start, anchors = Start(broker, kms, _nonce(arguments.nonce)), anchors_of(arguments.anchor)
+    with _launcher(arguments, output) as launch:
+        order = Order(
+            job=arguments.job,
+            out=arguments.out,
+            start=start,
+            launch=launch,
+            tunnels=tunnels,
+            anchors=anchors,
+            proves=arguments.prove,
+            cid=0 if arguments.process else arguments.enclave_cid,
+            port=0 if arguments.process else arguments.port,
+        )
+        try:
+            found = host(order, output.note)
+        except KeyboardInterrupt:
+            _interrupted(arguments.out, output)
+            return ExitStatus.INTERRUPTED
     return _reported(found, output, emulated=arguments.process)
 
 
@@ -174,31 +178,47 @@ def _kms(arguments: argparse.Namespace) -> "KmsPlace | None":
     )
 
 
-def _launch(arguments: argparse.Namespace, output: Output) -> "Callable[[Address], Instance]":
-    """What starts the enclave. UsageError for flags that say neither how, or both."""
-    from zk_autograd.enclave.starting import Nitro, Process
-    from zk_autograd.tee.device import open_device
-
+@contextmanager
+def _launcher(arguments: argparse.Namespace, output: Output) -> "Iterator[Callable[[Address], Instance]]":
+    """What starts the enclave, while the block runs. UsageError for flags that say neither how, or
+    both; VerificationError for an image that isn't signed, or isn't one that the policy allows."""
     if arguments.process == (arguments.image is not None):
         raise UsageError("--image starts an enclave, --process a process of this machine: choose one")
     if arguments.process:
-        if arguments.measurements is None:
-            raise UsageError(
-                "--measurements is needed beside --process: a file as `zk-enclave measure IMAGE --json` prints it"
-            )
-        measurements = arguments.measurements.absolute()
-        open_device(f"emulated:{measurements}")  # what is wrong with the file is said now
+        yield _process(arguments, output)
+        return
+    from zk_autograd.enclave.launching import checked_image
+    from zk_autograd.enclave.starting import Nitro
 
-        def process(address: "Address") -> Process:
-            output.note(_EMULATED)
-            return Process(address, measurements)
-
-        return process
     if arguments.measurements is not None:
         raise UsageError("--measurements is for --process: an image has its own")
+    if arguments.image_key is None:
+        raise UsageError("--image-key is needed beside --image: an image that nobody signed is not started")
     if not 3 < arguments.enclave_cid < 2**32 - 1 or not 0 < arguments.port < 2**32 - 1:
         raise UsageError("--enclave-cid is a number above 3, --port one above 0, both below 4294967295")
-    return lambda address: Nitro(arguments.image, arguments.enclave_cid, arguments.cpus, arguments.memory)
+    with checked_image(arguments.image, arguments.image_key, arguments.policy) as checked:
+        output.note(f"{arguments.image} is signed by {checked.key.fingerprint}; {checked.judged}")
+        yield lambda address: Nitro(checked.image.path, arguments.enclave_cid, arguments.cpus, arguments.memory)
+
+
+def _process(arguments: argparse.Namespace, output: Output) -> "Callable[[Address], Instance]":
+    from zk_autograd.enclave.starting import Process
+    from zk_autograd.tee.device import open_device
+
+    if arguments.image_key is not None or arguments.policy is not None:
+        raise UsageError("--image-key and --policy are for --image: a process has no image that could be measured")
+    if arguments.measurements is None:
+        raise UsageError(
+            "--measurements is needed beside --process: a file as `zk-enclave measure IMAGE --json` prints it"
+        )
+    measurements = arguments.measurements.absolute()
+    open_device(f"emulated:{measurements}")  # what is wrong with the file is said now
+
+    def process(address: "Address") -> Process:
+        output.note(_EMULATED)
+        return Process(address, measurements)
+
+    return process
 
 
 def _nonce(text: str) -> bytes:

@@ -35,9 +35,9 @@ def test_lines_grow_a_checkpoint_is_replaced_and_all_else_is_kept_once(tmp_path:
         RECORDS: b"one\ntwo\nthree\n",
         "log/checkpoint": b"second",
         "proofs/0-0": b"proof",
-        "sealed/10-checkpoint.enc": b"sealed",
         "environment.json": b"{}",
     }
+    assert files(tmp_path / "run.sealed") == {"10-checkpoint.enc": b"sealed"}  # no part of the evidence
 
 
 def test_the_hosts_own_receipts_and_the_enclaves_stand_in_one_file(tmp_path: Path) -> None:
