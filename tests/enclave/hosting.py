@@ -22,6 +22,7 @@ from zk_autograd.vault.context import of_enclave
 from zk_autograd.vault.holder.recipient import RecipientKey
 from zk_autograd.vault.keys import RECIPIENT, SUFFIX
 from zk_autograd.vault.pairs import Holding, sealed_pair
+from zk_autograd.verify.policy_file import FORMAT
 from zk_autograd.verify.report import Report
 
 PATIENCE = 20.0
@@ -94,6 +95,19 @@ def bench(path: Path, **options: Any) -> Iterator[Bench]:
     place = Place(path / "broker", **options)
     with place.running() as broker:
         yield Bench(path, place, broker)
+
+
+def demonstration(folder: Path, root: bytes) -> Path:
+    """An auditor's policy that trusts the emulated measurement, and an authority for time stamps
+    under this root (PEM). It pins no key."""
+    folder.mkdir()
+    (folder / "root.pem").write_bytes(root)
+    registers = ", ".join(f'pcr{number} = "{pcr.hex()}"' for number, pcr in PCRS.items())
+    (folder / "policy.toml").write_text(
+        f'format = "{FORMAT}"\nrequire = ["L1", "L2"]\n[anchors.rfc3161]\nroots = ["root.pem"]\n'
+        f"[attestation.nitro]\nmeasurements = [{{ {registers} }}]\nemulated = true\n"
+    )
+    return folder / "policy.toml"
 
 
 def records(run: Path) -> list[bytes]:

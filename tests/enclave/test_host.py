@@ -2,20 +2,26 @@
 told."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.anchor.rfc3161.authority import OpenSsl, holder, served
 from tests.enclave.hostile_host import HostileHost, carry_on
-from tests.enclave.hosting import SECRET, bench, judged, records, secret_job
-from tests.enclave.instances import NATIVE, RUN_ID
+from tests.enclave.hosting import SECRET, bench, demonstration, records, secret_job
+from tests.enclave.instances import NATIVE, RUN_ID, STEPS
+from zk_autograd import verify_run
+from zk_autograd.core.anchors import Receipt
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.register import View
 from zk_autograd.enclave.host import Hosted
 from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.relay.kept import Kept, sealed_beside
 from zk_autograd.enclave.relay.leaving import SEALED, leaving
+from zk_autograd.enclave.stamping import anchors_of
 from zk_autograd.evidence.layout import is_public
 from zk_autograd.vault.context import of_enclave
 from zk_autograd.vault.holder.recipient import RecipientKey
@@ -40,6 +46,7 @@ class Taken:
     found: Hosted
     host: HostileHost
     job: Job
+    policy: Path
     dek: bytes
     recipient: RecipientKey
     said: list[str]
@@ -63,19 +70,23 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
     path = tmp_path_factory.mktemp("taken")
     host, recipient = HostileHost(carry_on), RecipientKey.generate()
     job = secret_job({**NATIVE, "seed": 123456789}, recipient=recipient.public, checkpoint_every=2)
-    with bench(path) as table:
-        found = table.host(folder := table.sealed(job), launch=host.launching(table.launch))
+    root = holder("a root", ca=True)
+    policy = demonstration(path / "own", root.pem)
+    authority = OpenSsl(path / "tsa", holder("an authority", root))
+    with bench(path) as table, served(authority) as url:
+        folder, anchors = table.sealed(job), anchors_of([f"rfc3161:{url}"])
+        found = table.host(folder, launch=host.launching(table.launch), anchors=anchors)
         key_file = KeyFile.parse((folder / "job.key.json").read_bytes())
         dek = table.place.kek.unwrap(key_file.wrap(RECIPIENT).wrapped, of_enclave(RUN_ID))
-        yield Taken(found, host, job, dek, recipient, table.said)
+        yield Taken(found, host, job, policy, dek, recipient, table.said)
 
 
 @pytest.mark.slow
 def test_what_comes_out_is_a_run_that_zk_verify_passes(taken: Taken) -> None:
     assert taken.found.complete, taken.said
-    report = judged(taken.found.out)
+    report = verify_run(taken.found.out, policy=taken.policy)
     assert report.failure is None
-    assert report.verdict == "L0, L1"
+    assert report.verdict == "L0, L1, L2"
     assert taken.host.records() == records(taken.found.out)
     assert taken.found.troubles == ()
 
@@ -129,11 +140,21 @@ def test_nothing_but_the_job_goes_in_so_there_is_no_old_disk_to_restore(taken: T
     assert all(set(frame.word) == {"held", "refused"} for frame in answers)
 
 
-def kept(root: Path, changes: list[Change]) -> Path:
+def stamps(taken: Taken, run: Path) -> list[bytes]:
+    """The host's own receipts for what the run shows of its register."""
+    path = run / "register/views.jsonl"
+    shown = {View.parse(line).head.size for line in path.read_bytes().splitlines()} if path.exists() else set()
+    found = (taken.found.out / "anchors/receipts.jsonl").read_bytes().splitlines()
+    return [line for line in found if (r := Receipt.parse(line)).kind == "rfc3161" and r.size in shown]
+
+
+def kept(taken: Taken, root: Path, changes: list[Change]) -> Path:
     """What an honest end makes of these changes."""
     keeping = Kept(root)
     for change in changes:
         keeping.put(change.way, change.path, change.at, len(change.data), iter([change.data]))
+    for line in stamps(taken, root):
+        keeping.add("anchors/receipts.jsonl", line)
     return root
 
 
@@ -141,12 +162,14 @@ def kept(root: Path, changes: list[Change]) -> Path:
 def test_what_a_host_holds_is_at_any_moment_a_run_that_stopped_there(taken: Taken, tmp_path: Path) -> None:
     changes = taken.changes
     first = next(i for i, change in enumerate(changes) if change.path == "anchors/receipts.jsonl")
-    shown: list[str] = []
+    shown: list[tuple[str, int]] = []
     for end in range(first + 1, len(changes) + 1):
-        report = judged(kept(tmp_path / str(end), changes[:end]))
+        report = verify_run(kept(taken, tmp_path / str(end), changes[:end]), policy=taken.policy)
         assert report.failure is None, (end, changes[end - 1].path, report.failure)
-        shown.append(report.verdict)
-    assert shown[0] != shown[-1] == "L0, L1"
+        assert report.summary is not None
+        shown.append((report.verdict, report.summary.steps))
+    assert shown[0][1] == 0
+    assert shown[-1] == ("L0, L1, L2", STEPS)
 
 
 # ---- what a host could show, that answers as it should and keeps what it likes -------------------
@@ -158,7 +181,7 @@ def _flipped(change: Change) -> Change:
     return Change(change.way, change.path, change.at, bytes(data))
 
 
-def written(root: Path, changes: list[Change]) -> Path:
+def written(taken: Taken, root: Path, changes: list[Change]) -> Path:
     """The files of these changes, however they follow each other: what a host can write."""
     found: dict[str, bytes] = {}
     for change in changes:
@@ -166,6 +189,10 @@ def written(root: Path, changes: list[Change]) -> Path:
     for path, data in found.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(data)
+    with suppress(VerificationError):
+        lines = stamps(taken, root)
+        with (root / "anchors/receipts.jsonl").open("ab") as file:
+            file.write(b"".join(line + b"\n" for line in lines))
     return root
 
 
@@ -187,19 +214,18 @@ def test_a_host_that_keeps_what_it_likes_shows_nothing_false(taken: Taken, tmp_p
     the run, or its beginning."""
     own, passed = taken.host.records(), set()
     for number, (what, changes) in enumerate(_variants(taken.changes)):
-        run = written(tmp_path / str(number), changes)
-        try:
-            report = judged(run)
-        except VerificationError:
-            continue
+        run = written(taken, tmp_path / str(number), changes)
+        report = verify_run(run, policy=taken.policy)
         if report.failure is not None:
+            assert not report.levels, what
             continue
         assert report.summary is not None
-        assert (report.summary.size, records(run)) == (len(own), own), what
+        size = report.summary.size  # of the view that the signed checkpoint covers: what is judged
+        assert (size, records(run)[:size]) == (len(own), own), what
         passed.add(what)
     artefacts = ("environment.json", "config.toml", "hashes.json", "train_log.jsonl")
     for path in ("log/records.jsonl", "proofs/0-0", "register/views.jsonl", "attestation/document.json", *artefacts):
         assert f"{path} altered" not in passed
         assert f"without {path}" not in passed
-    assert not {"log/records.jsonl again", "register/views.jsonl again", "log/checkpoint older"} & passed
+    assert not {"register/views.jsonl again", "log/checkpoint older"} & passed
     assert {"log/checkpoint again", "without sealed/model.enc"} <= passed  # as a host that does as it should
