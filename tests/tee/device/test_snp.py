@@ -311,7 +311,8 @@ def test_a_table_may_hold_pem() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (TABLE[:24], "no end|outside"),
+        (b"\x11" * 16 + bytes(4) + (24).to_bytes(4, "little"), "has no end"),
+        (TABLE[:24], "outside"),
         (TABLE[: 24 * 4], "outside"),
         (TABLE[:-1], "outside"),
         (VCEK_GUID + bytes(8), "outside"),
