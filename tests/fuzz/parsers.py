@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -47,6 +48,8 @@ from tests.tee.eif import golden as eif
 from tests.tee.nitro import documents as nitro
 from tests.tee.snp import platforms as snp
 from tests.verify import forks
+from tests.verify.attested_runs import STAMPED, EnclaveRun, enclave_run
+from tests.verify.attested_runs import policy as enclave_policy
 from tests.verify.register_builder import PLACES, Tree, entered, registered
 from tests.verify.run_builder import KEY, LOG_POLICY, POLICY, QUANTUM, SECOND, SIGNER, Run, honest, judge, stand_ins
 from tests.verify.test_policy_file import HEAD, WHOLE
@@ -91,6 +94,7 @@ from zk_autograd.evidence.model_files import flat, salts
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.evidence.url import parse_url
 from zk_autograd.tee.eif import measure, read_image
+from zk_autograd.tee.kinds import verifiers as attestation_verifiers
 from zk_autograd.tee.nitro import verify as verify_nitro
 from zk_autograd.tee.snp import leaf as snp_leaf
 from zk_autograd.tee.snp.abi import VCEK, Report
@@ -103,8 +107,8 @@ from zk_autograd.vault.pairs import Holding, sealed_pair
 from zk_autograd.verify import policy_file
 from zk_autograd.verify.earlier import Earlier
 from zk_autograd.verify.model_signature import check_model_signature
-from zk_autograd.verify.outcome import Status, Step
-from zk_autograd.verify.policy import TreeHead
+from zk_autograd.verify.outcome import Level, Status, Step
+from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.verifier import Verifier
 from zk_autograd.witness.request import Request
 
@@ -481,6 +485,38 @@ def _register_files() -> dict[str, bytes]:
 
 
 @cache
+def _enclaves() -> tuple[EnclaveRun, Policy]:
+    with TemporaryDirectory() as folder:
+        return enclave_run(), enclave_policy(Path(folder))
+
+
+def _attested(data: bytes) -> None:
+    """An enclave's document, which the genesis names as it is, through the whole verification. Step
+    8 alone refuses it, and no other document reaches L2."""
+    made, asked = _enclaves()
+    run, tree = replace(made.run), Tree()
+    assert run.genesis is not None
+    run.genesis = replace(run.genesis, attestation=sha256(data).digest())
+    run.reprove()
+    made = replace(made, run=run, tree=tree)
+    made.enter()
+    files = {
+        **_files(run),
+        **{f"proofs/{segment}-{block}": proof for (segment, block), proof in run.proofs.items()},
+        "register/views.jsonl": b"".join(view.encode() + b"\n" for view in tree.views(*made.views)),
+        "anchors/receipts.jsonl": made.receipt(2, STAMPED).encode() + b"\n",
+        "attestation/document.json": data,
+    }
+    report = Verifier(asked, stand_ins(), verifiers(), attestation_verifiers()).verify(Memory(files))
+    if report.failure is not None:
+        assert report.failure.step == Step.ATTESTATION, report.failure
+        raise report.failure
+    if Level.L2 not in report.levels:
+        raise UsageError("less than L2")
+    assert data == _enclaves()[0].document.encode()
+
+
+@cache
 def _signature() -> bytes:
     with TemporaryDirectory() as folder:
         return model_signature(published(honest("none").write(Path(folder) / "run")), MODEL_SIGNER)
@@ -737,6 +773,7 @@ PARSERS = {
         _release,
     ),
     "release-answers": Parser(_answers, as_json, _released),
+    "attested-documents": Parser(lambda: [_enclaves()[0].document.encode()], as_json, _attested),
     "tiles-of-entries": Parser(
         lambda: [encode_bundle([view.entry.encode() for view in entered(_run()).views(*PLACES)]), b""],
         as_lines,
