@@ -96,7 +96,7 @@ def test_step1_record_that_is_not_canonical(run: Run, tmp_path: Path) -> None:
 
 def test_step1_record_of_another_version(run: Run, tmp_path: Path) -> None:
     path = run.write(tmp_path) / "log/records.jsonl"
-    path.write_bytes(path.read_bytes().replace(b"zk-autograd/run/v2", b"zk-autograd/run/v3"))
+    path.write_bytes(path.read_bytes().replace(b"zk-autograd/run/v2", b"zk-autograd/run/v4"))
     refused(look(tmp_path), 1, "record.format", record=0)
 
 
