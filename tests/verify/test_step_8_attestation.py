@@ -18,6 +18,8 @@ pytest.importorskip("rfc3161_client", reason="the package rfc3161-client is not 
 pytest.importorskip("cbor2", reason="the package cbor2 is not installed: [tee]")
 
 from tests.evidence.servers import served
+from tests.tee.nitro import documents as nitro
+from tests.tee.snp import real as snp
 from tests.verify.attested_runs import (
     BEGUN,
     EMULATED,
@@ -353,6 +355,41 @@ def test_step8_a_pinned_key_that_is_not_attested_is_refused_where_the_header_lac
     made = enclave_run()
     made.run.signers = (SIGNER, SECOND)
     refused(report_on(made, tmp_path, asked), 2, "the header does not name a pinned key", 0)
+
+
+@pytest.mark.parametrize("name", nitro.real("accept-at-timestamp"))
+@pytest.mark.parametrize("timed", [True, False])
+def test_step8_attack_a_real_document_of_somebody_elses_enclave(
+    tmp_path: Path, asked: Policy, name: str, timed: bool
+) -> None:
+    """Documents of AWS are published by the dozen, and genuine: none is about a run of ours, at
+    whatever time."""
+    made = enclave_run()
+    made.document = Document("nitro", nitro.read(name))
+    made.name()
+    made.stamps = made.stamps if timed else {}
+    refused(report_on(made, tmp_path, asked), 8, "is of another run")
+
+
+@pytest.mark.parametrize("one", snp.signed_reports(), ids=lambda one: one.name)
+def test_step8_attack_a_real_report_of_somebody_elses_guest(tmp_path: Path, asked: Policy, one: snp.Real) -> None:
+    made = enclave_run()
+    made.document = Document("snp", one.data)
+    made.name()
+    run = made.write(tmp_path / "run")
+    short(judged(run, asked), "the collateral has no certificate of the")
+    certificates = (snp.certificate(one.signers[0]), *snp.chain())
+    (run / "attestation/collateral.json").write_bytes(Collateral(certificates).encode())
+    refused(judged(run, asked), 8, "is of another run")
+
+
+@pytest.mark.parametrize("name", nitro.real("reject"))
+def test_step8_a_document_that_no_device_signed_is_false(tmp_path: Path, asked: Policy, name: str) -> None:
+    made = enclave_run()
+    made.document = Document("nitro", nitro.read(name))
+    made.name()
+    report = report_on(made, tmp_path, asked)
+    assert report.failure is not None and report.failure.step == 8, report.text()
 
 
 def test_step8_attack_another_document_than_the_genesis_names(tmp_path: Path, asked: Policy) -> None:
