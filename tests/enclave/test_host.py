@@ -158,7 +158,7 @@ def kept(taken: Taken, root: Path, changes: list[Change]) -> Path:
     return root
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_a_host_holds_is_at_any_moment_a_run_that_stopped_there(taken: Taken, tmp_path: Path) -> None:
     changes = taken.changes
     first = next(i for i, change in enumerate(changes) if change.path == "anchors/receipts.jsonl")

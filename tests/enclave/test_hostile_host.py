@@ -195,7 +195,7 @@ def reason(found: Hosted | RunError) -> str:
     return str(found) if isinstance(found, RunError) else found.reason
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_image_started_twice_gets_the_jobs_key_once(tmp_path: Path) -> None:
     """Two runs of one job would let a host choose the one that it likes."""
     with bench(tmp_path) as table:

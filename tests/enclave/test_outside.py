@@ -58,7 +58,7 @@ def salted(name: str) -> Hook:
     return given(other, inward=False, kind=b"W")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_proofs_made_outside_are_checked_inside_and_the_run_says_so(tmp_path: Path) -> None:
     with bench(tmp_path) as table:
         found, host = hosted(table, carry_on)
@@ -168,7 +168,7 @@ def test_what_is_wanted_is_read_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"size": 1}, {"salts": {}}, {"salts": {"W_in": "0", "W_out": "00", "G": "00"}}, {"elements": 0}, {"elements": 2**30}, {"more": 1},
+        {"size": 1}, {"salts": {}}, {"salts": {"W_in": "0", "W_out": "00", "G": "00"}}, {"elements": 0}, {"elements": 2**20}, {"elements": 2**30}, {"more": 1},
         {"header": "00"}, {"segment": -1}, {"prover": {}},
     ],
 )  # fmt: skip

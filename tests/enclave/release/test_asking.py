@@ -1,6 +1,7 @@
 """Who releases a job's key: AWS KMS asked by another process, through the relay; and who can't."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -123,8 +124,11 @@ def test_a_start_is_read_as_it_was_written() -> None:
 
 
 def test_a_port_of_the_enclaves_own_leads_through_the_tunnel_as_a_proxy_too(tmp_path: Path) -> None:
+    asked: list[str] = []
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            asked.append(self.path)
             self.send_response(200)
             self.send_header("Content-Length", "2")
             self.end_headers()
@@ -145,12 +149,23 @@ def test_a_port_of_the_enclaves_own_leads_through_the_tunnel_as_a_proxy_too(tmp_
                 proxied = HTTPConnection("127.0.0.1", port, timeout=10)
                 proxied.set_tunnel("kms.us-east-1.amazonaws.com", 443)
                 assert _got(proxied) == b"ok"
-                with pytest.raises(OSError):
-                    _got(HTTPConnection("127.0.0.1", port, timeout=10))
+                for request in (b"GET / HTTP/1.1\r\n\r\n", b"CONNECTED x\r\n\r\n", b"x" * 5000):
+                    assert _said(port, request) == b""
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+    assert len(asked) == 2
+
+
+def _said(port: int, request: bytes) -> bytes:
+    """What the proxy says to such a request: nothing, and it ends."""
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        try:
+            connection.sendall(request)
+            return connection.recv(100)
+        except ConnectionError:
+            return b""
 
 
 def _got(connection: HTTPConnection) -> bytes:
