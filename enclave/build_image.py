@@ -61,7 +61,7 @@ def _built(out: Path, wheel: Path | None, cmdline: str, cache: Path) -> dict[str
     (kernel,) = read_list(HERE / "kernel.list")
     _kernel(fetch(kernel, cache / "debs"), out / "vmlinuz")
     _base(debs, context)
-    for path in (*wheels.fetch(cache / "wheels"), wheel or wheels.build(cache / "wheel")):
+    for path in (*wheels.fetch(cache / "wheels"), wheel or wheels.build(context / "wheel", cache / "target")):
         wheels.unpack(path, context / "site")
     shutil.copy(HERE / "settle.py", context / "settle.py")
     shutil.copy(HERE / "init.py", context / "init")

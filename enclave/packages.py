@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from enclave.commands import BuildError, run
 
@@ -60,20 +61,18 @@ def fetch(package: Package, folder: Path) -> Path:
 
 
 def _download(package: Package, folder: Path, path: Path) -> None:
-    place = folder / "download"
-    place.mkdir(parents=True, exist_ok=True)
-    for left in place.iterdir():
-        left.unlink()
-    command = ["apt-get", "download", "--quiet=2", f"{package.name}={package.version}"]
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
-    files = list(place.iterdir())
-    if done.returncode or len(files) != 1:
-        raise BuildError(
-            f"{package.name} {package.version} can't be had from this machine's Debian mirror ({_reason(done.stderr)}). If `apt-get update` doesn't "
-            f"bring it back, it has gone: put the file with SHA-256 {package.digest} into {folder} as {path.name}, or pin its successor with "
-            "`python -m enclave.packages update`, which changes the image's measurement"
-        )
-    files[0].rename(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder) as place:
+        command = ["apt-get", "download", "--quiet=2", f"{package.name}={package.version}"]
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+        files = list(Path(place).iterdir())
+        if done.returncode or len(files) != 1:
+            raise BuildError(
+                f"{package.name} {package.version} can't be had from this machine's Debian mirror ({_reason(done.stderr)}). If `apt-get update` "
+                f"doesn't bring it back, it has gone: put the file with SHA-256 {package.digest} into {folder} as {path.name}, or pin its successor "
+                "with `python -m enclave.packages update`, which changes the image's measurement"
+            )
+        files[0].rename(path)
 
 
 def control(path: Path) -> dict[str, str]:

@@ -44,16 +44,14 @@ def fetch(folder: Path) -> list[Path]:
     return wheels
 
 
-def build(folder: Path) -> Path:
-    """This package's wheel, by cargo. It is compiled for processors with AVX2, not for this one as
-    .cargo/config.toml has it, and this machine's paths are taken out: so it is the same wherever it
-    was built with the same compiler."""
-    shutil.rmtree(folder, ignore_errors=True)
+def build(folder: Path, target: Path) -> Path:
+    """This package's wheel in `folder`, by cargo, which keeps its results in `target`. It is
+    compiled for processors with AVX2, not for this one as .cargo/config.toml has it, and this
+    machine's paths are taken out: so it is the same wherever the same compiler built it."""
     cargo = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
-    target = folder.absolute().parent / "target"
     flags = ("-Ctarget-cpu=x86-64-v3", f"--remap-path-prefix={cargo}=/cargo", f"--remap-path-prefix={ROOT}=/source")
     environment = {
-        "CARGO_TARGET_DIR": str(target),
+        "CARGO_TARGET_DIR": str(target.absolute()),
         "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags),
     }
     maturin = Path(sys.executable).with_name("maturin")
