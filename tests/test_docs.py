@@ -29,6 +29,7 @@ PAGES = (
     *sorted(DOCS.glob("*.md")),
     *sorted(DOCS.glob("decisions/*.md")),
     ROOT / "attacks/README.md",
+    ROOT / "enclave/README.md",
     ROOT / "examples/README.md",
 )
 RUN = ROOT / "tests/data/runs/native-finished"
