@@ -41,6 +41,14 @@ def test_a_part_of_an_image_is_none(kept: int) -> None:
         opened(sealed(data) if len(data) > 548 else data)
 
 
+def test_a_file_that_is_too_short_or_too_long_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(VerificationError, match="no length that an EIF has"):
+        opened(golden("one")[:547])
+    monkeypatch.setattr(image_module, "MAX_IMAGE", 2600)
+    with pytest.raises(VerificationError, match="expected 548 to 2600 bytes, found 2601"):
+        opened(golden("one"))
+
+
 def test_what_follows_the_last_section_is_refused() -> None:
     with pytest.raises(VerificationError, match="5 bytes of the image belong to no section"):
         opened(sealed(golden("one") + b"tail!"))

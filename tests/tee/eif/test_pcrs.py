@@ -21,6 +21,16 @@ def test_with_one_ramdisk_pcr2_is_that_of_nothing_and_pcr1_is_pcr0() -> None:
     assert found.pcr2 == sha384(bytes(48) + sha384(b"").digest()).digest()
 
 
+def test_further_ramdisks_are_measured_in_the_file_s_order() -> None:
+    disks = [b"one", b"two", b"three"]
+    found = measure(
+        opened(packed([(Kind.KERNEL, b"k"), (Kind.CMDLINE, b"c"), *((Kind.RAMDISK, one) for one in disks)]))
+    )
+    contents = (b"kconetwothree", b"kcone", b"twothree")
+    for register, content in zip((found.pcr0, found.pcr1, found.pcr2), contents, strict=True):
+        assert register == sha384(bytes(48) + sha384(content).digest()).digest()
+
+
 def test_metadata_is_not_measured() -> None:
     """So nothing may be believed because an image's metadata says it."""
     other = [(kind, b"{}" if kind is Kind.METADATA else content) for kind, content in parts("unsigned")]
