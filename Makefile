@@ -124,9 +124,9 @@ test-enclave-tools: ## what builds an enclave's image, and boots its parts (as r
 	else echo "skipped: installing buildah, mmdebstrap, qemu and cpio takes root and apt-get; tests that need them are skipped"; fi
 
 # A folder that isn't there yet: an image is never overwritten.
-IMAGE ?= dist/enclave
-enclave-image: install ## the enclave's image and its measurement, into IMAGE (dist/enclave); minutes (as root, with what test-enclave-tools installs)
-	$(BIN)/python -m enclave.build_image --out $(IMAGE)
+ENCLAVE_OUT ?= dist/enclave
+enclave-image: install ## the enclave's image and its measurement, into ENCLAVE_OUT (dist/enclave); minutes (as root, with what test-enclave-tools installs)
+	$(BIN)/python -m enclave.build_image --out $(ENCLAVE_OUT)
 
 # Fetched once for all checkouts.
 TEST_DEPS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zk-autograd-test-deps
