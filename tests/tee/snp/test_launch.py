@@ -10,7 +10,7 @@ from tests.tee.snp.platforms import DATA
 from zk_autograd.core.errors import UnreadableError, UsageError
 from zk_autograd.tee.snp.launch import EC2, GCE, cpu_types, launch_digest
 
-pytest.importorskip("sevsnpmeasure", reason="the package sev-snp-measure of [tee] isn't installed")
+pytest.importorskip("sevsnpmeasure", reason="the package sev-snp-measure of [sev-snp] isn't installed")
 
 OVMF = DATA / "ovmf_AmdSev_suffix.bin"
 NOTHING = Path("/dev/null")

@@ -24,11 +24,11 @@ MAX_FIRMWARE = 2**26
 
 MAX_IMAGE = 2**32
 QEMU, EC2, GCE = "QEMU", "ec2", "gce"
-_EXTRA = "the package sev-snp-measure is missing, which computes launch digests: pip install 'zk-autograd[tee]'"
+_EXTRA = "the package sev-snp-measure is missing, which computes launch digests: pip install 'zk-autograd[sev-snp]'"
 
 
 def cpu_types() -> Sequence[str]:
-    """QEMU's names of processors that a digest can be computed for. UsageError without [tee]."""
+    """QEMU's names of processors that a digest can be computed for. UsageError without [sev-snp]."""
     names: Sequence[str] = sorted(_library()[1])
     return names
 
