@@ -29,7 +29,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist workst
 
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-tpm test-enclave-tools enclave-image test-dynamodb test-evm test-deps test-deps-go train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-tpm test-enclave-tools enclave-image enclave-sign enclave-demo test-dynamodb test-evm test-deps test-deps-go train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -128,6 +128,23 @@ ENCLAVE_OUT ?= dist/enclave
 enclave-image: install ## the enclave's image and its measurement, into ENCLAVE_OUT (dist/enclave); minutes (as root, with what test-enclave-tools installs)
 	$(BIN)/python -m enclave.build_image --out $(ENCLAVE_OUT)
 
+# By cosign and Syft, with no transparency log: hosts pin the key (docs/enclave.md).
+IMAGE_KEY ?= cosign.key
+ENCLAVE_EIF = $(abspath $(ENCLAVE_OUT))/enclave.eif
+COSIGN = cosign $(1) --yes --key "$(abspath $(IMAGE_KEY))" --signing-config "$(ENCLAVE_EIF).offline.json"
+enclave-sign: ## the signature of the image in ENCLAVE_OUT by the key IMAGE_KEY, and its signed bill of materials (cosign, Syft)
+	export PATH="$(abspath .cache/go-bin):$$PATH" SYFT_CHECK_FOR_APP_UPDATE=false && \
+		syft --quiet "oci-archive:$(abspath $(ENCLAVE_OUT))/root.oci" --output "spdx-json=$(ENCLAVE_EIF).spdx.json" && \
+		cosign signing-config create --out "$(ENCLAVE_EIF).offline.json" && \
+		$(call COSIGN,sign-blob) --bundle "$(ENCLAVE_EIF).sig.json" "$(ENCLAVE_EIF)" && \
+		$(call COSIGN,attest-blob) --type spdxjson --predicate "$(ENCLAVE_EIF).spdx.json" \
+			--bundle "$(ENCLAVE_EIF).sbom.json" "$(ENCLAVE_EIF)"
+
+ENCLAVE_DEMO ?= $(DEMO)/enclave-$(shell date -u +%Y%m%dT%H%M%SZ)
+enclave-demo: install ## the whole way of a run in an enclave, with an emulated device: the image built (if it isn't there), measured, signed, checked; 100 steps; the verdict
+	@[ -e $(ENCLAVE_OUT)/enclave.eif ] || $(MAKE) enclave-image
+	PATH="$(abspath .cache/go-bin):$$PATH" $(BIN)/zk-enclave demo --image $(ENCLAVE_OUT)/enclave.eif --out $(ENCLAVE_DEMO)
+
 # Fetched once for all checkouts.
 TEST_DEPS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zk-autograd-test-deps
 DYNAMODB_LOCAL := $(TEST_DEPS)/dynamodb-local-2.6.1
@@ -140,11 +157,13 @@ test-dynamodb: ## DynamoDB Local, by Maven; it runs on Java 17
 		rm -rf $(DYNAMODB_LOCAL) && mv $(DYNAMODB_LOCAL).part $(DYNAMODB_LOCAL); then echo "DynamoDB Local was fetched"; \
 	else echo "skipped: there is no DynamoDB Local, and fetching it takes mvn and Java 17; tests that need it are skipped"; fi
 
-# Programs in Go that long tests run against, in the versions that they were tried with: S3 servers, and a witness of
-# others. litewitness asks for its keys by the SSH agent's protocol: openssh-client. torchwood v0.10 needs Go 1.27.
+# Programs in Go that long tests run against, in the versions that they were tried with: S3 servers, a witness of others,
+# and what signs an enclave's image and lists what is in it. litewitness asks for its keys by the SSH agent's protocol: openssh-client. torchwood v0.10 needs Go 1.27.
 GO_TOOLS := \
 	filippo.io/torchwood/cmd/litewitness@v0.9.0 \
+	github.com/anchore/syft/cmd/syft@v1.57.1 \
 	github.com/rclone/rclone@v1.75.1 \
+	github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3 \
 	github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 test-deps-go: ## what the long tests against programs in Go need, into .cache/go-bin: minutes; without it they are skipped
@@ -162,7 +181,7 @@ test-evm: ## an Ethereum node for tests and a compiler of Solidity, by npm; with
 	else echo "skipped: npm could not install anvil and solc; tests that need them are skipped"; fi
 
 # A test that needs something that can't be had here is skipped, and says so.
-test-deps: test-model-signing test-dynamodb test-evm test-tpm test-enclave-tools ## what tests need beside the environment: OpenSSF model signing, DynamoDB Local, anvil and solc, a software TPM, what builds images, Chromium (as root, with apt-get)
+test-deps: test-model-signing test-dynamodb test-evm test-tpm ## what tests need beside the environment: OpenSSF model signing, DynamoDB Local, anvil and solc, a software TPM, Chromium (as root, with apt-get)
 	@if command -v chromium >/dev/null; then echo "chromium is there"; \
 	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && apt-get update -q && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; then echo "chromium was installed"; \
@@ -191,7 +210,7 @@ $(KEY): | $(VENV)/.installed
 lock: install ## requirements/*.txt from pyproject.toml; UPGRADE=--upgrade takes the newest versions in range
 	$(LOCK) --all-extras --no-emit-package tpm2-pytss --output-file requirements/dev.txt
 	$(LOCK) --extra train --extra ezkl --extra rfc3161 --constraints requirements/dev.txt --output-file requirements/train.txt
-	$(LOCK) --extra ezkl --extra rfc3161 --constraints requirements/dev.txt --output-file requirements/verify.txt
+	$(LOCK) --extra ezkl --extra rfc3161 --extra tee --constraints requirements/dev.txt --output-file requirements/verify.txt
 	$(COMPILE) pyproject.toml --extra tee --constraints requirements/dev.txt --output-file requirements/enclave.txt
 	$(COMPILE) requirements/model-signing.in --output-file requirements/model-signing.txt
 	$(COMPILE) requirements/tpm-tools.in --constraints requirements/dev.txt --output-file requirements/tpm-tools.txt

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from shlex import join
 
+import zk_autograd
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.enclave.demo.authority import local_authority
 
@@ -189,10 +190,11 @@ def _said(lines: list[str], begins: str) -> str:
 
 def _image(folder: Path, image: Path | None, shell: Shell) -> Mapping[str, str]:
     if image is not None:
+        root = image.with_name("root.oci")
+        if not (image.is_file() and root.is_file()):
+            raise UsageError(f"{image} and {root.name} beside it are not there: make enclave-image builds both")
         shutil.copy(image, folder / IMAGE)
-        tree = image.parent / "rootfs"
-        if tree.is_dir():
-            (folder / "rootfs").symlink_to(tree.resolve())
+        shutil.copy(root, folder / root.name)
     else:
         _own_code(folder)
         shell.run(
@@ -211,8 +213,6 @@ def _own_code(folder: Path) -> None:
     """A ramdisk of this package's own modules, and no kernel."""
     import tarfile
 
-    import zk_autograd
-
     (folder / "none.kernel").write_bytes(b"no kernel: this image is measured and signed, and does not boot\n")
     package = Path(zk_autograd.__file__).parent
     with tarfile.open(folder / "code.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
@@ -222,14 +222,14 @@ def _own_code(folder: Path) -> None:
             entry.size = len(data)
             with path.open("rb") as file:
                 tar.addfile(entry, file)
-    (folder / "rootfs").symlink_to(package)
 
 
 def _signed(folder: Path, tools: Tools, shell: Shell) -> None:
     os.environ.setdefault("SYFT_CHECK_FOR_APP_UPDATE", "false")
     shell.run(tools.cosign, "generate-key-pair")
     shell.run(tools.cosign, "signing-config", "create", "--out", "offline.json")
-    shell.run(tools.syft, "--quiet", "dir:rootfs/", "--output", f"spdx-json={IMAGE}.spdx.json")
+    where = "oci-archive:root.oci" if (folder / "root.oci").exists() else f"dir:{Path(zk_autograd.__file__).parent}"
+    shell.run(tools.syft, "--quiet", where, "--output", f"spdx-json={IMAGE}.spdx.json")
     common = ("--yes", "--key", "cosign.key", "--signing-config", "offline.json")
     shell.run(tools.cosign, "sign-blob", *common, "--bundle", f"{IMAGE}.sig.json", IMAGE)
     bill = ("--type", "spdxjson", "--predicate", f"{IMAGE}.spdx.json")
