@@ -136,7 +136,7 @@ def test_every_flag_is_one_of_its_command(page: Path, capsys: pytest.CaptureFixt
     for line in lines:
         program, *words = shlex.split(line.split("[")[0], comments=True)
         main = import_module(f"zk_autograd.cli.{program.removeprefix('zk-')}").main
-        grouped = program in ("zk-anchor", "zk-circuit", "zk-key", "zk-register", "zk-run", "zk-witness")
+        grouped = program in ("zk-anchor", "zk-circuit", "zk-enclave", "zk-key", "zk-register", "zk-run", "zk-witness")
         sub = [w for w in words[:1] if grouped or w in ("reproduce", "compare", "init-policy", "monitor")]
         with pytest.raises(SystemExit):
             main([*sub, "--help"])

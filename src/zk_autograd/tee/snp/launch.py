@@ -28,7 +28,7 @@ _EXTRA = "the package sev-snp-measure is missing, which computes launch digests:
 
 
 def cpu_types() -> Sequence[str]:
-    """QEMU's names of processors that a digest can be computed for. UsageError without [sev-snp]."""
+    """QEMU's names of processors that there are digests for. UsageError without [sev-snp]."""
     names: Sequence[str] = sorted(_library()[1])
     return names
 
