@@ -29,7 +29,9 @@ from tests.anchor.tpm import test_receipt as tpms
 from tests.anchor.witness.test_receipt import CHECKPOINT, ONE, TWO, TWO_OF_THREE, lines, receipt
 from tests.attest.signed_runs import SIGNER as MODEL_SIGNER
 from tests.core.test_tlog_policy import EXAMPLE, witness
+from tests.enclave.instances import make_job
 from tests.enclave.release.enveloped import definite, known
+from tests.enclave.test_outside import small
 from tests.evidence.bundles import SMALL, packed
 from tests.fuzz.mutators import (
     Mutator,
@@ -84,7 +86,12 @@ from zk_autograd.core.register import View
 from zk_autograd.core.text import encode_base64
 from zk_autograd.core.tiles import WIDTH, encode_bundle, parse_bundle
 from zk_autograd.credentials import keyfile
+from zk_autograd.enclave.job import Job
+from zk_autograd.enclave.relay.channels import Hello
+from zk_autograd.enclave.relay.frames import MAX_WORD
 from zk_autograd.enclave.release.cms import open_enveloped
+from zk_autograd.enclave.start import BrokerPlace, KmsPlace, Start
+from zk_autograd.enclave.witness_bytes import Wanted
 from zk_autograd.evidence.beside import Entry, EntryKind
 from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.fork_evidence import ForkEvidence
@@ -364,6 +371,31 @@ def _asking(data: bytes) -> None:
 def _release(data: bytes) -> None:
     """A request for a key."""
     assert ReleaseRequest.parse(data).encode() == data
+
+
+def _job(data: bytes) -> None:
+    """What an enclave's owner had sealed."""
+    assert Job.parse(data).encode() == data
+
+
+def _start(data: bytes) -> None:
+    """What a host says to its enclave."""
+    assert Start.parse(data).encode() == data
+
+
+def _hello(data: bytes) -> None:
+    """What an enclave says to its host first of all."""
+    hello = Hello.of(_object(data))
+    assert canonical.encode(hello.word()) == data
+
+
+def _wanted(data: bytes) -> None:
+    """A proof that an enclave has made outside."""
+    assert canonical.encode(Wanted.parse(_object(data)).word()) == data
+
+
+def _object(data: bytes) -> Fields:
+    return Fields(canonical.decode(data, max_bytes=MAX_WORD), "word")
 
 
 def _released(data: bytes) -> None:
@@ -774,6 +806,21 @@ PARSERS = {
     ),
     "release-answers": Parser(_answers, as_json, _released),
     "attested-documents": Parser(lambda: [_enclaves()[0].document.encode()], as_json, _attested),
+    "enclave-jobs": Parser(
+        lambda: [make_job().encode(), make_job(recipient=b"\1\2", table=b"").encode()], as_bytes, _job
+    ),
+    "enclave-starts": Parser(
+        lambda: [
+            Start(BrokerPlace("h:1", "key", "PEM\n"), nonce=bytes(16)).encode(),
+            Start(kms=KmsPlace("here", "http://h:1", "id", "secret", "token")).encode(),
+        ],
+        as_json,
+        _start,
+    ),
+    "relay-hellos": Parser(
+        lambda: [canonical.encode(one.word()) for one in (Hello("say"), Hello("input", "job"))], as_json, _hello
+    ),
+    "relay-proofs": Parser(lambda: [canonical.encode(small()[0].word())], as_json, _wanted),
     "tiles-of-entries": Parser(
         lambda: [encode_bundle([view.entry.encode() for view in entered(_run()).views(*PLACES)]), b""],
         as_lines,
