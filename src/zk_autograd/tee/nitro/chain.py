@@ -4,7 +4,7 @@ to the one that signed it.
 Sources: RFC 5280, sections 4.2 and 6.1; RFC 9053, section 2.1; docs/attestation_process.md of
 aws/aws-nitro-enclaves-nsm-api, section 3.2.3. The chain is the one that the document states, in
 that order and with no certificate to spare: no other path is looked for. `cryptography` reads the
-certificates, checks each signature, and then the whole path once more by its own rules.
+certificates, and checks their signatures and the whole path by its own rules.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,12 +55,12 @@ def check(signed: Signed, at: datetime, roots: Mapping[str, str]) -> "tuple[str,
     for place, certificate in enumerate(chain[:-1]):
         _require_issuer(certificate, len(chain) - place - 2)
     _require_signer(chain[-1])
-    for issuer, certificate in pairwise(chain):
-        _require_issued(certificate, issuer)
     _require_signature(signed, chain[-1])
     own = time_of(payload)
     _require_valid(chain, own, AttestationError, "by the document's own time")
     if path(chain[-1], chain[1:-1], chain[:1], _ANY_PURPOSE, own) != chain[::-1]:
+        for issuer, certificate in pairwise(chain):  # only now, since it takes as long again: which one it is
+            _require_issued(certificate, issuer)
         raise AttestationError("the document's certificates are no path by the rules of RFC 5280, section 6")
     _require_valid(chain, at, AttestationShort, "at the time for which it is judged")
     return root, chain
