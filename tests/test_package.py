@@ -82,7 +82,8 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["zk-anchor", "zk-circuit", "zk-key", "zk-register", "zk-run", "zk-train", "zk-verify", "zk-witness"]
+    "command",
+    ["zk-anchor", "zk-circuit", "zk-enclave", "zk-key", "zk-register", "zk-run", "zk-train", "zk-verify", "zk-witness"],
 )
 def test_command_points_to_a_function(command: str) -> None:
     (entry,) = metadata.entry_points(group="console_scripts", name=command)

@@ -59,7 +59,9 @@ def test_two_builds_in_two_places_are_equal_and_their_parts_boot(tmp_path: Path)
     for name in SOURCE:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, other / name, ignore=shutil.ignore_patterns("__pycache__", "_native.*.so", "target"))
+            shutil.copytree(
+                source, other / name, ignore=shutil.ignore_patterns("__pycache__", "_native.*.so", "target")
+            )
         else:
             shutil.copy(source, other / name)
     cache = tmp_path / "cache"
