@@ -211,7 +211,7 @@ lock: install ## requirements/*.txt from pyproject.toml; UPGRADE=--upgrade takes
 	$(LOCK) --all-extras --no-emit-package tpm2-pytss --output-file requirements/dev.txt
 	$(LOCK) --extra train --extra ezkl --extra rfc3161 --constraints requirements/dev.txt --output-file requirements/train.txt
 	$(LOCK) --extra ezkl --extra rfc3161 --extra tee --constraints requirements/dev.txt --output-file requirements/verify.txt
-	$(COMPILE) pyproject.toml --extra tee --constraints requirements/dev.txt --output-file requirements/enclave.txt
+	$(COMPILE) pyproject.toml --extra aws --extra tee --constraints requirements/dev.txt --output-file requirements/enclave.txt
 	$(COMPILE) requirements/model-signing.in --output-file requirements/model-signing.txt
 	$(COMPILE) requirements/tpm-tools.in --constraints requirements/dev.txt --output-file requirements/tpm-tools.txt
 	$(COMPILE) requirements/tpm.in --no-deps --output-file requirements/tpm.txt

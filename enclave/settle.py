@@ -22,6 +22,10 @@ LEFT_OUT = (
     "usr/lib/python3.11/idlelib", "usr/lib/python3.11/tkinter", "usr/lib/python3.11/lib2to3", "usr/lib/python3.11/ensurepip",
     "usr/lib/python3.11/turtledemo", "usr/lib/python3.11/test", "usr/lib/python3.11/venv",
 )  # fmt: skip
+SERVICES = "usr/lib/python3/dist-packages/botocore/data"
+ASKED = {"kms", "sts"}
+"""Services of AWS that an enclave may ask, of the hundreds that botocore knows."""
+
 PROGRAMS = {"init", "usr/bin/python3.11"}
 LOADER = "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
 _LIBRARY = re.compile(r"\.so(\.[0-9.]+)?$")
@@ -42,6 +46,9 @@ def main() -> None:
         (IMAGE / name).mkdir()
     for name in LEFT_OUT:
         shutil.rmtree(IMAGE / name, ignore_errors=True)
+    for path in (IMAGE / SERVICES).iterdir():
+        if path.is_dir() and path.name not in ASKED:
+            shutil.rmtree(path)
     for folder in ("usr/lib/python3.11", "usr/lib/python3"):
         compiled = compileall.compile_dir(
             IMAGE / folder, quiet=1, stripdir="/image", invalidation_mode=PycInvalidationMode.UNCHECKED_HASH

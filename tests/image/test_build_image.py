@@ -105,6 +105,8 @@ def boots(image: Path, place: Path) -> None:
     )
     console = done.stdout.decode("utf-8", "replace").splitlines()
     assert "zk-enclave: exit status 0" in console, "\n".join(console[-30:])
+    program = json.loads(next(line for line in console if line.startswith('{"version"')))
+    assert program["version"] == __version__ and program["device"].startswith("emulated") and program["torch"] is False
     told = json.loads(next(line[line.index('{"zk-') :] for line in console if '{"zk-' in line))
     pinned = (ROOT / "requirements" / "enclave.txt").read_text().splitlines()
     packages = {" ".join(line.split()[0].split("==")).lower() for line in pinned if "==" in line}
