@@ -123,3 +123,32 @@ def test_a_private_file_has_no_name_before_it_is_whole(
     assert os.listdir(tmp_path) == ["a"]
     with pytest.raises(UsageError, match="can't be written"), private_file(tmp_path / "none" / "a", "--out"):
         pass
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_is_written_piece_by_piece_has_its_name_at_the_end(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the file system has no hard links."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    with new_file(tmp_path / "a", "--out") as file:
+        file.write(b"x" * 10_000)
+        assert not (tmp_path / "a").exists()
+        file.seek(0)
+        file.write(b"y")
+    assert (tmp_path / "a").read_bytes() == b"y" + b"x" * 9_999
+    with pytest.raises(UsageError, match="can't be written"), new_file(tmp_path / "a", "--out") as file:
+        file.write(b"new")
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").stat().st_size == 10_000
+
+
+def test_nothing_is_left_of_what_failed_in_the_middle(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), new_file(tmp_path / "a", "--out") as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []

@@ -8,7 +8,7 @@ import pytest
 
 from tests.tee.eif.golden import DATA, LINE, golden, opened, parts
 from zk_autograd.core.errors import UnreadableError, UsageError
-from zk_autograd.tee.eif import Kind, default_metadata, measure, write_image
+from zk_autograd.tee.eif import Kind, default_metadata, measure, write_image, writer
 
 METADATA = (DATA / "metadata.json").read_bytes()
 
@@ -76,6 +76,23 @@ def test_parts_that_make_no_image_are_refused(other: dict[str, Any], said: str) 
 def test_as_many_ramdisks_as_there_may_be_are_read_again() -> None:
     image = opened(written(ramdisks=[io.BytesIO(b"r")] * 28, signature=dict(parts("signed"))[Kind.SIGNATURE]))
     assert len(image.sections) == 32
+
+
+class Held(io.BytesIO):
+    """A file that tells the largest piece that was asked of it."""
+
+    most = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        assert size is not None and size >= 0
+        self.most = max(self.most, size)
+        return super().read(size)
+
+
+def test_parts_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_CHUNK", 100)
+    kernel = Held((DATA / "kernel").read_bytes())
+    assert written(kernel=kernel) == golden("unsigned") and kernel.most == 100
 
 
 class Growing(io.BytesIO):
