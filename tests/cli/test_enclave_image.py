@@ -80,6 +80,7 @@ def test_equal_parts_make_equal_images(tmp_path: Path) -> None:
 def test_nothing_is_overwritten_or_left_half_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "image").write_bytes(b"mine")
     assert built(tmp_path / "image") == 2
+    assert "exists, and is not overwritten" in capsys.readouterr().err
     assert (tmp_path / "image").read_bytes() == b"mine"
     (tmp_path / "empty").touch()
     assert built(tmp_path / "other", "--ramdisk", str(tmp_path / "empty")) == 2

@@ -64,6 +64,17 @@ def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
     assert packed(one) != packed(two)
 
 
+def test_owners_and_times_are_nobody_s(tmp_path: Path) -> None:
+    """Inode, mode, owner, group, links, time, size, four numbers of devices, the name's length."""
+    (tmp_path / "f").write_bytes(b"abc")
+    (tmp_path / "f").chmod(0o644)
+    found = packed(tmp_path)
+    entry = found[found.index(b"f\0abc") - 110 :]
+    fields = [int(entry[6 + 8 * i : 14 + 8 * i], 16) for i in range(13)]
+    assert fields == [2, 0o100644, 0, 0, 1, 0, 3, 0, 0, 0, 0, 2, 0]
+    assert len(found) % 512 == 0
+
+
 def test_what_is_neither_file_folder_nor_link_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="neither a file, a folder nor a link"):
