@@ -1,8 +1,9 @@
 #!/usr/bin/python3.11 -I
 """The first program in the enclave: makes the kernel's file systems visible, runs the enclave's
-program with the arguments that follow "--" on the kernel's command line, and powers off.
+program, and powers off. Without arguments that is for a Nitro enclave; others follow "--" on the
+kernel's command line.
 
-Those arguments are the host's to choose (zk_autograd.tee.eif says why): nothing that is attested
+Arguments are the host's to choose (zk_autograd.tee.eif says why): nothing that is attested
 may hang on them. `self-test` tells what this image is made of, and that its parts work.
 """
 
@@ -25,11 +26,13 @@ SET_FLAGS, UP = 0x8914, 1
 
 FILE_SYSTEMS = (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/run"), ("tmpfs", "/tmp"))
 PROGRAM = "zk_autograd.enclave.main"
+NITRO = ("--device", "nitro", "--relay", "vsock:3:5000")
+"""AWS's tools give an enclave's first program no arguments."""
 
 
 def main(arguments: list[str]) -> int:
     """The exit status of what was run."""
-    return self_test() if arguments == ["self-test"] else program(*arguments)
+    return self_test() if arguments == ["self-test"] else program(*(arguments or NITRO))
 
 
 def program(*arguments: str) -> int:
