@@ -209,7 +209,7 @@ $(KEY): | $(VENV)/.installed
 
 lock: install ## requirements/*.txt from pyproject.toml; UPGRADE=--upgrade takes the newest versions in range
 	$(LOCK) --all-extras --no-emit-package tpm2-pytss --output-file requirements/dev.txt
-	$(LOCK) --extra train --extra ezkl --extra rfc3161 --constraints requirements/dev.txt --output-file requirements/train.txt
+	$(LOCK) --extra train --extra ezkl --extra rfc3161 --extra tee --constraints requirements/dev.txt --output-file requirements/train.txt
 	$(LOCK) --extra ezkl --extra rfc3161 --extra tee --constraints requirements/dev.txt --output-file requirements/verify.txt
 	$(COMPILE) pyproject.toml --extra aws --extra tee --constraints requirements/dev.txt --output-file requirements/enclave.txt
 	$(COMPILE) requirements/model-signing.in --output-file requirements/model-signing.txt
