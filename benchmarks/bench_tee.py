@@ -3,12 +3,13 @@ and a step of the models that are trained inside.
 
     python -m benchmarks.bench_tee [--json] [--folder DIR] [--part PART ...] [--peer PYTHON]
 
-A minute, on an idle machine. Each figure is a median, and beside it stands the least that the same
-work takes, in the same run: for a verification the signatures that have to be checked, by
-`cryptography`, with keys that were read before; for a release those, a wrap and an fsync. The
-documents are the real ones of the tests; a broker's enclave is emulated. `--peer` names a Python in
-which epsilon-attestation-verifier is installed, which verifies Nitro documents too. `--part` takes
-some of the parts alone: nitro, snp, memory, broker, seal, image, models.
+Half a minute, on an idle machine. Beside each figure stands the least that the same work takes, in
+the same run: for a verification the signatures that have to be checked, by `cryptography`, with
+keys that were read before; for a release those, a wrap and an fsync. All are medians, on one
+thread, and of processor time, but for the broker's and those with a file on the disk. The documents
+are the real ones of the tests; a broker's enclave is emulated. `--peer` names a Python in which
+epsilon-attestation-verifier is installed, which verifies Nitro documents too. `--part` takes some
+of the parts alone: nitro, snp, memory, broker, seal, image, models.
 """
 
 import argparse
@@ -42,7 +43,7 @@ from tests.tee.eif.golden import packed
 from tests.tee.nitro.documents import read
 from tests.tee.nitro.documents import time_of as stated
 from tests.tee.snp.real import Real, certificate, chain, signed_reports
-from zk_autograd.broker.messages import Answer, Nonce, Release, encode_asking
+from zk_autograd.broker.messages import Answer, Nonce, Release, Request, encode_asking
 from zk_autograd.core.attestation import Collateral
 from zk_autograd.enclave import models
 from zk_autograd.enclave.models import Network
@@ -64,25 +65,31 @@ IMAGE = 2**27
 MIB = 2**20
 """Bytes: what is sealed, what an image's second ramdisk has, and a piece."""
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""For NumPy's products, and torch: the enclave's models use one."""
+
 Act = Callable[[], object]
+Clock = Callable[[], float]
 _PSS = padding.PSS(padding.MGF1(hashes.SHA384()), 48)
 _ES384 = ec.ECDSA(hashes.SHA384())
 
 
-def median(act: Act, repeats: int = REPEATS) -> float:
-    """Milliseconds, after one call that isn't counted."""
-    act()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        act()
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times)
+def medians(*acts: Act, repeats: int = REPEATS, clock: Clock = time.thread_time) -> list[float]:
+    """Milliseconds of each, after one call that isn't counted: of processor time, unless another
+    clock is given. They take turns, so that what else the machine does falls on all of them."""
+    times: list[list[float]] = [[] for _ in acts]
+    for number in range(repeats + 1):
+        for act, own in zip(acts, times, strict=True):
+            start = clock()
+            act()
+            if number:
+                own.append(clock() - start)
+    return [1000 * statistics.median(own) for own in times]
 
 
-def throughput(act: Act, size: int, repeats: int = 3) -> float:
-    """Megabytes (10^6 bytes) in a second."""
-    return size / 1000 / median(act, repeats)
+def throughputs(size: int, *acts: Act, clock: Clock = time.thread_time) -> list[float]:
+    """Megabytes (10^6 bytes) in a second of each, all of which go through `size` bytes."""
+    return [size / 1000 / took for took in medians(*acts, repeats=3, clock=clock)]
 
 
 # ---- verification --------------------------------------------------------------------------------
@@ -111,9 +118,8 @@ def nitro_signatures(document: bytes) -> Act:
 
 
 def nitro(folder: Path, peer: str) -> Iterator[Figure]:
-    least = median(nitro_signatures(read(NITRO)))
+    least, found = medians(nitro_signatures(read(NITRO)), verified_nitro)
     yield Figure("nitro.signatures", least, "ms: ES384 of a document and four certificates")
-    found = median(verified_nitro)
     yield Figure("nitro.verify", found, "ms: verify and judge", "signatures", found / least)
     if peer:
         root = abi.parse(read(NITRO)).payload.bundle[0]
@@ -132,9 +138,9 @@ root = x509.load_der_x509_certificate(bytes.fromhex(sys.argv[2]))
 verifier.get_aws_root_certificate = lambda *_, **__: root  # it would be downloaded
 document, times = base64.b64encode(sys.stdin.buffer.read()).decode(), []
 for _ in range(1 + int(sys.argv[1])):
-    start = time.perf_counter()
+    start = time.thread_time()
     found = verifier.verify_attestation(document, allow_expired=True)
-    times.append(time.perf_counter() - start)
+    times.append(time.thread_time() - start)
     assert found.valid, found.error
 print(1000 * statistics.median(times[1:]))
 """
@@ -180,9 +186,9 @@ def snp(folder: Path, peer: str) -> Iterator[Figure]:
         )
         leaf, authorities = certificate(real.signers[0]), chain()
         used = [one for one in authorities if _names(one, product)]
-        least = median(snp_signatures(real, leaf, used))
+        own = lambda: verified_snp(real, leaf, used)  # noqa: B023, E731 - called at once
+        least, took = medians(snp_signatures(real, leaf, used), own)
         yield Figure(f"snp.{product}.signatures", least, "ms: ES384 of a report, RSA-PSS of two certificates")
-        took = median(lambda: verified_snp(real, leaf, used))  # noqa: B023 - called at once
         yield Figure(f"snp.{product}.verify", took, "ms: verify and judge", "signatures", took / least)
 
 
@@ -238,7 +244,7 @@ def posted(served: Running, path: str, body: bytes) -> bytes:
         connection.close()
 
 
-def bare_release(folder: Path, place: Place, request: Any) -> Act:
+def bare_release(folder: Path, place: Place, request: Request) -> Act:
     """Two signatures, a wrap, and a decision on the disk."""
     signed = abi.parse(request.document.raw)
     *_, root, leaf = (
@@ -268,32 +274,33 @@ def synced(folder: Path) -> None:
 
 def broker(folder: Path, peer: str) -> Iterator[Figure]:
     place, enclave = Place(folder / "broker", releases=10**6, rate=10**6), Enclave()
-    fsync = median(lambda: synced(folder))
-    yield Figure("broker.fsync", fsync, "ms: one, of a kilobyte")
     with place.running() as served:
-        asked, given, whole, request = [], [], [], None
-        for _ in range(RELEASES):
-            start = time.perf_counter()
+        requests: list[Request] = []
+        bare = bare_release(folder, place, enclave.request(RUN, bytes(32)))
+
+        def asked() -> None:
             nonce = Nonce.parse(posted(served, "/v0/nonce", encode_asking(RUN))).nonce
-            asked.append(time.perf_counter() - start)
-            request = enclave.request(RUN, nonce)
-            body = request.encode()
-            start = time.perf_counter()
-            answer = posted(served, "/v0/release", body)
-            given.append(time.perf_counter() - start)
+            requests.append(enclave.request(RUN, nonce))
+
+        def released() -> None:
+            answer = posted(served, "/v0/release", requests.pop().encode())
             assert Answer.parse(answer, served.broker.key).decision.granted
-            start = time.perf_counter()
+
+        def whole() -> None:
             assert client.release(served.client(), RUN, enclave.key, enclave.device) == place.deks[RUN]
-            whole.append(time.perf_counter() - start)
-        least = median(bare_release(folder, place, request), RELEASES)
-        yield Figure("broker.bare", least, "ms: two ES384, one HPKE wrap, one fsync")
-        for name, times, what in (
-            ("nonce", asked, "a nonce"),
-            ("release", given, "a key, with its nonce"),
-            ("client", whole, "all that an enclave does to get a key"),
-        ):
-            took = 1000 * statistics.median(times)
-            yield Figure(f"broker.{name}", took, f"ms over loopback: {what}", "bare", took / least)
+
+        fsync, least, *took = medians(
+            lambda: synced(folder), bare, asked, released, whole, repeats=RELEASES, clock=time.perf_counter
+        )
+    yield Figure("broker.fsync", fsync, "ms: one, of a kilobyte")
+    yield Figure("broker.bare", least, "ms: two ES384, one HPKE wrap, one fsync")
+    for name, found, what in zip(
+        ("nonce", "release", "client"),
+        took,
+        ("a nonce, and a request made of it", "a key, and its answer checked", "all that an enclave does to get a key"),
+        strict=True,
+    ):
+        yield Figure(f"broker.{name}", found, f"ms over loopback: {what}", "bare", found / least)
 
 
 # ---- sealing -------------------------------------------------------------------------------------
@@ -308,37 +315,37 @@ def pieces(data: bytes, dek: bytes) -> None:
 
 def sealing(folder: Path, peer: str) -> Iterator[Figure]:
     data, dek, context = os.urandom(SEALED), os.urandom(32), of_enclave(bytes(16))
-    least = throughput(lambda: pieces(data, dek), SEALED)
-    yield Figure("seal.aes_256_gcm", least, "MB/s, in pieces of 1 MiB")
-    target = folder / "a.enc"
+    one, target, back = sealed(data, context, dek), folder / "a.enc", folder / "a"
 
     def plain() -> None:
         with open(target, "wb") as file:
             file.write(data)
+            file.flush()
             os.fsync(file.fileno())
 
-    yield Figure("seal.disk", throughput(plain, SEALED), "MB/s: a plain file, written and synced")
-    yield Figure(
-        "seal.sha256", throughput(lambda: sha256(data), SEALED), "MB/s: of the ciphertext that a key file names"
-    )
-    one, back = sealed(data, context, dek), folder / "a"
-
     def written() -> None:
-        target.unlink(missing_ok=True)
+        target.unlink()
         seal(io.BytesIO(data), target, context, dek)
 
     def opened() -> None:
         back.unlink(missing_ok=True)
         unseal(io.BytesIO(one), back, context, dek)
 
-    for name, act, what in (
-        ("sealed", lambda: sealed(data, context, dek), "in memory"),
-        ("unsealed", lambda: unsealed(one, context, dek), "in memory, with SHA-256"),
-        ("seal", written, "to a file on the disk, with SHA-256"),
-        ("unseal", opened, "to a file, with SHA-256"),
-    ):
-        found = throughput(act, SEALED)
-        yield Figure(f"seal.{name}", found, f"MB/s, {what}", "aes_256_gcm", found / least)
+    least, *found = throughputs(
+        SEALED,
+        lambda: pieces(data, dek),
+        lambda: sha256(data),
+        lambda: sealed(data, context, dek),
+        lambda: unsealed(one, context, dek),
+    )
+    yield Figure("seal.aes_256_gcm", least, "MB/s, in pieces of 1 MiB")
+    told = ("of a ciphertext, which a key file names", "in memory", "in memory, with SHA-256")
+    for name, what, speed in zip(("sha256", "sealed", "unsealed"), told, found, strict=True):
+        yield Figure(f"seal.{name}", speed, f"MB/s, {what}", "aes_256_gcm", speed / least)
+    disk, *found = throughputs(SEALED, plain, written, opened, clock=time.perf_counter)
+    yield Figure("seal.disk", disk, "MB/s, a plain file, written and synced")
+    for name, speed in zip(("seal", "unseal"), found, strict=True):
+        yield Figure(f"seal.{name}", speed, "MB/s, to a file on the disk, with SHA-256", "disk", speed / disk)
 
 
 # ---- images --------------------------------------------------------------------------------------
@@ -365,8 +372,7 @@ def image(folder: Path, peer: str) -> Iterator[Figure]:
         with place.open("rb") as file:
             measure(read_image(file))
 
-    least = throughput(hashed, len(data))
-    found = throughput(measured, len(data))
+    least, found = throughputs(len(data), hashed, measured)
     yield Figure("image.sha384", least, "MB/s: one pass of SHA-384")
     yield Figure("image.measure", found, "MB/s: CRC, then PCR0, PCR1 and PCR2", "sha384", found / least)
 
@@ -387,16 +393,26 @@ def model_steps(folder: Path, peer: str) -> Iterator[Figure]:
         weights = [(drawn.normal(size=tensor.shape) / 8).astype(np.float32) for tensor in network.tensors]
         features = drawn.normal(size=(rows, widths[0])).astype(np.float32)
         classes = drawn.integers(widths[-1], size=rows)
-        own = median(lambda: network.step(weights, features, classes))  # noqa: B023
-        for other, product in (("matmul", np.matmul), ("einsum", _einsum)):
-            with patch.object(models, "product", product):
-                took = median(lambda: network.step(weights, features, classes))  # noqa: B023
-            yield Figure(f"models.{name}.{other}", took, "ms: the same step with NumPy's product")
-            yield Figure(f"models.{name}.ratio_to_{other}", own / took, "times", other, own / took)
+        products: tuple[Any, ...] = (models.product, np.matmul, _einsum)
+        acts = [step_with(product, network, weights, features, classes) for product in products]
         with suppress(ImportError):
-            took = median(torch_step(weights, features, classes))
-            yield Figure(f"models.{name}.torch", took, "ms: float32, forward and backward")
-            yield Figure(f"models.{name}.step", own, f"ms: {rows} rows, widths {widths}", "torch", own / took)
+            acts.append(torch_step(weights, features, classes))
+        own, *others = medians(*acts)
+        yield Figure(f"models.{name}.step", own, f"ms: {rows} rows, widths {widths}")
+        told = ("NumPy's matmul", "NumPy's einsum", "torch, float32")
+        for other, what, took in zip(("matmul", "einsum", "torch"), told, others, strict=False):
+            yield Figure(f"models.{name}.{other}", took, f"ms: the same with {what}")
+            yield Figure(f"models.{name}.ratio_to_{other}", own / took, "times", other, own / took)
+
+
+def step_with(product: Callable[..., Any], network: Network, weights: list[Any], features: Any, classes: Any) -> Act:
+    """A step of the enclave's models with this product of matrices."""
+
+    def act() -> None:
+        with patch.object(models, "product", product):
+            network.step(weights, features, classes)
+
+    return act
 
 
 def _einsum(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Any:
@@ -444,6 +460,10 @@ def main() -> None:
     parser.add_argument("--part", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--peer", default="", metavar="PYTHON")
     arguments = parser.parse_args()
+    if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):  # read when NumPy is loaded
+        os.execve(
+            sys.executable, [sys.executable, "-m", "benchmarks.bench_tee", *sys.argv[1:]], os.environ | ONE_THREAD
+        )
     with tempfile.TemporaryDirectory(prefix=".bench-tee-", dir=arguments.folder) as folder:
         emit(figures(Path(folder), arguments.part, arguments.peer), as_json=arguments.json)
 
