@@ -2,10 +2,11 @@
 
     python -m attacks [--json] [--backend native|ezkl] [NAME ...]
 
-NAME is the name of a program in on_runs/, on_circuits/ or on_registers/; none means all. Those on
-runs have a victim of each backend, or of one. The exit status is 1 if one was tried and not
-refused. Keys and real proofs are made: some minutes on two cores for EZKL, and a gigabyte of disk
-while it runs; less than one minute for the native prover. Needs the extras [ezkl] and [dev].
+NAME is the name of a program in on_runs/, on_circuits/, on_registers/ or on_enclaves/; none means
+all. Those on runs have a victim of each backend, or of one. The exit status is 1 if one was tried
+and not refused. Keys and real proofs are made: some minutes on two cores for EZKL, and a gigabyte
+of disk while it runs; less than one minute for the native prover. Needs the extras [ezkl] and
+[dev].
 """
 
 import argparse
@@ -45,10 +46,13 @@ ON_RUNS = _programs("on_runs")
 ON_REGISTERS = _programs("on_registers")
 """Programs whose `run` takes nothing: attacks on where a run's root went."""
 
+ON_ENCLAVES = _programs("on_enclaves")
+"""Programs whose `run` takes nothing: what a host tries with an enclave that it starts."""
+
 
 def program(name: str) -> ModuleType:
     """The program of this name, in whichever folder it lies."""
-    folders = {"on_circuits": ON_CIRCUITS, "on_runs": ON_RUNS, "on_registers": ON_REGISTERS}
+    folders = {"on_circuits": ON_CIRCUITS, "on_runs": ON_RUNS, "on_registers": ON_REGISTERS, "on_enclaves": ON_ENCLAVES}
     return import_module(f"attacks.{next(folder for folder, names in folders.items() if name in names)}.{name}")
 
 
@@ -77,9 +81,10 @@ def scene_of(backend: str, folder: Path) -> Scene:
 
 def outcomes(names: Sequence[str], backends: Sequence[str]) -> Iterator[Outcome]:
     """What became of each of these attacks on runs of these backends, as it happens. Those on
-    circuits are on EZKL's, those on registers on runs without proofs."""
+    circuits are on EZKL's, those on registers on runs without proofs; those on enclaves bring their
+    own."""
     for name in names:
-        if name in ON_REGISTERS or (name in ON_CIRCUITS and "ezkl" in backends):
+        if name in (*ON_REGISTERS, *ON_ENCLAVES) or (name in ON_CIRCUITS and "ezkl" in backends):
             yield program(name).run()
     for backend in backends:
         chosen = [name for name in names if name in ON_RUNS and backend in backends_of(name)]
@@ -97,12 +102,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m attacks", description="Attacks zk-autograd's circuits, runs and verifier."
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="programs in on_runs/, on_circuits/ and on_registers/ (default: all)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="programs in on_runs/, on_circuits/, on_registers/ and on_enclaves/ (default: all)",
     )
     parser.add_argument("--backend", choices=sorted(BACKENDS), help="on runs of this backend alone")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     arguments = parser.parse_args(argv)
-    known = (*ON_CIRCUITS, *ON_RUNS, *ON_REGISTERS)
+    known = (*ON_CIRCUITS, *ON_RUNS, *ON_REGISTERS, *ON_ENCLAVES)
     if unknown := [name for name in arguments.names if name not in known]:
         parser.error(f"no attack {', '.join(unknown)}: there are {', '.join(known)}")
     failed = False

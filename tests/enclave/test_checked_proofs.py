@@ -1,8 +1,8 @@
 """A prover outside that lies: what it would have in the record is refused by name, and nothing is
 recorded."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,61 +11,19 @@ import numpy as np
 import pytest
 
 from tests.enclave.instances import NONE, Told, make_enclave_run, make_job
+from tests.enclave.liars import SGD, Liar, Lie, outside, run_on
 from tests.prove.native.examples import ELEMENTS, REAL_STEPS, shape_of, statement_of, witness_of
 from zk_autograd.core.errors import ProverError, UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.records import Prover
-from zk_autograd.core.rules import step
 from zk_autograd.core.statement import Statement
 from zk_autograd.enclave.checked_proofs import CheckedProofs, ForeignProofError
 from zk_autograd.prove.choice import choice_of
 from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.native.backend import NativeBackend
-from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 from zk_autograd.run.events import ProofFailed
 
 pytestmark = pytest.mark.usefixtures("native_prover")
-
-SGD: Mapping[str, Any] = {
-    "model": "softmax",
-    "rule": "sgd",
-    "lr": "0.000001",
-    "steps": 5,
-    "batch-size": 8,
-    "prover": "native",
-}
-"""So small a rate that several gradients make the same step."""
-
-Lie = Callable[["Liar", Statement, BlockWitness], object]
-
-
-@dataclass
-class Liar:
-    """A prover outside: it sees the whole witness, and makes valid proofs of what it likes."""
-
-    prover: Prover
-    lie: Lie
-
-    def __post_init__(self) -> None:
-        self.honest = NativeBackend(Shape.of(self.prover))
-
-    def prove(self, statement: Statement, witness: BlockWitness) -> Any:
-        return self.lie(self, statement, witness)
-
-    def proof(self, statement: Statement, witness: BlockWitness) -> BlockProof:
-        """A valid one, of that witness."""
-        return self.honest.prove(statement, witness)
-
-    def stop(self) -> None:
-        self.honest.stop()
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"a prover outside was asked for {name}")
-
-
-def outside(lie: Lie) -> Callable[[Prover], Any]:
-    return lambda prover: Liar(prover, lie)
 
 
 def attack(folder: Path, lie: Lie, settings: Mapping[str, Any] = SGD) -> tuple[ForeignProofError, Told]:
@@ -77,17 +35,6 @@ def attack(folder: Path, lie: Lie, settings: Mapping[str, Any] = SGD) -> tuple[F
 
 def records(folder: Path) -> int:
     return len((folder / "run/log/records.jsonl").read_bytes().splitlines())
-
-
-def run_on(statement: Statement, rule: Rule, gradients: Any, start: Mapping[str, Any]) -> Any:
-    """The states that other gradients, or another start, lead to."""
-    states = {name: [np.array(values)] for name, values in start.items()}
-    now = {name: np.array(values) for name, values in start.items()}
-    for row, constants in zip(gradients, statement.constants, strict=True):
-        now = step(rule, now, row, constants)
-        for name, values in now.items():
-            states[name].append(values)
-    return {name: np.stack(values) for name, values in states.items()}
 
 
 def test_an_honest_prover_outside(tmp_path: Path) -> None:

@@ -1,90 +1,23 @@
 """Step by step what a host refuses to start; and what cosign itself signed is taken."""
 
-import json
 import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from zk_autograd.core.dsse import IN_TOTO, pae
+from tests.enclave.images import BILL, attested, image_key, make, public, signature, write_json
 from zk_autograd.core.ec_keys import EcPublicKey
 from zk_autograd.core.errors import UsageError, VerificationError, ZkError
-from zk_autograd.core.text import encode_base64
-from zk_autograd.enclave.image import SPDX, STATEMENTS, verified_image
+from zk_autograd.enclave.image import verified_image
 
 DATA = Path(__file__).parent.parent / "data" / "supply-chain"
-BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
-BILL = {"spdxVersion": "SPDX-2.3", "name": "test", "packages": [{"name": "python3.11"}]}
-
-
-def _key(number: int = 1) -> ec.EllipticCurvePrivateKey:
-    return ec.derive_private_key(number, ec.SECP256R1())
-
-
-def _public(key: ec.EllipticCurvePrivateKey) -> EcPublicKey:
-    return EcPublicKey.parse(
-        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
-
-
-def _sign(key: ec.EllipticCurvePrivateKey, data: bytes) -> str:
-    return encode_base64(key.sign(data, ec.ECDSA(hashes.SHA256())))
-
-
-def _write(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value))
-
-
-def signature(image: bytes, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
-    return {
-        "mediaType": BUNDLE,
-        "verificationMaterial": {"publicKey": {"hint": "x"}},
-        "messageSignature": {
-            "messageDigest": {"algorithm": "SHA2_256", "digest": encode_base64(sha256(image).digest())},
-            "signature": _sign(key, image),
-        },
-    }
-
-
-def attested(
-    image: bytes, bill: object, key: ec.EllipticCurvePrivateKey, kind: str = IN_TOTO, **changed: object
-) -> dict[str, Any]:
-    statement = {
-        "_type": STATEMENTS[0],
-        "subject": [{"name": "image.eif", "digest": {"sha256": sha256(image).hexdigest()}}],
-        "predicateType": SPDX,
-        "predicate": bill,
-        **changed,
-    }
-    payload = json.dumps(statement).encode()
-    return {
-        "mediaType": BUNDLE,
-        "verificationMaterial": {"publicKey": {"hint": "x"}},
-        "dsseEnvelope": {
-            "payload": encode_base64(payload),
-            "payloadType": kind,
-            "signatures": [{"sig": _sign(key, pae(kind, payload))}],
-        },
-    }
-
-
-def make(folder: Path, image: bytes = b"an image", key: ec.EllipticCurvePrivateKey | None = None) -> Path:
-    """An image in `folder` with all that belongs beside it."""
-    key, path = key or _key(), folder / "image.eif"
-    path.write_bytes(image)
-    _write(folder / "image.eif.sig.json", signature(image, key))
-    _write(folder / "image.eif.spdx.json", BILL)
-    _write(folder / "image.eif.sbom.json", attested(image, BILL, key))
-    return path
 
 
 def test_a_signed_image_is_taken_and_its_copy_removed(tmp_path: Path) -> None:
-    with verified_image(make(tmp_path), _public(_key())) as found:
+    with verified_image(make(tmp_path), public(image_key())) as found:
         assert (found.digest, found.packages, found.document) == (sha256(b"an image").digest(), 1, "test")
         assert found.path.read_bytes() == b"an image"
         assert found.path != tmp_path / "image.eif"
@@ -98,7 +31,7 @@ def test_what_cosign_signed_is_taken() -> None:
 
 
 def _replaced(name: str, value: Callable[[bytes], object]) -> Callable[[Path], None]:
-    return lambda folder: _write(folder / name, value((folder / "image.eif").read_bytes()))
+    return lambda folder: write_json(folder / name, value((folder / "image.eif").read_bytes()))
 
 
 def _appended(folder: Path) -> None:
@@ -110,7 +43,7 @@ def _garbage(path: Path) -> None:
 
 
 def _two_signatures(image: bytes) -> object:
-    bundle = attested(image, BILL, _key())
+    bundle = attested(image, BILL, image_key())
     bundle["dsseEnvelope"]["signatures"] *= 2
     return bundle
 
@@ -121,28 +54,31 @@ ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no bill": (lambda folder: (folder / "image.eif.spdx.json").unlink(), "spdx.json is missing"),
     "bill not signed": (lambda folder: (folder / "image.eif.sbom.json").unlink(), "sbom.json is missing"),
     "a byte more": (_appended, "is not the image that was signed"),
-    "another key": (_replaced("image.eif.sig.json", lambda i: signature(i, _key(2))), "not signed by the pinned key"),
+    "another key": (
+        _replaced("image.eif.sig.json", lambda i: signature(i, image_key(2))),
+        "not signed by the pinned key",
+    ),
     "signature of another image": (
-        _replaced("image.eif.sig.json", lambda _: signature(OTHER, _key())),
+        _replaced("image.eif.sig.json", lambda _: signature(OTHER, image_key())),
         "not the image",
     ),
     "digest and signature apart": (
         _replaced(
             "image.eif.sig.json",
             lambda i: (
-                signature(OTHER, _key())
+                signature(OTHER, image_key())
                 | {
-                    "messageSignature": signature(OTHER, _key())["messageSignature"]
-                    | {"messageDigest": signature(i, _key())["messageSignature"]["messageDigest"]}
+                    "messageSignature": signature(OTHER, image_key())["messageSignature"]
+                    | {"messageDigest": signature(i, image_key())["messageSignature"]["messageDigest"]}
                 }
             ),
         ),
         "not signed by the pinned key",
     ),
     "bill altered": (_replaced("image.eif.spdx.json", lambda _: BILL | {"name": "other"}), "that was signed"),
-    "bill by another key": (_replaced("image.eif.sbom.json", lambda i: attested(i, BILL, _key(2))), "pinned key"),
+    "bill by another key": (_replaced("image.eif.sbom.json", lambda i: attested(i, BILL, image_key(2))), "pinned key"),
     "bill of another image": (
-        _replaced("image.eif.sbom.json", lambda _: attested(OTHER, BILL, _key())),
+        _replaced("image.eif.sbom.json", lambda _: attested(OTHER, BILL, image_key())),
         "about another image",
     ),
     "bill of two images": (
@@ -151,31 +87,33 @@ ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
             lambda i: attested(
                 i,
                 BILL,
-                _key(),
+                image_key(),
                 subject=[{"name": "", "digest": {"sha256": sha256(x).hexdigest()}} for x in (i, OTHER)],
             ),
         ),
         "about another image",
     ),
     "another predicate": (
-        _replaced("image.eif.sbom.json", lambda i: attested(i, BILL, _key(), predicateType="https://slsa.dev/x")),
+        _replaced("image.eif.sbom.json", lambda i: attested(i, BILL, image_key(), predicateType="https://slsa.dev/x")),
         "predicateType",
     ),
     "another statement": (
-        _replaced("image.eif.sbom.json", lambda i: attested(i, BILL, _key(), _type="https://example.com/")),
+        _replaced("image.eif.sbom.json", lambda i: attested(i, BILL, image_key(), _type="https://example.com/")),
         "_type",
     ),
     "another payload type": (
-        _replaced("image.eif.sbom.json", lambda i: attested(i, BILL, _key(), "text/plain")),
+        _replaced("image.eif.sbom.json", lambda i: attested(i, BILL, image_key(), "text/plain")),
         "not one signature over one in-toto statement",
     ),
     "two signatures": (_replaced("image.eif.sbom.json", _two_signatures), "not one signature"),
     "the signature's bundle as the bill's": (
-        _replaced("image.eif.sbom.json", lambda i: signature(i, _key())),
+        _replaced("image.eif.sbom.json", lambda i: signature(i, image_key())),
         "dsseEnvelope",
     ),
     "a certificate": (
-        _replaced("image.eif.sig.json", lambda i: signature(i, _key()) | {"verificationMaterial": {"certificate": {}}}),
+        _replaced(
+            "image.eif.sig.json", lambda i: signature(i, image_key()) | {"verificationMaterial": {"certificate": {}}}
+        ),
         "signed with a certificate",
     ),
     "no JSON": (lambda folder: _garbage(folder / "image.eif.sig.json"), "can't be read"),
@@ -187,26 +125,26 @@ def test_the_host_refuses(attack: str, tmp_path: Path) -> None:
     image = make(tmp_path)
     change, why = ATTACKS[attack]
     change(tmp_path)
-    with pytest.raises(VerificationError, match=why), verified_image(image, _public(_key())):
+    with pytest.raises(VerificationError, match=why), verified_image(image, public(image_key())):
         pass
 
 
 def test_an_empty_bill_is_none(tmp_path: Path) -> None:
     image, bill = make(tmp_path), BILL | {"packages": []}
-    _write(tmp_path / "image.eif.spdx.json", bill)
-    _write(tmp_path / "image.eif.sbom.json", attested(b"an image", bill, _key()))
-    with pytest.raises(VerificationError, match="names no packages"), verified_image(image, _public(_key())):
+    write_json(tmp_path / "image.eif.spdx.json", bill)
+    write_json(tmp_path / "image.eif.sbom.json", attested(b"an image", bill, image_key()))
+    with pytest.raises(VerificationError, match="names no packages"), verified_image(image, public(image_key())):
         pass
 
 
 def test_a_key_of_another_curve_signs_no_image(tmp_path: Path) -> None:
     key = ec.derive_private_key(1, ec.SECP384R1())
-    with pytest.raises(VerificationError, match="another curve"), verified_image(make(tmp_path), _public(key)):
+    with pytest.raises(VerificationError, match="another curve"), verified_image(make(tmp_path), public(key)):
         pass
 
 
 def test_an_image_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="the image"), verified_image(tmp_path / "none.eif", _public(_key())):
+    with pytest.raises(UsageError, match="the image"), verified_image(tmp_path / "none.eif", public(image_key())):
         pass
 
 
