@@ -375,7 +375,7 @@ def test_a_registers_lines_have_the_members_of_their_tables() -> None:
 
 
 def test_an_attestations_files_have_the_members_of_their_tables() -> None:
-    files = (Document("nitro", b"\1", b"\2", b"\3").encode(), Collateral((b"\1",), (b"\2",)).encode())
+    files = (Document("nitro", b"\1", b"\2", b"\3", bytes(32)).encode(), Collateral((b"\1",), (b"\2",)).encode())
     for table, data, read in zip(tables("Attestations"), files, (Document.parse, Collateral.parse), strict=True):
         value = json.loads(data)
         assert value.keys() == table.keys()
@@ -429,9 +429,11 @@ def test_what_a_device_signs_is_as_written() -> None:
         return sha512(b"".join(len(part).to_bytes(8, "big") + part for part in whole)).digest()
 
     keys = ("one+01020304+AA", "zwei+05060708+BB")
-    binding = Binding(bytes(range(16)), bytes(range(32)), keys, b"release", b"nonce")
+    binding = Binding(bytes(range(16)), bytes(range(32)), keys, b"release", b"nonce", bytes(32))
     texts = hashed(told[1], *(key.encode() for key in keys))
-    assert binding.digest() == hashed(told[0], bytes(range(16)), bytes(range(32)), texts, b"release", b"nonce")
+    assert binding.digest() == hashed(
+        told[0], bytes(range(16)), bytes(range(32)), texts, b"release", b"nonce", bytes(32)
+    )
     assert release_digest(b"run", b"release", b"nonce") == hashed(told[2], b"run", b"release", b"nonce")
 
 

@@ -12,6 +12,7 @@ from zk_autograd.core.attestation import (
     COLLATERAL_FORMAT,
     DIGEST_BYTES,
     DOCUMENT_FORMAT,
+    JOB_BYTES,
     LEAST_NONCE,
     MAX_CERTIFICATE,
     MAX_CERTIFICATES,
@@ -31,8 +32,10 @@ from zk_autograd.core.attestation import (
 )
 from zk_autograd.core.errors import VerificationError
 
-BINDING = Binding(bytes(range(16)), b"\1" * 32, ("one+01020304+AA", "two+05060708+BB"), b"release", b"\2" * 16)
-DOCUMENT = Document("nitro", b"\x84\x44", b"\1" * 32, b"\2" * 16)
+BINDING = Binding(
+    bytes(range(16)), b"\1" * 32, ("one+01020304+AA", "two+05060708+BB"), b"release", b"\2" * 16, b"\3" * 32
+)
+DOCUMENT = Document("nitro", b"\x84\x44", b"\1" * 32, b"\2" * 16, b"\3" * 32)
 COLLATERAL = Collateral((b"\x30\x01", b"\x30\x02"), (b"\x30\x03",))
 
 
@@ -46,8 +49,8 @@ def test_the_encoding_is_said_byte_for_byte() -> None:
         return len(part).to_bytes(8, "big") + part
 
     keys = b"".join(map(after_length, (b"keys", (2).to_bytes(8, "big"), b"one+01020304+AA", b"two+05060708+BB")))
-    parts = (bytes(range(16)), b"\1" * 32, sha512(keys).digest(), b"release", b"\2" * 16)
-    whole = b"".join(map(after_length, (b"zk-autograd/attested-run/v0", (5).to_bytes(8, "big"), *parts)))
+    parts = (bytes(range(16)), b"\1" * 32, sha512(keys).digest(), b"release", b"\2" * 16, b"\3" * 32)
+    whole = b"".join(map(after_length, (b"zk-autograd/attested-run/v0", (6).to_bytes(8, "big"), *parts)))
     assert BINDING.digest() == sha512(whole).digest()
     assert len(BINDING.digest()) == DIGEST_BYTES
     release = b"".join(
@@ -131,7 +134,7 @@ def edited(data: bytes, **changes: Any) -> bytes:
     [
         {"format": "zk-autograd/attestation/v1"},
         {"format": COLLATERAL_FORMAT},
-        *({name: ...} for name in ("format", "kind", "document", "release_key", "nonce")),
+        *({name: ...} for name in ("format", "kind", "document", "release_key", "nonce", "job")),
         {"more": ""},
         {"kind": ""},
         {"kind": "k" * (MAX_KIND + 1)},
@@ -149,6 +152,9 @@ def edited(data: bytes, **changes: Any) -> bytes:
         {"nonce": "00" * (MAX_NONCE + 1)},
         {"nonce": "000"},
         {"nonce": None},
+        {"job": "00" * 31},
+        {"job": "00" * 33},
+        {"job": None},
     ],
 )
 def test_a_document_that_no_writer_writes_is_refused(changes: dict[str, Any]) -> None:
@@ -198,7 +204,7 @@ def test_a_file_is_refused_by_its_length_before_it_is_read() -> None:
 
 
 def test_the_largest_document_is_taken_and_fits_its_file() -> None:
-    whole = Document("k" * MAX_KIND, bytes(MAX_RAW), bytes(MAX_RELEASE_KEY), bytes(MAX_NONCE))
+    whole = Document("k" * MAX_KIND, bytes(MAX_RAW), bytes(MAX_RELEASE_KEY), bytes(MAX_NONCE), bytes(JOB_BYTES))
     assert len(whole.encode()) <= MAX_DOCUMENT
     assert Document.parse(whole.encode()) == whole
     assert LEAST_NONCE == 16

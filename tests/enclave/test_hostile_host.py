@@ -5,17 +5,24 @@ recorded, or is found false (`fair`): never a run that wasn't.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from tests.anchor.rfc3161.authority import OpenSsl, holder, served
 from tests.broker.brokers import OTHER_PCRS
 from tests.enclave.hostile_host import Cut, Frame, Hook, HostileHost, Stalled
-from tests.enclave.hosting import Bench, bench, judged, records, secret_job
-from tests.enclave.instances import NONE, RUN_ID
+from tests.enclave.hosting import Bench, bench, demonstration, judged, records, secret_job
+from tests.enclave.instances import NATIVE, NONE, RUN_ID, make_job
+from tests.enclave.instances import table as table_of
+from zk_autograd import verify_run
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.enclave.host import Hosted
 from zk_autograd.enclave.relay.kept import Kept
+from zk_autograd.enclave.stamping import anchors_of
+from zk_autograd.vault.holder.recipient import RecipientKey
+from zk_autograd.verify.outcome import Level
 
 RECORDS = "log/records.jsonl"
 STOPS, GOES_ON = True, False
@@ -261,6 +268,37 @@ def test_sealed_jobs_cant_be_swapped_between_runs(tmp_path: Path) -> None:
         assert "does not open with its key" in found.reason, found
     assert not (tmp_path / "swapped").exists()
     assert not (tmp_path / "renamed").exists()
+
+
+@pytest.mark.long
+def test_a_job_of_the_hosts_own_under_the_owners_run_id_is_told_apart(tmp_path: Path) -> None:
+    """The host seals another table under the owner's run id and for the owner's recipient, and a
+    broker of its own releases the key: the owner's image trains it, and the model opens for the
+    owner. What tells is the sealed job's hash, which the device signed."""
+    owner = RecipientKey.generate()
+    for name in ("owner", "host"):
+        (tmp_path / name).mkdir()
+    ca = holder("a root", ca=True)
+    policy = demonstration(tmp_path / "auditor", ca.pem)
+    authority = OpenSsl(tmp_path / "authority", holder("an authority", ca))
+    with bench(tmp_path / "owner") as table, served(authority) as url:
+        honest = table.sealed(make_job(NATIVE, recipient=owner.public))
+        own = table.host(honest, anchors=anchors_of([f"rfc3161:{url}"]))
+        with bench(tmp_path / "host") as other:
+            mine = make_job({**NATIVE, "seed": 99}, table=table_of(rows=30, seed=666), recipient=owner.public)
+            swapped = other.host(other.sealed(mine), anchors=anchors_of([f"rfc3161:{url}"]))
+    text = policy.read_text()
+    job = sha256((honest / "job.enc").read_bytes()).hexdigest()
+    policy.write_text(text.replace("[attestation.nitro]", f'[attestation]\njob = "{job}"\n[attestation.nitro]'))
+    assert Level.L2 in verify_run(own.out, policy=policy).levels
+    report = verify_run(swapped.out, policy=policy)
+    assert report.verdict == "UNPINNED"
+    assert report.attestation is not None
+    assert f"and not the policy's, {job}" in report.attestation.short[0]
+    policy.write_text(text)  # whoever doesn't name the job is told that it may be anybody's
+    report = verify_run(swapped.out, policy=policy)
+    assert Level.L2 in report.levels
+    assert any("whose it is" in limit for limit in report.limits)
 
 
 @pytest.mark.long

@@ -186,14 +186,15 @@ def test_the_search_for_what_is_private_finds_it(tmp_path: Path, kept: dict[str,
 
 def test_the_document_is_over_run_header_key_and_nonce(tmp_path: Path) -> None:
     nonce = bytes(range(100, 132))
-    made = make_enclave_run(tmp_path, job=make_job(NONE), nonce=nonce)
+    sealed = sha256(b"a sealed job").digest()
+    made = make_enclave_run(tmp_path, job=make_job(NONE), nonce=nonce, sealed=sealed)
     log = log_of(tmp_path)
     data = (tmp_path / "run/attestation/document.json").read_bytes()
     assert log.genesis.attestation == sha256(data).digest()
     document = Document.parse(data)
-    assert (document.kind, document.release_key, document.nonce) == ("nitro", RELEASE_KEY, nonce)
+    assert document == Document("nitro", document.raw, RELEASE_KEY, nonce, sealed)
     leaf = (tmp_path / "run/log/records.jsonl").read_bytes().splitlines()[0]
-    bound = Binding(RUN_ID, header_digest(leaf), made.header.keys, RELEASE_KEY, nonce)
+    bound = Binding(RUN_ID, header_digest(leaf), made.header.keys, RELEASE_KEY, nonce, sealed)
     found = verify_nitro(document.raw, Collateral(), None)
     assert found.bound == bound.digest()
     assert found.emulated

@@ -113,6 +113,7 @@ def enclave_run(
     proving: str = INSIDE,
     signers: Sequence[Signer] = (SIGNER,),
     nonce: bytes = b"",
+    job: bytes = b"",
     by: Device | None = None,
     bind: Callable[[Binding], Binding] = lambda binding: binding,
     **changes: Any,
@@ -133,7 +134,7 @@ def enclave_run(
         }
     )
     by = by or device()
-    found = EnclaveRun(run, tree, documented(run, by, nonce=nonce, bind=bind))
+    found = EnclaveRun(run, tree, documented(run, by, nonce=nonce, job=job, bind=bind))
     found.name()
     return found
 
@@ -144,12 +145,13 @@ def documented(
     *,
     nonce: bytes = b"",
     release_key: bytes = b"release",
+    job: bytes = b"",
     bind: Callable[[Binding], Binding] = lambda binding: binding,
 ) -> Document:
     """The document of a run by this device."""
     digest = header_digest(to_bytes(run.header))
-    binding = bind(Binding(run.header.run, digest, run.header.keys, release_key, nonce))
-    return Document(by.kind, by.attest(binding.digest(), nonce=nonce), release_key, nonce)
+    binding = bind(Binding(run.header.run, digest, run.header.keys, release_key, nonce, job))
+    return Document(by.kind, by.attest(binding.digest(), nonce=nonce), release_key, nonce, job)
 
 
 ANCHORS = '[anchors.rfc3161]\nroots = ["root.pem"]\n'

@@ -31,6 +31,16 @@ def refused(text: str, message: str) -> None:
     assert str(caught.value).isprintable()
 
 
+def test_the_job_that_must_have_been_trained() -> None:
+    assert read(f'{L2}{NITRO}[attestation]\njob = "{"0f" * 32}"\n').job == b"\x0f" * 32
+
+
+@pytest.mark.parametrize("job", ['""', f'"{"00" * 31}"', f'"{"00" * 33}"', f'"{"0F" * 32}"', "1", '["00"]'])
+def test_what_is_no_jobs_hash_is_refused(job: str) -> None:
+    with pytest.raises(UsageError, match=r"policy\.attestation\.job"):
+        read(f"{L2}{NITRO}[attestation]\njob = {job}\n")
+
+
 @pytest.mark.parametrize("size", [LEAST_NONCE, MAX_NONCE])
 def test_whom_it_trusts_and_the_auditors_nonce(size: int) -> None:
     policy = read(f'{L2}{NITRO}{SNP}[attestation]\nnonce = "{"0f" * size}"\n')

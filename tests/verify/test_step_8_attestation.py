@@ -291,6 +291,8 @@ def test_step8_attack_the_document_of_another_run(tmp_path: Path, asked: Policy)
     refused(report_on(made, tmp_path, asked), 8, "attestation/document.json is of another run")
 
 
+JOB = bytes(range(32, 64))
+
 CHANGES: Sequence[tuple[str, Callable[[Binding], Binding]]] = (
     ("another run's id", lambda b: replace(b, run=bytes(16))),
     ("another header", lambda b: replace(b, header=bytes(32))),
@@ -299,6 +301,7 @@ CHANGES: Sequence[tuple[str, Callable[[Binding], Binding]]] = (
     ("another key", lambda b: replace(b, keys=(HOST.public_key.encode(),))),
     ("another release key", lambda b: replace(b, release_key=b"")),
     ("another nonce", lambda b: replace(b, nonce=NONCE)),
+    ("another job", lambda b: replace(b, job=bytes(32))),
     ("a byte from the release key to the nonce", lambda b: replace(b, release_key=b"releas", nonce=b"e")),
 )
 
@@ -492,6 +495,29 @@ def test_step8_attack_an_old_document_for_a_new_question(tmp_path: Path, asked_f
 def test_step8_a_document_with_the_auditors_nonce(tmp_path: Path) -> None:
     asked = policy(tmp_path / "own", attestation=f'[attestation]\nnonce = "{NONCE.hex()}"\n{EMULATED}')
     assert report_on(enclave_run(nonce=NONCE), tmp_path, asked).levels == L2
+
+
+@pytest.mark.parametrize("trained", [b"", bytes(32), JOB[::-1]])
+def test_step8_attack_a_job_of_the_hosts_own(tmp_path: Path, trained: bytes) -> None:
+    """A host seals its own table under the owner's run id, which is no secret, and has that trained
+    by the owner's image: all but the job's hash is as it would be of the owner's."""
+    asked = policy(tmp_path / "own", attestation=f'[attestation]\njob = "{JOB.hex()}"\n{EMULATED}')
+    short(report_on(enclave_run(job=trained), tmp_path, asked), f"and not the policy's, {JOB.hex()}")
+
+
+def test_step8_the_owners_job(tmp_path: Path) -> None:
+    asked = policy(tmp_path / "own", attestation=f'[attestation]\njob = "{JOB.hex()}"\n{EMULATED}')
+    report = report_on(enclave_run(job=JOB), tmp_path, asked)
+    assert report.levels == L2
+    assert report.attestation is not None
+    assert report.attestation.judged[-1] == f"the enclave trained the policy's job, {JOB.hex()}"
+    assert not any("whose it is" in limit for limit in report.limits)
+
+
+def test_step8_says_that_a_job_is_anybodys_where_the_policy_names_none(tmp_path: Path, asked: Policy) -> None:
+    report = report_on(enclave_run(job=JOB), tmp_path, asked)
+    assert report.levels == L2
+    assert any(f"the job is {JOB.hex()}: whose it is" in limit for limit in report.limits)
 
 
 def test_step8_attack_no_time(tmp_path: Path, asked: Policy) -> None:

@@ -62,11 +62,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     holding = _holding(arguments)
     out: Path = arguments.out
     with _folder(out):
-        seal_pair(io.BytesIO(job.encode()), out, NAME, of_enclave(job.run), (holding,))
+        key_file = seal_pair(io.BytesIO(job.encode()), out, NAME, of_enclave(job.run), (holding,))
+    digest = key_file.ciphertext.sha256
     output.note(_advice(arguments))
     output.line(f"run {job.run.hex()}: {out / (NAME + ENC)}, its key wrapped by {holding.by} {holding.kek}")
+    output.line(f"job {digest}: what an enclave attests of it, for `job` below [attestation] of an auditor's policy")
     output.result(
         {
+            "sha256": digest,
             "run": job.run.hex(),
             "job": str(out / (NAME + ENC)),
             "by": holding.by,

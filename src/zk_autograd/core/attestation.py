@@ -5,7 +5,7 @@ A run of an enclave has two files. attestation/document.json is named by the gen
 whoever time-stamps that record time-stamps the document:
 
     {"format": "zk-autograd/attestation/v0", "kind": "nitro" (or "snp"), "document": <hexadecimal>,
-     "release_key": <hexadecimal>, "nonce": <hexadecimal>}
+     "release_key": <hexadecimal>, "nonce": <hexadecimal>, "job": <hexadecimal>}
 
 attestation/collateral.json holds certificates and revocation lists of the time. No record names it:
 each of them is signed by itself.
@@ -48,6 +48,7 @@ LEAST_NONCE = 16
 """Bytes: an auditor's nonce of fewer than 128 bits can be met by chance, or by many tries."""
 
 MAX_NONCE = 64
+JOB_BYTES = 32
 DIGEST_BYTES = 64
 
 _RUN = b"zk-autograd/attested-run/v0"
@@ -68,18 +69,21 @@ def bound(domain: bytes, *parts: bytes) -> bytes:
 class Binding:
     """What a run's document is about: the run's id (16 bytes), `core.records.header_digest` of its
     header, the texts of the log's keys in the header's order, the public key under which secrets
-    were released to the enclave (b"" for none), and the auditor's nonce (b"" for none)."""
+    were released to the enclave (b"" for none), the auditor's nonce (b"" for none), and the SHA-256
+    of the sealed job that it trains (b"" for none): a run's id is no secret, and whoever knows it
+    may have another job of that id trained."""
 
     run: bytes
     header: bytes
     keys: tuple[str, ...]
     release_key: bytes = b""
     nonce: bytes = b""
+    job: bytes = b""
 
     def digest(self) -> bytes:
         """64 bytes for the device to sign."""
         keys = bound(b"keys", *(key.encode("utf-8") for key in self.keys))
-        return bound(_RUN, self.run, self.header, keys, self.release_key, self.nonce)
+        return bound(_RUN, self.run, self.header, keys, self.release_key, self.nonce, self.job)
 
 
 def release_digest(run: bytes, release_key: bytes, nonce: bytes) -> bytes:
@@ -96,6 +100,7 @@ class Document:
     raw: bytes
     release_key: bytes = b""
     nonce: bytes = b""
+    job: bytes = b""
 
     def encode(self) -> bytes:
         """The file's bytes."""
@@ -105,6 +110,7 @@ class Document:
             "document": self.raw.hex(),
             "release_key": self.release_key.hex(),
             "nonce": self.nonce.hex(),
+            "job": self.job.hex(),
         }
         return canonical.encode(value)
 
@@ -118,6 +124,7 @@ class Document:
             _bytes(fields, "document", 1, MAX_RAW),
             _bytes(fields, "release_key", 0, MAX_RELEASE_KEY),
             _bytes(fields, "nonce", 0, MAX_NONCE),
+            _job(fields),
         )
         fields.end()
         return document
@@ -159,6 +166,13 @@ def _bytes(fields: Fields, name: str, least: int, most: int) -> bytes:
     value = fields.value(name)
     found = _octets(value.text(2 * most, min_len=2 * least), value.where)
     return found
+
+
+def _job(fields: Fields) -> bytes:
+    job = _bytes(fields, "job", 0, JOB_BYTES)
+    if len(job) not in (0, JOB_BYTES):
+        raise VerificationError("document.job is invalid", expected=f"no bytes, or {JOB_BYTES}", found=str(len(job)))
+    return job
 
 
 def _octets(text: str, where: str) -> bytes:

@@ -14,11 +14,12 @@ class Attesting:
     device: Device
     release_key: bytes
     nonce: bytes
+    job: bytes = b""
 
     def document(self, run: bytes, header_digest: bytes, keys: Sequence[str]) -> Document:
         """The run's attestation. RunError if the device gives none."""
-        bound = Binding(run, header_digest, tuple(keys), self.release_key, self.nonce).digest()
-        return document_of(self.device, bound, self.release_key, self.nonce)
+        bound = Binding(run, header_digest, tuple(keys), self.release_key, self.nonce, self.job).digest()
+        return document_of(self.device, bound, self.release_key, self.nonce, self.job)
 
     def collateral(self) -> Collateral:
         """What the platform gave with that document."""

@@ -41,11 +41,13 @@ def train_inside(
     tell: Teller,
     backend: Outside | None = None,
     nonce: bytes = b"",
+    sealed: bytes = b"",
     anchors: Sequence[Anchor] = (),
     on_event: Listener = ignore,
 ) -> Summary | Interrupted:
     """Trains the job, and records, attests, proves and closes its run in `folder`, which is the
-    enclave's own. `release_key` is the public key that the job's key was released to.
+    enclave's own. `release_key` is the public key that the job's key was released to, `sealed` the
+    SHA-256 of the job as it was sealed (b"": it wasn't).
 
     `backend` proves in place of the prover inside: a backend, or what makes one for the run's
     core.records.Prover. What it says is compared with what was computed here
@@ -66,7 +68,7 @@ def train_inside(
     sealing = Sealing(job.recipient, job.checkpoint_every, folder / SEALED) if job.recipient else None
 
     def compute(plan: Plan, recording: Recording) -> Session:
-        attesting = Attesting(device, release_key, nonce)
+        attesting = Attesting(device, release_key, nonce, sealed)
         return Session(plan, recording, job, rows, attesting, backend, sealing)
 
     Register.begin(folder / REGISTER, [signer]).close()

@@ -1,6 +1,7 @@
 """What an enclave does, from its inputs to the closed run: the job is got and opened, trained
 (enclave.training), and what is public of it sent as it comes to be (enclave.outbox)."""
 
+from hashlib import sha256
 from pathlib import Path
 
 from zk_autograd.core.errors import ProverError, RunError, VerificationError
@@ -56,6 +57,7 @@ def work(relay: Relay, outlet: Outlet, device: Device, folder: Path) -> int | No
             tell=telling,
             backend=(lambda prover: OutsideProver(prover, relay.prover)) if outside else None,
             nonce=start.nonce,
+            sealed=sha256(sealed).digest(),
             on_event=outbox.listener,
         )
     except ProverError as error:

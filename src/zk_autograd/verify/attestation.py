@@ -28,7 +28,8 @@ _ABSENT = "the run is no enclave's: its header names no attestation"
 @dataclass(frozen=True, slots=True)
 class Attestation:
     """What step 8 knows of a run's document, as values. `document` and `raw` are the SHA-256 of
-    attestation/document.json and of the device's own document in it; `root`, `emulated`,
+    attestation/document.json and of the device's own document in it, `job` that of the sealed job
+    which it names (b"": none); `root`, `emulated`,
     `measurement` and `time` are core.attestation.Attested's (None and "" if it wasn't verified);
     `at` is the time that it was judged for, POSIX seconds (None: no anchor says one); `judged` is
     what the policy asked and found, `short` why it doesn't count: nothing, if it does."""
@@ -36,6 +37,7 @@ class Attestation:
     kind: str
     document: bytes
     raw: bytes
+    job: bytes = b""
     root: str = ""
     emulated: bool = False
     measurement: str = ""

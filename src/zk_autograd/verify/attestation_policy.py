@@ -2,29 +2,32 @@
 
 [attestation]
 nonce = "00112233445566778899aabbccddeeff"    that the document must have: 16 to 64 bytes
+job = "<SHA-256 of a sealed job>"             that the enclave must have trained
 [attestation.KIND]                            the trust in a kind, in fields of its own
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from zk_autograd.core.attestation import LEAST_NONCE, MAX_NONCE, AttestationVerifier
+from zk_autograd.core.attestation import JOB_BYTES, LEAST_NONCE, MAX_NONCE, AttestationVerifier
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields, Value
 from zk_autograd.core.text import SHOWN, listed, quoted
 
-_NONCE = "nonce"
+_NONCE, _JOB = "nonce", "job"
 
 
 def read_attestations(
     table: Fields, kinds: list[str], verifiers: Mapping[str, AttestationVerifier], read: Callable[[str], bytes]
-) -> tuple[dict[str, Any], bytes]:
-    """The trust by kind, and the nonce (b"" for none), of the table [attestation], whose members
-    are `kinds` and perhaps `nonce`. `read` gives a file beside the policy. VerificationError."""
+) -> tuple[dict[str, Any], bytes, bytes]:
+    """The trust by kind, the nonce and the job (b"" for none), of the table [attestation], whose
+    members are `kinds`, among them perhaps `nonce` and `job`. `read` gives a file beside the
+    policy. VerificationError."""
     trust = dict[str, Any]()
     nonce = _nonce(table.value(_NONCE)) if _NONCE in table else b""
+    job = table.hex(_JOB, JOB_BYTES) if _JOB in table else b""
     for kind in kinds:
-        if kind == _NONCE:
+        if kind in (_NONCE, _JOB):
             continue
         if kind not in verifiers:
             raise VerificationError(
@@ -36,8 +39,10 @@ def read_attestations(
         own.end()
     table.end()
     if not trust:
-        raise VerificationError("policy.attestation has a nonce, and no [attestation.KIND] that says what is trusted")
-    return trust, nonce
+        raise VerificationError(
+            "policy.attestation has a nonce or a job, and no [attestation.KIND] that says what is trusted"
+        )
+    return trust, nonce, job
 
 
 def _nonce(value: Value) -> bytes:

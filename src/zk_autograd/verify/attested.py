@@ -58,6 +58,10 @@ _OUTSIDE = (
     "the proofs were made outside of the enclave: whoever made them was shown data, gradients and weights in the clear"
 )
 _OCI = "no cloud's service was tried here: that a confidential VM of OCI hands its guest such a report is not known"
+_ANY_JOB = (
+    "whose it is, the run's id doesn't say, since a host can have another job trained under it; its owner knows the hash of the file that "
+    "they sealed ([attestation] job, in a policy)"
+)
 _SERVED = "revocation lists are those that the server chose to give: one that it keeps back revokes nothing here"
 _EMULATED = " (emulated: anybody could have signed this)"
 
@@ -79,7 +83,11 @@ def check_document(
     keys = _require_signed(view, anchoring)
     anchor = earliest(anchoring)
     found = Attestation(
-        document.kind, genesis.attestation, sha256(document.raw).digest(), at=anchor.claim.time if anchor else None
+        document.kind,
+        genesis.attestation,
+        sha256(document.raw).digest(),
+        document.job,
+        at=anchor.claim.time if anchor else None,
     )
     verifier = verifiers.get(document.kind)
     if verifier is None:
@@ -97,11 +105,13 @@ def check_document(
         )
     if anchor is None:
         short.append(_NO_TIME)
-    short += _nonce(document, policy)
+    short += _asked(document, policy)
     judged, opinion = _judged(verifier, attested, policy.attestations.get(document.kind), document.kind)
     short += opinion
     if not view.log.header.data.root:
         short.append(_NO_DATA)
+    if policy.job and policy.job == document.job:
+        judged = (*judged, f"the enclave trained the policy's job, {policy.job.hex()}")
     found = replace(found, judged=judged, short=tuple(dict.fromkeys(short)))
     if policy.nonce and policy.nonce == document.nonce:
         found = replace(found, judged=(*found.judged, f"the document has the policy's nonce, {policy.nonce.hex()}"))
@@ -112,7 +122,7 @@ def check_document(
         Finding(Status.PASSED, sentences),
         shown=frozenset({Level.L2}),
         claims=tuple(_claims(found, view.log.header)),
-        limits=tuple(_limits(attested, view.log.header, served=files.served)),
+        limits=tuple(_limits(attested, view.log.header, found, policy, served=files.served)),
     )
 
 
@@ -194,10 +204,12 @@ def _verified(
 
 def _require_bound(attested: Attested, document: Document, view: LogView) -> None:
     header = view.log.header
-    binding = Binding(header.run, view.log.header_digest, header.keys, document.release_key, document.nonce).digest()
+    binding = Binding(
+        header.run, view.log.header_digest, header.keys, document.release_key, document.nonce, document.job
+    ).digest()
     if attested.bound != binding:
         raise VerificationError(
-            f"{PLACE} is of another run: what the device signed is not this run's id, header, keys, release key and nonce",
+            f"{PLACE} is of another run: what the device signed is not this run's id, header, keys, release key, nonce and job",
             expected=binding.hex(),
             found=attested.bound.hex() or "nothing",
         )
@@ -219,10 +231,13 @@ def earliest(anchoring: Anchoring) -> Anchored | None:
     return min(timed, key=lambda one: one.claim.time or 0, default=None)
 
 
-def _nonce(document: Document, policy: Policy) -> Iterator[str]:
+def _asked(document: Document, policy: Policy) -> Iterator[str]:
     if policy.nonce and document.nonce != policy.nonce:
         found = f"{len(document.nonce)} other bytes" if document.nonce else "none"
         yield f"the document does not have the policy's nonce (it has {found}): it may be older than your question"
+    if policy.job and document.job != policy.job:
+        found = f"the job {document.job.hex()}" if document.job else "no sealed job"
+        yield f"the enclave trained {found}, and not the policy's, {policy.job.hex()}"
 
 
 def _judged(
@@ -293,7 +308,7 @@ def _claims(found: Attestation, header: Header) -> Iterator[Claim]:
     )
 
 
-def _limits(attested: Attested, header: Header, *, served: bool) -> Iterator[str]:
+def _limits(attested: Attested, header: Header, found: Attestation, policy: Policy, *, served: bool) -> Iterator[str]:
     yield from attested.limits
     if served:
         yield _SERVED
@@ -302,3 +317,5 @@ def _limits(attested: Attested, header: Header, *, served: bool) -> Iterator[str
         yield _OUTSIDE
     if attested.kind == "snp":
         yield _OCI
+    if not policy.job:
+        yield f"the job is {found.job.hex() or 'one that nobody sealed'}: {_ANY_JOB}"

@@ -72,7 +72,8 @@ class Policy:
     to look; `model_signature`: the bytes of that signature, None for the run's own model.sig.
     `anchors`: the trust in each kind of anchor, as its verifier read it (core.anchors); `online`:
     what services gave out that were asked. `attestations`: the trust in each kind of attestation,
-    as its verifier read it (core.attestation); `nonce`: that an attestation must have, b"" for any.
+    as its verifier read it (core.attestation); `nonce` and `job` (the SHA-256 of a sealed job):
+    those that an attestation must have, b"" for any.
     UsageError for a policy that contradicts itself.
     """
 
@@ -96,6 +97,7 @@ class Policy:
     online: tuple[Asked, ...] = ()
     attestations: Mapping[str, Any] = field(default_factory=dict)
     nonce: bytes = b""
+    job: bytes = b""
 
     @property
     def samples(self) -> bool:

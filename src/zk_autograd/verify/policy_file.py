@@ -134,7 +134,7 @@ def _policy(values: dict[str, Any], folder: Path | None, anchors: Verifiers, att
     about = {name: fields.raw(name) for name in _ANCHORS if name in fields}
     trust, demanded = read_anchors(about, anchors, lambda name: _beside(folder, name))
     asked += demanded
-    attested, nonce = _attestations(fields, folder, attestations)
+    attested, nonce, job = _attestations(fields, folder, attestations)
     sample = fields.object("sample") if "sample" in fields else None
     levels = _levels(fields)
     _check_attested(levels, attested)
@@ -150,6 +150,7 @@ def _policy(values: dict[str, Any], folder: Path | None, anchors: Verifiers, att
         anchors=trust,
         attestations=attested,
         nonce=nonce,
+        job=job,
     )
     if sample is not None:
         sample.end()
@@ -255,11 +256,11 @@ def _levels(fields: Fields) -> frozenset[Level]:
     return frozenset(map(Level, names))
 
 
-def _attestations(fields: Fields, folder: Path | None, known: Attestations) -> tuple[dict[str, Any], bytes]:
-    """The trust in attestations by kind, and the nonce; nothing of a policy that says nothing of
-    them."""
+def _attestations(fields: Fields, folder: Path | None, known: Attestations) -> tuple[dict[str, Any], bytes, bytes]:
+    """The trust in attestations by kind, the nonce and the job; nothing of a policy that says
+    nothing of them."""
     if _ATTESTATION not in fields:
-        return {}, b""
+        return {}, b"", b""
     from zk_autograd.verify.attestation_policy import read_attestations  # a policy without them takes none of it
 
     raw = fields.raw(_ATTESTATION)

@@ -119,6 +119,7 @@ _RULES: Mapping[str, Callable[[Policy, Flags], Any]] = {
     # A file alone has them. It requires L2 then, so keys that flags add take nothing back.
     "attestations": lambda file, flags: file.attestations,
     "nonce": lambda file, flags: file.nonce,
+    "job": lambda file, flags: file.job,
 }
 
 

@@ -352,6 +352,7 @@ def _attestation(found: Attestation) -> dict[str, Any]:
         "judged": list(found.judged),
         "short": list(found.short),
         "sha256": found.document.hex(),
+        "job": found.job.hex() or None,
         "raw_sha256": found.raw.hex(),
     }
 

@@ -44,6 +44,8 @@ def open_device(spec: str) -> Device:
     return cast(Callable[[str], Device], module.open_device)(rest)
 
 
-def document_of(device: Device, data: bytes, release_key: bytes = b"", nonce: bytes = b"") -> Document:
+def document_of(
+    device: Device, data: bytes, release_key: bytes = b"", nonce: bytes = b"", job: bytes = b""
+) -> Document:
     """attestation/document.json of a run, whose `Binding.digest` is `data`."""
-    return Document(device.kind, device.attest(data, nonce=nonce), release_key, nonce)
+    return Document(device.kind, device.attest(data, nonce=nonce), release_key, nonce, job)
