@@ -10,7 +10,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.tee.nitro.documents import ISSUES, NOW, UNKNOWN, Chain, Holder, holder, honest, signer, usage
+from tests.tee.nitro.documents import (
+    ISSUES,
+    NOW,
+    UNKNOWN,
+    Chain,
+    Holder,
+    content,
+    encoded,
+    holder,
+    honest,
+    signed_anew,
+    signer,
+    usage,
+)
 from zk_autograd.core.attestation import MAX_CRL, MAX_CRLS
 from zk_autograd.core.errors import AttestationError, AttestationShort
 from zk_autograd.tee.revocation import check
@@ -61,13 +74,12 @@ def of(place: int, *serials: int, **changes: Any) -> bytes:
     return crl(one.certificate, one.key, serials, **changes)
 
 
-def scope(**only: bool) -> x509.IssuingDistributionPoint:
+def scope(**only: Any) -> x509.IssuingDistributionPoint:
     flags = dict.fromkeys(
         ("only_contains_user_certs", "only_contains_ca_certs", "indirect_crl", "only_contains_attribute_certs"), False
     )
-    return x509.IssuingDistributionPoint(
-        full_name=None, relative_name=None, only_some_reasons=None, **{**flags, **only}
-    )
+    others = dict.fromkeys(("full_name", "relative_name", "only_some_reasons"))
+    return x509.IssuingDistributionPoint(**{**flags, **others, **only})
 
 
 def covered(*arguments: Any) -> int:
@@ -166,6 +178,78 @@ def test_a_list_of_another_key_of_the_same_name_says_nothing() -> None:
     assert covered(certificates, [crl(root.certificate, root.key, [], extensions=[(named, False)])], NOW) == 1
 
 
+def test_a_list_may_name_its_issuer_without_the_key() -> None:
+    own = holder("a root")
+    key_id = x509.SubjectKeyIdentifier.from_public_key(own.key.public_key())
+    root = holder("a root", key=own.key, extensions=[(key_id, False)])
+    name = x509.DirectoryName(root.certificate.subject)
+    authority = x509.AuthorityKeyIdentifier(None, [name], root.certificate.serial_number)
+    made = crl(root.certificate, root.key, [], extensions=[(authority, False)])
+    assert covered([root.certificate, signer(root).certificate], [made], NOW) == 1
+
+
+def altered(made: bytes, old: bytes, new: bytes) -> bytes:
+    """The same list of the signer's issuer, with other bytes in it."""
+    part = content(x509.load_der_x509_crl(made).tbs_certlist_bytes)
+    assert part.count(old) == 1
+    return signed_anew(encoded(0x30, part.replace(old, new)), CHAIN.holders[2].key)
+
+
+def test_a_list_that_does_not_say_until_when_covers_nothing() -> None:
+    """Gain: a list from before the revocation is one of any later time."""
+    until = NOW.replace(microsecond=0) + timedelta(days=1)
+    field = encoded(0x17, f"{until:%y%m%d%H%M%S}Z".encode())
+    assert covered(CERTIFICATES, [altered(of(2), field, field)], NOW) == 1
+    assert covered(CERTIFICATES, [altered(of(2), field, b"")], NOW) == 0
+
+
+def test_an_entry_that_can_not_be_read_is_refused() -> None:
+    """Two extensions of one name, which the library meets only when it looks for the entry. A
+    stranger's exception would end the program in place of a verdict."""
+    invalid, reason = bytes.fromhex("0603551d18"), bytes.fromhex("0603551d15")
+    entry = (
+        x509.RevokedCertificateBuilder()
+        .serial_number(LEAF)
+        .revocation_date(NOW.replace(microsecond=0))
+        .add_extension(x509.InvalidityDate(NOW.replace(microsecond=0, tzinfo=None)), critical=False)
+        .add_extension(x509.CRLReason(x509.ReasonFlags.key_compromise), critical=False)
+        .build()
+    )
+    issuer = CHAIN.holders[2]
+    made = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(NOW)
+        .next_update(NOW + timedelta(days=1))
+        .add_revoked_certificate(entry)
+        .sign(issuer.key, hashes.SHA384())
+        .public_bytes(Encoding.DER)
+    )
+    with pytest.raises(AttestationShort, match="was revoked"):
+        check(CERTIFICATES, [altered(made, reason, reason)], NOW)
+    with pytest.raises(AttestationError, match="an entry of a revocation list can't be read") as false:
+        check(CERTIFICATES, [altered(made, reason, invalid)], NOW)
+    assert false.value.exit_status == 1
+
+
+def test_names_are_looked_up_and_not_compared_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gain: hours of an auditor's time, for two lists with as many names as they have room for."""
+    own, other = x509.UniformResourceIdentifier("a"), x509.UniformResourceIdentifier("b")
+    root = holder("a root")
+    points = x509.CRLDistributionPoints([x509.DistributionPoint([own] * 100, None, None, None)])
+    leaf = signer(root, extensions=[(points, False)])
+    made = crl(root.certificate, root.key, [], extensions=[(scope(full_name=[other] * 1000), True)])
+    compared, equal = [0], x509.UniformResourceIdentifier.__eq__
+
+    def counting(one: x509.UniformResourceIdentifier, two: object) -> bool:
+        compared[0] += 1
+        return equal(one, two)
+
+    monkeypatch.setattr(x509.UniformResourceIdentifier, "__eq__", counting)
+    assert check([root.certificate, leaf.certificate], [made], NOW) == (0, 1)
+    assert compared[0] < 2000
+
+
 @pytest.mark.parametrize(
     ("extension", "critical"),
     [
@@ -173,6 +257,7 @@ def test_a_list_of_another_key_of_the_same_name_says_nothing() -> None:
         (UNKNOWN, True),
         (scope(indirect_crl=True), True),
         (scope(only_contains_attribute_certs=True), True),
+        (scope(only_some_reasons=frozenset([x509.ReasonFlags.key_compromise])), True),
         (scope(indirect_crl=True), False),
     ],
 )
@@ -197,12 +282,7 @@ def test_a_part_of_an_issuers_lists_covers_what_points_to_it(place: str | None, 
     root = holder("a root")
     points = [(x509.CRLDistributionPoints([point(place)]), False)] if place else []
     leaf = signer(root, extensions=points)
-    flags = dict.fromkeys(
-        ("only_contains_user_certs", "only_contains_ca_certs", "indirect_crl", "only_contains_attribute_certs"), False
-    )
-    part = x509.IssuingDistributionPoint(
-        full_name=point("one").full_name, relative_name=None, only_some_reasons=None, **flags
-    )
+    part = scope(full_name=point("one").full_name)
     made = crl(root.certificate, root.key, [], extensions=[(part, True)])
     assert check([root.certificate, leaf.certificate], [made], NOW) == (int(names), int(place == "two"))
     assert check([root.certificate, leaf.certificate], [], NOW) == (0, int(place is not None))

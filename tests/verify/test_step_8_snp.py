@@ -68,7 +68,8 @@ def test_step8_a_guest_with_a_measurement_that_is_trusted(of: Platform, tmp_path
     report = report_on(made(of), tmp_path)
     assert (report.exit_status, report.levels) == (0, frozenset({Level.L0, Level.L1, Level.L2})), report.text()
     attested = [claim.what for claim in report.claims if claim.source is Source.ATTESTED]
-    assert f"launch digest {MEASUREMENT.hex()} on {of.product.capitalize()}, signed by a VCEK" in attested[0]
+    assert attested[0] == "that measured code in a snp enclave computed the gradients"
+    assert f"launch digest {MEASUREMENT.hex()} on {of.product.capitalize()}, signed by a VCEK" in attested[1]
     found = report.to_json()["attestation"]
     assert (found["kind"], found["emulated"], found["time"], found["counts"]) == ("snp", False, None, True)
     assert found["at"] == int(STAMPED.timestamp())
@@ -142,6 +143,11 @@ def test_step8_a_revocation_list_of_the_time(tmp_path: Path) -> None:
     short(report_on(made(), tmp_path, asked), "no revocation list")
     listed = revocation_list(begin=BEGUN - timedelta(days=1), end=STAMPED + timedelta(days=1))
     assert report_on(made(crls=(listed,)), tmp_path / "b", asked).exit_status == 0
+    unsaid = "whether one of its certificates was revoked"
+    for crls, is_said in (((), True), ((listed,), False)):
+        report = report_on(made(crls=crls), tmp_path / f"c{len(crls)}")
+        assert report.exit_status == 0
+        assert any(unsaid in limit for limit in report.limits) is is_said
 
 
 def test_step8_another_root_is_false(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

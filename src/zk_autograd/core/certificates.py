@@ -7,7 +7,9 @@ asked for revocation: there is no network here.
 
 import base64
 import re
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,18 @@ _ANY_PURPOSE = "2.5.29.37.0"
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]{1,65536}-----END CERTIFICATE-----")
 
 
+@contextmanager
+def quiet() -> Generator[None, None, None]:
+    """Without the library's warnings of certificates that break a rule which it doesn't enforce
+    yet, such as that serial numbers are positive (AMD's VCEKs all have zero). They would print
+    paths of this machine on standard error, and are about what others wrote."""
+    from cryptography.utils import CryptographyDeprecationWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        yield
+
+
 def parse_pem(text: bytes, what: str) -> "list[Certificate]":
     """The certificates of a PEM text (RFC 7468), whatever stands between them; `what` has them.
     VerificationError if there is none, or one that can't be read."""
@@ -51,10 +65,11 @@ def parse_der(der: bytes, what: str) -> "Certificate":
     from cryptography import x509
 
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        certificate.public_key()
-        for part in ("subject", "issuer", "extensions", "not_valid_before_utc", "not_valid_after_utc"):
-            getattr(certificate, part)  # each is read when it is asked for
+        with quiet():
+            certificate = x509.load_der_x509_certificate(der)
+            certificate.public_key()
+            for part in ("subject", "issuer", "extensions", "not_valid_before_utc", "not_valid_after_utc"):
+                getattr(certificate, part)  # each is read when it is asked for
     except Exception as error:  # of many kinds, and none says more than this
         raise VerificationError(f"{what} can't be read: {printable(str(error))[:200]}") from error
     return certificate
@@ -73,7 +88,8 @@ def fingerprint(certificate: "Certificate") -> str:
     """Its subject and the SHA-256 of its bytes, as people compare them."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    digest = sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+    with quiet():
+        digest = sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
     return f"{printable(certificate.subject.rfc4514_string())[:200]} (SHA-256 {digest})"
 
 

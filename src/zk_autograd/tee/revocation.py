@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from zk_autograd.core.attestation import MAX_CRL, MAX_CRLS
-from zk_autograd.core.certificates import fingerprint
+from zk_autograd.core.certificates import fingerprint, quiet
 from zk_autograd.core.errors import AttestationError, AttestationShort
 from zk_autograd.core.text import printable
 
@@ -38,6 +38,11 @@ def check(chain: "Sequence[Certificate]", crls: Sequence[bytes], at: "datetime")
     """
     if len(crls) > MAX_CRLS:
         raise AttestationError(f"there are more than {MAX_CRLS} revocation lists")
+    with quiet():
+        return _check(chain, crls, at)
+
+
+def _check(chain: "Sequence[Certificate]", crls: Sequence[bytes], at: "datetime") -> tuple[int, int]:
     lists = [_parse(crl) for crl in crls]
     listed = missing = 0
     for issuer, certificate in pairwise(chain):
@@ -127,12 +132,12 @@ def _since(entry: "RevokedCertificate") -> "datetime":
     from which on its key is known or thought to have been another's (invalidity date)."""
     from cryptography import x509
 
-    revoked = entry.revocation_date_utc
     try:
+        revoked = entry.revocation_date_utc
         invalid = entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date_utc
     except x509.ExtensionNotFound:
         return revoked
-    except ValueError as error:
+    except Exception as error:  # of many kinds, such as an extension that is there twice
         raise AttestationError(f"an entry of a revocation list can't be read: {printable(str(error))[:200]}") from error
     return min(revoked, invalid)
 
@@ -157,7 +162,8 @@ def _is_named(scope: "IssuingDistributionPoint", certificate: "Certificate") -> 
     """Whether the certificate points to this part of its issuer's lists."""
     if scope.full_name is None and scope.relative_name is None:
         return True
-    return any(name in (point.full_name or ()) for point in _points(certificate) for name in scope.full_name or ())
+    own = {name for point in _points(certificate) for name in point.full_name or ()}
+    return any(name in own for name in scope.full_name or ())
 
 
 def _points(certificate: "Certificate") -> "Sequence[DistributionPoint]":

@@ -84,6 +84,24 @@ class Holder:
         return self.certificate.public_bytes(Encoding.DER)
 
 
+def encoded(tag: int, content: bytes) -> bytes:
+    """A value in DER."""
+    size = len(content).to_bytes((len(content).bit_length() + 7) // 8 or 1, "big")
+    return bytes([tag]) + (size if len(content) < 128 else bytes([128 + len(size)]) + size) + content
+
+
+def content(der: bytes) -> bytes:
+    """What is in a value in DER."""
+    return der[2 + (der[1] & 127 if der[1] > 127 else 0) :]
+
+
+def signed_anew(part: bytes, key: Any) -> bytes:
+    """A certificate or a revocation list of these bytes, which no builder makes."""
+    algorithm = bytes.fromhex("300a06082a8648ce3d040303")  # ecdsa-with-SHA384
+    signature = key.sign(part, ec.ECDSA(hashes.SHA384()))
+    return encoded(0x30, part + algorithm + encoded(3, b"\0" + signature))
+
+
 def holder(
     name: str,
     issuer: Holder | None = None,

@@ -2,6 +2,8 @@
 nothing else refuses it. What a cheat gains: a document signed with a key that AWS gave somebody for
 something else, or that isn't AWS's at all."""
 
+import warnings
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -22,14 +24,18 @@ from tests.tee.nitro.documents import (
     UNKNOWN,
     Chain,
     Holder,
+    content,
+    encoded,
     holder,
     honest,
     read,
     real,
+    signed_anew,
     signer,
     time_of,
     usage,
 )
+from tests.tee.test_revocation import crl
 from zk_autograd.core.certificates import parse_pem
 from zk_autograd.core.errors import AttestationError, AttestationShort
 from zk_autograd.tee.device import emulated
@@ -286,3 +292,18 @@ def test_a_false_document_is_not_merely_short_at_another_time() -> None:
     later = NOW + timedelta(days=30)
     refused(Chain((*chain.holders[:-1], replace(chain.holders[-1], key=ROOT.key))), "signature is wrong", at=later)
     refused(with_signer(uses=usage()), "key usage", at=later)
+
+
+@pytest.mark.parametrize("serial", ["00", "ff"])
+def test_a_serial_number_that_is_not_positive_brings_no_warning(serial: str) -> None:
+    """The library warns of it, on standard error, with paths of the auditor's machine."""
+    one = signer(ROOT, serial=1)
+    part = content(one.certificate.tbs_certificate_bytes)
+    version = bytes.fromhex("a0030201020201")
+    assert part.startswith(version + b"\1")
+    der = signed_anew(encoded(0x30, part.replace(version + b"\1", version + bytes.fromhex(serial), 1)), ROOT.key)
+    chain = Chain((ROOT, one))
+    with warnings.catch_warnings(record=True) as seen, suppress(AttestationError):  # a negative one is on no path
+        warnings.simplefilter("always")
+        chain.verify(chain.document(certificate=der), crls=[crl(ROOT.certificate, ROOT.key, [5])])
+    assert not seen

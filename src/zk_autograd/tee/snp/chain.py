@@ -18,12 +18,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from zk_autograd.core.attestation import MAX_CERTIFICATES
-from zk_autograd.core.certificates import fingerprint
+from zk_autograd.core.certificates import fingerprint, quiet
 from zk_autograd.core.errors import AttestationError, AttestationShort, UsageError
 from zk_autograd.tee import revocation
 from zk_autograd.tee.snp import leaf as leaves
 from zk_autograd.tee.snp.abi import GENOA, MILAN, TURIN, TURIN_CHIP_BYTES, VCEK, VLEK, Report, Tcb
-from zk_autograd.tee.snp.leaf import Leaf, certificate, common_name, quiet
+from zk_autograd.tee.snp.leaf import Leaf, certificate, common_name
 from zk_autograd.tee.snp.pss import require_signature
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ def verify(
     claim = _claim(parsed, leaf, root, (leaf.certificate, issuer, ark))
     for one in (leaf.certificate, issuer, ark):
         _require_time(one, at)
-    with quiet():
-        listed, _ = revocation.check((ark, issuer, leaf.certificate), crls, at)
+    listed, _ = revocation.check((ark, issuer, leaf.certificate), crls, at)
     _require_chip(parsed, leaf)
     return SnpClaim(**claim, unrevoked=listed > 0)  # type: ignore[arg-type]
 

@@ -23,6 +23,9 @@ from zk_autograd.tee.snp.leaf import NAMES, certificate, common_name
 KIND = "snp"
 _LIMITS = ("when the report was made: it has no time, and is at least as young as the nonce in it",)
 _MILAN = "forged reports of Milan: a published physical attack makes them, and they look like any other"
+_UNLISTED = (
+    "whether one of its certificates was revoked: no list of that time, signed by AMD's root, came with the report"
+)
 _VLEK = "which machine it was: the key is the cloud provider's, and the report names no chip that it vouches for"
 
 
@@ -78,7 +81,8 @@ def _moment(at: int) -> datetime:
 def _attested(claim: SnpClaim) -> Attested:
     report = claim.report
     signed = f"by a {claim.signer.upper()}" + (f" of {claim.provider}" if claim.provider else "")
-    limits = (*_LIMITS, *((_MILAN,) if claim.product == MILAN else ()), *((_VLEK,) if claim.signer == VLEK else ()))
+    known = ((_MILAN, claim.product == MILAN), (_VLEK, claim.signer == VLEK), (_UNLISTED, not claim.unrevoked))
+    limits = (*_LIMITS, *(limit for limit, holds in known if holds))
     assert len(report.report_data) == DIGEST_BYTES
     return Attested(
         kind=KIND,

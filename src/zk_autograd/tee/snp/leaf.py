@@ -5,9 +5,6 @@ Specification", tables of X.509 extensions: DER below 1.3.6.1.4.1.3704.1, but fo
 which has no DER around it.
 """
 
-import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,16 +51,6 @@ class Leaf:
         return key
 
 
-@contextmanager
-def quiet() -> Generator[None, None, None]:
-    """AMD numbers all VCEKs zero, which RFC 5280 forbids and the library warns of."""
-    from cryptography.utils import CryptographyDeprecationWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        yield
-
-
 def certificate(data: bytes, what: str) -> "Certificate":
     """The certificate that `data` is. AttestationError."""
     if len(data) > MAX_CERTIFICATE:
@@ -71,8 +58,7 @@ def certificate(data: bytes, what: str) -> "Certificate":
             f"{what} is too large", expected=f"at most {MAX_CERTIFICATE} bytes", found=str(len(data))
         )
     try:
-        with quiet():
-            return parse_der(data, what)
+        return parse_der(data, what)
     except VerificationError as error:
         raise AttestationError(error.message) from error
 
