@@ -109,6 +109,7 @@ def test_json_form_is_stable() -> None:
         "format": FORMAT,
         "verdict": "FAILED",
         "exit_status": 1,
+        "emulated": False,
         "levels": [],
         "required": ["L1"],
         "missing": ["why"],

@@ -59,7 +59,7 @@ from zk_autograd.verify.outcome import Level, Source, Status, Step
 from zk_autograd.verify.page.document import page
 from zk_autograd.verify.policy import Flags, Policy, TreeHead
 from zk_autograd.verify.report import Report
-from zk_autograd.verify.svr import properties
+from zk_autograd.verify.svr import properties, statement
 from zk_autograd.verify.verifier import Verifier
 
 MARK = " (the enclave is emulated, and shows nothing)"
@@ -122,8 +122,13 @@ def test_step8_an_emulated_enclave_is_marked_wherever_levels_are_told(tmp_path: 
     assert any("shows nothing" in limit for limit in report.limits)
     assert brief(report).splitlines()[0] == report.verdict_line
     assert properties(report) == ["ZK_AUTOGRAD_L0", "ZK_AUTOGRAD_L1"]
-    found = report.to_json()["attestation"]
+    told = report.to_json()
+    found = told["attestation"]
     assert (found["emulated"], found["counts"], found["bound"]) == (True, True, True)
+    assert (told["verdict"], told["emulated"]) == ("L0, L1, L2 (emulated)", True)
+    signed = statement(report, BEGUN)["predicate"]["zkAutograd"]
+    assert (signed["verdict"], signed["emulated"]) == ("L0, L1, L2 (emulated)", True)
+    assert "<title>L0, L1, L2 (emulated)" in page(report, BEGUN)
 
 
 @pytest.mark.parametrize("way", ["emulated", "real", "short", "unverified", "unpinned", "no enclave"])
@@ -150,6 +155,11 @@ def test_step8_every_report_fits_the_schema_and_makes_a_page(tmp_path: Path, ask
     if reached:
         for wrong in ({"attestation": None}, {"levels": ["L0", "L1"]}, {"verdict": "L0, L1"}):
             assert not STRICT.is_valid(value | wrong), wrong
+    assert value["emulated"] is (way in ("emulated", "unpinned"))
+    assert value["verdict"].endswith(" (emulated)") is value["emulated"]
+    unmarked = value["verdict"].removesuffix(" (emulated)")
+    for wrong in ({"emulated": not value["emulated"]}, {"verdict": unmarked + " (emulated)" * (not value["emulated"])}):
+        assert not STRICT.is_valid(value | wrong), wrong
 
 
 def test_step8_the_brief_report_says_first_what_an_attestation_rests_on(tmp_path: Path, asked: Policy) -> None:
@@ -649,6 +659,7 @@ def test_step8_a_device_that_is_not_emulated_has_no_mark(tmp_path: Path, asked: 
     assert (report.verdict_line, report.exit_status) == ("verdict: L0, L1, L2", 0)
     assert properties(report) == ["ZK_AUTOGRAD_L0", "ZK_AUTOGRAD_L1", "ZK_AUTOGRAD_L2"]
     assert "emulated" not in report.text()
+    assert report.to_json()["emulated"] is statement(report, BEGUN)["predicate"]["zkAutograd"]["emulated"] is False
     nothing = replace(real, bound=b"")
     refused(judged(run, asked, {"nitro": Without(nothing)}), 8, "is of another run")
 
@@ -676,6 +687,7 @@ def test_step8_the_attested_keys_stand_for_pinned_ones(tmp_path: Path, unpinned:
     assert report.signers == (KEY, QUANTUM.public_key)
     assert "counts if step 8 vouches for it" in report.findings[Step.SIGNATURES].sentences[0]
     assert report.vouched
+    assert report.verdict == "L0, L1, L2 (emulated)"
     assert properties(report) == [], "an emulated device vouches for nobody"
 
 
@@ -692,6 +704,7 @@ def test_step8_l0_that_rests_on_an_emulated_enclave_is_marked_without_l2(tmp_pat
     report = report_on(enclave_run("none"), tmp_path, asked)
     assert report.levels == {Level.L0}
     assert report.verdict_line == f"verdict: L0{MARK}"
+    assert (report.verdict, report.to_json()["emulated"]) == ("L0 (emulated)", True)
     assert properties(report) == []
 
 

@@ -45,7 +45,13 @@ def test_the_statement_is_that_of_the_specification(report_of: Callable[[str], R
             "verifier": {"id": "pkg:generic/zk-autograd@0.1.0", "policies": []},
             "timeCreated": "2026-11-30T14:02:23Z",
             "properties": ["ZK_AUTOGRAD_L0", "ZK_AUTOGRAD_L1"],
-            "zkAutograd": {"verdict": "L0, L1", "exitStatus": 0, "required": ["L1"], "uncoveredAccepted": 0},
+            "zkAutograd": {
+                "verdict": "L0, L1",
+                "exitStatus": 0,
+                "emulated": False,
+                "required": ["L1"],
+                "uncoveredAccepted": 0,
+            },
         },
     }
 

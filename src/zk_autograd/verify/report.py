@@ -122,7 +122,13 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """FAILED, NOT JUDGED, UNPINNED, or the levels that were reached, as `L0, L1`."""
+        """FAILED, NOT JUDGED, UNPINNED, or the levels that were reached, as `L0, L1`, with the mark
+        `(emulated)` if an emulated device is what one of them rests on: a program that compares it
+        with what it wants must not take that for the same."""
+        return self._reached + (" (emulated)" if self.emulated else "")
+
+    @property
+    def _reached(self) -> str:
         if self.failure is not None:
             return "FAILED"
         if self.unreadable is not None:
@@ -151,7 +157,7 @@ class Report:
         accepted = sum(file.accepted for file in self.uncovered or ())
         marks = ["the enclave is emulated, and shows nothing"] if self.emulated else []
         marks += [f"uncovered files accepted: {accepted}"] if accepted else []
-        return f"verdict: {self.verdict}" + (f" ({'; '.join(marks)})" if marks else "")
+        return f"verdict: {self._reached}" + (f" ({'; '.join(marks)})" if marks else "")
 
     @property
     def exit_status(self) -> int:
@@ -169,6 +175,7 @@ class Report:
             "format": FORMAT,
             "verdict": self.verdict,
             "exit_status": self.exit_status,
+            "emulated": self.emulated,
             "levels": sorted(level.value for level in self.levels),
             "required": sorted(level.value for level in self.required),
             "missing": list(self.missing),

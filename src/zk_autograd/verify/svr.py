@@ -45,6 +45,7 @@ def statement(report: Report, made: datetime) -> dict[str, Any]:
             "properties": properties(report),
             "zkAutograd": {
                 "verdict": report.verdict,
+                "emulated": report.emulated,
                 "exitStatus": int(report.exit_status),
                 "required": sorted(level.value for level in report.required),
                 "uncoveredAccepted": sum(file.accepted for file in report.uncovered or ()),
