@@ -116,5 +116,5 @@ def test_types_of_cpus() -> None:
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sevsnpmeasure", None)
-    with pytest.raises(UsageError, match=r"zk-autograd\[tee\]"):
+    with pytest.raises(UsageError, match=r"zk-autograd\[sev-snp\]"):
         launch_digest(OVMF, cpus=1)
