@@ -29,12 +29,12 @@ from zk_autograd.core.anchors import AnchorClaim, Receipt, SignedCheckpoint, Sta
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
-from zk_autograd.core.first_weights import first_weights
+from zk_autograd.core.first_weights import first_blocks, first_weights
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Ed25519Signer, PublicKey
 from zk_autograd.core.progress import silent
 from zk_autograd.core.record_bytes import parse_log, to_bytes
-from zk_autograd.core.records import BEACON, TRAINER, Genesis, Header, header_digest
+from zk_autograd.core.records import BEACON, ENCLAVE_FORMAT, INSIDE, TRAINER, Genesis, Header, header_digest
 from zk_autograd.core.register import Entry, Kind
 from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.folder import RunFolder
@@ -92,6 +92,20 @@ def test_a_beacon_that_an_anchor_gives_shows_that_the_weights_were_not_chosen(ba
     assert not limit(found, "initial weights")
     assert limit(found, "which of the runs in their register is shown was")
     assert limit(found, "that the data order follows from the beacon is the trainer's word")
+
+
+def test_an_enclaves_own_register_does_not_show_that_the_weights_were_one_choice() -> None:
+    """Gain: instances are started until one drew weights that suit, and no register counts them."""
+    run = honest("none", beacon=BEACON_BYTES)
+    run.edit_header(format=ENCLAVE_FORMAT, proving=INSIDE)
+    basis, first = Basis(HashedSystem()), genesis(run)
+    weights = first_blocks(run.header, header_digest(to_bytes(run.header)), first.beacon)
+    commitments = tuple(HashedSystem().commitments(zip(weights, first.weight_salts, strict=True)))
+    run.genesis = replace(first, attestation=bytes(32), state={**first.state, "W": commitments})
+    found = check_beginning(parse_log(run.leaves()), [claim()], basis, silent)
+    assert (found.finding.status, source(found)) == (Status.PASSED, Source.CLAIMED)
+    assert any("shows no other instance" in sentence for sentence in found.finding.sentences)
+    assert limit(found, "initial weights") and not limit(found, "which of the runs in their register is shown was")
 
 
 def test_an_order_of_the_trainers_own_stays_theirs() -> None:

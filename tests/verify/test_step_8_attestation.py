@@ -35,8 +35,8 @@ from tests.verify.attested_runs import (
     judged,
     policy,
 )
-from tests.verify.register_builder import enter
-from tests.verify.run_builder import KEY, QUANTUM, SECOND, SIGNER, honest, refused, stand_ins
+from tests.verify.register_builder import enter, write
+from tests.verify.run_builder import KEY, QUANTUM, SECOND, SIGNER, SRS, honest, refused, stand_ins
 from tests.verify.test_report_schema import STRICT
 from zk_autograd.anchor.kinds import verifiers as anchor_verifiers
 from zk_autograd.cli.verify import main
@@ -104,12 +104,15 @@ def test_step8_measured_code_in_an_enclave_computed_the_gradients(tmp_path: Path
     assert len(attested) == 2
     assert attested[0] == "that measured code in a nitro enclave computed the gradients (emulated)"
     assert "from the data that the header commits to (0303" in attested[1]
+    assert "in an order that follows from the job's seed, which its owner chose" in attested[1]
     assert PCRS[0].hex() in attested[1]
     assert f"attested   {attested[0]}; and 1 more" in brief(report).splitlines()
     claimed = [claim.what for claim in report.claims if claim.source is Source.CLAIMED]
     assert "the gradients" not in claimed
-    assert "what the committed data are" in claimed
+    assert "what the committed data are, and the seed that their order follows from" in claimed
     assert not any("L1 does not say where a gradient came from" in limit for limit in report.limits)
+    assert any("theirs is the choice of the seed" in limit for limit in report.limits)
+    assert "initial weights and data order chosen by the trainer" in report.limits
     for what in ("memory on its bus", "Milan", "side channels", "start as many as it likes", "by its measurement"):
         assert any(what in limit for limit in report.limits), what
 
@@ -243,6 +246,34 @@ def test_step8_where_proofs_were_made_outside_the_report_says_who_saw_the_witnes
         assert told is (proving == OUTSIDE)
 
 
+def test_step8_before_the_first_step_no_gradient_is_attested(tmp_path: Path, asked: Policy, unpinned: Policy) -> None:
+    """The root of header and genesis alone: the document is genuine, and nothing was computed."""
+    made = enclave_run()
+    run = made.write(tmp_path / "run")
+    for by in (asked, unpinned):
+        report = judged(run, replace(by, head=TreeHead(made.run.root(2), 2)))
+        assert (report.exit_status, report.levels) == (3, frozenset({Level.L0})), report.text()
+        assert report.attestation is not None and report.attestation.counts
+        assert report.signers == (KEY,)
+        assert not any(claim.source is Source.ATTESTED for claim in report.claims)
+        assert any("this view of the log has no step" in why for why in report.missing)
+        assert not any(line.startswith("attested ") for line in brief(report).splitlines())
+        assert "measured code" not in brief(report) + report.text() + page(report, BEGUN)
+        assert "computed by code that is known by its measurement" not in page(report, BEGUN)
+
+
+def test_step8_gradients_of_unproved_steps_are_attested_and_marked(tmp_path: Path) -> None:
+    """Without proofs L2 is not reached; what the document shows of the gradients is said all the
+    same, with the mark of an emulated device, which no level bears here."""
+    report = report_on(enclave_run("none"), tmp_path, policy(tmp_path / "own", provers=""))
+    assert (report.verdict_line, report.exit_status) == ("verdict: L0", 3)
+    attested = [claim.what for claim in report.claims if claim.source is Source.ATTESTED]
+    assert attested and all("(emulated" in what for what in attested)
+    html = page(report, BEGUN)
+    assert "Level L2, which needs all steps proved as well, was not reached." in html
+    assert "The device is an emulated one, under whose root anybody can sign: this shows nothing." in html
+
+
 def test_step8_a_run_of_no_enclave_has_no_l2(tmp_path: Path, asked: Policy) -> None:
     run = honest().write(tmp_path / "run")
     report = judged(run, asked)
@@ -360,6 +391,34 @@ def test_step8_attack_a_register_that_the_enclaves_key_did_not_sign(tmp_path: Pa
     made = enclave_run(signers=(SIGNER, QUANTUM))
     made.tree.signers = (SIGNER,)
     refused(report_on(made, tmp_path, asked), 8, "a key that the enclave's document is about did not sign")
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_step8_attack_one_of_the_registers_checkpoints_lacks_an_attested_key(tmp_path: Path, place: int) -> None:
+    """The auditor pinned one of the header's two keys, and whoever holds that one alone made up
+    one checkpoint of the register, which a stamp then covers."""
+    made = enclave_run(signers=(SIGNER, QUANTUM))
+    by = policy(tmp_path / "own")
+    run = made.write(tmp_path / "run")
+    assert judged(run, by).levels == L2
+    views = made.tree.views(*made.views)
+    made.tree.signers = (SIGNER,)
+    views[place] = made.tree.views(*made.views)[place]
+    write(run, views, [made.receipt(size, at) for size, at in made.stamps.items()])
+    refused(judged(run, by), 8, "a key that the enclave's document is about did not sign")
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_step8_attack_an_enclaves_own_register_passes_for_the_trainers(tmp_path: Path, pinned: bool) -> None:
+    """Whoever starts instances until one pleases them has a register for each: under a key that
+    nobody pinned it shows no other run, which is what a policy asks for with `register`."""
+    by = policy(tmp_path / "own", keys=pinned, provers=f'register = true\n[provers.ezkl]\nsrs = ["{SRS.hex()}"]\n')
+    report = report_on(enclave_run(), tmp_path, by)
+    assert report.levels == L2 and report.exit_status == (0 if pinned else 3), report.text()
+    own = "the enclave's own register, which shows no other instance"
+    assert any(own in why for why in report.missing) is not pinned
+    assert any("register is the enclave's own: other instances" in limit for limit in report.limits) is not pinned
+    assert any("the trainer's register" in limit for limit in report.limits) is pinned
 
 
 def test_step8_a_pinned_key_that_is_not_attested_is_refused_where_the_header_lacks_it(tmp_path: Path) -> None:
@@ -727,6 +786,7 @@ def nobodys(report: Report) -> None:
     assert (report.signers, report.claims, properties(report)) == ((), (), [])
     assert any("no key is pinned" in why for why in report.missing)
     assert report.findings[Step.SIGNATURES].status in (Status.SKIPPED, Status.NOT_SHOWN)
+    assert report.findings[Step.ANCHORS].status in (Status.ABSENT, Status.NOT_SHOWN)
 
 
 def test_step8_attack_a_run_of_no_enclave_under_a_policy_without_keys(tmp_path: Path, unpinned: Policy) -> None:

@@ -14,10 +14,13 @@ from zk_autograd.verify.anchoring import Anchored, time_text
 from zk_autograd.verify.demand import Answer, Facts
 from zk_autograd.verify.outcome import Step
 
+OWN_REGISTER = "the enclave's own register, which shows no other instance"
+
 
 @dataclass(frozen=True, slots=True)
 class InRegister:
-    """The run's entries in its trainer's register cover all records."""
+    """The run's entries in its trainer's register cover all records. Without a pinned key an
+    enclave's run has none: whoever starts another instance begins another register."""
 
     field: ClassVar = "register"
     step: ClassVar = Step.ANCHORS
@@ -32,6 +35,8 @@ class InRegister:
             return Answer(False, "a run in no register")
         if not facts.anchoring.registered.named:
             return Answer(False, "a register that no pinned key names")
+        if facts.log.header.proving and not facts.pinned:
+            return Answer(False, OWN_REGISTER)
         covered = facts.anchoring.covering
         return Answer(covered == facts.size, f"{covered} of {facts.size}")
 

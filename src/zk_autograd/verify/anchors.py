@@ -49,12 +49,12 @@ def check_anchors(
     anchored = read_receipts(files, registered, verifiers, policy.anchors)
     found = Anchoring(registered, anchored)
     if not policy.online:
-        return found, _outcome(found, view, signed if keys else "")
+        return found, _outcome(found, view, signed if keys else "", own=bool(vouched))
     from zk_autograd.verify import online  # who asks nobody takes none of it
 
     held = online.judge_services(policy.online, registered, view, keys, chosen=policy.head is not None)
     found = Anchoring(registered, online.confirmed(anchored, held, verifiers), held)
-    outcome = _outcome(found, view, signed if keys else "")
+    outcome = _outcome(found, view, signed if keys else "", own=bool(vouched))
     absent = tuple(online.absent(anchored, held, verifiers))
     if absent:
         outcome = replace(outcome, fix=online.ABSENT_FIX)
@@ -78,8 +78,9 @@ def _in_none(view: LogView) -> Outcome:
     return Outcome(Finding(Status.ABSENT, (why, "no anchor")), claims=(ABSENT,), limits=(_NO_ANCHOR, limit))
 
 
-def _outcome(found: Anchoring, view: LogView, signed: str) -> Outcome:
-    """`signed`: by whom all checkpoints are, "" if no signature was checked."""
+def _outcome(found: Anchoring, view: LogView, signed: str, *, own: bool) -> Outcome:
+    """`signed`: by whom all checkpoints are, "" if no signature was checked; `own`: by keys that an
+    enclave made for itself, so the register is that enclave's alone."""
     assert found.registered is not None
     whole = found.covering == view.head.size
     unjudged = any(one.claim.standing is Standing.UNJUDGED for one in found.anchored)
@@ -90,7 +91,7 @@ def _outcome(found: Anchoring, view: LogView, signed: str) -> Outcome:
         Finding(status, sentences),
         fix=_fix(found.anchored),
         claims=tuple(_claims(found, view)),
-        limits=tuple(_limits(found, view)),
+        limits=tuple(_limits(found, view, own=own)),
     )
 
 
@@ -170,8 +171,8 @@ def _claims(found: Anchoring, view: LogView) -> Iterator[Claim]:
         yield ABSENT
 
 
-def _limits(found: Anchoring, view: LogView) -> Iterator[str]:
-    size = view.head.size
+def _limits(found: Anchoring, view: LogView, *, own: bool) -> Iterator[str]:
+    size, whose = view.head.size, "enclave's" if own else "trainer's"
     if not any(found.shown(1)):
         yield (
             "no anchor that counts: nothing shows that there is no other view of this log, nor when it was written"
@@ -185,7 +186,9 @@ def _limits(found: Anchoring, view: LogView) -> Iterator[str]:
         yield "the register is called after an Ed25519 key that is not pinned: beside the pinned keys the trainer can have any number of registers"
     exclusive = dict.fromkeys(one.kind for one in found.shown(1) if one.claim.excludes_forks)
     if exclusive:
-        yield f"nothing shows that the trainer's register has no other branch, which never went there: {' and '.join(exclusive)} took this one alone"
+        yield f"nothing shows that the {whose} register has no other branch, which never went there: {' and '.join(exclusive)} took this one alone"
     else:
-        yield "nothing shows that the trainer's register has no other branch: a receipt that they hand over can't"
+        yield f"nothing shows that the {whose} register has no other branch: a receipt that they hand over can't"
     yield "a register can hold two views of one run, and runs that were begun and not shown: only who reads all its entries knows (--online)"
+    if own:
+        yield "the register is the enclave's own: other instances that were started have others, and no register shows how many there were"

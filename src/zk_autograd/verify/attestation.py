@@ -9,7 +9,7 @@ on this step: a run of which it shows less is as one of which no key is pinned.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from zk_autograd.core.attestation import AttestationVerifier
 from zk_autograd.core.keys import PublicKey
@@ -58,17 +58,6 @@ def vouched_keys(header: Header, policy: Policy) -> tuple[PublicKey, ...]:
     if policy.keys or not policy.attestations or not header.proving:
         return ()
     return tuple(map(PublicKey.parse, header.keys))
-
-
-def not_vouched(signatures: Outcome, attestation: Outcome) -> Outcome:
-    """The outcome of step 2 where nothing vouches for the keys after all: why, says step 8's."""
-    why = f"no key is pinned, and the attestation does not vouch for those that the header names: {attestation.missing[Level.L2]}"
-    return replace(
-        signatures,
-        finding=Finding(Status.NOT_SHOWN, (*signatures.finding.sentences, why)),
-        missing={Level.L0: why},
-        fix=f"{attestation.fix}; or pin the trainer's key, which you have from somewhere other than the run: --key FILE",
-    )
 
 
 def check_attestation(

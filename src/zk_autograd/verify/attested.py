@@ -34,7 +34,7 @@ from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.anchoring import Anchored, Anchoring, time_text
 from zk_autograd.verify.attestation import CODE, Attestation
 from zk_autograd.verify.log import LogView
-from zk_autograd.verify.outcome import Claim, Finding, Level, Outcome, Source, Status
+from zk_autograd.verify.outcome import Claim, Finding, Level, Outcome, Source, Status, Step
 from zk_autograd.verify.policy import Policy
 
 PLACE = f"{ATTESTATION}/{DOCUMENT}"
@@ -118,12 +118,36 @@ def check_document(
     sentences = tuple(_sentences(found, attested, keys, anchoring, anchor))
     if attested is None or not found.counts:
         return found, _less(found.short, sentences, fix=_fix(found, policy, anchor))
+    if not view.log.segments:  # the keys are vouched for, and that is all
+        return found, Outcome(
+            Finding(Status.PASSED, (*sentences, "this view has no step, so no gradient that the code computed")),
+            missing={Level.L2: "L2 was not reached: this view of the log has no step, so no gradient"},
+            fix="take a later root of this run",
+            limits=tuple(_limits(attested, view.log.header, served=files.served)),
+        )
     return found, Outcome(
         Finding(Status.PASSED, sentences),
         shown=frozenset({Level.L2}),
         claims=tuple(_claims(found, view.log.header)),
         limits=tuple(_limits(attested, view.log.header, found, policy, served=files.served)),
     )
+
+
+def not_vouched(outcomes: Mapping[Step, Outcome]) -> dict[Step, Outcome]:
+    """The outcomes of steps 2 and 4 where nothing vouches for the keys after all: as if none were
+    pinned. Why, says step 8's."""
+    signatures, anchors, attestation = (outcomes[step] for step in (Step.SIGNATURES, Step.ANCHORS, Step.ATTESTATION))
+    why = f"no key is pinned, and the attestation does not vouch for those that the header names: {attestation.missing[Level.L2]}"
+    whose = "no key is pinned, and step 8 does not vouch for those of the header: whose register this is, is not shown"
+    return {
+        Step.SIGNATURES: replace(
+            signatures,
+            finding=Finding(Status.NOT_SHOWN, (*signatures.finding.sentences, why)),
+            missing={Level.L0: why},
+            fix=f"{attestation.fix}; or pin the trainer's key, which you have from somewhere other than the run: --key FILE",
+        ),
+        Step.ANCHORS: replace(anchors, finding=Finding(Status.NOT_SHOWN, (*anchors.finding.sentences, whose))),
+    }
 
 
 # ---- what is false -------------------------------------------------------------------------------
@@ -296,14 +320,15 @@ def _sentences(
 
 
 def _claims(found: Attestation, header: Header) -> Iterator[Claim]:
-    """The first one is short enough for the brief report."""
+    """What the document shows, whether or not the steps are proved. The first one is short enough
+    for the brief report."""
     yield Claim(
         f"that measured code in a {found.kind} enclave computed the gradients{' (emulated)' if found.emulated else ''}",
         Source.ATTESTED,
     )
     yield Claim(
-        f"that it computed them from the data that the header commits to ({header.data.root.hex()}), in the order that it chose; "
-        f"its measurement: {found.measurement}{_EMULATED if found.emulated else ''}",
+        f"that it computed them from the data that the header commits to ({header.data.root.hex()}), in an order that follows from the "
+        f"job's seed, which its owner chose; its measurement: {found.measurement}{_EMULATED if found.emulated else ''}",
         Source.ATTESTED,
     )
 

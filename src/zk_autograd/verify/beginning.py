@@ -47,6 +47,12 @@ _ONE_OF_MANY = (
 )
 
 
+_ONE_INSTANCE = (
+    "that the first weights are not one choice among many is not shown: the register is an enclave's own, and shows no other instance that "
+    "was started, which had a beacon and weights of its own"
+)
+
+
 def check_beginning(log: Log, at_begin: Sequence[AnchorClaim], basis: Basis, progress: Progress) -> Outcome:
     """Step 6, of its parts. `at_begin` are the claims of receipts for the first of the register's
     trees with this run's header that their anchor took."""
@@ -67,6 +73,8 @@ def check_beginning(log: Log, at_begin: Sequence[AnchorClaim], basis: Basis, pro
         less = f"that the beacon came after the header is not shown: {_why_not(log.header, at_begin)}"
         return _outcome(log, (found, less), Source.CLAIMED)
     shown = f"the beacon came after the header: {anchor.kind} gives it, which rests {anchor.rests_on}"
+    if log.header.proving:
+        return _outcome(log, (found, shown, _ONE_INSTANCE), Source.CLAIMED)
     return _outcome(log, (found, shown), Source.ANCHORED)
 
 

@@ -22,7 +22,7 @@ class Facts:
     """What the steps found, as values: the records of the view that counts, the pinned keys that
     signed it, what the proofs rest on (None: there are none, or nothing is known of it), the levels
     that step 7 showed, how the published model's part of step 10 ended, what is known of register
-    and anchors, and how many records the view has."""
+    and anchors, how many records the view has, and whether the auditor pinned a key."""
 
     log: Log
     signers: tuple[PublicKey, ...]
@@ -31,6 +31,7 @@ class Facts:
     model: Status
     anchoring: Anchoring = NOTHING
     size: int = 0
+    pinned: bool = True
 
     @property
     def steps(self) -> int:

@@ -39,14 +39,14 @@ from zk_autograd.evidence.layout import MODEL, MODEL_SIGNATURE
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.anchors import check_anchors
 from zk_autograd.verify.artefacts import check_artefacts, check_digests
-from zk_autograd.verify.attestation import check_attestation, not_vouched, vouched_keys
+from zk_autograd.verify.attestation import check_attestation, vouched_keys
 from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.data import check_data
 from zk_autograd.verify.demand import Facts, PolicyChecked, answered, levels_checked, unchecked
 from zk_autograd.verify.given import check_given
 from zk_autograd.verify.log import LogView, check_log, check_signatures, parse
 from zk_autograd.verify.model import check_model
-from zk_autograd.verify.outcome import Finding, Outcome, Status, Step, combined
+from zk_autograd.verify.outcome import Finding, Level, Outcome, Status, Step, combined
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.proof_system import ProofSystem
 from zk_autograd.verify.proofs import attested, check_proofs
@@ -121,15 +121,18 @@ class Verifier:
                     files, view, policy, self._attestations, anchoring
                 )
             counts = attestation is not None and attestation.counts
-            if counts:
+            computed = Level.L2 in outcomes[Step.ATTESTATION].shown
+            if computed:
                 outcomes[Step.PROOFS] = attested(outcomes[Step.PROOFS])
-            elif vouched:
-                outcomes[Step.SIGNATURES] = not_vouched(outcomes[Step.SIGNATURES], outcomes[Step.ATTESTATION])
+            if vouched and not counts:
+                from zk_autograd.verify.attested import not_vouched  # as in step 8, a run of no enclave takes none
+
+                outcomes |= not_vouched(outcomes)
             keys = policy.keys or (vouched if counts else ())
 
             # (9) Data: absent.
             with _at(Step.DATA):
-                outcomes[Step.DATA] = check_data(view.log.header, attested=counts)
+                outcomes[Step.DATA] = check_data(view.log.header, attested=computed)
 
             # (10) Model: the published weights open the final commitment, the trainer's own files
             # are the recorded ones.
@@ -141,7 +144,16 @@ class Verifier:
             return replace(_ended(outcomes, policy, view, found, error), checkpoint=_checkpoint(files, view))
 
         # What a policy file demands, each by the step that knows it; not met is not shown.
-        facts = Facts(view.log, keys, basis.trust, outcomes[Step.PROOFS].shown, model, anchoring, view.head.size)
+        facts = Facts(
+            view.log,
+            keys,
+            basis.trust,
+            outcomes[Step.PROOFS].shown,
+            model,
+            anchoring,
+            view.head.size,
+            bool(policy.keys),
+        )
         outcomes, demands = answered(policy.demands, facts, outcomes)
 
         # (11) Verdict: the levels reached, against the levels required.

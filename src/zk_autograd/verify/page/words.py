@@ -58,12 +58,13 @@ def _plain(report: Report, log: Log) -> Iterator[str]:
         )
     elif Level.L1 in shown or report.sample is not None:
         yield "The proofs hold if nobody knows the secret behind the set-up whose digest you allowed: whoever does can forge them."
-    if report.attestation is not None and report.attestation.counts:
+    if report.attestation is not None and Level.L2 in report.outcomes[Step.ATTESTATION].shown:
         yield (
             f"The gradients were computed by code that is known by its measurement, inside an enclave of the kind {report.attestation.kind}: so "
             "says its device's document. What the data are is the trainer's word, and so is what the code is meant to do."
+            + ("" if Level.L2 in report.levels else " Level L2, which needs all steps proved as well, was not reached.")
         )
-        if report.emulated:
+        if report.attestation.emulated:
             yield "The device is an emulated one, under whose root anybody can sign: this shows nothing."
     else:
         yield "Nothing here says where a gradient came from: the data, the model's code and the loss are the trainer's word."
