@@ -161,8 +161,8 @@ def test_step8_every_report_fits_the_schema_and_makes_a_page(tmp_path: Path, ask
     assert value["emulated"] is (way in ("emulated", "unpinned"))
     assert value["verdict"].endswith(" (emulated)") is value["emulated"]
     unmarked = value["verdict"].removesuffix(" (emulated)")
-    for wrong in ({"emulated": not value["emulated"]}, {"verdict": unmarked + " (emulated)" * (not value["emulated"])}):
-        assert not STRICT.is_valid(value | wrong), wrong
+    for other in ({"emulated": not value["emulated"]}, {"verdict": unmarked + " (emulated)" * (not value["emulated"])}):
+        assert not STRICT.is_valid(value | other), other
 
 
 def test_step8_the_brief_report_says_first_what_an_attestation_rests_on(tmp_path: Path, asked: Policy) -> None:
