@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.enclave import test_image as images
 from tests.tee.eif.golden import DATA, LINE, golden, packed, parts, registers
 from zk_autograd.cli.enclave import main
 
@@ -68,6 +69,25 @@ def test_build_writes_the_image_that_aws_s_crate_writes(tmp_path: Path, capsys: 
     assert built(tmp_path / "image", "--metadata", str(DATA / "metadata.json"), "--json") == 0
     assert (tmp_path / "image").read_bytes() == golden("unsigned")
     assert json.loads(capsys.readouterr().out) == registers("unsigned")
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
+def test_metadata_that_aws_s_tools_can_t_read_are_refused(
+    data: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "metadata").write_bytes(data)
+    assert built(tmp_path / "image", "--metadata", str(tmp_path / "metadata")) == 2
+    assert "are no JSON object" in capsys.readouterr().err
+    assert not (tmp_path / "image").exists()
+
+
+def test_verify_image_says_nothing_of_a_policy_that_was_not_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = images.make(tmp_path, golden("unsigned"))
+    (tmp_path / "images.pub").write_bytes(images._public(images._key()).pem)
+    assert main(["verify-image", str(image), "--image-key", str(tmp_path / "images.pub"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["in_policy"] is None
 
 
 def test_equal_parts_make_equal_images(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """Step by step what a host refuses to start; and what cosign itself signed is taken."""
 
+import resource
 import shutil
-from collections.abc import Callable
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,8 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.enclave.images import BILL, attested, image_key, make, public, signature, write_json
 from zk_autograd.core.ec_keys import EcPublicKey
-from zk_autograd.core.errors import UsageError, VerificationError, ZkError
+from zk_autograd.core.errors import StorageError, UsageError, VerificationError, ZkError
+from zk_autograd.enclave import image as enclave_image
 from zk_autograd.enclave.image import verified_image
+from zk_autograd.local.named_files import open_named
 
 DATA = Path(__file__).parent.parent / "data" / "supply-chain"
 
@@ -134,6 +140,73 @@ def test_an_empty_bill_is_none(tmp_path: Path) -> None:
     write_json(tmp_path / "image.eif.spdx.json", bill)
     write_json(tmp_path / "image.eif.sbom.json", attested(b"an image", bill, image_key()))
     with pytest.raises(VerificationError, match="names no packages"), verified_image(image, public(image_key())):
+        pass
+
+
+def test_a_bill_of_another_form_is_none(tmp_path: Path) -> None:
+    """Also one that was signed as it is."""
+    for version in ("SPDX-3.0", 2, None):
+        bill = BILL | {"spdxVersion": version}
+        image = make(tmp_path)
+        write_json(tmp_path / "image.eif.spdx.json", bill)
+        write_json(tmp_path / "image.eif.sbom.json", attested(b"an image", bill, image_key()))
+        with pytest.raises(VerificationError, match="is not SPDX 2"), verified_image(image, public(image_key())):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("signed", "beside"), [(True, 1), (1, True), (False, 0), ([True], [1]), ({"a": 0}, {"a": False})]
+)
+def test_true_is_not_one(signed: object, beside: object, tmp_path: Path) -> None:
+    """To Python they are equal."""
+    image = make(tmp_path)
+    write_json(tmp_path / "image.eif.spdx.json", BILL | {"x": beside})
+    write_json(tmp_path / "image.eif.sbom.json", attested(b"an image", BILL | {"x": signed}, image_key()))
+    with pytest.raises(VerificationError, match="that was signed"), verified_image(image, public(image_key())):
+        pass
+
+
+def test_the_copy_is_read_only(tmp_path: Path) -> None:
+    with verified_image(make(tmp_path), public(image_key())) as found:
+        assert stat.S_IMODE(found.path.stat().st_mode) == 0o400
+        assert stat.S_IMODE(found.path.parent.stat().st_mode) == 0o700
+
+
+def test_an_image_that_grows_while_it_is_read_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def growing(path: Path, what: str, limit: int) -> Iterator[int]:
+        with open_named(path, what, limit) as found:
+            path.write_bytes(bytes(limit + 1))
+            yield found
+
+    monkeypatch.setattr(enclave_image, "MAX_IMAGE", 100)
+    monkeypatch.setattr(enclave_image, "open_named", growing)
+    with (
+        pytest.raises(VerificationError, match="has more than 100 bytes"),
+        verified_image(make(tmp_path), public(image_key())),
+    ):
+        pass
+
+
+def test_what_is_missing_is_told_before_the_image_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = make(tmp_path)
+    (tmp_path / "image.eif.sbom.json").unlink()
+    monkeypatch.setattr(enclave_image, "_copied", lambda *paths: pytest.fail("it was copied"))
+    with pytest.raises(VerificationError, match=r"sbom\.json is missing"), verified_image(image, public(image_key())):
+        pass
+
+
+def test_no_room_for_the_copy_names_where_there_may_be_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = make(tmp_path, bytes(10_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        with pytest.raises(StorageError, match="TMPDIR names another folder"), verified_image(image, public(image_key())):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(StorageError, match="TMPDIR names another folder"), verified_image(image, public(image_key())):
         pass
 
 

@@ -2,12 +2,14 @@
 bytes: no clock, no name of a file or machine goes into it."""
 
 import argparse
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import Output
+from zk_autograd.core.errors import UsageError
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -51,7 +53,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     metadata = (
         default_metadata(arguments.name, arguments.image_version)
         if arguments.metadata is None
-        else read_named(arguments.metadata, "the metadata", MAX_METADATA)
+        else _json(read_named(arguments.metadata, "the metadata", MAX_METADATA), arguments.metadata)
     )
     with ExitStack() as files:
         kernel = files.enter_context(_part(arguments.kernel, "the kernel"))
@@ -61,6 +63,17 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         image = read_image(out)
         show(image, measure(image), output)
     return 0
+
+
+def _json(data: bytes, path: Path) -> bytes:
+    """The bytes, if they are a JSON object, as AWS's tools read metadata. UsageError."""
+    try:
+        is_object = isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise UsageError(f"the metadata {path} are no JSON object, and AWS's tools read one")
+    return data
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from zk_autograd.cli.ending_signals import ending_signals
 from zk_autograd.cli.output import Output
 from zk_autograd.core.errors import ExitStatus, UsageError
 
@@ -26,7 +27,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if not 1 <= arguments.steps <= 10_000:
         raise UsageError(f"--steps is {arguments.steps}; a demonstration has 1 to 10000")
     tools = Tools.found(arguments.tools)
-    done = demonstrate(arguments.out, arguments.image, tools, output.line, steps=arguments.steps)
+    with ending_signals():
+        done = demonstrate(arguments.out, arguments.image, tools, output.line, steps=arguments.steps)
     output.result(
         {
             "folder": str(done.folder),

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zk_autograd.cli.ending_signals import ending_signals
 from zk_autograd.cli.output import Output
-from zk_autograd.core.errors import ExitStatus, UsageError
+from zk_autograd.core.errors import ExitStatus, UsageError, VerificationError
+from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.text import counted
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 HELP = "train a sealed job in an enclave, and keep what is public of it"
 
 PORT = 5000
+MAX_CPUS = 1024
+MAX_MEMORY = 2**25
 _MAX_CERTIFICATES = 2**15
 _MAX_KEY = 2**12
 _EMULATED = (
@@ -40,7 +44,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", type=Path, required=True, metavar="RUN", help="where the run is kept: a new folder")
     add("--image", type=Path, metavar="EIF", help="start this image, once checked, as an enclave of AWS Nitro")
-    add("--image-key", type=Path, metavar="FILE", help="of --image: the public key that signs your images (PEM)")
+    add(
+        "--image-key",
+        type=Path,
+        metavar="FILE",
+        help="of --image: the public key that signs your images (ECDSA P-256, PEM)",
+    )
     add("--policy", type=Path, metavar="FILE", help="of --image: a policy that allows its measurement")
     add("--enclave-cid", type=int, default=16, metavar="N", help="of --image: its address (default: 16)")
     add("--port", type=int, default=PORT, metavar="N", help=f"of --image: the relay's port (default: {PORT})")
@@ -89,7 +98,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         place = kms.endpoint.removeprefix("http://").rstrip("/") or f"kms.{kms.region}.amazonaws.com:443"
         tunnels |= [Target.parse(f"kms={place}")]
     start, anchors = Start(broker, kms, _nonce(arguments.nonce)), anchors_of(arguments.anchor)
-    with _launcher(arguments, output) as launch:
+    with ending_signals(), _launcher(arguments, output) as launch:
         order = Order(
             job=arguments.job,
             out=arguments.out,
@@ -149,6 +158,10 @@ def _broker(arguments: argparse.Namespace) -> "BrokerPlace | None":
     certificates = ""
     if arguments.broker_cert is not None:
         certificates = _text(read_named(arguments.broker_cert, "the certificates", _MAX_CERTIFICATES), "--broker-cert")
+    try:
+        PublicKey.parse(key)  # what is wrong with it is said before an enclave is started
+    except VerificationError as error:
+        raise UsageError(f"--broker-key is no key as `zk-enclave broker` prints it: {error}") from error
     return BrokerPlace(arguments.broker, key, certificates)
 
 
@@ -196,6 +209,8 @@ def _launcher(arguments: argparse.Namespace, output: Output) -> "Iterator[Callab
         raise UsageError("--image-key is needed beside --image: an image that nobody signed is not started")
     if not 3 < arguments.enclave_cid < 2**32 - 1 or not 0 < arguments.port < 2**32 - 1:
         raise UsageError("--enclave-cid is a number above 3, --port one above 0, both below 4294967295")
+    if not 1 <= arguments.cpus <= MAX_CPUS or not 64 <= arguments.memory <= MAX_MEMORY:
+        raise UsageError(f"--cpus is a number from 1 to {MAX_CPUS}, --memory one from 64 to {MAX_MEMORY}, in MiB")
     with checked_image(arguments.image, arguments.image_key, arguments.policy) as checked:
         output.note(f"{arguments.image} is signed by {checked.key.fingerprint}; {checked.judged}")
         yield lambda address: Nitro(checked.image.path, arguments.enclave_cid, arguments.cpus, arguments.memory)

@@ -11,7 +11,11 @@ HELP = "check an image's signature, its bill of materials and its measurement, a
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, metavar="IMAGE", help="the image (EIF); its signatures lie beside it")
     parser.add_argument(
-        "--image-key", type=Path, required=True, metavar="FILE", help="the public key that signs your images (PEM)"
+        "--image-key",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the public key that signs your images (ECDSA P-256, PEM)",
     )
     parser.add_argument(
         "--policy", type=Path, metavar="FILE", help="and the measurement must be one of this policy's [attestation]"
@@ -34,7 +38,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 "key": found.key.fingerprint,
                 "packages": found.image.packages,
                 **found.measurement,
-                "in_policy": arguments.policy is not None,
+                "in_policy": None if arguments.policy is None else True,  # false is an error
             }
         )
     return 0

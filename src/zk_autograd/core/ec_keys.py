@@ -65,6 +65,16 @@ class EcPublicKey:
         except InvalidSignature as error:
             raise VerificationError(f"wrong signature by the key with the fingerprint {self.fingerprint}") from error
 
+    def require_p256(self) -> None:
+        """VerificationError unless it is a key of P-256, which signs SHA-256."""
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        key = serialization.load_pem_public_key(self.pem)
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        if key.curve.name != CURVES[0]:
+            raise VerificationError("it is a key of another curve", expected=CURVES[0], found=key.curve.name)
+
     def verify_digest(self, digest: bytes, signature: bytes) -> None:
         """As `verify`, over data of which only their SHA-256 is at hand; of a P-256 key alone."""
         from cryptography.exceptions import InvalidSignature
@@ -72,10 +82,9 @@ class EcPublicKey:
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
+        self.require_p256()
         key = serialization.load_pem_public_key(self.pem)
         assert isinstance(key, ec.EllipticCurvePublicKey)
-        if key.curve.name != CURVES[0]:
-            raise VerificationError("it is a key of another curve", expected=CURVES[0], found=key.curve.name)
         try:
             key.verify(signature, digest, ec.ECDSA(Prehashed(hashes.SHA256())))
         except InvalidSignature as error:

@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 from zk_autograd.core.canonical import Json, decode_foreign
 from zk_autograd.core.dsse import IN_TOTO, Envelope
 from zk_autograd.core.ec_keys import EcPublicKey
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import StorageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.model_signing import BUNDLE
 from zk_autograd.core.text import decode_base64, quoted
@@ -40,6 +40,8 @@ SPDX = "https://spdx.dev/Document"
 STATEMENTS = ("https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1")
 """The statement's `_type`: cosign 3.1 writes the first one."""
 
+SIGNATURE, BILL, SIGNED_BILL = ".sig.json", ".spdx.json", ".sbom.json"
+_BESIDE = {SIGNATURE: "signature", BILL: "bill of materials", SIGNED_BILL: "signed bill of materials"}
 _CHUNK = 2**20
 _MAX_TEXT = 4096
 _MAX_SUBJECTS = 16
@@ -65,37 +67,65 @@ def verified_image(image: Path, key: EcPublicKey) -> Iterator[SignedImage]:
     VerificationError names what is missing, altered, or by another key; UsageError for an image
     that isn't there, StorageError if it can't be read or copied.
     """
-    with TemporaryDirectory(prefix="zk-enclave-") as folder:
+    for suffix, what in _BESIDE.items():  # before gigabytes are copied
+        _require_beside(image, suffix, what)
+    with _copies() as folder:
         copy = Path(folder) / image.name
         digest = _copied(image, copy)
-        _check_signature(_bundle(image, ".sig.json", "signature"), key, digest, image)
-        bill = _parsed(_beside(image, ".spdx.json", "bill of materials"), f"{image.name}.spdx.json")
-        signed = _attested(_bundle(image, ".sbom.json", "signed bill of materials"), key, digest, image)
-        if bill != signed:
+        _check_signature(_bundle(image, SIGNATURE), key, digest, image)
+        bill = _parsed(_beside(image, BILL), f"{image.name}{BILL}")
+        signed = _attested(_bundle(image, SIGNED_BILL), key, digest, image)
+        if not _same(bill, signed):
             raise VerificationError(f"{image.name}.spdx.json is not the bill of materials that was signed")
         packages, document = _read_bill(bill, image)
         yield SignedImage(copy, digest, packages, document)
 
 
+@contextmanager
+def _copies() -> Iterator[str]:
+    """A new folder for copies, and no other error than StorageError if it can't be had."""
+    try:
+        folder = TemporaryDirectory(prefix="zk-enclave-")
+    except OSError as error:
+        raise _no_copy(error) from error
+    with folder as name:
+        yield name
+
+
+def _no_copy(error: OSError) -> StorageError:
+    return StorageError(
+        f"the image can't be copied into {gettempdir()}: {error.strerror}; TMPDIR names another folder for copies"
+    )
+
+
 def _copied(image: Path, copy: Path) -> bytes:
     """The SHA-256 of the copy's bytes."""
     hashed, left = sha256(), MAX_IMAGE
-    with open_named(image, "the image", MAX_IMAGE) as source, open(copy, "xb") as target:
-        while chunk := os.read(source, _CHUNK):
-            left -= len(chunk)
-            if left < 0:
-                raise VerificationError(f"{image.name} has more than {MAX_IMAGE} bytes")
-            hashed.update(chunk)
-            target.write(chunk)
-    os.chmod(copy, 0o400)
+    with open_named(image, "the image", MAX_IMAGE) as source:
+        try:
+            with open(copy, "xb") as target:
+                while chunk := os.read(source, _CHUNK):
+                    left -= len(chunk)
+                    if left < 0:
+                        raise VerificationError(f"{image.name} has more than {MAX_IMAGE} bytes")
+                    hashed.update(chunk)
+                    target.write(chunk)
+            os.chmod(copy, 0o400)
+        except OSError as error:
+            raise _no_copy(error) from error
     return hashed.digest()
 
 
-def _beside(image: Path, suffix: str, what: str) -> bytes:
+def _require_beside(image: Path, suffix: str, what: str) -> Path:
     path = image.with_name(image.name + suffix)
-    if not os.path.lexists(path):
+    if os.path.exists(image) and not os.path.lexists(path):
         raise VerificationError(f"{path.name} is missing: {image.name} has no {what}, and is not started")
-    return read_named(path, f"the {what}", MAX_BUNDLE)
+    return path
+
+
+def _beside(image: Path, suffix: str) -> bytes:
+    what = _BESIDE[suffix]
+    return read_named(_require_beside(image, suffix, what), f"the {what}", MAX_BUNDLE)
 
 
 def _parsed(data: bytes, what: str) -> Json:
@@ -105,10 +135,10 @@ def _parsed(data: bytes, what: str) -> Json:
         raise VerificationError(f"{what} can't be read: {error}") from error
 
 
-def _bundle(image: Path, suffix: str, what: str) -> Fields:
+def _bundle(image: Path, suffix: str) -> Fields:
     """The bundle of that name, up to what it holds."""
     name = image.name + suffix
-    fields = Fields(_parsed(_beside(image, suffix, what), name), name)
+    fields = Fields(_parsed(_beside(image, suffix), name), name)
     fields.choice("mediaType", (BUNDLE,))
     material = fields.object("verificationMaterial")
     if "publicKey" not in material:
@@ -163,6 +193,15 @@ def _attested(bundle: Fields, key: EcPublicKey, digest: bytes, image: Path) -> J
             f"{name} is about another image", expected=digest.hex(), found=", ".join(each.hex() for each in found)
         )
     return statement.raw("predicate")
+
+
+def _same(one: Json, other: Json) -> bool:
+    """Whether both are one value of JSON: to Python, `true` equals 1."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_same(*pair) for pair in zip(one, other, strict=True))
+    return type(one) is type(other) and one == other
 
 
 def _read_bill(bill: Json, image: Path) -> tuple[int, str]:

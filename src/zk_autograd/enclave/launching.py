@@ -48,17 +48,29 @@ def checked_image(image: Path, key_file: Path, policy: Path | None = None) -> It
         yield CheckedImage(signed, key, registers, judged)
 
 
-def measured(image: Path) -> dict[str, str]:
-    """The registers of an image, as `zk-enclave measure --json` prints them."""
-    with open_named(image, "the image", MAX_IMAGE) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
-        return dict(measure(read_image(file)).registers())
+def measured(path: Path) -> dict[str, str]:
+    """The registers of an image, as `zk-enclave measure --json` prints them. VerificationError for
+    one whose sections have another order than AWS's: its tools would measure the file's order, and
+    what was compared here is not what the enclave attests."""
+    with open_named(path, "the image", MAX_IMAGE) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+        image = read_image(file)
+        if not image.in_order:
+            raise VerificationError(
+                f"{path.name} has kernel, command line and ramdisks in another order, which AWS's tools measure otherwise: it is not "
+                "started; build it again with `zk-enclave build`"
+            )
+        return dict(measure(image).registers())
 
 
 def _key(path: Path) -> EcPublicKey:
     try:
-        return EcPublicKey.parse(read_named(path, "the key of images", MAX_PEM))
+        key = EcPublicKey.parse(read_named(path, "the key of images", MAX_PEM))
+        key.require_p256()
     except VerificationError as error:
-        raise UsageError(f"the key of images {path}: {error}") from error
+        raise UsageError(
+            f"the key of images {path} is no public key of ECDSA with P-256, as cosign makes: {error}"
+        ) from error
+    return key
 
 
 def _require_allowed(registers: Mapping[str, str], path: Path, image: Path) -> None:

@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
 from zk_autograd.core.errors import RunError
@@ -15,6 +17,9 @@ from zk_autograd.enclave.relay.frames import PATIENCE
 
 STOPPING = 15.0
 """Seconds that a process has to end after it was asked to."""
+
+LOOK = 3.0
+"""Seconds between two questions to nitro-cli, whether an enclave still runs."""
 
 _MAX_WORDS = 2**16
 
@@ -77,19 +82,30 @@ class Nitro:
         if not isinstance(found, str) or not found:
             raise RunError("nitro-cli run-enclave said no EnclaveID: see whether the enclave runs, and end it")
         self._id = found
-        self._stopped = False
+        self._gone = False
+        self._asked = -LOOK
 
     def ended(self) -> bool:
-        running = _nitro_cli("describe-enclaves")
-        if not isinstance(running, list):
-            raise RunError("nitro-cli describe-enclaves gave no list of enclaves")
-        return not any(isinstance(one, dict) and one.get("EnclaveID") == self._id for one in running)
+        """As the tool said, which is asked every `LOOK` seconds at most: each time is a process."""
+        if not self._gone and monotonic() - self._asked >= LOOK:
+            self._gone = not self._running()
+            self._asked = monotonic()
+        return self._gone
 
     def stop(self) -> None:
-        if not self._stopped:
-            self._stopped = True
-            if not self.ended():
-                _nitro_cli("terminate-enclave", "--enclave-id", self._id)
+        if self._gone:
+            return
+        with suppress(RunError):  # an enclave that can't be described can still be ended
+            self._gone = not self._running()
+        if not self._gone:
+            _nitro_cli("terminate-enclave", "--enclave-id", self._id)
+            self._gone = True
+
+    def _running(self) -> bool:
+        found = _nitro_cli("describe-enclaves")
+        if not isinstance(found, list):
+            raise RunError("nitro-cli describe-enclaves gave no list of enclaves")
+        return any(isinstance(one, dict) and one.get("EnclaveID") == self._id for one in found)
 
 
 def _nitro_cli(*words: str) -> object:

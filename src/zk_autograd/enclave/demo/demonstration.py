@@ -4,10 +4,9 @@ type it, and run."""
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ Say = Callable[[str], None]
 
 IMAGE = "enclave.eif"
 _SECONDS = 1800
-_BEGINS = 30
+_ENDS = 45
 _ROWS = 200
 
 
@@ -43,33 +42,42 @@ class Shell:
 
     def __init__(self, folder: Path, say: Say) -> None:
         self._folder, self._say = folder, say
-        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", "COSIGN_PASSWORD": "", "NO_COLOR": "1"}
+        own = {"PYTHONUNBUFFERED": "1", "COSIGN_PASSWORD": "", "NO_COLOR": "1", "SYFT_CHECK_FOR_APP_UPDATE": "false"}
+        self._environment = {**os.environ, **own}
 
     def run(self, *command: str, status: int | None = 0) -> str:
         """What the command prints, which is shown, too. RunError unless it ends with `status`."""
         self._say(f"$ {join(command)}")
-        done = subprocess.run(
-            [*_program(command[0]), *command[1:]],
-            check=False,  # the status is compared below
-            cwd=self._folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_SECONDS,
-        )
-        for line in done.stdout.splitlines():
+        with self._started(command) as process:
+            said, _ = process.communicate(timeout=_SECONDS)
+        for line in said.splitlines():
             self._say(line)
-        if status is not None and done.returncode != status:
-            raise RunError(f"the demonstration stops: {command[0]} ended with status {done.returncode}, not {status}")
-        self.status = done.returncode
-        return done.stdout
+        if status is not None and process.returncode != status:
+            raise RunError(
+                f"the demonstration stops: {command[0]} ended with status {process.returncode}, not {status}"
+            )
+        self.status = process.returncode
+        return said
 
     @contextmanager
     def beside(self, *command: str) -> Iterator[list[str]]:
         """The first lines of a command that goes on until the end of the context."""
         self._say(f"$ {join(command)} &")
+        with self._started(command) as process:
+            assert process.stdout is not None
+            lines: list[str] = []
+            while not any(line.startswith("keys of ") for line in lines):
+                line = process.stdout.readline()
+                if not line:
+                    raise RunError(f"the demonstration stops: {command[0]} ended: {' '.join(lines)[:400]}")
+                lines.append(line.rstrip("\n"))
+                self._say(lines[-1])
+            yield lines
+
+    @contextmanager
+    def _started(self, command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+        """A program that is asked to end at the end of the context, if it still runs: it stops what
+        it has started."""
         process = subprocess.Popen(
             [*_program(command[0]), *command[1:]],
             cwd=self._folder,
@@ -79,24 +87,17 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        assert process.stdout is not None
         try:
-            lines: list[str] = []
-            while not any(line.startswith("keys of ") for line in lines):
-                line = process.stdout.readline()
-                if not line:
-                    raise RunError(f"the demonstration stops: {command[0]} ended: {' '.join(lines)[:400]}")
-                lines.append(line.rstrip("\n"))
-                self._say(lines[-1])
-            yield lines
+            yield process
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
             try:
-                process.wait(_BEGINS)
+                process.wait(_ENDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            process.stdout.close()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
 def _program(name: str) -> list[str]:
@@ -123,7 +124,7 @@ class Tools:
                 f"the demonstration signs the image with cosign, and lists what is in it with Syft; missing: {' and '.join(missing)} "
                 "(in a checkout, make test-deps-go builds them; --tools says where they lie)"
             )
-        return cls(*(str(path) for path in paths.values()))
+        return cls(*(str(Path(str(path)).absolute()) for path in paths.values()))  # they run in another folder
 
 
 def demonstrate(folder: Path, image: Path | None, tools: Tools, say: Say, *, steps: int = 100) -> Demonstrated:
@@ -133,7 +134,7 @@ def demonstrate(folder: Path, image: Path | None, tools: Tools, say: Say, *, ste
     RunError if a command ends otherwise than it should, UsageError for what is missing.
     """
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(mode=0o700, parents=True)  # keys come into it
     except FileExistsError:
         raise UsageError(f"{folder} is there already: name a new folder") from None
     shell = Shell(folder, say)
@@ -225,7 +226,6 @@ def _own_code(folder: Path) -> None:
 
 
 def _signed(folder: Path, tools: Tools, shell: Shell) -> None:
-    os.environ.setdefault("SYFT_CHECK_FOR_APP_UPDATE", "false")
     shell.run(tools.cosign, "generate-key-pair")
     shell.run(tools.cosign, "signing-config", "create", "--out", "offline.json")
     where = "oci-archive:root.oci" if (folder / "root.oci").exists() else f"dir:{Path(zk_autograd.__file__).parent}"
