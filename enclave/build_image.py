@@ -5,10 +5,11 @@
     vmlinuz, root.cpio  its parts, as QEMU starts them
     root.oci            the same root as a container's image (OCI archive), for AWS's nitro-cli
 
-Two builds of the same source give the same measurement. What goes in is pinned: Debian's packages
-and kernel by enclave/base.list and enclave/kernel.list, wheels by requirements/enclave.txt, this
-package by its source and the version of the Rust compiler. It takes mmdebstrap, buildah, dpkg-deb
-and apt-get, and root.
+Two builds of the same source on one machine give the same measurement. What goes in is pinned:
+Debian's packages and kernel by enclave/base.list and enclave/kernel.list, wheels by
+requirements/enclave.txt, crates by Cargo.lock, this package by its commit. The Rust compiler and
+maturin are this machine's, and not pinned: another compiler makes another measurement. It takes
+mmdebstrap, buildah, dpkg-deb and apt-get, and root.
 """
 
 import argparse
@@ -21,11 +22,13 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from enclave import wheels
 from enclave.commands import BuildError, run
 from enclave.packages import HERE, Package, control, fetch, read_list
 from enclave.ramdisk import write_ramdisk
+from enclave.source import committed
 from zk_autograd.core.errors import ZkError
 from zk_autograd.tee.eif import default_metadata, measure, read_image, write_image
 from zk_autograd.version import __version__
@@ -57,12 +60,18 @@ def build(out: Path, wheel: Path | None = None, cmdline: str = CMDLINE, cache: P
 def _built(out: Path, wheel: Path | None, cmdline: str, cache: Path) -> dict[str, str]:
     context = out / "context"
     context.mkdir()
+    source = committed(context / "source")
     debs = [(package, fetch(package, cache / "debs")) for package in read_list(HERE / "base.list")]
     (kernel,) = read_list(HERE / "kernel.list")
-    _kernel(fetch(kernel, cache / "debs"), out / "vmlinuz")
+    kernel_deb = fetch(kernel, cache / "debs")
+    _kernel(kernel_deb, out / "vmlinuz")
     _base(debs, context)
-    for path in (*wheels.fetch(cache / "wheels"), wheel or wheels.build(context / "wheel", cache / "target")):
+    _described(kernel, kernel_deb, context / "status.d")
+    for path in wheels.fetch(cache / "wheels"):
         wheels.unpack(path, context / "site")
+    own = wheel or wheels.build(source, context / "wheel", cache / "target")
+    wheels.unpack(own, context / "site", source)
+    shutil.rmtree(context / "source", ignore_errors=True)
     shutil.copy(HERE / "settle.py", context / "settle.py")
     shutil.copy(HERE / "init.py", context / "init")
     with _root(context, out / "root.oci") as root, (out / "root.cpio").open("wb") as file:
@@ -101,14 +110,8 @@ def _base(debs: Sequence[tuple[Package, Path]], context: Path) -> None:
     status.mkdir()
     index = []
     for package, path in debs:
-        fields = control(path)
-        if (fields["Package"], fields["Version"]) != (package.name, package.version):
-            raise BuildError(
-                f"{path.name} is {fields['Package']} {fields['Version']}, not {package.name} {package.version}"
-            )
+        fields = _described(package, path, status)
         shutil.copy(path, pool / path.name)
-        own = "".join(f"{name}: {value}\n" for name, value in fields.items())
-        (status / package.name).write_text(f"{own}Status: install ok installed\n", "utf-8")
         # No dependencies: the list has all that is wanted of them.
         index.append(
             f"Package: {package.name}\nVersion: {package.version}\nArchitecture: {fields['Architecture']}\n"
@@ -118,10 +121,23 @@ def _base(debs: Sequence[tuple[Package, Path]], context: Path) -> None:
     names = ",".join(package.name for package, _ in debs)
     command = ["mmdebstrap", "--quiet", "--variant=extract", "--format=tar", "--include", names, "bookworm"]
     run(
-        [*command, str(context / "base.tar"), f"deb [trusted=yes] copy:{pool.absolute()} ./"],
+        [*command, str(context / "base.tar"), f"deb [trusted=yes] copy:{quote(str(pool.absolute()))} ./"],
         "mmdebstrap makes no base",
     )
     shutil.rmtree(pool)
+
+
+def _described(package: Package, path: Path, status: Path) -> dict[str, str]:
+    """The fields of a package, which are written into `status` for scanners: also the kernel's,
+    whose file lies beside the root. BuildError if it is another package."""
+    fields = control(path)
+    if (fields["Package"], fields["Version"]) != (package.name, package.version):
+        raise BuildError(
+            f"{path.name} is {fields['Package']} {fields['Version']}, not {package.name} {package.version}"
+        )
+    own = "".join(f"{name}: {value}\n" for name, value in fields.items())
+    (status / package.name).write_text(f"{own}Status: install ok installed\n", "utf-8")
+    return fields
 
 
 @contextmanager

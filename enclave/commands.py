@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 
@@ -11,11 +11,17 @@ class BuildError(Exception):
 
 
 def run(
-    command: Sequence[str], what: str, environment: Mapping[str, str] | None = None, cwd: Path | None = None
+    command: Sequence[str],
+    what: str,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    passed: Collection[str] | None = None,
 ) -> str:
-    """What a program prints, without the last line's end; `environment` is put over this process's.
-    BuildError, which says `what` can't be done and the program's last words."""
-    own = {**os.environ, "SOURCE_DATE_EPOCH": "0", **(environment or {})}
+    """What a program prints, without the last line's end; `environment` is put over this process's,
+    of which only the names in `passed` remain (None: all). BuildError, which says `what` can't be
+    done and the program's last words."""
+    kept = {name: value for name, value in os.environ.items() if passed is None or name in passed}
+    own = {**kept, "SOURCE_DATE_EPOCH": "0", **(environment or {})}
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=own, cwd=cwd)
     except OSError as error:

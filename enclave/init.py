@@ -26,6 +26,10 @@ SET_FLAGS, UP = 0x8914, 1
 
 FILE_SYSTEMS = (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/run"), ("tmpfs", "/tmp"))
 PROGRAM = "zk_autograd.enclave.main"
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/"}
+"""Of the program, and nothing else: the kernel makes variables of what it doesn't know on its
+command line, and libraries take settings from them."""
+
 NITRO = ("--device", "nitro", "--relay", "vsock:3:5000")
 """AWS's tools give an enclave's first program no arguments."""
 
@@ -37,7 +41,8 @@ def main(arguments: list[str]) -> int:
 
 def program(*arguments: str) -> int:
     """Runs the enclave's program; its exit status."""
-    return subprocess.run([sys.executable, "-I", "-m", PROGRAM, *arguments], check=False).returncode
+    command = [sys.executable, "-I", "-m", PROGRAM, *arguments]
+    return subprocess.run(command, check=False, env=ENVIRONMENT).returncode
 
 
 def self_test() -> int:

@@ -27,7 +27,9 @@ def write_ramdisk(root: Path, out: BinaryIO) -> None:
             target = os.fsencode(os.readlink(path))
             _write(out, name, number, stat.S_IFLNK | 0o777, len(target), target)
         elif stat.S_ISDIR(status.st_mode):
-            _write(out, name, number, status.st_mode, 0, b"")
+            # The root's mode is that of whoever made the folder.
+            mode = status.st_mode if name != b"." else stat.S_IFDIR | 0o755
+            _write(out, name, number, mode, 0, b"")
         else:
             raise ValueError(f"{path} is neither a file, a folder nor a link")
     _write(out, _TRAILER, 0, 0, 0, b"")

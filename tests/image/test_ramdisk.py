@@ -60,6 +60,8 @@ def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
     os.link(one / "b", tmp_path / "a second name")  # links and times are the machine's
     os.utime(two / "b", (1, 1))
     assert packed(one) == packed(two)
+    one.chmod(0o700)  # the root's is of the builder's umask
+    assert packed(one) == packed(two)
     (two / "b").chmod(0o600)
     assert packed(one) != packed(two)
 
