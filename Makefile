@@ -29,7 +29,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist workst
 
 export UV_CUSTOM_COMPILE_COMMAND := make lock  (for CPython 3.11 on Linux, x86-64, glibc 2.28 or later)
 
-.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-tpm test-enclave-tools enclave-image enclave-sign enclave-demo test-dynamodb test-evm test-deps test-deps-go train train-ezkl lock clean
+.PHONY: help install check check-python check-rust test test-all test-rust test-rust-release test-rust-mutants fuzz-rust assurance test-fast test-slow test-long test-model-signing test-tpm test-enclave-tools enclave-image enclave-bill enclave-sign enclave-demo test-dynamodb test-evm test-deps test-deps-go train train-ezkl lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -125,25 +125,27 @@ test-enclave-tools: ## what builds an enclave's image, and boots its parts (as r
 
 # A folder that isn't there yet: an image is never overwritten.
 ENCLAVE_OUT ?= dist/enclave
+ENCLAVE_CACHE ?= .cache/enclave
 enclave-image: install ## the enclave's image and its measurement, into ENCLAVE_OUT (dist/enclave); minutes (as root, with what test-enclave-tools installs)
-	$(BIN)/python -m enclave.build_image --out $(ENCLAVE_OUT)
+	$(BIN)/python -m enclave.build_image --out "$(ENCLAVE_OUT)" --cache "$(ENCLAVE_CACHE)"
 
-# By cosign and Syft, with no transparency log: hosts pin the key (docs/enclave.md).
+enclave-bill: ## the bill of materials of the image in ENCLAVE_OUT (Syft)
+	env -u COSIGN_KEY -u COSIGN_PASSWORD PATH="$(CURDIR)/.cache/go-bin:$$PATH" SYFT_CHECK_FOR_APP_UPDATE=false \
+		syft --quiet "oci-archive:$(ENCLAVE_OUT)/root.oci" --output "spdx-json=$(ENCLAVE_OUT)/enclave.eif.spdx.json"
+
+# By cosign, with no transparency log: hosts pin the key (docs/enclave.md).
 IMAGE_KEY ?= cosign.key
-ENCLAVE_EIF = $(abspath $(ENCLAVE_OUT))/enclave.eif
-COSIGN = cosign $(1) --yes --key "$(abspath $(IMAGE_KEY))" --signing-config "$(ENCLAVE_EIF).offline.json"
-enclave-sign: ## the signature of the image in ENCLAVE_OUT by the key IMAGE_KEY, and its signed bill of materials (cosign, Syft)
-	export PATH="$(abspath .cache/go-bin):$$PATH" SYFT_CHECK_FOR_APP_UPDATE=false && \
-		syft --quiet "oci-archive:$(abspath $(ENCLAVE_OUT))/root.oci" --output "spdx-json=$(ENCLAVE_EIF).spdx.json" && \
-		cosign signing-config create --out "$(ENCLAVE_EIF).offline.json" && \
-		$(call COSIGN,sign-blob) --bundle "$(ENCLAVE_EIF).sig.json" "$(ENCLAVE_EIF)" && \
-		$(call COSIGN,attest-blob) --type spdxjson --predicate "$(ENCLAVE_EIF).spdx.json" \
-			--bundle "$(ENCLAVE_EIF).sbom.json" "$(ENCLAVE_EIF)"
+enclave-sign: enclave-bill ## the signature of the image in ENCLAVE_OUT by the key IMAGE_KEY, and its signed bill of materials (cosign, Syft)
+	export PATH="$(CURDIR)/.cache/go-bin:$$PATH" EIF="$(ENCLAVE_OUT)/enclave.eif" && \
+		cosign signing-config create --out "$$EIF.offline.json" && \
+		cosign sign-blob --yes --key "$(IMAGE_KEY)" --signing-config "$$EIF.offline.json" --bundle "$$EIF.sig.json" "$$EIF" && \
+		cosign attest-blob --yes --key "$(IMAGE_KEY)" --signing-config "$$EIF.offline.json" --type spdxjson \
+			--predicate "$$EIF.spdx.json" --bundle "$$EIF.sbom.json" "$$EIF"
 
 ENCLAVE_DEMO ?= $(DEMO)/enclave-$(shell date -u +%Y%m%dT%H%M%SZ)
 enclave-demo: install ## the whole way of a run in an enclave, with an emulated device: the image built (if it isn't there), measured, signed, checked; 100 steps; the verdict
-	@[ -e $(ENCLAVE_OUT)/enclave.eif ] || $(MAKE) enclave-image
-	PATH="$(abspath .cache/go-bin):$$PATH" $(BIN)/zk-enclave demo --image $(ENCLAVE_OUT)/enclave.eif --out $(ENCLAVE_DEMO)
+	@[ -e "$(ENCLAVE_OUT)/enclave.eif" ] || $(MAKE) enclave-image
+	PATH="$(CURDIR)/.cache/go-bin:$$PATH" $(BIN)/zk-enclave demo --image "$(ENCLAVE_OUT)/enclave.eif" --out "$(ENCLAVE_DEMO)"
 
 # Fetched once for all checkouts.
 TEST_DEPS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zk-autograd-test-deps
