@@ -26,12 +26,13 @@ from zk_autograd.broker import deciding
 from zk_autograd.core import note
 from zk_autograd.core.anchors import AnchorClaim, Receipt, Standing
 from zk_autograd.core.ec_keys import EcPublicKey
-from zk_autograd.enclave import checked_proofs, image, working
+from zk_autograd.enclave import checked_proofs, image, main, working
 from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.release import cms, kms
 from zk_autograd.tee.eif import measure
 from zk_autograd.tee.nitro import chain, judge
 from zk_autograd.vault.context import of_enclave
+from zk_autograd.vault.errors import VaultError
 from zk_autograd.vault.holder.kms import octets
 from zk_autograd.verify import attested, log
 from zk_autograd.verify.anchoring import Anchored
@@ -130,6 +131,29 @@ def _algorithm(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cms, "_content", content)
 
 
+def _paddings(patch: pytest.MonkeyPatch) -> None:
+    """A content has one length and one padding, and nothing else is said of what does not open."""
+    from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.padding import PKCS7
+
+    def decrypted(private: Any, encrypted_key: bytes, iv: bytes, encrypted: bytes, size: int) -> bytes:
+        key = private.decrypt(encrypted_key, OAEP(MGF1(SHA256()), SHA256(), None))
+        unpadder = PKCS7(128).unpadder()
+        try:
+            content = unpadder.update(Cipher(algorithms.AES256(key), modes.CBC(iv)).decryptor().update(encrypted))
+            content += unpadder.finalize()
+        except ValueError:
+            raise VaultError("it does not decrypt") from None
+        if len(content) != size:
+            raise VaultError(f"a key of {len(content)} bytes")
+        return content
+
+    patch.setattr(cms, "_decrypted", decrypted)
+    patch.setattr(main, "said_of", str)
+
+
 def _bill(patch: pytest.MonkeyPatch) -> None:
     """The bill that was signed is compared."""
     patch.setattr(image, "_attested", lambda *_: bill_exchanged.CLEAN)
@@ -197,6 +221,10 @@ TAKEN_OUT: dict[str, dict[str, TakenOut]] = {
         "in another algorithm": _algorithm,
         "to another image": _taking_out((kms_double, "_allow")),
     },
+    "kms_answer_questioned": {
+        "the key's first half": _paddings,
+        "the key's second half": _paddings,
+    },
     "border_moved": {
         "the line's beginning": _image,
         "the kernel's end": _image,
@@ -251,8 +279,13 @@ def test_nothing_in_the_image_reads_the_command_line() -> None:
     for folder in ("src", "enclave"):
         for path in (source / folder).rglob("*.py"):
             assert "/proc/cmdline" not in path.read_text(encoding="utf-8"), path
-    main = (source / "src/zk_autograd/enclave/main.py").read_text(encoding="utf-8")
-    assert re.findall(r'add_argument\("(--[a-z-]+)"', main) == ["--relay", "--device", "--patience", "--self-test"]
+    program_text = (source / "src/zk_autograd/enclave/main.py").read_text(encoding="utf-8")
+    assert re.findall(r'add_argument\("(--[a-z-]+)"', program_text) == [
+        "--relay",
+        "--device",
+        "--patience",
+        "--self-test",
+    ]
 
 
 def test_its_program_says_what_became_of_it(capsys: pytest.CaptureFixture[str]) -> None:

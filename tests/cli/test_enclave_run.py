@@ -166,6 +166,10 @@ def test_an_enclave_that_is_killed_leaves_an_unfinished_run(tmp_path: Path) -> N
         (["--anchor=file:x"], "an enclave's host can have time stamps only"),
         (["--anchor=nowhere"], "names no kind of anchor"),
         (["--kms-endpoint=http://127.0.0.1:1"], "--kms-endpoint is for --kms-region"),
+        (
+            ["--kms-region=r", "--kms-endpoint=http://127.0.0.1:1", "--process", "--image=x.eif"],
+            "--kms-endpoint is for --process",
+        ),
         (["--out=."], "exists, and is not overwritten"),
         (["--job=none"], "no folder that can be read"),
         (["--broker=nowhere"], "is no tunnel"),

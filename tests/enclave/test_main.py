@@ -10,7 +10,8 @@ import pytest
 from tests.enclave.hosting import bench, measurements, secret_job
 from tests.enclave.instances import NONE
 from zk_autograd.core.errors import GradientError, ProverError, RangeError, RunError, VerificationError, ZkError
-from zk_autograd.enclave.main import NITRO_SOURCE, main, require_entropy, said_of
+from zk_autograd.enclave.main import NITRO_SOURCE, UNOPENED, main, require_entropy, said_of
+from zk_autograd.vault.errors import KeyRefused, KeyServiceDown, VaultError
 
 
 def program(*words: str) -> "subprocess.CompletedProcess[str]":
@@ -65,6 +66,19 @@ def test_what_the_host_is_told_of_an_error_has_no_data_in_it(error: ZkError, hid
     said = said_of(error)
     assert not any(word in said for word in hidden)
     assert said_of(RunError("the host says nothing")) == "the host says nothing"
+
+
+def test_whatever_a_secret_does_not_open_is_one_sentence_outside() -> None:
+    """The host can't tell a key's failure from the sealed job's; what a key's holder refuses in its
+    own words, with nothing decrypted, is said."""
+    failures = [
+        VaultError("a key of 15 bytes"),
+        VaultError("the sealed file does not open with its key"),
+        VaultError(""),
+    ]
+    assert {said_of(error) for error in failures} == {UNOPENED}
+    for error in (KeyRefused("AWS KMS refused"), KeyServiceDown("AWS KMS can't be asked")):
+        assert said_of(error) == str(error)
 
 
 @pytest.mark.long

@@ -70,7 +70,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="REGION",
         help="AWS KMS of this region releases the job's key; AWS's credentials are yours",
     )
-    add("--kms-endpoint", metavar="URL", help="with --kms-region: http://HOST:PORT that speaks KMS's protocol")
+    add(
+        "--kms-endpoint",
+        metavar="URL",
+        help="with --process and --kms-region: http://HOST:PORT that speaks KMS's protocol",
+    )
     add("--tunnel", action="append", default=[], metavar="NAME=HOST:PORT", help="what else the enclave may connect to")
     add("--anchor", action="append", default=[], metavar="rfc3161:URL", help="have the enclave's register time-stamped")
     add("--nonce", default="", metavar="HEX", help="an auditor's nonce, which the attestation will have in it")
@@ -174,6 +178,8 @@ def _kms(arguments: argparse.Namespace) -> "KmsPlace | None":
         return None
     if arguments.kms_endpoint and not arguments.kms_endpoint.startswith("http://"):
         raise UsageError("--kms-endpoint is http://HOST:PORT; AWS's own needs none, and is spoken to over TLS")
+    if arguments.kms_endpoint and not arguments.process:
+        raise UsageError("--kms-endpoint is for --process: a real enclave asks AWS's own KMS, over TLS, and no other")
     try:
         import boto3
         from botocore.exceptions import BotoCoreError

@@ -34,10 +34,17 @@ from zk_autograd.enclave.relay.client import Outlet, Relay
 from zk_autograd.enclave.relay.frames import PATIENCE
 from zk_autograd.enclave.working import work
 from zk_autograd.tee.device import open_device
+from zk_autograd.vault.errors import KeyRefused, KeyServiceDown, VaultError
 from zk_autograd.version import __version__
 
 HARDWARE = Path("/sys/devices/virtual/misc/hw_random/rng_current")
 NITRO_SOURCE = "nsm-hwrng"
+
+UNOPENED = (
+    "the job's key or the sealed job does not open here; which of them, and why, is not said outside: a host that changes what it "
+    "carries would learn from it. Give the enclave the job, its key file and the released key as they were made"
+)
+"""What is said of whatever a secret key didn't open."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,6 +104,8 @@ def said_of(error: ZkError) -> str:
         )
     if isinstance(error, ProverError):
         return "a proof could not be made inside; why is not said outside"
+    if isinstance(error, VaultError) and not isinstance(error, KeyRefused | KeyServiceDown):
+        return UNOPENED
     if isinstance(error, VerificationError):
         return "the job that was unsealed is no job of this version: its owner must seal it anew"
     return str(error)

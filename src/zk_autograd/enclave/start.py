@@ -33,7 +33,8 @@ class BrokerPlace:
 
 @dataclass(frozen=True, slots=True)
 class KmsPlace:
-    """AWS KMS in a region, or what speaks its protocol at `endpoint` (http://HOST:PORT)."""
+    """AWS KMS in a region; or, for an emulated device alone, what speaks its protocol in the clear
+    at `endpoint` (http://HOST:PORT)."""
 
     region: str
     endpoint: str = ""

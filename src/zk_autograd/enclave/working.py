@@ -19,7 +19,6 @@ from zk_autograd.run.events import Entered, RecordWritten
 from zk_autograd.tee.device import Device
 from zk_autograd.train.command import Interrupted
 from zk_autograd.vault.context import of_enclave
-from zk_autograd.vault.errors import VaultError
 from zk_autograd.vault.keys import MAX_KEY_FILE, KeyFile
 from zk_autograd.vault.seal import described, unsealed
 
@@ -38,13 +37,11 @@ def work(relay: Relay, outlet: Outlet, device: Device, folder: Path) -> int | No
     run = run_of(key_file)
     sealed = relay.input(JOB, min(MAX_JOB, key_file.ciphertext.size))
     if described(sealed) != key_file.ciphertext:  # before the key is asked for: a broker may release it once
-        raise VaultError(
-            f"the sealed job is not the one that the key file of run {run.hex()} names: bring the right one"
-        )
+        raise RunError(f"the sealed job is not the one that the key file of run {run.hex()} names: bring the right one")
     relay.say(f"a sealed job of {len(sealed)} bytes for run {run.hex()}")
     key = released(key_file, run, start, relay, device)
-    relay.say("its key was released to this enclave")
     job = opened(sealed, key_file, run, key)
+    relay.say("its key was released to this enclave, and opens it")  # not before: see main.UNOPENED
     outbox = Outbox(folder / RUN, folder / SEALED, outlet)
     telling = Telling(relay, outbox)
     outside = job.proving == OUTSIDE

@@ -12,6 +12,11 @@ class VaultError(ZkError):
     exit_status: ClassVar[ExitStatus] = ExitStatus.REFUSED
 
 
+class KeyRefused(VaultError):
+    """Who holds a key refuses it, and says why: nothing was decrypted, so this says nothing of any
+    secret."""
+
+
 class KeyServiceDown(VaultError):
     """A service that holds keys can't be reached or gave no whole answer: worth trying again."""
 

@@ -113,6 +113,18 @@ def test_a_key_that_nobody_named_can_release_is_asked_of_nobody(
     assert said in str(caught.value)
 
 
+def test_a_real_enclave_asks_no_endpoint_in_the_clear(tmp_path: Path) -> None:
+    """Who answers there is the host: it would see the request, and choose the answer."""
+
+    class RealDevice(EmulatedDevice):  # what it signs is never reached
+        name = "AWS Nitro"
+
+    start = Start(kms=KmsPlace(REGION, "http://127.0.0.1:1"))
+    with served(tmp_path, Services({}, Kept(tmp_path / "run"))) as (relay, _), pytest.raises(UsageError) as caught:
+        released(key_file(KMS), RUN_ID, start, relay, RealDevice(PCRS))
+    assert "asks AWS's own KMS over TLS, and no other endpoint" in str(caught.value)
+
+
 def test_a_start_is_read_as_it_was_written() -> None:
     for start in (
         Start(),

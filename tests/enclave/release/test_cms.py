@@ -56,7 +56,7 @@ def content_key(**changes: Any) -> bytes:
 
 
 def test_a_real_answer_is_opened() -> None:
-    assert open_enveloped((SAMPLES / "enclaver_input.ber").read_bytes(), KEY) == b"Hello, World"
+    assert open_enveloped((SAMPLES / "enclaver_input.ber").read_bytes(), KEY, 12) == b"Hello, World"
 
 
 def test_the_identifier_is_the_public_keys_hash_in_a_real_answer() -> None:
@@ -256,6 +256,10 @@ def test_one_error_for_whatever_does_not_decrypt() -> None:
     base = message(PUBLIC, DEK)
     bad: list[Message] = [message(PUBLIC, b"", padded=DEK + bytes(16)), message(PUBLIC, b"", padded=DEK + b"\x11" * 16)]
     bad += [message(PUBLIC, b"", padded=DEK + bytes([*[2] * 15, 3]))]
+    bad += [message(PUBLIC, content) for content in (DEK[:16], DEK[:31], DEK + b"x", bytes(48), b"")]  # of another size
+    bad += [
+        message(PUBLIC, b"", padded=DEK + b"\x07" * 15 + last) for last in (b"\x01", b"\x10")
+    ]  # a right length alone
     spoiled = bytearray(base.recipients[0])
     spoiled[-1] ^= 1
     bad.append(replace(base, recipients=[bytes(spoiled)]))

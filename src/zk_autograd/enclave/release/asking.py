@@ -11,7 +11,7 @@ from zk_autograd.core.keys import PublicKey
 from zk_autograd.enclave.local_port import local_port
 from zk_autograd.enclave.relay.client import Relay
 from zk_autograd.enclave.start import BrokerPlace, KmsPlace, Start
-from zk_autograd.tee.device import Device
+from zk_autograd.tee.device import EMULATED, Device
 from zk_autograd.vault.context import Context
 from zk_autograd.vault.keys import KMS, KeyFile
 
@@ -66,6 +66,10 @@ def _by_kms(place: KmsPlace, key_file: KeyFile, run: bytes, relay: Relay, device
     from zk_autograd.enclave.release.kms import ReleaseKey, decrypt
     from zk_autograd.vault.holder.kms import client
 
+    if place.endpoint and device.name != EMULATED:
+        raise UsageError(
+            "a real enclave asks AWS's own KMS over TLS, and no other endpoint: start it without --kms-endpoint, which is for demonstrations"
+        )
     wrap, own = key_file.wrap(KMS), ReleaseKey.generate()
     document = device.attest(release_digest(run, own.public, b""), public_key=own.public)
     _sign_in(place)

@@ -23,7 +23,7 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.text import printable
 from zk_autograd.tee.device import Device, document_of
-from zk_autograd.vault.errors import KeyServiceDown, VaultError
+from zk_autograd.vault.errors import KeyRefused, KeyServiceDown, VaultError
 from zk_autograd.vault.holder import DEK_BYTES
 from zk_autograd.vault.holder.recipient import RecipientKey
 
@@ -88,7 +88,7 @@ def release(broker: Broker, run: bytes, release_key: RecipientKey, device: Devic
         answer = Answer.parse(body, broker.key)
         answer.about(request)
         if not answer.decision.granted:
-            raise VaultError(f"the broker refuses the key of run {run.hex()}: {answer.decision.reason}")
+            raise KeyRefused(f"the broker refuses the key of run {run.hex()}: {answer.decision.reason}")
         if status != 200:
             raise VerificationError(f"the broker's answer grants the key, under status {status}")
         dek = _opened(answer, release_key)

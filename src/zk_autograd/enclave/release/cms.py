@@ -8,16 +8,22 @@ The subjectKeyIdentifier is SHA-256 of the recipient's public key, as SubjectPub
 AWS doesn't document it; it is so in a real answer whose private key is known (tests/data/kms). A
 message with another one is not for this key.
 
-Nothing in CMS says who made it: whoever has the public key can wrap another content in its place.
+Nothing in CMS says who made it: whoever has the public key can wrap another content in its place,
+and whoever carries a message can change its content, blind. KMS answers every instance of an image
+anew under the same content, so a host could ask as many questions as it starts enclaves. It gets
+one answer to all of them: the content has one length, its padding is compared as a whole, and every
+failure to decrypt is the same error. What is left is a guess of 16 bytes of the content at once.
 """
 
 import os
 from hashlib import sha256
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.enclave.release.ber import require_bounded
 from zk_autograd.vault.errors import VaultError
+from zk_autograd.vault.holder import DEK_BYTES
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -29,11 +35,11 @@ _WHAT = "the answer for this enclave"
 _BLOCK = 16
 
 
-def open_enveloped(data: bytes, private_key: "RSAPrivateKey") -> bytes:
-    """The content of `data`, a ContentInfo in BER, for the owner of `private_key`.
+def open_enveloped(data: bytes, private_key: "RSAPrivateKey", size: int = DEK_BYTES) -> bytes:
+    """The content of `data`, a ContentInfo in BER, for the owner of `private_key`: `size` bytes.
 
     VaultError for anything else than described above, which it names; and one and the same for
-    whatever doesn't decrypt. UsageError without asn1crypto.
+    whatever doesn't decrypt to a content of that size. UsageError without asn1crypto.
     """
     if not 1 <= len(data) <= MAX_ENVELOPED:
         raise VaultError(f"{_WHAT} has {len(data)} bytes, and not 1 to {MAX_ENVELOPED}")
@@ -41,7 +47,7 @@ def open_enveloped(data: bytes, private_key: "RSAPrivateKey") -> bytes:
     recipient, content = _parts(data)
     if recipient["rid"] != key_identifier(private_key.public_key()):
         _refuse("is for another recipient: its subjectKeyIdentifier is not that of this enclave's key")
-    return _decrypted(private_key, recipient["encrypted_key"], content["iv"], content["encrypted"])
+    return _decrypted(private_key, recipient["encrypted_key"], content["iv"], content["encrypted"], size)
 
 
 def key_identifier(public_key: "RSAPublicKey") -> bytes:
@@ -138,16 +144,16 @@ def _tlv(tag: int, *parts: bytes) -> bytes:
 _OAEP = (_oaep(b"\x05\x00"), _oaep(b""))
 
 
-def _decrypted(private_key: "RSAPrivateKey", encrypted_key: bytes, iv: bytes, encrypted: bytes) -> bytes:
+def _decrypted(private_key: "RSAPrivateKey", encrypted_key: bytes, iv: bytes, encrypted: bytes, size: int) -> bytes:
     """The content. One error for every reason, and the content is decrypted under some key even if
-    the key's own decryption failed: which of the two it was would help whoever changes messages."""
+    the key's own decryption failed: which of the two it was would help whoever changes messages.
+    A padding that was read, and not compared, would tell its bytes one after the other."""
 
     from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
     from cryptography.hazmat.primitives.ciphers import Cipher
     from cryptography.hazmat.primitives.ciphers.algorithms import AES256
     from cryptography.hazmat.primitives.ciphers.modes import CBC
     from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.padding import PKCS7
 
     good = True
     try:
@@ -157,14 +163,16 @@ def _decrypted(private_key: "RSAPrivateKey", encrypted_key: bytes, iv: bytes, en
     if len(key) != 32:
         good, key = False, os.urandom(32)
     padded = Cipher(AES256(key), CBC(iv)).decryptor().update(encrypted)
-    unpadder = PKCS7(8 * _BLOCK).unpadder()
-    try:
-        content = unpadder.update(padded) + unpadder.finalize()
-    except ValueError:
-        good, content = False, b""
-    if not good:
+    if not (_is_padded(padded, size) & good):
         _refuse("does not decrypt with this enclave's key")
-    return content
+    return padded[:size]
+
+
+def _is_padded(padded: bytes, size: int) -> bool:
+    """Whether all after `size` bytes is the one padding that they have (RFC 5652 section 6.3). Its
+    time doesn't depend on what is in it."""
+    left = _BLOCK - size % _BLOCK
+    return compare_digest(padded[size:], bytes([left]) * left)
 
 
 def _refuse(reason: str) -> NoReturn:

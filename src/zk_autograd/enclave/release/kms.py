@@ -82,7 +82,4 @@ def _opened(answer: Any, key: ReleaseKey) -> bytes:
             "AWS KMS answered with the key in the clear (Plaintext), so the host has seen it: it ignores Recipient, and "
             "is not AWS KMS, or not one that checks attestations; nothing was opened"
         )
-    dek = open_enveloped(octets(answer, "CiphertextForRecipient", 1, MAX_ENVELOPED), key.private)
-    if len(dek) != DEK_BYTES:
-        raise VaultError(f"AWS KMS answered with a key of {len(dek)} bytes, not {DEK_BYTES}; nothing was opened")
-    return dek
+    return open_enveloped(octets(answer, "CiphertextForRecipient", 1, MAX_ENVELOPED), key.private, DEK_BYTES)

@@ -7,6 +7,9 @@ from typing import Protocol, cast
 from zk_autograd.core.attestation import Collateral, Document
 from zk_autograd.core.errors import UsageError
 
+EMULATED = "emulated, which shows nothing"
+"""The name of the device that anybody can be."""
+
 
 class Device(Protocol):
     """What signs for an enclave that its code is running. `kind` is the kind of its documents

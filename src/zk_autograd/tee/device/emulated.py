@@ -19,6 +19,7 @@ from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.local.named_files import read_named
 from zk_autograd.tee import cbor
+from zk_autograd.tee.device import EMULATED
 from zk_autograd.tee.device.requested import requested
 from zk_autograd.tee.nitro.abi import PCR_BYTES, protected_header, signed_bytes
 
@@ -37,7 +38,7 @@ class EmulatedDevice:
     zone."""
 
     kind = "nitro"
-    name = "emulated, which shows nothing"
+    name = EMULATED
 
     def __init__(self, pcrs: Mapping[int, bytes], clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._pcrs = {number: pcrs.get(number, bytes(PCR_BYTES)) for number in range(REGISTERS)}

@@ -15,7 +15,7 @@ from typing import Any
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.text import quoted
 from zk_autograd.vault.context import Context
-from zk_autograd.vault.errors import KeyServiceDown, VaultError
+from zk_autograd.vault.errors import KeyRefused, KeyServiceDown, VaultError
 from zk_autograd.vault.holder import DEK_BYTES, MAX_WRAPPED, require_dek
 
 MAX_KEY_ID = 2048
@@ -139,7 +139,7 @@ def _refused(response: Any, key_id: str, context: Context) -> VaultError:
     status = metadata.get("HTTPStatusCode", 0) if isinstance(metadata, Mapping) else 0
     if code in _TEMPORARY or not isinstance(status, int) or status >= 500 or status == 429:
         return KeyServiceDown(f"AWS KMS is overloaded or broken ({quoted(code)}); nothing was opened")
-    return VaultError(
+    return KeyRefused(
         f"AWS KMS refused ({quoted(code)[1:-1]}): key {quoted(key_id, 100)[1:-1]}, {context}; nothing was opened"
     )
 
