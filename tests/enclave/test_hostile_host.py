@@ -69,6 +69,12 @@ def stalled(frame: Frame) -> list[Frame]:
     raise Stalled
 
 
+def named_otherwise(key_file: bytes) -> bytes:
+    """A key file with the next digit in the first place of its ciphertext's name."""
+    at = key_file.index(b'"sha256":"') + len(b'"sha256":"')
+    return key_file[:at] + f"{(int(key_file[at : at + 1], 16) + 1) % 16:x}".encode() + key_file[at + 1 :]
+
+
 def of_input(name: str) -> Callable[[Frame], bool]:
     return lambda frame: frame.channel == "input" and frame.name == name and frame.kind == b"D"
 
@@ -108,9 +114,7 @@ ATTACKS = {
     ),
     "a key file that names another ciphertext": Attack(
         "as above, with the key file to match",
-        lambda: where(
-            of_input("key"), lambda f: [replace(f, payload=flipped(f.payload, f.payload.index(b'"sha256":"') + 12))]
-        ),
+        lambda: where(of_input("key"), lambda f: [replace(f, payload=named_otherwise(f.payload))]),
         STOPS,
         "is not the one that the key file of run",
     ),

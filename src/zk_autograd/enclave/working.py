@@ -19,6 +19,7 @@ from zk_autograd.run.events import Entered, RecordWritten
 from zk_autograd.tee.device import Device
 from zk_autograd.train.command import Interrupted
 from zk_autograd.vault.context import of_enclave
+from zk_autograd.vault.errors import VaultError
 from zk_autograd.vault.keys import MAX_KEY_FILE, KeyFile
 from zk_autograd.vault.seal import described, unsealed
 
@@ -33,7 +34,7 @@ def work(relay: Relay, outlet: Outlet, device: Device, folder: Path) -> int | No
     """Trains the job in `folder`, and returns the steps; None if it was interrupted, which leaves
     an unfinished run. ZkError for all else: what of it may be said outside is for the caller to
     choose (`main.said_of`)."""
-    start, key_file = _start(relay), KeyFile.parse(relay.input(KEY, MAX_KEY_FILE))
+    start, key_file = _start(relay), _key_file(relay)
     run = run_of(key_file)
     sealed = relay.input(JOB, min(MAX_JOB, key_file.ciphertext.size))
     if described(sealed) != key_file.ciphertext:  # before the key is asked for: a broker may release it once
@@ -105,6 +106,13 @@ class Telling:
     def header(self, header: Header | None) -> None:
         if header is not None:
             self._relay.say(f"run {header.run.hex()} begins, of the key {header.keys[0]}")
+
+
+def _key_file(relay: Relay) -> KeyFile:
+    try:
+        return KeyFile.parse(relay.input(KEY, MAX_KEY_FILE))
+    except VaultError as error:  # no secret is in it: the host may know what is wrong
+        raise RunError(str(error)) from error
 
 
 def _start(relay: Relay) -> Start:

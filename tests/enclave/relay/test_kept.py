@@ -118,6 +118,17 @@ def test_a_file_that_ends_early_isnt_there(tmp_path: Path) -> None:
     assert files(tmp_path) == {}
 
 
+def test_the_files_of_a_run_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty file takes none of the bytes, and a place on the disk all the same."""
+    monkeypatch.setattr("zk_autograd.enclave.relay.kept.MAX_FILES", 2)
+    kept = Kept(tmp_path / "run")
+    for number in range(2):
+        put(kept, "once", f"proofs/{number}-0", b"")
+    with pytest.raises(RunError, match="more than 2 files"):
+        put(kept, "once", "proofs/2-0", b"")
+    assert len(files(tmp_path / "run")) == 2
+
+
 def test_a_run_in_all_is_bounded(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "run", most=10)
     put(kept, "once", "proofs/0-0", b"12345")

@@ -1,5 +1,6 @@
 """Both ends of the relay together, and each with a peer that lies."""
 
+import errno
 import socket
 import threading
 from pathlib import Path
@@ -10,9 +11,10 @@ from tests.enclave.relay.pairs import frame, hostile, read_until, served
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.enclave.relay.address import Address
 from zk_autograd.enclave.relay.channels import FORMAT
+from zk_autograd.enclave.relay.client import Relay
 from zk_autograd.enclave.relay.frames import Wire
 from zk_autograd.enclave.relay.kept import Kept
-from zk_autograd.enclave.relay.server import MAX_CONNECTIONS, Ended, Services
+from zk_autograd.enclave.relay.server import MAX_CONNECTIONS, Ended, Server, Services
 from zk_autograd.enclave.relay.tunnel import Target
 
 
@@ -56,9 +58,9 @@ def test_the_host_refuses_by_a_sentence(tmp_path: Path) -> None:
 def test_a_second_channel_for_files_is_refused(tmp_path: Path) -> None:
     """Two writers could bring a log's records in two orders."""
     services = Services({}, Kept(tmp_path / "run"))
-    with served(tmp_path, services) as (relay, _), relay.outlet() as outlet, relay.outlet() as second:
-        outlet.put("once", "proofs/0-0", 0, 1, [b"a"])
-        with pytest.raises(RunError, match="opens a second channel"):
+    with served(tmp_path, services) as (relay, _), relay.outlet() as outlet:
+        outlet.put("once", "proofs/0-0", 0, 1, [b"a"])  # so that it is the first, whatever thread comes first
+        with relay.outlet() as second, pytest.raises(RunError, match="opens a second channel"):
             second.put("once", "proofs/0-1", 0, 1, [b"a"])
 
 
@@ -183,6 +185,74 @@ def test_a_host_that_lies_about_a_file_is_one_error(tmp_path: Path, answer: byte
     with hostile(tmp_path, lie) as relay, relay.outlet() as outlet, pytest.raises(RunError) as caught:
         outlet.put("append", "log/records.jsonl", 0, 4, [b"one\n"])
     assert said in str(caught.value)
+
+
+def test_a_host_that_answers_a_tunnel_in_other_words_is_one_error(tmp_path: Path) -> None:
+    answer = frame(b"W", b'{"more":1,"refused":""}')
+    with hostile(tmp_path, lambda c: c.sendall(answer)) as relay, pytest.raises(RunError, match="more"):
+        relay.tunnel("broker")
+
+
+class Listening:
+    """A listening socket that has `accepted` in place of what comes first."""
+
+    def __init__(self, path: Path, accepted: list[object]) -> None:
+        self._real = Address(path=str(path)).listen()
+        self._accepted = accepted
+
+    def accept(self) -> object:
+        if self._accepted:
+            found = self._accepted.pop(0)
+            if isinstance(found, OSError):
+                raise found
+            return found
+        return self._real.accept()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+
+def test_a_machine_without_descriptors_takes_connections_again(tmp_path: Path) -> None:
+    """A host that runs short for a moment would else lose the run: nothing more would be kept."""
+    short = [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENOMEM, "no memory")]
+    listening = Listening(tmp_path / "relay", [*short])
+    server = Server(listening, Services({"job": b"x"}, Kept(tmp_path / "run")), patience=5)  # type: ignore[arg-type]
+    try:
+        with Relay(Address(path=str(tmp_path / "relay")), 5) as relay:
+            assert relay.input("job", 10) == b"x"
+    finally:
+        server.close()
+    assert not server._thread.is_alive()
+
+
+def test_another_guest_of_the_machine_is_not_answered(tmp_path: Path) -> None:
+    """vsock: every enclave of a machine reaches the port, and the number says which one it is."""
+    (other, far), (own, near) = socket.socketpair(), socket.socketpair()
+    listening = Listening(tmp_path / "relay", [(far, (17, 1)), (near, (16, 1))])
+    server = Server(listening, Services({"job": b"x"}, Kept(tmp_path / "run")), cid=16, patience=5)  # type: ignore[arg-type]
+    try:
+        with other, own:
+            with Wire(own, "the host", 5) as wire:
+                wire.say({"format": FORMAT, "channel": "input", "name": "job"})
+                assert wire.heard().integer("size", 0, 9) == 1
+            other.settimeout(5)
+            assert other.recv(10) == b""
+            assert server.trouble == []
+    finally:
+        server.close()
+
+
+def test_an_enclave_cant_talk_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines are the operator's, on a screen or a disk."""
+    monkeypatch.setattr("zk_autograd.enclave.relay.server.MAX_LINES", 3)
+    said: list[str] = []
+    with served(tmp_path, Services({}, Kept(tmp_path / "run"), say=said.append)) as (relay, server):
+        for number in range(9):
+            relay.say(str(number))
+        relay.close()
+        server.settle(5)
+        assert [str(error) for error in server.trouble] == ["the enclave says more than 3 lines"]
+    assert said == ["0", "1", "2"]
 
 
 def test_a_host_that_takes_no_lines_for_people_stops_nothing(tmp_path: Path) -> None:

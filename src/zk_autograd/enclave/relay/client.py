@@ -54,7 +54,9 @@ class Relay:
         """A stream of raw bytes to what the host's operator called `name`. To be closed."""
         wire = self._opened(Hello(TUNNEL, name))
         try:
-            answered(wire, f"the tunnel {name}").end()
+            fields = answered(wire, f"the tunnel {name}")
+            with wire.understood():
+                fields.end()
         except BaseException:
             wire.close()
             raise

@@ -25,6 +25,9 @@ _GREETING = 30.0
 _LONG = 30 * 86400.0
 """Seconds that an enclave may compute between two words."""
 
+_AGAIN = 0.1
+"""Seconds until connections are taken again, after the system gave none."""
+
 _ENCLAVE = "the enclave"
 
 
@@ -65,6 +68,7 @@ class Server:
         self._changed = threading.Condition()
         self._open: set[socket.socket] = set()
         self._closed = False
+        self._ended = threading.Event()
         self._writing = False
         self._lines = 0
         self.greeted = False
@@ -78,6 +82,7 @@ class Server:
         with self._changed:
             self._closed = True
             left = list(self._open)
+        self._ended.set()
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -96,8 +101,10 @@ class Server:
         while not self._closed:
             try:
                 connection, peer = self._listening.accept()
-            except OSError:
-                return
+            except OSError:  # also a machine without descriptors or memory, for a while
+                if not self._closed:
+                    self._ended.wait(_AGAIN)
+                continue
             if (self._cid is not None and peer[0] != self._cid) or not self._room.acquire(blocking=False):
                 connection.close()
                 continue
