@@ -68,6 +68,19 @@ def test_a_job_sealed_for_a_broker_that_has_the_key(folder: Path, capsys: pytest
     assert told["kek"] == FileKey(KEK).name and told["by"] == "keyfile"
 
 
+def test_a_seed_that_nobody_set_is_drawn(folder: Path) -> None:
+    """With the rows' order and the first weights known, a guess at the table could be trained."""
+    Path("job.toml").write_text(JOB.replace("seed = 7\n", ""))
+    seeds = []
+    for name in ("one", "two"):
+        assert seal("--kek-file", "kek", out=name) == 0
+        context = KeyFile.parse((folder / name / "job.key.json").read_bytes()).context
+        seeds.append(
+            opened(folder / name, FileKey(KEK).unwrap(wrapped(folder / name, "keyfile"), context)).settings["seed"]
+        )
+    assert all(isinstance(seed, int) and 2**20 < seed < 2**53 for seed in seeds) and len(set(seeds)) == 2
+
+
 def test_nothing_of_the_job_lies_in_the_sealed_files(folder: Path) -> None:
     assert seal("--kek-file", "kek") == 0
     for path in (folder / "out").iterdir():

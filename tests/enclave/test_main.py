@@ -86,7 +86,8 @@ def test_whatever_a_secret_does_not_open_is_one_sentence_outside() -> None:
     ("settings", "said"),
     [
         ({"rule": "sgd", "lr": "4000", "steps": 100}, "a step can't be taken"),
-        ({"sesame": 1}, "is not a setting"),
+        ({"sesame": 1}, "a setting can't be followed, or is none"),
+        ({"lr": "sesame"}, "its setting lr can't be followed"),
         ({"label": "sesame"}, "can't be trained on"),
     ],
 )
@@ -97,7 +98,7 @@ def test_a_job_that_cant_be_trained_says_nothing_of_its_data(
         found = table.host(table.sealed(secret_job({**NONE, **settings})))
     assert not found.complete
     assert said in found.reason
-    assert "column" not in found.reason
+    assert "column" not in found.reason and "sesame" not in found.reason
 
 
 def test_flags_of_no_sense(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.enclave.models import Network
-from zk_autograd.enclave.settings import NAMES, PRIVATE, network_of, plan_of
+from zk_autograd.enclave.settings import NAMES, PRIVATE, network_of, plan_of, said_outside
 from zk_autograd.optim.registering import DEFAULT
 from zk_autograd.train import config
 from zk_autograd.train.names import CsvFile
@@ -137,6 +137,41 @@ def test_whatever_is_set_is_a_plan_or_one_sentence(values: dict[str, Any]) -> No
         assert text.isprintable() or all(ord(c) > 126 for c in text if not c.isprintable()), text
     else:
         assert made.data == CsvFile("the job's table", str(values.get("label", "")))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"label": 5}, "label"),
+        ({"label": "sesame" * 300}, "label"),
+        ({"seed": "sesame"}, "seed"),
+        ({"seed": -5}, "seed"),
+        ({"model": "mlp:sesame"}, "model"),
+        ({"lr": "sesame"}, "lr"),
+        ({"schedule": "sesame"}, "schedule"),
+        ({"sesame": 1}, ""),
+        ({"prover": "sesame"}, "prover"),
+    ],
+)
+def test_outside_a_setting_is_named_and_its_value_is_not(changes: dict[str, Any], named: str) -> None:
+    """The host reads it, and the settings are sealed from the host."""
+    with pytest.raises(UsageError) as caught:
+        plan_of(changes, SECRET, DEFAULT)
+    said = str(said_outside(caught.value))
+    assert said.startswith(
+        "the job can't be trained: " + (f"its setting {named} can't" if named else "a setting can't")
+    )
+    assert not any(text in said for text in ("sesame", "-5", " 5"))
+
+
+def test_outside_nothing_is_said_of_rows_and_classes() -> None:
+    with pytest.raises(UsageError) as caught:
+        network_of(plan(model="logistic"), 4, 37)
+    assert "37" in str(caught.value) and "37" not in str(said_outside(caught.value))
+    with pytest.raises(UsageError) as caught:
+        plan(batch_size=999).fitted(37)
+    said = str(said_outside(caught.value))
+    assert "its setting batch-size" in said and "37" not in said and "999" not in said
 
 
 def test_a_published_plan_has_neither_seed_nor_label() -> None:

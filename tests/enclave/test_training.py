@@ -1,6 +1,7 @@
 """A job trained inside an enclave, in one process: what comes out, what doesn't, and what is
 refused before anything is written."""
 
+import json
 import os
 import subprocess
 import sys
@@ -232,7 +233,19 @@ def test_the_same_job_gives_the_same_weights(tmp_path: Path, kept: dict[str, Any
     assert one.header.data.root != two.header.data.root
     assert one.header.data.seed != two.header.data.seed
     assert not set(one.genesis.state["W"]) & set(two.genesis.state["W"])
-    assert [s.loss for s in one.segments] == [s.loss for s in two.segments]
+    assert [s.saturated for s in one.segments] == [s.saturated for s in two.segments]
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_losses_leave_with_published_weights_alone(tmp_path: Path, published: bool) -> None:
+    """Attack: whoever knows the table but for a cell trains each guess, and compares the losses,
+    which are exact to the last bit. Of an unpublished model there is none to compare."""
+    made = make_enclave_run(tmp_path, job=make_job({**NONE, "publish": published}))
+    recorded = [loss for segment in log_of(tmp_path).segments for loss in segment.loss]
+    lines = [json.loads(line) for line in (made.run / "train_log.jsonl").read_text().splitlines()]
+    told = [line["loss"] for line in lines if line["event"] == "step"]
+    assert len(recorded) == made.steps and told == recorded
+    assert [bool(loss) for loss in recorded] == [published] * made.steps
 
 
 @pytest.mark.parametrize("rule", ["sgd", "sgd-momentum", "sgd-nesterov", "adam", "adamw"])
@@ -246,7 +259,7 @@ def test_every_rule_trains(tmp_path: Path, rule: str) -> None:
 
 def test_a_record_is_of_the_jobs_rows_and_of_their_gradients(tmp_path: Path, kept: dict[str, Any]) -> None:
     """Each step anew, from the job: the rows that the seed gives, their gradient, its rounding."""
-    make_enclave_run(tmp_path, job=make_job({**NONE, "steps": 7, "model": "mlp:5"}))
+    make_enclave_run(tmp_path, job=make_job({**NONE, "steps": 7, "model": "mlp:5", "publish": True}))
     layout, log, session = Layout(tmp_path / "run"), log_of(tmp_path), kept["session"]
     header, leaf = read_header(layout)
     journal = Journal(layout.segments, header, header_digest(leaf), Files())

@@ -3,6 +3,7 @@ read nor change it, with its key wrapped for what releases it: AWS KMS, or a bro
 
 import argparse
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     from zk_autograd.core.records import INSIDE, OUTSIDE
 
-    parser.add_argument("--job", type=Path, required=True, metavar="FILE", help="the settings, as zk-train's in TOML")
+    parser.add_argument(
+        "--job",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the settings, as zk-train's in TOML (seed: random, if it isn't there)",
+    )
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="the table, CSV")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help=f"where {NAME}.enc and {NAME}.key.json go"
@@ -101,6 +108,7 @@ def _folder(path: Path) -> Iterator[None]:
 
 def _job(arguments: argparse.Namespace) -> "Job":
     """The job. UsageError for one that no enclave could train."""
+    from zk_autograd.core.canonical import MAX_INTEGER
     from zk_autograd.core.errors import UsageError, VerificationError
     from zk_autograd.core.records import MAX_STEP
     from zk_autograd.core.register import RUN_BYTES
@@ -113,7 +121,8 @@ def _job(arguments: argparse.Namespace) -> "Job":
     recipient = b"" if arguments.recipient is None else _recipient(arguments.recipient, "--recipient").public
     if arguments.checkpoint_every and not recipient:
         raise UsageError("--checkpoint-every needs --recipient: checkpoints are sealed for somebody")
-    settings = _settings(arguments.job)
+    # A seed that everybody knows would let them train a guess at the table again.
+    settings = {"seed": secrets.randbelow(MAX_INTEGER + 1)} | _settings(arguments.job)
     table = read_named(arguments.data, "the table", csv_file.MAX_BYTES)
     job = Job(os.urandom(RUN_BYTES), settings, table, recipient, arguments.proving, arguments.checkpoint_every)
     _require_trainable(job, arguments.data)

@@ -46,6 +46,7 @@ PRIVATE = ("seed", "label")
 """What config.toml doesn't have: first weights and rows follow from the seed, and the label is a
 column's name."""
 
+_NAMED = re.compile(r"(?:the job: |--)([a-z-]+)")
 _MLP = re.compile(r"mlp:([1-9][0-9]{0,5})(?:,([1-9][0-9]{0,5}))?")
 
 
@@ -85,6 +86,18 @@ def network_of(plan: Plan, columns: int, classes: int) -> Network:
         return Network((columns, classes))
     widths = (HIDDEN,) if isinstance(plan.model, ModelName) else tuple(int(w) for w in plan.model.name.split(","))
     return Network((columns, *widths, classes))
+
+
+def said_outside(error: UsageError) -> UsageError:
+    """What the host is told of a job that can't be trained: the setting's name, where it is one of
+    NAMES, and no value, label, or number of the table."""
+    if TABLE in (text := str(error)) and "can't be trained on" in text:
+        return error  # session.rows_of, which says no more
+    named = [name for name in _NAMED.findall(text) if name in NAMES]
+    what = f"its setting {named[0]} can't be followed" if named else "a setting can't be followed, or is none"
+    return UsageError(
+        f"the job can't be trained: {what}; its value is not said outside. `zk-enclave seal` says what is wrong where the owner has it"
+    )
 
 
 def _model(value: Json) -> ModelName | Mlp:

@@ -4,10 +4,11 @@
 from hashlib import sha256
 from pathlib import Path
 
-from zk_autograd.core.errors import ProverError, RunError, VerificationError
+from zk_autograd.core.errors import ProverError, RunError, UsageError, VerificationError
 from zk_autograd.core.records import OUTSIDE, Header
 from zk_autograd.core.register import RUN_BYTES
 from zk_autograd.core.text import counted
+from zk_autograd.enclave import settings
 from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.outbox import Outbox
 from zk_autograd.enclave.outside import OutsideProver
@@ -62,6 +63,8 @@ def work(relay: Relay, outlet: Outlet, device: Device, folder: Path) -> int | No
         if outside:  # who proves there has seen it all
             raise RunError(str(error).partition(". Nothing is lost")[0]) from error
         raise
+    except UsageError as error:
+        raise settings.said_outside(error) from None
     outbox.flush()
     return None if isinstance(found, Interrupted) else found.steps
 
