@@ -22,7 +22,7 @@ from tests.broker.brokers import (
     policy_text,
     random_nonce,
 )
-from zk_autograd.broker.deciding import KEPT_SECONDS, MAX_OPEN_NONCES, NONCE_SECONDS, Broker, TooMany
+from zk_autograd.broker.deciding import KEPT_SECONDS, MAX_OPEN_NONCES, NONCE_SECONDS, Broker
 from zk_autograd.broker.decision import Decision
 from zk_autograd.broker.messages import Answer, Release, Request
 from zk_autograd.core.attestation import Collateral, release_digest
@@ -140,11 +140,24 @@ def test_a_nonce_ends(tmp_path: Path) -> None:
 
 
 def test_nonces_of_a_run_are_bounded(broker: Broker) -> None:
-    for _ in range(MAX_OPEN_NONCES):
-        nonce_of(broker)
-    with pytest.raises(TooMany):
-        broker.nonce(RUN)
-    nonce_of(broker, OTHER_RUN)
+    """Attack: with 16 requests, somebody would hold the run's enclave off for five minutes. The
+    newest is always good, and what is kept is bounded."""
+    other = nonce_of(broker, OTHER_RUN)
+    nonces = [nonce_of(broker) for _ in range(MAX_OPEN_NONCES + 1)]
+    assert "was not given by this broker, or long ago" in refused(broker, Enclave().request(RUN, nonces[0]))
+    weak = Enclave(EmulatedDevice(OTHER_PCRS))  # a refusal uses a nonce up, and no release
+    assert "the policy allows" in refused(broker, weak.request(RUN, nonces[1]))
+    assert broker.release(Enclave().request(RUN, nonces[-1]))[0].granted
+    assert broker.release(Enclave().request(OTHER_RUN, other))[0].granted
+
+
+def test_nothing_is_verified_without_a_nonce(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: requests with nonces of one's own, to have signatures checked and a key unwrapped."""
+    used = Enclave().request(RUN, nonce_of(broker))
+    broker.release(used)
+    monkeypatch.setattr(Broker, "_judged", lambda *_: pytest.fail("it was verified"))
+    for request in (Enclave().request(RUN, random_nonce()), used, Enclave().request(RUN, nonce_of(broker, OTHER_RUN))):
+        assert "nonce" in refused(broker, request)
 
 
 def test_a_run_whose_key_is_not_held(place: Place, broker: Broker) -> None:

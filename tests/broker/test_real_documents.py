@@ -13,7 +13,7 @@ from zk_autograd.broker.messages import Request
 from zk_autograd.core.attestation import Collateral, Document
 
 POLICY = (
-    'format = "zk-autograd/broker-policy/v0"\n'
+    'format = "zk-autograd/policy/v1"\nrequire = ["L2"]\n'
     f'[attestation.nitro]\nmeasurements = [{{ pcr0 = "{"01" * 48}", pcr1 = "{"02" * 48}", pcr2 = "{"03" * 48}" }}]\n'
     f'[attestation.snp]\nmeasurements = ["{"04" * 48}"]\nproducts = ["milan", "genoa", "turin"]\n'
 )

@@ -162,10 +162,9 @@ def test_a_run_is_asked_about_so_often_whoever_asks(place: Place) -> None:
         assert served.broker.entries(0, 9) == []
 
 
-def test_too_many_nonces_are_429(served: Running) -> None:
+def test_nobody_is_held_off_by_nonces_of_another(served: Running) -> None:
     found = [ask(served.port, "POST", "/v0/nonce", encode_asking(RUN)) for _ in range(17)]
-    assert [status for status, _, _ in found] == [200] * 16 + [429]
-    assert "retry-after" in found[-1][1]
+    assert [status for status, _, _ in found] == [200] * 17
 
 
 def test_a_locked_database_is_503_and_nothing_is_released(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

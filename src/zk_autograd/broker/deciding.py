@@ -3,7 +3,8 @@
 A key is released if, in this order: the nonce was given by this broker for this run, has not ended
 and was not used; the document is genuine at the broker's time; what it attests is this request; the
 policy allows the enclave; the broker holds the run's key; and it was not released as often as it
-may be, once unless the operator says otherwise.
+may be, once unless the operator says otherwise. What follows the nonce is not looked at without
+one: it takes time.
 
 The decision, the use of the nonce and the count of releases are one transaction. It is on the disk,
 and a checkpoint that covers it too, before the answer exists: of a broker that dies in between, the
@@ -37,7 +38,9 @@ EARLIEST = 1_767_225_600
 
 NONCE_SECONDS = 300
 MAX_OPEN_NONCES = 16
-"""Of one run, at a time."""
+"""Of one run, at a time: the oldest falls out for one more. Refusing one more instead would let
+whoever knows the run's id hold the enclave off with 16 requests in `NONCE_SECONDS`; so they need as
+many in the moment between its two, within the rate that a run has (broker.rates)."""
 
 KEPT_SECONDS = 86_400
 """For how long a nonce that ended is still refused as such. After that it is unknown."""
@@ -53,10 +56,6 @@ class Keys(Protocol):
     def key(self, run: bytes) -> bytes:
         """The key of the run's job. VaultError if it doesn't open, or isn't there any more."""
         ...
-
-
-class TooMany(Exception):
-    """The run has so many nonces that none more is given now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +90,15 @@ class Broker:
         return self._folder.signer.public_key
 
     def nonce(self, run: bytes) -> Nonce | None:
-        """A nonce for one request about the run; None for a run whose key isn't held. TooMany,
+        """A nonce for one request about the run; None for a run whose key isn't held.
         StorageError."""
         if not self._keys.holds(run):
             return None
         now, nonce = self._now(), secrets.token_bytes(NONCE_BYTES)
         with self._folder.store.transaction() as transaction:
             transaction.forget_nonces(now - KEPT_SECONDS)
-            if transaction.open_nonces(run, now) >= MAX_OPEN_NONCES:
-                raise TooMany
             transaction.add_nonce(nonce, run, now + NONCE_SECONDS)
+            transaction.keep_open_nonces(run, now, MAX_OPEN_NONCES)
         return Nonce(run, nonce, NONCE_SECONDS)
 
     def release(self, request: Request) -> tuple[Decision, bytes]:
@@ -108,7 +106,9 @@ class Broker:
         that can't be, or the clock isn't set, and RunError for a log that was altered: then nothing
         is released."""
         now = self._now()
-        judged = self._judged(request, now)
+        with self._folder.store.transaction(writing=False) as transaction:
+            stale = _nonce_refusal(transaction, request.run, request.document.nonce, now)
+        judged = _Judged(stale) if stale else self._judged(request, now)
         with self._folder.store.transaction() as transaction:
             self._require_newer(transaction)
             decision = self._decided(request, now, judged, transaction)

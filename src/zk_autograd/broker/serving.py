@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zk_autograd.broker.deciding import Broker, TooMany
+from zk_autograd.broker.deciding import Broker
 from zk_autograd.broker.messages import MAX_ASKING, MAX_REQUEST, Request, parse_asking
 from zk_autograd.broker.rates import Rates, subscriber
 from zk_autograd.core.canonical import MAX_INTEGER
@@ -80,10 +80,7 @@ class Door:
         if refused := self._too_often(run):
             return refused
         about = f"run {run.hex()}"
-        try:
-            nonce = self.broker.nonce(run)
-        except TooMany:
-            return Reply.refusal(429, "the run has nonces that nobody has used yet: use one", about, 60)
+        nonce = self.broker.nonce(run)
         if nonce is None:
             return Reply.refusal(404, "this broker holds no key of that run", about)
         return Reply(200, nonce.encode(), f"{about}: a nonce", JSON_TYPE)

@@ -122,12 +122,13 @@ class Transaction:
     def use_nonce(self, nonce: bytes) -> None:
         self._connection.execute("update nonces set used = 1 where nonce = ?", (nonce,))
 
-    def open_nonces(self, run: bytes, now: int) -> int:
-        """How many of the run's nonces could still be used."""
-        (found,) = self._connection.execute(
-            "select count(*) from nonces where run = ? and until >= ? and not used", (run, now)
-        ).fetchone()
-        return int(found)
+    def keep_open_nonces(self, run: bytes, now: int, most: int) -> None:
+        """Of the run's nonces that could still be used, forgets all but the newest `most`."""
+        self._connection.execute(
+            "delete from nonces where rowid in (select rowid from nonces where run = ? and until >= ? and not used "
+            "order by until desc, rowid desc limit -1 offset ?)",
+            (run, now, most),
+        )
 
     def forget_nonces(self, before: int) -> None:
         """Those that ended before that."""
