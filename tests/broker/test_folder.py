@@ -125,6 +125,31 @@ def test_an_older_database_under_a_broker_that_runs_is_refused(place: Place, tmp
             broker.release(Enclave().request(RUN, nonce))
 
 
+def test_another_branch_under_a_broker_that_runs_is_refused(place: Place, tmp_path: Path) -> None:
+    """Attack: the older database, and as many refusals after it as the newer one has decisions: the
+    size says nothing then, and the release in between is forgotten."""
+    decided(place)
+    shutil.copytree(place.state, tmp_path / "other")
+    with place.opened() as broker:
+        nonces = [nonce_of(broker) for _ in range(2)]
+        assert broker.release(Enclave().request(RUN, nonces[0]))[0].granted
+        ours, place.path = place.state, tmp_path / "beside"
+        place.path.mkdir()
+        for name in ("policy.toml", "jobs", "kek"):
+            (place.path / name).symlink_to(ours.parent / name)
+        shutil.move(tmp_path / "other", place.state)
+        decided(place, 2)
+        shutil.copyfile(place.state / "broker.sqlite", ours / "broker.sqlite")
+        with pytest.raises(StorageError, match="older copy"):
+            broker.release(Enclave().request(RUN, nonces[1]))
+
+
+def test_a_decision_is_on_the_disk_when_it_is_made(place: Place) -> None:
+    """`extra`, 3, also syncs the folder once the journal is gone: a release outlives the power."""
+    with place.opened() as broker, broker._folder.store._connected() as connection:
+        assert connection.execute("pragma synchronous").fetchone() == (3,)
+
+
 def test_a_checkpoint_that_is_behind_is_written_anew(place: Place) -> None:
     """As after a crash between database and checkpoint."""
     decided(place)

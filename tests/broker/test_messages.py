@@ -102,6 +102,22 @@ def test_the_checkpoint_is_of_the_brokers_own_log() -> None:
         Answer.parse(replace(answer(), checkpoint=other).encode(SIGNER), SIGNER.public_key)
 
 
+@pytest.mark.parametrize("what", ["run", "nonce", "release key", "document"])
+def test_an_answer_is_about_one_request(what: str) -> None:
+    """Attack: the broker's true answer to another instance, or to another document of this one."""
+    request = Request(DECISION.run, Document("nitro", b"raw", b"a key", DECISION.nonce), Collateral())
+    about = replace(DECISION, release_key=sha256(b"a key").digest(), document=sha256(b"raw").digest())
+    answer(about).about(request)
+    other = {
+        "run": replace(request, run=bytes(16)),
+        "nonce": replace(request, document=replace(request.document, nonce=bytes(32))),
+        "release key": replace(request, document=replace(request.document, release_key=b"another")),
+        "document": replace(request, document=replace(request.document, raw=b"another")),
+    }[what]
+    with pytest.raises(VerificationError, match=f"is for another {what}"):
+        answer(about).about(other)
+
+
 @pytest.mark.parametrize("nonce", [b"", b"x" * 31, b"x" * 33])
 def test_a_request_has_a_brokers_nonce(nonce: bytes) -> None:
     with pytest.raises(VerificationError, match="is not a broker's"):

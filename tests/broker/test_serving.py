@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -269,6 +269,36 @@ def test_tls_ends_in_the_enclave_under_the_pinned_certificate(place: Place) -> N
             with pytest.raises(VaultError, match=r"can't be reached, or its certificate|no whole HTTP answer"):
                 release(broker, RUN, enclave.key, enclave.device)
         assert release(pinned, RUN, enclave.key, enclave.device) == place.deks[RUN]
+
+
+def test_the_enclave_takes_no_older_tls_either(place: Place) -> None:
+    """Attack: whoever stands for the broker's server talks TLS down to what was broken since."""
+    import ssl
+    from dataclasses import replace
+
+    from zk_autograd.enclave.release.broker import pinned_tls, release
+    from zk_autograd.vault.errors import KeyServiceDown
+
+    own = certificate(place.path, "own")
+    older = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    older.maximum_version = ssl.TLSVersion.TLSv1_2
+    older.load_cert_chain(*own)
+    agreed: list[str | None] = []
+
+    def serve() -> None:
+        near, _ = listening.accept()
+        with near, suppress(OSError), older.wrap_socket(near, server_side=True) as channel:
+            agreed.append(channel.version())
+
+    with place.opened() as broker, socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port, enclave = listening.getsockname()[1], Enclave()
+        asked = replace(Running(broker, port, []).client(), tls=pinned_tls(own[0].read_text()))
+        with pytest.raises(KeyServiceDown):
+            release(asked, RUN, enclave.key, enclave.device)
+        thread.join(20)
+    assert agreed == []
 
 
 def test_no_older_tls(place: Place) -> None:

@@ -3,14 +3,18 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests.enclave.hosting import bench, measurements, secret_job
 from tests.enclave.instances import NONE
 from zk_autograd.core.errors import GradientError, ProverError, RangeError, RunError, VerificationError, ZkError
+from zk_autograd.enclave import main as main_module
 from zk_autograd.enclave.main import NITRO_SOURCE, UNOPENED, main, require_entropy, said_of
+from zk_autograd.enclave.relay.client import Outlet, Relay
 from zk_autograd.vault.errors import KeyRefused, KeyServiceDown, VaultError
 
 
@@ -51,6 +55,14 @@ def test_a_nitro_enclave_takes_randomness_of_its_secure_module_alone(
 def test_a_machine_without_the_source_is_no_nitro_enclave(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="can't be read"):
         require_entropy(tmp_path / "none")
+
+
+def test_a_nitro_enclave_asks_for_that_before_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key drawn from randomness that the host chose is the host's."""
+    monkeypatch.setattr(main_module, "open_device", lambda spec: pytest.fail("the device was opened first"))
+    monkeypatch.setattr(main_module, "require_entropy", partial(require_entropy, Path("/dev/null")))
+    with pytest.raises(RunError, match="is not from the Nitro secure module"):
+        main_module._status(cast(Relay, None), cast(Outlet, None), "nitro")
 
 
 @pytest.mark.parametrize(

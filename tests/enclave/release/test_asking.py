@@ -1,6 +1,7 @@
 """Who releases a job's key: AWS KMS asked by another process, through the relay; and who can't."""
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from zk_autograd.enclave.local_port import local_port
 from zk_autograd.enclave.relay.kept import Kept
 from zk_autograd.enclave.relay.server import Services
 from zk_autograd.enclave.relay.tunnel import Target
-from zk_autograd.enclave.release.asking import released
+from zk_autograd.enclave.release.asking import _sign_in, released
 from zk_autograd.enclave.start import BrokerPlace, KmsPlace, Start
 from zk_autograd.tee.device.emulated import EmulatedDevice
 from zk_autograd.vault.context import of_enclave
@@ -123,6 +124,16 @@ def test_a_real_enclave_asks_no_endpoint_in_the_clear(tmp_path: Path) -> None:
     with served(tmp_path, Services({}, Kept(tmp_path / "run"))) as (relay, _), pytest.raises(UsageError) as caught:
         released(key_file(KMS), RUN_ID, start, relay, RealDevice(PCRS))
     assert "asks AWS's own KMS over TLS, and no other endpoint" in str(caught.value)
+
+
+def test_only_the_hosts_own_credentials_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 would else ask an address on the network for some, and whoever answers is the host."""
+    configure(monkeypatch)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "")
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    _sign_in(KmsPlace(REGION, id="its id", secret="its secret", token="its token"))
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_EC2_METADATA_DISABLED")
+    assert [os.environ[name] for name in names] == ["its id", "its secret", "its token", "true"]
 
 
 def test_a_start_is_read_as_it_was_written() -> None:

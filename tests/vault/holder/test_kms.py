@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -56,6 +57,16 @@ def test_opened_by_the_same_key(kms: KmsDouble, key: Key) -> None:
     assert by_id.unwrap(wrapped, CONTEXT) == DEK
     with pytest.raises(VaultError, match=r"AWS KMS refused \(InvalidCiphertextException\)"):
         holder(kms, kms.create(ALL)).unwrap(wrapped, CONTEXT)
+
+
+def test_a_refusal_repeats_nothing_of_the_request(kms: KmsDouble, key: Key) -> None:
+    """Not in the errors behind it either: a traceback would show them, and botocore's text may have
+    the request in it."""
+    key.enabled = False
+    with pytest.raises(VaultError) as caught:
+        holder(kms, key).wrap(DEK, CONTEXT)
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+    assert "ClientError" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_key_that_kms_made(kms: KmsDouble, key: Key) -> None:

@@ -24,7 +24,6 @@ from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.text import printable
 from zk_autograd.tee.device import Device, document_of
 from zk_autograd.vault.errors import KeyRefused, KeyServiceDown, VaultError
-from zk_autograd.vault.holder import DEK_BYTES
 from zk_autograd.vault.holder.recipient import RecipientKey
 
 SECONDS = 30.0
@@ -91,12 +90,9 @@ def release(broker: Broker, run: bytes, release_key: RecipientKey, device: Devic
             raise KeyRefused(f"the broker refuses the key of run {run.hex()}: {answer.decision.reason}")
         if status != 200:
             raise VerificationError(f"the broker's answer grants the key, under status {status}")
-        dek = _opened(answer, release_key)
+        return _opened(answer, release_key)
     except VerificationError as error:
         raise VaultError(f"the broker's answer is refused: {error}") from error
-    if len(dek) != DEK_BYTES:
-        raise VaultError(f"the broker's answer has no key of {DEK_BYTES} bytes")
-    return dek
 
 
 def _opened(answer: Answer, release_key: RecipientKey) -> bytes:
@@ -126,9 +122,9 @@ def _require_answer(status: int, body: bytes) -> None:
 
 def _refused(status: int, body: bytes) -> VaultError:
     if 300 <= status < 400:
-        return VaultError(f"the broker redirects (status {status}), and a redirect is not followed")
+        return KeyRefused(f"the broker redirects (status {status}), and a redirect is not followed")
     sentence = printable(body[:_MAX_SENTENCE].decode("ascii", "replace").strip())
-    kind = KeyServiceDown if status in _LATER else VaultError
+    kind = KeyServiceDown if status in _LATER else KeyRefused
     return kind(f"the broker answers with status {status}, and nobody signed it: {sentence}")
 
 
