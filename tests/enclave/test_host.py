@@ -15,8 +15,9 @@ from tests.enclave.hosting import SECRET, bench, demonstration, records, secret_
 from tests.enclave.instances import NATIVE, RUN_ID, STEPS
 from zk_autograd import verify_run
 from zk_autograd.core.anchors import Receipt
-from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.register import View
+from zk_autograd.enclave import host as host_module
 from zk_autograd.enclave.host import Hosted
 from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.relay.kept import Kept, sealed_beside
@@ -229,3 +230,36 @@ def test_a_host_that_keeps_what_it_likes_shows_nothing_false(taken: Taken, tmp_p
         assert f"without {path}" not in passed
     assert not {"register/views.jsonl again", "log/checkpoint older"} & passed
     assert {"log/checkpoint again", "without sealed/model.enc"} <= passed  # as a host that does as it should
+
+
+class Unsure:
+    """An instance whose tool fails at the questions with these numbers; it ends at the last."""
+
+    def __init__(self, failing: set[int], last: int) -> None:
+        self.asked, self._failing, self._last = 0, failing, last
+
+    def ended(self) -> bool:
+        self.asked += 1
+        if self.asked in self._failing:
+            raise RunError("nitro-cli describe-enclaves failed with 1")
+        return self.asked >= self._last
+
+    def stop(self) -> None:
+        pass
+
+
+def test_a_tool_that_fails_for_a_moment_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could resume it. One that fails for longer than `UNSURE` is an error: an enclave that
+    has ended would be waited for without end."""
+    times = [100.0]
+    monkeypatch.setattr(host_module, "monotonic", lambda: times[0])
+    short = Unsure({1, 2, 4}, 5)
+    watched = host_module.Watched(short)
+    while not watched.ended():
+        times[0] += host_module.UNSURE / 2
+    assert short.asked == 5
+    watched = host_module.Watched(Unsure(set(range(99)), 99))
+    assert not watched.ended()
+    times[0] += host_module.UNSURE + 1
+    with pytest.raises(RunError, match="describe-enclaves failed"):
+        watched.ended()

@@ -33,6 +33,12 @@ BEGINNING = 300.0
 
 _LOOK = 0.1
 
+UNSURE = 60.0
+"""Seconds for which a tool may fail to say whether the enclave still runs, before that ends the
+run: a machine may be busy, and an enclave's run can't be begun again."""
+
+_ASK_AGAIN = 3.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
@@ -119,9 +125,34 @@ def host(order: Order, say: Callable[[str], None]) -> Hosted:
     return _judged(order, server, unstamped)
 
 
-def _wait(instance: Instance, server: Server, beginning: float) -> None:
+class Watched:
+    """Whether an instance has ended, asked again and again."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._failing: float | None = None
+        self._next = 0.0
+
+    def ended(self) -> bool:
+        """False also where that can't be said, for `UNSURE` seconds; then its RunError."""
+        now = monotonic()
+        if now < self._next:
+            return False
+        try:
+            found = self._instance.ended()
+        except RunError:
+            self._failing = now if self._failing is None else self._failing
+            if now - self._failing > UNSURE:
+                raise
+            self._next = now + _ASK_AGAIN
+            return False
+        self._failing = None
+        return found
+
+
+def _wait(started: Instance, server: Server, beginning: float) -> None:
     """Until the enclave has said how it ended, or ended. RunError if it never says a word."""
-    deadline = monotonic() + beginning
+    instance, deadline = Watched(started), monotonic() + beginning
     while server.ended is None and not instance.ended():
         if not server.greeted and monotonic() > deadline:
             raise RunError(f"the enclave said nothing for {beginning:g} seconds after it was started")
