@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.enclave import test_image as images
+from tests.enclave import images
 from tests.tee.eif.golden import DATA, LINE, golden, packed, parts, registers
 from zk_autograd.cli.enclave import main
 
@@ -85,7 +85,7 @@ def test_verify_image_says_nothing_of_a_policy_that_was_not_given(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = images.make(tmp_path, golden("unsigned"))
-    (tmp_path / "images.pub").write_bytes(images._public(images._key()).pem)
+    (tmp_path / "images.pub").write_bytes(images.public(images.image_key()).pem)
     assert main(["verify-image", str(image), "--image-key", str(tmp_path / "images.pub"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["in_policy"] is None
 

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.anchor.rfc3161.authority import OpenSsl, holder, served
-from tests.enclave import test_image as images
+from tests.enclave import images
 from tests.enclave.hosting import Bench, bench, measurements, records, secret_job
 from tests.enclave.instances import NATIVE, NONE
 from tests.tee.eif.golden import golden
@@ -279,7 +279,7 @@ def test_the_image_that_is_started_is_the_one_that_was_checked(
         pytest.skip("this kernel has no vsock, over which an enclave's host listens")
     pytest.importorskip("cbor2", reason="attestation documents need the [tee] extra")
     image = images.make(tmp_path, golden("unsigned"))
-    (tmp_path / "images.pub").write_bytes(images._public(images._key()).pem)
+    (tmp_path / "images.pub").write_bytes(images.public(images.image_key()).pem)
     tool = NitroCli(tmp_path / "bin", monkeypatch, f"echo another > '{image}'")
     job = tmp_path / "job"
     job.mkdir()

@@ -201,7 +201,10 @@ def test_no_room_for_the_copy_names_where_there_may_be_some(tmp_path: Path, monk
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
     try:
-        with pytest.raises(StorageError, match="TMPDIR names another folder"), verified_image(image, public(image_key())):
+        with (
+            pytest.raises(StorageError, match="TMPDIR names another folder"),
+            verified_image(image, public(image_key())),
+        ):
             pass
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

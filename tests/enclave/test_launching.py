@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.enclave import test_image as images
+from tests.enclave import images
 from tests.tee.eif.golden import golden, packed, parts, registers
 from zk_autograd.core.ec_keys import EcPublicKey
 from zk_autograd.core.errors import UsageError, VerificationError
@@ -22,7 +22,7 @@ pytest.importorskip("cbor2", reason="attestation documents need the [tee] extra"
 
 def key_file(folder: Path, key: ec.EllipticCurvePrivateKey | None = None) -> Path:
     path = folder / "images.pub"
-    path.write_bytes(images._public(key or images._key()).pem)
+    path.write_bytes(images.public(key or images.image_key()).pem)
     return path
 
 
