@@ -123,7 +123,7 @@ def check_document(
             Finding(Status.PASSED, (*sentences, "this view has no step, so no gradient that the code computed")),
             missing={Level.L2: "L2 was not reached: this view of the log has no step, so no gradient"},
             fix="take a later root of this run",
-            limits=tuple(_limits(attested, view.log.header, served=files.served)),
+            limits=tuple(_limits(attested, view.log.header, found, policy, served=files.served)),
         )
     return found, Outcome(
         Finding(Status.PASSED, sentences),
