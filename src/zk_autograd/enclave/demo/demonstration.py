@@ -150,21 +150,14 @@ def demonstrate(folder: Path, image: Path | None, tools: Tools, say: Say, *, ste
         say("# the owner: a job, sealed for enclaves of this image alone")
         _job(folder, steps)
         shell.run("zk-enclave", "new-recipient", "--out", "owner.key")
-        shell.run(
-            *[
-                "zk-enclave",
-                "seal",
-                "--job",
-                "job.toml",
-                "--data",
-                "table.csv",
-                "--out",
-                "job",
-                "--kek-file",
-                "broker.kek",
-            ],
-            *("--recipient", "owner.key.pub", "--checkpoint-every", str(max(steps // 2, 1))),
+        sealed = shell.run(
+            *("zk-enclave", "seal", "--job", "job.toml", "--data", "table.csv", "--out", "job"),
+            *("--kek-file", "broker.kek", "--recipient", "owner.key.pub"),
+            *("--checkpoint-every", str(max(steps // 2, 1))),
         )
+        digest = _said(sealed.splitlines(), "job ").partition(":")[0]
+        say(f'# the auditor: the policies name this job, by job = "{digest}"')
+        _name_job((policy, production), digest)
         words = "zk-enclave broker --jobs job --kek-file broker.kek --state broker --listen 127.0.0.1:0 --policy"
         lines = stack.enter_context(shell.beside(*words.split(), policy.name))
         place, key = _said(lines, "listening at http://").rstrip("/"), _said(lines, "key ")
@@ -187,6 +180,12 @@ def demonstrate(folder: Path, image: Path | None, tools: Tools, say: Say, *, ste
 
 def _said(lines: list[str], begins: str) -> str:
     return next(line for line in lines if line.startswith(begins)).removeprefix(begins)
+
+
+def _name_job(policies: Sequence[Path], digest: str) -> None:
+    for path in policies:
+        table = "[attestation.nitro]"
+        path.write_text(path.read_text().replace(table, f'[attestation]\njob = "{digest}"\n\n{table}'))
 
 
 def _image(folder: Path, image: Path | None, shell: Shell) -> Mapping[str, str]:
