@@ -87,7 +87,7 @@ def test_what_comes_out_is_a_run_that_zk_verify_passes(taken: Taken) -> None:
     assert taken.found.complete, taken.said
     report = verify_run(taken.found.out, policy=taken.policy)
     assert report.failure is None
-    assert report.verdict == "L0, L1, L2"
+    assert report.verdict == "L0, L1, L2 (emulated)"
     assert taken.host.records() == records(taken.found.out)
     assert taken.found.troubles == ()
 
@@ -170,7 +170,7 @@ def test_what_a_host_holds_is_at_any_moment_a_run_that_stopped_there(taken: Take
         assert report.summary is not None
         shown.append((report.verdict, report.summary.steps))
     assert shown[0][1] == 0
-    assert shown[-1] == ("L0, L1, L2", STEPS)
+    assert shown[-1] == ("L0, L1, L2 (emulated)", STEPS)
 
 
 # ---- what a host could show, that answers as it should and keeps what it likes -------------------

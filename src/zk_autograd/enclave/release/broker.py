@@ -142,8 +142,8 @@ class _Received(io.BytesIO):
 
 
 def _asked(broker: Broker, path: str, body: bytes, most: int) -> tuple[int, bytes]:
-    """Status and body of the answer to a POST. KeyServiceDown if none comes; VerificationError for
-    what is no single answer within the bound."""
+    """Status and body of the answer to a POST. KeyServiceDown if no whole one comes;
+    VerificationError for what is not one answer within the bound."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {broker.host}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
@@ -191,7 +191,7 @@ def _answer(received: bytes, most: int) -> tuple[int, bytes]:
             raise VerificationError("it is too long", expected=f"at most {most} bytes")
         body = response.read()
     except (http.client.HTTPException, ValueError) as error:
-        raise VerificationError(f"it is no whole HTTP answer ({type(error).__name__})") from error
+        raise KeyServiceDown(f"the broker gave no whole HTTP answer ({type(error).__name__})") from error
     if source.read(1):
         raise VerificationError("the broker answered twice")
     return response.status, body
