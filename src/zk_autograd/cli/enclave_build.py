@@ -2,14 +2,13 @@
 bytes: no clock, no name of a file or machine goes into it."""
 
 import argparse
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import Output
-from zk_autograd.core.errors import UsageError
+from zk_autograd.core.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -67,9 +66,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _json(data: bytes, path: Path) -> bytes:
     """The bytes, if they are a JSON object, as AWS's tools read metadata. UsageError."""
+    from zk_autograd.core.canonical import decode_foreign
+    from zk_autograd.tee.eif.image import MAX_METADATA
+
     try:
-        is_object = isinstance(json.loads(data), dict)
-    except (ValueError, RecursionError):
+        is_object = isinstance(decode_foreign(data, max_bytes=MAX_METADATA), dict)
+    except VerificationError:
         is_object = False
     if not is_object:
         raise UsageError(f"the metadata {path} are no JSON object, and AWS's tools read one")

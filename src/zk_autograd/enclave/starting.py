@@ -1,7 +1,6 @@
 """How a host starts an enclave: AWS Nitro's tool, or a process of the same machine, which isolates
 nothing."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,7 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-from zk_autograd.core.errors import RunError
+from zk_autograd.core.canonical import decode_foreign
+from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.text import quoted
 from zk_autograd.enclave.relay.address import Address
 from zk_autograd.enclave.relay.frames import PATIENCE
@@ -121,7 +121,7 @@ def _nitro_cli(*words: str) -> object:
         said = quoted(done.stderr[-400:].decode("utf-8", "replace"), 400)
         raise RunError(f"nitro-cli {words[0]} failed with {done.returncode}: {said}")
     try:
-        found: object = json.loads(done.stdout[:_MAX_WORDS])
-    except (ValueError, RecursionError) as error:
+        found: object = decode_foreign(done.stdout, max_bytes=_MAX_WORDS)
+    except VerificationError as error:
         raise RunError(f"nitro-cli {words[0]} gave no JSON") from error
     return found

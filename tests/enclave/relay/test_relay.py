@@ -189,8 +189,11 @@ def test_a_host_that_lies_about_a_file_is_one_error(tmp_path: Path, answer: byte
 
 
 def test_a_host_that_answers_a_tunnel_in_other_words_is_one_error(tmp_path: Path) -> None:
-    answer = frame(b"W", b'{"more":1,"refused":""}')
-    with hostile(tmp_path, lambda c: c.sendall(answer)) as relay, pytest.raises(RunError, match="more"):
+    def lie(connection: socket.socket) -> None:
+        read_until(connection, b"}")
+        connection.sendall(frame(b"W", b'{"more":1,"refused":""}'))
+
+    with hostile(tmp_path, lie) as relay, pytest.raises(RunError, match="more"):
         relay.tunnel("broker")
 
 

@@ -6,7 +6,6 @@ refuses its root by name unless it says `emulated = true`. As with the real one,
 three hours signs the documents, and is made anew when it ends.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -15,6 +14,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from zk_autograd.core.attestation import Collateral
+from zk_autograd.core.canonical import decode_foreign
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.local.named_files import read_named
@@ -111,12 +111,10 @@ def open_device(rest: str) -> EmulatedDevice:
         )
     data = read_named(Path(rest), "the file of measurements", MAX_FILE)
     try:
-        fields = Fields(json.loads(data), "measurements")
+        fields = Fields(decode_foreign(data, max_bytes=MAX_FILE), "measurements")
         pcrs = {number: fields.hex(f"pcr{number}", PCR_BYTES) for number in (0, 1, 2)}
-        if "pcr8" in fields and fields.raw("pcr8") is not None:
+        if "pcr8" in fields and repr(fields.raw("pcr8")) != "null":
             pcrs[8] = fields.hex("pcr8", PCR_BYTES)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the file of measurements {rest} is not JSON: {error}") from error
     except VerificationError as error:
         raise UsageError(f"the file of measurements {rest}: {error}") from error
     return EmulatedDevice(pcrs)
