@@ -96,9 +96,8 @@ class RememberingChecker:
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
         given = list(messages)
         keys = [(values.tobytes(), salt) for values, salt in given]
-        new = [message for key, message in zip(keys, given, strict=True) if key not in self._committed]
+        # One message twice is one to be committed to: forgeries have equal blocks under equal salts.
+        new = {key: one for key, one in zip(keys, given, strict=True) if key not in self._committed}
         if new:
-            self._committed.update(
-                zip((k for k in keys if k not in self._committed), self._checker.commitments(new), strict=True)
-            )
+            self._committed.update(zip(new, self._checker.commitments(list(new.values())), strict=True))
         return (self._committed[key] for key in keys)
