@@ -96,7 +96,7 @@ class RememberingChecker:
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
         given = list(messages)
         keys = [(values.tobytes(), salt) for values, salt in given]
-        # One message twice is one to be committed to: forgeries have equal blocks under equal salts.
+        # One message twice is committed to once: forgeries have equal blocks under equal salts.
         new = {key: one for key, one in zip(keys, given, strict=True) if key not in self._committed}
         if new:
             self._committed.update(zip(new, self._checker.commitments(list(new.values())), strict=True))
