@@ -68,7 +68,7 @@ shown(
     ENCLAVE,
     "L0",
     auditor=L0,
-    says="it is genuine under the root emulated, and about this run",
+    says="it is signed under the root emulated, as anybody can, and about this run",
 )
 less(
     "attestation-trusted-by-nobody",

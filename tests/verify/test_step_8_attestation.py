@@ -574,6 +574,26 @@ def test_step8_attack_a_job_of_the_hosts_own(tmp_path: Path, trained: bytes) -> 
     short(report_on(enclave_run(job=trained), tmp_path, asked), f"and not the policy's, {JOB.hex()}")
 
 
+@pytest.mark.parametrize(
+    ("by", "trust"),
+    [(device({}), EMULATED), (None, PRODUCTION)],
+    ids=["debugged", "emulated"],
+)
+def test_step8_attack_the_owners_job_in_a_document_that_does_not_count(tmp_path: Path, by: Any, trust: str) -> None:
+    """Whoever writes the file names whatever job and nonce they like: nothing is said of either."""
+    asked = policy(
+        tmp_path / "own", attestation=f'[attestation]\njob = "{JOB.hex()}"\nnonce = "{NONCE.hex()}"\n{trust}'
+    )
+    report = report_on(enclave_run(by=by, job=JOB, nonce=NONCE), tmp_path, asked)
+    assert Level.L2 not in report.levels
+    assert report.attestation is not None
+    assert report.attestation.judged == ()
+    text = report.text()
+    assert "the enclave trained" not in text and "has the policy's nonce" not in text
+    assert "it is signed under the root emulated, as anybody can" in " ".join(text.split())
+    assert "genuine under the root" not in text
+
+
 def test_step8_the_owners_job(tmp_path: Path) -> None:
     asked = policy(tmp_path / "own", attestation=f'[attestation]\njob = "{JOB.hex()}"\n{EMULATED}')
     report = report_on(enclave_run(job=JOB), tmp_path, asked)

@@ -1,12 +1,10 @@
 """`zk-enclave broker`: releases the keys of sealed jobs to the enclaves that a policy allows."""
 
 import argparse
-import json
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from zk_autograd.cli.output import Output
+from zk_autograd.cli.server_log import log_lines
 from zk_autograd.core.errors import ExitStatus, UsageError
 from zk_autograd.core.text import counted
 
@@ -70,7 +68,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     folder = Folder(arguments.state)
     broker = Broker(folder, policy, jobs, releases=arguments.releases)
     door = Door(broker, Rates(arguments.rate), Rates(arguments.rate))
-    running = server(door, _log_lines(output, json_output=arguments.json), tls)
+    running = server(door, log_lines(output, json_output=arguments.json), tls)
     key = folder.signer.public_key.encode()
     if policy.emulated:
         output.note(
@@ -108,16 +106,3 @@ def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 7 and 0 < int(text) <= 1_000_000):
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from 1 to 1000000")
     return int(text)
-
-
-def _log_lines(output: Output, *, json_output: bool) -> Callable[[str, str, int], None]:
-    """Writes a line to standard error for each answer."""
-
-    def log(method: str, about: str, status: int) -> None:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        if json_output:
-            output.note(json.dumps({"time": now, "method": method, "about": about, "status": status}))
-        else:
-            output.note(f"{now} {method} {status} {about}")
-
-    return log

@@ -1,7 +1,6 @@
 """`zk-witness`: a witness of logs, by C2SP tlog-witness: its keys, its logs, its server."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zk_autograd.cli.output import Output, Parser, run_command
+from zk_autograd.cli.server_log import log_lines
 from zk_autograd.core.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _serve(arguments: argparse.Namespace, folder: "Folder", output: Output) -> i
     from zk_autograd.witness.serving import server
 
     witness = folder.witness()
-    running = server(witness, _log_lines(output, json_output=arguments.json))
+    running = server(witness, log_lines(output, json_output=arguments.json))
     with listening(arguments.listen) as place:
         url = url_of(place)
         output.line(f"listening at {url}")
@@ -114,19 +114,6 @@ def _serve(arguments: argparse.Namespace, folder: "Folder", output: Output) -> i
         output.flush()
         running.run(sockets=[place])
     return ExitStatus.DONE
-
-
-def _log_lines(output: Output, *, json_output: bool) -> Callable[[str, str, int], None]:
-    """Writes a line to standard error for each answer."""
-
-    def log(method: str, about: str, status: int) -> None:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        if json_output:
-            output.note(json.dumps({"time": now, "method": method, "about": about, "status": status}))
-        else:
-            output.note(f"{now} {method} {status} {about}")
-
-    return log
 
 
 def _list(arguments: argparse.Namespace, folder: "Folder", output: Output) -> int:

@@ -110,11 +110,9 @@ def check_document(
     short += opinion
     if not view.log.header.data.root:
         short.append(_NO_DATA)
-    if policy.job and policy.job == document.job:
-        judged = (*judged, f"the enclave trained the policy's job, {policy.job.hex()}")
     found = replace(found, judged=judged, short=tuple(dict.fromkeys(short)))
-    if policy.nonce and policy.nonce == document.nonce:
-        found = replace(found, judged=(*found.judged, f"the document has the policy's nonce, {policy.nonce.hex()}"))
+    if attested is not None and found.counts:  # else they are the file's word, which anybody can write
+        found = replace(found, judged=(*found.judged, *_answers(policy)))
     sentences = tuple(_sentences(found, attested, keys, anchoring, anchor))
     if attested is None or not found.counts:
         return found, _less(found.short, sentences, fix=_fix(found, policy, anchor))
@@ -261,7 +259,15 @@ def _asked(document: Document, policy: Policy) -> Iterator[str]:
         yield f"the document does not have the policy's nonce (it has {found}): it may be older than your question"
     if policy.job and document.job != policy.job:
         found = f"the job {document.job.hex()}" if document.job else "no sealed job"
-        yield f"the enclave trained {found}, and not the policy's, {policy.job.hex()}"
+        yield f"the document names {found}, and not the policy's, {policy.job.hex()}"
+
+
+def _answers(policy: Policy) -> Iterator[str]:
+    """What was asked of a document that counts, and that it has."""
+    if policy.job:
+        yield f"the enclave trained the policy's job, {policy.job.hex()}"
+    if policy.nonce:
+        yield f"the document has the policy's nonce, {policy.nonce.hex()}"
 
 
 def _judged(
@@ -312,7 +318,12 @@ def _sentences(
     registers = "" if anchoring.registered is None else f" and the register's ({len(anchoring.registered.heads)})"
     yield f"{'the header key' if len(keys) == 1 else f'all {len(keys)} keys of the header'} signed the log's checkpoint{registers}"
     if attested is not None:
-        yield f"it is genuine under the root {attested.root}, and about this run, its header and keys: {attested.measurement}"
+        how = (
+            f"signed under the root {attested.root}, as anybody can"
+            if attested.emulated
+            else f"genuine under the root {attested.root}"
+        )
+        yield f"it is {how}, and about this run, its header and keys: {attested.measurement}"
     if anchor is not None and found.at is not None:
         records = counted(anchor.records, "record")
         yield f"judged for {time_text(found.at)}, by which the first {records} existed ({anchor.kind})"
