@@ -1,14 +1,26 @@
 """One step over the flat vector: as the rule on each group, and errors that name the tensor."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tests.run.trainer import SIZE, first_weights, gradients, hashed_backend, make_header
 from zk_autograd.core.errors import RangeError, UsageError
+from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Group, Header, Parameter
-from zk_autograd.core.rules import step
-from zk_autograd.run.step import advance, first_state, group_range
+from zk_autograd.core.rules import State, step
+from zk_autograd.kernels.reference import REFERENCE, group_ranges
+from zk_autograd.run.step import constants_of, first_state, take
+
+
+def advance(header: Header, sequences: Any, state: State, t: int, G: IntArray, lr: Sequence[str]) -> State:
+    """The state after step `t`."""
+    stepper = REFERENCE.stepper(header.rule, header.parameters, state)
+    assert take(header, stepper, G, constants_of(header, sequences, t, lr)) == 0
+    return stepper.state
 
 
 def header_of(rule: Rule = Rule.ADAM, schedule: str = "constant") -> Header:
@@ -61,8 +73,8 @@ def test_arguments_that_do_not_fit_are_usage_errors() -> None:
     header, recorded = header_of(), header_of(schedule="recorded")
     sequences = [header.sequence(group) for group in range(2)]
     state = first_state(header, first_weights())
-    with pytest.raises(UsageError, match=r"int32 of shape \(11,\); they must be int64"):
-        advance(header, sequences, state, 1, gradients(1).astype(np.int32), ())
+    with pytest.raises(UsageError, match=r"int16 of shape \(11,\); they must be int32 or int64"):
+        advance(header, sequences, state, 1, gradients(1).astype(np.int16), ())
     with pytest.raises(UsageError, match=r"shape \(10,\)"):
         advance(header, sequences, state, 1, gradients(1)[:-1], ())
     with pytest.raises(UsageError, match="step 4 has 1 learning rates; with a recorded schedule it must be 2"):
@@ -89,7 +101,7 @@ def test_a_group_without_tensors_has_no_elements() -> None:
         **{f: getattr(header, f) for f in Header.__dataclass_fields__}
         | {"groups": (group, group, group), "parameters": parameters}
     )
-    assert [group_range(wider, g) for g in range(3)] == [slice(0, 7), slice(0, 0), slice(7, 11)]
+    assert group_ranges(parameters) == (slice(0, 7), slice(0, 0), slice(7, 11))
     sequences = [wider.sequence(group) for group in range(3)]
     state = advance(wider, sequences, first_state(wider, first_weights()), 1, gradients(1), ())
     assert (state["W"] != first_weights()).all()

@@ -203,10 +203,14 @@ def test_training_waits_when_too_many_segments_wait_and_says_so(tmp_path: Path) 
 
 def test_the_state_cannot_be_changed_by_the_caller(tmp_path: Path) -> None:
     writer = create(tmp_path / "run")
-    for state in (writer.state, writer.append(gradients(1)), writer.state):
-        with pytest.raises(ValueError, match="read-only"):
-            state["W"][0] = 0
-        state.clear()
+    before = writer.state
+    for values in before.values():
+        np.add(values, 1, out=values)
+    before.clear()
+    writer.append(gradients(1))
+    expected = expected_states(Rule.ADAM, 1)[1]
+    for name, values in writer.state.items():
+        np.testing.assert_array_equal(values, expected[name])
     assert set(writer.state) == {"W", "M", "V"}
     writer.abandon()
 
@@ -220,7 +224,7 @@ def test_a_step_out_of_range_changes_nothing(tmp_path: Path) -> None:
     too_large[8] = 2**30
     bad: list[tuple[type[ZkError], str, dict[str, Any]]] = [
         (RangeError, r"gradient of b.weight\[1\]", {"gradients": too_large}),
-        (UsageError, "must be int64", {"gradients": too_large.astype(np.int32)}),
+        (UsageError, "must be int32 or int64", {"gradients": too_large.astype(np.int16)}),
         (UsageError, "learning rates", {"lr": ("0.1", "0.1")}),
         (UsageError, "loss is", {"claims": Claims("0" * 61)}),
         (UsageError, "loss is", {"claims": Claims("0.1\n")}),
@@ -230,7 +234,7 @@ def test_a_step_out_of_range_changes_nothing(tmp_path: Path) -> None:
     for error, message, arguments in bad:
         with pytest.raises(error, match=message):
             writer.append(**{"gradients": gradients(2)} | arguments)
-    assert (writer.step, writer.state["W"] is before, files.done) == (1, True, written)
+    assert (writer.step, bool((writer.state["W"] == before).all()), files.done) == (1, True, written)
     train(writer, 3)
     writer.close()
     assert audit(tmp_path / "run", hashed_backend()).close

@@ -21,7 +21,7 @@ from zk_autograd.core.errors import (
 from zk_autograd.core.text import counted
 from zk_autograd.credentials import tokens
 from zk_autograd.train.names import Factory, code_called
-from zk_autograd.train.settings import REGISTERING, SETTINGS, Settings
+from zk_autograd.train.settings import MACHINE, REGISTERING, SETTINGS, Settings
 
 if TYPE_CHECKING:
     from zk_autograd.prove.protocol import Backend
@@ -74,7 +74,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return by_flag if arguments.config is None else by_flag.over(config.read(arguments.config))
 
 
-_WITH_RESUME = {"srs", "key-file", *REGISTERING}
+_WITH_RESUME = {"srs", "key-file", *MACHINE, *REGISTERING}
 """The settings that are not part of a training."""
 
 
@@ -128,6 +128,7 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
                 allowed=allowed,
                 backend=backend,
                 start=settings.start,
+                machine=settings.machine,
             )
             return _recorded(order, output)
         except PlaceTakenError:  # by a training begun in the same second: nothing was created here

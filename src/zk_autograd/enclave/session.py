@@ -163,7 +163,8 @@ class Session(AbstractContextManager["Session"]):
             # Exact to the last bit, a loss confirms a guess at the table. Where the weights are
             # published, whoever has a guess has that without it.
             claims = Claims(loss_text(loss) if self.plan.publish else "", saturated, batch_digest(rows))
-            self._state = self._recorder.append(G, claims)
+            self._recorder.append(G, claims)
+            self._state = self._recorder.state
             self.saturated += saturated
             step += 1
             if self._sealing is not None:

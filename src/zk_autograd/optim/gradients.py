@@ -1,4 +1,4 @@
-"""The gradients of a step as torch leaves them on the tensors, checked and rounded to integers."""
+"""The gradients of a step as torch leaves them on the tensors, checked."""
 
 from collections.abc import Iterator
 
@@ -11,25 +11,21 @@ from zk_autograd.core.formats import (
     GRADIENT_BOUND,
     K_RANGE,
     FloatArray,
-    IntArray,
 )
 from zk_autograd.optim import rounding
 from zk_autograd.optim.parameters import Manifest
 
 
-def quantized(manifest: Manifest, k: int) -> tuple[IntArray, int]:
-    """The integers G, int64 (size,), of the tensors' gradients under the scale 2^k, and how many
-    elements saturated.
-
-    Raises GradientError, which names the tensor, for a gradient that is missing, sparse, of another
-    type, or not finite.
-    """
-    return rounding.quantized(_gradients(manifest), k)
-
-
 def suitable_scale(manifest: Manifest) -> int:
-    """The k of `grad_scale="auto"` for the present gradients. GradientError as in `quantized`."""
+    """The k of `grad_scale="auto"` for the present gradients. GradientError as `present_ones`, and
+    for one that isn't finite."""
     return rounding.suitable_scale(_gradients(manifest))
+
+
+def clamped(manifest: Manifest, k: int) -> int:
+    """How many elements of the present gradients saturate under the scale 2^k. GradientError as
+    `suitable_scale`."""
+    return rounding.quantized(_gradients(manifest), k)[1]
 
 
 def limit(k: int) -> float:
@@ -39,7 +35,7 @@ def limit(k: int) -> float:
 
 def roomy_scale(manifest: Manifest) -> int | None:
     """The largest k under which no element of the present gradients saturates; None if there is
-    none. Raises GradientError as `quantized` does."""
+    none. GradientError as `present_ones`."""
     largest = max(float(np.abs(gradient).max()) for _, gradient in _gradients(manifest))
     return next((k for k in reversed(K_RANGE) if largest <= limit(k)), None)
 
@@ -51,6 +47,13 @@ def present(manifest: Manifest) -> bool:
 
 def _gradients(manifest: Manifest) -> Iterator[tuple[str, FloatArray]]:
     """Each tensor's name and its gradient, float32 (elements,)."""
+    for name, gradient in present_ones(manifest):
+        yield name, np.ascontiguousarray(gradient.detach().cpu().numpy()).reshape(-1)
+
+
+def present_ones(manifest: Manifest) -> Iterator[tuple[str, torch.Tensor]]:
+    """Each tensor's name and its gradient, float32 and dense, of the tensor's shape. GradientError,
+    which names the tensor, for one that is missing, or isn't so."""
     for p, tensor in zip(manifest.parameters, manifest.tensors, strict=True):
         gradient = tensor.grad
         if gradient is None:
@@ -77,4 +80,4 @@ def _gradients(manifest: Manifest) -> Iterator[tuple[str, FloatArray]]:
             raise GradientError(
                 f"the gradient of {p.name} is {gradient.dtype}; only float32 gradients have an exact step"
             )
-        yield p.name, np.ascontiguousarray(gradient.detach().cpu().numpy()).reshape(-1)
+        yield p.name, gradient

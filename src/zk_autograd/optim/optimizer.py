@@ -25,6 +25,7 @@ from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import BEACON, TRAINER, Data, Header
 from zk_autograd.core.register import EVERY, View
 from zk_autograd.core.rules import State
+from zk_autograd.kernels.choice import AUTO, SlowKernel, kernel_called
 from zk_autograd.optim import recording, saved_state
 from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.header import NO_DATA, HeaderParts
@@ -56,6 +57,7 @@ __all__ = [
     "NewLogKey",
     "ResumedLr",
     "ResumedModel",
+    "SlowKernel",
     "UnclosedRun",
     "ZKOptimizer",
 ]
@@ -120,6 +122,9 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     * `data`, `model_code`: what the header says of the data, and the SHA-256 of the model's code;
     * `config`: a TOML text that says how the training was set up, for config.toml, without access
       tokens; a resumed run keeps its first;
+    * `kernel`: what computes the steps, all of them to the same bits: "auto" (the default),
+      "native" for the CPU, "triton" for a GPU, or "torch", which runs everywhere (kernels.choice);
+      a resumed run may have another;
     * `on_event`: called with the run's events, from several threads;
     * `register`: the folder of the register that the run is entered in before its first step
       (default: that of the key's file, which was begun with it; with signers, none), or False for
@@ -166,6 +171,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         data: Data = NO_DATA,
         model_code: bytes = b"",
         config: str | None = None,
+        kernel: str = AUTO,
         on_event: Listener = ignore,
         register: str | Path | Literal[False] | None = None,
         anchors: Sequence[str | Anchor] = (),
@@ -221,6 +227,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             grad_scale=checked_scale(grad_scale),
             announced_lr=None if max_lr is None else exact(max_lr, "max_lr"),
             unproved=UnprovedValues(unproved, frozen, parts.unproved, max(BUDGET, 4 * manifest.size)),
+            kernel=kernel_called(kernel, manifest.device),
         )
         registering = Registering(register, tuple(anchors), anchor_every)
         artefacts = Artefacts(on_event, config=None if config is None else checked_config(config))

@@ -20,6 +20,8 @@ from zk_autograd.core.formats import FloatArray, IntArray, dequantize_weight, qu
 from zk_autograd.core.records import MAX_TENSORS, Parameter, Unproved
 from zk_autograd.core.text import is_unicode
 
+MAX_ELEMENTS = 2**31
+"""Of one tensor: a kernel on a GPU counts them in 32 bits."""
 _MAX_NAME = 1000
 _RESERVED = "__metadata__"
 """The one name that a safetensors file keeps for itself."""
@@ -72,6 +74,18 @@ class Manifest:
         tensors = tuple(t for g in groups for _, t in g.tensors)
         return cls(tuple(parameters), tensors, offset, tuple(t.data_ptr() for t in tensors))
 
+    @property
+    def device(self) -> str:
+        """The type of the device that the tensors are on. UsageError if they are on several."""
+        devices = {str(tensor.device): name.name for name, tensor in zip(self.parameters, self.tensors, strict=True)}
+        if len(devices) > 1:
+            (one, first), (other, second), *_ = devices.items()
+            raise UsageError(
+                f"{first} is on {one} and {second} on {other}, but a step is computed on one device: move the model to one before making "
+                "the optimizer"
+            )
+        return self.tensors[0].device.type
+
     def group_size(self, group: int) -> int:
         """How many elements a group has."""
         return sum(p.size for p in self.parameters if p.group == group)
@@ -107,15 +121,14 @@ class Manifest:
         if moved:
             _check_memory([(p.name, tensor) for p, tensor in zip(self.parameters, self.tensors, strict=True)])
 
-    def write(self, weights: IntArray) -> FloatArray:
-        """Writes the float32 values of W, int64 (size,), to the tensors, and returns them, (size,).
-        UsageError as `require_as_made`."""
+    def write(self, weights: IntArray) -> None:
+        """Writes the float32 values of W, int64 (size,), to the tensors. UsageError as
+        `require_as_made`."""
         self.require_as_made()
         floats = dequantize_weight(weights)
         with torch.no_grad():
             for p, tensor in zip(self.parameters, self.tensors, strict=True):
                 tensor.copy_(torch.from_numpy(floats[p.offset : p.offset + p.size].reshape(p.shape)))
-        return floats
 
     def changed(self, written: FloatArray) -> str | None:
         """The name of the first tensor that isn't bit for bit what was written to it, or None.
@@ -218,6 +231,10 @@ def _check(name: str, tensor: torch.Tensor) -> None:
         raise UsageError(f"{name} holds no dense values (layout {tensor.layout}, device {tensor.device})")
     if tensor.numel() == 0:
         raise UsageError(f"{name} has no elements; leave it out")
+    if tensor.numel() > MAX_ELEMENTS:
+        raise UsageError(
+            f"{name} has {tensor.numel()} elements; a tensor may have {MAX_ELEMENTS}: split it into several parameters"
+        )
     if not tensor.is_leaf:
         raise UsageError(f"{name} is computed from other tensors; give the parameters that it is computed from")
 

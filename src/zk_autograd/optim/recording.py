@@ -21,6 +21,8 @@ from zk_autograd.core.register import View
 from zk_autograd.core.rules import State
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.model_files import model_files
+from zk_autograd.kernels.protocol import Kernel, Model
+from zk_autograd.kernels.reference import REFERENCE
 from zk_autograd.local.own_folders import expanded
 from zk_autograd.optim.registering import DEFAULT, NO_REGISTER, Registering, register_of, registration_of, terms_of
 from zk_autograd.prove.choice import backend_of_run
@@ -36,7 +38,7 @@ from zk_autograd.run.layout import Layout
 from zk_autograd.run.ownership import Unique
 from zk_autograd.run.recovery import read_header, require_own
 from zk_autograd.run.registering import Registration
-from zk_autograd.run.step import advance
+from zk_autograd.run.step import Gradients, constants_of, take
 from zk_autograd.run.writer import RunWriter
 
 Key = str | Path | Signer | Sequence[Signer] | None
@@ -63,41 +65,57 @@ class Keeper(Protocol):
 
     def append(
         self,
-        gradients: IntArray,
+        gradients: Gradients,
         claims: Claims = NOTHING,
         *,
         lr: tuple[str, ...] = (),
         settings: bytes = b"",
-    ) -> State:
-        """Takes the next step and returns the state after it. After a RangeError or UsageError
-        nothing has changed."""
+        accept: Callable[[int], None] = lambda saturated: None,
+    ) -> int:
+        """As `RunWriter.append`."""
         ...
 
 
 class InMemory:
     """The keeper of a training that isn't recorded."""
 
-    def __init__(self, header: Header, state: State, step: int) -> None:
-        """`state` is the one after `step` steps. VerificationError for hyper-parameters that the
-        header's rule can't use."""
+    def __init__(self, header: Header, state: State, step: int, kernel: Kernel = REFERENCE) -> None:
+        """`state` is the one after `step` steps, which `kernel` computes. VerificationError for
+        hyper-parameters that the header's rule can't use."""
         self.header = header
-        self.state = state
         self.step = step
         self.loop_state = b""
+        self._stepper = kernel.stepper(header.rule, header.parameters, state)
         self._sequences = [header.sequence(group) for group in range(len(header.groups))]
+
+    @property
+    def state(self) -> State:
+        return self._stepper.state
 
     def append(
         self,
-        gradients: IntArray,
+        gradients: Gradients,
         claims: Claims = NOTHING,
         *,
         lr: tuple[str, ...] = (),
         settings: bytes = b"",
-    ) -> State:
-        self.state = advance(self.header, self._sequences, self.state, self.step + 1, gradients, lr)
+        accept: Callable[[int], None] = lambda saturated: None,
+    ) -> int:
+        constants = constants_of(self.header, self._sequences, self.step + 1, lr)
+        saturated = take(self.header, self._stepper, gradients, constants)
+        try:
+            accept(saturated)
+        except BaseException:
+            self._stepper.undo(gradients if isinstance(gradients, Model) else None)
+            raise
         self.step += 1
         self.loop_state = claims.loop_state
-        return self.state
+        return saturated
+
+    def undo(self, model: Model) -> None:
+        """Takes the last step back, and the weights that it wrote to `model`."""
+        self._stepper.undo(model)
+        self.step -= 1
 
 
 class Recorder(Unique):
@@ -154,21 +172,23 @@ class Recorder(Unique):
 
     def append(
         self,
-        gradients: IntArray,
+        gradients: Gradients,
         claims: Claims = NOTHING,
         *,
         lr: tuple[str, ...] = (),
         settings: bytes = b"",
-    ) -> State:
+        accept: Callable[[int], None] = lambda saturated: None,
+    ) -> int:
         self._writer.require_own_process(self._writer.path)
         self._begin()
-        state = self._writer.append(gradients, claims, lr=lr, settings=settings)
+        saturated = self._writer.append(gradients, claims, lr=lr, settings=settings, accept=accept)
+        count = saturated if isinstance(gradients, Model) else claims.saturated
         try:
-            self._artefacts.step(self.step, claims.loss, train_log.rates(self.header, self.step, lr), claims.saturated)
+            self._artefacts.step(self.step, claims.loss, train_log.rates(self.header, self.step, lr), count)
         except BaseException:
             self._writer.abandon()  # the step is on disk, but the optimizer doesn't have it: only a resumption brings them together
             raise
-        return state
+        return saturated
 
     @property
     def beacon(self) -> bytes:
@@ -232,7 +252,7 @@ class Recorder(Unique):
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A run directory still to be created, with its prover, signers and listener, and how it is
-    registered (None: it isn't). `attest` is as in `RunWriter.create`."""
+    registered (None: it isn't). `attest` and `kernel` are as in `RunWriter.create`."""
 
     path: Path
     backend: Backend
@@ -244,6 +264,7 @@ class NewRun:
     beacon: BeaconAnchor | None = None
     order_by: str = TRAINER
     attest: Callable[[bytes], Document] | None = None
+    kernel: Kernel = REFERENCE
 
     def begin(self, header: Header, weights: IntArray) -> Recorder:
         """Makes the directory, with the header, the first state and the trainer's own files. Raises
@@ -272,6 +293,7 @@ class NewRun:
             registration=registration,
             beacon=self.beacon,
             attest=self.attest,
+            kernel=self.kernel,
         )
         try:
             self.artefacts.begin(writer)
@@ -301,6 +323,7 @@ def resume(
     key: Key,
     artefacts: Artefacts,
     registering: Registering = DEFAULT,
+    kernel: Kernel = REFERENCE,
 ) -> Recorder:
     """The run at `path`, after its last step. Raises RunError, UsageError, ProverError."""
     signers, layout = signers_of(key), Layout(path)
@@ -316,6 +339,7 @@ def resume(
         signers,
         on_event=artefacts,
         registration=registration,
+        kernel=kernel,
     )
     return Recorder(writer, artefacts, begun=False)
 

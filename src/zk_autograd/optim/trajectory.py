@@ -8,14 +8,17 @@ from pathlib import Path
 import torch
 
 from zk_autograd.core.decimals import decimal_text
-from zk_autograd.core.errors import RunError, UsageError
-from zk_autograd.core.formats import IntArray
+from zk_autograd.core.errors import GradientError, RangeError, RunError, UsageError
+from zk_autograd.core.formats import IntArray, dequantize_weight
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.core.register import View
 from zk_autograd.core.rules import State, initial_state
 from zk_autograd.core.schedules import parse
+from zk_autograd.kernels.protocol import Kernel, WeightsChangedError
+from zk_autograd.kernels.reference import REFERENCE
 from zk_autograd.optim import gradients, recording, resuming
+from zk_autograd.optim.floats import Floats
 from zk_autograd.optim.header import HeaderParts, require_format, shifts_of
 from zk_autograd.optim.options import Exact, GroupOptions, place
 from zk_autograd.optim.param_groups import encoded
@@ -56,7 +59,7 @@ CLAMPED_SHARE = 1000
 
 class Trajectory(Owned, Unique):
     """Where the model stands: after `steps` steps, in `state` (int64 vectors of all elements, in
-    the manifest's order).
+    the manifest's order), which `kernel` takes from one to the next.
 
     Before the first step hyper-parameters may still change; `start` fixes them, and chooses a
     `grad_scale` of None.
@@ -73,6 +76,7 @@ class Trajectory(Owned, Unique):
         grad_scale: int | None,
         announced_lr: Exact | None,
         unproved: UnprovedValues,
+        kernel: Kernel = REFERENCE,
     ) -> None:
         """Rounds the model's weights. `frozen` tensors were given with the others, but are not
         trained.
@@ -84,7 +88,8 @@ class Trajectory(Owned, Unique):
         self.frozen = tuple(frozen)
         # Gradients left over from an earlier training: they are not this one's.
         self._old = {name: (t.grad, t.grad._version) for name, t in frozen if t.grad is not None}
-        self.state: State = initial_state(parts.rule, manifest.weights())
+        self._kernel = kernel
+        self._first: State = initial_state(parts.rule, manifest.weights())
         self.steps = 0
         self.saturated = 0
         self._clamping_steps = 0
@@ -104,7 +109,7 @@ class Trajectory(Owned, Unique):
         self._resumed: resuming.Resumed | None = None
         self._kept = _Kept()
         self._header(param_groups, grad_scale or 0)
-        self._written = manifest.write(self.state["W"])
+        manifest.write(self._first["W"])
         pairs = list(zip(manifest.parameters, manifest.tensors, strict=True))
         self._tensor_ids = [[id(t) for p, t in pairs if p.group == index] for index in range(len(groups))]
 
@@ -114,6 +119,7 @@ class Trajectory(Owned, Unique):
         keys = tuple(s.public_key.encode() for s in new_run.signers)
         register = register_of(new_run.signers, new_run.registration)
         self._parts = replace(self._parts, prover=new_run.backend.prover, keys=keys, register=register)
+        self._new_run = replace(new_run, kernel=self._kernel)
 
     def resume(
         self,
@@ -128,7 +134,7 @@ class Trajectory(Owned, Unique):
         """Resumes the run at `path`. UsageError if it is of another model or of other
         hyper-parameters. Warns of what can't be restored, and of a group's lr that the caller
         `asked` for but doesn't get."""
-        writer = recording.resume(path, prover, srs, key, artefacts, registering)
+        writer = recording.resume(path, prover, srs, key, artefacts, registering, self._kernel)
         difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
         if difference is not None:
             writer.abandon()
@@ -140,12 +146,19 @@ class Trajectory(Owned, Unique):
             self._resumed = resuming.resumed(writer, self._parts.unproved, fixed, recorded=self._schedule is None)
             self._groups = resuming.groups_of(writer.header)
             resuming.warn_of_asked(asked, self._groups, self._resumed)
-            self._written = self.manifest.write(writer.state["W"])
+            self.manifest.write(writer.state["W"])
         except BaseException:  # a warning may be turned into one
             writer.abandon()
             raise
         self._writer, self._keeper, self._run = writer, writer, path
-        self.state, self.steps = writer.state, writer.step
+        self.steps = writer.step
+
+    @property
+    def state(self) -> State:
+        """The integers now, int64 (elements,) each: copies."""
+        if self._keeper is not None:
+            return self._keeper.state
+        return {name: values.copy() for name, values in self._first.items()}
 
     @property
     def header(self) -> Header | None:
@@ -187,19 +200,15 @@ class Trajectory(Owned, Unique):
             self._kept = _Kept(self._resumed.of_step, encoded(param_groups, self._left_out))
 
     def require_ours(self) -> None:
-        """Raises UsageError if the run is closed, or a weight isn't what the last step made it;
-        RunError in a forked child."""
+        """Raises UsageError if the run is closed; RunError in a forked child."""
         if self._closed:
             raise UsageError("the run is closed: make another optimizer for further steps")
         self._require_own_run()
-        self._require_weights()
 
     def _require_weights(self) -> None:
-        if changed := self.manifest.changed(self._written):
-            raise UsageError(
-                f"{changed} was changed by something else since the last step, so the steps would not describe the model: load "
-                "weights before making the optimizer, and clip gradients, not weights"
-            )
+        """UsageError if a weight isn't what the last step made it."""
+        if changed := self.manifest.changed(dequantize_weight(self.state["W"])):
+            raise _foreign(changed)
 
     def require_groups(self, param_groups: ParamGroups) -> None:
         """UsageError unless `param_groups` has the groups and tensors that it was made with."""
@@ -238,6 +247,7 @@ class Trajectory(Owned, Unique):
         if self._keeper is not None:
             return self._keeper
         self.require_ours()
+        self._require_weights()
         self._require_given(param_groups)
         self._groups = settled(self._groups, param_groups, self._schedule)
         if self._grad_scale is None and self._new_run is not None and self._new_run.beacon is not None:
@@ -246,15 +256,19 @@ class Trajectory(Owned, Unique):
             )
         scale = gradients.suitable_scale(self.manifest) if self._grad_scale is None else self._grad_scale
         header = self._header(param_groups, scale)
-        keeper: recording.Keeper = recording.InMemory(header, self.state, self.steps)
+        keeper: recording.Keeper = (memory := recording.InMemory(header, self.state, self.steps, self._kernel))
         begun = self._new_run is not None and self._new_run.beacon is not None
         if self._new_run is not None:
             if (
                 gradients.present(self.manifest) and not begun
             ):  # so that a first step that is out of range leaves no directory behind
-                G, saturated = gradients.quantized(self.manifest, scale)
-                keeper.append(G, lr=rates(self._groups, param_groups, self._schedule, 1))
-                self._tell_of_clamping(saturated, scale, stacklevel=6)  # nor does one that a warning refuses
+                first = Floats.of(self.manifest, self._kernel, scale)
+                lr = rates(self._groups, param_groups, self._schedule, 1)
+                # Nor does one that a warning refuses.
+                memory.append(
+                    first.model, lr=lr, accept=lambda count: self._tell_of_clamping(count, scale, stacklevel=8)
+                )
+                memory.undo(first.model)
             keeper = self._writer = self._new_run.begin(header, self.state["W"])
         self._keeper = keeper
         if begun:
@@ -265,8 +279,8 @@ class Trajectory(Owned, Unique):
     def begin_with(self, weights: IntArray) -> None:
         """Begins with these integer weights, int64 (elements,), and writes them to the model.
         RangeError."""
-        self.state = initial_state(self._parts.rule, weights)
-        self._written = self.manifest.write(self.state["W"])
+        self._first = initial_state(self._parts.rule, weights)
+        self.manifest.write(self._first["W"])
 
     @property
     def beacon(self) -> bytes:
@@ -281,7 +295,7 @@ class Trajectory(Owned, Unique):
     def advance(self, param_groups: ParamGroups, claims: Claims) -> None:
         """One step from the model's gradients; writes its weights. Raises as `ZKOptimizer.step`."""
         if self._keeper is None and not gradients.present(self.manifest):
-            gradients.quantized(self.manifest, 0)  # raises, before there is a run without a step
+            list(gradients.present_ones(self.manifest))  # raises, before there is a run without a step
         if self._keeper is None and self._new_run is not None and self._new_run.beacon is not None:
             raise UsageError(
                 "a beacon gives the first weights, so these gradients are of others: call start() before the first forward pass"
@@ -294,13 +308,28 @@ class Trajectory(Owned, Unique):
         if self._resumed is not None:
             self._resumed.warn(lr, self.steps + 1, stacklevel=5)
         kept, settings = self._settings(param_groups)
-        G, saturated = gradients.quantized(self.manifest, keeper.header.grad_scale)
-        self._tell_of_clamping(saturated, keeper.header.grad_scale, stacklevel=5)
-        self.state = keeper.append(G, replace(claims, saturated=saturated), lr=lr, settings=settings)
+        scale = keeper.header.grad_scale
+        try:
+            floats = Floats.of(self.manifest, self._kernel, scale)
+            saturated = keeper.append(
+                floats.model,
+                claims,
+                lr=lr,
+                settings=settings,
+                accept=lambda count: self._tell_of_clamping(count, scale, stacklevel=7),
+            )
+        except WeightsChangedError as error:
+            raise _foreign(self.manifest.parameters[error.index].name) from None
+        except GradientError:
+            self._require_weights()  # whoever changed them is told that first
+            raise
+        except RangeError:  # of which clamping may be the reason
+            self._tell_of_clamping(gradients.clamped(self.manifest, scale), scale, stacklevel=5)
+            raise
+        floats.written()
         self._kept, self._resumed = kept, None
         self.steps += 1
         self.saturated += saturated
-        self._written = self.manifest.write(self.state["W"])
 
     def _tell_of_clamping(self, count: int, scale: int, stacklevel: int) -> None:
         """Warns if it is due, before anything is done: a warning turned into an error refuses the
@@ -351,9 +380,9 @@ class Trajectory(Owned, Unique):
         keeper = None
         if loaded.grad_scale is not None and loaded.shifts is not None:
             header = self._parts.complete(loaded.groups, loaded.shifts, loaded.grad_scale)
-            keeper = recording.InMemory(header, loaded.state, loaded.step)
-        self._written = self.manifest.write(loaded.state["W"])
-        self._groups, self.state, self.steps, self._keeper = loaded.groups, loaded.state, loaded.step, keeper
+            keeper = recording.InMemory(header, loaded.state, loaded.step, self._kernel)
+        self.manifest.write(loaded.state["W"])
+        self._groups, self._first, self.steps, self._keeper = loaded.groups, loaded.state, loaded.step, keeper
 
     def keep(self, param_groups: ParamGroups, *, written: bool = False, durable: bool = False) -> None:
         """Keeps what `param_groups` holds now, where that is news, for a resumption. `durable`: so
@@ -458,6 +487,13 @@ class _Kept:
     groups: str = ""
     durable: bool = True
     open: bool = False
+
+
+def _foreign(name: str) -> UsageError:
+    return UsageError(
+        f"{name} was changed by something else since the last step, so the steps would not describe the model: load "
+        "weights before making the optimizer, and clip gradients, not weights"
+    )
 
 
 def _is_group(group: object) -> bool:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-import numpy as np
-
 from zk_autograd.core import record_bytes, records
 from zk_autograd.core.attestation import MAX_DOCUMENT
 from zk_autograd.core.errors import RangeError, RunError, UnreadableError, UsageError, VerificationError
@@ -15,9 +13,10 @@ from zk_autograd.core.keys import PublicKey, Signer
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.records import Header, Segment, header_digest
 from zk_autograd.core.register import Kind
-from zk_autograd.core.rules import State
 from zk_autograd.evidence.files import read_bounded
 from zk_autograd.evidence.layout import CHECKPOINT, proof_place
+from zk_autograd.kernels.protocol import Kernel, Stepper
+from zk_autograd.kernels.reference import REFERENCE
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import header_signature
 from zk_autograd.run.events import Listener
@@ -27,7 +26,7 @@ from zk_autograd.run.layout import Layout
 from zk_autograd.run.log import RunLog
 from zk_autograd.run.marker import require_kept
 from zk_autograd.run.private_file import damaged, read
-from zk_autograd.run.step import advance
+from zk_autograd.run.step import constants_of, take
 from zk_autograd.run.write_order import Settlement, Stage
 
 BEACON_PART = "beacon"
@@ -38,7 +37,7 @@ ATTESTATION_PART = "attestation"
 @dataclass(frozen=True, slots=True, eq=False)
 class Position:
     """Where a run stands: in the open segment, which begins with step `first`, after `step`, with
-    its `state` and the loop's own.
+    its `stepper` there and the loop's own state.
 
     `settings` are those of `step`; `last_lr` is the lr in its file, () if the open segment has no
     steps."""
@@ -47,7 +46,7 @@ class Position:
     first: int
     salts: Salts
     step: int
-    state: State
+    stepper: Stepper
     loop_state: bytes
     settings: bytes
     last_lr: tuple[str, ...]
@@ -63,6 +62,7 @@ def recover(
     emit: Listener,
     stopping: threading.Event,
     stages: Sequence[Stage] = (),
+    kernel: Kernel = REFERENCE,
 ) -> tuple[Settlement, Position]:
     """Brings the log as far as the files allow without a new proof, and the state to the last step
     of the journal.
@@ -102,7 +102,7 @@ def recover(
             )
         segments = found.segments if found else ()
         check_proofs(layout, segments)
-        position = replay(header, journal, len(segments), segments[-1].last + 1 if segments else 1)
+        position = replay(header, journal, len(segments), segments[-1].last + 1 if segments else 1, kernel)
         remove_orphans(layout, position.segment, files)
     except BaseException:
         backend.stop()
@@ -241,7 +241,7 @@ def remove_orphans(layout: Layout, sealed: int, files: Files) -> None:
             files.remove(layout.proofs / name)
 
 
-def replay(header: Header, journal: Journal, settled: int, next_step: int) -> Position:
+def replay(header: Header, journal: Journal, settled: int, next_step: int, kernel: Kernel = REFERENCE) -> Position:
     """The position after the last step of the journal, whose segments from `settled` on must be
     whole. `next_step` is the first step that no record covers. RunError for a gap or a step that
     can't be taken."""
@@ -257,17 +257,21 @@ def replay(header: Header, journal: Journal, settled: int, next_step: int) -> Po
     if numbers != list(range(start.first, start.first + len(numbers))) or len(numbers) > header.prover.steps:
         raise damaged(journal.path(newest), "its steps have a gap, or are too many")
     sequences = [header.sequence(group) for group in range(len(header.groups))]
-    state, loop_state, settings = start.state, start.loop_state, start.settings
+    loop_state, settings = start.loop_state, start.settings
     last_lr: tuple[str, ...] = ()
+    try:
+        stepper = kernel.stepper(header.rule, header.parameters, start.state)
+    except (RangeError, UsageError) as error:
+        raise damaged(journal.path(newest), str(error)) from error
     for number in numbers:
         step = journal.step(newest, number)
         try:
-            state = advance(header, sequences, state, number, step.gradients.astype(np.int64), step.lr)
+            take(header, stepper, step.gradients, constants_of(header, sequences, number, step.lr))
         except (RangeError, UsageError) as error:
             raise damaged(journal.path(newest), str(error)) from error
         loop_state, settings, last_lr = step.claims.loop_state, step.settings, step.lr
     last = start.first + len(numbers) - 1
-    return Position(newest, start.first, start.salts, last, state, loop_state, settings, last_lr)
+    return Position(newest, start.first, start.salts, last, stepper, loop_state, settings, last_lr)
 
 
 def require_prover(backend: Backend, header: Header) -> None:

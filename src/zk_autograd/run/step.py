@@ -1,48 +1,37 @@
 """One exact step over the flat vector of all parameters, for the optimizer and for recovery."""
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zk_autograd.core.constants import ConstantsSequence, StepConstants
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import RangeError, UsageError, VerificationError
 from zk_autograd.core.formats import IntArray, TensorSpan, locate
 from zk_autograd.core.records import Header
-from zk_autograd.core.rules import State, initial_state, step
+from zk_autograd.core.rules import State, initial_state
+from zk_autograd.kernels.protocol import Model, Stepper
+
+Gradients: TypeAlias = NDArray[np.signedinteger[Any]] | Model
+"""What a step is taken from: integers, int32 or int64 (elements,), or a model with its floats."""
 
 
-def advance(
-    header: Header,
-    sequences: Sequence[ConstantsSequence],
-    state: Mapping[str, IntArray],
-    t: int,
-    gradients: IntArray,
-    lr: Sequence[str],
-) -> State:
-    """The state after step `t` = 1, 2, 3 ..., from the one before it. Nothing is changed in place.
+def take(header: Header, stepper: Stepper, gradients: Gradients, constants: Sequence[StepConstants]) -> int:
+    """Takes a step in `stepper`, whose tensors are the header's, and returns how many elements of a
+    model's gradients saturated; 0 for integers. `constants` are those of `constants_of`.
 
-    The arrays of `state` and `gradients` are int64 of shape (header.size,); `sequences` holds
-    `header.sequence` of each group, and is cheap to ask in the order of the steps; `lr` is a
-    decimal for each group if the schedule is recorded, and empty if the header declares one. Raises
-    UsageError for arguments that don't fit the header or an lr out of range, RangeError with tensor
-    and index.
+    Raises as `Stepper`, but RangeError with tensor and index: then nothing has changed.
     """
-    if gradients.dtype != np.int64 or gradients.shape != (header.size,):
-        found = f"{gradients.dtype} of shape {gradients.shape}"
-        raise UsageError(f"the gradients of step {t} are {found}; they must be int64 of shape ({header.size},)")
-    result = {name: np.empty(header.size, np.int64) for name in header.states}
-    for group, constants in enumerate(_constants(header, sequences, t, lr)):
-        part = group_range(header, group)
-        try:
-            after = step(header.rule, {name: state[name][part] for name in header.states}, gradients[part], constants)
-        except RangeError as error:
-            raise located(header, error, part.start) from None
-        for name, values in after.items():
-            result[name][part] = values
-    return result
+    try:
+        if isinstance(gradients, Model):
+            return stepper.step_model(gradients, constants)
+        stepper.step(gradients, constants)
+        return 0
+    except RangeError as error:
+        raise located(header, error) from None
 
 
 def first_state(header: Header, weights: IntArray) -> State:
@@ -55,32 +44,19 @@ def first_state(header: Header, weights: IntArray) -> State:
         raise located(header, error) from None
 
 
-def frozen(state: State) -> State:
-    """The same state, whose arrays can't be written from now on."""
-    for values in state.values():
-        values.flags.writeable = False
-    return state
-
-
-def group_range(header: Header, group: int) -> slice:
-    """The elements of a parameter group in the flat vector; empty if no tensor is in it."""
-    first = bisect_left(header.parameters, group, key=lambda p: p.group)  # tensors stand in the order of their groups
-    behind = bisect_right(header.parameters, group, key=lambda p: p.group)
-    if first == behind:
-        return slice(0, 0)
-    last = header.parameters[behind - 1]
-    return slice(header.parameters[first].offset, last.offset + last.size)
-
-
 def located(header: Header, error: RangeError, start: int = 0) -> RangeError:
     """`error` with its tensor and the index in it; its index so far counts from element `start` of
     the flat vector."""
     return locate(error, (TensorSpan(p.name, p.offset, p.size) for p in header.parameters), start)
 
 
-def _constants(
+def constants_of(
     header: Header, sequences: Sequence[ConstantsSequence], t: int, lr: Sequence[str]
 ) -> list[StepConstants]:
+    """The constants of each group in step `t` = 1, 2, 3 ... `sequences` holds `header.sequence` of
+    each group, and is cheap to ask in the order of the steps; `lr` is a decimal for each group if
+    the schedule is recorded, and empty if the header declares one. UsageError for an lr that
+    doesn't fit the header, or is out of range."""
     wanted = len(header.groups) if header.schedule == "recorded" else 0
     if len(lr) != wanted:
         raise UsageError(

@@ -2,7 +2,7 @@
 log that a crash can't harm.
 
     writer = RunWriter.create(path, header, backend, signers, weights)
-    state = writer.append(gradients, loop_state=...)      # once for each step
+    writer.append(gradients)  # once for each step
     writer.close()          # or abandon(), and later RunWriter.resume(path, ...)
 
 The order on disk is always witness, proof, record, checkpoint. `create` writes the first witness
@@ -34,6 +34,8 @@ from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import BEACON, Close, Header, header_digest
 from zk_autograd.core.register import View
 from zk_autograd.core.rules import State
+from zk_autograd.kernels.protocol import Kernel, Model
+from zk_autograd.kernels.reference import REFERENCE
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import header_signature, private_file
 from zk_autograd.run import settings as settings_file
@@ -57,7 +59,7 @@ from zk_autograd.run.ownership import Owned, Unique
 from zk_autograd.run.proving_thread import ProvingThread
 from zk_autograd.run.recovery import ATTESTATION_PART, BEACON_PART, Position, read_header, recover
 from zk_autograd.run.registering import Registration
-from zk_autograd.run.step import advance, first_state, frozen
+from zk_autograd.run.step import Gradients, constants_of, first_state, take
 from zk_autograd.run.unclosed import Unclosed
 from zk_autograd.run.write_order import Settlement, Stage, leaf_of
 
@@ -94,7 +96,8 @@ class RunWriter(Owned, Unique):
         self._sequences = [self._header.sequence(group) for group in range(len(self._header.groups))]
         self._ended = ""
         self._process = os.getpid()
-        self._position = replace(position, state=frozen(position.state))
+        self._position = position
+        self._stepper = position.stepper
         sealed = range(settlement.settled, position.segment)
         self._thread = ProvingThread(settlement.settle, sealed, backlog, stopping)
         try:
@@ -124,6 +127,7 @@ class RunWriter(Owned, Unique):
         registration: Registration | None = None,
         beacon: BeaconAnchor | None = None,
         attest: Callable[[bytes], Document] | None = None,
+        kernel: Kernel = REFERENCE,
     ) -> Self:
         """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape
         (header.size,); where the header leaves them to a beacon, those that `beacon` gives take
@@ -132,9 +136,10 @@ class RunWriter(Owned, Unique):
 
         `header.keys` are the texts of the signers' keys, one of which must sign texts (Ed25519);
         `header.prover` is the backend's; `stages` follow each checkpoint (run.write_order), before
-        those of `registration`: where the run is registered, if the header names a register. Raises
-        RunError if the path exists or a write fails (nothing is left then, but perhaps the
-        register's entry), UsageError and RangeError for arguments that no run can have.
+        those of `registration`: where the run is registered, if the header names a register;
+        `kernel` computes the steps. Raises RunError if the path exists or a write fails (nothing is
+        left then, but perhaps the register's entry), UsageError and RangeError for arguments that
+        no run can have.
         """
         files = files or Files()
         leaf = leaf_of(header, None)
@@ -177,7 +182,7 @@ class RunWriter(Owned, Unique):
             stopping = threading.Event()
             taken = (*stages, *following.stages)
             settlement, position = recover(
-                layout, header, leaf, lambda _: backend, ordered, files, on_event, stopping, taken
+                layout, header, leaf, lambda _: backend, ordered, files, on_event, stopping, taken, kernel
             )
             return cls(settlement, position, lock, stopping, backlog, following)
         except BaseException:
@@ -199,6 +204,7 @@ class RunWriter(Owned, Unique):
         backlog: int = BACKLOG,
         stages: Sequence[Stage] = (),
         registration: Registration | None = None,
+        kernel: Kernel = REFERENCE,
     ) -> Self:
         """The run at `path`, as its last acknowledged step left it, whatever ended it.
 
@@ -223,7 +229,7 @@ class RunWriter(Owned, Unique):
             try:
                 following.ask()
                 settlement, position = recover(
-                    layout, header, leaf, backend_for, ordered, files, on_event, stopping, taken
+                    layout, header, leaf, backend_for, ordered, files, on_event, stopping, taken, kernel
                 )
                 return cls(settlement, position, lock, stopping, backlog, following)
             except BaseException:
@@ -254,8 +260,8 @@ class RunWriter(Owned, Unique):
 
     @property
     def state(self) -> State:
-        """The state after `step`: int64 of shape (header.size,) for each name, not writeable."""
-        return dict(self._position.state)
+        """The state after `step`: int64 of shape (header.size,) for each name, copies."""
+        return self._stepper.state
 
     @property
     def loop_state(self) -> bytes:
@@ -315,38 +321,52 @@ class RunWriter(Owned, Unique):
 
     def append(
         self,
-        gradients: IntArray,
+        gradients: Gradients,
         claims: Claims = NOTHING,
         *,
         lr: tuple[str, ...] = (),
         settings: bytes = b"",
-    ) -> State:
-        """Takes the next step with `gradients` (int64 of shape (header.size,)), and returns the
-        state after it, as `state` does.
+        accept: Callable[[int], None] = lambda saturated: None,
+    ) -> int:
+        """Takes the next step with `gradients`: integers of shape (header.size,), int32 or int64,
+        or a model, whose weights it writes. `state` is then the state after it. Returns how many
+        elements of a model's gradients saturated; of integers the `claims` say it.
 
         `lr`: a decimal for each group if the schedule is recorded, else nothing; `settings`: the
-        optimizer's, as the step finds them (`keep_settings` keeps what they become).
+        optimizer's, as the step finds them (`keep_settings` keeps what they become). `accept` is
+        called with the saturated elements before the step is recorded; if it raises, there was no
+        step.
 
         When it returns, the step is on disk. If a segment is full and too many wait to be proved,
-        it waits (event `Waiting`). After a UsageError or RangeError nothing has changed; after a
-        RunError or ProverError the writer must be abandoned.
+        it waits (event `Waiting`). After a UsageError, RangeError, GradientError or
+        WeightsChangedError nothing has changed; after a RunError or ProverError the writer must be
+        abandoned.
         """
         self._check_open()
-        position = self._position
+        position, model = self._position, gradients if isinstance(gradients, Model) else None
         t = position.step + 1
         require_claims(claims)
-        state = frozen(advance(self._header, self._sequences, position.state, t, gradients, lr))
+        constants = constants_of(self._header, self._sequences, t, lr)
+        saturated = take(self._header, self._stepper, gradients, constants)
+        try:
+            if model is not None:
+                claims = replace(claims, saturated=saturated)
+            accept(saturated)
+            with self._writing():
+                step = Step(t, self._stepper.gradients, tuple(lr), claims, settings)
+                self._journal.write_step(position.segment, step)
+        except BaseException:
+            self._stepper.undo(model)
+            raise
         with self._writing():
-            step = Step(t, gradients, tuple(lr), claims, settings)
-            self._journal.write_step(position.segment, step)
             self._position = replace(
-                position, step=t, state=state, loop_state=claims.loop_state, settings=settings, last_lr=tuple(lr)
+                position, step=t, loop_state=claims.loop_state, settings=settings, last_lr=tuple(lr)
             )
             self._unclosed.step = t
             self._emit(StepLogged(t))
             if t - position.first + 1 == self._header.prover.steps:
                 self._seal()
-        return dict(state)
+        return saturated
 
     def later_settings(self) -> bytes | None:
         """What `keep_settings` kept after `step`, or None. RunError for a torn or altered file."""
@@ -437,7 +457,9 @@ class RunWriter(Owned, Unique):
     def _seal(self) -> None:
         old = self._position
         salts = Salts.draw(self._backend, self._header, old.salts.state_out)
-        self._journal.begin(Start(old.segment + 1, old.step + 1, old.state, salts, old.loop_state, old.settings))
+        self._journal.begin(
+            Start(old.segment + 1, old.step + 1, self._stepper.state, salts, old.loop_state, old.settings)
+        )
         self._position = replace(old, segment=old.segment + 1, first=old.step + 1, salts=salts)
         self._emit(SegmentSealed(old.segment, old.first, old.step))
         self._thread.put(old.segment, lambda pending: self._emit(Waiting(pending)))

@@ -7,7 +7,7 @@ here needs torch, nor does anything that this module imports.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from time import monotonic
@@ -26,6 +26,7 @@ from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.events import Listener, ignore
 from zk_autograd.train.names import Factory
 from zk_autograd.train.plan import Plan
+from zk_autograd.train.settings import Machine
 from zk_autograd.train.summary import Summary
 
 
@@ -51,6 +52,7 @@ class Order:
     backend: Backend | None = None
     start: str = ""
     signers: tuple[Signer, ...] = ()
+    machine: Machine = field(default_factory=Machine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Recording:
     allowed: Factory | None = None
     start: str = ""
     signers: tuple[Signer, ...] = ()
+    machine: Machine = field(default_factory=Machine)
 
 
 class Training(AbstractContextManager[object], Protocol):
@@ -180,7 +183,9 @@ def train(
     prover = order.backend or plan.prover
     training = compute(
         plan,
-        Recording(run, prover, key, order.srs, order.resume, tell, order.allowed, order.start, order.signers),
+        Recording(
+            run, prover, key, order.srs, order.resume, tell, order.allowed, order.start, order.signers, order.machine
+        ),
     )
     asked, plan = plan.batch_size, training.plan
     tell.note(f"{run}: {plan.model} on {plan.data}, {plan.rule.value}, {plan.steps} steps, prover {plan.prover}")

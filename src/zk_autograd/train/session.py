@@ -278,6 +278,7 @@ def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | N
             "anchors": plan.registering.anchors,
             "anchor_every": plan.registering.every,
             "start": recording.start,
+            "kernel": recording.machine.kernel,
             "order_by_beacon": bool(recording.start),
         }
     return ZKOptimizer(

@@ -24,6 +24,7 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.register import EVERY
 from zk_autograd.core.text import has_control, is_unicode
+from zk_autograd.kernels.choice import KERNELS
 from zk_autograd.local.own_folders import expanded
 from zk_autograd.train.names import DataName, ModelName, ModelSource, data_called, model_called, nearest, shown
 
@@ -343,7 +344,18 @@ SETTINGS = (
         {"type": int, "metavar": "K"},
         part=False,
     ),
+    Setting(
+        "kernel",
+        _choice(KERNELS),
+        KERNELS[0],
+        "what computes the steps, all of them to the same bits (default: auto, the fastest here)",
+        {"choices": KERNELS},
+        part=False,
+    ),
 )
+
+MACHINE = ("kernel",)
+"""How this machine does it: not kept, and set anew when a run is resumed."""
 
 REGISTERING = ("register", "no-register", "anchor", "anchor-every")
 """Where a run is entered and anchored: kept in its private plan, and set anew when it is
@@ -356,6 +368,13 @@ READERS = {setting.name: setting.read for setting in SETTINGS}
 _GROUP_READERS: dict[str, Reader] = {_PARAMETERS: _texts, **{s.name: s.read for s in SETTINGS if s.own}}
 GROUP_SETTINGS = tuple(_GROUP_READERS)
 """Of a group of parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """How a training is done on this machine: nothing of it changes what is recorded."""
+
+    kernel: str = KERNELS[0]
 
 
 @dataclass(slots=True)
@@ -398,6 +417,10 @@ class Settings:
     def registering(self) -> dict[str, Any]:
         """What was set of register and anchors, by the settings' names."""
         return {name: self.values[name] for name in REGISTERING if name in self.values}
+
+    @property
+    def machine(self) -> Machine:
+        return Machine(**{name.replace("-", "_"): self.values[name] for name in MACHINE if name in self.values})
 
     @property
     def key_file(self) -> Path | None:
