@@ -4,6 +4,7 @@
 use pyo3::pymodule;
 
 mod arguments;
+mod kernel;
 
 /// The compiled part of `zk_autograd`.
 #[pymodule]
@@ -22,6 +23,9 @@ mod _native {
     use zk_autograd_verifier::parameters::LOG_ROWS;
     use zk_autograd_verifier::statement::description;
     use zk_autograd_verifier::{Shape, soundness};
+
+    #[pymodule_export]
+    use crate::kernel::{StepRefused, Stepper};
 
     use crate::arguments::{
         Constants, Job as Work, Public, buffer, commitment_names as names, invalid, power, preset, secret,

@@ -1,0 +1,200 @@
+//! A fixed number of elements at a time: rounding, the rule, packing and the float weights in one loop.
+
+use pulp::{Simd, WithSimd};
+
+use crate::arch::Arch;
+use crate::formats::{dequantize, quantize};
+use crate::plane::{Packed, PackedRef, View, ViewMut};
+use crate::rules::{Step, Update};
+
+/// Elements of a block: old and new state together fit a core's nearest cache.
+pub const BLOCK: usize = 256;
+
+/// Most integers of an element's state.
+pub const STATES: usize = 3;
+
+/// A weight isn't what the state says.
+pub const CHANGED: u8 = 1;
+/// A gradient isn't finite.
+pub const NOT_FINITE: u8 = 2;
+/// Something left its range.
+pub const OUT_OF_RANGE: u8 = 4;
+
+/// What a step came to: flags, and how many gradients saturated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub flags: u8,
+    pub saturated: u64,
+}
+
+impl Outcome {
+    /// Of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { flags: self.flags | other.flags, saturated: self.saturated + other.saturated }
+    }
+}
+
+/// What a step of some elements reads and writes.
+pub struct Part<'a> {
+    pub step: &'a dyn Step,
+    pub old: [View<'a>; STATES],
+    pub new: [ViewMut<'a>; STATES],
+    pub source: Source<'a>,
+    /// G.
+    pub gradients: &'a mut [i32],
+    /// One for each block.
+    pub flags: &'a mut [u8],
+}
+
+/// Where gradients come from.
+pub enum Source<'a> {
+    /// Floats, their scale, and the weights beside them.
+    Model(&'a [f32], f64, &'a mut [f32]),
+    /// Integers.
+    Integers(&'a [i32]),
+}
+
+/// A rule, as a [`Step`].
+pub struct Ruled<const N: usize, R>(pub R);
+
+impl<const N: usize, R: Update<N>> Step for Ruled<N, R> {
+    fn run(&self, arch: Arch, part: &mut Part<'_>) -> Outcome {
+        arch.dispatch(Run { rule: &self.0, part })
+    }
+}
+
+struct Run<'r, 'p, 'a, const N: usize, R> {
+    rule: &'r R,
+    part: &'p mut Part<'a>,
+}
+
+impl<const N: usize, R: Update<N>> WithSimd for Run<'_, '_, '_, N, R> {
+    type Output = Outcome;
+
+    // Everything below is inlined here, into the function that pulp compiles once for each set of instructions.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Outcome {
+        let Part { old, new, source, gradients, flags, .. } = self.part;
+        let mut outcome = Outcome::default();
+        let mut next = Next { state: [Packed::ZERO; N], gradients: [0; BLOCK], weights: [0.0; BLOCK] };
+        let size = gradients.len();
+        for (number, flag) in flags.iter_mut().enumerate() {
+            let from = number * BLOCK;
+            let count = BLOCK.min(size - from);
+            let rest;
+            let state: [PackedRef<'_>; N] = if count == BLOCK {
+                std::array::from_fn(|j| old[j].block(number))
+            } else {
+                rest = std::array::from_fn::<_, N, _>(|j| old[j].tail(from));
+                std::array::from_fn(|j| rest[j].view())
+            };
+            let found = match source {
+                Source::Model(floats, scale, weights) => {
+                    let (mut ends, mut end_weights) = ([0.0; BLOCK], [0.0; BLOCK]);
+                    let floats = whole(floats, from, &mut ends);
+                    let before = whole(weights, from, &mut end_weights);
+                    let found = block(self.rule, &state, &Floats(floats, *scale, before), &mut next);
+                    if found.flags == 0 {
+                        weights[from..from + count].copy_from_slice(&next.weights[..count]);
+                    }
+                    found
+                }
+                Source::Integers(integers) => {
+                    let mut end = [0; BLOCK];
+                    block(self.rule, &state, &Integers(whole(integers, from, &mut end)), &mut next)
+                }
+            };
+            for (to, values) in new.iter_mut().zip(&next.state) {
+                to.put(from, count, values);
+            }
+            gradients[from..from + count].copy_from_slice(&next.gradients[..count]);
+            *flag = found.flags;
+            outcome = outcome.and(found);
+        }
+        outcome
+    }
+}
+
+/// What a block comes to.
+struct Next<const N: usize> {
+    state: [Packed; N],
+    gradients: [i32; BLOCK],
+    weights: [f32; BLOCK],
+}
+
+/// The block from element `from` on; zeros follow the last element, and all of them are a fixed point of every rule.
+#[inline(always)]
+fn whole<'a, T: Copy>(all: &'a [T], from: usize, end: &'a mut [T; BLOCK]) -> &'a [T; BLOCK] {
+    let rest = &all[from..];
+    if let Some(block) = rest.first_chunk() {
+        return block;
+    }
+    end[..rest.len()].copy_from_slice(rest);
+    end
+}
+
+/// A block's gradients.
+trait Feed {
+    /// That of element i as an integer, whether it saturated, and whether it wasn't finite.
+    fn gradient(&self, i: usize) -> (i32, bool, bool);
+    /// The float of weight i, of the integer `old`, and whether it is another.
+    fn changed(&self, i: usize, old: i64) -> bool;
+}
+
+struct Floats<'a>(&'a [f32; BLOCK], f64, &'a [f32; BLOCK]);
+struct Integers<'a>(&'a [i32; BLOCK]);
+
+impl Feed for Floats<'_> {
+    #[inline(always)]
+    fn gradient(&self, i: usize) -> (i32, bool, bool) {
+        quantize(self.0[i], self.1)
+    }
+
+    #[inline(always)]
+    fn changed(&self, i: usize, old: i64) -> bool {
+        dequantize(old).to_bits() != self.2[i].to_bits()
+    }
+}
+
+impl Feed for Integers<'_> {
+    #[inline(always)]
+    fn gradient(&self, i: usize) -> (i32, bool, bool) {
+        (self.0[i], false, false)
+    }
+
+    #[inline(always)]
+    fn changed(&self, _: usize, _: i64) -> bool {
+        false
+    }
+}
+
+/// One block: the loop that all the rest is about.
+#[inline(always)]
+fn block<const N: usize, R: Update<N>>(
+    rule: &R,
+    old: &[PackedRef<'_>; N],
+    feed: &impl Feed,
+    next: &mut Next<N>,
+) -> Outcome {
+    let (mut changed, mut infinite, mut beyond, mut saturated) = (0_u64, 0_u64, 0_u64, 0_u64);
+    for i in 0..BLOCK {
+        let mut state = [0; N];
+        for j in 0..N {
+            state[j] = old[j].get(R::WIDTHS[j], i);
+        }
+        changed |= u64::from(feed.changed(i, state[0]));
+        let (g, clamped, not_finite) = feed.gradient(i);
+        infinite |= u64::from(not_finite);
+        saturated += u64::from(clamped);
+        let (state, bad) = rule.element(state, g);
+        beyond |= u64::from(bad);
+        for j in 0..N {
+            next.state[j].set(R::WIDTHS[j], i, state[j]);
+        }
+        next.gradients[i] = g;
+        next.weights[i] = dequantize(state[0]);
+    }
+    let flag = |found: u64, flag: u8| if found == 0 { 0 } else { flag };
+    Outcome { flags: flag(changed, CHANGED) | flag(infinite, NOT_FINITE) | flag(beyond, OUT_OF_RANGE), saturated }
+}
