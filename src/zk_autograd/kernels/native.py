@@ -21,7 +21,7 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Parameter
 from zk_autograd.core.rules import State, state_names
 from zk_autograd.core.rules.families import FAMILIES
-from zk_autograd.kernels.protocol import Model
+from zk_autograd.kernels.protocol import Kernel, Model
 from zk_autograd.kernels.reference import (
     ReferenceStepper,
     as_integers,
@@ -167,3 +167,19 @@ class Native:
 
 
 NATIVE = Native()
+
+
+def kernel() -> Kernel:
+    """The native kernel. UsageError if the compiled module is missing, or older than this code."""
+    try:
+        from zk_autograd import _native
+    except ImportError as error:
+        raise UsageError(
+            "the native kernel's compiled module is not installed: install a wheel of zk-autograd, or in a checkout run `make install`, "
+            'which needs cargo; or choose kernel="torch"'
+        ) from error
+    if not hasattr(_native, "Stepper"):
+        raise UsageError(
+            "the compiled module zk_autograd._native was built from older sources: run `make install` again"
+        )
+    return NATIVE
