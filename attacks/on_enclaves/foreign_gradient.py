@@ -39,9 +39,9 @@ def another_gradient(folder: Path) -> str:
         gradients = witness.gradients.copy()
         for change in range(1, 200):
             gradients[0, 0] = witness.gradients[0, 0] + change
-            states = run_on(statement, Rule.SGD, gradients, {"W": witness.states["W"][0]})
-            if np.array_equal(states["W"], witness.states["W"]):
-                return own.proof(statement, replace(witness, gradients=gradients))
+            changed = run_on(statement, Rule.SGD, replace(witness, gradients=gradients))
+            if np.array_equal(changed.end["W"], witness.end["W"]):
+                return own.proof(statement, changed)
         raise AssertionError("no other gradient makes the same step")
 
     return _said(folder, lie)
@@ -52,10 +52,9 @@ def another_trajectory(folder: Path) -> str:
 
     def lie(own: Liar, statement: Statement, witness: BlockWitness) -> BlockProof:
         gradients = witness.gradients.copy()
-        elements = witness.states["W"][0] != 0  # the rest of the block is padding
+        elements = witness.start["W"] != 0  # the rest of the block is padding
         gradients[0, elements] = 2**24
-        states = run_on(statement, Rule.SGD, gradients, {"W": witness.states["W"][0]})
-        return own.proof(statement, replace(witness, gradients=gradients, states=states))
+        return own.proof(statement, run_on(statement, Rule.SGD, replace(witness, gradients=gradients)))
 
     return _said(folder, lie)
 

@@ -37,10 +37,8 @@ def salted_anew(scene: Scene) -> Submission:
     with other salts."""
     claimed, gradient = native_run.header(SHAPE.prover), native_run.gradient()
     whole = native_run.prove(claimed, [native_run.first_state(), None], [gradient, gradient])
-    states = whole.segments[1][1].states
-    cut = native_run.prove(
-        claimed, [native_run.first_state(), {name: values[0] for name, values in states.items()}], [gradient, gradient]
-    )
+    second = dict(whole.segments[1][1].start)
+    cut = native_run.prove(claimed, [native_run.first_state(), second], [gradient, gradient])
     return scene.submit(cut.forgery())
 
 

@@ -7,7 +7,7 @@ them together as an honest trainer would, and the attack edits the rest.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
@@ -18,8 +18,9 @@ from zk_autograd.core.formats import WEIGHT_BITS, IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.record_bytes import to_bytes
 from zk_autograd.core.records import Close, Genesis, Header, Prover, Segment, header_digest
-from zk_autograd.core.rules import State, state_names, step
+from zk_autograd.core.rules import State, state_names
 from zk_autograd.core.statement import Statement, StatementBuilder
+from zk_autograd.prove.following import states_of
 from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
@@ -53,7 +54,7 @@ class NativeRun:
         close = Close(len(records), len(records), records[-1].state_out)
         run = Forgery(self.header, genesis, records, close, proofs, {}, TRAINER)
         witness = self.segments[-1][1]
-        run.publish(witness.states["W"][-1][:SIZE], (witness.salts["W_out"],))
+        run.publish(witness.end["W"][:SIZE], (witness.salts["W_out"],))
         return run
 
 
@@ -99,7 +100,7 @@ def prove(
         salts = {name: backend.draw_salt() for name in shape.commitment_names}
         if start is None:
             before = proved[-1][1]
-            first = {name: before.states[name][-1] for name in claimed.states}
+            first = dict(before.end)
             salts.update({f"{name}_in": before.salts[f"{name}_out"] for name in claimed.states})
         else:
             first = start
@@ -111,13 +112,11 @@ def prove_step(
     backend: NativeBackend, rule: Rule, statement: Statement, first: State, row: IntArray, salts: dict[str, bytes]
 ) -> Proved:
     """One segment of one step and no-ops after it."""
-    gradients = np.zeros((backend.prover.steps, backend.prover.block), np.int64)
+    gradients = np.zeros((backend.prover.steps, backend.prover.block), np.int32)
     gradients[0] = row
-    trajectory = [first]
-    for constants, g in zip(statement.constants, gradients, strict=True):
-        trajectory.append(step(rule, trajectory[-1], g, constants))
-    states = {name: np.stack([s[name] for s in trajectory]) for name in first}
-    witness = BlockWitness(states, gradients, salts)
+    witness = BlockWitness(first, first, gradients, salts)
+    *_, end = states_of(rule, statement.constants, witness)
+    witness = replace(witness, end=end)
     return statement, witness, backend.prove(statement, witness)
 
 

@@ -6,7 +6,7 @@ step moves each weight by about 0.3, three hundred times the learning rate, in t
 M_0 has. The proof is true: it is about a state before and one after.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from attacks.tools.victim import CIRCUIT, TRAINER, header_of
 from zk_autograd.core.formats import WEIGHT_BITS, IntArray
 from zk_autograd.core.record_bytes import to_bytes
 from zk_autograd.core.records import Close, Genesis, Header, Segment, header_digest
-from zk_autograd.core.rules import State, step
+from zk_autograd.core.rules import State
 from zk_autograd.core.statement import StatementBuilder
 from zk_autograd.prove.ezkl.backend import EzklBackend
 from zk_autograd.prove.ezkl.circuit import catalogue
 from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.prove.following import states_of
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 
 MANIFEST = (("query.weight", (4, 4)),)
@@ -57,21 +58,17 @@ class TrapdoorRun:
         state: State = {name: np.zeros(block, np.int64) for name in header.states}
         state["W"][:SIZE] = (rng.normal(0, 0.1, SIZE) * 2**WEIGHT_BITS).astype(np.int64)
         state["M"][:SIZE] = FIRST_MOMENT * rng.choice([-1, 1], SIZE)
-        trajectory = [state]
-        for constants in statement.constants:
-            trajectory.append(step(header.rule, trajectory[-1], np.zeros(block, np.int64), constants))
         names = [f"{name}_{end}" for name in header.states for end in ("in", "out")]
-        witness = BlockWitness(
-            {name: np.stack([s[name] for s in trajectory]) for name in header.states},
-            np.zeros((steps, block), np.int64),
-            {name: backend.draw_salt() for name in (*names, "G")},
-        )
+        salts = {name: backend.draw_salt() for name in (*names, "G")}
+        witness = BlockWitness(state, state, np.zeros((steps, block), np.int32), salts)
+        *_, end = states_of(header.rule, statement.constants, witness)
+        witness = replace(witness, end=end)
         return cls(cache, srs, header, witness, backend.prove(statement, witness))
 
     @property
     def weights(self) -> IntArray:
         """The weights after the step, int64 (16,)."""
-        weights: IntArray = self.witness.states["W"][-1][:SIZE]
+        weights: IntArray = self.witness.end["W"][:SIZE]
         return weights
 
     def forgery(self) -> Forgery:
@@ -89,12 +86,12 @@ class TrapdoorRun:
 
     def zero_salt(self, state: str) -> bytes:
         """A salt that gives zeros the first commitment of `state`, by the SRS's secret."""
-        values = [int(v) for v in self.witness.states[state][0]]
+        values = [int(v) for v in self.witness.start[state]]
         return repaired(values, self.witness.salts[f"{state}_in"], [0] * len(values))
 
     def weight_salt(self, weights: IntArray) -> bytes:
         """A salt that gives other weights, int64 (16,), the last commitment, by the SRS's
         secret."""
-        values = [int(v) for v in self.witness.states["W"][-1]]
+        values = [int(v) for v in self.witness.end["W"]]
         wanted = [int(v) for v in weights] + [0] * (len(values) - SIZE)
         return repaired(values, self.witness.salts["W_out"], wanted)

@@ -2,15 +2,13 @@
 else."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
-from zk_autograd.core.rules import step
 from zk_autograd.core.statement import Statement
+from zk_autograd.prove.following import states_of
 from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
@@ -56,12 +54,7 @@ def outside(lie: Lie) -> Callable[[Prover], Any]:
     return lambda prover: Liar(prover, lie)
 
 
-def run_on(statement: Statement, rule: Rule, gradients: Any, start: Mapping[str, Any]) -> Any:
-    """The states that other gradients, or another start, lead to."""
-    states = {name: [np.array(values)] for name, values in start.items()}
-    now = {name: np.array(values) for name, values in start.items()}
-    for row, constants in zip(gradients, statement.constants, strict=True):
-        now = step(rule, now, row, constants)
-        for name, values in now.items():
-            states[name].append(values)
-    return {name: np.stack(values) for name, values in states.items()}
+def run_on(statement: Statement, rule: Rule, witness: BlockWitness) -> BlockWitness:
+    """The witness with the end that its gradients and its start lead to."""
+    *_, end = states_of(rule, statement.constants, witness)
+    return replace(witness, end=end)

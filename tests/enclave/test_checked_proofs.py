@@ -53,8 +53,8 @@ def test_a_foreign_gradient_with_the_same_states(tmp_path: Path) -> None:
         gradients = witness.gradients.copy()
         for change in range(1, 200):  # so small that the step stays the same
             gradients[0, 0] = witness.gradients[0, 0] + change
-            states = run_on(statement, Rule.SGD, gradients, {"W": witness.states["W"][0]})
-            if np.array_equal(states["W"], witness.states["W"]):
+            changed = run_on(statement, Rule.SGD, replace(witness, gradients=gradients))
+            if np.array_equal(changed.end["W"], witness.end["W"]):
                 break
         else:
             pytest.fail("no other gradient makes the same step")
@@ -114,8 +114,7 @@ def test_another_trajectory_from_the_same_state() -> None:
     own, statement, witness, honest = example()
     gradients = witness.gradients.copy()
     gradients[:REAL_STEPS, :ELEMENTS] = 2**29
-    states = run_on(statement, RULE, gradients, {"W": witness.states["W"][0]})
-    made = own.prove(statement, replace(witness, gradients=gradients, states=states))
+    made = own.prove(statement, run_on(statement, RULE, replace(witness, gradients=gradients)))
     refused(made, "is not about the state after that was computed here")
     refused(replace(honest, proof=made.proof), "is not about the state after")
 
@@ -123,10 +122,9 @@ def test_another_trajectory_from_the_same_state() -> None:
 def test_another_beginning() -> None:
     """The same gradients on other weights."""
     own, statement, witness, _ = example()
-    begin = witness.states["W"][0].copy()
+    begin = witness.start["W"].copy()
     begin[:ELEMENTS] += 1
-    states = run_on(statement, RULE, witness.gradients, {"W": begin})
-    made = own.prove(statement, replace(witness, states=states))
+    made = own.prove(statement, run_on(statement, RULE, replace(witness, start={"W": begin})))
     refused(made, "is not about the state before that was computed here")
 
 

@@ -146,8 +146,10 @@ def small() -> tuple[Wanted, Statement, BlockWitness]:
     shape: Shape = choose(Rule.SGD, [4], 2, DEFAULT_PRESET)
     prover = shape.prover
     steps, block = prover.steps, prover.block
-    states = {"W": np.arange((steps + 1) * block, dtype=np.int64).reshape(steps + 1, block)}
-    witness = BlockWitness(states, -1 - states["W"][1:], {"W_in": b"1" * 32, "W_out": b"2" * 32, "G": b"3" * 32})
+    start, end = np.arange(2 * block, dtype=np.int64).reshape(2, block)
+    gradients = -1 - np.arange(steps * block, dtype=np.int32).reshape(steps, block)
+    salts = {"W_in": b"1" * 32, "W_out": b"2" * 32, "G": b"3" * 32}
+    witness = BlockWitness({"W": start}, {"W": end + 2**40}, gradients, salts)
     statement = Statement(bytes(range(32)), 3, 7, 0, 4, (SgdConstants.no_op(15),) * steps)
     return Wanted.of(prover, statement, witness), statement, witness
 
@@ -161,8 +163,11 @@ def test_what_is_wanted_is_read_as_it_was_written() -> None:
     read, found = again.read(data)
     assert read == statement
     assert found.salts == witness.salts
+    for got, given in ((found.start, witness.start), (found.end, witness.end)):
+        assert got["W"].dtype == np.int64
+        assert np.array_equal(got["W"], given["W"])
+    assert found.gradients.dtype == np.int32
     assert np.array_equal(found.gradients, witness.gradients)
-    assert np.array_equal(found.states["W"], witness.states["W"])
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,9 @@ class ToyBackend:
 
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         ends = [
-            commit(v[i], witness.salts[f"{s}_{e}"])
-            for e, i in (("in", 0), ("out", -1))
-            for s, v in witness.states.items()
+            commit(v, witness.salts[f"{s}_{e}"])
+            for e, states in (("in", witness.start), ("out", witness.end))
+            for s, v in states.items()
         ]
         return self.check(
             statement, bound(statement) + b"".join([*ends, commit(witness.gradients, witness.salts["G"])])

@@ -136,8 +136,8 @@ class FaultyProver:
         self.proved += 1
         salts = witness.salts
         said: dict[str, dict[str, str]] = {
-            end: {s: self.commit(v[row], salts[f"{s}_{end}"]).hex() for s, v in witness.states.items()}
-            for end, row in (("in", 0), ("out", -1))
+            end: {s: self.commit(v, salts[f"{s}_{end}"]).hex() for s, v in states.items()}
+            for end, states in (("in", witness.start), ("out", witness.end))
         }
         gradient = self.commit(witness.gradients, salts["G"])
         content = canonical.encode({**said, "G": gradient.hex(), "nonce": os.urandom(8).hex()})

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use pyo3::buffer::PyBuffer;
+use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use zk_autograd_air::{Rule, Variant};
-use zk_autograd_prover::{Salts, StateSecret};
+use zk_autograd_prover::{Salts, StateSecret, Witness};
 use zk_autograd_verifier::parameters::{LOG_PARAMS, LOG_ROWS};
 use zk_autograd_verifier::sealed::Sealed;
 use zk_autograd_verifier::{Commitments, Error, Preset, Statement};
@@ -35,10 +35,32 @@ pub fn power(log: usize) -> PyResult<usize> {
     }
 }
 
-/// The integers of a buffer of int64, one- or more-dimensional and contiguous, or of bytes.
-pub fn buffer(object: &Bound<'_, PyAny>, count: usize, what: &str) -> PyResult<Vec<i64>> {
+/// An integer of a buffer.
+pub trait Integer: Element + Copy {
+    /// Its name in `NumPy`.
+    const NAME: &'static str;
+    /// Of its bytes, the lowest first.
+    fn of(bytes: &[u8]) -> Self;
+}
+
+impl Integer for i64 {
+    const NAME: &'static str = "int64";
+    fn of(bytes: &[u8]) -> Self {
+        bytes.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)).cast_signed()
+    }
+}
+
+impl Integer for i32 {
+    const NAME: &'static str = "int32";
+    fn of(bytes: &[u8]) -> Self {
+        bytes.iter().rev().fold(0_u32, |number, byte| number << 8 | u32::from(*byte)).cast_signed()
+    }
+}
+
+/// The integers of a buffer, one- or more-dimensional and contiguous, or of bytes.
+pub fn buffer<T: Integer>(object: &Bound<'_, PyAny>, count: usize, what: &str) -> PyResult<Vec<T>> {
     let wrong = |found: usize| invalid(format!("{what} has {found} values, and {count} are asked for"));
-    if let Ok(numbers) = PyBuffer::<i64>::get(object) {
+    if let Ok(numbers) = PyBuffer::<T>::get(object) {
         return if numbers.item_count() == count {
             numbers.to_vec(object.py())
         } else {
@@ -46,13 +68,12 @@ pub fn buffer(object: &Bound<'_, PyAny>, count: usize, what: &str) -> PyResult<V
         };
     }
     let bytes = PyBuffer::<u8>::get(object)
-        .map_err(|_| invalid(format!("{what} is neither bytes nor a contiguous buffer of int64")))?
+        .map_err(|_| invalid(format!("{what} is neither bytes nor a contiguous buffer of {}", T::NAME)))?
         .to_vec(object.py())?;
-    if bytes.len() != count * 8 {
-        return Err(wrong(bytes.len() / 8));
+    if bytes.len() != count * size_of::<T>() {
+        return Err(wrong(bytes.len() / size_of::<T>()));
     }
-    let word = |chunk: &[u8]| chunk.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    Ok(bytes.chunks_exact(8).map(|chunk| word(chunk).cast_signed()).collect())
+    Ok(bytes.chunks_exact(size_of::<T>()).map(T::of).collect())
 }
 
 /// A secret of 32 bytes.
@@ -112,15 +133,30 @@ impl Public<'_> {
     }
 }
 
+/// A rule's states by their names.
+pub type States<'py> = HashMap<String, Bound<'py, PyAny>>;
+
+/// The states of a rule in its order, `count` values each.
+pub fn states(rule: Rule, given: &States<'_>, count: usize) -> PyResult<Vec<Vec<i64>>> {
+    let names = rule.states();
+    if given.len() != names.len() {
+        return Err(invalid(format!("the rule's states are {}, and {} are given", names.join(", "), given.len())));
+    }
+    let of = |name: &str| given.get(name).ok_or_else(|| invalid(format!("the state {name} is missing")));
+    names.iter().map(|name| buffer(of(name)?, count, name)).collect()
+}
+
 /// All that a proof is made of.
 #[derive(Clone)]
 pub struct Job {
     /// The public part.
     pub statement: Statement,
-    /// The states, step by step.
-    pub states: Vec<Vec<i64>>,
+    /// The states before the segment.
+    pub start: Vec<Vec<i64>>,
+    /// The states after it.
+    pub end: Vec<Vec<i64>>,
     /// The gradients, step by step.
-    pub gradients: Vec<i64>,
+    pub gradients: Vec<i32>,
     /// The secrets.
     pub salts: Salts,
 }
@@ -129,27 +165,31 @@ impl Job {
     /// Takes the witness from Python.
     pub fn new(
         statement: Statement,
-        states: &HashMap<String, Bound<'_, PyAny>>,
+        start: &States<'_>,
+        end: &States<'_>,
         gradients: &Bound<'_, PyAny>,
         salts: &HashMap<String, Vec<u8>>,
     ) -> PyResult<Self> {
         let shape = &statement.shape;
-        let rows = 1_usize << shape.lengths.log_rows();
-        let names = statement.air.rule().states();
-        if states.len() != names.len() {
-            return Err(invalid(format!("the rule's states are {}, and {} are given", names.join(", "), states.len())));
-        }
-        let mut values = Vec::with_capacity(names.len());
-        for name in names {
-            let object = states.get(*name).ok_or_else(|| invalid(format!("the state {name} is missing")))?;
-            values.push(buffer(object, rows + (1 << shape.lengths.log_params), name)?);
-        }
+        let (params, rows) = (1_usize << shape.lengths.log_params, 1_usize << shape.lengths.log_rows());
+        let rule = statement.air.rule();
+        let (start, end, names) = (states(rule, start, params)?, states(rule, end, params)?, rule.states());
         let salt = |name: &str| -> PyResult<StateSecret> {
             secret(salts.get(name).ok_or_else(|| invalid(format!("the salt {name} is missing")))?)
         };
         let ends = |end: &str| names.iter().map(|name| salt(&format!("{name}_{end}"))).collect::<PyResult<Vec<_>>>();
         let salts = Salts { state_in: ends("in")?, state_out: ends("out")?, gradient: salt("G")? };
         let gradients = buffer(gradients, rows, "the gradient")?;
-        Ok(Self { statement, states: values, gradients, salts })
+        Ok(Self { statement, start, end, gradients, salts })
+    }
+
+    /// What the prover takes.
+    pub fn witness(&self) -> Witness<'_> {
+        Witness {
+            start: self.start.iter().map(Vec::as_slice).collect(),
+            end: self.end.iter().map(Vec::as_slice).collect(),
+            gradients: &self.gradients,
+            salts: self.salts.clone(),
+        }
     }
 }

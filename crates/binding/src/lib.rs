@@ -19,7 +19,8 @@ mod _native {
     use pyo3::prelude::*;
     use pyo3::types::PyBytes;
     use zk_autograd_air::{Air, Rule, Variant};
-    use zk_autograd_prover::{Masking, Progress, ProveError, Witness, prove};
+    use zk_autograd_prover::witness::Told;
+    use zk_autograd_prover::{Masking, Progress, ProveError, prove};
     use zk_autograd_verifier::parameters::LOG_ROWS;
     use zk_autograd_verifier::statement::description;
     use zk_autograd_verifier::{Shape, soundness};
@@ -28,7 +29,7 @@ mod _native {
     use crate::kernel::{StepRefused, Stepper};
 
     use crate::arguments::{
-        Constants, Job as Work, Public, buffer, commitment_names as names, invalid, power, preset, secret,
+        Constants, Job as Work, Public, States, buffer, commitment_names as names, invalid, power, preset, secret,
     };
 
     create_exception!(_native, WitnessError, PyValueError, "A witness that breaks the rule.");
@@ -156,7 +157,8 @@ mod _native {
             log_steps: usize,
             constants: Constants,
             context: &[u8],
-            states: std::collections::HashMap<String, Bound<'_, PyAny>>,
+            start: States<'_>,
+            end: States<'_>,
             gradients: &Bound<'_, PyAny>,
             salts: std::collections::HashMap<String, Vec<u8>>,
         ) -> PyResult<Self> {
@@ -164,7 +166,7 @@ mod _native {
             let public = Public { rule, s, preset, decay, first, log_params, log_steps, constants, context };
             let statement = public.statement()?;
             Ok(Self {
-                work: Arc::new(Work::new(statement, &states, gradients, &salts)?),
+                work: Arc::new(Work::new(statement, &start, &end, gradients, &salts)?),
                 progress: Progress::default(),
             })
         }
@@ -176,12 +178,7 @@ mod _native {
             let (work, progress) = (Arc::clone(&self.work), self.progress.clone());
             std::thread::spawn(move || {
                 let result = catch_unwind(AssertUnwindSafe(|| {
-                    let witness = Witness {
-                        states: work.states.iter().map(Vec::as_slice).collect(),
-                        gradients: &work.gradients,
-                        salts: work.salts.clone(),
-                    };
-                    prove(&work.statement, &witness, Masking::Full, &progress)
+                    prove(&work.statement, &work.witness(), Masking::Full, &progress)
                 }));
                 // After an interrupt nobody waits for the result, nor for the memory that the proof has kept.
                 if progress.is_cancelled() {
@@ -266,27 +263,21 @@ mod _native {
         log_params: usize,
         log_steps: usize,
         constants: Constants,
-        states: std::collections::HashMap<String, Bound<'_, PyAny>>,
+        states: States<'_>,
         gradients: &Bound<'_, PyAny>,
     ) -> PyResult<Option<(usize, usize, String, String)>> {
         let (preset, first, constants, context) = (preset("standard")?.name(), true, &constants, &[0; 32][..]);
         let public = Public { rule, s, preset, decay, first, log_params, log_steps, constants, context };
         let statement = public.statement()?;
-        let salts = names(statement.air.rule()).into_iter().map(|name| (name, vec![0; 32])).collect();
-        let work = Work::new(statement, &states, gradients, &salts)?;
-        let result = py.detach(|| {
-            let witness = Witness {
-                states: work.states.iter().map(Vec::as_slice).collect(),
-                gradients: &work.gradients,
-                salts: work.salts.clone(),
-            };
-            zk_autograd_prover::witness::trace(&work.statement, &witness, &Progress::default()).map(|_| ())
+        let (params, rows) = (power(log_params)?, 1_usize << statement.shape.lengths.log_rows());
+        let states = crate::arguments::states(statement.air.rule(), &states, rows + params)?;
+        let gradients = buffer(gradients, rows, "the gradient")?;
+        let found = py.detach(|| {
+            let told = Told { states: states.iter().map(Vec::as_slice).collect(), gradients: &gradients };
+            zk_autograd_prover::witness::explain(&statement, &told)
         });
-        match result {
-            Ok(()) => Ok(None),
-            Err(ProveError::Witness(error)) => Ok(Some((error.step, error.element, error.what, error.message))),
-            Err(error) => Err(prove_error(error)),
-        }
+        let error = found.map_err(prove_error)?;
+        Ok(error.map(|error| (error.step, error.element, error.what, error.message)))
     }
 
     #[allow(clippy::needless_pass_by_value)] // for map_err

@@ -16,14 +16,14 @@ use crate::words::{Dft, masked, padded, words};
 /// The gradient's columns: G + 2^30 = g0 + 2^15 g1.
 const COLUMNS: usize = 2;
 const LOG_BASE: usize = 15;
-const OFFSET: i64 = 1 << 30;
+const OFFSET: i32 = 1 << 30;
 
 /// The seed of a gradient's coins, from its secret and its values alone: its commitment is its own, whatever proof it is in.
 #[must_use]
-pub(crate) fn seed(gradients: &[i64], secret: &StateSecret) -> Seed {
+pub(crate) fn seed(gradients: &[i32], secret: &StateSecret) -> Seed {
     let mut hasher = blake3::Hasher::new();
     for chunk in gradients.chunks(4096) {
-        let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let bytes: Vec<u8> = chunk.iter().flat_map(|value| i64::from(*value).to_le_bytes()).collect();
         hasher.update(&bytes);
     }
     Seed::derive("zk-autograd native gradient v1", &[secret, hasher.finalize().as_bytes()])
@@ -38,9 +38,9 @@ fn streams(seed: &Seed) -> impl Iterator<Item = (usize, Stream)> {
 /// The commitment to the gradients of a segment, T N values, each step's N parameters together, as a proof of them has it; None for
 /// values or a length that no proof can have.
 #[must_use]
-pub fn commit_gradients(gradients: &[i64], log_params: usize, secret: &StateSecret) -> Option<Sealed> {
+pub fn commit_gradients(gradients: &[i32], log_params: usize, secret: &StateSecret) -> Option<Sealed> {
     let (params, rows, width) = (1_usize << log_params, gradients.len(), padded(COLUMNS));
-    if !rows.is_power_of_two() || rows < params || gradients.iter().any(|value| value.unsigned_abs() >= OFFSET as u64) {
+    if !rows.is_power_of_two() || rows < params || gradients.iter().any(|value| value.unsigned_abs() >= OFFSET as u32) {
         return None;
     }
     let steps = rows / params;
@@ -48,8 +48,8 @@ pub fn commit_gradients(gradients: &[i64], log_params: usize, secret: &StateSecr
     columns.par_chunks_exact_mut(width).enumerate().for_each(|(row, out)| {
         let (element, step) = (row / steps, row % steps);
         let value = (gradients[step * params + element] + OFFSET).cast_unsigned();
-        out[0] = Val::from_u64(value & ((1 << LOG_BASE) - 1));
-        out[1] = Val::from_u64(value >> LOG_BASE);
+        out[0] = Val::from_u32(value & ((1 << LOG_BASE) - 1));
+        out[1] = Val::from_u32(value >> LOG_BASE);
     });
     let (dft, seed) = (Dft::default(), seed(gradients, secret));
     let words = words(&dft, masked(&dft, RowMajorMatrix::new(columns, width), MASK, streams(&seed)));

@@ -1,6 +1,8 @@
 //! The optimizer's table as its prover has it: a trace, the states at both ends, and the coins of
 //! all columns.
 
+use p3_maybe_rayon::prelude::*;
+use zk_autograd_air::field::to_signed;
 use zk_autograd_air::segment::Segment as Fixed;
 use zk_autograd_air::{Ext, Val};
 use zk_autograd_verifier::segment::{GRADIENT, MAIN};
@@ -31,7 +33,7 @@ impl<'a, T: Tamper> Segment<'a, T> {
     pub(crate) fn new(statement: &'a Statement, witness: &'a Witness<'a>, mut trace: Trace, tamper: &'a T) -> Self {
         tamper.trace(&mut trace);
         let (seed, gradient_seed) =
-            (seed(statement, witness), gradient::seed(witness.gradients, &witness.salts.gradient));
+            (seed(statement, witness, &trace), gradient::seed(witness.gradients, &witness.salts.gradient));
         Self { statement, witness, trace: Some(trace), tamper, seed, gradient_seed }
     }
 }
@@ -44,12 +46,8 @@ impl<T: Tamper> Witnessed for Segment<'_, T> {
     }
 
     fn lines(&self, dft: &Dft, mask: usize) -> Vec<States> {
-        let shape = &self.statement.shape;
-        let log_params = shape.lengths.log_params;
-        let states = 0..shape.states;
-        let mut before: Vec<Vec<i64>> =
-            states.clone().map(|state| self.witness.before(state, log_params).to_vec()).collect();
-        let mut after: Vec<Vec<i64>> = states.map(|state| self.witness.after(state, log_params).to_vec()).collect();
+        let owned = |states: &[&[i64]]| states.iter().map(|values| values.to_vec()).collect::<Vec<_>>();
+        let (mut before, mut after) = (owned(&self.witness.start), owned(&self.witness.end));
         self.tamper.states(&mut before, &mut after);
         let commit = |values: &[Vec<i64>], secrets: &[StateSecret]| {
             let list: Vec<(&[i64], &StateSecret)> = values.iter().map(Vec::as_slice).zip(secrets).collect();
@@ -94,15 +92,22 @@ impl<T: Tamper> Witnessed for Segment<'_, T> {
     }
 }
 
-/// The seed of a proof's coins: from all secrets, the statement, and all that the coins mask.
-fn seed(statement: &Statement, witness: &Witness<'_>) -> Seed {
+/// The seed of a proof's coins: from all secrets, the statement, and all that the coins mask. Its value never changes, whatever is
+/// hashed how: for each state the values before all steps and after the last, step by step, and then the gradients.
+fn seed(statement: &Statement, witness: &Witness<'_>, trace: &Trace) -> Seed {
+    let Lengths { log_params, log_steps, .. } = statement.shape.lengths;
     let mut hasher = blake3::Hasher::new();
-    for values in witness.states.iter().copied().chain([witness.gradients]) {
-        for chunk in values.chunks(4096) {
-            let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
-            hasher.update(&bytes);
-        }
+    let mut bytes = vec![0; HASHED * size_of::<i64>()];
+    for (state, end) in witness.end.iter().enumerate() {
+        // The first columns are the states; the rows stand element by element.
+        let value = |place: usize| {
+            let (step, element) = (place >> log_params, place & ((1 << log_params) - 1));
+            to_signed(trace.values[((element << log_steps) + step) * trace.width + state])
+        };
+        hash(&mut hasher, &mut bytes, 1 << (log_params + log_steps), value);
+        hash(&mut hasher, &mut bytes, end.len(), |place| end[place]);
     }
+    hash(&mut hasher, &mut bytes, witness.gradients.len(), |place| witness.gradients[place].into());
     let data = hasher.finalize();
     let mut parts: Vec<&[u8]> = vec![data.as_bytes(), &statement.context];
     let place = place(statement);
@@ -110,6 +115,19 @@ fn seed(statement: &Statement, witness: &Witness<'_>) -> Seed {
     parts.extend(witness.salts.state_in.iter().chain(&witness.salts.state_out).map(<[u8; 32]>::as_slice));
     parts.push(&witness.salts.gradient);
     Seed::derive("zk-autograd native proof v1", &parts)
+}
+
+/// Values that are hashed together.
+const HASHED: usize = 1 << 14;
+
+/// Hashes values by their place, gathered by all cores.
+fn hash(hasher: &mut blake3::Hasher, bytes: &mut [u8], count: usize, value: impl Fn(usize) -> i64 + Sync) {
+    for first in (0..count).step_by(HASHED) {
+        let some = &mut bytes[..size_of::<i64>() * HASHED.min(count - first)];
+        let words = some.par_chunks_exact_mut(size_of::<i64>()).with_min_len(1 << 10).enumerate();
+        words.for_each(|(at, word)| word.copy_from_slice(&value(first + at).to_le_bytes()));
+        hasher.update(some);
+    }
 }
 
 /// Where a proof stands, as text. It is part of every seed, so it never changes: a proof made again

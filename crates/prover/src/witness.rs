@@ -1,4 +1,4 @@
-//! The trace of a witness, checked row by row while it is written.
+//! The trace of a witness: the states between its ends are computed while it is written, and every row is checked.
 
 use p3_field::{PrimeCharacteristicRing, PrimeField64};
 use p3_maybe_rayon::prelude::*;
@@ -24,12 +24,14 @@ pub struct Salts {
     pub gradient: StateSecret,
 }
 
-/// The private part of a proof, step by step: each step's N parameters stand together.
+/// The private part of a proof. The states between follow by the rule.
 pub struct Witness<'a> {
-    /// For each state (T + 1) N values: before the first step, ..., after the last.
-    pub states: Vec<&'a [i64]>,
-    /// T N values.
-    pub gradients: &'a [i64],
+    /// For each state its N values before the first step.
+    pub start: Vec<&'a [i64]>,
+    /// For each state the N values that the steps must lead to.
+    pub end: Vec<&'a [i64]>,
+    /// T N values, each step's N parameters together.
+    pub gradients: &'a [i32],
     /// The secrets of the commitments.
     pub salts: Salts,
 }
@@ -49,26 +51,88 @@ impl Witness<'_> {
                 Err(ProveError::Usage(format!("{what} has {found} values, and the statement asks for {expected}")))
             }
         };
-        expect("the list of states", self.states.len(), shape.states)?;
+        expect("the list of states before the segment", self.start.len(), shape.states)?;
+        expect("the list of states after the segment", self.end.len(), shape.states)?;
         expect("the list of salts before the segment", self.salts.state_in.len(), shape.states)?;
         expect("the list of salts after the segment", self.salts.state_out.len(), shape.states)?;
-        for (values, name) in self.states.iter().zip(statement.air.rule().states()) {
-            expect(name, values.len(), rows + (1 << shape.lengths.log_params))?;
+        for (end, states) in [("before", &self.start), ("after", &self.end)] {
+            for (values, name) in states.iter().zip(statement.air.rule().states()) {
+                expect(&format!("{name} {end} the segment"), values.len(), 1 << shape.lengths.log_params)?;
+            }
         }
         expect("the gradient", self.gradients.len(), rows)
     }
+}
 
-    /// The state of an index before the segment.
-    #[must_use]
-    pub fn before(&self, state: usize, log_params: usize) -> &[i64] {
-        &self.states[state][..1 << log_params]
+/// What is said of the values of a trace.
+trait Claims: Sync {
+    /// A step's gradient of an element.
+    fn gradient(&self, step: usize, element: usize) -> i64;
+    /// A state of an element before the first step.
+    fn start(&self, state: usize, element: usize) -> i64;
+    /// What a state of an element is after a step, if that is said, and the step that it is said of.
+    fn after(&self, statement: &Statement, step: usize, state: usize, element: usize) -> Option<(i64, usize)>;
+}
+
+impl Claims for Witness<'_> {
+    fn gradient(&self, step: usize, element: usize) -> i64 {
+        self.gradients[step * self.start[0].len() + element].into()
     }
 
-    /// The state of an index after the segment.
-    #[must_use]
-    pub fn after(&self, state: usize, log_params: usize) -> &[i64] {
-        let values = self.states[state];
-        &values[values.len() - (1 << log_params)..]
+    fn start(&self, state: usize, element: usize) -> i64 {
+        self.start[state][element]
+    }
+
+    fn after(&self, statement: &Statement, step: usize, state: usize, element: usize) -> Option<(i64, usize)> {
+        let steps = &statement.constants.periodic;
+        // No-ops at the end are nobody's steps.
+        let last = || steps.iter().rposition(|constants| constants[0] != 0).unwrap_or(step);
+        (step + 1 == steps.len()).then(|| (self.end[state][element], last()))
+    }
+}
+
+/// A witness with all of its states, which may be anybody's: what [`explain`] looks for a lie in.
+pub struct Told<'a> {
+    /// For each state (T + 1) N values: before the first step, ..., after the last.
+    pub states: Vec<&'a [i64]>,
+    /// T N values.
+    pub gradients: &'a [i64],
+}
+
+impl Told<'_> {
+    fn params(statement: &Statement) -> usize {
+        1 << statement.shape.lengths.log_params
+    }
+}
+
+impl Claims for (&Statement, &Told<'_>) {
+    fn gradient(&self, step: usize, element: usize) -> i64 {
+        self.1.gradients[step * Told::params(self.0) + element]
+    }
+
+    fn start(&self, state: usize, element: usize) -> i64 {
+        self.1.states[state][element]
+    }
+
+    fn after(&self, _statement: &Statement, step: usize, state: usize, element: usize) -> Option<(i64, usize)> {
+        Some((self.1.states[state][(step + 1) * Told::params(self.0) + element], step))
+    }
+}
+
+/// Where a witness breaks the rule.
+///
+/// # Errors
+/// [`ProveError::Usage`] for one of other lengths.
+pub fn explain(statement: &Statement, told: &Told<'_>) -> Result<Option<WitnessError>, ProveError> {
+    let rows = 1_usize << statement.shape.lengths.log_rows();
+    let lengths = told.states.iter().all(|values| values.len() == rows + Told::params(statement));
+    if told.states.len() != statement.shape.states || !lengths || told.gradients.len() != rows {
+        return Err(ProveError::Usage("the states or gradients are not as many as the statement asks for".into()));
+    }
+    match trace_of(statement, &(statement, told), &Progress::default()) {
+        Ok(_) => Ok(None),
+        Err(ProveError::Witness(error)) => Ok(Some(error)),
+        Err(error) => Err(error),
     }
 }
 
@@ -91,6 +155,10 @@ impl Drop for Trace {
 /// # Errors
 /// [`ProveError::Witness`] with the first parameter that breaks the rule, [`ProveError::Cancelled`].
 pub fn trace(statement: &Statement, witness: &Witness<'_>, progress: &Progress) -> Result<Trace, ProveError> {
+    trace_of(statement, witness, progress)
+}
+
+fn trace_of(statement: &Statement, claims: &impl Claims, progress: &Progress) -> Result<Trace, ProveError> {
     let shape = &statement.shape;
     let (steps, params) = (1_usize << shape.lengths.log_steps, 1_usize << shape.lengths.log_params);
     let width = padded(shape.main + shape.gradient);
@@ -101,7 +169,7 @@ pub fn trace(statement: &Statement, witness: &Witness<'_>, progress: &Progress) 
         .enumerate()
         .map(|(chunk, rows)| {
             progress.check()?;
-            trace_part(statement, witness, chunk * part, rows, width)
+            trace_part(statement, claims, chunk * part, rows, width)
         })
         .try_reduce(
             || vec![0; 1 << LOG_TABLE],
@@ -121,13 +189,13 @@ pub fn trace(statement: &Statement, witness: &Witness<'_>, progress: &Progress) 
 
 fn trace_part(
     statement: &Statement,
-    witness: &Witness<'_>,
+    claims: &impl Claims,
     first: usize,
     rows: &mut [Val],
     width: usize,
 ) -> Result<Vec<u32>, ProveError> {
     let shape = &statement.shape;
-    let (steps, params) = (1_usize << shape.lengths.log_steps, 1_usize << shape.lengths.log_params);
+    let steps = 1_usize << shape.lengths.log_steps;
     let air = &statement.air;
     let names = air.rule().states();
     let columns = shape.main - 1 + shape.gradient;
@@ -139,14 +207,15 @@ fn trace_part(
     for (offset, parameter) in rows.chunks_exact_mut(steps * width).enumerate() {
         let element = first + offset;
         let mut state: State = [0; 3];
-        for (part, values) in state.iter_mut().zip(&witness.states) {
-            *part = values[element];
+        for (index, part) in state.iter_mut().enumerate().take(names.len()) {
+            *part = claims.start(index, element);
         }
         for (step, row) in parameter.chunks_exact_mut(width).enumerate() {
-            let fail = |what: &str, message: String| {
+            let fail_at = |step: usize, what: &str, message: String| {
                 ProveError::Witness(WitnessError { step, element, what: what.to_owned(), message })
             };
-            let gradient = witness.gradients[step * params + element];
+            let fail = |what: &str, message: String| fail_at(step, what, message);
+            let gradient = claims.gradient(step, element);
             let constants = &statement.constants.periodic[step];
             if constants[0] == 0 && gradient != 0 {
                 return Err(fail("G", format!("the gradient of a no-op step is {gradient}, and it must be 0")));
@@ -172,10 +241,10 @@ fn trace_part(
                 *count += 1;
             }
             for (index, name) in names.iter().enumerate() {
-                let claimed = witness.states[index][(step + 1) * params + element];
-                if after[index] != claimed {
-                    let expected = after[index];
-                    return Err(fail(
+                let (expected, said) = (after[index], claims.after(statement, step, index, element));
+                if let Some((claimed, of)) = said.filter(|(claimed, _)| *claimed != expected) {
+                    return Err(fail_at(
+                        of,
                         name,
                         format!("the witness says that {name} becomes {claimed}, and the rule gives {expected}"),
                     ));

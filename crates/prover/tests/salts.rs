@@ -75,7 +75,7 @@ fn other_values_under_the_same_secrets_have_no_coin_in_common() {
         |element| {
             [one.states[0][element] + i64::from(element == 5), one.states[1][element] + i64::from(element == 6), 0]
         },
-        |element, step| one.gradients[step * PARAMS + element] + i64::from(element == 7 && step == 7),
+        |element, step| (one.gradients[step * PARAMS + element] + i32::from(element == 7 && step == 7)).into(),
     );
     two.salts = one.salts.clone();
     let (one, two) = (proof(&one), proof(&two));

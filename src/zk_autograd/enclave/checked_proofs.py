@@ -23,7 +23,7 @@ class Committing(Backend, Protocol):
     """A backend that commits to gradients without a proof, too."""
 
     def commit_gradients(self, gradients: Any, salt: bytes) -> bytes:
-        """The commitment to a segment's gradients, int64 (steps, block) with the padding, as every
+        """The commitment to a segment's gradients, int32 (steps, block) with the padding, as every
         proof of them has it."""
         ...
 
@@ -74,12 +74,11 @@ class CheckedProofs:
         self._own.stop()
 
     def _wanted(self, witness: BlockWitness) -> "_Commitments":
-        ends = [(name, end) for end in ("in", "out") for name in witness.states]
-        messages = [
-            (witness.states[name][0 if end == "in" else -1], witness.salts[f"{name}_{end}"]) for name, end in ends
-        ]
+        states = {"in": witness.start, "out": witness.end}
+        ends = [(name, end) for end in states for name in witness.start]
+        messages = [(states[end][name], witness.salts[f"{name}_{end}"]) for name, end in ends]
         made = dict(zip(ends, self._own.commit_all(messages), strict=True))
-        before, after = ({name: made[name, end] for name in witness.states} for end in ("in", "out"))
+        before, after = ({name: made[name, end] for name in witness.start} for end in states)
         return before, after, self._own.commit_gradients(witness.gradients, witness.salts["G"])
 
     def _found(self, statement: Statement, proof: object) -> "_Commitments":

@@ -1,12 +1,13 @@
 """A proof that an enclave has made outside, as bytes: what it asks for, and what the prover reads.
 
 The word has the run's prover, the statement without its constants, and the salts; the data are
-integers of 64 bits, little-endian: the constants (steps x 5), each state in the rule's order
-((steps + 1) x block), and the gradients (steps x block).
+integers, little-endian: of 64 bits the constants (steps x 5), each state in the rule's order before
+the first step (block), and the same after the last; of 32 bits the gradients (steps x block).
 """
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ import numpy as np
 from zk_autograd.core.canonical import MAX_INTEGER, Json
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
-from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import state_names
@@ -31,7 +31,6 @@ MAX_ROWS = 2**22
 
 _CONSTANTS = 5
 _MAX_SALT = 256
-_WORD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,33 +100,37 @@ class Wanted:
     @property
     def size(self) -> int:
         """Bytes of the data."""
-        return _WORD * sum(rows * columns for rows, columns in self._shapes())
+        return sum(np.dtype(kind).itemsize * prod(shape) for kind, shape in self._arrays())
 
     def data(self, statement: Statement, witness: BlockWitness) -> list[bytes]:
         """The data, in the order above."""
         constants = np.array([astuple(c) for c in statement.constants], np.int64)
-        arrays = [constants, *(witness.states[name] for name in state_names(self.rule)), witness.gradients]
-        return [np.ascontiguousarray(array, dtype="<i8").tobytes() for array in arrays]
+        ends = [states[name] for states in (witness.start, witness.end) for name in state_names(self.rule)]
+        kinds = (kind for kind, _ in self._arrays())
+        arrays = zip([constants, *ends, witness.gradients], kinds, strict=True)
+        return [np.ascontiguousarray(array, dtype=kind).tobytes() for array, kind in arrays]
 
     def read(self, data: bytes) -> tuple[Statement, BlockWitness]:
         """Statement and witness of `size` bytes of data. VerificationError for constants that are
         none of the rule's."""
-        arrays: list[IntArray] = []
+        arrays: list[Any] = []
         at = 0
-        for rows, columns in self._shapes():
-            end = at + _WORD * rows * columns
-            found: Any = np.frombuffer(data[at:end], "<i8").reshape(rows, columns).astype(np.int64)
-            arrays.append(found)
-            at = end
-        kind = FAMILIES[self.rule].constants
-        constants = tuple(kind(*(int(value) for value in row)) for row in arrays[0])
+        for kind, shape in self._arrays():
+            found = np.frombuffer(data, kind, prod(shape), at).reshape(shape)
+            at += found.nbytes
+            arrays.append(found.astype(found.dtype.newbyteorder("=")))
+        of_rule = FAMILIES[self.rule].constants
+        constants = tuple(of_rule(*(int(value) for value in row)) for row in arrays[0])
         statement = Statement(self.header_digest, self.segment, self.first_step, self.block, self.block_size, constants)
-        states = dict(zip(state_names(self.rule), arrays[1:-1], strict=True))
-        return statement, BlockWitness(states, arrays[-1], self.salts)
+        names = state_names(self.rule)
+        start, end = (dict(zip(names, arrays[at : at + len(names)], strict=True)) for at in (1, 1 + len(names)))
+        return statement, BlockWitness(start, end, arrays[-1], self.salts)
 
-    def _shapes(self) -> list[tuple[int, int]]:
+    def _arrays(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Type and shape of each array of the data."""
         steps, block = self.prover.steps, self.prover.block
-        return [(steps, _CONSTANTS), *[(steps + 1, block)] * len(state_names(self.rule)), (steps, block)]
+        states = [("<i8", (block,))] * (2 * len(state_names(self.rule)))
+        return [("<i8", (steps, _CONSTANTS)), *states, ("<i4", (steps, block))]
 
 
 def _prover(fields: Fields) -> Prover:

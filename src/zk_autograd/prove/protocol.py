@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zk_autograd.core.errors import RunError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
@@ -20,15 +23,17 @@ from zk_autograd.core.statement import Statement
 
 @dataclass(frozen=True, slots=True)
 class BlockWitness:
-    """The private part of one proof.
+    """The private part of one proof. The states between its ends follow by the rule: a prover that
+    needs them computes them.
 
-    `states`: for each state int64 of shape (steps + 1, block), before the first step to after the
-    last, no-ops and padding included; `gradients`: int64 (steps, block); `salts`: a salt for each
-    of "<state>_in", "<state>_out" and "G".
+    `start`: for each state int64 (block,) before the first step; `end`: the same, what the steps
+    must lead to; `gradients`: int32 (steps, block), no-ops and padding included; `salts`: a salt
+    for each of "<state>_in", "<state>_out" and "G".
     """
 
-    states: Mapping[str, IntArray]
-    gradients: IntArray
+    start: Mapping[str, IntArray]
+    end: Mapping[str, IntArray]
+    gradients: NDArray[np.int32]
     salts: Mapping[str, bytes]
 
 
@@ -72,7 +77,8 @@ class Backend(Protocol):
 
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         """Proves one block of one segment and verifies the proof. Raises ProverError: a witness
-        that breaks the rule (named), a prover that died or ran out of time."""
+        that breaks the rule or leads to another end (named), a prover that died or ran out of
+        time."""
         ...
 
     def check(self, statement: Statement, proof: bytes) -> BlockProof:

@@ -44,6 +44,7 @@ from zk_autograd.core.records import Close, Genesis, Header, Record, Segment, St
 from zk_autograd.core.register import Kind
 from zk_autograd.core.rules import State, step
 from zk_autograd.core.statement import Statement, StatementBuilder
+from zk_autograd.prove.following import another_end
 from zk_autograd.prove.protocol import Backend, BlockProof, BlockWitness
 from zk_autograd.run.events import Listener, ProofDone, ProofFailed, ProofStarted, RecordWritten
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
@@ -202,24 +203,24 @@ class Settlement:
         return Genesis(state, zeros, self.beacon, salts, self.attestation)
 
     def _witness(self, block: int, start: Start, end: Start, steps: list[Step], statement: Statement) -> BlockWitness:
-        """A block's states from step to step, recomputed and checked against the next segment."""
+        """A block's ends and gradients; that these lead from one to the other is computed once
+        more."""
         capacity = self.header.prover
-        gradients = np.zeros((capacity.steps, capacity.block), np.int64)
-        state: State = {name: self.header.padded(start.state[name], block) for name in self.header.states}
-        states = {name: np.empty((capacity.steps + 1, capacity.block), np.int64) for name in state}
-        for row in range(capacity.steps + 1):
-            if 0 < row <= len(steps):
-                gradients[row - 1] = self.header.padded(steps[row - 1].gradients, block)
-                state = step(self.header.rule, state, gradients[row - 1], statement.constants[row - 1])
-            for name, values in state.items():  # the rows after the last step are no-ops: they repeat it
-                states[name][row] = values
-        for name, values in state.items():
-            if not np.array_equal(values, self.header.padded(end.state[name], block)):
-                raise RunError(
-                    f"the steps in {self.journal.path(start.segment)} don't lead to the state that the next segment begins "
-                    "with: one of the two was altered; restore both from a copy"
-                )
-        return BlockWitness(states, gradients, _block_salts(start.salts, block))
+        before, after = (
+            {name: self.header.padded(at.state[name], block) for name in self.header.states} for at in (start, end)
+        )
+        gradients, state = np.zeros((capacity.steps, capacity.block), np.int32), State(before)
+        for row, (own, constants) in enumerate(zip(steps, statement.constants, strict=False)):
+            G = self.header.padded(own.gradients, block)
+            state = step(self.header.rule, state, G, constants)  # first: it knows the range of G
+            gradients[row] = G
+        witness = BlockWitness(before, after, gradients, _block_salts(start.salts, block))
+        if another_end(witness, state) is not None:
+            raise RunError(
+                f"the steps in {self.journal.path(start.segment)} don't lead to the state that the next segment begins "
+                "with: one of the two was altered; restore both from a copy"
+            )
+        return witness
 
     def _prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         """The block's proof, found or made, public on disk."""
@@ -276,8 +277,8 @@ class Settlement:
             return None
         # Valid, but perhaps of steps that this journal doesn't have (one of the two was restored
         # from a copy).
-        ends = ((values[-1], witness.salts[f"{name}_out"]) for name, values in witness.states.items())
-        wanted = dict(zip(witness.states, self.backend.commit_all(ends), strict=True))
+        ends = ((values, witness.salts[f"{name}_out"]) for name, values in witness.end.items())
+        wanted = dict(zip(witness.end, self.backend.commit_all(ends), strict=True))
         same_in = all(checked.state_in[name] == self.last[name][statement.block] for name in wanted)
         return checked if same_in and dict(checked.state_out) == wanted else None
 

@@ -39,9 +39,9 @@ def test_the_verifier_accepts_and_reads_the_same_commitments(proved: Proved, ver
 
 def test_each_commitment_is_the_one_to_its_tensor(proved: Proved, verifier: EzklVerifier, ezkl_cache: Cache) -> None:
     _, _, witness, proof = proved
-    messages = [(witness.states[s][0], witness.salts[f"{s}_in"]) for s in proof.state_in]
-    messages += [(witness.states[s][-1], witness.salts[f"{s}_out"]) for s in proof.state_out]
-    messages.append((witness.gradients.reshape(-1), witness.salts["G"]))
+    messages = [(witness.start[s], witness.salts[f"{s}_in"]) for s in proof.state_in]
+    messages += [(witness.end[s], witness.salts[f"{s}_out"]) for s in proof.state_out]
+    messages.append((witness.gradients.reshape(-1).astype(np.int64), witness.salts["G"]))
     expected = [*proof.state_in.values(), *proof.state_out.values(), proof.gradient]
     assert verifier.commit_all(messages) == expected
     children: list[dict[str, Any]] = []
@@ -55,7 +55,7 @@ def test_each_commitment_is_the_one_to_its_tensor(proved: Proved, verifier: Ezkl
     assert backend.commit_all(iter(messages)) == expected
     assert [request["do"] for request in children] == ["commit"]
     other = draw_salt()
-    assert verifier.commit(witness.states["W"][0], other) != proof.state_in["W"]
+    assert verifier.commit(witness.start["W"], other) != proof.state_in["W"]
 
 
 @pytest.mark.parametrize(
@@ -111,16 +111,26 @@ def test_the_same_segment_with_other_salts_commits_differently(proved: Proved) -
     _, _, witness, proof = proved
     changed = replace(witness, salts={name: draw_salt() for name in witness.salts})
     commitments = commitments_of(proved[0]._circuit, proof.proof)
-    again = proved[0].commit(changed.states["W"][0], changed.salts["W_in"])
+    again = proved[0].commit(changed.start["W"], changed.salts["W_in"])
     assert again != commitments.state_in["W"]
 
 
 def test_a_witness_that_breaks_the_rule_is_refused_before_proving(proved: Proved) -> None:
     backend, statement, witness, _ = proved
-    states = {name: values.copy() for name, values in witness.states.items()}
-    states["W"][3:, 7] += 1
-    with pytest.raises(ProverError, match="breaks the rule"):
-        backend.prove(statement, replace(witness, states=states))
+    for name in witness.start:
+        start, end = ({n: values.copy() for n, values in at.items()} for at in (witness.start, witness.end))
+        start[name][7] += 2**20
+        end[name][7] += 1
+        for lie in (replace(witness, start=start), replace(witness, end=end)):
+            with pytest.raises(ProverError, match="segment 0, block 0: the step breaks the rule: "):
+                backend.prove(statement, lie)
+    gradients = witness.gradients.copy()
+    gradients[1, 7] += 2**20
+    with pytest.raises(ProverError, match="segment 0, block 0: the step breaks the rule: "):
+        backend.prove(statement, replace(witness, gradients=gradients))
+    gradients[1, 7] = 2**30
+    with pytest.raises(ProverError, match=r"segment 0, block 0: the step breaks the rule: .*2\^30"):
+        backend.prove(statement, replace(witness, gradients=gradients))
 
 
 def test_a_prover_that_takes_too_long_is_ended(proved: Proved, ezkl_cache: Cache) -> None:
@@ -147,7 +157,10 @@ def test_salts_are_canonical_field_elements() -> None:
 
 def test_a_sample_is_fixed_by_its_seed() -> None:
     one, two = (sample("adam", 4, 3, draw_salt, seed=7)[1] for _ in range(2))
-    assert all(np.array_equal(one.states[s], two.states[s]) for s in one.states)
+    for first, second in ((one.start, two.start), (one.end, two.end)):
+        assert first.keys() == second.keys()
+        assert all(np.array_equal(first[s], second[s]) for s in first)
+    assert np.array_equal(one.gradients, two.gradients)
 
 
 def test_a_witness_lies_in_the_private_folder_and_what_a_crash_left_is_removed(

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from tests.prove.native.examples import ELEMENTS, REAL_STEPS, statement_of
+from tests.prove.native.examples import ELEMENTS, REAL_STEPS, led, statement_of
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.rules import initial_state, step
+from zk_autograd.core.rules import initial_state
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.prove.native.preset import Preset
@@ -60,17 +60,14 @@ class Case:
         """Weights below 2 and gradients below 2^-6, from the case's rule alone."""
         weights, gradients = (
             np.zeros(self.shape.block, np.int64),
-            np.zeros((self.shape.steps, self.shape.block), np.int64),
+            np.zeros((self.shape.steps, self.shape.block), np.int32),
         )
         weights[:ELEMENTS] = self._drawn("weights", ELEMENTS, 34)
         for t in range(REAL_STEPS):
             gradients[t, :ELEMENTS] = self._drawn(f"gradients {t}", ELEMENTS, 23)
-        rows = [initial_state(self.shape.rule, weights)]
-        for row, constants in zip(gradients, self.statement.constants, strict=True):
-            rows.append(step(self.shape.rule, rows[-1], row, constants))
-        states = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         salts = {name: self._bytes(f"salt {name}", 32) for name in self.shape.commitment_names}
-        return BlockWitness(states, gradients, salts)
+        rule = self.shape.rule
+        return led(rule, self.statement, initial_state(rule, weights), gradients, salts)
 
     def _drawn(self, purpose: str, count: int, bits: int) -> IntArray:
         """Uniform integers, at least -2^(bits - 1) and below 2^(bits - 1)."""

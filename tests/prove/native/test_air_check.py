@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.prove.native.air_check import P, Segment, columns, fault, rows_of_step
-from tests.prove.native.examples import REAL_STEPS, shape_of, statement_of, witness_of
+from tests.prove.native.examples import REAL_STEPS, shape_of, statement_of, told, witness_of
 from zk_autograd import _native
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.core.formats import IntArray
@@ -79,12 +79,14 @@ def segments(rule: Rule) -> list[tuple[Segment, int | None, str]]:
 def test_core_s_next_state_is_accepted_and_any_other_refused(rule: Rule) -> None:
     rng = np.random.default_rng(7)
     for segment, s, decay in segments(rule):
-        witness = witness_of(rule, statement_of(rule, s=s, weight_decay=decay))
+        statement = statement_of(rule, s=s, weight_decay=decay)
+        witness = witness_of(rule, statement)
+        gradients, all_states = witness.gradients.astype(np.int64), told(rule, statement, witness)
         picked = rng.choice(5000, ROWS_CHECKED, replace=False)
         for t in (0, REAL_STEPS - 1):
             # One step as a segment of its own.
-            states = {name: values[t][picked] for name, values in witness.states.items()}
-            G = witness.gradients[t][picked]
+            states = {name: values[t][picked] for name, values in all_states.items()}
+            G = gradients[t][picked]
             following = step(rule, states, G, segment.steps[t])
             rows = rows_of_step(segment, t, states, G)
             for i in range(ROWS_CHECKED):
@@ -100,15 +102,17 @@ def test_core_s_next_state_is_accepted_and_any_other_refused(rule: Rule) -> None
 @pytest.mark.parametrize("rule", Rule)
 def test_a_whole_segment_with_its_no_ops_is_accepted_from_core_s_rules(rule: Rule) -> None:
     for segment, s, decay in segments(rule):
-        witness = witness_of(rule, statement_of(rule, s=s, weight_decay=decay))
+        statement = statement_of(rule, s=s, weight_decay=decay)
+        witness = witness_of(rule, statement)
+        gradients, all_states = witness.gradients.astype(np.int64), told(rule, statement, witness)
         picked = np.arange(3)
         by_step = [
-            rows_of_step(segment, t, {n: v[t][picked] for n, v in witness.states.items()}, witness.gradients[t][picked])
+            rows_of_step(segment, t, {n: v[t][picked] for n, v in all_states.items()}, gradients[t][picked])
             for t in range(len(segment.steps))
         ]
         rows = [by_step[t][i] for i in range(len(picked)) for t in range(len(segment.steps))]
         names = state_names(rule)
-        ends = [[[int(witness.states[name][at][i]) for name in names] for i in picked] for at in (0, -1)]
+        ends = [[[int(all_states[name][at][i]) for name in names] for i in picked] for at in (0, -1)]
         assert fault(segment, rows, ends[0], ends[1]) is None
         ends[1][1][-1] += 1
         assert fault(segment, rows, ends[0], ends[1]) == f"row {2 * len(segment.steps) - 1}: another state after"
@@ -131,16 +135,18 @@ def explained(
 def test_rust_explains_what_the_check_refuses(rule: Rule) -> None:
     rng = np.random.default_rng(11)
     for segment, s, decay in segments(rule):
-        witness = witness_of(rule, statement_of(rule, s=s, weight_decay=decay))
-        assert explained(segment, witness.states, witness.gradients) is None
+        statement = statement_of(rule, s=s, weight_decay=decay)
+        witness = witness_of(rule, statement)
+        gradients, all_states = witness.gradients.astype(np.int64), told(rule, statement, witness)
+        assert explained(segment, all_states, gradients) is None
         t, element = int(rng.integers(REAL_STEPS)), int(rng.integers(5000))
-        part = str(rng.choice(list(witness.states)))
-        states = {name: values.copy() for name, values in witness.states.items()}
+        part = str(rng.choice(list(all_states)))
+        states = {name: values.copy() for name, values in all_states.items()}
         states[part][t + 1][element] += 1
-        found = explained(segment, states, witness.gradients)
+        found = explained(segment, states, gradients)
         assert found is not None and found[:3] == (t, element, part)
         now = {name: values[t][[element]] for name, values in states.items()}
-        [row] = rows_of_step(segment, t, now, witness.gradients[t][[element]])
+        [row] = rows_of_step(segment, t, now, gradients[t][[element]])
         alone = Segment(rule, segment.s, segment.decay, True, (segment.steps[t],))
         before = [int(now[name][0]) for name in state_names(rule)]
         after = [int(states[name][t + 1][element]) for name in state_names(rule)]

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from tests.prove.native.examples import shape_of, statement_of, witness_of
+from tests.prove.native.examples import REAL_STEPS, shape_of, statement_of, witness_of
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.errors import ProverError, VerificationError
 from zk_autograd.core.hyper import Rule
@@ -38,9 +38,10 @@ def example(rule: Rule = Rule.ADAM) -> tuple[NativeBackend, Statement, BlockWitn
 def test_proof_speaks_of_the_states_before_and_after(rule: Rule) -> None:
     backend, statement, witness, proof = example(rule)
     assert backend.check(statement, proof.proof) == proof
-    for name, values in witness.states.items():
-        assert proof.state_in[name] == backend.commit(values[0], witness.salts[f"{name}_in"])
-        assert proof.state_out[name] == backend.commit(values[-1], witness.salts[f"{name}_out"])
+    assert proof.state_in.keys() == witness.start.keys()
+    for name in witness.start:
+        assert proof.state_in[name] == backend.commit(witness.start[name], witness.salts[f"{name}_in"])
+        assert proof.state_out[name] == backend.commit(witness.end[name], witness.salts[f"{name}_out"])
     assert proof.gradient == backend.commit_gradients(witness.gradients, witness.salts["G"])
     found = [*proof.state_in.values(), *proof.state_out.values(), proof.gradient]
     assert {len(c) for c in found} == {BACKENDS["native"].commitment_bytes}
@@ -57,13 +58,15 @@ def test_a_commitment_to_gradients_is_of_their_values_order_and_salt() -> None:
     assert backend.commit_gradients(gradients, bytes(32)) != proof.gradient
 
 
-@pytest.mark.parametrize("value", [2**30, -(2**30), 2**62, -(2**63)])
+@pytest.mark.parametrize("value", [2**30, -(2**30), 2**31 - 1, -(2**31)])
 def test_gradients_that_no_proof_can_have_are_not_committed_to(value: int) -> None:
     backend, _, witness, _ = example()
     other = witness.gradients.copy()
     other[-1, -1] = value
     with pytest.raises(VerificationError, match="a commitment can't be computed: a gradient is outside the range"):
         backend.commit_gradients(other, bytes(32))
+    with pytest.raises(VerificationError, match="the gradient is neither bytes nor a contiguous buffer of int32"):
+        backend.commit_gradients(witness.gradients.astype(np.int64), bytes(32))
 
 
 @pytest.mark.parametrize(("rows", "salt"), [(1, 32), (3, 32), (None, 31), (None, 0)])
@@ -163,20 +166,43 @@ def test_proof_under_another_preset_is_refused() -> None:
 @pytest.mark.parametrize("rule", Rule)
 def test_witness_that_breaks_the_rule_is_refused_with_its_place(rule: Rule) -> None:
     backend, statement, witness, _ = example(rule)
-    name = list(witness.states)[-1]
-    states = {n: values.copy() for n, values in witness.states.items()}
-    states[name][3:, 17] += 1  # the third step lands one beside what the rule says, and the rest follows on
-    with pytest.raises(
-        ProverError, match=r"segment 0, block 0: the step breaks the rule: step 3, element 17 of the block"
-    ):
-        backend.prove(statement, replace(witness, states=states))
+    last = f"segment 0, block 0: the step breaks the rule: step {REAL_STEPS}, element 17 of the block, "
+    for name in witness.start:
+        # A state one beside the one that the steps lead to, or steps from one beside.
+        moved = {n: values.copy() for n, values in witness.end.items()}
+        moved[name][17] += 1
+        with pytest.raises(ProverError, match=f"{last}{name}: the witness says that {name} becomes"):
+            backend.prove(statement, replace(witness, end=moved))
+        moved = {n: values.copy() for n, values in witness.start.items()}
+        moved[name][17] += 2**20
+        with pytest.raises(ProverError, match=r"the step breaks the rule: step [1-6], element 17 of the block"):
+            backend.prove(statement, replace(witness, start=moved))
+
+
+@pytest.mark.parametrize(("t", "said"), [(0, "step 1, element 17 of the block, G: G is"), (7, "step 8, element 17")])
+@pytest.mark.parametrize("value", [2**30, -(2**30) - 1, 2**31 - 1, -(2**31)])
+def test_a_gradient_that_is_no_ones_is_refused_with_its_place(t: int, said: str, value: int) -> None:
+    """Out of its range, or in a step that is none."""
+    backend, statement, witness, _ = example()
+    gradients = witness.gradients.copy()
+    gradients[t, 17] = value
+    with pytest.raises(ProverError, match=said):
+        backend.prove(statement, replace(witness, gradients=gradients))
+
+
+def test_a_gradient_in_a_step_that_is_none_is_refused() -> None:
+    backend, statement, witness, _ = example()
+    gradients = witness.gradients.copy()
+    gradients[REAL_STEPS, 17] = 1
+    with pytest.raises(ProverError, match="step 7, element 17 of the block, G: the gradient of a no-op step is 1"):
+        backend.prove(statement, replace(witness, gradients=gradients))
 
 
 def test_gradient_that_is_not_the_steps_is_refused_with_its_place() -> None:
     backend, statement, witness, _ = example()
     gradients = witness.gradients.copy()
     gradients[1, 4999] += 2**20
-    with pytest.raises(ProverError, match="step 2, element 4999 of the block"):
+    with pytest.raises(ProverError, match=f"step {REAL_STEPS}, element 4999 of the block"):
         backend.prove(statement, replace(witness, gradients=gradients))
 
 
@@ -184,12 +210,26 @@ def test_gradient_that_is_not_the_steps_is_refused_with_its_place() -> None:
     "change",
     [
         lambda w: replace(w, gradients=w.gradients[:-1]),
-        lambda w: replace(w, states={n: v[:, :-1] for n, v in w.states.items()}),
-        lambda w: replace(w, states={"W": w.states["W"]}),
+        lambda w: replace(w, start={n: v[:-1] for n, v in w.start.items()}),
+        lambda w: replace(w, end={n: v[:-1] for n, v in w.end.items()}),
+        lambda w: replace(w, start={"W": w.start["W"]}),
+        lambda w: replace(w, end={"W": w.end["W"]}),
+        lambda w: replace(w, gradients=w.gradients.astype(np.int64)),
+        lambda w: replace(w, end={n: v.astype(np.int32) for n, v in w.end.items()}),
         lambda w: replace(w, salts={n: s[:-1] for n, s in w.salts.items()}),
         lambda w: replace(w, salts={"G": w.salts["G"]}),
     ],
-    ids=["steps", "elements", "states", "length of a salt", "salts"],
+    ids=[
+        "steps",
+        "elements before",
+        "elements after",
+        "states before",
+        "states after",
+        "wide gradients",
+        "narrow states",
+        "length of a salt",
+        "salts",
+    ],
 )
 def test_witness_of_another_form_is_a_prover_error(change: Callable[[BlockWitness], BlockWitness]) -> None:
     backend, statement, witness, _ = example()
@@ -241,8 +281,7 @@ def test_interrupt_ends_a_proof_within_a_second() -> None:
     more = shape.steps - len(statement.constants)
     statement = replace(statement, constants=(*statement.constants, *(statement.constants[-1],) * more))
     witness = witness_of(Rule.ADAM, statement_of(Rule.ADAM))
-    states = {n: np.concatenate([v, np.repeat(v[-1:], more, axis=0)]) for n, v in witness.states.items()}
-    gradients = np.concatenate([witness.gradients, np.zeros((more, shape.block), np.int64)])
+    gradients = np.concatenate([witness.gradients, np.zeros((more, shape.block), np.int32)])
     backend = NativeBackend(shape)
     sent = []
 
@@ -253,6 +292,6 @@ def test_interrupt_ends_a_proof_within_a_second() -> None:
     timer = threading.Timer(0.15, interrupt)
     with pytest.raises(KeyboardInterrupt):
         timer.start()
-        backend.prove(statement, BlockWitness(states, gradients, witness.salts))
+        backend.prove(statement, replace(witness, gradients=gradients))
     timer.join()
     assert time.monotonic() - sent[0] < 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.prove.native.examples import statement_of, witness_of
+from tests.prove.native.examples import statement_of, told, witness_of
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.native.witness import explain, read
@@ -17,7 +17,7 @@ def arrays_of(rule: Rule) -> dict[str, Any]:
     statement = statement_of(rule)
     witness = witness_of(rule, statement)
     constants = np.array([astuple(c) for c in statement.constants], np.int64)
-    return {"constants": constants, "G": witness.gradients, **witness.states}
+    return {"constants": constants, "G": witness.gradients.astype(np.int64), **told(rule, statement, witness)}
 
 
 def saved(folder: Path, arrays: dict[str, Any]) -> Path:
@@ -32,8 +32,9 @@ def test_witness_is_read_as_it_was_saved(rule: Rule, tmp_path: Path) -> None:
     found = read(saved(tmp_path, arrays_of(rule)), rule)
     assert found.constants == statement.constants
     assert np.array_equal(found.gradients, witness.gradients)
-    assert found.states.keys() == witness.states.keys()
-    assert all(np.array_equal(found.states[n], values) for n, values in witness.states.items())
+    states = told(rule, statement, witness)
+    assert found.states.keys() == states.keys()
+    assert all(np.array_equal(found.states[n], values) for n, values in states.items())
 
 
 @pytest.mark.parametrize(

@@ -71,18 +71,25 @@ fn measure(task: &Task) -> Result<String, Box<dyn core::error::Error>> {
     )?;
     let (params, steps) = (1_usize << task.log_params, 1_usize << task.log_steps);
     let mut random = Random::new(1);
-    let mut states = vec![vec![0_i64; params * (steps + 1)]; segment.states()];
-    let mut gradients = vec![0_i64; params * steps];
+    let mut ends = [(); 2].map(|()| vec![vec![0_i64; params]; segment.states()]);
+    let mut gradients = vec![0_i32; params * steps];
     walk(&mut random, &segment, params, |visit| {
-        gradients[visit.step * params + visit.parameter] = visit.gradient;
-        for (values, (before, after)) in states.iter_mut().zip(visit.before.iter().zip(visit.after)) {
-            values[visit.step * params + visit.parameter] = *before;
-            values[(visit.step + 1) * params + visit.parameter] = after;
+        gradients[visit.step * params + visit.parameter] = visit.gradient.try_into().unwrap_or(i32::MAX);
+        let [start, end] = &mut ends;
+        for (state, (before, after)) in visit.before.iter().zip(visit.after).enumerate().take(segment.states()) {
+            if visit.step == 0 {
+                start[state][visit.parameter] = *before;
+            }
+            end[state][visit.parameter] = after;
         }
     });
-    let salts =
-        Salts { state_in: vec![[1; 32]; states.len()], state_out: vec![[2; 32]; states.len()], gradient: [3; 32] };
-    let witness = Witness { states: states.iter().map(Vec::as_slice).collect(), gradients: &gradients, salts };
+    let [start, end] = ends.each_ref().map(|states| states.iter().map(Vec::as_slice).collect());
+    let salts = Salts {
+        state_in: vec![[1; 32]; segment.states()],
+        state_out: vec![[2; 32]; segment.states()],
+        gradient: [3; 32],
+    };
+    let witness = Witness { start, end, gradients: &gradients, salts };
 
     let mut proofs = Vec::new();
     for _ in 0..=task.times {

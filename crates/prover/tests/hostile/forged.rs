@@ -73,7 +73,7 @@ pub fn forge(example: &Example, lie: impl Fn(usize, usize, &[Val]) -> Option<Lie
                 *integer = to_signed(*value);
             }
             let gradient = example.gradients[step * params + element];
-            let honest = fill_row(air, periodic, integers, gradient, &mut row);
+            let honest = fill_row(air, periodic, integers, gradient.into(), &mut row);
             let lie = lie(element, step, &row);
             assert!(honest.is_ok() || lie.is_some(), "{honest:?}");
             let Lie { row, after } = lie.unwrap_or(Lie::from(row));
@@ -112,8 +112,10 @@ pub fn judge(example: &Example, forged: Forged, tamper: &impl Tamper) -> Result<
 
 /// The complete proof of a forged trace.
 pub fn prove_forged(example: &Example, forged: Forged, tamper: &impl Tamper) -> Proof {
+    let params = 1 << example.statement.shape.lengths.log_params;
     let witness = Witness {
-        states: forged.states.iter().map(Vec::as_slice).collect(),
+        start: forged.states.iter().map(|values| &values[..params]).collect(),
+        end: forged.states.iter().map(|values| &values[values.len() - params..]).collect(),
         gradients: &example.gradients,
         salts: example.salts.clone(),
     };

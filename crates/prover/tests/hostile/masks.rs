@@ -227,7 +227,7 @@ fn no_coin_masks_two_values() {
         CHOICE.statement(Preset::Standard),
         48,
         |element| [example.states[0][element], example.states[1][element], 0],
-        |element, step| example.gradients[step * PARAMS + element] + i64::from(element == 17 && step == 3),
+        |element, step| (example.gradients[step * PARAMS + element] + i32::from(element == 17 && step == 3)).into(),
     );
     changed.salts = example.salts.clone();
     assert!(differ(&own, &masks(&changed)));

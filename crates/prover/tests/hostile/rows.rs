@@ -153,7 +153,7 @@ fn the_rows_are_of_the_steps_that_the_statement_names() {
             statement,
             6,
             |element| core::array::from_fn(|state| other.states[state][element]),
-            |element, step| other.gradients[(step << 13) + element],
+            |element, step| other.gradients[(step << 13) + element].into(),
         );
         let forged = forge(&followed, |_, _, _| None);
         assert_eq!(forged.broken, Broken::new());

@@ -74,8 +74,9 @@ pub fn no_op(rule: Rule) -> StepConstants {
 
 pub struct Example {
     pub statement: Statement,
+    /// Before the first step, ..., after the last.
     pub states: Vec<Vec<i64>>,
-    pub gradients: Vec<i64>,
+    pub gradients: Vec<i32>,
     pub salts: Salts,
 }
 
@@ -151,7 +152,7 @@ impl Example {
         let mut random = Random(seed ^ 0x5a17);
         let names = statement.air.rule().states();
         let mut states = vec![vec![0_i64; params * (steps + 1)]; names.len()];
-        let mut gradients = vec![0_i64; params * steps];
+        let mut gradients = vec![0_i32; params * steps];
         let mut row = vec![Val::default(); statement.air.columns().len()];
         for element in 0..params {
             let mut state = start(element);
@@ -161,7 +162,7 @@ impl Example {
             for step in 0..steps {
                 let active = statement.constants.periodic[step][0] == 1;
                 let gradient = if active { gradient(element, step) } else { 0 };
-                gradients[step * params + element] = gradient;
+                gradients[step * params + element] = gradient.try_into().unwrap();
                 state =
                     fill_row(&statement.air, &statement.constants.periodic[step], state, gradient, &mut row).unwrap();
                 for (values, value) in states.iter_mut().zip(state) {
@@ -176,8 +177,10 @@ impl Example {
     }
 
     pub fn witness(&self) -> Witness<'_> {
+        let params = 1 << self.statement.shape.lengths.log_params;
         Witness {
-            states: self.states.iter().map(Vec::as_slice).collect(),
+            start: self.states.iter().map(|values| &values[..params]).collect(),
+            end: self.states.iter().map(|values| &values[values.len() - params..]).collect(),
             gradients: &self.gradients,
             salts: self.salts.clone(),
         }

@@ -13,9 +13,11 @@ fn main() {
         let shape = &statement.shape;
         let (params, rows) = (1 << shape.lengths.log_params, 1 << shape.lengths.log_rows());
         // Nothing ever moves: all zeros are a fixed point of every rule.
-        let states = vec![vec![0; rows + params]; shape.states];
+        let states = vec![vec![0; params]; shape.states];
+        let ends = || states.iter().map(Vec::as_slice).collect();
         let witness = Witness {
-            states: states.iter().map(Vec::as_slice).collect(),
+            start: ends(),
+            end: ends(),
             gradients: &vec![0; rows],
             salts: Salts {
                 state_in: vec![[1; 32]; shape.states],

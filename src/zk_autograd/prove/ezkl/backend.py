@@ -8,7 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from zk_autograd.core.errors import ProverError, VerificationError
+import numpy as np
+
+from zk_autograd.core.errors import ProverError, RangeError, UsageError, VerificationError
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.local.own_folders import temporary_folder
@@ -19,6 +21,7 @@ from zk_autograd.prove.ezkl.circuit.relations import SALTS
 from zk_autograd.prove.ezkl.keys import Cache, Keys
 from zk_autograd.prove.ezkl.verify import EzklVerifier, commit_all, salt_elements
 from zk_autograd.prove.ezkl.witness import Tensors, tensors, violations
+from zk_autograd.prove.following import states_of
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 
 PROVE_SECONDS = 900.0
@@ -66,6 +69,22 @@ def prove_tensors(
         return bytes.fromhex(str(answer).removeprefix("0x"))
     except ValueError as error:
         raise ProverError("prove: EZKL's answer is malformed") from error
+
+
+def tensors_of(circuit: Circuit, statement: Statement, witness: BlockWitness, aux_salt: bytes) -> Tensors:
+    """The circuit's tensors of a witness: the states between its ends by the rule, and the end that
+    the witness says. RangeError, UsageError for steps that the rule has not."""
+    states = list(states_of(circuit.code.rule, statement.constants, witness))
+    salts: Mapping[str, bytes] = {**witness.salts, "aux": aux_salt}
+    return tensors(
+        circuit.layout,
+        circuit.code,
+        {name: np.stack([*(state[name] for state in states[:-1]), witness.end[name]]) for name in witness.start},
+        witness.gradients.astype(np.int64),
+        statement.constants,
+        statement.context_elements,
+        {name: salt_elements(salts[name]) for name in circuit.layout.lengths},
+    )
 
 
 class EzklBackend:
@@ -134,20 +153,13 @@ class EzklBackend:
     def witness(self, statement: Statement, witness: BlockWitness) -> dict[str, list[int]]:
         """The circuit's tensors. ProverError with line and row if they break a relation: EZKL would
         hang."""
-        salts: Mapping[str, bytes] = {**witness.salts, "aux": self.draw_salt()}
-        values = tensors(
-            self._circuit.layout,
-            self._circuit.code,
-            dict(witness.states),
-            witness.gradients,
-            statement.constants,
-            statement.context_elements,
-            {name: salt_elements(salts[name]) for name in self._circuit.layout.lengths},
-        )
+        place = f"segment {statement.segment}, block {statement.block}"
+        try:
+            values = tensors_of(self._circuit, statement, witness, self.draw_salt())
+        except (RangeError, UsageError) as error:
+            raise ProverError(f"{place}: the step breaks the rule: {error}") from error
         if broken := violations(self._circuit.layout, values):
-            raise ProverError(
-                f"segment {statement.segment}, block {statement.block}: the step breaks the rule: {broken[0]}"
-            )
+            raise ProverError(f"{place}: the step breaks the rule: {broken[0]}")
         return values
 
     def check(self, statement: Statement, proof: bytes) -> BlockProof:

@@ -15,7 +15,7 @@ from typing import Any
 from zk_autograd.core.canonical import Json, encode
 from zk_autograd.core.errors import ProverError
 from zk_autograd.local.own_folders import temporary_folder
-from zk_autograd.prove.ezkl.backend import PROVE_SECONDS, draw_salt, prove_tensors
+from zk_autograd.prove.ezkl.backend import PROVE_SECONDS, draw_salt, prove_tensors, tensors_of
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.circuit.catalogue import EZKL_VERSION, Circuit, circuit_name
 from zk_autograd.prove.ezkl.circuit.layout import Layout
@@ -25,8 +25,6 @@ from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 from zk_autograd.prove.ezkl.graph import model
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.prove.ezkl.sample import sample
-from zk_autograd.prove.ezkl.verify import salt_elements
-from zk_autograd.prove.ezkl.witness import tensors
 
 COLUMNS = 2
 SETTINGS_SECONDS = 300.0
@@ -102,20 +100,6 @@ def measured(circuit: Circuit, srs_digest: bytes, cache: Cache, child: Child) ->
     cache."""
     keys = cache.keys(circuit, srs_digest, child, proving=True)
     statement, witness = sample(circuit.variant, circuit.block, circuit.steps, draw_salt)
-    salts = {**witness.salts, "aux": draw_salt()}
-    proof = prove_tensors(
-        circuit,
-        keys,
-        child,
-        tensors(
-            circuit.layout,
-            circuit.code,
-            dict(witness.states),
-            witness.gradients,
-            statement.constants,
-            statement.context_elements,
-            {name: salt_elements(salts[name]) for name in circuit.layout.lengths},
-        ),
-        seconds=PROVE_SECONDS,
-    )
+    values = tensors_of(circuit, statement, witness, draw_salt())
+    proof = prove_tensors(circuit, keys, child, values, seconds=PROVE_SECONDS)
     return replace(circuit, proof_bytes=len(proof))

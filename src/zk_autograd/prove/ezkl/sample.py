@@ -38,13 +38,12 @@ def sample(
     )
     state = initial_state(rule, (rng.normal(0, 0.1, block) * 2**32).astype(np.int64))
     gradients = np.clip(rng.normal(0, 2**-6, (steps, block)) * 2**GRADIENT_BITS, -(2**30) + 1, 2**30 - 1).astype(
-        np.int64
+        np.int32
     )
     gradients[real:] = 0
-    trajectory = [state]
-    for row, values in zip(gradients, constants, strict=True):
-        trajectory.append(step(rule, trajectory[-1], row, values))
-    states = {name: np.stack([s[name] for s in trajectory]) for name in state}
+    end = state
+    for row, values in zip(gradients.astype(np.int64), constants, strict=True):
+        end = step(rule, end, row, values)
     salts = {f"{name}_{end}": draw_salt() for name in state for end in ("in", "out")} | {"G": draw_salt()}
     digest = sha256(b"sample" + seed.to_bytes(8, "big")).digest()
-    return Statement(digest, 0, 1, 0, block, constants), BlockWitness(states, gradients, salts)
+    return Statement(digest, 0, 1, 0, block, constants), BlockWitness(state, end, gradients, salts)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zk_autograd.core.backends import BACKENDS
+from zk_autograd.core.formats import IntArray
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.hashed.commitment import commit
@@ -38,12 +39,13 @@ class HashedBackend:
         return commit(gradients, salt)
 
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
-        def ends(end: str, index: int) -> Mapping[str, bytes]:
-            return {s: commit(v[index], witness.salts[f"{s}_{end}"]) for s, v in witness.states.items()}
+        """The commitments alone: whether the steps lead to the end is for the caller to see."""
 
-        return BlockProof(
-            b"", ends("in", 0), ends("out", -1), self.commit_gradients(witness.gradients, witness.salts["G"])
-        )
+        def committed(end: str, states: Mapping[str, IntArray]) -> Mapping[str, bytes]:
+            return {s: commit(values, witness.salts[f"{s}_{end}"]) for s, values in states.items()}
+
+        gradient = self.commit_gradients(witness.gradients, witness.salts["G"])
+        return BlockProof(b"", committed("in", witness.start), committed("out", witness.end), gradient)
 
     def check(self, statement: Statement, proof: bytes) -> BlockProof:
         raise NotImplementedError("a run without proofs has none to check")

@@ -10,13 +10,15 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.errors import ProverError, VerificationError
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.native.extension import require_threads
 from zk_autograd.prove.native.shape import Shape
-from zk_autograd.prove.native.verify import NativeVerifier, Public, little_endian
+from zk_autograd.prove.native.verify import NativeVerifier, Public
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 
 if TYPE_CHECKING:
@@ -90,8 +92,9 @@ class NativeBackend:
         try:
             job = _native.Job(
                 *Public.of(self._shape, statement),
-                {name: little_endian(values) for name, values in witness.states.items()},
-                little_endian(witness.gradients),
+                {name: np.ascontiguousarray(values) for name, values in witness.start.items()},
+                {name: np.ascontiguousarray(values) for name, values in witness.end.items()},
+                np.ascontiguousarray(witness.gradients),
                 dict(witness.salts),
             )
             with self._lock:

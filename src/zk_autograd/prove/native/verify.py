@@ -119,13 +119,15 @@ class NativeVerifier:
         return self._committed([(values, salt)])[0]
 
     def commit_gradients(self, gradients: Any, salt: bytes) -> bytes:
-        """The commitment to a segment's gradients, int64 (steps, block) with the padding, as every
+        """The commitment to a segment's gradients, int32 (steps, block) with the padding, as every
         proof of them has it. VerificationError for an invalid salt, or a gradient out of range."""
         from zk_autograd import _native
 
         _require_own_process()
         with _refusals("a commitment can't be computed"):
-            return _native.commit_gradients(little_endian(gradients), self.shape.log_params, self.shape.log_steps, salt)
+            return _native.commit_gradients(
+                np.ascontiguousarray(gradients), self.shape.log_params, self.shape.log_steps, salt
+            )
 
     def commitments(self, messages: Iterable[tuple[Any, bytes]]) -> Iterator[bytes]:
         """The commitment of each (padded values, salt), computed as they are consumed, a few at a
