@@ -35,6 +35,15 @@ SGD_RUNS: tuple[tuple[str, int, int, dict[str, str]], ...] = (
     ("sgd-momentum", 8, 30, {"lr": "0.1", "momentum": "0.9", "weight_decay": "0"}),
     ("sgd-nesterov", -3, 15, {"lr": "3.5", "momentum": "0.99998", "weight_decay": "0.0625"}),
 )
+LION_RUNS: tuple[tuple[int, dict[str, str]], ...] = (
+    (0, {"lr": "0.0001", "beta1": "0.9", "beta2": "0.99", "weight_decay": "0"}),
+    (9, {"lr": "0.2499", "beta1": "0", "beta2": "0.9999847412109375", "weight_decay": "0.5"}),
+)
+RMSPROP_RUNS: tuple[tuple[int, dict[str, str]], ...] = (
+    (0, {"lr": "0.01", "alpha": "0.99", "eps": "1e-8", "weight_decay": "0"}),
+    (8, {"lr": "0.003", "alpha": "0.999", "eps": "0.000001", "weight_decay": "0.01"}),
+    (-7, {"lr": "0.2499", "alpha": "0", "eps": "0.1", "weight_decay": "0.75"}),
+)
 FACTORS = ("1", "0.5", "0.333", "0.0123456789")
 """What the base learning rate is multiplied with at the steps in turn, as a schedule would."""
 
@@ -64,6 +73,15 @@ def vectors(last: int) -> list[dict[str, Any]]:
         rates = [(t, learning_rate(hyper["lr"], at)) for at, t in enumerate(t for t in STEPS if t <= last)]
         steps = [{"t": t, "lr": lr, **asdict(oracle.sgd_constants(hyper, k, s, lr))} for t, lr in rates]
         runs.append({"rule": rule, "k": k, "s": s, "hyper": hyper, "steps": steps})
+    for k, hyper in LION_RUNS:
+        rates = [(t, learning_rate(hyper["lr"], at)) for at, t in enumerate(t for t in STEPS if t <= last)]
+        steps = [{"t": t, "lr": lr, **asdict(oracle.lion_constants(hyper, lr))} for t, lr in rates]
+        runs.append({"rule": "lion", "k": k, "hyper": hyper, "steps": steps})
+    for k, hyper in RMSPROP_RUNS:
+        rates = [(t, learning_rate(hyper["lr"], at)) for at, t in enumerate(t for t in STEPS if t <= last)]
+        entries = [{"t": t, "lr": lr, **asdict(oracle.rmsprop_constants(hyper, k, lr))} for t, lr in rates]
+        steps = [{**{n: v for n, v in entry.items() if n != "Dt"}, "D": entry["Dt"]} for entry in entries]
+        runs.append({"rule": "rmsprop", "k": k, "hyper": hyper, "steps": steps})
     return runs
 
 

@@ -73,6 +73,26 @@ class Sgd:
     D: int
 
 
+@dataclass(frozen=True)
+class Lion:
+    """The constants of a Lion step."""
+
+    c1: int
+    c2: int
+    LR: int
+    D: int
+
+
+@dataclass(frozen=True)
+class Rmsprop:
+    """The constants of an RMSprop step; `Dt` is the decay."""
+
+    c2: int
+    LR: int
+    E: int
+    Dt: int
+
+
 def adam(W: int, M: int, V: int, G: int, c: Adam) -> dict[str, int] | Violation:
     """Everything one element's step computes, or the first check it fails."""
     failed = (
@@ -127,6 +147,44 @@ def nesterov(W: int, B: int, G: int, c: Sgd) -> dict[str, int] | Violation:
     return _sgd(W, B, G, c, nesterov=True)
 
 
+def lion(W: int, M: int, G: int, c: Lion) -> dict[str, int] | Violation:
+    """Everything one element's step computes, or the first check it fails."""
+    failed = check(0, "weight", W, 2**45) or check(1, "first moment", M, 2**45) or check(2, "gradient", G, 2**30)
+    if failed:
+        return failed
+    share = Fraction(c.c1, 2**15)
+    C = share * 2**15 * G + (1 - share) * M  # in units of M
+    S = (C > 0) - (C < 0)
+    M1 = math.floor(M + Fraction(c.c2, 2**15) * (2**15 * G - M) + Fraction(1, 2))
+    assert abs(M1) < 2**45, "the rule's docstring says that this needs no check"
+    U = c.LR * S
+    R = shifted(c.D * math.floor(Fraction(W, 2**15)))
+    W1 = W - U - R
+    failed = check(3, "weight", W1, 2**45)
+    return failed or {"C": int(C * 2**15), "S": S, "M": M1, "U": U, "R": R, "W": W1}
+
+
+def rmsprop(W: int, V: int, G: int, c: Rmsprop) -> dict[str, int] | Violation:
+    """Everything one element's step computes, or the first check it fails."""
+    failed = (
+        check(0, "weight", W, 2**45)
+        or check(1, "second moment", V, 2**60 + 1)
+        or (Violation(2, "second moment", V) if V < 0 else None)
+        or check(3, "gradient", G, 2**30)
+    )
+    if failed:
+        return failed
+    V1 = math.floor(V + Fraction(c.c2, 2**15) * (G * G - V) + Fraction(1, 2))
+    assert 0 <= V1 <= 2**60, "the rule's docstring says that this needs no check"
+    S = root(V1)
+    D = S + c.E
+    U = half_up(Fraction(c.LR * G, D))
+    R = shifted(c.Dt * math.floor(Fraction(W, 2**15)))
+    W1 = W - U - R
+    failed = check(4, "update", U, 2**31 - 2**20) or check(5, "weight", W1, 2**45)
+    return failed or {"V": V1, "S": S, "D": D, "U": U, "R": R, "W": W1}
+
+
 def exact(text: str) -> Fraction:
     return Fraction(Decimal(text))
 
@@ -168,3 +226,15 @@ def sgd_constants(hyper: dict[str, str], k: int, s: int, lr: str) -> Sgd:
     rate = half_up(exact(lr) * Fraction(2) ** (32 - 28 - k + s))
     decay = half_up(exact(lr) * exact(hyper["weight_decay"]) * 2**30)
     return Sgd(half_up(exact(hyper["momentum"]) * 2**15), 2**15, rate, s, decay)
+
+
+def lion_constants(hyper: dict[str, str], lr: str) -> Lion:
+    c1, c2 = (half_up((1 - exact(hyper[name])) * 2**15) for name in ("beta1", "beta2"))
+    return Lion(c1, c2, half_up(exact(lr) * 2**32), half_up(exact(lr) * exact(hyper["weight_decay"]) * 2**30))
+
+
+def rmsprop_constants(hyper: dict[str, str], k: int, lr: str) -> Rmsprop:
+    c2 = half_up((1 - exact(hyper["alpha"])) * 2**15)
+    eps = half_up(exact(hyper["eps"]) * Fraction(2) ** (k + 28))
+    decay = half_up(exact(lr) * exact(hyper["weight_decay"]) * 2**30)
+    return Rmsprop(c2, half_up(exact(lr) * 2**32), max(root(2**15 // c2) + 1, eps), decay)

@@ -16,14 +16,21 @@ from zk_autograd.core.constants import (
     AdamConstants,
     AdamSequence,
     ConstantsSequence,
+    LionConstants,
+    LionSequence,
+    RmspropConstants,
+    RmspropSequence,
     SgdConstants,
     SgdSequence,
+    StepConstants,
     choose_s,
+    from_numbers,
+    numbers,
 )
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
-from zk_autograd.core.rules.families import constants_sequence
+from zk_autograd.core.hyper import AdamHyper, Hyper, LionHyper, RmspropHyper, Rule, SgdHyper
+from zk_autograd.core.rules.families import FAMILIES, constants_sequence
 from zk_autograd.core.schedules import parse
 
 VECTORS: list[dict[str, Any]] = json.loads(
@@ -31,15 +38,22 @@ VECTORS: list[dict[str, Any]] = json.loads(
 )
 EACH_RUN = pytest.mark.parametrize("run", VECTORS, ids=lambda run: f"{run['rule']}-k{run['k']}")
 EACH_ADAM_RUN = pytest.mark.parametrize(
-    "run", [run for run in VECTORS if "s" not in run], ids=lambda run: f"{run['rule']}-k{run['k']}"
+    "run", [run for run in VECTORS if "P1" in run["steps"][0]], ids=lambda run: f"{run['rule']}-k{run['k']}"
 )
 ADAM = AdamHyper(Fraction(1, 1000), Fraction(9, 10), Fraction(999, 1000), Fraction(1, 10**8))
 SGD = SgdHyper(Fraction(1, 10))
+LION = LionHyper(Fraction(1, 10**4), Fraction(9, 10), Fraction(99, 100))
+RMSPROP = RmspropHyper(Fraction(1, 100), Fraction(99, 100), Fraction(1, 10**8))
+
+
+def sequences(k: int = 8) -> list[ConstantsSequence]:
+    """One of each kind."""
+    return [AdamSequence(ADAM, k), SgdSequence(SGD, k, 30), LionSequence(LION, k), RmspropSequence(RMSPROP, k)]
 
 
 def hyper_of(rule: Rule, texts: dict[str, str]) -> Hyper:
     values = {name: parse_decimal(text, name) for name, text in texts.items()}
-    return AdamHyper(**values) if rule in (Rule.ADAM, Rule.ADAMW) else SgdHyper(**values)
+    return FAMILIES[rule].hyper(**values)
 
 
 def sequence_of(run: dict[str, Any]) -> ConstantsSequence:
@@ -131,13 +145,13 @@ def test_an_absurd_step_number_ends() -> None:
 
 @pytest.mark.parametrize("t", [0, -1])
 def test_steps_are_counted_from_one(t: int) -> None:
-    for sequence in (AdamSequence(ADAM, 8), SgdSequence(SGD, 8, 30)):
+    for sequence in sequences():
         with pytest.raises(VerificationError, match=f"number of a step.*expected at least 1, found {t}"):
             sequence.at(t)
 
 
 def test_a_negative_learning_rate_of_a_step_is_refused() -> None:
-    for sequence in (AdamSequence(ADAM, 8), SgdSequence(SGD, 8, 30)):
+    for sequence in sequences():
         with pytest.raises(VerificationError, match="lr is negative"):
             sequence.at(1, Fraction(-1, 10**30))
 
@@ -199,12 +213,85 @@ def test_the_coarser_format_is_advised_only_where_it_helps(s: int) -> None:
         SgdSequence(SGD, 2, s).at(7, Fraction(2**14))
 
 
-@pytest.mark.parametrize("rule", [Rule.ADAMW, Rule.SGD])
+@pytest.mark.parametrize("kind", [LionConstants(1, 1, 0, 0), RmspropConstants(1, 0, 1, 0), AdamConstants.no_op()])
+def test_a_statement_holds_five_numbers_and_0_after_the_last(kind: StepConstants) -> None:
+    found = numbers(kind)
+    assert len(found) == 5
+    assert from_numbers(type(kind), found) == kind
+    if not isinstance(kind, AdamConstants):
+        with pytest.raises(VerificationError, match="a step has 4 constants, and 0 after them"):
+            from_numbers(type(kind), (*found[:4], 1))
+
+
+@pytest.mark.parametrize("kind", ["lion", "rmsprop"])
+def test_a_learning_rate_beyond_lions_and_rmsprops_width_is_refused(kind: str) -> None:
+    sequence = LionSequence(LION, 3) if kind == "lion" else RmspropSequence(RMSPROP, 3)
+    largest = (2**30 - Fraction(1, 2) - TINY) / 2**32
+    assert sequence.at(1, largest).LR == sequence.at(10**15, largest).LR == 2**30 - 1
+    message = r"lr = .* gives LR of step 7 .*below 1/4 \(expected 0\.\.1073741823, found 1073741824\)"
+    with pytest.raises(VerificationError, match=message):
+        sequence.at(7, largest + TINY)
+
+
+@pytest.mark.parametrize("name", ["beta1", "beta2", "alpha"])
+def test_a_beta_of_lion_or_alpha_that_rounds_to_one_is_refused(name: str) -> None:
+    def made(value: Fraction) -> object:
+        if name == "alpha":
+            return RmspropSequence(replace(RMSPROP, alpha=value), 0)
+        return LionSequence(replace(LION, **{name: value}), 0)
+
+    made(LARGEST_BETA)
+    made(Fraction(0))
+    symbol = "c1" if name == "beta1" else "c2"
+    for beta in (LARGEST_BETA + TINY, Fraction(1)):
+        with pytest.raises(VerificationError, match=rf"{name} = .* gives {symbol} out of range.*expected 1\.\.32768"):
+            made(beta)
+
+
+def test_an_eps_of_rmsprop_beyond_its_width_is_refused_before_the_first_step() -> None:
+    largest = (2**29 - Fraction(1, 2) - TINY) / 2**36
+    assert RmspropSequence(replace(RMSPROP, eps=largest), 8).at(1).E == 2**29 - 1
+    with pytest.raises(VerificationError, match=r"eps = .* gives E .*expected 1\.\.536870911, found 536870912"):
+        RmspropSequence(replace(RMSPROP, eps=largest + TINY), 8)
+
+
+def test_eps_of_rmsprop_is_held_above_the_dead_band_of_v() -> None:
+    assert RmspropSequence(RMSPROP, 0).at(1).E == 10  # isqrt(2^15 // 328) + 1; eps alone gives 3
+    assert RmspropSequence(replace(RMSPROP, alpha=LARGEST_BETA), 0).at(1).E == 182
+    assert RmspropSequence(replace(RMSPROP, alpha=Fraction(0), eps=Fraction(0)), 0).at(1).E == 2
+    assert RmspropSequence(RMSPROP, 8).at(1).E == 687
+
+
+def test_what_lion_and_rmsprop_stand_for_is_told() -> None:
+    assert LionSequence(LION, 8).effective() == {
+        "beta1": 1 - Fraction(3277, 2**15),
+        "beta2": 1 - Fraction(328, 2**15),
+    }
+    assert RmspropSequence(RMSPROP, 8).effective() == {
+        "alpha": 1 - Fraction(328, 2**15),
+        "eps": Fraction(687, 2**36),
+    }
+    tenth = Fraction(10, 2**28) / 10
+    assert RmspropSequence(replace(RMSPROP, eps=tenth), 0).coarse() is not None
+    assert RmspropSequence(replace(RMSPROP, eps=tenth + TINY), 0).coarse() is None
+
+
+def test_an_lr_of_lion_with_fewer_than_8_bits_is_coarse() -> None:
+    least = Fraction(2**8 * 2 - 1, 2) / 2**32
+    assert LionSequence(replace(LION, lr=least), 0).coarse() is None
+    assert LionSequence(replace(LION, lr=Fraction(0)), 0).coarse() is None
+    coarse = LionSequence(replace(LION, lr=least - TINY), 0).coarse()
+    assert coarse is not None
+    assert (coarse.name, coarse.found, coarse.advice) == ("lr", Fraction(2**8 - 1, 2**32), "raise lr")
+
+
+@pytest.mark.parametrize("rule", [Rule.ADAMW, Rule.SGD, Rule.LION, Rule.RMSPROP])
 def test_a_decay_beyond_its_width_is_refused(rule: Rule) -> None:
     lr = Fraction(1, 8)
     largest = (2**28 - Fraction(1, 2) - TINY) / 2**30 / lr
-    hyper: Hyper = ADAM if rule is Rule.ADAMW else SGD
-    s = 0 if rule is Rule.ADAMW else 30
+    hypers: dict[Rule, Hyper] = {Rule.ADAMW: ADAM, Rule.SGD: SGD, Rule.LION: LION, Rule.RMSPROP: RMSPROP}
+    hyper = hypers[rule]
+    s = FAMILIES[rule].shifts[0]
     fits = constants_sequence(rule, replace(hyper, lr=lr, weight_decay=largest), 2, s)
     assert fits.at(1).D == 2**28 - 1
     exceeds = constants_sequence(rule, replace(hyper, lr=lr, weight_decay=largest + TINY * 16), 2, s)
@@ -220,6 +307,10 @@ def test_a_gradient_scale_beyond_the_range_is_refused(k: int) -> None:
         AdamSequence(ADAM, k)
     with pytest.raises(VerificationError, match=message):
         SgdSequence(SGD, k, 30)
+    with pytest.raises(VerificationError, match=message):
+        LionSequence(LION, k)
+    with pytest.raises(VerificationError, match=message):
+        RmspropSequence(RMSPROP, k)
     with pytest.raises(VerificationError, match=message):
         choose_s(Fraction(1), k)
 
@@ -270,6 +361,8 @@ def test_no_op_constants_are_those_of_the_design() -> None:
     assert AdamSequence(ADAM, 0).no_op() == AdamConstants(c1=0, c2=0, LR=0, E=1, D=0)
     for s in (15, 30):
         assert SgdSequence(SGD, 0, s).no_op() == SgdConstants(mu=2**15, cg=0, LR=0, s=s, D=0)
+    assert LionSequence(LION, 0).no_op() == LionConstants(c1=0, c2=0, LR=0, D=0)
+    assert RmspropSequence(RMSPROP, 0).no_op() == RmspropConstants(c2=0, LR=0, E=1, D=0)
 
 
 def test_a_real_step_takes_the_whole_gradient() -> None:
@@ -280,6 +373,8 @@ def test_a_real_step_takes_the_whole_gradient() -> None:
 
 REAL_ADAM = AdamConstants(c1=3277, c2=33, LR=1000, E=32, D=0)
 REAL_SGD = SgdConstants(mu=29491, cg=2**15, LR=1000, s=30, D=0)
+REAL_LION = LionConstants(c1=3277, c2=328, LR=1000, D=0)
+REAL_RMSPROP = RmspropConstants(c2=328, LR=1000, E=32, D=0)
 
 
 @pytest.mark.parametrize(
@@ -319,6 +414,36 @@ def test_constants_of_adam_that_could_overflow_do_not_exist(name: str, value: in
 def test_constants_of_sgd_that_could_overflow_do_not_exist(name: str, value: int) -> None:
     with pytest.raises(VerificationError, match=f"^{name} is out of range .*found {value}"):
         replace(REAL_SGD, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("c1", 0), ("c1", 2**15 + 1), ("c2", 0), ("c2", 2**15 + 1), ("LR", -1), ("LR", 2**30), ("D", -1), ("D", 2**28)],
+)
+def test_constants_of_lion_that_could_overflow_do_not_exist(name: str, value: int) -> None:
+    with pytest.raises(VerificationError, match=f"^{name} is out of range .*found {value}"):
+        replace(REAL_LION, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("c2", 0), ("c2", 2**15 + 1), ("LR", -1), ("LR", 2**30), ("E", 0), ("E", 2**29), ("D", -1), ("D", 2**28)],
+)
+def test_constants_of_rmsprop_that_could_overflow_do_not_exist(name: str, value: int) -> None:
+    with pytest.raises(VerificationError, match=f"^{name} is out of range .*found {value}"):
+        replace(REAL_RMSPROP, **{name: value})
+
+
+@pytest.mark.parametrize("change", [{"LR": 1}, {"D": 1}, {"c1": 1}, {"c2": 1}])
+def test_half_a_no_op_of_lion_does_not_exist(change: dict[str, int]) -> None:
+    with pytest.raises(VerificationError, match="out of range"):
+        replace(LionConstants.no_op(), **change)
+
+
+@pytest.mark.parametrize("change", [{"LR": 1}, {"D": 1}, {"E": 2}])
+def test_half_a_no_op_of_rmsprop_does_not_exist(change: dict[str, int]) -> None:
+    with pytest.raises(VerificationError, match="out of range"):
+        replace(RmspropConstants.no_op(), **change)
 
 
 @pytest.mark.parametrize("change", [{"LR": 1}, {"D": 1}, {"E": 2}, {"c1": 1}, {"c2": 1}])
@@ -388,7 +513,13 @@ def test_an_lr_of_sgd_with_fewer_than_8_bits_is_coarse() -> None:
 def test_a_schedule_gives_each_step_its_rate(text: str) -> None:
     schedule = parse(text)
     assert schedule is not None
-    for rule, hyper, s in ((Rule.ADAMW, replace(ADAM, weight_decay=Fraction(1, 10)), 0), (Rule.SGD, SGD, 30)):
+    runs: tuple[tuple[Rule, Hyper, int], ...] = (
+        (Rule.ADAMW, replace(ADAM, weight_decay=Fraction(1, 10)), 0),
+        (Rule.SGD, SGD, 30),
+        (Rule.LION, replace(LION, weight_decay=Fraction(1)), 0),
+        (Rule.RMSPROP, RMSPROP, 0),
+    )
+    for rule, hyper, s in runs:
         scheduled, plain = constants_sequence(rule, hyper, 3, s, schedule), constants_sequence(rule, hyper, 3, s)
         found = [scheduled.at(t) for t in range(1, 13)]
         assert found == [plain.at(t, schedule.rate(hyper.lr, t)) for t in range(1, 13)]

@@ -28,19 +28,33 @@ SGD, with momentum, Nesterov
     LR_t = round(lr_t * 2^(32 - 28 - k + s))
     D_t as above
 
+Lion
+
+    c1, c2 as Adam's
+    LR_t = round(lr_t * 2^32)
+    D_t as above
+
+RMSprop
+
+    c2 = round((1 - alpha) * 2^15), E_min from it as Adam's
+    LR_t = round(lr_t * 2^32)
+    E = max(E_min, round(eps * 2^(k + 28)))
+    D_t as above
+
 where isqrt(x) is the largest integer whose square is at most x, 2^k the gradient's scale, and s, 30
 or 15, is in the header. Intermediate products of rationals are not rounded: lr_t * F_t * 2^32 /
 2^256 is one exact rational.
 
-A no-op step has c1 = c2 = LR = D = 0, E = 1; for SGD mu = 2^15, cg = LR = D = 0. It leaves W, M, V,
-B as they are, whatever the gradient: cg = 0 keeps a prover from moving B in a padding step, where
-mu alone would let a hidden G through.
+A no-op step has c1 = c2 = LR = D = 0, E = 1, as far as the rule has them; for SGD mu = 2^15, cg =
+LR = D = 0. It leaves W, M, V, B as they are, whatever the gradient: cg = 0 keeps a prover from
+moving B in a padding step, where mu alone would let a hidden G through.
 
 Every constant outside its range is refused with a VerificationError, since the numbers may come
 from a stranger's header; it names the hyper-parameter, its value, the range and what to change.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
 from fractions import Fraction
 from math import isqrt
 from typing import TypeAlias
@@ -48,15 +62,16 @@ from typing import TypeAlias
 from zk_autograd.core.decimals import decimal_text, round_half_up, rounded
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import GRADIENT_BITS, K_RANGE, SHIFT, WEIGHT_BITS
-from zk_autograd.core.hyper import AdamHyper, Hyper, SgdHyper, require_not_negative
+from zk_autograd.core.hyper import AdamHyper, Hyper, LionHyper, RmspropHyper, SgdHyper, require_not_negative
 from zk_autograd.core.schedules import CONSTANT, Schedule
 from zk_autograd.core.text import SHOWN
 
 COEFFICIENT_ONE = 2**SHIFT
 ADAM_LR_BOUND = 2**30
+"""Of Lion and RMSprop, too."""
 SGD_LR_BOUND = 2**31
 COARSE_LR = 2**8
-"""An LR of SGD below this has lost precision."""
+"""An LR of SGD or Lion below this has lost precision."""
 EPS_BOUND = 2**29
 DECAY_BOUND = 2**28
 DECAY_BITS = 30
@@ -120,7 +135,69 @@ class SgdConstants:
         return cls(mu=COEFFICIENT_ONE, cg=0, LR=0, s=s, D=0)
 
 
-StepConstants: TypeAlias = AdamConstants | SgdConstants
+@dataclass(frozen=True, slots=True)
+class LionConstants:
+    """Public constants of a Lion step. The ranges keep all products and sums below 2^63."""
+
+    c1: int
+    c2: int
+    LR: int
+    D: int
+
+    def __post_init__(self) -> None:
+        least = 0 if (self.c1, self.c2, self.LR, self.D) == (0, 0, 0, 0) else 1
+        _require("c1", self.c1, least, COEFFICIENT_ONE)
+        _require("c2", self.c2, least, COEFFICIENT_ONE)
+        _require("LR", self.LR, 0, ADAM_LR_BOUND - 1)
+        _require("D", self.D, 0, DECAY_BOUND - 1)
+
+    @classmethod
+    def no_op(cls) -> "LionConstants":
+        """The constants of a step that changes nothing."""
+        return cls(c1=0, c2=0, LR=0, D=0)
+
+
+@dataclass(frozen=True, slots=True)
+class RmspropConstants:
+    """Public constants of an RMSprop step. The ranges keep all products and sums below 2^63."""
+
+    c2: int
+    LR: int
+    E: int
+    D: int
+
+    def __post_init__(self) -> None:
+        least = 0 if (self.c2, self.LR, self.E, self.D) == (0, 0, 1, 0) else 1
+        _require("c2", self.c2, least, COEFFICIENT_ONE)
+        _require("LR", self.LR, 0, ADAM_LR_BOUND - 1)
+        _require("E", self.E, 1, EPS_BOUND - 1)
+        _require("D", self.D, 0, DECAY_BOUND - 1)
+
+    @classmethod
+    def no_op(cls) -> "RmspropConstants":
+        """The constants of a step that changes nothing."""
+        return cls(c2=0, LR=0, E=1, D=0)
+
+
+StepConstants: TypeAlias = AdamConstants | SgdConstants | LionConstants | RmspropConstants
+
+NUMBERS = 5
+
+
+def numbers(constants: StepConstants) -> tuple[int, ...]:
+    """The `NUMBERS` integers that stand for a step's constants in a statement: the fields in their
+    order, then zeros."""
+    found = astuple(constants)
+    return found + (0,) * (NUMBERS - len(found))
+
+
+def from_numbers(kind: type[StepConstants], numbers: Sequence[int]) -> StepConstants:
+    """The constants that `numbers` stand for. VerificationError for any that a step of this kind
+    can't have."""
+    own = len(fields(kind))
+    if any(numbers[own:]):
+        raise VerificationError(f"a step has {own} constants, and 0 after them", found=str(tuple(numbers)))
+    return kind(*numbers[:own])
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +241,7 @@ class AdamSequence:
         self._beta1 = COEFFICIENT_ONE - self._c1
         self._beta2 = COEFFICIENT_ONE - self._c2
         self._cursor = (0, _ONE, _ONE)
-        self._least_eps = isqrt(COEFFICIENT_ONE // self._c2) + 1
+        self._least_eps = _least_eps(self._c2)
         self._eps = _Product(hyper.eps, self.k + GRADIENT_BITS - _BITS)
         self._decay = _Product(hyper.weight_decay, DECAY_BITS)
         # E_t only grows with t, towards this one: a run can't fail on it later.
@@ -235,11 +312,7 @@ class AdamSequence:
 
     def coarse(self) -> Coarse | None:
         """eps, if the effective one is at least ten times what was asked for."""
-        found = self.effective()["eps"]
-        if found < 10 * self.hyper.eps:
-            return None
-        effect = "eps is at least ten times what was asked for"
-        return Coarse("eps", found, self.hyper.eps, effect, f"grad_scale {self.k} is too small for it")
+        return _coarse_eps(self.effective()["eps"], self.hyper.eps, self.k)
 
     def _eps_units(self, root: int) -> int:
         """E for sqrt(1 - beta2^t) = `root` / 2^256."""
@@ -314,7 +387,109 @@ class SgdSequence:
         return self.hyper.lr > 0 and _sgd_rate(self.hyper.lr, self.k, self.s) < COARSE_LR
 
 
-ConstantsSequence: TypeAlias = AdamSequence | SgdSequence
+class LionSequence:
+    """The constants of steps 1, 2, 3 ... of a run of Lion."""
+
+    def __init__(self, hyper: LionHyper, k: int, schedule: Schedule = CONSTANT) -> None:
+        """Raises VerificationError for hyper-parameters and a k that no step could use."""
+        _require_k(k)
+        self.hyper = hyper
+        self.k = k
+        self.schedule = schedule
+        self._c1 = _complement("beta1", hyper.beta1)
+        self._c2 = _complement("beta2", hyper.beta2)
+        self._decay = _Product(hyper.weight_decay, DECAY_BITS)
+
+    @classmethod
+    def of(cls, hyper: Hyper, k: int, s: int, schedule: Schedule) -> "LionSequence":
+        """As the rows of the rules make one (rules.families)."""
+        assert isinstance(hyper, LionHyper)
+        return cls(hyper, k, schedule)
+
+    def at(self, t: int, lr: Fraction | None = None) -> LionConstants:
+        """The constants of step `t` >= 1 with that step's learning rate (default: the schedule's).
+
+        Raises VerificationError if one of them leaves its range.
+        """
+        _require("the number of a step", t, 1, None)
+        lr = self.schedule.rate(self.hyper.lr, t) if lr is None else lr
+        decay = _decay(lr, self.hyper.weight_decay, self._decay)
+        return LionConstants(self._c1, self._c2, _bounded_rate(lr, t), decay)
+
+    def no_op(self) -> LionConstants:
+        """The constants of a padding step."""
+        return LionConstants.no_op()
+
+    def effective(self) -> dict[str, Fraction]:
+        """The betas that the integers stand for, and lr, if LR has so few bits that it differs."""
+        found = {
+            "beta1": 1 - Fraction(self._c1, COEFFICIENT_ONE),
+            "beta2": 1 - Fraction(self._c2, COEFFICIENT_ONE),
+        }
+        if self._lr_is_coarse():
+            found["lr"] = Fraction(_rate(self.hyper.lr), 2**WEIGHT_BITS)
+        return found
+
+    def coarse(self) -> Coarse | None:
+        """lr, if LR of the whole lr has so few bits that the effective lr differs."""
+        if not self._lr_is_coarse():
+            return None
+        effect = "lr differs from what was asked for: it has fewer than 8 bits"
+        return Coarse("lr", self.effective()["lr"], self.hyper.lr, effect, "raise lr")
+
+    def _lr_is_coarse(self) -> bool:
+        """As SGD's: every step moves a weight by LR itself."""
+        return self.hyper.lr > 0 and _rate(self.hyper.lr) < COARSE_LR
+
+
+class RmspropSequence:
+    """The constants of steps 1, 2, 3 ... of a run of RMSprop."""
+
+    def __init__(self, hyper: RmspropHyper, k: int, schedule: Schedule = CONSTANT) -> None:
+        """Raises VerificationError for hyper-parameters and a k that no step could use."""
+        _require_k(k)
+        self.hyper = hyper
+        self.k = k
+        self.schedule = schedule
+        self._c2 = _complement("alpha", hyper.alpha, "c2")
+        eps = round_half_up(hyper.eps * Fraction(2) ** (k + GRADIENT_BITS))
+        self._eps = max(_least_eps(self._c2), eps)
+        _derive("E", self._eps, 1, EPS_BOUND - 1, "eps", hyper.eps, "lower eps or grad_scale")
+        self._decay = _Product(hyper.weight_decay, DECAY_BITS)
+
+    @classmethod
+    def of(cls, hyper: Hyper, k: int, s: int, schedule: Schedule) -> "RmspropSequence":
+        """As the rows of the rules make one (rules.families)."""
+        assert isinstance(hyper, RmspropHyper)
+        return cls(hyper, k, schedule)
+
+    def at(self, t: int, lr: Fraction | None = None) -> RmspropConstants:
+        """The constants of step `t` >= 1 with that step's learning rate (default: the schedule's).
+
+        Raises VerificationError if one of them leaves its range.
+        """
+        _require("the number of a step", t, 1, None)
+        lr = self.schedule.rate(self.hyper.lr, t) if lr is None else lr
+        decay = _decay(lr, self.hyper.weight_decay, self._decay)
+        return RmspropConstants(self._c2, _bounded_rate(lr, t), self._eps, decay)
+
+    def no_op(self) -> RmspropConstants:
+        """The constants of a padding step."""
+        return RmspropConstants.no_op()
+
+    def effective(self) -> dict[str, Fraction]:
+        """The alpha and eps that the integers stand for."""
+        return {
+            "alpha": 1 - Fraction(self._c2, COEFFICIENT_ONE),
+            "eps": self._eps / Fraction(2) ** (self.k + GRADIENT_BITS),
+        }
+
+    def coarse(self) -> Coarse | None:
+        """eps, if the effective one is at least ten times what was asked for."""
+        return _coarse_eps(self.effective()["eps"], self.hyper.eps, self.k)
+
+
+ConstantsSequence: TypeAlias = AdamSequence | SgdSequence | LionSequence | RmspropSequence
 
 
 def choose_s(max_lr: Fraction, k: int) -> int:
@@ -347,6 +522,28 @@ class _Product:
         return (self._numerator * numerator + denominator) // (2 * denominator)
 
 
+def _least_eps(c2: int) -> int:
+    """E_min: a gradient with c2*G*G < 2^14 never moves V, whose root it would be divided by."""
+    return isqrt(COEFFICIENT_ONE // c2) + 1
+
+
+def _coarse_eps(found: Fraction, asked: Fraction, k: int) -> Coarse | None:
+    if found < 10 * asked:
+        return None
+    effect = "eps is at least ten times what was asked for"
+    return Coarse("eps", found, asked, effect, f"grad_scale {k} is too small for it")
+
+
+def _rate(lr: Fraction) -> int:
+    """LR of a rule without bias correction whose update has the weights' scale."""
+    require_not_negative("lr", lr)
+    return round_half_up(lr * 2**WEIGHT_BITS)
+
+
+def _bounded_rate(lr: Fraction, t: int) -> int:
+    return _derive(f"LR of step {t}", _rate(lr), 0, ADAM_LR_BOUND - 1, "lr", lr, "lower lr: it must stay below 1/4")
+
+
 def _sgd_rate(lr: Fraction, k: int, s: int) -> int:
     require_not_negative("lr", lr)
     exponent = WEIGHT_BITS - GRADIENT_BITS - k + s
@@ -364,11 +561,11 @@ def _decay(lr: Fraction, weight_decay: Fraction, product: _Product) -> int:
     return _derive("D", units, 0, DECAY_BOUND - 1, "weight_decay", weight_decay, advice)
 
 
-def _complement(name: str, beta: Fraction) -> int:
-    """c = round((1 - beta) * 2^15)."""
+def _complement(name: str, beta: Fraction, symbol: str = "") -> int:
+    """c = round((1 - beta) * 2^15); `symbol` is what a message calls it."""
     units = round_half_up((1 - beta) * COEFFICIENT_ONE)
     advice = "it must be at least 0 and at most 1 - 2^-16"
-    return _derive(f"c{name[-1]}", units, 1, COEFFICIENT_ONE, name, beta, advice)
+    return _derive(symbol or f"c{name[-1]}", units, 1, COEFFICIENT_ONE, name, beta, advice)
 
 
 def _derive(symbol: str, value: int, low: int, high: int, name: str, given: Fraction, advice: str) -> int:

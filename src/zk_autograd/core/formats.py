@@ -6,9 +6,9 @@ Every tensor of the model is held as int64. A real number x is the integer round
     symbol  meaning                       scale       bound
     W       weight                        2^-32       abs(W) < 2^45
     G       gradient times 2^k            2^-28       abs(G) < 2^30, saturates
-    M       first moment (Adam)           2^-(28+15)  abs(M) < 2^45
+    M       first moment                  2^-(28+15)  abs(M) < 2^45
     B       momentum buffer (SGD)         2^-28       abs(B) < 2^30
-    V       second moment (Adam)          2^-56       0 <= V <= 2^60
+    V       second moment                 2^-56       0 <= V <= 2^60
 
 `2^k` is the gradient scale, like loss scaling in mixed precision. The widths are defined here and
 nowhere else.

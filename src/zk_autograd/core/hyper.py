@@ -22,6 +22,8 @@ class Rule(Enum):
     NESTEROV = "sgd-nesterov"
     ADAM = "adam"
     ADAMW = "adamw"
+    LION = "lion"
+    RMSPROP = "rmsprop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,41 @@ class AdamHyper:
             require_not_negative(field.name, getattr(self, field.name))
 
 
-Hyper: TypeAlias = SgdHyper | AdamHyper
+@dataclass(frozen=True, slots=True)
+class LionHyper:
+    """Hyper-parameters of Lion. `weight_decay` is decoupled.
+
+    Raises VerificationError if one is negative.
+    """
+
+    lr: Fraction
+    beta1: Fraction
+    beta2: Fraction
+    weight_decay: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            require_not_negative(field.name, getattr(self, field.name))
+
+
+@dataclass(frozen=True, slots=True)
+class RmspropHyper:
+    """Hyper-parameters of RMSprop. `weight_decay` is decoupled.
+
+    Raises VerificationError if one is negative.
+    """
+
+    lr: Fraction
+    alpha: Fraction
+    eps: Fraction
+    weight_decay: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            require_not_negative(field.name, getattr(self, field.name))
+
+
+Hyper: TypeAlias = SgdHyper | AdamHyper | LionHyper | RmspropHyper
 
 
 def require_not_negative(name: str, value: Fraction) -> None:

@@ -6,13 +6,14 @@ the first step (block), and the same after the last; of 32 bits the gradients (s
 """
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from zk_autograd.core.canonical import MAX_INTEGER, Json
+from zk_autograd.core.constants import NUMBERS, from_numbers, numbers
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
@@ -29,7 +30,6 @@ PROVERS = ("native",)
 MAX_ROWS = 2**22
 """Steps times elements of a block."""
 
-_CONSTANTS = 5
 _MAX_SALT = 256
 
 
@@ -104,7 +104,7 @@ class Wanted:
 
     def data(self, statement: Statement, witness: BlockWitness) -> list[bytes]:
         """The data, in the order above."""
-        constants = np.array([astuple(c) for c in statement.constants], np.int64)
+        constants = np.array([numbers(c) for c in statement.constants], np.int64)
         ends = [states[name] for states in (witness.start, witness.end) for name in state_names(self.rule)]
         kinds = (kind for kind, _ in self._arrays())
         arrays = zip([constants, *ends, witness.gradients], kinds, strict=True)
@@ -120,7 +120,7 @@ class Wanted:
             at += found.nbytes
             arrays.append(found.astype(found.dtype.newbyteorder("=")))
         of_rule = FAMILIES[self.rule].constants
-        constants = tuple(of_rule(*(int(value) for value in row)) for row in arrays[0])
+        constants = tuple(from_numbers(of_rule, row.tolist()) for row in arrays[0])
         statement = Statement(self.header_digest, self.segment, self.first_step, self.block, self.block_size, constants)
         names = state_names(self.rule)
         start, end = (dict(zip(names, arrays[at : at + len(names)], strict=True)) for at in (1, 1 + len(names)))
@@ -130,7 +130,7 @@ class Wanted:
         """Type and shape of each array of the data."""
         steps, block = self.prover.steps, self.prover.block
         states = [("<i8", (block,))] * (2 * len(state_names(self.rule)))
-        return [("<i8", (steps, _CONSTANTS)), *states, ("<i4", (steps, block))]
+        return [("<i8", (steps, NUMBERS)), *states, ("<i4", (steps, block))]
 
 
 def _prover(fields: Fields) -> Prover:

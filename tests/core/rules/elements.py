@@ -9,14 +9,18 @@ import pytest
 from hypothesis import strategies as st
 
 from tests.core import oracle_rules as oracle
-from zk_autograd.core.constants import AdamConstants, SgdConstants
+from zk_autograd.core.constants import AdamConstants, LionConstants, RmspropConstants, SgdConstants
 from zk_autograd.core.errors import RangeError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.rules.adam import AdamState, AdamTrace, adam_trace
+from zk_autograd.core.rules.lion import LionState, LionTrace, lion_trace
+from zk_autograd.core.rules.rmsprop import RmspropState, RmspropTrace, rmsprop_trace
 from zk_autograd.core.rules.sgd import SgdState, SgdTrace, nesterov_trace, sgd_trace
 
 ADAM = AdamConstants(c1=3277, c2=33, LR=4294967, E=687, D=0)
 SGD = SgdConstants(mu=29491, cg=2**15, LR=1717986918, s=30, D=0)
+LION = LionConstants(c1=3277, c2=328, LR=429497, D=0)
+RMSPROP = RmspropConstants(c2=328, LR=42949673, E=687, D=0)
 
 
 def vector(values: Sequence[int]) -> IntArray:
@@ -53,6 +57,21 @@ SGD_CONSTANTS = st.builds(
     D=DECAYS,
 )
 
+LION_CONSTANTS = st.builds(
+    oracle.Lion,
+    c1=near(3277, low=1, high=2**15),
+    c2=near(328, low=1, high=2**15),
+    LR=near(2**22, low=0, high=2**30 - 1),
+    D=DECAYS,
+)
+RMSPROP_CONSTANTS = st.builds(
+    oracle.Rmsprop,
+    c2=near(328, low=1, high=2**15),
+    LR=near(2**22, low=0, high=2**30 - 1),
+    E=near(687, low=1, high=2**29 - 1),
+    Dt=DECAYS,
+)
+
 AdamElement = tuple[int, int, int, int]
 SgdElement = tuple[int, int, int]
 Element = TypeVar("Element", AdamElement, SgdElement)
@@ -62,7 +81,7 @@ SGD_RULES: tuple[tuple[SgdLike, SgdOracle], ...] = ((sgd_trace, oracle.sgd), (ne
 
 
 def assert_equals_oracle(
-    run: Callable[[list[IntArray]], AdamTrace | SgdTrace],
+    run: Callable[[list[IntArray]], AdamTrace | SgdTrace | LionTrace | RmspropTrace],
     judge: Callable[[Element], "dict[str, int] | oracle.Violation"],
     elements: Sequence[Element],
 ) -> None:
@@ -105,5 +124,23 @@ def check_sgd(sgd_like: SgdLike, judge: SgdOracle, elements: Sequence[SgdElement
     assert_equals_oracle(
         lambda columns: sgd_like(SgdState(*columns[:2]), columns[2], constants),
         lambda element: judge(*element, c),
+        elements,
+    )
+
+
+def check_lion(elements: Sequence[SgdElement], c: oracle.Lion) -> None:
+    constants = LionConstants(c.c1, c.c2, c.LR, c.D)
+    assert_equals_oracle(
+        lambda columns: lion_trace(LionState(*columns[:2]), columns[2], constants),
+        lambda element: oracle.lion(*element, c),
+        elements,
+    )
+
+
+def check_rmsprop(elements: Sequence[SgdElement], c: oracle.Rmsprop) -> None:
+    constants = RmspropConstants(c.c2, c.LR, c.E, c.Dt)
+    assert_equals_oracle(
+        lambda columns: rmsprop_trace(RmspropState(*columns[:2]), columns[2], constants),
+        lambda element: oracle.rmsprop(*element, c),
         elements,
     )

@@ -44,6 +44,9 @@ def largest_values() -> list[tuple[str, int, int]]:
         ("R", R, 43),
         ("W - U - R", W + U + R, 46),
         ("mu*B + cg*G + 2^14", c * B + c * G + half, 46),
+        ("C of Lion: c1*(2^15*G - M) + 2^15*M", c * (G * 2**15 + M) + 2**15 * M, 62),
+        ("W - LR*S - R of Lion", W + LR + R, 46),
+        ("2*LR*G + D of RMSprop", 2 * LR * G + S + E, 61),
         ("LR*B' + 2^(s-1)", sgd_LR * B + 2 ** (s - 1), 61),
         ("LR*A + 2^(s-1) of Nesterov", sgd_LR * A + 2 ** (s - 1), 62),
     ]

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from tests.core import oracle_rules as oracle
 from tests.core.rules.elements import (
     ADAM,
+    FIRST_MOMENTS,
     GRADIENTS,
+    LION,
+    RMSPROP,
     SECOND_MOMENTS,
     SGD,
     SGD_RULES,
@@ -20,12 +23,14 @@ from tests.core.rules.elements import (
     near,
     vector,
 )
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import AdamConstants, LionConstants, RmspropConstants, SgdConstants, StepConstants
 from zk_autograd.core.errors import RangeError, UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules import initial_state, state_names, step, trace
 from zk_autograd.core.rules.adam import AdamState, adam_step, adam_trace
 from zk_autograd.core.rules.arithmetic import rounded
+from zk_autograd.core.rules.lion import LionState, lion_step, lion_trace
+from zk_autograd.core.rules.rmsprop import RmspropState, rmsprop_step, rmsprop_trace
 from zk_autograd.core.rules.sgd import SgdState, nesterov_step, nesterov_trace, sgd_step, sgd_trace
 
 
@@ -36,6 +41,10 @@ def test_a_weight_out_of_range_is_refused_even_if_the_step_would_bring_it_back()
     for sgd_like, _ in SGD_RULES:
         with pytest.raises(RangeError, match=f"weight of .* is {2**45},"):
             sgd_like(SgdState(W, zero), G, SGD)
+    with pytest.raises(RangeError, match=f"weight of .* is {2**45},"):
+        lion_trace(LionState(W, zero), G, LION)
+    with pytest.raises(RangeError, match=f"weight of .* is {2**45},"):
+        rmsprop_trace(RmspropState(W, zero), G, RMSPROP)
 
 
 NO_OP_STATES = st.tuples(WEIGHTS, near(0, low=2**15 - 2**45, high=2**45 - 2**15), SECOND_MOMENTS, GRADIENTS)
@@ -53,12 +62,24 @@ def test_a_no_op_leaves_the_state_whatever_the_gradient(elements: list[AdamEleme
         assert (moved.W.tolist(), moved.B.tolist()) == (W.tolist(), B.tolist())
 
 
+@given(st.lists(st.tuples(WEIGHTS, FIRST_MOMENTS, SECOND_MOMENTS, GRADIENTS), min_size=1, max_size=10))
+@example([(2**45 - 1, 2**45 - 1, 2**60, 2**30 - 1), (1 - 2**45, 1 - 2**45, 0, 1 - 2**30)])
+def test_a_no_op_of_lion_and_of_rmsprop_leaves_every_state(elements: list[AdamElement]) -> None:
+    W, M, V, G = (vector(column) for column in zip(*elements, strict=True))
+    lion = lion_step(LionState(W, M), G, LionConstants.no_op())
+    assert (lion.W.tolist(), lion.M.tolist()) == (W.tolist(), M.tolist())
+    rmsprop = rmsprop_step(RmspropState(W, V), G, RmspropConstants.no_op())
+    assert (rmsprop.W.tolist(), rmsprop.V.tolist()) == (W.tolist(), V.tolist())
+
+
 CONSTANTS_OF: dict[Rule, StepConstants] = {
     Rule.SGD: SgdConstants(mu=0, cg=2**15, LR=1717986918, s=30, D=53687),
     Rule.SGD_MOMENTUM: replace(SGD, D=53687),
     Rule.NESTEROV: replace(SGD, D=53687),
     Rule.ADAM: ADAM,
     Rule.ADAMW: replace(ADAM, D=10737),
+    Rule.LION: replace(LION, D=10737),
+    Rule.RMSPROP: replace(RMSPROP, D=10737),
 }
 
 
@@ -81,6 +102,10 @@ def test_a_first_step_by_name_is_that_of_the_rule(rule: Rule) -> None:
     for at in range(3):
         if isinstance(c, AdamConstants):
             wanted = oracle.adam(int(W[at]), 0, 0, int(G[at]), oracle.Adam(c.c1, c.c2, c.LR, c.E, c.D))
+        elif isinstance(c, LionConstants):
+            wanted = oracle.lion(int(W[at]), 0, int(G[at]), oracle.Lion(c.c1, c.c2, c.LR, c.D))
+        elif isinstance(c, RmspropConstants):
+            wanted = oracle.rmsprop(int(W[at]), 0, int(G[at]), oracle.Rmsprop(c.c2, c.LR, c.E, c.D))
         else:
             judge = oracle.nesterov if rule is Rule.NESTEROV else oracle.sgd
             wanted = judge(int(W[at]), 0, int(G[at]), oracle.Sgd(c.mu, c.cg, c.LR, c.s, c.D))
@@ -99,6 +124,10 @@ def test_a_step_is_the_end_of_its_trace() -> None:
         wanted = sgd_like(SgdState(W, M), G, SGD)
         assert after == {"W": wanted.W, "B": wanted.B}
     assert heavy["W"] != ahead["W"]
+    lion = lion_trace(LionState(W, M), G, LION)
+    assert asdict(lion_step(LionState(W, M), G, LION)) == {"W": lion.W, "M": lion.M}
+    rmsprop = rmsprop_trace(RmspropState(W, V), G, RMSPROP)
+    assert asdict(rmsprop_step(RmspropState(W, V), G, RMSPROP)) == {"W": rmsprop.W, "V": rmsprop.V}
 
 
 def test_momentum_is_carried_on_by_name() -> None:
@@ -116,6 +145,8 @@ def test_the_states_of_the_rules_are_those_of_the_format() -> None:
         "sgd-nesterov": ("W", "B"),
         "adam": ("W", "M", "V"),
         "adamw": ("W", "M", "V"),
+        "lion": ("W", "M"),
+        "rmsprop": ("W", "V"),
     }
 
 

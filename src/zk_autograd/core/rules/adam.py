@@ -18,15 +18,11 @@ products and sums are below 2^63 (tests/core/rules/test_arithmetic.py has the ta
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from zk_autograd.core.constants import AdamConstants, StepConstants
-from zk_autograd.core.errors import RangeError
 from zk_autograd.core.formats import (
     FIRST_MOMENT_BOUND,
     GRADIENT_BOUND,
     ROUNDED_MOMENT_BOUND,
-    SECOND_MOMENT_MAX,
     SHIFT,
     UPDATE_BOUND,
     WEIGHT_ADVICE,
@@ -34,10 +30,15 @@ from zk_autograd.core.formats import (
     IntArray,
     require_below,
 )
-from zk_autograd.core.rules.arithmetic import isqrt, rounded
-
-_STATE_ADVICE = "no step produces such a value: the state is damaged; resume from an earlier one"
-_LOW_BITS = (1 << SHIFT) - 1
+from zk_autograd.core.rules.arithmetic import (
+    GRADIENT_ADVICE,
+    STATE_ADVICE,
+    UPDATE_ADVICE,
+    isqrt,
+    next_second_moment,
+    require_second_moment,
+    rounded,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,21 +74,20 @@ def adam_trace(state: AdamState, G: IntArray, constants: AdamConstants) -> AdamT
     """
     c = constants
     require_below("weight", state.W, WEIGHT_BOUND, WEIGHT_ADVICE)
-    require_below("first moment", state.M, FIRST_MOMENT_BOUND, _STATE_ADVICE)
-    _require_second_moment(state.V)
-    require_below("gradient", G, GRADIENT_BOUND, "quantize_gradient keeps it below: pass what it returns")
+    require_below("first moment", state.M, FIRST_MOMENT_BOUND, STATE_ADVICE)
+    require_second_moment(state.V)
+    require_below("gradient", G, GRADIENT_BOUND, GRADIENT_ADVICE)
 
     M = state.M + rounded(c.c1 * ((G << SHIFT) - state.M))
     Mh = rounded(M)
-    require_below("rounded first moment", Mh, ROUNDED_MOMENT_BOUND, _STATE_ADVICE)
+    require_below("rounded first moment", Mh, ROUNDED_MOMENT_BOUND, STATE_ADVICE)
 
-    X = G * G - state.V  # c2*X exceeds 2^63: its high and low bits are multiplied separately
-    V = state.V + c.c2 * (X >> SHIFT) + rounded(c.c2 * (X & _LOW_BITS))
+    V = next_second_moment(state.V, G, c.c2)
     S = isqrt(V)
     D = S + c.E
 
     U = (2 * c.LR * Mh + D) // (2 * D)
-    require_below("update", U, UPDATE_BOUND, "lower lr, or raise eps or grad_scale")
+    require_below("update", U, UPDATE_BOUND, UPDATE_ADVICE)
 
     R = rounded(c.D * (state.W >> SHIFT))
     W = state.W - U - R
@@ -99,15 +99,6 @@ def adam_step(state: AdamState, G: IntArray, constants: AdamConstants) -> AdamSt
     """The next state. As `adam_trace`."""
     trace = adam_trace(state, G, constants)
     return AdamState(W=trace.W, M=trace.M, V=trace.V)
-
-
-def _require_second_moment(V: IntArray) -> None:
-    require_below("second moment", V, SECOND_MOMENT_MAX + 1, _STATE_ADVICE)
-    negative = np.flatnonzero(V < 0)
-    if negative.size:
-        index = int(negative[0])
-        advice = f"and it must not be negative: {_STATE_ADVICE}"
-        raise RangeError("second moment", "", index, int(V.flat[index]), SECOND_MOMENT_MAX + 1, advice)
 
 
 def trace(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> AdamTrace:

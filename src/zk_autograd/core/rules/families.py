@@ -14,6 +14,10 @@ from zk_autograd.core.constants import (
     AdamConstants,
     AdamSequence,
     ConstantsSequence,
+    LionConstants,
+    LionSequence,
+    RmspropConstants,
+    RmspropSequence,
     SgdConstants,
     SgdSequence,
     StepConstants,
@@ -21,14 +25,16 @@ from zk_autograd.core.constants import (
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
-from zk_autograd.core.hyper import AdamHyper, Hyper, Rule, SgdHyper
+from zk_autograd.core.hyper import AdamHyper, Hyper, LionHyper, RmspropHyper, Rule, SgdHyper
 from zk_autograd.core.schedules import CONSTANT, Schedule
 
 if TYPE_CHECKING:
     from zk_autograd.core.rules.adam import AdamTrace
+    from zk_autograd.core.rules.lion import LionTrace
+    from zk_autograd.core.rules.rmsprop import RmspropTrace
     from zk_autograd.core.rules.sgd import SgdTrace
 
-    Trace: TypeAlias = AdamTrace | SgdTrace
+    Trace: TypeAlias = AdamTrace | SgdTrace | LionTrace | RmspropTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,8 @@ class Family:
 
     states: tuple[str, ...]
     hyper_names: tuple[str, ...]
-    hyper: type[SgdHyper] | type[AdamHyper]
-    constants: type[SgdConstants] | type[AdamConstants]
+    hyper: type[Hyper]
+    constants: type[StepConstants]
     sequence: Callable[[Hyper, int, int, Schedule], ConstantsSequence]
     trace: Callable[[Mapping[str, IntArray], IntArray, StepConstants], "Trace"]
     own_lr: str
@@ -86,6 +92,18 @@ def _adam(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) 
     return adam.trace(state, G, constants)
 
 
+def _lion(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> "Trace":
+    from zk_autograd.core.rules import lion
+
+    return lion.trace(state, G, constants)
+
+
+def _rmsprop(state: Mapping[str, IntArray], G: IntArray, constants: StepConstants) -> "Trace":
+    from zk_autograd.core.rules import rmsprop
+
+    return rmsprop.trace(state, G, constants)
+
+
 _SGD_SHIFTS = (FINE_S, COARSE_S)
 _SGD = {"lr": "0.001", "momentum": "0.9", "weight_decay": "0"}
 _ADAM = {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "0.00000001", "weight_decay": "0"}
@@ -111,6 +129,15 @@ FAMILIES: dict[Rule, Family] = {
         ("W", "M", "V"), ("lr", "beta1", "beta2", "eps", "weight_decay"), AdamHyper, AdamConstants, AdamSequence.of,
         _adam, "0.01", (0,), {}, _ADAM | {"weight_decay": "0.01"},
         words="AdamW, that is Adam with decoupled weight decay",
+    ),
+    Rule.LION: Family(
+        ("W", "M"), ("lr", "beta1", "beta2", "weight_decay"), LionHyper, LionConstants, LionSequence.of, _lion, "0.001",
+        (0,), {}, {"lr": "0.0001", "beta1": "0.9", "beta2": "0.99", "weight_decay": "0"}, words="Lion",
+    ),
+    Rule.RMSPROP: Family(
+        ("W", "V"), ("lr", "alpha", "eps", "weight_decay"), RmspropHyper, RmspropConstants, RmspropSequence.of, _rmsprop,
+        "0.005", (0,), {}, {"lr": "0.01", "alpha": "0.99", "eps": "0.00000001", "weight_decay": "0"},
+        {"centered": False}, words="RMSprop",
     ),
 }  # fmt: skip
 

@@ -30,7 +30,7 @@ from zk_autograd.core.formats import (
     IntArray,
     require_below,
 )
-from zk_autograd.core.rules.arithmetic import rounded
+from zk_autograd.core.rules.arithmetic import GRADIENT_ADVICE, rounded
 
 _MOMENTUM_ADVICE = "lower momentum or grad_scale"
 
@@ -86,7 +86,7 @@ def nesterov_step(state: SgdState, G: IntArray, constants: SgdConstants) -> SgdS
 def _next_momentum(state: SgdState, G: IntArray, c: SgdConstants) -> IntArray:
     require_below("weight", state.W, WEIGHT_BOUND, WEIGHT_ADVICE)
     require_below("momentum", state.B, MOMENTUM_BOUND, _MOMENTUM_ADVICE)
-    require_below("gradient", G, GRADIENT_BOUND, "quantize_gradient keeps it below: pass what it returns")
+    require_below("gradient", G, GRADIENT_BOUND, GRADIENT_ADVICE)
     B = _accumulated(state.B, G, c)
     require_below("momentum", B, MOMENTUM_BOUND, _MOMENTUM_ADVICE)
     return B

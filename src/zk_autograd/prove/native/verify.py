@@ -12,7 +12,7 @@ weights. Other states are in range because the previous proof showed it.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from math import floor
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zk_autograd.core.backends import BACKENDS
-from zk_autograd.core.constants import StepConstants
+from zk_autograd.core.constants import StepConstants, numbers
 from zk_autograd.core.errors import ProverError, UnreadableError, UsageError, VerificationError
 from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import state_names
@@ -72,7 +72,7 @@ class Public(NamedTuple):
             first=statement.segment == 0,
             log_params=shape.log_params,
             log_steps=shape.log_steps,
-            constants=[astuple(c) for c in statement.constants],
+            constants=[numbers(c) for c in statement.constants],
             context=statement.context,
         )
 

@@ -6,14 +6,14 @@ step to after the last. N and T are powers of two.
 """
 
 import zipfile
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zk_autograd.core.constants import StepConstants
+from zk_autograd.core.constants import StepConstants, numbers
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
@@ -104,7 +104,7 @@ def explain(rule: Rule, witness: Witness) -> Broken | None:
             any(c.D != 0 for c in witness.constants),
             block.bit_length() - 1,
             steps.bit_length() - 1,
-            [astuple(c) for c in witness.constants],
+            [numbers(c) for c in witness.constants],
             {name: little_endian(values) for name, values in witness.states.items()},
             little_endian(witness.gradients),
         )
