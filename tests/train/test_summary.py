@@ -102,3 +102,11 @@ def test_classes_schedule_and_each_groups_rate_are_told(summary: Summary) -> Non
     many = replace(summary, classes=tuple(map(str, range(12))))
     assert any(line.endswith("9 = '9' and 2 more") for line in many.lines())
     assert not any(line.startswith("classes") for line in summary.lines())
+
+
+def test_the_picture_of_the_session_is_named_if_there_is_one(summary: Summary) -> None:
+    assert summary.to_json()["timeline"] is None
+    assert not any(line.startswith("timeline") for line in summary.lines())
+    drawn = replace(summary, timeline=summary.run / "private" / "timeline.svg")
+    assert drawn.to_json()["timeline"] == str(drawn.timeline)
+    assert f"timeline  {drawn.timeline}" in drawn.lines()

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from zk_autograd.prove.protocol import Backend
     from zk_autograd.train.command import Order
     from zk_autograd.train.plan import Plan
+    from zk_autograd.train.timeline import Timeline
 
 
 def parser() -> argparse.ArgumentParser:
@@ -150,18 +152,37 @@ def _recorded(order: "Order", output: Output) -> int:
     from zk_autograd.train.command import Interrupted, train
     from zk_autograd.train.interruption import Interruption
     from zk_autograd.train.session import Session, repeatable
+    from zk_autograd.train.timeline import Timeline
 
     with repeatable(), output.progress() as progress:
         watch = Watch(order.plan.steps, progress, output)
-        found = train(order, Session, watch, Interruption(watch.interrupted))
+        timeline = Timeline(watch)
+        found = train(order, Session, timeline, Interruption(watch.interrupted))
     if isinstance(found, Interrupted):
         run = str(found.run) if found.resumable else None
         output.result({"interrupted": True, "run": run, "steps": found.steps, "resumable": found.resumable})
         return ExitStatus.INTERRUPTED
+    found = replace(found, timeline=_drawn(timeline, found.run, output))
     for line in found.lines():
         output.line(line)
     output.result(found.to_json())
     return found.exit_status
+
+
+def _drawn(timeline: "Timeline", run: Path, output: Output) -> Path | None:
+    """The file of the session's picture. The run is whole without it: a note says if it can't be
+    written."""
+    from zk_autograd.run.files import PRIVATE_FILE, Files
+    from zk_autograd.run.layout import Layout
+    from zk_autograd.train.timeline_picture import draw
+
+    path = Layout(run).timeline
+    try:
+        Files().write_atomic(path, draw(timeline.course()).encode(), PRIVATE_FILE)
+    except RunError as error:
+        output.note(f"there is no timeline of this training, which is complete without it: {error}")
+        return None
+    return path
 
 
 def _require_code_without_key(plan: "Plan", run: Path, key: Path, allowed: Factory | None) -> None:

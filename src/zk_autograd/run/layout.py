@@ -9,6 +9,7 @@ private/                   states, gradients, salts; mode 0700, part of no bundl
     segments/<segment>/    the journal
     settings               what the optimizer's settings became after the newest step, if they did
     train.json             what zk-train was asked for, if it began the run
+    timeline.svg           when zk-train's last session trained, waited and proved: a picture
     forgotten              says when the rest of the folder was deleted
 """
 
@@ -90,6 +91,10 @@ class Layout:
     @property
     def plan(self) -> Path:
         return self.private / PLAN
+
+    @property
+    def timeline(self) -> Path:
+        return self.private / "timeline.svg"
 
     @property
     def forgotten(self) -> Path:

@@ -26,7 +26,8 @@ class Summary:
     """A finished run. `seconds` is the time of this process, `waited` the part of it after the last
     step; `classes` holds the labels of classes 0, 1, 2 ... where a table has them; `public` is the
     file that names the run's keys and no other, if there is one. `view` is the run's newest entry
-    in the trainer's register, `anchors` how each anchor stands."""
+    in the trainer's register, `anchors` how each anchor stands; `timeline` is the picture of the
+    session, if there is one."""
 
     plan: Plan
     run: Path
@@ -42,6 +43,7 @@ class Summary:
     view: View | None = None
     anchors: tuple[AnchorState, ...] = ()
     public: Path | None = None
+    timeline: Path | None = None
 
     @property
     def proved(self) -> bool:
@@ -113,6 +115,7 @@ class Summary:
             "srs_digest": self.header.prover.srs_digest.hex(),
             "register": None if self.view is None else _view_json(self.header, self.view),
             "anchors": [asdict(anchor) for anchor in self.anchors],
+            "timeline": None if self.timeline is None else str(self.timeline),
             "verify": self.verify,
         }
 
@@ -144,6 +147,7 @@ class Summary:
             f"proved    {shown}",
             f"time      {self.seconds:.1f} s, {self.waited:.1f} s of them after the last step",
             f"run       {self.run}: {_size(self.run):,} bytes, {_size(Layout(self.run).private):,} of them private",
+            *([] if self.timeline is None else [f"timeline  {self.timeline}"]),
             *self._registered(),
             f"root      {self.root}",
             "",
