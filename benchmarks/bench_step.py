@@ -127,7 +127,9 @@ def peak(name: str, kernel: str) -> float:
     """Bytes a parameter by which the process grows at its largest."""
     torch.set_num_threads(1)
     warm = Model(1000, 1)  # loads code
-    own = {"torch": lambda m: torch.optim.Adam(m.parameters(), LR), "zk": lambda m: zk(m, "adam", kernel, eps=EPS)}[name]
+    own = {"torch": lambda m: torch.optim.Adam(m.parameters(), LR), "zk": lambda m: zk(m, "adam", kernel, eps=EPS)}[
+        name
+    ]
     model = Model(LARGE, 1)
     gradients = model.gradients()[0]
     for measured, given in ((warm, warm.gradients()[0]), (model, gradients)):

@@ -8,13 +8,12 @@ its error.
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zk_autograd.core.constants import StepConstants
+from zk_autograd.core.constants import StepConstants, numbers
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.formats import K_RANGE
 from zk_autograd.core.hyper import Rule
@@ -31,7 +30,7 @@ from zk_autograd.kernels.reference import (
 )
 
 if TYPE_CHECKING:
-    from zk_autograd import _native
+    pass
 
 _threads: int | None = None
 
@@ -136,7 +135,7 @@ class NativeStepper:
         return len(own) == self._groups and all(isinstance(c, FAMILIES[self._rule].constants) for c in own)
 
     def _tuples(self, constants: Sequence[StepConstants]) -> list[tuple[int, ...]]:
-        return [astuple(own) for own in constants[: self._groups]]
+        return [numbers(own) for own in constants[: self._groups]]
 
     def _explain(self, model: Model, constants: Sequence[StepConstants]) -> NoReturn:
         """Raises the error that the definition has for a step that was refused."""

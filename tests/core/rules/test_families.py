@@ -78,10 +78,9 @@ def test_few_files_name_a_rule() -> None:
     own = {"core/hyper.py", "core/constants.py", "core/rules/families.py"} | {
         f"core/rules/{name}.py" for name in ("adam", "lion", "rmsprop", "sgd")
     }
-    circuit = {
-        f"prove/ezkl/circuit/{name}.py"
-        for name in ("adam", "catalogue", "sgd", "variants", "weights")
-    } | {"prove/ezkl/sample.py"}
+    circuit = {f"prove/ezkl/circuit/{name}.py" for name in ("adam", "catalogue", "sgd", "variants", "weights")} | {
+        "prove/ezkl/sample.py"
+    }
     torch_names = {"optim/options.py"}
     """torch calls three rules SGD, and tells them apart by momentum and nesterov."""
     default = {"optim/optimizer.py", "train/settings.py"}
