@@ -107,7 +107,7 @@ impl Stepper {
         let kept = kept.as_slice_mut().map_err(invalid)?;
         py.detach(|| self.inner().step(source, kept, &constants, arch, threads)).map_err(|refusal| match refusal {
             Refusal::Misfit(error) => misfit(error),
-            Refusal::Flags(flags) => StepRefused::new_err((flags.changed, flags.not_finite, flags.out_of_range)),
+            Refusal::Step => StepRefused::new_err(()),
         })
     }
 }

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::arch::Arch;
-use crate::formats::{dequantize, quantize};
+use crate::formats::{GRADIENT_BOUND, beyond, dequantize, quantize};
 use crate::plane::{Packed, PackedRef, View, ViewMut};
 use crate::rules::{Step, Update};
 
@@ -13,17 +13,12 @@ pub const BLOCK: usize = 256;
 /// Most integers of an element's state.
 pub const STATES: usize = 3;
 
-/// A weight isn't what the state says.
-pub const CHANGED: u8 = 1;
-/// A gradient isn't finite.
-pub const NOT_FINITE: u8 = 2;
-/// Something left its range.
-pub const OUT_OF_RANGE: u8 = 4;
-
-/// What a step came to: flags, and how many gradients saturated.
+/// What a step came to: whether it has to be refused, and how many gradients saturated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    pub flags: u8,
+    /// A weight isn't what the state says, a gradient isn't finite, or something left its range.
+    pub refused: bool,
+    /// Gradients.
     pub saturated: u64,
 }
 
@@ -31,7 +26,7 @@ impl Outcome {
     /// Of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self { flags: self.flags | other.flags, saturated: self.saturated + other.saturated }
+        Self { refused: self.refused | other.refused, saturated: self.saturated + other.saturated }
     }
 }
 
@@ -43,8 +38,8 @@ pub struct Part<'a> {
     pub source: Source<'a>,
     /// G.
     pub gradients: &'a mut [i32],
-    /// One for each block.
-    pub flags: &'a mut [u8],
+    /// Whether each block has to be refused.
+    pub refused: &'a mut [bool],
 }
 
 /// Where gradients come from.
@@ -75,11 +70,11 @@ impl<const N: usize, R: Update<N>> WithSimd for Run<'_, '_, '_, N, R> {
     // Everything below is inlined here, into the function that pulp compiles once for each set of instructions.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Outcome {
-        let Part { old, new, source, gradients, flags, .. } = self.part;
+        let Part { old, new, source, gradients, refused, .. } = self.part;
         let mut outcome = Outcome::default();
         let mut next = Next { state: [Packed::ZERO; N], gradients: [0; BLOCK], weights: [0.0; BLOCK] };
         let size = gradients.len();
-        for (number, flag) in flags.iter_mut().enumerate() {
+        for (number, flag) in refused.iter_mut().enumerate() {
             let from = number * BLOCK;
             let count = BLOCK.min(size - from);
             let rest;
@@ -95,7 +90,7 @@ impl<const N: usize, R: Update<N>> WithSimd for Run<'_, '_, '_, N, R> {
                     let floats = whole(floats, from, &mut ends);
                     let before = whole(weights, from, &mut end_weights);
                     let found = block(self.rule, &state, &Floats(floats, *scale, before), &mut next);
-                    if found.flags == 0 {
+                    if !found.refused {
                         weights[from..from + count].copy_from_slice(&next.weights[..count]);
                     }
                     found
@@ -109,7 +104,7 @@ impl<const N: usize, R: Update<N>> WithSimd for Run<'_, '_, '_, N, R> {
                 to.put(from, count, values);
             }
             gradients[from..from + count].copy_from_slice(&next.gradients[..count]);
-            *flag = found.flags;
+            *flag = found.refused;
             outcome = outcome.and(found);
         }
         outcome
@@ -136,10 +131,10 @@ fn whole<'a, T: Copy>(all: &'a [T], from: usize, end: &'a mut [T; BLOCK]) -> &'a
 
 /// A block's gradients.
 trait Feed {
-    /// That of element i as an integer, whether it saturated, and whether it wasn't finite.
-    fn gradient(&self, i: usize) -> (i32, bool, bool);
-    /// The float of weight i, of the integer `old`, and whether it is another.
-    fn changed(&self, i: usize, old: i64) -> bool;
+    /// That of element i as an integer, whether it saturated, and whether it can't be used.
+    fn gradient(&self, i: usize) -> (i64, bool, bool);
+    /// How the bits of weight i differ from those of the integer `old`.
+    fn change(&self, i: usize, old: i64) -> u32;
 }
 
 struct Floats<'a>(&'a [f32; BLOCK], f64, &'a [f32; BLOCK]);
@@ -147,54 +142,54 @@ struct Integers<'a>(&'a [i32; BLOCK]);
 
 impl Feed for Floats<'_> {
     #[inline(always)]
-    fn gradient(&self, i: usize) -> (i32, bool, bool) {
+    fn gradient(&self, i: usize) -> (i64, bool, bool) {
         quantize(self.0[i], self.1)
     }
 
     #[inline(always)]
-    fn changed(&self, i: usize, old: i64) -> bool {
-        dequantize(old).to_bits() != self.2[i].to_bits()
+    fn change(&self, i: usize, old: i64) -> u32 {
+        dequantize(old).to_bits() ^ self.2[i].to_bits()
     }
 }
 
 impl Feed for Integers<'_> {
     #[inline(always)]
-    fn gradient(&self, i: usize) -> (i32, bool, bool) {
-        (self.0[i], false, false)
+    fn gradient(&self, i: usize) -> (i64, bool, bool) {
+        let g = i64::from(self.0[i]);
+        (g, false, beyond(g, GRADIENT_BOUND))
     }
 
     #[inline(always)]
-    fn changed(&self, _: usize, _: i64) -> bool {
-        false
+    fn change(&self, _: usize, _: i64) -> u32 {
+        0
     }
 }
 
 /// One block: the loop that all the rest is about.
 #[inline(always)]
+#[allow(clippy::cast_possible_truncation)] // a gradient that can be used fits 32 bits
 fn block<const N: usize, R: Update<N>>(
     rule: &R,
     old: &[PackedRef<'_>; N],
     feed: &impl Feed,
     next: &mut Next<N>,
 ) -> Outcome {
-    let (mut changed, mut infinite, mut beyond, mut saturated) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let (mut change, mut refused, mut saturated) = (0, false, 0);
     for i in 0..BLOCK {
         let mut state = [0; N];
         for j in 0..N {
             state[j] = old[j].get(R::WIDTHS[j], i);
         }
-        changed |= u64::from(feed.changed(i, state[0]));
-        let (g, clamped, not_finite) = feed.gradient(i);
-        infinite |= u64::from(not_finite);
-        saturated += u64::from(clamped);
+        change |= feed.change(i, state[0]);
+        let (g, clamped, unusable) = feed.gradient(i);
         let (state, bad) = rule.element(state, g);
-        beyond |= u64::from(bad);
+        refused |= unusable | bad;
+        saturated += u64::from(clamped);
         for j in 0..N {
             next.state[j].set(R::WIDTHS[j], i, state[j]);
         }
-        next.gradients[i] = g;
+        next.gradients[i] = g as i32;
         next.weights[i] = dequantize(state[0]);
     }
-    let flag = |found: u64, flag: u8| if found == 0 { 0 } else { flag };
-    Outcome { flags: flag(changed, CHANGED) | flag(infinite, NOT_FINITE) | flag(beyond, OUT_OF_RANGE), saturated }
+    Outcome { refused: refused | (change != 0), saturated }
 }

@@ -15,4 +15,4 @@ pub mod rules;
 pub mod stepper;
 pub mod threads;
 
-pub use stepper::{Flags, Source, Stepper, Tensor};
+pub use stepper::{Source, Stepper, Tensor};

@@ -15,35 +15,47 @@
 //! r <= y + 1/2 < x + 1/2 + 2^-19 < q + 1 + 2^-19, hence r <= q + 1. It is one too large just if 2*r*d > 2*a*b + d. Where
 //! abs(x) >= 2^31, y is above 2^31 - 1 in size: that is reported, and the result means nothing.
 
-/// 1.5 * 2^52. Numbers between 2^52 and 2^53 are integers, so adding it rounds to an integer (half to even), which stands
-/// in the low bits, in two's complement.
-pub const MAGIC: f64 = 6_755_399_441_055_744.0;
+/// 1.5 * 2^52. Numbers between 2^52 and 2^53 are integers: adding it rounds to an integer (half to even), and adding an
+/// integer to its bits adds that to the number. So no conversion is needed, which not every machine has for vectors.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
 
 const BIAS: f64 = 1.0 / 1_048_576.0;
 const LARGEST: f64 = 2_147_483_647.0; // 2^31 - 1
 
-/// The integer nearest to x, half to even; `abs(x) < 2^31 - 1`.
+/// The integer nearest to x, half to even; `abs(x) < 2^51`.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation)] // the low bits
-pub fn nearest(x: f64) -> i32 {
-    (x + MAGIC).to_bits() as i32
+pub fn nearest(x: f64) -> i64 {
+    (x + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed()
+}
+
+/// x as a float, exactly; `abs(x) < 2^51`.
+#[inline(always)]
+pub fn float(x: i64) -> f64 {
+    f64::from_bits(MAGIC.to_bits().wrapping_add_signed(x)) - MAGIC
+}
+
+/// The product of two integers that fit 32 bits: one instruction, where that of 64 bits takes several.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation)]
+pub fn product(a: i64, b: i64) -> i64 {
+    i64::from(a as i32) * i64::from(b as i32)
 }
 
 /// `floor(sqrt(v))` for `0 <= v <= 2^60`.
 #[inline(always)]
 #[allow(clippy::cast_precision_loss)]
 pub fn root(v: i64) -> i64 {
-    let seed = i64::from(nearest((v.cast_unsigned() as f64).sqrt()));
-    seed - i64::from(seed * seed > v)
+    let seed = nearest((v.cast_unsigned() as f64).sqrt());
+    seed - i64::from(product(seed, seed) > v)
 }
 
-/// `floor((2*a*b + d) / (2*d))`, and whether it is out of reach: from 2^31 on in size it means nothing.
+/// `floor((2*a*b + d) / (2*d))` for a and b below 2^30 in size and `0 < d < 2^31`; and whether it is out of reach: if so it
+/// is 2^31 - 1 or more in size, and the number given means nothing.
 #[inline(always)]
-pub fn quotient(a: i32, b: i32, d: i32) -> (i64, bool) {
-    let y = f64::from(a) * f64::from(b) / f64::from(d) + BIAS;
-    let seed = i64::from(nearest(y));
-    let [a, b, d] = [a, b, d].map(i64::from);
+pub fn quotient(a: i64, b: i64, d: i64) -> (i64, bool) {
+    let y = float(a) * float(b) / float(d) + BIAS;
+    let seed = nearest(y);
     // 2*(a*b - seed*d) + d < 0
-    let left = (a * b).wrapping_sub(seed * d);
-    (seed - i64::from(left.wrapping_add(left).wrapping_add(d) < 0), !(y.abs() < LARGEST))
+    let left = product(a, b).wrapping_sub(product(seed, d));
+    (seed.wrapping_sub(i64::from(left.wrapping_add(left).wrapping_add(d) < 0)), !(y.abs() < LARGEST))
 }

@@ -14,8 +14,9 @@ pub trait Update<const N: usize>: Send + Sync + 'static {
 
     /// The next state of an element, and whether something left its range: the state then means nothing.
     ///
-    /// The same instructions whatever the values are. `state` is in its ranges; `g` is any 32-bit number.
-    fn element(&self, state: [i64; N], g: i32) -> ([i64; N], bool);
+    /// The same instructions whatever the values are. `state` is in its ranges, and so is `g`, or the step is refused anyway: then
+    /// it is any 32-bit number.
+    fn element(&self, state: [i64; N], g: i64) -> ([i64; N], bool);
 }
 
 /// A rule with its constants, whichever it is.
@@ -39,8 +40,8 @@ pub static RULES: &[Row] = &[
     Row { name: "sgd", states: sgd::PLAIN, step: |c| boxed(sgd::Plain::new(c)?) },
     Row { name: "sgd-momentum", states: sgd::STATES, step: |c| boxed(sgd::Momentum::new(c)?) },
     Row { name: "sgd-nesterov", states: sgd::STATES, step: |c| boxed(sgd::Nesterov::new(c)?) },
-    Row { name: "adam", states: adam::STATES, step: |c| boxed(adam::Adam::new(c)?) },
-    Row { name: "adamw", states: adam::STATES, step: |c| boxed(adam::Adam::new(c)?) },
+    Row { name: "adam", states: adam::STATES, step: adam::step },
+    Row { name: "adamw", states: adam::STATES, step: adam::step },
 ];
 
 /// The row of a rule.

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::arch::Arch;
-use crate::block::{self, BLOCK, CHANGED, NOT_FINITE, OUT_OF_RANGE, Outcome, Part, STATES};
+use crate::block::{self, BLOCK, Outcome, Part, STATES};
 use crate::formats::{GRADIENT_BITS, SCALES, dequantize};
 use crate::plane::{Plane, View, ViewMut};
 use crate::rules::{Row, Step};
@@ -27,17 +27,6 @@ pub enum Source<'a> {
     Integers(&'a [i32]),
 }
 
-/// Why a step was not taken. Several may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flags {
-    /// A weight isn't what the state says.
-    pub changed: bool,
-    /// A gradient isn't finite.
-    pub not_finite: bool,
-    /// The rule found something out of its range.
-    pub out_of_range: bool,
-}
-
 /// What doesn't fit: the caller's mistake, in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit(pub String);
@@ -47,8 +36,8 @@ pub struct Misfit(pub String);
 pub enum Refusal {
     /// Nothing was computed.
     Misfit(Misfit),
-    /// All is as it was before.
-    Flags(Flags),
+    /// A weight isn't what the state says, a gradient isn't finite, or something left its range. All is as it was before.
+    Step,
 }
 
 /// The state of all elements. A step that is refused changes nothing; the last one that was taken can be undone.
@@ -101,23 +90,18 @@ impl Stepper {
         threads: usize,
     ) -> Result<u64, Refusal> {
         let steps = self.prepared(&source, gradients, constants).map_err(Refusal::Misfit)?;
-        let mut flags = vec![0; self.tensors.iter().map(|t| t.size.div_ceil(BLOCK)).sum()];
+        let mut refused = vec![false; self.tensors.iter().map(|t| t.size.div_ceil(BLOCK)).sum()];
         let threads = if self.size <= CHUNK { 1 } else { threads };
-        let outcome = run(&mut self.parts(&mut source, gradients, &steps, &mut flags), arch, threads);
-        self.undoable = outcome.flags == 0;
-        if outcome.flags == 0 {
+        let outcome = run(&mut self.parts(&mut source, gradients, &steps, &mut refused), arch, threads);
+        self.undoable = !outcome.refused;
+        if self.undoable {
             std::mem::swap(&mut self.state, &mut self.other);
             return Ok(outcome.saturated);
         }
         if let Source::Model { weights, .. } = &mut source {
-            self.restore(weights, &flags);
+            self.restore(weights, &refused);
         }
-        let has = |flag| outcome.flags & flag != 0;
-        Err(Refusal::Flags(Flags {
-            changed: has(CHANGED),
-            not_finite: has(NOT_FINITE),
-            out_of_range: has(OUT_OF_RANGE),
-        }))
+        Err(Refusal::Step)
     }
 
     /// Takes the last step back. False if there is none.
@@ -199,7 +183,7 @@ impl Stepper {
         source: &'a mut Source<'_>,
         mut gradients: &'a mut [i32],
         steps: &'a [Box<dyn Step>],
-        mut flags: &'a mut [u8],
+        mut refused: &'a mut [bool],
     ) -> Vec<Part<'a>> {
         let mut old: [View<'a>; STATES] = Default::default();
         let mut new: [ViewMut<'a>; STATES] = Default::default();
@@ -242,29 +226,29 @@ impl Stepper {
                 });
                 let (g, rest) = std::mem::take(&mut gradients).split_at_mut(size);
                 gradients = rest;
-                let (f, rest) = std::mem::take(&mut flags).split_at_mut(size.div_ceil(BLOCK));
-                flags = rest;
+                let (f, rest) = std::mem::take(&mut refused).split_at_mut(size.div_ceil(BLOCK));
+                refused = rest;
                 parts.push(Part {
                     step: &*steps[tensor.group],
                     old: mine,
                     new: theirs,
                     source,
                     gradients: g,
-                    flags: f,
+                    refused: f,
                 });
             }
         }
         parts
     }
 
-    /// Writes back the weights of the blocks that a refused step has written: those without a flag of their own, whose
+    /// Writes back the weights of the blocks that a refused step has written: those that had nothing to refuse themselves, whose
     /// weights were the state's.
-    fn restore(&self, weights: &mut [&mut [f32]], flags: &[u8]) {
+    fn restore(&self, weights: &mut [&mut [f32]], refused: &[bool]) {
         let (view, width) = (self.state[0].view(), self.row.states[0].0);
-        let (mut from, mut flags) = (0, flags.iter());
+        let (mut from, mut refused) = (0, refused.iter());
         for slice in weights {
             for block in slice.chunks_mut(BLOCK) {
-                if flags.next() == Some(&0) {
+                if refused.next() == Some(&false) {
                     block.iter_mut().enumerate().for_each(|(i, to)| *to = dequantize(view.get(width, from + i)));
                 }
                 from += block.len();

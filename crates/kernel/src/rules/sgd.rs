@@ -1,7 +1,7 @@
 //! SGD: plain, with momentum, Nesterov's.
 
 use super::Update;
-use crate::formats::{GRADIENT_BOUND, MOMENTUM_BOUND, SHIFT, UPDATE_BOUND, WEIGHT_BOUND, beyond, rounded};
+use crate::formats::{MOMENTUM_BOUND, SHIFT, UPDATE_BOUND, WEIGHT_BOUND, beyond, rounded};
 use crate::plane::Width;
 
 const WEIGHT: (Width, i64, i64) = (Width::Middle, 1 - WEIGHT_BOUND, WEIGHT_BOUND - 1);
@@ -71,10 +71,9 @@ impl Update<1> for Plain {
     const WIDTHS: [Width; 1] = [PLAIN[0].0];
 
     #[inline(always)]
-    fn element(&self, [w]: [i64; 1], g: i32) -> ([i64; 1], bool) {
-        let g = i64::from(g);
+    fn element(&self, [w]: [i64; 1], g: i64) -> ([i64; 1], bool) {
         let (w, bad) = self.0.moved(w, self.0.accumulated(0, g));
-        ([w], bad | beyond(g, GRADIENT_BOUND))
+        ([w], bad)
     }
 }
 
@@ -82,11 +81,10 @@ impl Update<2> for Momentum {
     const WIDTHS: [Width; 2] = [STATES[0].0, STATES[1].0];
 
     #[inline(always)]
-    fn element(&self, [w, b]: [i64; 2], g: i32) -> ([i64; 2], bool) {
-        let g = i64::from(g);
+    fn element(&self, [w, b]: [i64; 2], g: i64) -> ([i64; 2], bool) {
         let b = self.0.accumulated(b, g);
         let (w, bad) = self.0.moved(w, b);
-        ([w, b], bad | beyond(g, GRADIENT_BOUND) | beyond(b, MOMENTUM_BOUND))
+        ([w, b], bad | beyond(b, MOMENTUM_BOUND))
     }
 }
 
@@ -94,10 +92,9 @@ impl Update<2> for Nesterov {
     const WIDTHS: [Width; 2] = [STATES[0].0, STATES[1].0];
 
     #[inline(always)]
-    fn element(&self, [w, b]: [i64; 2], g: i32) -> ([i64; 2], bool) {
-        let g = i64::from(g);
+    fn element(&self, [w, b]: [i64; 2], g: i64) -> ([i64; 2], bool) {
         let b = self.0.accumulated(b, g);
         let (w, bad) = self.0.moved(w, self.0.accumulated(b, g));
-        ([w, b], bad | beyond(g, GRADIENT_BOUND) | beyond(b, MOMENTUM_BOUND))
+        ([w, b], bad | beyond(b, MOMENTUM_BOUND))
     }
 }
