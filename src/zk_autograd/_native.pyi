@@ -1,4 +1,8 @@
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,3 +67,30 @@ class Job:
     ) -> None: ...
     def run(self) -> tuple[list[bytes], bytes]: ...
     def cancel(self) -> None: ...
+
+class StepRefused(Exception): ...
+class SharedMemory(ValueError): ...
+
+class Stepper:
+    def __init__(self, rule: str, tensors: list[tuple[int, int]], state: list[NDArray[np.int64]]) -> None: ...
+    def step(
+        self,
+        gradients: NDArray[np.int32],
+        kept: NDArray[np.int32],
+        constants: Sequence[tuple[int, ...]],
+        vectors: str,
+        threads: int,
+    ) -> None: ...
+    def step_model(
+        self,
+        gradients: list[Any],
+        weights: list[Any],
+        k: int,
+        kept: NDArray[np.int32],
+        constants: Sequence[tuple[int, ...]],
+        vectors: str,
+        threads: int,
+    ) -> int: ...
+    def write(self, weights: list[Any]) -> None: ...
+    def state(self, number: int) -> NDArray[np.int64]: ...
+    def undo(self) -> bool: ...

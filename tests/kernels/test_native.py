@@ -1,27 +1,312 @@
-"""The compiled kernel against the definition, bit for bit."""
+"""The compiled kernel against the definition: the same bits, the same errors, nothing changed by a
+step that raised."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from zk_autograd.core.constants import AdamConstants
+from tests.forks import forking, in_child
+from tests.kernels.steps import ADAM, Case, case, compare, compare_until_taken, floats, outcome, parameters, seen
+from zk_autograd.core.constants import AdamConstants, SgdConstants
+from zk_autograd.core.errors import GradientError, RangeError, UsageError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.records import Parameter
-from zk_autograd.kernels.native import NATIVE
-from zk_autograd.kernels.protocol import Model
+from zk_autograd.kernels import native
+from zk_autograd.kernels.native import NATIVE, Native, set_threads, threads
+from zk_autograd.kernels.protocol import Model, WeightsChangedError
 from zk_autograd.kernels.reference import REFERENCE
 
+BLOCK = 256  # crates/kernel/src/block.rs
+KERNELS = {vectors: Native(vectors) for vectors in ("auto", "v3", "scalar")}
+RULES = pytest.mark.parametrize("rule", Rule, ids=str)
+VECTORS = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
+SEEDS = st.integers(0, 2**32)
+SIZES = ([0], [1], [BLOCK - 1], [BLOCK], [BLOCK + 1], [3 * BLOCK + 17], [1, 0, 5, BLOCK, 2, 0], [1] * 40)
 
-def test_a_step_is_the_definitions() -> None:
-    rng = np.random.default_rng(1)
-    state = {name: rng.integers(0, 2**40, 1000) for name in "WMV"}
-    parameters = [Parameter("p", (1000,), 0, 1000, 0)]
-    constants = [AdamConstants(c1=3277, c2=33, LR=4294967, E=687, D=1000)]
-    gradients = [rng.standard_normal(1000).astype(np.float32)]
+
+@RULES
+@VECTORS
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_a_step_of_a_model_of_any_shape_is_the_definitions(kernel: Native, rule: Rule, sizes: list[int]) -> None:
+    assert isinstance(compare(kernel, case(rule, len(sizes), sizes)), int)
+
+
+@RULES
+@VECTORS
+@settings(max_examples=15)
+@given(seed=SEEDS, k=st.sampled_from([-32, -3, 0, 5, 32]))
+def test_states_at_the_ends_of_their_ranges(kernel: Native, rule: Rule, seed: int, k: int) -> None:
+    compare_until_taken(kernel, case(rule, seed, [31, 1, 8], [0, 0, 1], wild=True, k=k))
+
+
+@RULES
+@settings(max_examples=10)
+@given(seed=SEEDS)
+def test_many_elements_of_every_size(rule: Rule, seed: int) -> None:
+    tame = case(rule, seed, [1500, 500], [0, 1])
+    assert isinstance(compare(NATIVE, tame), int)
+
+
+@RULES
+def test_a_trajectory_with_integers_and_with_floats_is_one(rule: Rule) -> None:
+    start = case(rule, 5, [700, 100])
+    model = start.model()
+    by_model, by_integers = (NATIVE.stepper(rule, start.parameters, start.state) for _ in range(2))
+    definition = REFERENCE.stepper(rule, start.parameters, start.state)
+    for seed in range(5):
+        for gradient in model.gradients:
+            gradient[:] = np.clip(floats(np.random.default_rng(seed), gradient.size, 0), -0.01, 0.01)
+        by_model.step_model(model, start.constants)
+        G = by_model.gradients
+        by_integers.step(G if seed % 2 else G.astype(np.int64), start.constants)
+        definition.step(G, start.constants)
+        assert seen(by_model, model) == seen(by_integers, model) == seen(definition, model)
+
+
+def test_each_group_has_its_own_constants() -> None:
+    two = case(Rule.ADAMW, 3, [300, 20, 300], [0, 2, 2])
+    two.constants[2] = AdamConstants(c1=1, c2=2**15, LR=0, E=1, D=2**20)
+    assert isinstance(compare(NATIVE, two), int)
+
+
+@pytest.mark.parametrize("k", [-32, 0, 32])
+def test_ties_go_to_the_even_integer_and_what_rounds_beyond_the_limit_is_counted(k: int) -> None:
+    # float32 has 24 bits: next to 2^30 only multiples of 64, and of 128 beyond, so k = 0 has no tie there.
+    units = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 2**30 - 64, 2**30, -(2**30), 2**30 + 128, 2**31, -0.0])
+    gradient = (units * 2.0 ** -(28 + k)).astype(np.float32)
+    stepper = NATIVE.stepper(Rule.SGD, parameters([11]), {"W": np.zeros(11, np.int64)})
+    none = SgdConstants(mu=0, cg=2**15, LR=0, s=30, D=0)
+    assert stepper.step_model(Model([gradient], [np.zeros(11, np.float32)], k), [none]) == 4
+    top = 2**30 - 1
+    assert stepper.gradients.tolist() == [0, 2, 2, 0, -2, 2**30 - 64, top, -top, top, top, 0]
+
+
+# Errors: those of the definition, after which nothing has changed
+
+
+@VECTORS
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("index", [0, BLOCK - 1, BLOCK, 3 * BLOCK + 4])
+def test_a_gradient_that_is_not_finite(kernel: Native, bad: float, index: int) -> None:
+    found = case(Rule.ADAM, 1, [3 * BLOCK + 5])
+    found.gradients[0][index] = bad
+    result = compare(kernel, found)
+    assert isinstance(result, tuple) and result[0] == "GradientError"
+
+
+class Altered(Case):
+    """A case whose model isn't the state's at one place."""
+
+    def model(self) -> Model:
+        model = super().model()
+        model.weights[1].view(np.int32)[BLOCK + 3] ^= 1
+        return model
+
+
+@VECTORS
+def test_a_weight_that_was_changed_is_left_as_it_is(kernel: Native) -> None:
+    found = case(Rule.ADAM, 1, [5, 3 * BLOCK])
+    assert compare(kernel, Altered(**vars(found))) == ("changed", 1)
+
+
+def test_a_weight_that_is_not_a_number_and_minus_zero_are_changes() -> None:
+    for weight in (np.nan, -0.0):
+        stepper = NATIVE.stepper(Rule.SGD, parameters([2]), {"W": np.zeros(2, np.int64)})
+        model = Model([np.zeros(2, np.float32)], [np.array([0, weight], np.float32)], 0)
+        with pytest.raises(WeightsChangedError):
+            stepper.step_model(model, [SgdConstants(mu=0, cg=2**15, LR=1, s=30, D=0)])
+
+
+def test_of_several_reasons_the_definitions_first_is_given() -> None:
+    found = case(Rule.SGD, 1, [5, 3 * BLOCK])
+    found.constants[0] = SgdConstants(mu=0, cg=2**15, LR=2**31 - 1, s=15, D=0)
+    found.gradients[0][:] = 4.0  # so that each update is out of its range
+    assert outcome(lambda: compare(NATIVE, found))[0] == "RangeError"  # type: ignore[index]
+    found.gradients[1][-1] = np.nan
+    assert compare(NATIVE, found)[0] == "GradientError"  # type: ignore[index]
+    assert compare(NATIVE, Altered(**vars(found))) == ("changed", 1)
+
+
+@VECTORS
+@RULES
+@pytest.mark.parametrize("G", [2**30, -(2**30), 2**31, -(2**31), 2**40])
+def test_integer_gradients_out_of_range(kernel: Native, rule: Rule, G: int) -> None:
+    found = case(rule, 1, [400])
+    gradients = np.zeros(400, np.int64)
+    gradients[300] = G
+    given = [gradients] if abs(G) >= 2**31 else [gradients, gradients.astype(np.int32)]
+    for values in given:
+        stepper = kernel.stepper(rule, found.parameters, found.state)
+        before = stepper.state
+        with pytest.raises(RangeError, match="gradient") as refusal:
+            stepper.step(values, found.constants)
+        assert (refusal.value.index, refusal.value.value) == (300, G)
+        assert all(np.array_equal(before[name], values) for name, values in stepper.state.items())
+
+
+def bounds() -> list[tuple[Rule, str, int]]:
     found = []
+    for name, bad in {
+        "W": [2**45, -(2**45), 2**60],
+        "M": [2**45, -(2**45)],
+        "V": [2**60 + 1, -1],
+        "B": [2**30],
+    }.items():
+        rule = Rule.SGD_MOMENTUM if name == "B" else Rule.ADAM
+        found += [(rule, name, value) for value in bad]
+    return found
+
+
+@pytest.mark.parametrize(("rule", "name", "value"), bounds(), ids=str)
+def test_a_state_that_no_step_leaves_makes_no_stepper(rule: Rule, name: str, value: int) -> None:
+    found = case(rule, 1, [40])
+    found.state[name][7] = value
+    definition = REFERENCE.stepper(rule, found.parameters, found.state)
+    wanted = outcome(lambda: definition.step(np.zeros(40, np.int64), found.constants))
+    assert outcome(lambda: NATIVE.stepper(rule, found.parameters, found.state)) == wanted
+    assert wanted[0] == "RangeError"  # type: ignore[index]
+
+
+def test_a_step_that_raised_leaves_the_last_gradients() -> None:
+    found = case(Rule.ADAM, 1, [400])
+    stepper, model = NATIVE.stepper(Rule.ADAM, found.parameters, found.state), found.model()
+    stepper.step_model(model, found.constants)
+    kept = stepper.gradients
+    copy = kept.copy()
+    model.gradients[0][3] = np.inf
+    with pytest.raises(GradientError, match=r"layer0.weight\[3\]"):
+        stepper.step_model(model, found.constants)
+    assert np.array_equal(stepper.gradients, copy) and np.array_equal(kept, copy)
+    with pytest.raises(UsageError, match="no step that could be taken back"):
+        stepper.undo(model)
+    with pytest.raises(ValueError, match="read-only"):
+        kept[0] = 1
+
+
+def test_a_step_is_undone_once() -> None:
+    found = case(Rule.ADAM, 1, [400])
+    stepper, model = NATIVE.stepper(Rule.ADAM, found.parameters, found.state), found.model()
+    stepper.step_model(model, found.constants)
+    stepper.step_model(model, found.constants)
+    stepper.undo(model)
+    with pytest.raises(UsageError, match="no step that could be taken back"):
+        stepper.undo(model)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"gradients": [np.zeros(3, np.float64)]}, "float64"),
+        ({"gradients": [np.zeros(4, np.float32)]}, r"shape \(4,\)"),
+        ({"gradients": []}, "0 gradient arrays"),
+        ({"weights": [np.zeros((3, 1), np.float32)]}, r"shape \(3, 1\)"),
+        ({"gradients": [np.zeros(6, np.float32)[::2]]}, "contiguous"),
+        ({"weights": [np.zeros(6, np.float32)[::2]]}, "contiguous"),
+        ({"weights": [np.frombuffer(bytes(12), np.float32)]}, "read-only|not writeable|readonly"),
+        ({"weights": [np.frombuffer(bytearray(13), np.float32, offset=1)]}, "aligned|contiguous"),
+        ({"scale": 33}, "exponent"),
+    ],
+    ids=str,
+)
+def test_arrays_that_do_not_fit(change: dict[str, object], match: str) -> None:
+    stepper = NATIVE.stepper(Rule.ADAM, parameters([3]), {name: np.zeros(3, np.int64) for name in "WMV"})
+    model = Model([np.ones(3, np.float32)], [np.zeros(3, np.float32)], 0)
+    with pytest.raises(UsageError, match=match):
+        stepper.step_model(replace(model, **change), [ADAM])  # type: ignore[arg-type]
+    assert not any(values.any() for values in stepper.state.values())
+    stepper.step_model(model, [ADAM])
+
+
+def test_constants_that_do_not_fit() -> None:
+    found = case(Rule.ADAM, 1, [5, 5], [0, 1])
+    for bad in ([], found.constants[:1], [SgdConstants.no_op(30)] * 2):
+        found.constants = list(bad)
+        assert compare(NATIVE, found)[0] == "UsageError"  # type: ignore[index]
+
+
+def test_a_gradient_may_be_the_weights_themselves() -> None:
+    results = []
     for kernel in (NATIVE, REFERENCE):
-        stepper = kernel.stepper(Rule.ADAMW, parameters, state)
-        model = Model(gradients, [np.empty(1000, np.float32)], 0)
+        found = case(Rule.ADAM, 1, [400])
+        model = found.model()
+        shared = replace(model, gradients=[model.weights[0][:]])
+        stepper = kernel.stepper(Rule.ADAM, found.parameters, found.state)
+        results.append((stepper.step_model(shared, found.constants), seen(stepper, model)))
+    assert results[0][1][0] == results[1][1][0]  # type: ignore[index]
+    assert results[0] == results[1]
+
+
+def test_weights_that_overlap_are_refused() -> None:
+    memory = np.zeros(5, np.float32)
+    stepper = NATIVE.stepper(Rule.SGD, parameters([3, 3]), {"W": np.zeros(6, np.int64)})
+    model = Model([np.ones(3, np.float32)] * 2, [memory[:3], memory[2:]], 0)
+    with pytest.raises(UsageError, match="share memory"):
+        stepper.step_model(model, [SgdConstants(mu=0, cg=2**15, LR=1, s=30, D=0)])
+    with pytest.raises(UsageError, match="share memory"):
         stepper.write(model)
-        stepper.step_model(model, constants)
-        found.append((*stepper.state.values(), stepper.gradients, model.weights[0]))
-    for mine, wanted in zip(*found, strict=True):
-        np.testing.assert_array_equal(mine, wanted)
+    assert not memory.any()
+
+
+# Threads and processes
+
+MANY = [200_000, 70_000]
+
+
+@pytest.fixture
+def two_threads() -> object:
+    set_threads(2)
+    yield
+    set_threads(None)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_give_the_same_bits() -> None:
+    found = case(Rule.ADAMW, 1, MANY)
+    assert isinstance(compare(NATIVE, found), int)
+    found.gradients[1][60_000] = np.nan
+    assert compare(NATIVE, found)[0] == "GradientError"  # type: ignore[index]
+
+
+@forking
+@pytest.mark.usefixtures("two_threads")
+def test_a_forked_child_takes_steps_and_so_does_its_parent() -> None:
+    found = case(Rule.ADAM, 1, MANY)
+    compare(NATIVE, found)
+    assert in_child(lambda: compare(NATIVE, found)) == "done"
+    compare(NATIVE, found)
+
+
+def test_how_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delenv("RAYON_NUM_THREADS", raising=False)
+    assert threads() == 64
+    monkeypatch.setitem(sys.modules, "torch", type("Torch", (), {"get_num_threads": staticmethod(lambda: 7)}))
+    assert threads() == 7
+    monkeypatch.setenv("RAYON_NUM_THREADS", "3")
+    assert threads() == 3
+    monkeypatch.setenv("RAYON_NUM_THREADS", "many")
+    assert threads() == 7
+    with pytest.raises(UsageError, match="0 threads"):
+        set_threads(0)
+
+
+# The module itself
+
+
+def test_without_the_compiled_module_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zk_autograd._native", None)
+    monkeypatch.delattr("zk_autograd._native", raising=False)
+    for ask in (native.kernel, lambda: NATIVE.stepper(Rule.SGD, parameters([1]), {"W": np.zeros(1, np.int64)})):
+        with pytest.raises(UsageError, match="make install"):
+            ask()
+
+
+def test_the_compiled_module_is_imported_where_it_is_used() -> None:
+    code = "import sys, zk_autograd.kernels.native; sys.exit('zk_autograd._native' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -26,7 +26,7 @@ mod _native {
     use zk_autograd_verifier::{Shape, soundness};
 
     #[pymodule_export]
-    use crate::kernel::{StepRefused, Stepper};
+    use crate::kernel::{SharedMemory, StepRefused, Stepper};
 
     use crate::arguments::{
         Constants, Job as Work, Public, States, buffer, commitment_names as names, invalid, power, preset, secret,

@@ -6,6 +6,7 @@ use crate::arch::Arch;
 use crate::formats::{GRADIENT_BOUND, beyond, dequantize, quantize};
 use crate::plane::{Packed, PackedRef, View, ViewMut};
 use crate::rules::{Step, Update};
+use crate::stream;
 
 /// Elements of a block: old and new state together fit a core's nearest cache.
 pub const BLOCK: usize = 256;
@@ -33,6 +34,8 @@ impl Outcome {
 /// What a step of some elements reads and writes.
 pub struct Part<'a> {
     pub step: &'a dyn Step,
+    /// Whether the new state goes past the caches.
+    pub bypass: bool,
     pub old: [View<'a>; STATES],
     pub new: [ViewMut<'a>; STATES],
     pub source: Source<'a>,
@@ -70,7 +73,7 @@ impl<const N: usize, R: Update<N>> WithSimd for Run<'_, '_, '_, N, R> {
     // Everything below is inlined here, into the function that pulp compiles once for each set of instructions.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Outcome {
-        let Part { old, new, source, gradients, refused, .. } = self.part;
+        let Part { old, new, source, gradients, refused, bypass, .. } = self.part;
         let mut outcome = Outcome::default();
         let mut next = Next { state: [Packed::ZERO; N], gradients: [0; BLOCK], weights: [0.0; BLOCK] };
         let size = gradients.len();
@@ -101,11 +104,14 @@ impl<const N: usize, R: Update<N>> WithSimd for Run<'_, '_, '_, N, R> {
                 }
             };
             for (to, values) in new.iter_mut().zip(&next.state) {
-                to.put(from, count, values);
+                to.put(from, count, values, *bypass);
             }
             gradients[from..from + count].copy_from_slice(&next.gradients[..count]);
             *flag = found.refused;
             outcome = outcome.and(found);
+        }
+        if *bypass {
+            stream::fence();
         }
         outcome
     }

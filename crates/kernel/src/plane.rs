@@ -1,6 +1,9 @@
 //! Where a state's integers lie: as narrow as their ranges allow, in planes of whole machine words.
 
+use std::collections::TryReserveError;
+
 use crate::block::BLOCK;
+use crate::stream::{self, Word};
 
 /// How many bits an integer of a state takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,32 +58,30 @@ pub struct PackedRef<'a> {
 static NONE: Packed = Packed::ZERO;
 
 impl Width {
-    /// The bound on the size of what it holds.
-    const fn bits(self) -> u32 {
+    /// How many bytes an integer takes.
+    pub const fn bytes(self) -> usize {
         match self {
-            Self::Narrow => 32,
-            Self::Middle => 48,
-            Self::Wide => 64,
+            Self::Narrow => 4,
+            Self::Middle => 6,
+            Self::Wide => 8,
         }
     }
 }
 
 impl Plane {
     /// A plane of `size` zeros.
-    pub fn zeros(width: Width, size: usize) -> Self {
+    pub fn zeros(width: Width, size: usize) -> Result<Self, TryReserveError> {
         let (high, low, wide) = match width {
             Width::Narrow => (size, 0, 0),
             Width::Middle => (size, size, 0),
             Width::Wide => (0, 0, size),
         };
-        Self { high: vec![0; high], low: vec![0; low], wide: vec![0; wide] }
+        Ok(Self { high: zeros(high)?, low: zeros(low)?, wide: zeros(wide)? })
     }
 
-    /// Writes `values`. False if one doesn't fit.
+    /// Writes `values`, which fit.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    pub fn pack(&mut self, width: Width, values: &[i64]) -> bool {
-        let spare = 64 - width.bits();
-        let fits = values.iter().all(|&x| x << spare >> spare == x);
+    pub fn pack(&mut self, width: Width, values: &[i64]) {
         match width {
             Width::Narrow => self.high.iter_mut().zip(values).for_each(|(to, &x)| *to = x as i32),
             Width::Middle => {
@@ -89,7 +90,6 @@ impl Plane {
             }
             Width::Wide => self.wide.copy_from_slice(values),
         }
-        fits
     }
 
     /// All of it.
@@ -103,13 +103,11 @@ impl Plane {
     }
 }
 
-fn split<T>(all: &[T], at: usize) -> (&[T], &[T]) {
-    all.split_at(at.min(all.len()))
-}
-
-fn split_mut<T>(all: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
-    let at = at.min(all.len());
-    all.split_at_mut(at)
+fn zeros<T: Copy + Default>(size: usize) -> Result<Vec<T>, TryReserveError> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(size)?;
+    all.resize(size, T::default());
+    Ok(all)
 }
 
 fn block<'a, T>(part: &'a [T], number: usize, none: &'a [T; BLOCK]) -> &'a [T; BLOCK] {
@@ -122,17 +120,24 @@ fn fill<T: Copy>(to: &mut [T; BLOCK], part: &[T], from: usize) {
     }
 }
 
-fn put<T: Copy>(part: &mut [T], from: usize, count: usize, values: &[T; BLOCK]) {
-    if !part.is_empty() {
-        part[from..from + count].copy_from_slice(&values[..count]);
+#[inline(always)]
+fn put<T: Word>(part: &mut [T], from: usize, count: usize, values: &[T; BLOCK], bypass: bool) {
+    if part.is_empty() {
+        return;
     }
+    let (to, values) = (&mut part[from..from + count], &values[..count]);
+    if bypass { stream::copy(to, values) } else { to.copy_from_slice(values) }
 }
 
 impl<'a> View<'a> {
-    /// The first `at` elements, and the others.
-    pub fn split_at(self, at: usize) -> (Self, Self) {
-        let ((high, h), (low, l), (wide, w)) = (split(self.high, at), split(self.low, at), split(self.wide, at));
-        (Self { high, low, wide }, Self { high: h, low: l, wide: w })
+    /// The first `count` elements, which are taken away. A vector that the width doesn't use has none.
+    pub fn take(&mut self, count: usize) -> Self {
+        let Self { high, low, wide } = self;
+        Self {
+            high: high.split_off(..count).unwrap_or_default(),
+            low: low.split_off(..count).unwrap_or_default(),
+            wide: wide.split_off(..count).unwrap_or_default(),
+        }
     }
 
     /// The whole block of this number.
@@ -165,21 +170,23 @@ impl<'a> View<'a> {
     }
 }
 
-impl<'a> ViewMut<'a> {
-    /// The first `at` elements, and the others.
-    pub fn split_at(self, at: usize) -> (Self, Self) {
-        let (high, h) = split_mut(self.high, at);
-        let (low, l) = split_mut(self.low, at);
-        let (wide, w) = split_mut(self.wide, at);
-        (Self { high, low, wide }, Self { high: h, low: l, wide: w })
+impl ViewMut<'_> {
+    /// The first `count` elements, which are taken away. A vector that the width doesn't use has none.
+    pub fn take(&mut self, count: usize) -> Self {
+        let Self { high, low, wide } = self;
+        Self {
+            high: high.split_off_mut(..count).unwrap_or_default(),
+            low: low.split_off_mut(..count).unwrap_or_default(),
+            wide: wide.split_off_mut(..count).unwrap_or_default(),
+        }
     }
 
-    /// Writes the first `count` integers of a block from element `from` on.
+    /// Writes the first `count` integers of a block from element `from` on, past the caches or not.
     #[inline(always)]
-    pub fn put(&mut self, from: usize, count: usize, values: &Packed) {
-        put(self.high, from, count, &values.high);
-        put(self.low, from, count, &values.low);
-        put(self.wide, from, count, &values.wide);
+    pub fn put(&mut self, from: usize, count: usize, values: &Packed, bypass: bool) {
+        put(self.high, from, count, &values.high, bypass);
+        put(self.low, from, count, &values.low, bypass);
+        put(self.wide, from, count, &values.wide, bypass);
     }
 }
 

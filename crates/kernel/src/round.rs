@@ -57,5 +57,5 @@ pub fn quotient(a: i64, b: i64, d: i64) -> (i64, bool) {
     let seed = nearest(y);
     // 2*(a*b - seed*d) + d < 0
     let left = product(a, b).wrapping_sub(product(seed, d));
-    (seed.wrapping_sub(i64::from(left.wrapping_add(left).wrapping_add(d) < 0)), !(y.abs() < LARGEST))
+    (seed.wrapping_sub(i64::from(left.wrapping_add(left).wrapping_add(d) < 0)), y.abs() >= LARGEST)
 }

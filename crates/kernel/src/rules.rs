@@ -1,14 +1,20 @@
 //! The update rules, element by element: a file and a row each. Their definitions are those of Python's `core.rules`.
 
+use std::ops::RangeInclusive;
+
 use crate::arch::Arch;
 use crate::block::{Outcome, Part, Ruled};
+use crate::formats::{SHIFT, UPDATE_BOUND, WEIGHT_BOUND, beyond, rounded};
 use crate::plane::Width;
+use crate::round::product;
 
 mod adam;
+mod lion;
+mod rmsprop;
 mod sgd;
 
 /// A rule with the constants of a step. N integers make the state of an element, W first.
-pub trait Update<const N: usize>: Send + Sync + 'static {
+pub(crate) trait Update<const N: usize>: Send + Sync + 'static {
     /// How they are kept: wide enough for every state that a step may begin or end with.
     const WIDTHS: [Width; N];
 
@@ -20,7 +26,7 @@ pub trait Update<const N: usize>: Send + Sync + 'static {
 }
 
 /// A rule with its constants, whichever it is.
-pub trait Step: Send + Sync {
+pub(crate) trait Step: Send + Sync {
     /// Takes the step of a part of the elements.
     fn run(&self, arch: Arch, part: &mut Part<'_>) -> Outcome;
 }
@@ -28,23 +34,38 @@ pub trait Step: Send + Sync {
 /// What a rule is made of.
 pub struct Row {
     /// Its name, as in headers.
-    pub name: &'static str,
-    /// How the integers of its state are kept, and the least and the largest of each.
-    pub states: &'static [(Width, i64, i64)],
-    /// The step with these constants, in the order of Python's class; None for another number of them.
-    pub step: fn(&[i64]) -> Option<Box<dyn Step>>,
+    pub(crate) name: &'static str,
+    /// How the integers of its state are kept, W first, and the range in which every step leaves them.
+    pub(crate) states: &'static [State],
+    /// The step with these constants, in the order of Python's class; None if they are another rule's.
+    pub(crate) step: fn(&[i64]) -> Option<Box<dyn Step>>,
+}
+
+/// A state of a rule.
+pub(crate) type State = (Width, RangeInclusive<i64>);
+
+pub(crate) const WEIGHT: State = (Width::Middle, 1 - WEIGHT_BOUND..=WEIGHT_BOUND - 1);
+
+impl Row {
+    /// The bytes of an element's state.
+    pub(crate) fn bytes(&self) -> usize {
+        self.states.iter().map(|(width, _)| width.bytes()).sum()
+    }
 }
 
 /// All of them.
-pub static RULES: &[Row] = &[
+static RULES: &[Row] = &[
     Row { name: "sgd", states: sgd::PLAIN, step: |c| boxed(sgd::Plain::new(c)?) },
     Row { name: "sgd-momentum", states: sgd::STATES, step: |c| boxed(sgd::Momentum::new(c)?) },
     Row { name: "sgd-nesterov", states: sgd::STATES, step: |c| boxed(sgd::Nesterov::new(c)?) },
     Row { name: "adam", states: adam::STATES, step: adam::step },
+    Row { name: "lion", states: lion::STATES, step: |c| boxed(lion::Lion::new(c)?) },
+    Row { name: "rmsprop", states: rmsprop::STATES, step: |c| boxed(rmsprop::Rmsprop::new(c)?) },
     Row { name: "adamw", states: adam::STATES, step: adam::step },
 ];
 
 /// The row of a rule.
+#[must_use]
 pub fn row(name: &str) -> Option<&'static Row> {
     RULES.iter().find(|row| row.name == name)
 }
@@ -52,4 +73,12 @@ pub fn row(name: &str) -> Option<&'static Row> {
 #[allow(clippy::unnecessary_wraps)]
 fn boxed<const N: usize>(rule: impl Update<N>) -> Option<Box<dyn Step>> {
     Some(Box::new(Ruled(rule)))
+}
+
+/// W' = W - U - R, with R = floor((D*floor(W / 2^15) + 2^14) / 2^15), and whether U or W' is out of its range. U may be
+/// any number.
+#[inline(always)]
+fn moved(w: i64, u: i64, d: i64) -> (i64, bool) {
+    let next = w.wrapping_sub(u).wrapping_sub(rounded(product(d, w >> SHIFT)));
+    (next, beyond(u, UPDATE_BOUND) | beyond(next, WEIGHT_BOUND))
 }

@@ -1,46 +1,50 @@
 //! The state of a whole model, its step, and the way back.
 
-use rayon::prelude::*;
-
 use crate::arch::Arch;
-use crate::block::{self, BLOCK, Outcome, Part, STATES};
-use crate::formats::{GRADIENT_BITS, SCALES, dequantize};
-use crate::plane::{Plane, View, ViewMut};
-use crate::rules::{Row, Step};
-use crate::threads::pool;
-
-/// Elements that a thread takes at a time.
-const CHUNK: usize = 128 * BLOCK;
+use crate::block::BLOCK;
+use crate::formats::{SCALES, dequantize};
+use crate::parts::{Planes, parts, run};
+use crate::plane::Plane;
+use crate::rules::{Row, Step, WEIGHT};
 
 /// A tensor of the model: its number of elements, which follow each other in the state, and its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tensor {
+    /// Elements.
     pub size: usize,
+    /// Whose constants are its own.
     pub group: usize,
 }
 
 /// Where a step's gradients come from, one slice for each tensor.
 pub enum Source<'a> {
     /// Floats under the scale 2^k, and the weights that belong to the state: compared, then overwritten.
-    Model { gradients: Vec<&'a [f32]>, weights: Vec<&'a mut [f32]>, k: i32 },
+    Model {
+        /// Read.
+        gradients: Vec<&'a [f32]>,
+        /// Overwritten.
+        weights: Vec<&'a mut [f32]>,
+        /// The scale's exponent.
+        k: i32,
+    },
     /// The integers of all tensors.
     Integers(&'a [i32]),
 }
 
-/// What doesn't fit: the caller's mistake, in a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit(pub String);
-
-/// Why there was no step.
+/// Why there was no step, or no stepper.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Nothing was computed.
-    Misfit(Misfit),
-    /// A weight isn't what the state says, a gradient isn't finite, or something left its range. All is as it was before.
+    /// Something doesn't fit: the caller's mistake, in a sentence.
+    Misfit(String),
+    /// There is not enough memory.
+    Memory,
+    /// A weight isn't what the state says, a gradient isn't finite, or something left its range. State and weights are as
+    /// they were.
     Step,
 }
 
-/// The state of all elements. A step that is refused changes nothing; the last one that was taken can be undone.
+/// The state of all elements, and room for the next one. The step that was taken last can be undone, unless one was
+/// refused after it.
 pub struct Stepper {
     row: &'static Row,
     tensors: Vec<Tensor>,
@@ -54,21 +58,22 @@ impl Stepper {
     /// A stepper that begins with `state`, one slice of all elements for each of the rule's states.
     ///
     /// # Errors
-    /// If a value is outside the range that steps leave it in, or a slice has another length.
-    pub fn new(row: &'static Row, tensors: Vec<Tensor>, state: &[&[i64]]) -> Result<Self, Misfit> {
+    /// [`Refusal`]: `Step` for a value outside the range that steps leave it in.
+    pub fn new(row: &'static Row, tensors: Vec<Tensor>, state: &[&[i64]]) -> Result<Self, Refusal> {
         let size = tensors.iter().map(|t| t.size).sum();
         if state.len() != row.states.len() || state.iter().any(|values| values.len() != size) {
-            return Err(Misfit(format!("{} has {} states of {size} elements each", row.name, row.states.len())));
+            return Err(Refusal::Misfit(format!("{} has {} states of {size} elements", row.name, row.states.len())));
         }
-        let planes = || row.states.iter().map(|&(width, ..)| Plane::zeros(width, size)).collect::<Vec<_>>();
-        let mut packed = planes();
-        for ((plane, values), &(width, least, largest)) in packed.iter_mut().zip(state).zip(row.states) {
-            if !values.iter().all(|x| (least..=largest).contains(x)) {
-                return Err(Misfit(format!("a state of {} is out of its range", row.name)));
-            }
-            plane.pack(width, values);
+        let mut inside = state.iter().zip(row.states);
+        if !inside.all(|(values, (_, range))| values.iter().all(|x| range.contains(x))) {
+            return Err(Refusal::Step);
         }
-        Ok(Self { row, tensors, size, state: packed, other: planes(), undoable: false })
+        let planes = || row.states.iter().map(|(width, _)| Plane::zeros(*width, size)).collect::<Result<Vec<_>, _>>();
+        let (Ok(mut packed), Ok(other)) = (planes(), planes()) else { return Err(Refusal::Memory) };
+        for ((plane, values), (width, _)) in packed.iter_mut().zip(state).zip(row.states) {
+            plane.pack(*width, values);
+        }
+        Ok(Self { row, tensors, size, state: packed, other, undoable: false })
     }
 
     /// How many elements there are.
@@ -89,13 +94,15 @@ impl Stepper {
         arch: Arch,
         threads: usize,
     ) -> Result<u64, Refusal> {
-        let steps = self.prepared(&source, gradients, constants).map_err(Refusal::Misfit)?;
+        let steps = self.prepared(&source, gradients, constants)?;
+        self.undoable = false;
         let mut refused = vec![false; self.tensors.iter().map(|t| t.size.div_ceil(BLOCK)).sum()];
-        let threads = if self.size <= CHUNK { 1 } else { threads };
-        let outcome = run(&mut self.parts(&mut source, gradients, &steps, &mut refused), arch, threads);
-        self.undoable = !outcome.refused;
-        if self.undoable {
+        let planes = Planes { row: self.row, old: &self.state, new: &mut self.other };
+        let outcome =
+            run(&mut parts(planes, &self.tensors, &mut source, gradients, &steps, &mut refused), arch, threads);
+        if !outcome.refused {
             std::mem::swap(&mut self.state, &mut self.other);
+            self.undoable = true;
             return Ok(outcome.saturated);
         }
         if let Source::Model { weights, .. } = &mut source {
@@ -116,14 +123,12 @@ impl Stepper {
     ///
     /// # Errors
     /// For slices of other lengths than the tensors'.
-    pub fn write(&self, weights: &mut [&mut [f32]]) -> Result<(), Misfit> {
+    pub fn write(&self, weights: &mut [&mut [f32]]) -> Result<(), Refusal> {
         self.require_lengths(weights.iter().map(|slice| slice.len()), "weights")?;
-        let mut from = 0;
+        let mut view = self.state[0].view();
         for slice in weights {
-            let (_, rest) = self.state[0].view().split_at(from);
-            let width = self.row.states[0].0;
-            slice.iter_mut().enumerate().for_each(|(i, to)| *to = dequantize(rest.get(width, i)));
-            from += slice.len();
+            let own = view.take(slice.len());
+            slice.iter_mut().enumerate().for_each(|(i, to)| *to = dequantize(own.get(WEIGHT.0, i)));
         }
         Ok(())
     }
@@ -132,21 +137,21 @@ impl Stepper {
     ///
     /// # Errors
     /// For a slice of another length.
-    pub fn read(&self, number: usize, values: &mut [i64]) -> Result<(), Misfit> {
+    pub fn read(&self, number: usize, values: &mut [i64]) -> Result<(), Refusal> {
         if values.len() != self.size || number >= self.state.len() {
-            return Err(Misfit(format!("there are {} states of {} elements", self.state.len(), self.size)));
+            return Err(Refusal::Misfit(format!("there are {} states of {} elements", self.state.len(), self.size)));
         }
         let (view, width) = (self.state[number].view(), self.row.states[number].0);
         values.iter_mut().enumerate().for_each(|(i, to)| *to = view.get(width, i));
         Ok(())
     }
 
-    fn require_lengths(&self, lengths: impl ExactSizeIterator<Item = usize>, what: &str) -> Result<(), Misfit> {
+    fn require_lengths(&self, lengths: impl ExactSizeIterator<Item = usize>, what: &str) -> Result<(), Refusal> {
         let tensors = &self.tensors;
         if lengths.len() == tensors.len() && lengths.zip(tensors).all(|(length, tensor)| length == tensor.size) {
             return Ok(());
         }
-        Err(Misfit(format!("the {what} don't have the sizes of the tensors")))
+        Err(Refusal::Misfit(format!("the {what} don't have the sizes of the tensors")))
     }
 
     /// The rule with each group's constants. Misfit if something isn't as the model is.
@@ -155,125 +160,38 @@ impl Stepper {
         source: &Source<'_>,
         gradients: &[i32],
         constants: &[&[i64]],
-    ) -> Result<Vec<Box<dyn Step>>, Misfit> {
+    ) -> Result<Vec<Box<dyn Step>>, Refusal> {
         let integers = match source {
             Source::Model { gradients, weights, k } => {
                 self.require_lengths(gradients.iter().map(|slice| slice.len()), "gradients")?;
                 self.require_lengths(weights.iter().map(|slice| slice.len()), "weights")?;
                 if !SCALES.contains(k) {
-                    return Err(Misfit(format!("a gradient's scale is 2^{k}")));
+                    return Err(Refusal::Misfit(format!("a gradient's scale is 2^{k}")));
                 }
                 self.size
             }
             Source::Integers(integers) => integers.len(),
         };
         if integers != self.size || gradients.len() != self.size {
-            return Err(Misfit(format!("there are {} elements", self.size)));
+            return Err(Refusal::Misfit(format!("there are {} elements", self.size)));
         }
         if self.tensors.iter().any(|tensor| tensor.group >= constants.len()) {
-            return Err(Misfit(format!("there are constants for {} groups", constants.len())));
+            return Err(Refusal::Misfit(format!("there are constants for {} groups", constants.len())));
         }
-        let step = |list: &&[i64]| (self.row.step)(list).ok_or_else(|| Misfit(format!("{list:?} are no constants")));
+        let step =
+            |list: &&[i64]| (self.row.step)(list).ok_or_else(|| Refusal::Misfit(format!("{list:?} are no constants")));
         constants.iter().map(step).collect()
-    }
-
-    /// The elements in parts that threads take, each of one tensor.
-    fn parts<'a>(
-        &'a mut self,
-        source: &'a mut Source<'_>,
-        mut gradients: &'a mut [i32],
-        steps: &'a [Box<dyn Step>],
-        mut refused: &'a mut [bool],
-    ) -> Vec<Part<'a>> {
-        let mut old: [View<'a>; STATES] = Default::default();
-        let mut new: [ViewMut<'a>; STATES] = Default::default();
-        old.iter_mut().zip(&self.state).for_each(|(to, plane)| *to = plane.view());
-        new.iter_mut().zip(&mut self.other).for_each(|(to, plane)| *to = plane.view_mut());
-        let mut all = match source {
-            Source::Integers(integers) => vec![block::Source::Integers(integers)],
-            Source::Model { gradients, weights, k } => {
-                let scale = 2_f64.powi(GRADIENT_BITS + *k);
-                let pairs = gradients.iter().zip(weights).rev();
-                pairs.map(|(floats, weights)| block::Source::Model(floats, scale, weights)).collect()
-            }
-        };
-        let mut parts = Vec::new();
-        for tensor in &self.tensors {
-            let mut left = tensor.size;
-            let mut own = match all.pop() {
-                Some(block::Source::Integers(integers)) => {
-                    let (own, rest) = integers.split_at(left);
-                    all.push(block::Source::Integers(rest));
-                    block::Source::Integers(own)
-                }
-                Some(model) => model,
-                None => break, // the lengths have been compared
-            };
-            while left > 0 {
-                let size = left.min(CHUNK);
-                left -= size;
-                let (source, rest) = cut(own, size);
-                own = rest;
-                let mine: [View<'a>; STATES] = std::array::from_fn(|j| {
-                    let (mine, rest) = old[j].split_at(size);
-                    old[j] = rest;
-                    mine
-                });
-                let theirs: [ViewMut<'a>; STATES] = std::array::from_fn(|j| {
-                    let (mine, rest) = std::mem::take(&mut new[j]).split_at(size);
-                    new[j] = rest;
-                    mine
-                });
-                let (g, rest) = std::mem::take(&mut gradients).split_at_mut(size);
-                gradients = rest;
-                let (f, rest) = std::mem::take(&mut refused).split_at_mut(size.div_ceil(BLOCK));
-                refused = rest;
-                parts.push(Part {
-                    step: &*steps[tensor.group],
-                    old: mine,
-                    new: theirs,
-                    source,
-                    gradients: g,
-                    refused: f,
-                });
-            }
-        }
-        parts
     }
 
     /// Writes back the weights of the blocks that a refused step has written: those that had nothing to refuse themselves, whose
     /// weights were the state's.
     fn restore(&self, weights: &mut [&mut [f32]], refused: &[bool]) {
-        let (view, width) = (self.state[0].view(), self.row.states[0].0);
-        let (mut from, mut refused) = (0, refused.iter());
-        for slice in weights {
-            for block in slice.chunks_mut(BLOCK) {
-                if refused.next() == Some(&false) {
-                    block.iter_mut().enumerate().for_each(|(i, to)| *to = dequantize(view.get(width, from + i)));
-                }
-                from += block.len();
+        let (mut view, mut refused) = (self.state[0].view(), refused.iter());
+        for block in weights.iter_mut().flat_map(|slice| slice.chunks_mut(BLOCK)) {
+            let own = view.take(block.len());
+            if refused.next() == Some(&false) {
+                block.iter_mut().enumerate().for_each(|(i, to)| *to = dequantize(own.get(WEIGHT.0, i)));
             }
         }
-    }
-}
-
-fn cut(source: block::Source<'_>, at: usize) -> (block::Source<'_>, block::Source<'_>) {
-    match source {
-        block::Source::Integers(integers) => {
-            let (own, rest) = integers.split_at(at);
-            (block::Source::Integers(own), block::Source::Integers(rest))
-        }
-        block::Source::Model(floats, scale, weights) => {
-            let ((f, floats), (w, weights)) = (floats.split_at(at), weights.split_at_mut(at));
-            (block::Source::Model(f, scale, w), block::Source::Model(floats, scale, weights))
-        }
-    }
-}
-
-fn run(parts: &mut [Part<'_>], arch: Arch, threads: usize) -> Outcome {
-    let one = |part: &mut Part<'_>| part.step.run(arch, part);
-    match pool(threads) {
-        None => parts.iter_mut().map(one).fold(Outcome::default(), Outcome::and),
-        Some(pool) => pool.install(|| parts.par_iter_mut().map(one).reduce(Outcome::default, Outcome::and)),
     }
 }

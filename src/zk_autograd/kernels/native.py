@@ -1,36 +1,29 @@
 """The rule in compiled code (crates/kernel): one pass over packed state, by as many threads and as
 wide vectors as there are.
 
-What it refuses, the definition explains: `kernels.reference` takes the step again, from copies, for
-its error.
+What it refuses, the definition explains: `kernels.reference` takes that step again, from copies,
+for its error.
 """
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, replace
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zk_autograd.core.constants import StepConstants, numbers
+from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.formats import K_RANGE
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Parameter
 from zk_autograd.core.rules import State, state_names
 from zk_autograd.core.rules.families import FAMILIES
-from zk_autograd.kernels.protocol import Kernel, Model
-from zk_autograd.kernels.reference import (
-    ReferenceStepper,
-    as_integers,
-    group_ranges,
-    require_model,
-    require_state,
-)
-
-if TYPE_CHECKING:
-    pass
+from zk_autograd.kernels.protocol import Model
+from zk_autograd.kernels.reference import ReferenceStepper, as_integers, group_ranges, require_model, require_state
 
 _threads: int | None = None
 
@@ -59,21 +52,27 @@ def threads() -> int:
 
 
 class NativeStepper:
-    """A state in compiled code."""
+    """A state in compiled code. As `protocol.Stepper`; UsageError, too, for arrays that it can't
+    use where they lie: read-only, not contiguous, or weights that share memory."""
 
-    def __init__(self, rule: Rule, parameters: Sequence[Parameter], state: State, vectors: str) -> None:
+    def __init__(self, rule: Rule, parameters: Sequence[Parameter], state: State, vectors: str = "auto") -> None:
+        require_built()
         from zk_autograd import _native
 
         require_state(rule, parameters, state)
+        self._native = _native
         self._rule = rule
         self._parameters = tuple(parameters)
         self._groups = len(group_ranges(parameters))
-        self._names = state_names(rule)
         self._vectors = vectors
-        self._refused = _native.StepRefused
         tensors = [(p.size, p.group) for p in parameters]
-        vectors_of = [np.ascontiguousarray(state[name]) for name in self._names]
-        self._inner: _native.Stepper = _native.Stepper(rule.value, tensors, vectors_of)
+        values = [np.ascontiguousarray(state[name]) for name in state_names(rule)]
+        try:
+            self._inner: _native.Stepper = _native.Stepper(rule.value, tensors, values)
+        except _native.StepRefused:
+            groups, size = self._groups, len(state["W"])
+            definition = ReferenceStepper(rule, parameters, state)
+            explain(definition, lambda stepper: stepper.step(np.zeros(size, np.int64), [_no_op(rule)] * groups))
         size = sum(p.size for p in parameters)
         # A refused step leaves the last one's gradients as they are, so there are two places.
         self._kept, self._other = np.empty(size, np.int32), np.empty(size, np.int32)
@@ -81,7 +80,7 @@ class NativeStepper:
 
     @property
     def state(self) -> State:
-        return {name: self._inner.state(number) for number, name in enumerate(self._names)}
+        return {name: self._inner.state(number) for number, name in enumerate(state_names(self._rule))}
 
     @property
     def gradients(self) -> NDArray[np.int32]:
@@ -94,29 +93,28 @@ class NativeStepper:
     def step(self, gradients: NDArray[np.signedinteger[Any]], constants: Sequence[StepConstants]) -> None:
         integers = as_integers(gradients, self._parameters)
         narrow = integers.astype(np.int32)
-        if not self._fit(constants) or not np.array_equal(narrow, integers):
-            self._explain_step(gradients, constants)
         try:
+            self._require_fit(constants, bool(np.array_equal(narrow, integers)))
             self._inner.step(narrow, self._other, self._tuples(constants), self._vectors, threads())
-        except self._refused:
-            self._explain_step(gradients, constants)
+        except self._native.StepRefused:
+            explain(self._definition(), lambda stepper: stepper.step(integers, constants))
         self._taken()
 
     def step_model(self, model: Model, constants: Sequence[StepConstants]) -> int:
         require_model(model, self._parameters)
-        if not self._fit(constants) or model.scale not in K_RANGE:
-            self._explain(model, constants)
-        given = (list(model.gradients), list(model.weights), model.scale)
         try:
-            saturated = self._inner.step_model(*given, self._other, self._tuples(constants), self._vectors, threads())
-        except self._refused:
-            self._explain(model, constants)
+            self._require_fit(constants, model.scale in K_RANGE)
+            saturated = self._take(model, constants)
+        except self._native.StepRefused:
+            copies = replace(model, weights=[np.array(weights) for weights in model.weights])
+            explain(self._definition(), lambda stepper: stepper.step_model(copies, constants))
         self._taken()
         return saturated
 
     def write(self, model: Model) -> None:
         require_model(model, self._parameters)
-        self._inner.write(list(model.weights))
+        with usable():
+            self._inner.write(list(model.weights))
 
     def undo(self, model: Model | None = None) -> None:
         if not self._inner.undo():
@@ -125,35 +123,37 @@ class NativeStepper:
         if model is not None:
             self.write(model)
 
+    def _take(self, model: Model, constants: Sequence[StepConstants]) -> int:
+        gradients, weights = list(model.gradients), list(model.weights)
+        how = (model.scale, self._other, self._tuples(constants), self._vectors, threads())
+        with usable():
+            try:
+                return self._inner.step_model(gradients, weights, *how)
+            except self._native.SharedMemory:  # a gradient may be the weights themselves: it is read first
+                copies = [np.array(gradient) for gradient in gradients]
+            return self._inner.step_model(copies, weights, *how)
+
     def _taken(self) -> None:
         self._kept, self._other = self._other, self._kept
         self._has_gradients = True
 
-    def _fit(self, constants: Sequence[StepConstants]) -> bool:
-        """Whether each group has its constants, and they are the rule's."""
-        own = constants[: self._groups]
-        return len(own) == self._groups and all(isinstance(c, FAMILIES[self._rule].constants) for c in own)
+    def _require_fit(self, constants: Sequence[StepConstants], rest: bool) -> None:
+        """StepRefused unless each group has its constants, of the rule's class, and the `rest` fits
+        as well."""
+        own, wanted = constants[: self._groups], FAMILIES[self._rule].constants
+        if not (rest and len(own) == self._groups and all(isinstance(c, wanted) for c in own)):
+            raise self._native.StepRefused
 
     def _tuples(self, constants: Sequence[StepConstants]) -> list[tuple[int, ...]]:
-        return [numbers(own) for own in constants[: self._groups]]
+        return [astuple(own) for own in constants[: self._groups]]
 
-    def _explain(self, model: Model, constants: Sequence[StepConstants]) -> NoReturn:
-        """Raises the error that the definition has for a step that was refused."""
-        copies = Model(model.gradients, [np.array(weights) for weights in model.weights], model.scale)
-        self._reference().step_model(copies, constants)
-        raise RuntimeError("internal: the compiled kernel refused a step that the definition takes")
-
-    def _explain_step(self, gradients: NDArray[np.signedinteger[Any]], constants: Sequence[StepConstants]) -> NoReturn:
-        self._reference().step(gradients, constants)
-        raise RuntimeError("internal: the compiled kernel refused a step that the definition takes")
-
-    def _reference(self) -> ReferenceStepper:
+    def _definition(self) -> ReferenceStepper:
         return ReferenceStepper(self._rule, self._parameters, self.state)
 
 
 class Native:
     """The kernel of compiled code. `vectors`: "auto" for the widest that the machine has, "v3" for
-    AVX2, "scalar" for what the module was compiled for."""
+    AVX2, "scalar" for what the module was compiled for; all give the same bits."""
 
     name = "native"
     takes_tensors = False
@@ -162,14 +162,22 @@ class Native:
         self.vectors = vectors
 
     def stepper(self, rule: Rule, parameters: Sequence[Parameter], state: State) -> NativeStepper:
+        """UsageError, too, if there is no compiled module."""
         return NativeStepper(rule, parameters, state, self.vectors)
 
 
 NATIVE = Native()
 
 
-def kernel() -> Kernel:
-    """The native kernel. UsageError if the compiled module is missing, or older than this code."""
+def kernel() -> Native:
+    """The kernel for the machine as it is. UsageError if there is no compiled module."""
+    require_built()
+    return NATIVE
+
+
+def require_built() -> None:
+    """UsageError, saying how to get it, if `zk_autograd._native` is not built, or was built from
+    older sources."""
     try:
         from zk_autograd import _native
     except ImportError as error:
@@ -181,4 +189,26 @@ def kernel() -> Kernel:
         raise UsageError(
             "the compiled module zk_autograd._native was built from older sources: run `make install` again"
         )
-    return NATIVE
+
+
+def explain(definition: ReferenceStepper, take: Callable[[ReferenceStepper], object]) -> NoReturn:
+    """Raises the error that the definition has for what was refused."""
+    take(definition)
+    raise RuntimeError("internal: the compiled kernel refused what the definition takes")
+
+
+def _no_op(rule: Rule) -> StepConstants:
+    """The constants of a step that only looks at the state."""
+    row = FAMILIES[rule]
+    return row.constants.no_op(*(s for s in row.shifts[:1] if s))
+
+
+@contextmanager
+def usable() -> Iterator[None]:
+    """Turns what the compiled module says of an array's memory into a UsageError."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(
+            f"the native kernel can't use an array where it lies: {error}; give contiguous arrays that don't overlap"
+        ) from None

@@ -43,7 +43,8 @@ class WeightsChangedError(Exception):
 class Stepper(Protocol):
     """The integer state of a run's parameters, and its step. One thread at a time.
 
-    A step that raises has changed nothing. Only the last step can be undone, once.
+    A step that raises has changed neither state, gradients nor model, but the one before can't be
+    undone any more. Only the last step can be undone, once.
     """
 
     @property

@@ -38,9 +38,11 @@ class ReferenceStepper:
         return self._gradients
 
     def step(self, gradients: NDArray[np.signedinteger[Any]], constants: Sequence[StepConstants]) -> None:
+        self._before = None
         self._take(as_integers(gradients, self._parameters), constants)
 
     def step_model(self, model: Model, constants: Sequence[StepConstants]) -> int:
+        self._before = None
         require_model(model, self._parameters)
         W = self._state["W"]
         for index, (p, weights) in enumerate(zip(self._parameters, model.weights, strict=True)):

@@ -1,19 +1,13 @@
 //! Adam and AdamW.
 
-use super::{Step, Update, boxed};
-use crate::formats::{
-    FIRST_MOMENT_BOUND, ROUNDED_MOMENT_BOUND, SECOND_MOMENT_MAX, SHIFT, UPDATE_BOUND, WEIGHT_BOUND,
-    beyond, rounded,
-};
+use super::{State, Step, Update, WEIGHT, boxed, moved};
+use crate::formats::{FIRST_MOMENT_BOUND, ROUNDED_MOMENT_BOUND, SECOND_MOMENT_MAX, SHIFT, beyond, rounded};
 use crate::plane::Width;
 use crate::round::{product, quotient, root};
 
 /// W, M, V.
-pub const STATES: &[(Width, i64, i64)] = &[
-    (Width::Middle, 1 - WEIGHT_BOUND, WEIGHT_BOUND - 1),
-    (Width::Middle, 1 - FIRST_MOMENT_BOUND, FIRST_MOMENT_BOUND - 1),
-    (Width::Wide, 0, SECOND_MOMENT_MAX),
-];
+pub const STATES: &[State] =
+    &[WEIGHT, (Width::Middle, 1 - FIRST_MOMENT_BOUND..=FIRST_MOMENT_BOUND - 1), (Width::Wide, 0..=SECOND_MOMENT_MAX)];
 
 /// A step's constants. Without DECAY, D is 0, and nothing is computed with it.
 pub struct Adam<const DECAY: bool> {
@@ -49,12 +43,19 @@ impl<const DECAY: bool> Update<3> for Adam<DECAY> {
     fn element(&self, [w, m, v]: [i64; 3], g: i64) -> ([i64; 3], bool) {
         let m = m + rounded(self.c1 * ((g << SHIFT) - m));
         let mh = rounded(m);
-        // c2*x exceeds 2^63: its high and low bits are multiplied separately
-        let x = product(g, g) - v;
-        let v = v + self.c2 * (x >> SHIFT) + rounded(self.c2 * (x & ((1 << SHIFT) - 1)));
+        let v = next_second_moment(v, g, self.c2);
         let (u, far) = quotient(self.lr, mh, root(v) + self.e);
-        let w = w - u - if DECAY { rounded(product(self.d, w >> SHIFT)) } else { 0 };
-        let bad = beyond(mh, ROUNDED_MOMENT_BOUND) | far | beyond(u, UPDATE_BOUND) | beyond(w, WEIGHT_BOUND);
-        ([w, m, v], bad)
+        let (w, bad) = moved(w, u, if DECAY { self.d } else { 0 });
+        ([w, m, v], bad | far | beyond(mh, ROUNDED_MOMENT_BOUND))
     }
+}
+
+/// `V + floor((c2*(G*G - V) + 2^14) / 2^15)`.
+///
+/// The product exceeds 2^63: its upper and its lower 30 bits are made separately. What the upper ones give is a multiple of
+/// 2^30, and stays out of the rounding.
+#[inline(always)]
+pub fn next_second_moment(v: i64, g: i64, c2: i64) -> i64 {
+    let x = product(g, g) - v;
+    v + (product(c2, x >> 30) << SHIFT) + rounded(product(c2, x & ((1 << 30) - 1)))
 }

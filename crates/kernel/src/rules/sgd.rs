@@ -1,15 +1,14 @@
 //! SGD: plain, with momentum, Nesterov's.
 
-use super::Update;
-use crate::formats::{MOMENTUM_BOUND, SHIFT, UPDATE_BOUND, WEIGHT_BOUND, beyond, rounded};
+use super::{State, Update, WEIGHT, moved};
+use crate::formats::{MOMENTUM_BOUND, beyond, rounded};
 use crate::plane::Width;
-
-const WEIGHT: (Width, i64, i64) = (Width::Middle, 1 - WEIGHT_BOUND, WEIGHT_BOUND - 1);
+use crate::round::product;
 
 /// W.
-pub const PLAIN: &[(Width, i64, i64)] = &[WEIGHT];
+pub const PLAIN: &[State] = &[WEIGHT];
 /// W, B.
-pub const STATES: &[(Width, i64, i64)] = &[WEIGHT, (Width::Narrow, 1 - MOMENTUM_BOUND, MOMENTUM_BOUND - 1)];
+pub const STATES: &[State] = &[WEIGHT, (Width::Narrow, 1 - MOMENTUM_BOUND..=MOMENTUM_BOUND - 1)];
 
 /// A step's constants.
 struct Constants {
@@ -36,16 +35,14 @@ impl Constants {
 
     #[inline(always)]
     fn accumulated(&self, b: i64, g: i64) -> i64 {
-        rounded(self.mu * b + self.cg * g)
+        rounded(product(self.mu, b) + product(self.cg, g))
     }
 
     /// The next weight, and whether it or the update left its range.
     #[inline(always)]
     fn moved(&self, w: i64, a: i64) -> (i64, bool) {
-        let u = (self.lr * a + (1 << (self.s - 1))) >> self.s;
-        let r = rounded(self.d * (w >> SHIFT));
-        let w = w - u - r;
-        (w, beyond(u, UPDATE_BOUND) | beyond(w, WEIGHT_BOUND))
+        let u = (product(self.lr, a) + (1 << (self.s - 1))) >> self.s;
+        moved(w, u, self.d)
     }
 }
 
