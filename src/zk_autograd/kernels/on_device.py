@@ -150,7 +150,6 @@ class DeviceStepper(ABC):
         self._place(model)
         for index, weights in enumerate(model.weights):
             self._write(index, weights.detach())
-        _tell_autograd(model)
 
     def undo(self, model: Model | None = None) -> None:
         if not self._undoable or self._spare is None:
@@ -177,7 +176,6 @@ class DeviceStepper(ABC):
     def _settle_all(self, passed: int, new: Planes, model: Model, *, taken: bool) -> None:
         for index in range(passed):
             self._settle(index, new, model, taken=taken)
-        _tell_autograd(model)
 
     def _place(self, model: Model) -> None:
         """The state goes where the model is. UsageError for a model that no step can take."""
@@ -212,10 +210,3 @@ def _fits_int32(values: IntArray) -> bool:
 
 def _moved(planes: Planes, device: torch.device) -> Planes:
     return {name: plane.to(device) for name, plane in planes.items()}
-
-
-def _tell_autograd(model: Model) -> None:
-    """Counts a write to each weight, as an in-place operation of torch's does: so that backward()
-    of a loss from before the step is refused."""
-    for weights in model.weights:
-        torch.autograd.graph.increment_version(weights)

@@ -98,3 +98,8 @@ class Torch:
 
 
 TORCH = Torch()
+
+
+def kernel() -> Torch:
+    """The kernel."""
+    return TORCH

@@ -39,7 +39,7 @@ _UNTOUCHED = tl.constexpr(-(2**15))
 ALIGNMENT = tl.constexpr(16)
 """Each parameter begins at a multiple of so many elements in a plane."""
 
-# Arguments whose values make no kernel of their own. An n that is a multiple of 16 does: wider loads.
+# Arguments whose values make no kernel of their own. n does: loads are wider for a multiple of 16.
 _ADAM = ["c1", "c2", "LR", "E", "decay", "scale", "place", "offset"]
 _SGD = ["mu", "cg", "LR", "s", "decay", "scale", "place", "offset"]
 

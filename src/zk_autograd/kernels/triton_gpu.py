@@ -192,6 +192,12 @@ class Triton:
 TRITON = Triton()
 
 
+def kernel() -> Triton:
+    """The kernel. UsageError where none of Triton's programs can run."""
+    _loaded()
+    return TRITON
+
+
 def aligned_places(parameters: Sequence[Parameter]) -> list[int]:
     """Where each parameter begins in a plane, and how long a plane is."""
     places = [0]
