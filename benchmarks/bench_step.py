@@ -127,15 +127,16 @@ def peak(name: str, kernel: str) -> float:
     """Bytes a parameter by which the process grows at its largest."""
     torch.set_num_threads(1)
     warm = Model(1000, 1)  # loads code
-    own = {"torch": lambda m: torch.optim.Adam(m.parameters(), LR), "zk": lambda m: zk(m, "adam", kernel, eps=EPS)}[
-        name
-    ]
     model = Model(LARGE, 1)
     gradients = model.gradients()[0]
     for measured, given in ((warm, warm.gradients()[0]), (model, gradients)):
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew (proc(5))
         before = _resident("VmRSS")
-        optimizer = own(measured)
+        optimizer: torch.optim.Optimizer
+        if name == "torch":
+            optimizer = torch.optim.Adam(measured.parameters(), LR, eps=EPS)
+        else:
+            optimizer = zk(measured, "adam", kernel, eps=EPS)
         for _ in range(3):
             for tensor, gradient in zip(measured.weights, given, strict=True):
                 tensor.grad = gradient

@@ -3,7 +3,6 @@ their `step()` is timed.
 """
 
 import gc
-import inspect
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -57,9 +56,7 @@ class Model(torch.nn.Module):
 
 def zk(model: torch.nn.Module, rule: str, kernel: str, run: Path | None = None, **options: Any) -> ZKOptimizer:
     """The optimizer that is measured. `kernel`: as `ZKOptimizer` takes it."""
-    if "kernel" in inspect.signature(ZKOptimizer).parameters:
-        options["kernel"] = kernel
-    return ZKOptimizer(model.named_parameters(), rule, LR, run=run, prover="none", key=SIGNER, **options)
+    return ZKOptimizer(model.named_parameters(), rule, LR, run=run, prover="none", key=SIGNER, kernel=kernel, **options)
 
 
 def take_turns(models: Mapping[str, Model], optimizers: Mapping[str, torch.optim.Optimizer], rounds: int) -> Timings:

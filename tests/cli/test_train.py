@@ -88,17 +88,16 @@ def test_momentum_makes_sgd_another_rule(zk_train: Train) -> None:
 
 
 def test_dry_run_counts_proofs_and_writes_nothing(zk_train: Train) -> None:
-    status, out, _ = zk_train("--dry-run", "--json")
+    status, out, _ = zk_train("--dry-run", "--json", "--steps", "256")
     assert status == 0
     found = json.loads(out)
-    assert (found["proofs"], found["segments"], found["parameters"]) == (1, 1, 4810)
-    status, out, _ = zk_train("--dry-run", "--steps", "256")
-    assert (
-        "4810 parameters, 256 steps of adam; 2 proofs of up to 128 steps with the circuit native/adam-standard" in out
-    )
+    assert (found["proofs"], found["segments"], found["parameters"]) == (2, 2, 4810)
+    assert found["estimated_total_seconds"] > found["estimated_proving_seconds"] > 0
+    assert found["estimated_training_seconds"] > 0
+    assert "steps of this training just now, recorded on the disk of the run" in found["estimated_from"][0]
     status, out, _ = zk_train("--dry-run", "--prover", "ezkl", "--model", "softmax", "--steps", "20")
     assert "650 parameters, 20 steps of adam; 10 proofs with the circuit adam-n480-t4" in out
-    assert "measured on two idle cores" in out
+    assert "measured on two idle cores; no proof was made here" in out
     decayed = ("--rule", "sgd", "--weight-decay", "0.1", "--freeze", "linear.bias")
     status, out, _ = zk_train("--dry-run", "--prover", "ezkl", "--model", "softmax", "--steps", "20", *decayed)
     assert "640 parameters, 20 steps of sgd; " in out
@@ -113,9 +112,27 @@ def test_dry_run_of_the_native_prover_needs_no_module(zk_train: Train, without_n
     assert status == 0
     found = json.loads(out)
     assert (found["proofs"], found["segments"], found["estimated_cache_bytes"]) == (1, 1, 0)
+    assert "measured on two cores; no proof was made here" in found["estimated_from"][1]
     status, out, _ = zk_train("--dry-run", "--prover", "native", "--steps", "64")
     assert "64 steps of adam; 1 proof of up to 64 steps with the circuit native/adam-standard" in out
     assert zk_train("--prover", "native")[0] == 2
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_dry_run_times_proofs_of_its_own(zk_train: Train) -> None:
+    status, out, _ = zk_train("--dry-run", *SMALL, "--steps", "8")
+    assert status == 0
+    assert "31 parameters, 8 steps of adam; 1 proof of up to 8 steps with the circuit native/adam-standard" in out
+    assert "proofs of 2^16 rows just now: " in out
+    assert list(Path().iterdir()) == []
+
+
+def test_dry_run_fails_as_the_first_steps_would_and_leaves_nothing(zk_train: Train) -> None:
+    flags = ("--prover", "none", "--rule", "sgd", "--lr", "2", "--batch-size", "1")
+    status, out, err = zk_train("--dry-run", *SMALL, *flags)
+    assert (status, out) == (1, "")
+    assert "error: update of linear." in err.splitlines()[-1]
     assert list(Path().iterdir()) == []
 
 

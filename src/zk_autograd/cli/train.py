@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--dry-run",
         action="store_true",
-        help="print how many proofs, how long and how much disk it would take, and train nothing",
+        help="take a few steps and proofs to see how fast they are here, print how many there would be, how long and how much disk, and keep nothing",
     )
     add("--json", action="store_true", help="print one JSON object")
     return flags
@@ -116,7 +116,7 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
     if arguments.dry_run:
         if resumed:
             raise UsageError("--dry-run is for a new run; leave out --resume")
-        return _dry_run(plan, settings.srs, output)
+        return _dry_run(plan, settings, output)
     for place in _default_places() if run is None else (run,):
         try:
             named = settings.key_file is not None
@@ -195,10 +195,11 @@ def _require_code_without_key(plan: "Plan", run: Path, key: Path, allowed: Facto
         )
 
 
-def _dry_run(plan: "Plan", srs: Path | None, output: Output) -> int:
+def _dry_run(plan: "Plan", settings: Settings, output: Output) -> int:
     from zk_autograd.train.dry_run import forecast
 
-    found = forecast(plan, srs)
+    run = next(_default_places()) if settings.out is None else settings.out
+    found = forecast(plan, settings.srs, run, settings.machine)
     output.line(
         f"{plan.model} on {plan.data}: {found.parameters} parameters, {counted(plan.steps, 'step')} of {found.rule.value}; {found.proofs}"
     )

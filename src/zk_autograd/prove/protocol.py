@@ -126,6 +126,16 @@ class Planned:
     cost: Cost
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A small backend that shows how fast this machine proves: a proof of the planned shape takes
+    about `times` as long as one of its, which `words` describes."""
+
+    backend: Backend
+    times: float
+    words: str
+
+
 class Choice(Protocol):
     """How a trainer gets a backend."""
 
@@ -145,6 +155,11 @@ class Choice(Protocol):
 
     def planned(self, wanted: Wanted) -> Planned:
         """The shape of a new run's proofs. Nothing is made."""
+        ...
+
+    def sample(self, wanted: Wanted) -> Sample | None:
+        """What shows within a second or so how fast this machine would prove such a run; None where
+        that takes longer, there is nothing to prove, or the prover isn't installed."""
         ...
 
     def for_new_run(self, wanted: Wanted, srs: str | Path | None, scratch: Path) -> Backend:

@@ -1,6 +1,8 @@
-"""What a run of a plan would take: its proofs, by the shapes that the provers choose, before
-anything is created."""
+"""What a run of a plan would take: its proofs, by the shapes that the provers choose, and its time
+and disk, by a rehearsal that leaves nothing behind.
+"""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +11,13 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.text import counted
 from zk_autograd.optim.options import choose_rule, decays_of, place, read_options
 from zk_autograd.prove.choice import choice_of, require_fitting
-from zk_autograd.prove.protocol import Wanted
-from zk_autograd.train import estimate, selection
-from zk_autograd.train.estimate import Estimate
+from zk_autograd.prove.protocol import Planned, Wanted
+from zk_autograd.run.writer import BACKLOG
+from zk_autograd.train import estimate, rehearsal, selection
+from zk_autograd.train.estimate import Estimate, Proving
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.session import loop_of, repeatable
+from zk_autograd.train.settings import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +31,42 @@ class Forecast:
     estimate: Estimate
 
 
-def forecast(plan: Plan, srs: Path | None) -> Forecast:
-    """Loads data and model, and creates nothing. UsageError for a plan that can't be begun."""
+def forecast(plan: Plan, srs: Path | None, run: Path, machine: Machine) -> Forecast:
+    """Loads data and model, and takes the first steps of a run that would lie at `run`; nothing of
+    it stays. UsageError for a plan that can't be begun; GradientError, RangeError for one that
+    fails at its first steps; RunError and ProverError where it can't be recorded or proved."""
     require_fitting(plan.prover, srs, plan.preset or None)
-    with repeatable():
+    with repeatable(), rehearsal.place_near(run) as (folder, there):
+        # First, so that it pays for what is loaded once in a process, as the run would.
+        rehearsed = rehearsal.rehearse(plan, machine, folder, there=there)
         groups = selection.parameter_groups(plan, loop_of(plan).model)
-    sizes = selection.sizes(groups)
-    given = [{**plan.shared_options(), **group} for group in groups]
-    rule = choose_rule(plan.rule, given)
-    options = [read_options(rule, o, place(i)) for i, o in enumerate(given)]
-    decays = bool(decays_of(options))
-    planned = choice_of(plan.prover).planned(Wanted(rule, sizes, plan.steps, plan.preset or None, decays))
-    found = estimate.of_run(plan.prover, rule, sizes, plan.steps, planned)
+        sizes = selection.sizes(groups)
+        given = [{**plan.shared_options(), **group} for group in groups]
+        rule = choose_rule(plan.rule, given)
+        options = [read_options(rule, o, place(i)) for i, o in enumerate(given)]
+        wanted = Wanted(rule, sizes, plan.steps, plan.preset or None, bool(decays_of(options)))
+        planned = choice_of(plan.prover).planned(wanted)
+        proving = _proving(plan, wanted, planned, folder)
+    found = estimate.of_run(
+        plan.prover, rule, sizes, plan.steps, planned, rehearsed, proving, cores=_cores(), backlog=BACKLOG
+    )
     count = counted(found.proofs, "proof") if BACKENDS[plan.prover].proves else "no proofs:"
     proofs = f"{count} {planned.words}"
     return Forecast(rule, sum(sizes), proofs, found)
+
+
+def _proving(plan: Plan, wanted: Wanted, planned: Planned, folder: Path) -> Proving:
+    """By proofs made here, where that doesn't take long; else by what the backend says."""
+    sample = choice_of(plan.prover).sample(wanted)
+    if sample is None:
+        cost = planned.cost
+        return Proving(cost.proof_seconds, 0, f"proofs: {cost.basis}; no proof was made here")
+    times = rehearsal.time_proofs(plan, sample, folder)
+    each = sample.times * times.each
+    return Proving(
+        each, times.first, f"{sample.words} just now: {times.each:.2f} s each, {each:.1f} s for one of the run"
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))

@@ -8,7 +8,7 @@ from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
 from zk_autograd.prove.ezkl.circuit import catalogue
-from zk_autograd.prove.protocol import Backend, Cost, Planned, Wanted, require_same_circuit
+from zk_autograd.prove.protocol import Backend, Cost, Planned, Sample, Wanted, require_same_circuit
 
 PROOF_SECONDS = 10
 """A proof's time is that of its table, 2^16 rows, whatever is in it."""
@@ -45,6 +45,10 @@ class EzklChoice:
     def planned(self, wanted: Wanted) -> Planned:
         circuit = catalogue.choose(wanted.rule, wanted.group_sizes, wanted.steps, decays=wanted.decays)
         return Planned(circuit.block, circuit.steps, f"with the circuit {circuit.name}", cost(circuit.proof_bytes))
+
+    def sample(self, wanted: Wanted) -> Sample | None:
+        """None: its smallest proof takes as long as any other."""
+        return None
 
     def for_new_run(self, wanted: Wanted, srs: str | Path | None, scratch: Path) -> Backend:
         _require_installed()

@@ -7,7 +7,7 @@ from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
 from zk_autograd.prove.hashed.backend import HashedBackend
-from zk_autograd.prove.protocol import Backend, Cost, Planned, Wanted
+from zk_autograd.prove.protocol import Backend, Cost, Planned, Sample, Wanted
 
 MAX_BLOCK = 2**20
 """The most parameters that are committed to together."""
@@ -29,6 +29,9 @@ class HashedChoice:
     def planned(self, wanted: Wanted) -> Planned:
         made = _made(wanted.group_sizes).prover
         return Planned(made.block, made.steps, "the prover none logs hashes only", Cost())
+
+    def sample(self, wanted: Wanted) -> Sample | None:
+        return None
 
     def for_new_run(self, wanted: Wanted, srs: str | Path | None, scratch: Path) -> Backend:
         return _made(wanted.group_sizes)

@@ -9,7 +9,7 @@ from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import state_names
 from zk_autograd.prove.native.preset import DEFAULT_PRESET, Preset
 from zk_autograd.prove.native.shape import Shape, choose
-from zk_autograd.prove.protocol import Backend, Cost, Planned, Wanted, require_same_circuit
+from zk_autograd.prove.protocol import Backend, Cost, Planned, Sample, Wanted, require_same_circuit
 
 ROWS_PER_SECOND = {1: 270_000, 2: 270_000, 3: 250_000}
 """By the number of a rule's states. A proof has a row per parameter and step, with padding."""
@@ -17,6 +17,11 @@ PROOF_SECONDS = 0.4
 """What a proof costs apart from its rows: the work for its challenges."""
 PROOF_BYTES = 1_060_000
 """Of the largest proof, AdamW's under the preset strict; the smallest has less than half."""
+
+SAMPLE_LOG_ROWS = 17
+"""log2 of the rows of a proof that is made to see how fast a machine is."""
+GROWTH = 1.04
+"""A proof's time grows as this power of its rows (benchmarks/bench_native.py, `native.growth`)."""
 
 _BASIS = "{fixed} s and {rate:,} rows a second for a proof of about a megabyte at most, measured on two cores"
 
@@ -42,6 +47,18 @@ class NativeChoice:
             f"of up to {shape.steps} steps with the circuit {shape.name}",
             cost(wanted.rule, shape),
         )
+
+    def sample(self, wanted: Wanted) -> Sample | None:
+        shape = _shape(wanted)
+        rows = shape.log_params + shape.log_steps
+        small = min(rows, SAMPLE_LOG_ROWS)
+        params = min(shape.log_params, small)
+        try:
+            backend = _backend(Shape(shape.rule, shape.preset, params, small - params))
+        except UsageError:  # the compiled module isn't built
+            return None
+        words = f"proofs of 2^{small} rows" + (f", scaled to 2^{rows}" if rows > small else "")
+        return Sample(backend, 2.0 ** (GROWTH * (rows - small)), words)
 
     def for_new_run(self, wanted: Wanted, srs: str | Path | None, scratch: Path) -> Backend:
         return _backend(_shape(wanted))
