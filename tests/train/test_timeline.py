@@ -161,6 +161,15 @@ def test_workers_that_are_named_have_their_lanes_and_the_last_one_is_shared(sess
     assert len(proving[-1][1]) == 6
 
 
+def test_a_proof_that_waited_for_a_worker_took_its_own_time_alone(session: Session) -> None:
+    session.at(1, ProofStarted(0, 0, 1), ProofStarted(1, 0, 1))
+    session.at(3, _By(0, 0, 1, 2.0, 1, False, worker="a"))
+    session.at(5, _By(1, 0, 1, 1.5, 1, False, worker="a"))
+    course = session.ends(5)
+    assert [(name, times(spans)) for name, spans in course.proving] == [("a", [(1, 3, 0), (3.5, 5, 1)])]
+    assert course.proof_seconds == 3.5
+
+
 def test_a_proof_that_is_never_done_goes_on_to_the_end(session: Session) -> None:
     session.at(1, ProofStarted(0, 0, 1), ProofStarted(0, 0, 1))
     course = session.ends(4)

@@ -2,8 +2,9 @@
 
 Times are this process's, from the moment the listener was made; a resumed run's earlier sessions
 are not part of it. Training is what lies between two steps in the journal; a wait for the prover
-ends with the next record, which makes room for another segment, or with the next step. The time of
-a proof that nobody saw begin is what its end says of it.
+ends with the next record, which makes room for another segment, or with the next step. A proof
+ends when it is taken into the run, and has taken the time that its end says, but for what would lie
+before its beginning.
 """
 
 import threading
@@ -192,7 +193,8 @@ class Timeline:
         self._open[segment, block] = (worker, now)
 
     def _ends(self, segment: int, block: int, seconds: float, worker: str, now: float, *, found: bool) -> None:
-        began_by, begin = self._open.pop((segment, block), ("1", max(now - max(seconds, 0), 0)))
+        began_by, started = self._open.pop((segment, block), ("1", 0.0))
+        begin = max(now - max(seconds, 0), started)  # it may have waited for a worker
         name = f"block {block} of segment {segment}" + (", found from an earlier session" if found else "")
         self._lane(worker or began_by).add(Span.of(begin, now, segment, name))
         self._proofs += 1
