@@ -4,9 +4,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-import numpy as np
-from numpy.typing import NDArray
-
 Constants: TypeAlias = list[tuple[int, ...]]
 Int32: TypeAlias = bytes | NDArray[np.int32]
 Int64: TypeAlias = bytes | NDArray[np.int64]

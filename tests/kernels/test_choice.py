@@ -3,9 +3,11 @@
 import subprocess
 import sys
 import warnings
+from types import ModuleType
 
 import pytest
 
+import zk_autograd
 from zk_autograd.core.errors import UsageError
 from zk_autograd.kernels import choice
 from zk_autograd.kernels.choice import KERNELS, USE_TRITON, SlowKernel, kernel_called
@@ -25,6 +27,7 @@ def test_auto_is_the_compiled_kernel_on_a_cpu_and_torch_elsewhere() -> None:
 
 def test_auto_without_the_compiled_module_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zk_autograd._native", None)
+    monkeypatch.delattr(zk_autograd, "_native", raising=False)
     with pytest.warns(SlowKernel, match="run `make install`"):
         assert kernel_called("auto").name == "torch"
     with warnings.catch_warnings():
@@ -38,8 +41,14 @@ def test_the_variable_changes_what_auto_picks_and_nothing_else(monkeypatch: pyte
     monkeypatch.setenv(USE_TRITON, "1")
     assert kernel_called("auto").name == "native"  # Triton doesn't run on a CPU
     assert [kernel_called(name).name for name in ("native", "torch")] == ["native", "torch"]
-    asked = []
-    monkeypatch.setattr(choice, "import_module", lambda name: asked.append(name) or sys.modules[__name__])
+    asked = list[str]()
+
+    def imported(name: str) -> ModuleType:
+        asked.append(name)
+        return sys.modules[__name__]
+
+    monkeypatch.setattr(choice, "_is_compiled", lambda: True)
+    monkeypatch.setattr(choice, "import_module", imported)
     kernel_called("auto", "cuda")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     kernel_called("auto")

@@ -32,6 +32,10 @@ def tensors() -> list[torch.nn.Parameter]:
     ]
 
 
+def made(parameters: list[torch.nn.Parameter], **options: Any) -> ZKOptimizer:
+    return ZKOptimizer(parameters, eps="0.000001", **options)
+
+
 def with_gradients(parameters: list[torch.nn.Parameter], t: int) -> None:
     generator = torch.Generator().manual_seed(t)
     for p in parameters:
@@ -49,7 +53,7 @@ def same(left: list[np.ndarray[Any, Any]], right: list[np.ndarray[Any, Any]]) ->
 @pytest.mark.parametrize("kernel", ["native", "torch"])
 def test_tensors_however_they_lie_get_the_weights_of_the_integers(kernel: str) -> None:
     parameters, plain = tensors(), [torch.nn.Parameter(p.detach().clone().contiguous()) for p in tensors()]
-    optimizer, other = ZKOptimizer(parameters, kernel=kernel), ZKOptimizer(plain, kernel=kernel)
+    optimizer, other = made(parameters, kernel=kernel), made(plain, kernel=kernel)
     addresses = [p.data_ptr() for p in parameters]
     for t in range(3):
         with_gradients(parameters, t)
@@ -67,7 +71,7 @@ def test_tensors_however_they_lie_get_the_weights_of_the_integers(kernel: str) -
 @pytest.mark.parametrize("kernel", ["native", "torch"])
 def test_autograd_is_told_that_a_step_changed_the_weights(kernel: str) -> None:
     for p in tensors():
-        optimizer = ZKOptimizer([p], kernel=kernel)
+        optimizer = made([p], kernel=kernel)
         square = (p * p).sum()
         p.grad = torch.ones_like(p)
         optimizer.step()
@@ -110,7 +114,7 @@ def test_a_refused_step_changes_neither_integers_nor_weights(kernel: str, bad: s
 @pytest.mark.parametrize("kernel", ["native", "torch"])
 def test_a_changed_weight_is_told_of_before_a_missing_gradient(kernel: str) -> None:
     parameters = tensors()
-    optimizer = ZKOptimizer(parameters, kernel=kernel)
+    optimizer = made(parameters, kernel=kernel)
     with_gradients(parameters, 0)
     optimizer.step()
     parameters[0].grad = None
@@ -122,7 +126,7 @@ def test_a_changed_weight_is_told_of_before_a_missing_gradient(kernel: str) -> N
 
 def test_a_step_that_cannot_be_recorded_leaves_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parameters = tensors()
-    optimizer = ZKOptimizer(parameters, run=tmp_path / "run", prover="none", key=SIGNER)
+    optimizer = made(parameters, run=tmp_path / "run", prover="none", key=SIGNER)
     with_gradients(parameters, 0)
     optimizer.step()
     values, before = values_of(parameters), optimizer.integers
@@ -142,13 +146,11 @@ def test_a_step_that_cannot_be_recorded_leaves_the_weights(tmp_path: Path, monke
 
 def test_kernels_may_change_from_one_resumption_to_the_next(tmp_path: Path) -> None:
     recorded, plain = tensors(), tensors()
-    expected = ZKOptimizer(plain, kernel="torch")
+    expected = made(plain, kernel="torch")
     for t, kernel in enumerate(("native", "torch", "auto")):
         if t:
             recorded = tensors()
-        optimizer = ZKOptimizer(
-            recorded, run=tmp_path / "run", resume=bool(t), prover="none", key=SIGNER, kernel=kernel
-        )
+        optimizer = made(recorded, run=tmp_path / "run", resume=bool(t), prover="none", key=SIGNER, kernel=kernel)
         for step in range(2):
             with_gradients(recorded, 2 * t + step)
             with_gradients(plain, 2 * t + step)

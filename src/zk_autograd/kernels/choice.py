@@ -7,7 +7,6 @@ from importlib.util import find_spec
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.kernels.protocol import Kernel
-from zk_autograd.kernels.reference import REFERENCE
 
 AUTO = "auto"
 KERNELS = (AUTO, "native", "triton", "torch")
@@ -35,8 +34,6 @@ def kernel_called(name: str, device: str = "cpu") -> Kernel:
     """
     if name not in KERNELS:
         raise UsageError(f"there is no kernel {name[:40]!r}; choose one of {', '.join(KERNELS)}")
-    if name == AUTO and not _is_compiled() and find_spec("zk_autograd.kernels.torch_ops") is None:
-        return REFERENCE
     if name == AUTO:
         name = _picked(device)
     if name == "native" and device != "cpu":
