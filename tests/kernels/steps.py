@@ -66,7 +66,7 @@ def integers(rng: np.random.Generator, low: int, high: int, size: int) -> NDArra
 
 
 def floats(rng: np.random.Generator, size: int, k: int) -> NDArray[np.float32]:
-    """Gradients under the scale 2^k: of every size, ties, saturating ones, subnormal ones, and -0."""
+    """Gradients under the scale 2^k: of every size, ties, saturating and subnormal ones, and -0."""
     unit = 2.0 ** -(28 + k)
     ties = (rng.integers(-(2**12), 2**12, size) + 0.5) * unit
     edge = (2.0**30 + rng.integers(-2, 3, size) * 64) * unit * rng.choice([-1, 1], size)

@@ -76,7 +76,7 @@ def test_each_group_has_its_own_constants() -> None:
 
 @pytest.mark.parametrize("k", [-32, 0, 32])
 def test_ties_go_to_the_even_integer_and_what_rounds_beyond_the_limit_is_counted(k: int) -> None:
-    # float32 has 24 bits: next to 2^30 only multiples of 64, and of 128 beyond, so k = 0 has no tie there.
+    # float32 has 24 bits: next to 2^30 only multiples of 64, and of 128 beyond: no tie for k = 0.
     units = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 2**30 - 64, 2**30, -(2**30), 2**30 + 128, 2**31, -0.0])
     gradient = (units * 2.0 ** -(28 + k)).astype(np.float32)
     stepper = NATIVE.stepper(Rule.SGD, parameters([11]), {"W": np.zeros(11, np.int64)})
