@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +40,13 @@ def constants(rule: Rule, rng: np.random.Generator, wild: bool) -> StepConstants
     """The constants of a step of `rule`: usual ones, or any, often the least or the largest."""
     made = FAMILIES[rule].constants
     is_sgd = made is SgdConstants
-    found = {}
+    found: dict[str, int] = {}
     for name in made.__dataclass_fields__:
         if name == "s":
             found[name] = int(rng.choice([15, 30])) if wild else 30
             continue
         low, high, usual = (0, 2**31 - 1 if is_sgd else 2**30 - 1, 4294967) if name == "LR" else FIELDS[name]
-        found[name] = int(rng.choice([low, high, usual, rng.integers(low, high + 1)])) if wild else usual
+        found[name] = int(rng.choice(np.array([low, high, usual, rng.integers(low, high + 1)]))) if wild else usual
     return made(**found)
 
 
@@ -62,7 +63,8 @@ def integers(rng: np.random.Generator, low: int, high: int, size: int) -> NDArra
         (sizes & ~0x7FFF) * signs + (1 << 14) + rng.integers(-1, 2, size),
         rng.integers(low, high, size, endpoint=True),
     ]
-    return np.clip(np.choose(rng.integers(0, len(kinds), size), kinds), low, high)
+    found: NDArray[np.int64] = np.clip(np.choose(rng.integers(0, len(kinds), size), kinds), low, high)
+    return found
 
 
 def floats(rng: np.random.Generator, size: int, k: int) -> NDArray[np.float32]:
@@ -164,11 +166,11 @@ def compare(kernel: Kernel, case: Case) -> object:
         model = case.model()
         stepper = one.stepper(case.rule, case.parameters, case.state)
         before = seen(stepper, model)
-        result = outcome(lambda stepper=stepper, model=model: stepper.step_model(model, case.constants))
+        result = outcome(partial(stepper.step_model, model, case.constants))
         after = seen(stepper, model)
         if not isinstance(result, int):
             assert after == before, f"{one.name}: a step that raised has changed something"
-        undone = outcome(lambda stepper=stepper, model=model: stepper.undo(model))
+        undone = outcome(partial(stepper.undo, model))
         views.append((result, after, undone, seen(stepper, model)))
     mine, wanted = views
     assert mine[0] == wanted[0]

@@ -59,3 +59,130 @@ pub fn quotient(a: i64, b: i64, d: i64) -> (i64, bool) {
     let left = product(a, b).wrapping_sub(product(seed, d));
     (seed.wrapping_sub(i64::from(left.wrapping_add(left).wrapping_add(d) < 0)), y.abs() >= LARGEST)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::cast_precision_loss)]
+
+    use super::*;
+
+    /// `floor(sqrt(v))` by integers alone.
+    fn exact_root(v: i64) -> i64 {
+        v.isqrt()
+    }
+
+    /// The quotient by integers alone.
+    fn exact_quotient(a: i64, b: i64, d: i64) -> i128 {
+        let [a, b, d] = [a, b, d].map(i128::from);
+        (2 * a * b + d).div_euclid(2 * d)
+    }
+
+    fn check_quotient(a: i64, b: i64, d: i64) {
+        let wanted = exact_quotient(a, b, d);
+        let (found, far) = quotient(a, b, d);
+        if far {
+            assert!(wanted.abs() >= (1 << 31) - 1, "{a} * {b} / {d} is {wanted}: not far");
+        } else {
+            assert_eq!(i128::from(found), wanted, "{a} * {b} / {d}");
+            assert!(wanted.abs() < 1 << 31);
+        }
+    }
+
+    /// Numbers at random, the same each time (Marsaglia's xorshift).
+    fn random() -> impl FnMut(u32) -> i64 {
+        let mut state = 88_172_645_463_325_252_u64;
+        move |bits| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> (64 - bits)).cast_signed()
+        }
+    }
+
+    #[test]
+    fn roots_beside_perfect_squares_are_exact() {
+        // Every n below 2^20, then every 1021st, and the last ones before 2^30.
+        let far = (1 << 20..1 << 30).step_by(1021);
+        for n in (0..1_i64 << 20).chain(far).chain((1 << 30) - 5000..=1 << 30) {
+            for v in [n * n - 1, n * n, n * n + 1, n * n + n, n * n + n + 1, n * n + 2 * n] {
+                if (0..=1 << 60).contains(&v) {
+                    assert_eq!(root(v), exact_root(v), "the root of {v}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn roots_of_every_size_are_exact() {
+        let mut next = random();
+        for bits in 1..=60 {
+            for _ in 0..20_000 {
+                let v = next(bits);
+                assert_eq!(root(v), exact_root(v), "the root of {v}");
+            }
+        }
+        assert_eq!(root(1 << 60), 1 << 30);
+    }
+
+    #[test]
+    fn the_seed_of_a_root_is_right_or_one_too_large_and_both_happen() {
+        let seed = |n: i64| nearest(((n * n - 1).cast_unsigned() as f64).sqrt()) - (n - 1);
+        let off: Vec<_> = ((1 << 30) - 4096..1 << 30).map(seed).collect();
+        assert!(off.contains(&1));
+        assert!(off.iter().all(|off| (0..=1).contains(off)));
+    }
+
+    #[test]
+    fn quotients_at_every_half_are_exact() {
+        // x = m + 1/2 and next to it, for small and for the largest quotients.
+        for d in [1, 2, 3, 4, 5, 6, 1023, 1024, 687, (1 << 20) + 1, (1 << 30) - 1, 1 << 30, (1 << 31) - 1_i64] {
+            for a in [1, 2, 3, 1 << 15, 4_294_967, (1 << 30) - 1_i64] {
+                for m in (0..400_i64).chain([1 << 20, (1 << 30) - 1, (1 << 31) - (1 << 20), (1 << 31) - 2]) {
+                    // b next to (m + 1/2) * d / a
+                    let b = (i128::from(2 * m + 1) * i128::from(d) / i128::from(2 * a)).min((1 << 30) - 2);
+                    let b = i64::try_from(b).expect("it is below 2^30");
+                    for b in [b - 1, b, b + 1] {
+                        check_quotient(a, b, d);
+                        check_quotient(a, -b, d);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn small_quotients_are_exact_without_exception() {
+        for a in 0..24 {
+            for b in -150..=150 {
+                for d in 1..=150 {
+                    check_quotient(a, b, d);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn quotients_of_every_size_are_exact() {
+        let mut next = random();
+        for round in 0..600_000 {
+            let a = next(1 + round % 30);
+            let b = next(1 + round / 30 % 30) * (1 - 2 * next(1));
+            let d = next(1 + round / 900 % 31).max(1);
+            check_quotient(a, b, d);
+            check_quotient(a, b, (d | 1 << 30).min((1 << 30) + (1 << 29)));
+        }
+        check_quotient((1 << 30) - 1, (1 << 30) - 1, 1);
+        check_quotient((1 << 30) - 1, 1 - (1 << 30), 1);
+    }
+
+    #[test]
+    fn an_integer_goes_through_a_float_and_back() {
+        let mut next = random();
+        for bits in 1..=50 {
+            let x = next(bits) * (1 - 2 * next(1));
+            assert_eq!(nearest(float(x)), x);
+            assert_eq!(float(x).to_bits(), (x as f64).to_bits());
+        }
+        assert_eq!([0.5, 1.5, 2.5, -0.5, -1.5].map(nearest), [0, 2, 2, 0, -2]);
+    }
+}
