@@ -1,6 +1,7 @@
 """`zk-train`: what a training leaves and says, what it would cost, and what is refused."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -94,7 +95,13 @@ def test_dry_run_counts_proofs_and_writes_nothing(zk_train: Train) -> None:
     assert (found["proofs"], found["segments"], found["parameters"]) == (2, 2, 4810)
     assert found["estimated_total_seconds"] > found["estimated_proving_seconds"] > 0
     assert found["estimated_training_seconds"] > 0
-    assert "steps of this training just now, recorded on the disk of the run" in found["estimated_from"][0]
+    steps, proofs, _ = found["estimated_from"]
+    assert "steps of this training just now, recorded on the disk of the run" in steps
+    times = re.fullmatch(
+        r"proofs of 2\^17 rows, scaled to 2\^20 just now: ([\d.]+) s each, ([\d.]+) s for one of the run", proofs
+    )
+    assert times
+    assert 8 < float(times[2]) / float(times[1]) < 10  # 8 times the rows, and a little more
     status, out, _ = zk_train("--dry-run", "--prover", "ezkl", "--model", "softmax", "--steps", "20")
     assert "650 parameters, 20 steps of adam; 10 proofs with the circuit adam-n480-t4" in out
     assert "measured on two idle cores; no proof was made here" in out

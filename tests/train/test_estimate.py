@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from tests.train.test_summary import HEADER
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl.choice import cost as ezkl_cost
 from zk_autograd.prove.native.choice import PROOF_BYTES
@@ -10,7 +13,9 @@ from zk_autograd.prove.protocol import Cost, Planned
 from zk_autograd.train.estimate import Estimate, Proving, of_run, spoken
 from zk_autograd.train.rehearsal import Rehearsal
 
-REHEARSED = Rehearsal(steps=10, step=0.01, once=2, step_bytes=700, start_bytes=5000, public_bytes=9000, there=True)
+REHEARSED = Rehearsal(
+    steps=10, step=0.01, once=2, step_bytes=700, start_bytes=5000, public_bytes=9000, there=True, header=HEADER
+)
 NOT_HERE = Proving(10, 0, "as measured elsewhere")
 
 
@@ -69,7 +74,7 @@ def test_estimate_says_that_it_is_one_and_from_what() -> None:
     assert "estimates" in found.lines()[-1]
     assert found.to_json()["proofs"] == 2
     assert found.to_json()["estimated_from"] == list(found.basis)
-    elsewhere = Rehearsal(10, 0.01, 2, 700, 5000, 9000, there=False)
+    elsewhere = replace(REHEARSED, there=False)
     assert "among temporary files" in "\n".join(
         estimated("none", [31], 100, Planned(31, 16, "", Cost()), rehearsed=elsewhere).lines()
     )

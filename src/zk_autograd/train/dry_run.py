@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zk_autograd.core.backends import BACKENDS
+from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import Header
 from zk_autograd.core.text import counted
-from zk_autograd.optim.options import choose_rule, decays_of, place, read_options
+from zk_autograd.optim import recording
 from zk_autograd.prove.choice import choice_of, require_fitting
 from zk_autograd.prove.protocol import Planned, Wanted
 from zk_autograd.run.writer import BACKLOG
-from zk_autograd.train import estimate, rehearsal, selection
+from zk_autograd.train import estimate, rehearsal
 from zk_autograd.train.estimate import Estimate, Proving
 from zk_autograd.train.plan import Plan
-from zk_autograd.train.session import loop_of, repeatable
+from zk_autograd.train.session import repeatable
 from zk_autograd.train.settings import Machine
 
 
@@ -36,23 +38,19 @@ def forecast(plan: Plan, srs: Path | None, run: Path, machine: Machine) -> Forec
     it stays. UsageError for a plan that can't be begun; GradientError, RangeError for one that
     fails at its first steps; RunError and ProverError where it can't be recorded or proved."""
     require_fitting(plan.prover, srs, plan.preset or None)
-    with repeatable(), rehearsal.place_near(run) as (folder, there):
-        # First, so that it pays for what is loaded once in a process, as the run would.
+    with repeatable(), rehearsal.place_near(recording.place_called(run)) as (folder, there):
         rehearsed = rehearsal.rehearse(plan, machine, folder, there=there)
-        groups = selection.parameter_groups(plan, loop_of(plan).model)
-        sizes = selection.sizes(groups)
-        given = [{**plan.shared_options(), **group} for group in groups]
-        rule = choose_rule(plan.rule, given)
-        options = [read_options(rule, o, place(i)) for i, o in enumerate(given)]
-        wanted = Wanted(rule, sizes, plan.steps, plan.preset or None, bool(decays_of(options)))
+        header = rehearsed.header
+        sizes = [sum(p.size for p in header.parameters if p.group == index) for index in range(len(header.groups))]
+        wanted = Wanted(header.rule, sizes, plan.steps, plan.preset or None, _decays(header))
         planned = choice_of(plan.prover).planned(wanted)
         proving = _proving(plan, wanted, planned, folder)
     found = estimate.of_run(
-        plan.prover, rule, sizes, plan.steps, planned, rehearsed, proving, cores=_cores(), backlog=BACKLOG
+        plan.prover, header.rule, sizes, plan.steps, planned, rehearsed, proving, cores=_cores(), backlog=BACKLOG
     )
     count = counted(found.proofs, "proof") if BACKENDS[plan.prover].proves else "no proofs:"
     proofs = f"{count} {planned.words}"
-    return Forecast(rule, sum(sizes), proofs, found)
+    return Forecast(header.rule, header.size, proofs, found)
 
 
 def _proving(plan: Plan, wanted: Wanted, planned: Planned, folder: Path) -> Proving:
@@ -66,6 +64,12 @@ def _proving(plan: Plan, wanted: Wanted, planned: Planned, folder: Path) -> Prov
     return Proving(
         each, times.first, f"{sample.words} just now: {times.each:.2f} s each, {each:.1f} s for one of the run"
     )
+
+
+def _decays(header: Header) -> bool:
+    """Whether a group has weight decay."""
+    texts = (dict(group.hyper).get("weight_decay", "0") for group in header.groups)
+    return any(parse_decimal(text, "weight_decay") for text in texts)
 
 
 def _cores() -> int:

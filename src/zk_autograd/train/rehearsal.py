@@ -41,7 +41,7 @@ class Rehearsal:
     """`steps` steps of a run: `step` seconds for each, `once` for all that a training
     does besides. `step_bytes` and `start_bytes` are what the journal holds of a step and of a
     segment's beginning, `public_bytes` what there would be to publish; `there`: it was recorded on
-    the disk where the run would be."""
+    the disk where the run would be. `header` is its header, which proves nothing."""
 
     steps: int
     step: float
@@ -50,6 +50,7 @@ class Rehearsal:
     start_bytes: float
     public_bytes: int
     there: bool
+    header: Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def rehearse(plan: Plan, machine: Machine, folder: Path, *, there: bool) -> Rehe
         start_bytes=watch.start_bytes,
         public_bytes=_size(watch.layout.root) - _size(watch.layout.private),
         there=there,
+        header=found.header,
     )
 
 

@@ -8,7 +8,6 @@ train, and a model with nothing to train.
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import cast
 
 from torch import nn
 
@@ -43,11 +42,6 @@ def parameter_groups(plan: Plan, model: nn.Module) -> list[dict[str, object]]:
             )
     groups: list[dict[str, object]] = [{"params": rest}] if rest else []
     return groups + [{"params": m, **_options(g)} for g, m in zip(plan.groups, members, strict=True)]
-
-
-def sizes(groups: Sequence[dict[str, object]]) -> list[int]:
-    """How many elements each group has."""
-    return [sum(p.numel() for _, p in cast("list[Named]", g["params"])) for g in groups]
 
 
 def _freeze(patterns: Sequence[str], model: nn.Module) -> None:
