@@ -281,13 +281,13 @@ def test_another_secret_gives_another_root(copied: Path, reproduce: Reproduce) -
 
 def test_altered_salts_of_withheld_weights_are_a_MISMATCH(withheld: Path, tmp_path: Path, reproduce: Reproduce) -> None:
     run = Path(shutil.copytree(withheld, tmp_path / "copy"))
-    start = run / "private/segments/1/start"
+    start = run / "private/segments/1/journal"
     content = bytearray(start.read_bytes())
     content[-1] ^= 1
     start.write_bytes(content)
     status, result = reproduce(run)
     assert (status, result["verdict"]) == (1, "MISMATCH")
-    assert "segments/1/start is missing, torn or altered" in finding(result, "mismatch")
+    assert "segments/1/journal is missing, torn or altered" in finding(result, "mismatch")
 
 
 def test_a_table_is_read_where_it_is_now(tmp_path: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch) -> None:

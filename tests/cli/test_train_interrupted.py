@@ -13,6 +13,7 @@ from typing import IO
 import pytest
 
 from tests.cli.training import SMALL, TRAINER, Start, Train, published
+from tests.run.journals import wait_for_step
 from zk_autograd.cli import verify
 
 pytestmark = TRAINER
@@ -73,13 +74,13 @@ def test_first_interrupt_closes_the_run_with_the_steps_that_were_made(
 @pytest.mark.slow
 def test_second_interrupt_stops_at_once_and_the_run_is_resumed(zk_train: Train, started: Start) -> None:
     process = started(str(STUCK), *SMALL, "--prover", "none", "--steps", "20", "--out", "run", "--json")
-    wait_for(Path("run/private/segments/1/step-20"), process)
+    wait_for_step(Path("run"), 20, process)
     process.send_signal(signal.SIGINT)
     read_until(process.stderr, "finishing this step")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
-    # The file of step 20 is there a moment before the optimizer counts the step, and the interrupt
+    # Step 20 is in the journal a moment before the optimizer counts the step, and the interrupt
     # may come in between.
     found = json.loads(out)
     assert found["steps"] in (19, 20)
@@ -98,7 +99,7 @@ LONG = ("--model", "softmax", "--steps", "65")
 @pytest.mark.usefixtures("native_prover")
 def test_second_interrupt_ends_a_native_proof_long_before_its_end(zk_train: Train, started: Start) -> None:
     process = started("-m", "zk_autograd.cli.train", *LONG, "--out", "run", "--json")
-    wait_for(Path("run/private/segments/0/step-65"), process)
+    wait_for_step(Path("run"), 65, process)
     time.sleep(0.5)  # into the proof
     process.send_signal(signal.SIGINT)
     read_until(process.stderr, "finishing this step")
@@ -121,7 +122,7 @@ def test_native_run_that_was_killed_is_resumed_to_one_log_and_one_proof(
     zk_train: Train, started: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     process = started("-m", "zk_autograd.cli.train", *LONG, "--seed", "5", "--out", "run", "--no-register")
-    wait_for(Path("run/private/segments/0/step-65"), process)
+    wait_for_step(Path("run"), 65, process)
     time.sleep(0.5)
     process.kill()
     process.communicate()

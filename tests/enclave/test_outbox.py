@@ -67,7 +67,7 @@ def run(tmp_path: Path) -> Path:
     write(tmp_path, "sealed/checkpoint-2.enc", b"sealed")
     write(tmp_path, "sealed/checkpoint-2.key.json", b"key file")
     for private in (
-        "run/private/head", "run/private/segments/0/step-1", "run/private/train.json", "run/log/.records.jsonl.tmp", "run/model/.hidden",
+        "run/private/head", "run/private/segments/0/journal", "run/private/train.json", "run/log/.records.jsonl.tmp", "run/model/.hidden",
         "run/register/register.sqlite", "run/proofs/0-0.tmp", "run/notes.txt", "register/register.sqlite", "sealed/.checkpoint-4.enc.tmp",
         "sealed/other", "log.key",
     ):  # fmt: skip

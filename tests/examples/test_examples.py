@@ -4,12 +4,12 @@ loop of one's own is also killed."""
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests import trainer_key
+from tests.run.journals import wait_for_step
 from zk_autograd.cli import verify
 from zk_autograd.credentials import keyfile
 
@@ -53,11 +53,7 @@ def test_loop_of_ones_own_is_killed_and_goes_on_as_if_it_had_not_been(
     flags = ("--steps", "60")  # two epochs and a part of a third
     run, whole = tmp_path / "run", tmp_path / "whole"
     process = started("own_loop", run, *flags)
-    deadline = time.monotonic() + 120
-    while not (run / "private/segments/0/step-35").exists():  # in the second epoch
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    wait_for_step(run, 35, process)  # in the second epoch
     process.kill()
     process.communicate()
     assert not (run / "model/weights.i64.safetensors").exists()

@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 from tests.run.killed_training import train
 from tests.run.test_random_kill import judged, story
 from zk_autograd.core.errors import RunError
+from zk_autograd.run.inventory import look_at
 from zk_autograd.run.layout import Layout
 from zk_autograd.verify.outcome import Level
 
@@ -36,7 +37,7 @@ def place(run: Path) -> str:
         return "close"
     if list(layout.model.iterdir()):
         return "model"
-    steps = len(list(layout.segments.glob("*/step-*")))
+    steps = look_at(run).steps
     return "steps" if steps < 16 else "second segment"
 
 
@@ -65,6 +66,6 @@ def test_wherever_the_disk_is_full_the_run_goes_on_when_there_is_space(small_dis
             judged(run, Level.L0)
         shutil.rmtree(run)
         pages += 1
-    assert len(stopped) > 30
+    assert len(stopped) > 15
     assert {"nothing", "steps", "second segment", "model", "close"} <= set(stopped), stopped
     assert stopped == sorted(stopped, key=["nothing", "steps", "second segment", "model", "close"].index)

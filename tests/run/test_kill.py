@@ -15,9 +15,9 @@ from tests.run.trainer import told
 ROOT = Path(__file__).resolve().parents[2]
 
 KILLS = {
-    "witness of a step": ("write private/segments/0/step-2 #0", "torn"),
-    "witness of a step, durable": ("write private/segments/1/step-3 #0", "after"),
-    "seal of a segment": ("write private/segments/1/start #0", "before"),
+    "witness of a step": ("append private/segments/0/journal #1", "torn"),
+    "witness of a step, durable": ("append private/segments/1/journal #0", "after"),
+    "seal of a segment": ("write_stream private/segments/1/journal #0", "before"),
     "proof, not public": ("write private/segments/0/published #1", "before"),
     "proof": ("write proofs/0-1 #0", "torn"),
     "proof, durable": ("write proofs/0-2 #0", "after"),
@@ -53,7 +53,7 @@ def test_a_killed_trainer_is_resumed_as_if_nothing_had_happened(tmp_path: Path, 
     np.testing.assert_array_equal(state["W"].shape, (log.header.size,))
 
 
-@pytest.mark.parametrize("write", ["write private/segments/0/start #0", "write private/header #0"])
+@pytest.mark.parametrize("write", ["write_stream private/segments/0/journal #0", "write private/header #0"])
 def test_a_trainer_killed_before_its_run_began_says_so(tmp_path: Path, write: str) -> None:
     run = tmp_path / "run"
     killed = subprocess.run(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.run.journals import frames_of, rewrite
 from tests.run.trainer import (
     SIGNER,
     FailingFiles,
@@ -28,6 +29,7 @@ from zk_autograd.core.note import checkpoint_text, sign
 from zk_autograd.core.records import Log, header_digest
 from zk_autograd.core.rules import State
 from zk_autograd.run.files import Files
+from zk_autograd.run.inventory import look_at
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.private_file import encode, read
@@ -78,7 +80,7 @@ def test_whichever_write_fails_the_run_comes_back_whole(tmp_path: Path, way: str
     state, log, writes = undisturbed(tmp_path / "undisturbed")
     assert len(writes) > 40
     story = told(log)
-    created = writes.index("write private/segments/0/step-1 #0")
+    created = writes.index("append private/segments/0/journal #0")
     for n, write in enumerate(writes):
         if way == "torn" and not write.startswith("append"):
             continue
@@ -97,8 +99,7 @@ def test_whichever_write_fails_the_run_comes_back_whole(tmp_path: Path, way: str
         acknowledged = writer.step
         writer.abandon()
         if (path / "private").exists():
-            steps = list((path / "private" / "segments").glob("*/step-*"))
-            assert len(steps) >= acknowledged, write
+            assert look_at(path).steps >= acknowledged, write
         assert told(recovered(path, state)) == story, write
         shutil.rmtree(path)
 
@@ -299,8 +300,8 @@ def test_the_log_does_not_parse(run: Path) -> None:
 
 
 def test_a_step_of_the_journal_was_altered(run: Path) -> None:
-    edit(run / "private" / "segments" / "2" / "step-5", lambda data: data[:-50] + bytes([data[-50] ^ 1]) + data[-49:])
-    refused(run, "step-5 is missing, torn or altered")
+    edit(run / "private" / "segments" / "2" / "journal", lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    refused(run, "segments/2/journal is missing, torn or altered")
 
 
 def test_a_step_of_the_journal_is_missing(run: Path) -> None:
@@ -310,9 +311,11 @@ def test_a_step_of_the_journal_is_missing(run: Path) -> None:
     train(writer, 8)
     writer.abandon()
     newest = sorted((run / "private" / "segments").iterdir(), key=lambda path: int(path.name))[-2]
-    (newest / "step-7").unlink()
     shutil.rmtree(newest.with_name("4"))
-    refused(run, "segments/3 is missing, torn or altered .its steps have a gap")
+    places = frames_of(run, 3)
+    assert len(places) == 3
+    edit(newest / "journal", lambda data: data[: places[1]] + data[places[2] :])
+    refused(run, "segments/3/journal is missing, torn or altered .a frame of it was altered, left out or exchanged")
 
 
 def test_a_segment_of_the_journal_is_missing(run: Path) -> None:
@@ -353,7 +356,7 @@ def test_steps_that_lead_elsewhere_are_not_proved(run: Path) -> None:
     step = journal.step(2, 5)
     wrong = step.gradients.copy()
     wrong[3] += 2**20
-    journal.write_step(2, replace(step, gradients=wrong))
+    rewrite(journal, 2, replace(step, gradients=wrong))
     with pytest.raises(RunError, match="segments/2 don't lead to the state that the next segment begins with"):
         writer.drain()
     writer.abandon()
@@ -365,11 +368,12 @@ def test_steps_that_the_writer_could_not_have_written_are_refused(run: Path) -> 
     writer.abandon()
     journal = Journal(Layout(run).segments, writer.header, writer.header_digest, Files())
     step = journal.step(2, 5)
-    journal.write_step(2, replace(step, lr=("0.1", "0.1")))
+    rewrite(journal, 2, replace(step, lr=("0.1", "0.1")))
     refused(run, "segments/2 is missing, torn or altered .step 5 has 2 learning rates")
-    for number in (5, 6, 7):
-        journal.write_step(2, replace(step, number=number))
-    refused(run, "segments/2 is missing, torn or altered .its steps have a gap, or are too many")
+    rewrite(journal, 2, *(replace(step, number=number) for number in (5, 6, 7)))
+    refused(
+        run, "segments/2/journal is missing, torn or altered .it has too many frames .expected at most 3, found more"
+    )
 
 
 def test_settled_segments_may_lose_their_journal(run: Path) -> None:

@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 
+from tests.run.journals import frames_of
 from tests.run.test_inventory import abandoned, finished
 from tests.run.test_packing import edit
 from tests.run.test_recovery import resume
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.run.claims import Claims
+from zk_autograd.run.frames import MAGIC
 from zk_autograd.run.inventory import Condition, look_at
 from zk_autograd.run.journal import MAX_LOOP_STATE
 
@@ -118,14 +120,35 @@ def test_an_artefact_that_takes_no_space_here_takes_none_in_a_bundle(tmp_path: P
     assert not (tmp_path / "b.tar").exists()
 
 
-def test_sparse_files_of_the_journal_are_refused_before_they_are_read(tmp_path: Path) -> None:
+def test_a_hole_behind_the_journals_steps_is_cut_off_without_being_read(tmp_path: Path) -> None:
     run = abandoned(tmp_path / "run", 5, drain=4)
-    for path in ("segments/2/start", "segments/2/step-5"):
-        kept = (run / "private" / path).read_bytes()
-        sparse(run / "private" / path, MAX_LOOP_STATE + 2**28)
-        with pytest.raises(RunError, match=r"is missing, torn or altered \(.*is too large"):
+    path = run / "private" / "segments" / "2" / "journal"
+    kept = path.read_bytes()
+    sparse(path)
+    (found,) = listed(tmp_path)
+    assert (found["state"], found["steps"]) == ("unfinished", 5)
+    resume(run).abandon()
+    assert path.read_bytes() == kept
+
+
+def test_sparse_files_of_the_private_folder_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    run = abandoned(tmp_path / "run", 5, drain=4)
+    path = run / "private" / "segments" / "2" / "journal"
+    kept = path.read_bytes()
+    for size in (len(MAGIC), 0):  # of a start there is nothing but holes
+        path.write_bytes(kept[:size])
+        sparse(path)
+        with pytest.raises(RunError, match="2/journal is missing, torn or altered"):
             resume(run)
-        (run / "private" / path).write_bytes(kept)
+    path.write_bytes(kept)
+    sparse(run / "private" / "segments" / "2" / "published", MAX_LOOP_STATE)
+    writer = resume(run)
+    try:
+        with pytest.raises(RunError, match=r"is missing, torn or altered \(.*is too large"):
+            writer.drain()
+    finally:
+        writer.abandon()
+    (run / "private" / "segments" / "2" / "published").unlink()
     sparse(run / "proofs" / "0-0", 2**30)
     with pytest.raises(RunError, match=r"proofs/0-0 is too large"):
         resume(run)
@@ -159,7 +182,7 @@ def test_a_loop_state_that_no_journal_keeps_is_refused_and_nothing_is_written(tm
                 lr=("0.1",) * len(writer.header.groups),
             )
         assert writer.step == 0
-        assert os.listdir(tmp_path / "run" / "private" / "segments" / "0") == ["start"]
+        assert len(frames_of(tmp_path / "run", 0)) == 1
     finally:
         writer.abandon()
 

@@ -229,8 +229,8 @@ def test_a_proof_is_noted_before_it_is_public(tmp_path: Path) -> None:
     order = [
         files.done.index(name)
         for name in (
-            "write private/segments/0/step-2 #0",
-            "write private/segments/1/start #0",
+            "append private/segments/0/journal #1",
+            "write_stream private/segments/1/journal #0",
             "write private/segments/0/proof-1 #0",
             "write private/segments/0/published #1",
             "write proofs/0-1 #0",

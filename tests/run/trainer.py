@@ -4,7 +4,7 @@ that fail on demand, an audit."""
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256, sha512
 from pathlib import Path
@@ -203,8 +203,12 @@ class TracedFiles(Files):
     def write_stream(self, path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> None:
         self._act("write_stream", path, b"", lambda: Files.write_stream(self, path, chunks, mode))
 
-    def append(self, path: Path, data: bytes) -> None:
-        self._act("append", path, data, lambda: Files.append(self, path, data))
+    def append(self, path: Path, data: bytes | Sequence[bytes], *, sync: bool = True) -> None:
+        whole = data if isinstance(data, bytes) else b"".join(data)
+        self._act("append", path, whole, lambda: Files.append(self, path, data, sync=sync))
+
+    def sync(self, path: Path) -> None:
+        self._act("sync", path, b"", lambda: Files.sync(self, path))
 
     def truncate(self, path: Path, size: int) -> None:
         self._act("truncate", path, b"", lambda: Files.truncate(self, path, size))

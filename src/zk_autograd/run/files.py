@@ -13,7 +13,7 @@ All writes of a run go through one `Files`, so that a test can make any of them 
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -106,10 +106,17 @@ class Files(Owned):
                 raise
             self._sync_folder(path.parent)
 
-    def append(self, path: Path, data: bytes) -> None:
-        """`data` at the end of an existing file. After an error any part of it may be there."""
-        with self._explained("appended to", path), _opened(path, os.O_WRONLY | os.O_APPEND) as fd:
-            _write_all(fd, data)
+    def append(self, path: Path, data: bytes | Sequence[bytes], *, sync: bool = True) -> None:
+        """`data`, in one piece or several, at the end of an existing file. After an error any part
+        of it may be there. Without `sync` it outlives the process, but perhaps not a power cut."""
+        with self._explained("appended to", path), _opened(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK) as fd:
+            _write_pieces(fd, [data] if isinstance(data, bytes) else data)
+            if sync:
+                self._fsync(fd)
+
+    def sync(self, path: Path) -> None:
+        """What was appended to the file is durable."""
+        with self._explained("synced", path), _opened(path, os.O_RDONLY | os.O_NONBLOCK) as fd:
             self._fsync(fd)
 
     def truncate(self, path: Path, size: int) -> None:
@@ -287,6 +294,12 @@ def _opened(path: Path, flags: int, mode: int = 0o644) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _write_pieces(fd: int, pieces: Sequence[bytes]) -> None:
+    written = os.writev(fd, pieces)
+    if written < sum(map(len, pieces)):
+        _write_all(fd, b"".join(pieces)[written:])
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -253,7 +253,7 @@ def replay(header: Header, journal: Journal, settled: int, next_step: int, kerne
     if journal.start(settled).first != next_step:
         raise damaged(journal.path(settled), f"it doesn't begin with step {next_step}, which is the log's next one")
     start = journal.start(newest)
-    numbers = journal.steps(newest)
+    numbers = journal.reopen(newest)
     if numbers != list(range(start.first, start.first + len(numbers))) or len(numbers) > header.prover.steps:
         raise damaged(journal.path(newest), "its steps have a gap, or are too many")
     sequences = [header.sequence(group) for group in range(len(header.groups))]
@@ -270,6 +270,7 @@ def replay(header: Header, journal: Journal, settled: int, next_step: int, kerne
         except (RangeError, UsageError) as error:
             raise damaged(journal.path(newest), str(error)) from error
         loop_state, settings, last_lr = step.claims.loop_state, step.settings, step.lr
+    journal.mend()
     last = start.first + len(numbers) - 1
     return Position(newest, start.first, start.salts, last, stepper, loop_state, settings, last_lr)
 
