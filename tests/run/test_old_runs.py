@@ -4,6 +4,7 @@ on."""
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,8 +15,9 @@ from zk_autograd.anchor.evm.contract import contract
 from zk_autograd.anchor.kinds import verifiers
 from zk_autograd.cli import key as zk_key
 from zk_autograd.cli import register as zk_register
+from zk_autograd.cli import run as zk_run
 from zk_autograd.cli import train as zk_train
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.keys import Algorithm, PublicKey, parse_keys
 from zk_autograd.core.note import parse_unverified
 from zk_autograd.core.progress import silent
@@ -25,6 +27,10 @@ from zk_autograd.core.register import origin_of
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim.resuming import ResumedLr
 from zk_autograd.prove.verifiers import Systems
+from zk_autograd.run.files import Files
+from zk_autograd.run.inventory import look_at
+from zk_autograd.run.journal import Journal
+from zk_autograd.run.layout import Layout
 from zk_autograd.verify.anchors import check_anchors
 from zk_autograd.verify.beginning import check_beginning
 from zk_autograd.verify.log import parse
@@ -197,6 +203,74 @@ def test_an_open_run_of_v0_of_an_own_loop_goes_on(tmp_path: Path, key: Path) -> 
     assert (report.verdict, report.exit_status) == ("L0", 0)
     assert report.summary is not None
     assert (report.summary.steps, report.summary.finished) == (19, True)
+
+
+def steps_of_own_loop(run: Path, key: Path, steps: int, *, resume: bool) -> None:
+    """The loop of `step-files-open`, to the end of the run."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh(), torch.nn.Linear(2, 1))
+    inputs = torch.linspace(-1, 1, 12).reshape(4, 3)
+    place: dict[str, Any] = {"run": run, "resume": resume, "key": key, "prover": "none"}
+    with ZKOptimizer(
+        model.named_parameters(), "adam", lr=0.01, eps=1e-6, publish=True, register=None if resume else False, **place
+    ) as optimizer:
+        for t in range(optimizer.steps, steps):
+            assert optimizer.loop_state == (bytes([t]) if t else b"")
+            optimizer.zero_grad()
+            loss = model(inputs).pow(2).sum()
+            loss.backward()
+            optimizer.note(loss=loss.item(), batch=[t], loop_state=bytes([t + 1]))
+            optimizer.step()
+
+
+@pytest.fixture
+def key_v1(tmp_path: Path) -> Path:
+    path = tmp_path / "v1.key"
+    shutil.copyfile(RUNS / "test-v1.key", path)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.torch
+def test_an_open_run_whose_journal_has_a_file_for_each_step_goes_on(tmp_path: Path, key_v1: Path) -> None:
+    run = copied("step-files-open", tmp_path)
+    assert (look_at(run).steps, look_at(run).recorded) == (18, 16)
+    steps_of_own_loop(run, key_v1, 35, resume=True)
+    segments = run / "private" / "segments"
+    names = [{path.name for path in (segments / str(i)).iterdir()} for i in range(4)]
+    # The open segment keeps its form to the end, and no other gets it.
+    assert names[1:] == [{"start", *(f"step-{t}" for t in range(17, 33))}, {"journal"}, {"journal"}]
+    whole = tmp_path / "whole"
+    steps_of_own_loop(whole, key_v1, 35, resume=False)
+    for name in ("weights.i64.safetensors", "weights.f32.safetensors"):
+        assert (run / "model" / name).read_bytes() == (whole / "model" / name).read_bytes()
+    keys = parse_keys((RUNS / "test-v1.key.pub").read_text())
+    with RunFolder(run) as files:
+        report = Verifier(Policy(keys=keys, require=frozenset({Level.L0})), Systems()).verify(files)
+    assert (report.exit_status, report.summary and report.summary.steps) == (0, 35)
+    with RunFolder(run) as files:
+        log = parse_log(files.leaves())
+    journal = Journal(Layout(run).segments, log.header, log.header_digest, Files())
+    for segment in log.segments:
+        steps = range(segment.first, segment.last + 1)
+        assert journal.steps(segment.index) == [told.number for told in journal.told(segment.index)] == list(steps)
+        rows = journal.block(segment.index, 2, 5, segment.first, segment.last)
+        for row, t in zip(rows, steps, strict=True):
+            assert (row == journal.step(segment.index, t).gradients[2:7]).all()
+    assert zk_run.main(["forget", str(run), "--yes"]) == 0
+    assert not segments.exists()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("damage", ["altered", "missing"])
+def test_a_step_file_that_is_damaged_is_named(tmp_path: Path, key_v1: Path, damage: str) -> None:
+    run = copied("step-files-open", tmp_path)
+    path = run / "private" / "segments" / "1" / "step-17"
+    content = path.read_bytes()
+    path.unlink() if damage == "missing" else path.write_bytes(content[:-40] + b"\0" + content[-39:])
+    message = "its steps have a gap" if damage == "missing" else "step-17 is missing, torn or altered"
+    with pytest.raises(RunError, match=message):
+        steps_of_own_loop(run, key_v1, 35, resume=True)
 
 
 @pytest.mark.torch

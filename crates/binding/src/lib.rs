@@ -4,6 +4,7 @@
 use pyo3::pymodule;
 
 mod arguments;
+mod journal;
 mod kernel;
 
 /// The compiled part of `zk_autograd`.
@@ -25,6 +26,8 @@ mod _native {
     use zk_autograd_verifier::statement::description;
     use zk_autograd_verifier::{Shape, soundness};
 
+    #[pymodule_export]
+    use crate::journal::{blake3, pack_integers};
     #[pymodule_export]
     use crate::kernel::{SharedMemory, StepRefused, Stepper};
 

@@ -125,6 +125,9 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     * `kernel`: what computes the steps, all of them to the same bits: "auto" (the default),
       "native" for the CPU, "triton" for a GPU, or "torch", which runs everywhere (kernels.choice);
       a resumed run may have another;
+    * `sync_every`: each how many steps the run's journal is synced: 1 (the default) loses nothing
+      that was taken; with K a killed process loses nothing either, and a power cut up to the last
+      K - 1 steps, which are then taken again;
     * `on_event`: called with the run's events, from several threads;
     * `register`: the folder of the register that the run is entered in before its first step
       (default: that of the key's file, which was begun with it; with signers, none), or False for
@@ -172,6 +175,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         model_code: bytes = b"",
         config: str | None = None,
         kernel: str = AUTO,
+        sync_every: int = 1,
         on_event: Listener = ignore,
         register: str | Path | Literal[False] | None = None,
         anchors: Sequence[str | Anchor] = (),
@@ -241,7 +245,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             if run is None:
                 raise UsageError("resume=True needs run=, the directory of the run to resume")
             asked = [o.values["lr"] if g.get("lr") is not None else None for g, o in zip(given, options, strict=True)]
-            self._trajectory.resume(Path(run), prover, srs, key, artefacts, asked, registering)
+            self._trajectory.resume(Path(run), prover, srs, key, artefacts, asked, registering, sync_every)
             self._trajectory.restore_groups(self.param_groups)
         elif run is not None:
             recording.check_place(Path(run))
@@ -258,7 +262,16 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             )
             self._trajectory.record(
                 recording.NewRun(
-                    Path(run), backend, signers, artefacts, new_key, registration, registering, source, order
+                    Path(run),
+                    backend,
+                    signers,
+                    artefacts,
+                    new_key,
+                    registration,
+                    registering,
+                    source,
+                    order,
+                    sync_every=sync_every,
                 )
             )
         self._show_lr()

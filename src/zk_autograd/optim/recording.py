@@ -252,7 +252,8 @@ class Recorder(Unique):
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A run directory still to be created, with its prover, signers and listener, and how it is
-    registered (None: it isn't). `attest` and `kernel` are as in `RunWriter.create`."""
+    registered (None: it isn't). `attest`, `kernel` and `sync_every` are as in
+    `RunWriter.create`."""
 
     path: Path
     backend: Backend
@@ -265,6 +266,7 @@ class NewRun:
     order_by: str = TRAINER
     attest: Callable[[bytes], Document] | None = None
     kernel: Kernel = REFERENCE
+    sync_every: int = 1
 
     def begin(self, header: Header, weights: IntArray) -> Recorder:
         """Makes the directory, with the header, the first state and the trainer's own files. Raises
@@ -294,6 +296,7 @@ class NewRun:
             beacon=self.beacon,
             attest=self.attest,
             kernel=self.kernel,
+            sync_every=self.sync_every,
         )
         try:
             self.artefacts.begin(writer)
@@ -324,6 +327,7 @@ def resume(
     artefacts: Artefacts,
     registering: Registering = DEFAULT,
     kernel: Kernel = REFERENCE,
+    sync_every: int = 1,
 ) -> Recorder:
     """The run at `path`, after its last step. Raises RunError, UsageError, ProverError."""
     signers, layout = signers_of(key), Layout(path)
@@ -340,6 +344,7 @@ def resume(
         on_event=artefacts,
         registration=registration,
         kernel=kernel,
+        sync_every=sync_every,
     )
     return Recorder(writer, artefacts, begun=False)
 

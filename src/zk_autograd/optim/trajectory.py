@@ -130,11 +130,12 @@ class Trajectory(Owned, Unique):
         artefacts: Artefacts,
         asked: Sequence[Exact | None] = (),
         registering: Registering = DEFAULT,
+        sync_every: int = 1,
     ) -> None:
         """Resumes the run at `path`. UsageError if it is of another model or of other
         hyper-parameters. Warns of what can't be restored, and of a group's lr that the caller
         `asked` for but doesn't get."""
-        writer = recording.resume(path, prover, srs, key, artefacts, registering, self._kernel)
+        writer = recording.resume(path, prover, srs, key, artefacts, registering, self._kernel, sync_every)
         difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
         if difference is not None:
             writer.abandon()

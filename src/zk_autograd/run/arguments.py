@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import Signer, label_of, text_signers
-from zk_autograd.core.records import Header
+from zk_autograd.core.records import MAX_SEGMENT_STEPS, Header
 from zk_autograd.core.text import has_control
 from zk_autograd.evidence.run import check_plain_name
 from zk_autograd.run.claims import Claims
@@ -49,6 +49,12 @@ def require_loop_state(loop_state: bytes) -> None:
             f"the loop's state has {len(loop_state)} bytes, and at most {MAX_LOOP_STATE} are kept with a step: keep what is large elsewhere, "
             "and only a reference to it here"
         )
+
+
+def require_sync_every(steps: int) -> None:
+    """How many steps are written for each sync of the journal."""
+    if type(steps) is not int or not 1 <= steps <= MAX_SEGMENT_STEPS:
+        raise UsageError(f"sync_every is {steps!r}; it must be an integer from 1 to {MAX_SEGMENT_STEPS}")
 
 
 def require_claims(claims: Claims) -> None:

@@ -4,7 +4,6 @@ SHA-256 of the standard library elsewhere. A frame names its own, and every vers
 They have no key: they guard against accidents, not against the trainer.
 """
 
-from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
@@ -37,8 +36,8 @@ def digest(name: str, *pieces: bytes | memoryview) -> bytes:
             "the run's journal has BLAKE3 digests, which only the compiled module zk_autograd._native computes, and that is not installed, "
             "or too old: install a wheel of zk-autograd, or in a checkout run `make install`"
         )
-    blake3: Callable[..., bytes] = module.blake3
-    return blake3(pieces)
+    found: bytes = module.blake3([bytes(piece) for piece in pieces])
+    return found
 
 
 def compiled() -> Any:
@@ -47,4 +46,4 @@ def compiled() -> Any:
         from zk_autograd import _native
     except ImportError:
         return None
-    return _native if hasattr(_native, "blake3") else None
+    return _native if hasattr(_native, "pack_integers") else None

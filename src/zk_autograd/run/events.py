@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class StepLogged:
-    """Step `step` is in the journal: it will not be lost."""
+    """Step `step` is in the journal: it will not be lost, or with `sync_every` only to a power
+    cut."""
 
     step: int
 

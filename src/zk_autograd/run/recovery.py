@@ -63,6 +63,7 @@ def recover(
     stopping: threading.Event,
     stages: Sequence[Stage] = (),
     kernel: Kernel = REFERENCE,
+    sync_every: int = 1,
 ) -> tuple[Settlement, Position]:
     """Brings the log as far as the files allow without a new proof, and the state to the last step
     of the journal.
@@ -89,7 +90,7 @@ def recover(
     try:
         require_prover(backend, header)
         digest = header_digest(leaf)
-        journal = Journal(layout.segments, header, digest, files)
+        journal = Journal(layout.segments, header, digest, files, sync_every)
         beacon, attestation = read_beginning(layout, digest)
         check_document(layout, attestation)
         settlement = Settlement(

@@ -9,6 +9,8 @@ process, but not always a power cut, and its digest reveals a torn one. Leaving 
 writes it like every other file.
 """
 
+from contextlib import suppress
+
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.records import MAX_STEP
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
@@ -23,6 +25,17 @@ def keep(layout: Layout, run: bytes, step: int, settings: bytes, files: Files, *
     """Writes the file, for the run whose header has the digest `run`. RunError if that fails."""
     write = files.write_atomic if durable else files.overwrite
     write(layout.settings, encode(_KIND, run, {"step": step}, {_KIND: settings}), PRIVATE_FILE)
+
+
+def forget_later(layout: Layout, run: bytes, step: int, files: Files) -> None:
+    """Removes what was kept after a step beyond `step`, which a power cut took: the step of that
+    number is taken again, and may leave others. A file that can't be read is left to `kept`."""
+    if not exists(layout.settings):
+        return
+    with suppress(RunError, VerificationError):
+        fields, _ = read(layout.settings, _KIND, run, _MAX_BYTES)
+        if fields.integer("step", 0, MAX_STEP) > step:
+            files.remove(layout.settings)
 
 
 def kept(layout: Layout, run: bytes, step: int) -> bytes | None:

@@ -99,6 +99,8 @@ class Unclosed(Owned):
         self._thread.leave(self._settlement.backend.stop, self._release)
 
     def _release(self) -> None:
+        with suppress(RunError):  # nobody is left who could be told
+            self._settlement.journal.sync()
         self._following.end(f"{self._settlement.layout.root} was left")
         self._lock.release()
 

@@ -44,6 +44,7 @@ from zk_autograd.run.arguments import (
     require_claims,
     require_digests,
     require_loop_state,
+    require_sync_every,
     signers_in_order,
     signers_of_run,
 )
@@ -128,6 +129,7 @@ class RunWriter(Owned, Unique):
         beacon: BeaconAnchor | None = None,
         attest: Callable[[bytes], Document] | None = None,
         kernel: Kernel = REFERENCE,
+        sync_every: int = 1,
     ) -> Self:
         """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape
         (header.size,); where the header leaves them to a beacon, those that `beacon` gives take
@@ -137,11 +139,12 @@ class RunWriter(Owned, Unique):
         `header.keys` are the texts of the signers' keys, one of which must sign texts (Ed25519);
         `header.prover` is the backend's; `stages` follow each checkpoint (run.write_order), before
         those of `registration`: where the run is registered, if the header names a register;
-        `kernel` computes the steps. Raises RunError if the path exists or a write fails (nothing is
-        left then, but perhaps the register's entry), UsageError and RangeError for arguments that
-        no run can have.
+        `kernel` computes the steps, each `sync_every`-th of which the journal syncs (run.journal).
+        Raises RunError if the path exists or a write fails (nothing is left then, but perhaps the
+        register's entry), UsageError and RangeError for arguments that no run can have.
         """
         files = files or Files()
+        require_sync_every(sync_every)
         leaf = leaf_of(header, None)
         layout = Layout(path)
         ordered = signers_in_order(signers, header)
@@ -182,7 +185,7 @@ class RunWriter(Owned, Unique):
             stopping = threading.Event()
             taken = (*stages, *following.stages)
             settlement, position = recover(
-                layout, header, leaf, lambda _: backend, ordered, files, on_event, stopping, taken, kernel
+                layout, header, leaf, lambda _: backend, ordered, files, on_event, stopping, taken, kernel, sync_every
             )
             return cls(settlement, position, lock, stopping, backlog, following)
         except BaseException:
@@ -205,6 +208,7 @@ class RunWriter(Owned, Unique):
         stages: Sequence[Stage] = (),
         registration: Registration | None = None,
         kernel: Kernel = REFERENCE,
+        sync_every: int = 1,
     ) -> Self:
         """The run at `path`, as its last acknowledged step left it, whatever ended it.
 
@@ -212,9 +216,10 @@ class RunWriter(Owned, Unique):
         register lies now, and may have other anchors than before. Raises RunError if there is no
         run, another trainer holds it, it is complete, of another version, or its files or the
         register contradict each other; UsageError if a signer of the header's keys is missing. A
-        signer of no key of its is left aside.
+        signer of no key of its is left aside. `kernel` and `sync_every` as for `create`.
         """
         files = files or Files()
+        require_sync_every(sync_every)
         layout = Layout(path)
         if not exists(layout.lock):
             read_header(layout)  # raises, and nothing was made, if there is no run at all
@@ -229,8 +234,9 @@ class RunWriter(Owned, Unique):
             try:
                 following.ask()
                 settlement, position = recover(
-                    layout, header, leaf, backend_for, ordered, files, on_event, stopping, taken, kernel
+                    layout, header, leaf, backend_for, ordered, files, on_event, stopping, taken, kernel, sync_every
                 )
+                settings_file.forget_later(layout, settlement.digest, position.step, files)
                 return cls(settlement, position, lock, stopping, backlog, following)
             except BaseException:
                 following.end(f"{path} was not resumed")
@@ -337,10 +343,10 @@ class RunWriter(Owned, Unique):
         called with the saturated elements before the step is recorded; if it raises, there was no
         step.
 
-        When it returns, the step is on disk. If a segment is full and too many wait to be proved,
-        it waits (event `Waiting`). After a UsageError, RangeError, GradientError or
-        WeightsChangedError nothing has changed; after a RunError or ProverError the writer must be
-        abandoned.
+        When it returns, the step is on disk, or with `sync_every` in the system's memory. If a
+        segment is full and too many wait to be proved, it waits (event `Waiting`). After a
+        UsageError, RangeError, GradientError or WeightsChangedError nothing has changed; after a
+        RunError or ProverError the writer must be abandoned.
         """
         self._check_open()
         position, model = self._position, gradients if isinstance(gradients, Model) else None
@@ -422,9 +428,17 @@ class RunWriter(Owned, Unique):
 
     def abandon(self) -> None:
         """Stops at once, even a proof in progress. Nothing acknowledged is lost; `resume`
-        continues. May be called twice."""
+        continues. May be called twice. RunError if the last steps can't be synced, with
+        `sync_every`."""
         self.require_own_process(self.path)
-        self._end(f"{self.path} was abandoned; resume it")
+        failed = self._ended
+        try:
+            self._journal.sync()
+        except RunError:
+            if not failed:  # else the caller has an error already
+                raise
+        finally:
+            self._end(f"{self.path} was abandoned; resume it")
 
     def tell(self, what: str) -> None:
         """Prints to standard error what became of the run (`what`), and how to resume it."""

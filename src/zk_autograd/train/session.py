@@ -279,6 +279,7 @@ def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | N
             "anchor_every": plan.registering.every,
             "start": recording.start,
             "kernel": recording.machine.kernel,
+            "sync_every": recording.machine.sync_every,
             "order_by_beacon": bool(recording.start),
         }
     return ZKOptimizer(

@@ -22,6 +22,7 @@ from zk_autograd.core.backends import DEFAULT_BACKEND, PRESETS, PROVERS
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import MAX_SEGMENT_STEPS
 from zk_autograd.core.register import EVERY
 from zk_autograd.core.text import has_control, is_unicode
 from zk_autograd.kernels.choice import KERNELS
@@ -352,9 +353,17 @@ SETTINGS = (
         {"choices": KERNELS},
         part=False,
     ),
+    Setting(
+        "sync-every",
+        _integer(1, MAX_SEGMENT_STEPS + 1),
+        1,
+        "sync the run's journal at every K-th step: a killed process loses nothing, a power cut up to K-1 steps (default: 1)",
+        {"type": int, "metavar": "K"},
+        part=False,
+    ),
 )
 
-MACHINE = ("kernel",)
+MACHINE = ("kernel", "sync-every")
 """How this machine does it: not kept, and set anew when a run is resumed."""
 
 REGISTERING = ("register", "no-register", "anchor", "anchor-every")
@@ -375,6 +384,7 @@ class Machine:
     """How a training is done on this machine: nothing of it changes what is recorded."""
 
     kernel: str = KERNELS[0]
+    sync_every: int = 1
 
 
 @dataclass(slots=True)
