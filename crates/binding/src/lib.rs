@@ -12,7 +12,7 @@ mod kernel;
 mod _native {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::mpsc::{RecvTimeoutError, channel};
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::{Arc, Mutex, OnceLock, PoisonError};
     use std::time::Duration;
 
     use pyo3::create_exception;
@@ -21,7 +21,7 @@ mod _native {
     use pyo3::types::PyBytes;
     use zk_autograd_air::{Air, Rule, Variant};
     use zk_autograd_prover::witness::Told;
-    use zk_autograd_prover::{Masking, Progress, ProveError, prove};
+    use zk_autograd_prover::{Masking, Phases, Progress, ProveError, prove};
     use zk_autograd_verifier::parameters::LOG_ROWS;
     use zk_autograd_verifier::statement::description;
     use zk_autograd_verifier::{Shape, soundness};
@@ -144,6 +144,7 @@ mod _native {
     struct Job {
         work: Arc<Work>,
         progress: Progress,
+        phases: OnceLock<Phases>,
     }
 
     #[pymethods]
@@ -171,6 +172,7 @@ mod _native {
             Ok(Self {
                 work: Arc::new(Work::new(statement, &start, &end, gradients, &salts)?),
                 progress: Progress::default(),
+                phases: OnceLock::new(),
             })
         }
 
@@ -211,16 +213,43 @@ mod _native {
             };
             let proof =
                 result.map_err(|_| PyRuntimeError::new_err("internal: the prover panicked"))?.map_err(prove_error)?;
+            let _ = self.phases.set(proof.phases);
             let list = &proof.commitments;
             let all = list.state_in.iter().chain(&list.state_out).chain([&list.gradient]);
             let all = all.map(|sealed| PyBytes::new(py, &sealed.to_bytes())).collect();
             Ok((all, PyBytes::new(py, &proof.bytes)))
         }
 
+        /// Seconds by phase of the proof that was made, in their order; the first two are the witness's. Empty before it is.
+        fn phases(&self) -> Vec<(&'static str, f64)> {
+            let made = self.phases.get().map(|phases| &phases.0);
+            made.into_iter().flatten().map(|(name, time)| (*name, time.as_secs_f64())).collect()
+        }
+
         /// Ends the proof: `run` raises `RuntimeError`.
         fn cancel(&self) {
             self.progress.cancel();
         }
+    }
+
+    /// Makes the memory ready that a proof of this shape takes, by one core, so that the first proof is as fast as the next ones. It
+    /// ends early if a proof begins.
+    #[pyfunction]
+    fn warm(
+        py: Python<'_>,
+        rule: &str,
+        s: u32,
+        preset: &str,
+        decay: bool,
+        log_params: usize,
+        log_steps: usize,
+    ) -> PyResult<()> {
+        let (rule, preset) = (Rule::parse(rule).map_err(invalid)?, crate::arguments::preset(preset)?);
+        rule.check_shift(s).map_err(invalid)?;
+        let air = Air::generic(&Variant { rule, s, decay, weights_in_range: true });
+        let shape = Shape::new(&air, preset, log_params, log_steps).map_err(invalid)?;
+        py.detach(|| zk_autograd_prover::memory::warm(&shape));
+        Ok(())
     }
 
     /// Hands the memory that proofs keep for the next one to the system.

@@ -2,20 +2,30 @@
 //!
 //! A proof of 2^20 rows fills some 2 GiB. Memory that the system hands out anew has to be cleared by it first, page by page: that took
 //! much of the prover's time. Buffers come back when their owner is dropped and are taken again by whoever needs one of about that
-//! length; [`release`] gives them all to the system.
+//! length; [`release`] gives them all to the system. What waits for its first proof has them made ready by [`warm`].
 
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use p3_field::PrimeCharacteristicRing;
 use p3_maybe_rayon::prelude::*;
 use zk_autograd_air::{Ext, Val};
+use zk_autograd_verifier::Shape;
 use zk_autograd_verifier::digest::{DIGEST_BYTES, Digest};
+
+use crate::words::padded;
 
 /// Shorter buffers come from the allocator, which keeps them itself.
 const LEAST: usize = 1 << 15;
 
 /// Elements of a new buffer that one thread writes at least.
 const TOUCHED: usize = 1 << 16;
+
+/// Bytes of the buffers that were made because none was free.
+static FRESH: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a proof wants the buffers that are there.
+static WANTED: AtomicBool = AtomicBool::new(false);
 
 type Pool<T> = Mutex<Vec<Vec<T>>>;
 
@@ -54,21 +64,68 @@ impl Element for Digest {
 /// A buffer of that length. What it holds is left over: the caller writes all of it.
 #[must_use]
 pub fn take<T: Element>(length: usize) -> Vec<T> {
-    if length >= LEAST {
-        let mut free = T::pool().lock().unwrap_or_else(PoisonError::into_inner);
-        // The tightest fit, and none that is twice too large.
-        let best = (0..free.len())
-            .filter(|i| (length..=2 * length).contains(&free[*i].capacity()))
-            .min_by_key(|i| free[*i].capacity());
-        if let Some(index) = best {
-            let mut buffer = free.swap_remove(index);
-            drop(free);
-            buffer.resize(length, T::CLEAR);
-            return buffer;
-        }
+    if let Some(buffer) = found(length) {
+        return buffer;
     }
     // Written by all cores: whoever writes to a page first waits until the system has cleared it.
     (0..length).into_par_iter().with_min_len(TOUCHED).map(|_| T::CLEAR).collect()
+}
+
+/// A free buffer of that length. For a large one there is none, it is counted that one is made.
+fn found<T: Element>(length: usize) -> Option<Vec<T>> {
+    if length < LEAST {
+        return None;
+    }
+    let mut free = T::pool().lock().unwrap_or_else(PoisonError::into_inner);
+    // The tightest fit, and none that is twice too large.
+    let best = (0..free.len())
+        .filter(|i| (length..=2 * length).contains(&free[*i].capacity()))
+        .min_by_key(|i| free[*i].capacity());
+    if let Some(index) = best {
+        let mut buffer = free.swap_remove(index);
+        drop(free);
+        buffer.resize(length, T::CLEAR);
+        return Some(buffer);
+    }
+    FRESH.fetch_add(length * size_of::<T>(), Ordering::Relaxed);
+    None
+}
+
+/// Bytes of all buffers so far that were made because none was free.
+#[must_use]
+pub fn fresh() -> usize {
+    FRESH.load(Ordering::Relaxed)
+}
+
+/// Says that a proof begins: [`warm`] leaves off.
+pub(crate) fn wanted() {
+    WANTED.store(true, Ordering::Relaxed);
+}
+
+/// Makes the buffers ready that a proof of this shape takes, by one core, before the first proof. It ends early if a proof begins.
+pub fn warm(shape: &Shape) {
+    WANTED.store(false, Ordering::Relaxed);
+    let rows = 1_usize << shape.lengths.log_rows();
+    // The trace, its copy and its words; the lookups; the quotient's parts.
+    let (main, lookups) = (padded(shape.main + shape.gradient), padded(2 * (shape.helpers + 1)));
+    warm_all::<Val>([main, main, main, lookups, 8, 8, 8, 4, 4, 4].map(|width| width * rows));
+    // Differences, the batch, and the low-degree test's words.
+    warm_all::<Ext>([2 * rows; 4]);
+    // The trees over rows: main columns, gradient, lookups, quotient.
+    warm_all::<Digest>(
+        (0..4).flat_map(|_| (0..).map(|level| (2 * rows) >> level).take_while(|length| *length >= LEAST)),
+    );
+}
+
+fn warm_all<T: Element>(lengths: impl IntoIterator<Item = usize>) {
+    let mut made = Vec::new();
+    for length in lengths {
+        if WANTED.load(Ordering::Relaxed) {
+            break;
+        }
+        made.push(found::<T>(length).unwrap_or_else(|| (0..length).map(|_| T::CLEAR).collect()));
+    }
+    made.into_iter().for_each(give);
 }
 
 /// A cleared buffer of that length.

@@ -14,6 +14,7 @@ use zk_autograd_verifier::{Commitments, Lengths, Statement, Table};
 use crate::error::ProveError;
 use crate::fri::{self, Layer};
 use crate::matrix::{Maker, Matrix, committed};
+use crate::memory;
 use crate::opening::{Opened, evaluate, inverse_differences};
 use crate::progress::{Clock, Phases, Progress};
 use crate::quotient::Quotient;
@@ -74,6 +75,7 @@ pub fn prove(
     progress: &Progress,
 ) -> Result<Proof, ProveError> {
     witness.check_lengths(statement)?;
+    memory::wanted();
     let mut clock = Clock::new();
     let trace = trace(statement, witness, progress)?;
     clock.lap("trace");
@@ -99,9 +101,11 @@ fn segment(
     witness: &Witness<'_>,
     trace: Trace,
     tamper: &impl Tamper,
-    run: Run<'_>,
+    mut run: Run<'_>,
 ) -> Result<Proof, ProveError> {
-    let TableProof { sealed, bytes, phases } = run.prove(Segment::new(statement, witness, trace, tamper), tamper)?;
+    let segment = Segment::new(statement, witness, trace, tamper);
+    run.clock.lap("seed");
+    let TableProof { sealed, bytes, phases } = run.prove(segment, tamper)?;
     let commitments = Commitments::from_tree_order(&sealed)
         .ok_or_else(|| ProveError::Internal("the states before and after are not as many".into()))?;
     Ok(Proof { commitments, bytes, phases })

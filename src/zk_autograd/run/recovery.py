@@ -94,7 +94,19 @@ def recover(
         beacon, attestation = read_beginning(layout, digest)
         check_document(layout, attestation)
         settlement = Settlement(
-            layout, header, digest, backend, journal, log, files, emit, stopping.is_set, stages, beacon, attestation
+            layout,
+            header,
+            digest,
+            backend,
+            journal,
+            log,
+            files,
+            emit,
+            stopping.is_set,
+            stages,
+            beacon,
+            attestation,
+            kernel,
         )
         confirm(settlement, found, leaf, closed=closed)
         if complete:

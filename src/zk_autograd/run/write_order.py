@@ -40,10 +40,12 @@ import numpy as np
 from zk_autograd.core import record_bytes
 from zk_autograd.core.errors import ProverError, RunError, UnreadableError, VerificationError
 from zk_autograd.core.note import Checkpoint
-from zk_autograd.core.records import Close, Genesis, Header, Record, Segment, StateCommitments
+from zk_autograd.core.records import Close, Genesis, Header, Parameter, Record, Segment, StateCommitments
 from zk_autograd.core.register import Kind
-from zk_autograd.core.rules import State, step
+from zk_autograd.core.rules import State
 from zk_autograd.core.statement import Statement, StatementBuilder
+from zk_autograd.kernels.protocol import Kernel, Stepper
+from zk_autograd.kernels.reference import REFERENCE
 from zk_autograd.prove.following import another_end
 from zk_autograd.prove.protocol import Backend, BlockProof, BlockWitness
 from zk_autograd.run.events import Listener, ProofDone, ProofFailed, ProofStarted, RecordWritten
@@ -83,8 +85,8 @@ class Settlement:
     """Settles a run's records in their order; one thread at a time.
 
     `stages` follow each checkpoint, in their order; `beacon` gave the first weights, if the header
-    leaves them to one. `settled` segments are in the log, under a
-    checkpoint, and so are the steps up to `recorded`; `last` is the newest one's state-out (the
+    leaves them to one; `kernel` computes steps once more. `settled` segments are in the log, under
+    a checkpoint, and so are the steps up to `recorded`; `last` is the newest one's state-out (the
     genesis state at first). `stopped` says whether the work was abandoned.
     """
 
@@ -100,6 +102,7 @@ class Settlement:
     stages: Sequence[Stage] = ()
     beacon: bytes = b""
     attestation: bytes = b""
+    kernel: Kernel = REFERENCE
     last: StateCommitments = field(default_factory=dict)
     settled: int = 0
     recorded: int = 0
@@ -209,18 +212,23 @@ class Settlement:
         before, after = (
             {name: self.header.padded(at.state[name], block) for name in self.header.states} for at in (start, end)
         )
-        gradients, state = np.zeros((capacity.steps, capacity.block), np.int32), State(before)
+        gradients, stepper = np.zeros((capacity.steps, capacity.block), np.int32), self._stepper(before)
         for row, (own, constants) in enumerate(zip(steps, statement.constants, strict=False)):
             G = self.header.padded(own.gradients, block)
-            state = step(self.header.rule, state, G, constants)  # first: it knows the range of G
+            stepper.step(G, (constants,))  # first: it knows the range of G
             gradients[row] = G
         witness = BlockWitness(before, after, gradients, _block_salts(start.salts, block))
-        if another_end(witness, state) is not None:
+        if another_end(witness, stepper.state) is not None:
             raise RunError(
                 f"the steps in {self.journal.path(start.segment)} don't lead to the state that the next segment begins "
                 "with: one of the two was altered; restore both from a copy"
             )
         return witness
+
+    def _stepper(self, state: State) -> Stepper:
+        """Steps of a block, on the CPU: the training has the other devices."""
+        kernel, size = REFERENCE if self.kernel.takes_tensors else self.kernel, self.header.prover.block
+        return kernel.stepper(self.header.rule, (Parameter("block", (size,), 0, size, 0),), state)
 
     def _prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         """The block's proof, found or made, public on disk."""

@@ -1,6 +1,7 @@
 """Real proofs of the native prover: 2^16 rows each, for every rule."""
 
 import os
+import resource
 import signal
 import threading
 import time
@@ -16,7 +17,7 @@ from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.errors import ProverError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.native.backend import NativeBackend
+from zk_autograd.prove.native.backend import WITNESS_PHASES, NativeBackend
 from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
 
@@ -252,6 +253,37 @@ def test_values_and_salts_of_another_length_have_no_commitment() -> None:
         backend.commit(np.zeros(2**13, np.int64), bytes(31))
     with pytest.raises(VerificationError, match="a commitment can't be computed"):
         backend.commit(np.zeros(2**13 - 1, np.int64), bytes(32))
+
+
+@pytest.mark.parametrize("rule", [Rule.ADAM, Rule.SGD])
+def test_memory_that_was_made_ready_changes_no_proof_and_is_given_back(rule: Rule) -> None:
+    backend, statement, witness, proof = example(rule)
+    backend.stop()
+    before = resident()
+    backend.warm()
+    ready = resident()
+    assert ready > before + 32 * 2**20
+    backend.warm()
+    assert resident() < ready + 2**20, "it is made ready once"
+    assert backend.prove(statement, witness) == proof
+    backend.stop()
+    assert resident() < before + 32 * 2**20
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def test_a_proof_s_phases_are_told() -> None:
+    backend, statement, witness, _ = example()
+    began = time.monotonic()
+    backend.prove(statement, witness)
+    spent = time.monotonic() - began
+    assert set(WITNESS_PHASES) < set(backend.phases)
+    assert all(seconds >= 0 for seconds in backend.phases.values())
+    assert spent / 2 < sum(backend.phases.values()) < spent
 
 
 def test_proof_in_progress_is_stopped_from_another_thread() -> None:

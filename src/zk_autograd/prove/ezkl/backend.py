@@ -38,6 +38,11 @@ def draw_salt() -> bytes:
     return b"".join(secrets.randbelow(MODULUS).to_bytes(32, "little") for _ in range(SALTS))
 
 
+def input_of(circuit: Circuit, values: Tensors) -> str:
+    """EZKL's input file for a circuit's tensors."""
+    return json.dumps({"input_data": [[to_hex(v) for v in values[t]] for t in circuit.layout.lengths]})
+
+
 def prove_tensors(
     circuit: Circuit,
     keys: Keys,
@@ -50,8 +55,7 @@ def prove_tensors(
     """EZKL's proof for a circuit's tensors. ProverError if it dies, refuses or times out; on
     tensors that break a relation it hangs."""
     with temporary_folder(_WITNESS, scratch) as folder:
-        rows = [[to_hex(v) for v in values[t]] for t in circuit.layout.lengths]
-        (folder / "input.json").write_text(json.dumps({"input_data": rows}))
+        (folder / "input.json").write_text(input_of(circuit, values))
         answer = child.run(
             {
                 "do": "prove",
