@@ -23,10 +23,10 @@ from zk_autograd.enclave.outside import OutsideProver
 from zk_autograd.enclave.prover_host import HostProver
 from zk_autograd.enclave.relay.kept import Kept
 from zk_autograd.enclave.relay.server import Services
-from zk_autograd.enclave.witness_bytes import Wanted
 from zk_autograd.prove.native.preset import DEFAULT_PRESET
 from zk_autograd.prove.native.shape import Shape, choose
 from zk_autograd.prove.protocol import BlockWitness
+from zk_autograd.prove.witness_bytes import Wanted
 
 
 def hosted(table: Bench, hook: Hook, name: str = "job", **options: object) -> tuple[Hosted, HostileHost]:

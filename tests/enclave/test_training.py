@@ -47,7 +47,7 @@ from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.recovery import read_header
-from zk_autograd.run.write_order import batch_commitment
+from zk_autograd.run.sealed import batch_commitment
 from zk_autograd.tee.nitro.evidence import verify as verify_nitro
 from zk_autograd.train import csv_file, data
 from zk_autograd.train.command import Interrupted

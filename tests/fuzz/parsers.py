@@ -91,7 +91,6 @@ from zk_autograd.enclave.relay.channels import Hello
 from zk_autograd.enclave.relay.frames import MAX_WORD
 from zk_autograd.enclave.release.cms import open_enveloped
 from zk_autograd.enclave.start import BrokerPlace, KmsPlace, Start
-from zk_autograd.enclave.witness_bytes import Wanted
 from zk_autograd.evidence.beside import Entry, EntryKind
 from zk_autograd.evidence.bundle import Bundle
 from zk_autograd.evidence.fork_evidence import ForkEvidence
@@ -100,6 +99,7 @@ from zk_autograd.evidence.layout import OPENING, WEIGHTS_FLOATS, WEIGHTS_INTEGER
 from zk_autograd.evidence.model_files import flat, salts
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.evidence.url import parse_url
+from zk_autograd.prove.witness_bytes import Wanted
 from zk_autograd.tee.eif import measure, read_image
 from zk_autograd.tee.kinds import verifiers as attestation_verifiers
 from zk_autograd.tee.nitro import verify as verify_nitro

@@ -163,7 +163,7 @@ def test_few_files_name_a_backend() -> None:
     types_alone = {"prove/verifiers.py"}
     advice = {"prove/choice.py"}
     """Of a name that nobody has."""
-    in_the_image = {"enclave/settings.py", "enclave/witness_bytes.py", "enclave/demo/demonstration.py"}
+    in_the_image = {"enclave/settings.py", "enclave/prover_host.py", "enclave/demo/demonstration.py"}
     """Which provers an enclave's image has, and whose witnesses it may show to one outside."""
     own = {"core/backends.py"} | in_the_image
     assert naming == own | about_its_files | installed | unrecorded | types_alone | advice

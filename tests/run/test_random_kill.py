@@ -24,7 +24,7 @@ from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.packing import pack
-from zk_autograd.run.write_order import batch_commitment
+from zk_autograd.run.sealed import batch_commitment
 from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.verifier import Verifier

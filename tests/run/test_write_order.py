@@ -32,8 +32,8 @@ from zk_autograd.core.records import header_digest
 from zk_autograd.core.register import Kind
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
+from zk_autograd.run.coordinator import MAX_TRIES
 from zk_autograd.run.events import Event, ProofDone, ProofFailed, ProofStarted, RecordWritten, Waiting
-from zk_autograd.run.write_order import MAX_TRIES
 
 
 def test_a_prover_that_dies_is_begun_again(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from zk_autograd.run.events import (
 )
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
-from zk_autograd.run.write_order import batch_commitment
+from zk_autograd.run.sealed import batch_commitment
 
 OTHER = Ed25519Signer("other", bytes(32))
 PQ = MlDsa44Signer("trainer/log", bytes(range(32)))

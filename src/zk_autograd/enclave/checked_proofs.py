@@ -7,25 +7,16 @@ vouch for a foreign gradient: its record would say that this data made that step
 """
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from zk_autograd.core.errors import ProverError, RunError, UnreadableError, VerificationError
 from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.protocol import Backend, BlockProof, BlockWitness
+from zk_autograd.prove.protocol import Backend, BlockProof, BlockWitness, Committing
 
 
 class ForeignProofError(RunError):
     """A proof that doesn't verify, or is about something else than what was computed here."""
-
-
-class Committing(Backend, Protocol):
-    """A backend that commits to gradients without a proof, too."""
-
-    def commit_gradients(self, gradients: Any, salt: bytes) -> bytes:
-        """The commitment to a segment's gradients, int32 (steps, block) with the padding, as every
-        proof of them has it."""
-        ...
 
 
 class CheckedProofs:

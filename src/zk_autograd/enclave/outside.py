@@ -13,9 +13,9 @@ from zk_autograd.core.records import Prover
 from zk_autograd.core.statement import Statement
 from zk_autograd.enclave.relay.channels import answered, refusable
 from zk_autograd.enclave.relay.frames import Wire
-from zk_autograd.enclave.witness_bytes import Wanted
 from zk_autograd.evidence.layout import MAX_PROOF
 from zk_autograd.prove.protocol import BlockProof, BlockWitness
+from zk_autograd.prove.witness_bytes import Wanted
 
 PATIENCE = 3600.0
 """Seconds that a proof may take."""

@@ -25,7 +25,7 @@ from zk_autograd.core.register import View
 from zk_autograd.core.rules import State, initial_state
 from zk_autograd.enclave import models, settings
 from zk_autograd.enclave.attesting import Attesting
-from zk_autograd.enclave.checked_proofs import CheckedProofs, Committing
+from zk_autograd.enclave.checked_proofs import CheckedProofs
 from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.models import Network, first_weights
 from zk_autograd.enclave.sealing import Sealing
@@ -37,7 +37,7 @@ from zk_autograd.optim.registering import register_of, registration_of
 from zk_autograd.optim.rounding import checked_scale, quantized, suitable_scale
 from zk_autograd.optim.schedule import canonical
 from zk_autograd.prove.choice import backend_for_new_run
-from zk_autograd.prove.protocol import Backend
+from zk_autograd.prove.protocol import Backend, Committing
 from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.artefacts import Artefacts
 from zk_autograd.run.claims import Claims

@@ -9,7 +9,7 @@ zero elements, segments with no-op steps.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,16 @@ class Backend(Protocol):
     def stop(self) -> None:
         """Ends a proof in progress in another thread (its `prove` raises ProverError) and any
         process that is left."""
+        ...
+
+
+@runtime_checkable
+class Committing(Backend, Protocol):
+    """A backend that commits to gradients without a proof, too."""
+
+    def commit_gradients(self, gradients: Any, salt: bytes) -> bytes:
+        """The commitment to a segment's gradients, int32 (steps, block) with the padding, as every
+        proof of them has it."""
         ...
 
 

@@ -19,7 +19,7 @@ from zk_autograd.optim.header import blocks_of
 from zk_autograd.prove.choice import choice_of
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run.journal import Journal, Salts
-from zk_autograd.run.write_order import batch_commitment
+from zk_autograd.run.sealed import batch_commitment
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.session import Made
 

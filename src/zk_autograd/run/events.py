@@ -35,27 +35,32 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class ProofStarted:
-    """The proof of a block of a segment was begun; `blocks` is how many the segment has."""
+    """The proof of a block of a segment was begun; `blocks` is how many the segment has. With
+    workers, `in_flight` proofs are now being made or wait for one."""
 
     segment: int
     block: int
     blocks: int
+    in_flight: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ProofFailed:
-    """The prover died, hung or refused; retried unless this was the last `attempt` (from 1)."""
+    """The prover died, hung or refused, or a `worker` lied; retried unless this was the last
+    `attempt` (from 1). `in_flight` as in `ProofStarted`."""
 
     segment: int
     block: int
     attempt: int
     reason: str
+    worker: str = ""
+    in_flight: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ProofDone:
     """A block's proof of `size` bytes is on disk, after `seconds`; `found` if an interrupted run
-    had left it there."""
+    had left it there. `worker` made it, if workers make the proofs and have names."""
 
     segment: int
     block: int
@@ -63,6 +68,7 @@ class ProofDone:
     seconds: float
     size: int
     found: bool
+    worker: str = ""
 
 
 @dataclass(frozen=True, slots=True)

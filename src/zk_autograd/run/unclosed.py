@@ -96,7 +96,7 @@ class Unclosed(Owned):
             warnings.warn(text, UnclosedRun, stacklevel=2)
 
     def _leave(self) -> None:
-        self._thread.leave(self._settlement.backend.stop, self._release)
+        self._thread.leave(self._settlement.stop_proving, self._release)
 
     def _release(self) -> None:
         with suppress(RunError):  # nobody is left who could be told

@@ -29,36 +29,30 @@ Anchors that are somebody else's have threads of their own beside all this, and 
 do: a line for the register's newest checkpoint, then the receipts for it (run.anchoring).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from time import perf_counter
 from typing import Protocol
 
-import numpy as np
-
 from zk_autograd.core import record_bytes
-from zk_autograd.core.errors import ProverError, RunError, UnreadableError, VerificationError
+from zk_autograd.core.errors import ProverError, RunError, UnreadableError, UsageError, VerificationError
 from zk_autograd.core.note import Checkpoint
-from zk_autograd.core.records import Close, Genesis, Header, Parameter, Record, Segment, StateCommitments
+from zk_autograd.core.records import Close, Genesis, Header, Record, StateCommitments
 from zk_autograd.core.register import Kind
-from zk_autograd.core.rules import State
-from zk_autograd.core.statement import Statement, StatementBuilder
-from zk_autograd.kernels.protocol import Kernel, Stepper
+from zk_autograd.core.statement import Statement
+from zk_autograd.kernels.protocol import Kernel
 from zk_autograd.kernels.reference import REFERENCE
-from zk_autograd.prove.following import another_end
-from zk_autograd.prove.protocol import Backend, BlockProof, BlockWitness
+from zk_autograd.prove.executors.protocol import Workers
+from zk_autograd.prove.protocol import Backend, BlockProof, BlockWitness, Committing
+from zk_autograd.run.coordinator import MAX_TRIES, STOPPED, Coordinator
 from zk_autograd.run.events import Listener, ProofDone, ProofFailed, ProofStarted, RecordWritten
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
-from zk_autograd.run.journal import Journal, Salts, Start, Step, read_proof
+from zk_autograd.run.journal import Journal, Start, read_proof
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.log import RunLog
 from zk_autograd.run.private_file import encode, read
-
-MAX_TRIES = 3
-"""How often a proof is attempted before the prover's failure is reported."""
-
-_STOPPED = "proving was stopped; resume the run to continue"
+from zk_autograd.run.sealed import SealedSegments
 
 
 class Stage(Protocol):
@@ -87,7 +81,8 @@ class Settlement:
     `stages` follow each checkpoint, in their order; `beacon` gave the first weights, if the header
     leaves them to one; `kernel` computes steps once more. `settled` segments are in the log, under
     a checkpoint, and so are the steps up to `recorded`; `last` is the newest one's state-out (the
-    genesis state at first). `stopped` says whether the work was abandoned.
+    genesis state at first). `newest` is the last segment that is sealed, which only workers who
+    prove ahead need to know. `stopped` says whether the work was abandoned.
     """
 
     layout: Layout
@@ -106,10 +101,41 @@ class Settlement:
     last: StateCommitments = field(default_factory=dict)
     settled: int = 0
     recorded: int = 0
-    _statements: StatementBuilder = field(init=False)
+    newest: int = -1
+    sealed: SealedSegments = field(init=False)
+    coordinator: Coordinator | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._statements = StatementBuilder(self.header, self.digest)
+        self.sealed = SealedSegments(self.header, self.digest, self.journal, self.kernel)
+
+    def prove_by(self, workers: Workers) -> None:
+        """From now on `workers`, which are this run's alone, make its proofs. A run without proofs
+        has none made."""
+        backend = self.backend
+        if not self._has_proofs:
+            workers.stop()
+            return
+        if not isinstance(backend, Committing):
+            raise UsageError("this backend's proofs can't be made by workers: it commits to no gradients by itself")
+        self.coordinator = Coordinator(
+            workers,
+            backend,
+            self.header,
+            self.digest,
+            self.sealed,
+            lambda: self.newest,
+            self._left,
+            self._stage,
+            self.emit,
+            self.stopped,
+        )
+        workers.start()
+
+    def stop_proving(self) -> None:
+        """Ends a proof in progress, wherever it is made. From any thread."""
+        self.backend.stop()
+        if self.coordinator is not None:
+            self.coordinator.stop()
 
     def begin(self, header_leaf: bytes, *, closed: bool = False) -> None:
         """The header and genesis records, each under its checkpoint. `closed`: the checkpoint that
@@ -132,26 +158,10 @@ class Settlement:
         contradict each other.
         """
         # (1) Witness: the segment is in the journal, whole, since it was sealed.
-        start, end = self.journal.start(index), self.journal.start(index + 1)
-        steps = [self.journal.step(index, t) for t in range(start.first, end.first)]
-        draft = Segment(
-            index=index,
-            first=start.first,
-            last=end.first - 1,
-            state_in=self.last,
-            state_out={},
-            gradients=(),
-            batches=batch_commitment(start.salts.batches, [step.claims.batch for step in steps]),
-            lr=tuple(step.lr for step in steps if step.lr),
-            proofs=(),
-            loss=tuple(step.claims.loss for step in steps),
-            saturated=tuple(step.claims.saturated for step in steps),
-        )
-        proofs: list[BlockProof] = []
-        for block, statement in enumerate(self._statements.of_segment(draft)):
-            witness = self._witness(block, start, end, steps, statement)
-            # (2) Proof staged, (3) proof published: before a record names it.
-            proofs.append(self._prove(statement, witness))
+        sealed = self.sealed.segment(index)
+        draft = replace(sealed.draft, state_in=self.last)
+        # (2) Proof staged, (3) proof published: before a record names it.
+        proofs = [self._prove(statement) for statement in sealed.statements]
         segment = replace(
             draft,
             state_out={name: tuple(p.state_out[name] for p in proofs) for name in self.header.states},
@@ -164,6 +174,7 @@ class Settlement:
         self.sign(Kind.CHECKPOINT)
         self.last = segment.state_out
         self.settled, self.recorded = index + 1, segment.last
+        self.sealed.forget(index)
         self.emit(RecordWritten(index, segment.last, self.log.size))
 
     def close(self, record: Close) -> None:
@@ -205,44 +216,25 @@ class Settlement:
         salts = start.salts.state_in["W"] if self.beacon else ()
         return Genesis(state, zeros, self.beacon, salts, self.attestation)
 
-    def _witness(self, block: int, start: Start, end: Start, steps: list[Step], statement: Statement) -> BlockWitness:
-        """A block's ends and gradients; that these lead from one to the other is computed once
-        more."""
-        capacity = self.header.prover
-        before, after = (
-            {name: self.header.padded(at.state[name], block) for name in self.header.states} for at in (start, end)
-        )
-        gradients, stepper = np.zeros((capacity.steps, capacity.block), np.int32), self._stepper(before)
-        for row, (own, constants) in enumerate(zip(steps, statement.constants, strict=False)):
-            G = self.header.padded(own.gradients, block)
-            stepper.step(G, (constants,))  # first: it knows the range of G
-            gradients[row] = G
-        witness = BlockWitness(before, after, gradients, _block_salts(start.salts, block))
-        if another_end(witness, stepper.state) is not None:
-            raise RunError(
-                f"the steps in {self.journal.path(start.segment)} don't lead to the state that the next segment begins "
-                "with: one of the two was altered; restore both from a copy"
-            )
-        return witness
-
-    def _stepper(self, state: State) -> Stepper:
-        """Steps of a block, on the CPU: the training has the other devices."""
-        kernel, size = REFERENCE if self.kernel.takes_tensors else self.kernel, self.header.prover.block
-        return kernel.stepper(self.header.rule, (Parameter("block", (size,), 0, size, 0),), state)
-
-    def _prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
+    def _prove(self, statement: Statement) -> BlockProof:
         """The block's proof, found or made, public on disk."""
-        began = perf_counter()
-        blocks = len(self.header.blocks)
-        self.emit(ProofStarted(statement.segment, statement.block, blocks))
-        proof = self._adopted(statement, witness) if self._has_proofs else None
-        found = proof is not None
-        if proof is None:
-            proof = self._made(statement, witness)
+        began, blocks = perf_counter(), len(self.header.blocks)
+        segment, block = statement.segment, statement.block
+        asked = self.coordinator is not None and self.coordinator.begun(segment, block)
+        if not asked:
+            self.emit(ProofStarted(segment, block, blocks))
+        proof = self._adopted(statement) if self._has_proofs and not asked and self._left(segment, block) else None
+        found, seconds, worker = proof is not None, 0.0, ""
+        if proof is None and self.coordinator is not None:
+            made = self.coordinator.made(segment, block)
+            proof, seconds, worker = made.proof, made.seconds, made.worker
+            self._check_chain(statement, proof)
+        elif proof is None:
+            proof = self._made(statement, self.sealed.witness(segment, block, follow=True))
         if self._has_proofs:
             self._publish(statement, proof.proof)
-        seconds = perf_counter() - began
-        self.emit(ProofDone(statement.segment, statement.block, blocks, seconds, len(proof.proof), found))
+        seconds = seconds or perf_counter() - began
+        self.emit(ProofDone(segment, block, blocks, seconds, len(proof.proof), found, worker))
         return proof
 
     def _publish(self, statement: Statement, proof: bytes) -> None:
@@ -255,11 +247,24 @@ class Settlement:
         if self.journal.staged(segment, block) is not None:
             self.journal.unstage(segment, block)
 
-    def _adopted(self, statement: Statement, witness: BlockWitness) -> BlockProof | None:
+    def _left(self, segment: int, block: int) -> bool:
+        """Whether there is anything to adopt, or that must be."""
+        return (
+            self.log.confirms()
+            or exists(self.layout.proof(segment, block))
+            or self.journal.staged(segment, block) is not None
+        )
+
+    def _stage(self, segment: int, block: int, proof: bytes) -> None:
+        self._require_few(segment, block, proof)
+        self.journal.stage(segment, block, proof)
+
+    def _adopted(self, statement: Statement) -> BlockProof | None:
         """A proof that an interrupted run left, if it is right. One that isn't is deleted, unless a
         record names it."""
         segment, block = statement.segment, statement.block
         public = self.layout.proof(segment, block)
+        witness = self.sealed.witness(segment, block, follow=True)
         proof = self._checked(statement, witness, read_proof(public))
         if proof is not None:
             return proof
@@ -276,7 +281,7 @@ class Settlement:
             checked = self.backend.check(statement, proof)
         except VerificationError as error:
             if self.stopped():  # in the middle of its check: the proof may well be good
-                raise ProverError(_STOPPED) from error
+                raise ProverError(STOPPED) from error
             if isinstance(error, UnreadableError):  # that says nothing against the proof, which must not be deleted
                 where = f"block {statement.block} of segment {statement.segment}"
                 raise ProverError(
@@ -295,7 +300,7 @@ class Settlement:
         reason = ""
         for attempt in range(1, MAX_TRIES + 1):
             if self.stopped():
-                raise ProverError(_STOPPED)
+                raise ProverError(STOPPED)
             try:
                 proof = self.backend.prove(statement, witness)
             except ProverError as error:
@@ -306,8 +311,7 @@ class Settlement:
                 continue
             self._check_chain(statement, proof)
             if self._has_proofs:
-                self._require_few(segment, block, proof.proof)
-                self.journal.stage(segment, block, proof.proof)
+                self._stage(segment, block, proof.proof)
             return proof
         raise ProverError(
             f"block {block} of segment {segment} could not be proved in {MAX_TRIES} attempts: {reason}. Nothing is lost: "
@@ -340,18 +344,3 @@ def leaf_of(record: Record, header: Header | None) -> bytes:
     except (ValueError, VerificationError) as error:
         raise RunError(f"this {type(record).__name__.lower()} can't be recorded: {error}") from error
     return leaf
-
-
-def batch_commitment(salt: bytes, batches: list[bytes]) -> bytes:
-    """A salted commitment to the batches' digests (32 bytes, or none) of a segment's steps; b"" if
-    no step has one."""
-    if not any(batches):
-        return b""
-    content = b"".join(len(digest).to_bytes(1, "big") + digest for digest in batches)
-    return sha256(b"zk-autograd/batches/v0\n" + len(salt).to_bytes(8, "big") + salt + content).digest()
-
-
-def _block_salts(salts: Salts, block: int) -> Mapping[str, bytes]:
-    ends = {"in": salts.state_in, "out": salts.state_out}
-    named = {f"{name}_{end}": blocks[block] for end, states in ends.items() for name, blocks in states.items()}
-    return named | {"G": salts.gradients[block]}

@@ -36,6 +36,7 @@ from zk_autograd.core.register import View
 from zk_autograd.core.rules import State
 from zk_autograd.kernels.protocol import Kernel, Model
 from zk_autograd.kernels.reference import REFERENCE
+from zk_autograd.prove.executors.protocol import Workers
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import header_signature, private_file
 from zk_autograd.run import settings as settings_file
@@ -49,6 +50,7 @@ from zk_autograd.run.arguments import (
     signers_of_run,
 )
 from zk_autograd.run.claims import NOTHING, Claims
+from zk_autograd.run.coordinator import QUEUED
 from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
 from zk_autograd.run.following import Following
@@ -65,7 +67,8 @@ from zk_autograd.run.unclosed import Unclosed
 from zk_autograd.run.write_order import Settlement, Stage, leaf_of
 
 BACKLOG = 2
-"""How many sealed segments may wait for the proving thread before training waits."""
+"""How many sealed segments may wait for the proving thread before training waits; more where
+workers can prove more at a time."""
 
 
 class RunWriter(Owned, Unique):
@@ -82,8 +85,9 @@ class RunWriter(Owned, Unique):
         position: Position,
         lock: RunLock,
         stopping: threading.Event,
-        backlog: int,
+        backlog: int | None,
         following: Following,
+        workers: Workers | None = None,
     ) -> None:
         """Use `create` or `resume`."""
         super().__init__()
@@ -100,12 +104,15 @@ class RunWriter(Owned, Unique):
         self._position = position
         self._stepper = position.stepper
         sealed = range(settlement.settled, position.segment)
-        self._thread = ProvingThread(settlement.settle, sealed, backlog, stopping)
+        if workers is not None:
+            settlement.newest = position.segment - 1
+            settlement.prove_by(workers)
+        self._thread = ProvingThread(settlement.settle, sealed, backlog or _backlog(settlement), stopping)
         try:
             if position.step - position.first + 1 == self._header.prover.steps:  # the crash came before its sealing
                 self._seal()
         except BaseException:
-            self._thread.stop(self._backend.stop)
+            self._thread.stop(settlement.stop_proving)
             raise
         self._unclosed = Unclosed(settlement, self._thread, lock, position.step, following)
         self._unclosed.watch(self)
@@ -123,9 +130,10 @@ class RunWriter(Owned, Unique):
         loop_state: bytes = b"",
         files: Files | None = None,
         on_event: Listener = ignore,
-        backlog: int = BACKLOG,
+        backlog: int | None = None,
         stages: Sequence[Stage] = (),
         registration: Registration | None = None,
+        workers: Workers | None = None,
         beacon: BeaconAnchor | None = None,
         attest: Callable[[bytes], Document] | None = None,
         kernel: Kernel = REFERENCE,
@@ -187,7 +195,7 @@ class RunWriter(Owned, Unique):
             settlement, position = recover(
                 layout, header, leaf, lambda _: backend, ordered, files, on_event, stopping, taken, kernel, sync_every
             )
-            return cls(settlement, position, lock, stopping, backlog, following)
+            return cls(settlement, position, lock, stopping, backlog, following, workers)
         except BaseException:
             following.end(f"{path} was not begun")
             shutil.rmtree(path, ignore_errors=True)  # created above, and nobody was told of it
@@ -204,11 +212,12 @@ class RunWriter(Owned, Unique):
         *,
         files: Files | None = None,
         on_event: Listener = ignore,
-        backlog: int = BACKLOG,
+        backlog: int | None = None,
         stages: Sequence[Stage] = (),
         registration: Registration | None = None,
         kernel: Kernel = REFERENCE,
         sync_every: int = 1,
+        workers: Workers | None = None,
     ) -> Self:
         """The run at `path`, as its last acknowledged step left it, whatever ended it.
 
@@ -237,7 +246,7 @@ class RunWriter(Owned, Unique):
                     layout, header, leaf, backend_for, ordered, files, on_event, stopping, taken, kernel, sync_every
                 )
                 settings_file.forget_later(layout, settlement.digest, position.step, files)
-                return cls(settlement, position, lock, stopping, backlog, following)
+                return cls(settlement, position, lock, stopping, backlog, following, workers)
             except BaseException:
                 following.end(f"{path} was not resumed")
                 raise
@@ -447,10 +456,10 @@ class RunWriter(Owned, Unique):
     def _end(self, reason: str) -> None:
         self._ended = self._ended or reason
         self._unclosed.end()
-        stopped = self._thread.stop(self._backend.stop)
+        stopped = self._thread.stop(self._settlement.stop_proving)
         self._following.end(self._ended)
         if stopped:  # else it may still write: the lock stays until the process ends
-            self._backend.stop()
+            self._settlement.stop_proving()
             self._lock.release()
 
     def _check_open(self) -> None:
@@ -476,4 +485,11 @@ class RunWriter(Owned, Unique):
         )
         self._position = replace(old, segment=old.segment + 1, first=old.step + 1, salts=salts)
         self._emit(SegmentSealed(old.segment, old.first, old.step))
+        self._settlement.newest = old.segment
         self._thread.put(old.segment, lambda pending: self._emit(Waiting(pending)))
+
+
+def _backlog(settlement: Settlement) -> int:
+    """Enough segments that no worker is without a task."""
+    coordinator, blocks = settlement.coordinator, len(settlement.header.blocks)
+    return BACKLOG if coordinator is None else max(BACKLOG, -(-QUEUED * coordinator.slots // blocks))

@@ -142,6 +142,9 @@ class EzklBackend:
             found += commit_all(self._child, self._keys, some)
         return found
 
+    def commit_gradients(self, gradients: Any, salt: bytes) -> bytes:
+        return self.commit(np.asarray(gradients).reshape(-1), salt)
+
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         values = self.witness(statement, witness)
         proof = prove_tensors(

@@ -1,17 +1,19 @@
-"""A proof that an enclave has made outside, as bytes: what it asks for, and what the prover reads.
+"""A proof that is made elsewhere, as bytes: what is asked for, and what the prover reads.
 
+An enclave asks its host (enclave.outside), a trainer its workers (prove.executors.task).
 The word has the run's prover, the statement without its constants, and the salts; the data are
 integers, little-endian: of 64 bits the constants (steps x 5), each state in the rule's order before
 the first step (block), and the same after the last; of 32 bits the gradients (steps x block).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.canonical import MAX_INTEGER, Json
 from zk_autograd.core.constants import NUMBERS, from_numbers, numbers
 from zk_autograd.core.errors import VerificationError
@@ -21,11 +23,11 @@ from zk_autograd.core.records import Prover
 from zk_autograd.core.rules import state_names
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.statement import Statement
-from zk_autograd.prove.native.shape import Shape
+from zk_autograd.core.trust import Missing
 from zk_autograd.prove.protocol import BlockWitness
+from zk_autograd.prove.verifiers import Systems
 
-PROVERS = ("native",)
-"""Those whose proofs are made outside."""
+PROVERS = tuple(name for name, form in BACKENDS.items() if form.proves)
 
 MAX_ROWS = 2**22
 """Steps times elements of a block."""
@@ -35,9 +37,10 @@ _MAX_SALT = 256
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be proved, but for the integers."""
+    """What is to be proved, but for the integers. `rule` is that of the prover's circuit."""
 
     prover: Prover
+    rule: Rule
     header_digest: bytes
     segment: int
     first_step: int
@@ -47,9 +50,9 @@ class Wanted:
 
     @classmethod
     def of(cls, prover: Prover, statement: Statement, witness: BlockWitness) -> "Wanted":
-        """What an enclave asks for."""
+        """What somebody asks for."""
         place = (statement.header_digest, statement.segment, statement.first_step, statement.block)
-        return cls(prover, *place, statement.block_size, dict(witness.salts))
+        return cls(prover, rule_of(prover), *place, statement.block_size, dict(witness.salts))
 
     def word(self) -> dict[str, Json]:
         """To be said before the data."""
@@ -61,6 +64,7 @@ class Wanted:
                 "steps": self.prover.steps,
                 "circuit": self.prover.circuit,
                 "digest": self.prover.circuit_digest.hex(),
+                "srs": self.prover.srs_digest.hex(),
             },
             "header": self.header_digest.hex(),
             "segment": self.segment,
@@ -72,12 +76,15 @@ class Wanted:
         }
 
     @classmethod
-    def parse(cls, fields: Fields) -> "Wanted":
-        """VerificationError for what is out of bounds."""
-        prover, salts = _prover(fields.object("prover")), fields.object("salts")
-        names = [f"{state}_{end}" for state in state_names(_rule(prover)) for end in ("in", "out")] + ["G"]
+    def parse(cls, fields: Fields, provers: Sequence[str] = PROVERS) -> "Wanted":
+        """VerificationError for what is out of bounds, for a circuit that is not here, and for
+        another backend than one of `provers`."""
+        prover, salts = _prover(fields.object("prover"), provers), fields.object("salts")
+        rule = rule_of(prover)
+        names = [f"{state}_{end}" for state in state_names(rule) for end in ("in", "out")] + ["G"]
         found = cls(
             prover,
+            rule,
             fields.hex("header", 32),
             fields.integer("segment", 0, MAX_INTEGER),
             fields.integer("first", 0, MAX_INTEGER),
@@ -91,11 +98,6 @@ class Wanted:
         fields.integer("size", found.size, found.size)
         fields.end()
         return found
-
-    @property
-    def rule(self) -> Rule:
-        """The rule of the prover's circuit."""
-        return _rule(self.prover)
 
     @property
     def size(self) -> int:
@@ -133,21 +135,27 @@ class Wanted:
         return [("<i8", (steps, NUMBERS)), *states, ("<i4", (steps, block))]
 
 
-def _prover(fields: Fields) -> Prover:
+def rule_of(prover: Prover) -> Rule:
+    """The rule of a prover's circuit. VerificationError if this version has no such circuit."""
+    circuit = Systems()[prover.backend].circuit(prover)
+    if isinstance(circuit, Missing):
+        raise VerificationError(f"the circuit {prover.circuit} is not here: {circuit.reason}")
+    return Rule(circuit.rule)
+
+
+def _prover(fields: Fields, provers: Sequence[str]) -> Prover:
+    backend = fields.choice("backend", provers)
     found = Prover(
-        fields.choice("backend", PROVERS),
+        backend,
         fields.text("version", 40),
         fields.integer("block", 1, MAX_ROWS),
         fields.integer("steps", 1, MAX_ROWS),
         fields.text("circuit", 200),
         fields.hex("digest", 32),
+        fields.hex("srs", 32 if BACKENDS[backend].setup else 0),
     )
     fields.end()
     return found
-
-
-def _rule(prover: Prover) -> Rule:
-    return Shape.of(prover).rule
 
 
 def _salt(text: str) -> bytes:

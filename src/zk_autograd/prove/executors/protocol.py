@@ -1,0 +1,46 @@
+"""Who makes a run's proofs: workers behind a concurrent.futures.Executor."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which proof a task asks for: a block of a segment of the run with this header."""
+
+    header_digest: bytes
+    segment: int
+    block: int
+
+
+class Workers(Protocol):
+    """Workers of one run. Called by one thread, but for `stop`.
+
+    Nothing that they return is believed (run.coordinator); they are shown the witness.
+    """
+
+    @property
+    def name(self) -> str:
+        """What a user calls them: "processes:2"."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """How many proofs they make at a time, now."""
+        ...
+
+    def start(self) -> None:
+        """Makes them ready before the first task. ProverError if they can't be reached."""
+        ...
+
+    def submit(self, task: bytes, place: Place, attempt: int) -> "Future[Any]":
+        """A future of an answer (prove.executors.task.answer_task), or of anything else that its
+        worker likes. From the second `attempt` on, another worker than before where there is one.
+        ProverError if there are no workers; they are made again by the next call."""
+        ...
+
+    def stop(self) -> None:
+        """Ends what they do for this run at once, and the processes that are its own. Futures that
+        are left are cancelled or fail. From any thread, and more than once."""
+        ...

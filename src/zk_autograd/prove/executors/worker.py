@@ -1,0 +1,63 @@
+"""A worker process, started by prove.executors.processes with the folder where a witness may lie.
+
+A task comes in on standard input, its answer goes out on standard output, one after the other. The
+process ends at once when its input does, or when its parent is gone: in the middle of a proof, too.
+"""
+
+import os
+import queue
+import resource
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from time import sleep
+from typing import NoReturn
+
+from zk_autograd.prove.executors.frames import BrokenFrameError, receive, send
+from zk_autograd.prove.executors.task import Workshop, answered
+
+MAX_TASK = 2**30
+"""Bytes of a task: the largest has 2^22 rows."""
+
+_LOOK_AFTER = 0.5  # seconds
+
+
+def main() -> None:
+    """What others print goes to standard error, only answers to standard output."""
+    parent = os.getppid()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold the witness
+    workshop = Workshop(Path(sys.argv[1]) if sys.argv[1:] else None)
+    tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    for work in (lambda: _read(tasks, workshop), lambda: _watch(parent, workshop)):
+        threading.Thread(target=work, daemon=True).start()
+    while True:
+        try:
+            send(answers, answered(workshop.prove, tasks.get()))
+        except OSError:  # nobody reads any more
+            _end(workshop)
+
+
+def _read(tasks: "queue.SimpleQueue[bytes]", workshop: Workshop) -> None:
+    try:
+        while True:
+            tasks.put(receive(sys.stdin.buffer, MAX_TASK))
+    except (BrokenFrameError, OSError):
+        _end(workshop)
+
+
+def _watch(parent: int, workshop: Workshop) -> None:
+    """A fork of the trainer may hold the other end of the pipe: its end alone says too little."""
+    while os.getppid() == parent:
+        sleep(_LOOK_AFTER)
+    _end(workshop)
+
+
+def _end(workshop: Workshop) -> NoReturn:
+    """A proof in progress isn't waited for."""
+    with suppress(Exception):
+        workshop.clear()
+    os._exit(0)
