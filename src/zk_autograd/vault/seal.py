@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, SupportsBytes
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.local.named_files import refusal
@@ -90,13 +90,14 @@ def unseal(
         return file.tell()
 
 
-def sealed(data: bytes, context: Context, dek: bytes) -> bytes:
-    """The ciphertext of `data`."""
+def sealed(data: bytes, context: SupportsBytes, dek: bytes) -> bytes:
+    """The ciphertext of `data`. `context` is a Context, or another whose bytes begin with a purpose
+    of their own."""
     return b"".join(_sealing((data,), context, dek))
 
 
 def unsealed(
-    data: bytes, context: Context, dek: bytes, expected: Sealed | None = None, limit: int = MAX_SEALED
+    data: bytes, context: SupportsBytes, dek: bytes, expected: Sealed | None = None, limit: int = MAX_SEALED
 ) -> bytes:
     """What was sealed. Errors as `unseal`."""
     opening = _Opening(context, dek, expected, limit)
@@ -109,7 +110,7 @@ def described(data: bytes) -> Sealed:
     return Sealed(sha256(data).hexdigest(), len(data))
 
 
-def _sealing(pieces: Iterator[bytes] | tuple[bytes], context: Context, dek: bytes) -> Iterator[bytes]:
+def _sealing(pieces: Iterator[bytes] | tuple[bytes], context: SupportsBytes, dek: bytes) -> Iterator[bytes]:
     from cryptography.cobblestone import Cobblestone256Encryptor
 
     require_dek(dek)
@@ -123,7 +124,7 @@ class _Opening:
     """One pass over a ciphertext. What `update` gives is nobody's to use before `finish` has
     returned."""
 
-    def __init__(self, context: Context, dek: bytes, expected: Sealed | None, limit: int) -> None:
+    def __init__(self, context: SupportsBytes, dek: bytes, expected: Sealed | None, limit: int) -> None:
         from cryptography.cobblestone import Cobblestone256Decryptor
 
         require_dek(dek)

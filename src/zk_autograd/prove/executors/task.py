@@ -23,6 +23,7 @@ from zk_autograd.core.statement import Statement
 from zk_autograd.core.text import printable, quoted
 from zk_autograd.local.own_folders import temporary_folder
 from zk_autograd.prove.choice import choice_of
+from zk_autograd.prove.executors.protocol import Place
 from zk_autograd.prove.protocol import Backend, BlockWitness
 from zk_autograd.prove.witness_bytes import Wanted
 from zk_autograd.version import __version__
@@ -49,6 +50,19 @@ def task_of(prover: Prover, statement: Statement, witness: BlockWitness, package
 def read_task(task: bytes) -> tuple[Prover, Statement, BlockWitness]:
     """What a task asks for. VerificationError for what is malformed or out of bounds, ProverError
     for a task of another version of this package."""
+    wanted, data = _wanted(task)
+    if len(data) != wanted.size:
+        raise ProverError(f"this is no task: it has {len(data)} bytes of integers, and its head says {wanted.size}")
+    return wanted.prover, *wanted.read(data)
+
+
+def read_place(task: bytes) -> Place:
+    """Which proof a task asks for. Errors as `read_task`, which reads the rest."""
+    wanted, _ = _wanted(task)
+    return Place(wanted.header_digest, wanted.segment, wanted.block)
+
+
+def _wanted(task: bytes) -> tuple[Wanted, bytes]:
     size = int.from_bytes(task[:_LENGTH], "big")
     if len(task) < _LENGTH or not 0 < size <= min(MAX_HEAD, len(task) - _LENGTH):
         raise ProverError(f"this is no task: it is cut, or its head has more than {MAX_HEAD} bytes")
@@ -61,10 +75,7 @@ def read_task(task: bytes) -> tuple[Prover, Statement, BlockWitness]:
         )
     wanted = Wanted.parse(fields.object("wanted"))
     fields.end()
-    data = task[_LENGTH + size :]
-    if len(data) != wanted.size:
-        raise ProverError(f"this is no task: it has {len(data)} bytes of integers, and its head says {wanted.size}")
-    return wanted.prover, *wanted.read(data)
+    return wanted, task[_LENGTH + size :]
 
 
 class Workshop:

@@ -1,0 +1,189 @@
+"""Workers of a cluster, behind a process of their own that speaks with it.
+
+Dask and Ray carry Python objects: whoever controls a cluster, a single worker of it perhaps, can
+run code in each process that is connected to it. So the trainer's isn't. A gateway
+(workers.gateway_process) connects, gets sealed tasks and hands bytes back; before it connects, it
+gives up all files but Python's own (local.confinement).
+"""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from zk_autograd.core.errors import ProverError, UsageError
+from zk_autograd.core.text import printable
+from zk_autograd.local.child_processes import python
+from zk_autograd.prove.executors.frames import BrokenFrameError, receive, send
+from zk_autograd.prove.executors.processes import AnswerFuture
+from zk_autograd.prove.executors.protocol import Place
+from zk_autograd.vault.holder.recipient import Recipient
+from zk_autograd.workers.messages import MAX_SAID, Asked, Said
+from zk_autograd.workers.sealing import seal_task
+
+GATEWAY = "zk_autograd.workers.gateway_process"
+MAX_SLOTS = 2**16
+CONNECT_SECONDS = 60.0
+_TAIL = 600
+
+_PASSED = ("DASK_", "RAY_", "LC_")
+_PASSED_ALONE = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TZ")
+"""Of the environment: tokens for other services stay out of the gateway's."""
+
+
+class GatewayWorkers:
+    """The workers of the cluster that `address` names ("dask" or "ray" is the `kind`), of which
+    those with a key of `recipients` can open the tasks."""
+
+    def __init__(self, kind: str, address: str, recipients: Sequence[Recipient], module: str = GATEWAY) -> None:
+        if not recipients:
+            raise UsageError(
+                f"the tasks for {kind}:{address} are sealed for workers that are named by key: name at least one with --worker-key "
+                "FILE (worker_keys=), the public key that its worker made with `zk-key new-worker-key`"
+            )
+        self._kind = kind
+        self._address = address
+        self._recipients = recipients
+        self._module = module
+        self._lock = threading.Lock()
+        self._gateway: _Gateway | None = None
+        self._stopped = False
+
+    @property
+    def name(self) -> str:
+        return f"{self._kind}:{self._address}"
+
+    @property
+    def slots(self) -> int:
+        gateway = self._gateway
+        return 1 if gateway is None else max(1, gateway.slots)
+
+    def start(self) -> None:
+        with self._lock:
+            if self._stopped:
+                raise ProverError("the workers were stopped")
+            if self._gateway is not None and self._gateway.alive:
+                return
+            self._gateway = gateway = _Gateway(python(self._module, self._kind, self._address))
+        gateway.await_connection(self.name)  # without the lock: it can be stopped meanwhile
+
+    def submit(self, task: bytes, place: Place, attempt: int) -> "Future[Any]":
+        self.start()
+        assert self._gateway is not None
+        return self._gateway.submit(seal_task(task, place, self._recipients), place, attempt)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            if self._gateway is not None:
+                self._gateway.stop()
+
+
+class _Gateway:
+    """A gateway's process, until it ends."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.slots = 0
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._waiting: dict[int, AnswerFuture] = {}
+        self._number = 0
+        self._connected = threading.Event()
+        self._ended = ""
+        self._words = os.memfd_create("zk-gateway")
+        environment = {
+            name: value for name, value in os.environ.items() if name.startswith(_PASSED) or name in _PASSED_ALONE
+        }
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._words,
+                start_new_session=True,  # Ctrl-C is for the trainer
+            )
+        except OSError as error:
+            raise ProverError(f"no process can be started: {error.strerror}") from error
+        threading.Thread(target=self._listen, name="gateway", daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        return not self._ended
+
+    def await_connection(self, name: str) -> None:
+        """ProverError if the cluster can't be reached."""
+        end = monotonic() + CONNECT_SECONDS
+        while not self._connected.wait(0.1) and not self._ended and monotonic() < end:
+            pass
+        if not self.slots or self._ended:
+            reason = self._ended or f"no answer in {CONNECT_SECONDS:.0f} s"
+            self.stop()
+            raise ProverError(f"the workers {name} can't be used: {reason}")
+
+    def submit(self, task: bytes, place: Place, attempt: int) -> "Future[Any]":
+        future = AnswerFuture()
+        future.set_running_or_notify_cancel()
+        with self._lock:
+            self._number += 1
+            self._waiting[self._number] = future
+            assert self._process.stdin is not None
+            try:
+                send(self._process.stdin, *Asked(self._number, attempt, place.segment, place.block, task).parts())
+            except (OSError, ValueError) as error:
+                self._waiting.pop(self._number, None)
+                raise ProverError(f"the gateway ended: {self._ended or error}") from error
+        return future
+
+    def stop(self) -> None:
+        """Kills it. Does nothing in a fork of its owner."""
+        if os.getpid() == self._owner:
+            with suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        reason = ""
+        try:
+            while not reason:
+                said = Said.parse(receive(self._process.stdout, MAX_SAID))
+                if said.kind == b"F":
+                    reason = printable(said.content[:_TAIL].decode("utf-8", "replace"))
+                elif said.kind == b"S":
+                    self.slots = min(said.number, MAX_SLOTS)
+                    self._connected.set()
+                else:
+                    self._answered(said)
+        except (BrokenFrameError, OSError) as error:
+            reason = str(error)
+        self.stop()
+        self._process.wait()
+        self._end(reason)
+
+    def _answered(self, said: Said) -> None:
+        with self._lock:
+            future = self._waiting.pop(said.number, None)
+        if future is None:
+            return
+        future.worker = said.worker
+        if said.kind == b"A":
+            future.set_result(said.content)
+        else:
+            reason = printable(said.content[:_TAIL].decode("utf-8", "replace"))
+            future.set_exception(ProverError(f"no answer came: {reason}"))
+
+    def _end(self, reason: str) -> None:
+        size = os.fstat(self._words).st_size
+        words = " ".join(os.pread(self._words, _TAIL, max(size - _TAIL, 0)).decode("utf-8", "replace").split())
+        os.close(self._words)
+        with self._lock:
+            self._ended = reason + (f": {printable(words)}" if words and reason == "it ended" else "")
+            left, self._waiting = list(self._waiting.values()), {}
+        self._connected.set()
+        for future in left:
+            future.set_exception(ProverError(f"the gateway ended: {self._ended}"))
