@@ -37,6 +37,12 @@ def _parser() -> argparse.ArgumentParser:
         "--key-file", type=Path, metavar="FILE", help="the key's file (default: model.key in your configuration folder)"
     )
     model.add_argument("--json", action="store_true", help="print one JSON object")
+    worker = commands.add_parser(
+        "new-worker-key",
+        help="make a key for a proving worker of a cluster, for which tasks are sealed (zk-train --worker-key); prints its public half",
+    )
+    worker.add_argument("--key-file", type=Path, required=True, metavar="FILE", help="the worker's private key")
+    worker.add_argument("--json", action="store_true", help="print one JSON object")
     for command in (new, show, rotate):
         command.add_argument(
             "--key-file",
@@ -121,6 +127,22 @@ def _model_key(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def _worker_key(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.credentials.secret_files import write_pair
+    from zk_autograd.vault.holder.recipient import RecipientKey
+
+    path: Path = arguments.key_file
+    public, key = path.with_name(path.name + ".pub"), RecipientKey.generate()
+    write_pair(path, key.secret_text, public, key.recipient.text)
+    output.note(
+        f"the worker's private key is {path}: it stays on that machine, where ZK_WORKER_KEY names it. Its public half, for the trainer "
+        "(zk-train --worker-key), is the file below"
+    )
+    output.line(str(public))
+    output.result({"public_file": str(public), "key_file": str(path), "fingerprint": key.recipient.fingerprint})
+    return 0
+
+
 def _told(rotation: "Rotation", path: Path) -> str:
     """What was done, and what the trainer's auditors are to be told."""
     from zk_autograd.credentials.keyfile import public_path
@@ -152,7 +174,7 @@ def _json(keys: "Sequence[PublicKey]", path: Path, public: Path, kept: Path | No
 def main(argv: Sequence[str] | None = None) -> int:
     """The command's exit status."""
     arguments = _parser().parse_args(argv)
-    work = _model_key if arguments.command == "new-model-key" else _key
+    work = {"new-model-key": _model_key, "new-worker-key": _worker_key}.get(arguments.command, _key)
     return run_command(lambda output: work(arguments, output), json_output=arguments.json)
 
 

@@ -3,15 +3,28 @@
 import json
 import os
 import sys
+from time import sleep
 
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from {} import main; main()"
+_LOOK_AFTER = 0.5  # seconds
 
 
 def python(module: str, *arguments: str) -> list[str]:
     """The command that calls `main` of a module with these arguments, in a fresh Python.
 
     It finds modules where this process does, so that it is the same package; but in no place that
-    depends on the current folder. The user's script isn't imported.
+    depends on the current folder. The user's script isn't imported. `main` finds in sys.argv the
+    arguments, after the id of this process.
     """
     places = [place for place in sys.path if os.path.isabs(place)]
-    return [sys.executable, "-P", "-c", _START.format(module), json.dumps(places), *arguments]
+    return [sys.executable, "-P", "-c", _START.format(module), json.dumps(places), str(os.getpid()), *arguments]
+
+
+def wait_for_end_of_parent() -> None:
+    """In such a process: returns when the one that started it is gone.
+
+    The end of a pipe alone says too little, since a fork of the parent may hold it open; and the
+    parent may be gone before this one has begun.
+    """
+    while os.getppid() == int(sys.argv[1]):
+        sleep(_LOOK_AFTER)

@@ -49,6 +49,8 @@ from zk_autograd.run.events import Listener, ignore
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.ownership import Unique
 from zk_autograd.run.unclosed import UnclosedRun
+from zk_autograd.workers.choice import Proving
+from zk_autograd.workers.names import DEFAULT as DEFAULT_WORKERS
 
 __all__ = [
     "ClampedGradients",
@@ -128,6 +130,10 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     * `sync_every`: each how many steps the run's journal is synced: 1 (the default) loses nothing
       that was taken; with K a killed process loses nothing either, and a power cut up to the last
       K - 1 steps, which are then taken again;
+    * `workers`: who makes the proofs: "processes:N" (the default, with one: its native proofs use
+      all cores), "inline" for this process, "dask:ADDRESS" or "ray:ADDRESS" with `worker_keys`, the
+      public keys' files of those workers that may see what is private; a ready-made backend proves
+      in this process;
     * `on_event`: called with the run's events, from several threads;
     * `register`: the folder of the register that the run is entered in before its first step
       (default: that of the key's file, which was begun with it; with signers, none), or False for
@@ -176,6 +182,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         config: str | None = None,
         kernel: str = AUTO,
         sync_every: int = 1,
+        workers: str = DEFAULT_WORKERS,
+        worker_keys: Sequence[str | Path] = (),
         on_event: Listener = ignore,
         register: str | Path | Literal[False] | None = None,
         anchors: Sequence[str | Anchor] = (),
@@ -233,6 +241,9 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             unproved=UnprovedValues(unproved, frozen, parts.unproved, max(BUDGET, 4 * manifest.size)),
             kernel=kernel_called(kernel, manifest.device),
         )
+        proving = Proving(workers, tuple(map(Path, worker_keys)))
+        if not isinstance(prover, str):
+            proving = Proving()
         registering = Registering(register, tuple(anchors), anchor_every)
         artefacts = Artefacts(on_event, config=None if config is None else checked_config(config))
         source = beacon_of(start) if isinstance(start, str) else start
@@ -245,7 +256,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             if run is None:
                 raise UsageError("resume=True needs run=, the directory of the run to resume")
             asked = [o.values["lr"] if g.get("lr") is not None else None for g, o in zip(given, options, strict=True)]
-            self._trajectory.resume(Path(run), prover, srs, key, artefacts, asked, registering, sync_every)
+            self._trajectory.resume(Path(run), prover, srs, key, artefacts, asked, registering, sync_every, proving)
             self._trajectory.restore_groups(self.param_groups)
         elif run is not None:
             recording.check_place(Path(run))
@@ -272,6 +283,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
                     source,
                     order,
                     sync_every=sync_every,
+                    proving=proving,
                 )
             )
         self._show_lr()

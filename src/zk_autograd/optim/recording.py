@@ -40,6 +40,10 @@ from zk_autograd.run.recovery import read_header, require_own
 from zk_autograd.run.registering import Registration
 from zk_autograd.run.step import Gradients, constants_of, take
 from zk_autograd.run.writer import RunWriter
+from zk_autograd.workers.choice import Proving
+
+INLINE = Proving()
+"""In the training's own process."""
 
 Key = str | Path | Signer | Sequence[Signer] | None
 """How a caller names the log keys: by their file (None: the default one), or as signers."""
@@ -253,7 +257,7 @@ class Recorder(Unique):
 class NewRun:
     """A run directory still to be created, with its prover, signers and listener, and how it is
     registered (None: it isn't). `attest`, `kernel` and `sync_every` are as in
-    `RunWriter.create`."""
+    `RunWriter.create`; `proving` says who makes its proofs."""
 
     path: Path
     backend: Backend
@@ -267,6 +271,7 @@ class NewRun:
     attest: Callable[[bytes], Document] | None = None
     kernel: Kernel = REFERENCE
     sync_every: int = 1
+    proving: Proving = INLINE
 
     def begin(self, header: Header, weights: IntArray) -> Recorder:
         """Makes the directory, with the header, the first state and the trainer's own files. Raises
@@ -297,6 +302,7 @@ class NewRun:
             attest=self.attest,
             kernel=self.kernel,
             sync_every=self.sync_every,
+            workers=self.proving.workers(Layout(self.path).private),
         )
         try:
             self.artefacts.begin(writer)
@@ -328,6 +334,7 @@ def resume(
     registering: Registering = DEFAULT,
     kernel: Kernel = REFERENCE,
     sync_every: int = 1,
+    proving: Proving = INLINE,
 ) -> Recorder:
     """The run at `path`, after its last step. Raises RunError, UsageError, ProverError."""
     signers, layout = signers_of(key), Layout(path)
@@ -345,6 +352,7 @@ def resume(
         registration=registration,
         kernel=kernel,
         sync_every=sync_every,
+        workers=proving.workers(layout.private),
     )
     return Recorder(writer, artefacts, begun=False)
 

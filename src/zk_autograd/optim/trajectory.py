@@ -32,6 +32,7 @@ from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.artefacts import Artefacts
 from zk_autograd.run.claims import Claims
 from zk_autograd.run.ownership import Owned, Unique
+from zk_autograd.workers.choice import Proving
 
 ParamGroups = Sequence[Mapping[str, object]]
 """torch's `param_groups`, whose lr a scheduler changes."""
@@ -131,11 +132,12 @@ class Trajectory(Owned, Unique):
         asked: Sequence[Exact | None] = (),
         registering: Registering = DEFAULT,
         sync_every: int = 1,
+        proving: Proving = recording.INLINE,
     ) -> None:
         """Resumes the run at `path`. UsageError if it is of another model or of other
         hyper-parameters. Warns of what can't be restored, and of a group's lr that the caller
         `asked` for but doesn't get."""
-        writer = recording.resume(path, prover, srs, key, artefacts, registering, self._kernel, sync_every)
+        writer = recording.resume(path, prover, srs, key, artefacts, registering, self._kernel, sync_every, proving)
         difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
         if difference is not None:
             writer.abandon()

@@ -280,6 +280,8 @@ def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | N
             "start": recording.start,
             "kernel": recording.machine.kernel,
             "sync_every": recording.machine.sync_every,
+            "workers": recording.machine.workers,
+            "worker_keys": recording.machine.worker_key,
             "order_by_beacon": bool(recording.start),
         }
     return ZKOptimizer(

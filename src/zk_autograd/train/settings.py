@@ -28,6 +28,8 @@ from zk_autograd.core.text import has_control, is_unicode
 from zk_autograd.kernels.choice import KERNELS
 from zk_autograd.local.own_folders import expanded
 from zk_autograd.train.names import DataName, ModelName, ModelSource, data_called, model_called, nearest, shown
+from zk_autograd.workers.names import DEFAULT as DEFAULT_WORKERS
+from zk_autograd.workers.names import require_keys, require_name
 
 Reader = Callable[[object, str], Any]
 """Returns a setting's value from what a flag or a file holds. Raises UsageError, which begins with
@@ -123,6 +125,12 @@ def _require_no_secret(value: object, where: str) -> None:
 
 def _path(value: object, where: str) -> Path:
     return Path(expanded(_text(value, where)))
+
+
+def _workers(value: object, where: str) -> str:
+    name = _text(value, where)
+    require_name(name, where)
+    return name
 
 
 def _texts(value: object, where: str) -> tuple[str, ...]:
@@ -361,16 +369,33 @@ SETTINGS = (
         {"type": int, "metavar": "K"},
         part=False,
     ),
+    Setting(
+        "workers",
+        _workers,
+        DEFAULT_WORKERS,
+        "who makes the proofs: processes:N on this machine, inline for the training's own process, or a cluster, dask:ADDRESS or ray:ADDRESS "
+        f"(default: {DEFAULT_WORKERS})",
+        {"metavar": "NAME"},
+        part=False,
+    ),
+    Setting(
+        "worker-key",
+        _texts,
+        (),
+        "for a cluster: the public key of a worker that may open the tasks, and so sees what is private in them; may be repeated",
+        {"action": "append", "metavar": "FILE"},
+        part=False,
+    ),
 )
 
-MACHINE = ("kernel", "sync-every")
+MACHINE = ("kernel", "sync-every", "workers", "worker-key")
 """How this machine does it: not kept, and set anew when a run is resumed."""
 
 REGISTERING = ("register", "no-register", "anchor", "anchor-every")
 """Where a run is entered and anchored: kept in its private plan, and set anew when it is
 resumed."""
 
-FLAGS_ONLY = ("start", "register", "anchor")
+FLAGS_ONLY = ("start", "register", "anchor", "workers", "worker-key")
 """What no file sets: it says whom this machine talks to, and what is written there."""
 
 READERS = {setting.name: setting.read for setting in SETTINGS}
@@ -385,6 +410,8 @@ class Machine:
 
     kernel: str = KERNELS[0]
     sync_every: int = 1
+    workers: str = DEFAULT_WORKERS
+    worker_key: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -430,7 +457,10 @@ class Settings:
 
     @property
     def machine(self) -> Machine:
-        return Machine(**{name.replace("-", "_"): self.values[name] for name in MACHINE if name in self.values})
+        """UsageError for workers and keys that don't go together."""
+        found = Machine(**{name.replace("-", "_"): self.values[name] for name in MACHINE if name in self.values})
+        require_keys(found.workers, found.worker_key)
+        return found
 
     @property
     def key_file(self) -> Path | None:

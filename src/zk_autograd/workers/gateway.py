@@ -16,7 +16,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from zk_autograd.core.errors import ProverError, UsageError
+from zk_autograd.core.errors import ProverError
 from zk_autograd.core.text import printable
 from zk_autograd.local.child_processes import python
 from zk_autograd.prove.executors.frames import BrokenFrameError, receive, send
@@ -24,6 +24,7 @@ from zk_autograd.prove.executors.processes import AnswerFuture
 from zk_autograd.prove.executors.protocol import Place
 from zk_autograd.vault.holder.recipient import Recipient
 from zk_autograd.workers.messages import MAX_SAID, Asked, Said
+from zk_autograd.workers.names import require_keys
 from zk_autograd.workers.sealing import seal_task
 
 GATEWAY = "zk_autograd.workers.gateway_process"
@@ -41,11 +42,7 @@ class GatewayWorkers:
     those with a key of `recipients` can open the tasks."""
 
     def __init__(self, kind: str, address: str, recipients: Sequence[Recipient], module: str = GATEWAY) -> None:
-        if not recipients:
-            raise UsageError(
-                f"the tasks for {kind}:{address} are sealed for workers that are named by key: name at least one with --worker-key "
-                "FILE (worker_keys=), the public key that its worker made with `zk-key new-worker-key`"
-            )
+        require_keys(f"{kind}:{address}", recipients)
         self._kind = kind
         self._address = address
         self._recipients = recipients
@@ -57,6 +54,10 @@ class GatewayWorkers:
     @property
     def name(self) -> str:
         return f"{self._kind}:{self._address}"
+
+    @property
+    def own(self) -> bool:
+        return False
 
     @property
     def slots(self) -> int:

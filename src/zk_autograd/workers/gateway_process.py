@@ -16,6 +16,7 @@ from pathlib import Path
 from time import sleep
 from typing import IO, Any, Protocol
 
+from zk_autograd.local.child_processes import wait_for_end_of_parent
 from zk_autograd.local.confinement import confine
 from zk_autograd.prove.executors.frames import BrokenFrameError, receive, send
 from zk_autograd.workers.messages import MAX_ASKED, Asked, Said
@@ -44,14 +45,13 @@ class Cluster(Protocol):
 
 def main() -> None:
     """Confines itself, connects, and carries tasks and answers until its input ends."""
-    kind, address = sys.argv[1:3]
-    parent = os.getppid()
+    kind, address = sys.argv[2:4]
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     unconfined = _confined(kind)  # before there is a thread, which would keep its rights
     if unconfined:
         print(f"this process is not confined: {unconfined}", file=sys.stderr, flush=True)
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    threading.Thread(target=_watch, daemon=True).start()
     lock = threading.Lock()
 
     def say(said: Said) -> None:
@@ -144,7 +144,6 @@ def _tell_slots(cluster: Cluster, say: Callable[[Said], None], known: int) -> No
             say(Said(b"S", now))
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        sleep(_LOOK_AFTER)
+def _watch() -> None:
+    wait_for_end_of_parent()
     os._exit(0)

@@ -30,13 +30,13 @@ from zk_autograd.vault.errors import VaultError
 from zk_autograd.vault.holder import DEK_BYTES
 from zk_autograd.vault.holder.recipient import MAX_TEXT, WRAPPED_BYTES, Recipient, RecipientKey
 from zk_autograd.vault.seal import sealed, unsealed
+from zk_autograd.workers.names import MAX_WORKER_KEYS
 
 FORMAT = "zk-autograd/sealed-task/v0"
 PURPOSE = "worker"
 KEY_VARIABLE = "ZK_WORKER_KEY"
 """Names the file of a worker's private key, in its environment."""
 
-MAX_WORKER_KEYS = 256
 MAX_TASK = 2**30
 _MAX_HEAD = 2**20
 _LENGTH = 4

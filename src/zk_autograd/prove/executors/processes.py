@@ -17,14 +17,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from zk_autograd.core.errors import ProverError, UsageError
+from zk_autograd.core.errors import ProverError
 from zk_autograd.core.text import printable
 from zk_autograd.local.child_processes import python
 from zk_autograd.prove.executors.frames import BrokenFrameError, receive, send
 from zk_autograd.prove.executors.protocol import Place
 from zk_autograd.prove.executors.task import MAX_ANSWER, answer_task
 
-MAX_PROCESSES = 256
 WORKER = "zk_autograd.prove.executors.worker"
 _TAIL = 600
 """Bytes of a dead process's last words."""
@@ -196,8 +195,7 @@ class ProcessWorkers:
     """A run's own worker processes, made when they are first needed."""
 
     def __init__(self, count: int, scratch: Path | None = None, module: str = WORKER) -> None:
-        if not 1 <= count <= MAX_PROCESSES:
-            raise UsageError(f"there can be 1 to {MAX_PROCESSES} worker processes, not {count}")
+        """`count` of them, at least 1. The rest as `ProcessExecutor` has it."""
         self._count = count
         self._scratch = scratch
         self._module = module
@@ -207,6 +205,10 @@ class ProcessWorkers:
     @property
     def name(self) -> str:
         return f"processes:{self._count}"
+
+    @property
+    def own(self) -> bool:
+        return True
 
     @property
     def slots(self) -> int:

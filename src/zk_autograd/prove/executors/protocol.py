@@ -26,6 +26,12 @@ class Workers(Protocol):
         ...
 
     @property
+    def own(self) -> bool:
+        """Whether they are processes of this user and package on this machine, as good as the
+        caller's own. Their proofs are verified, too."""
+        ...
+
+    @property
     def slots(self) -> int:
         """How many proofs they make at a time, now."""
         ...

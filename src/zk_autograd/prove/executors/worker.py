@@ -11,28 +11,25 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from time import sleep
 from typing import NoReturn
 
+from zk_autograd.local.child_processes import wait_for_end_of_parent
 from zk_autograd.prove.executors.frames import BrokenFrameError, receive, send
 from zk_autograd.prove.executors.task import Workshop, answered
 
 MAX_TASK = 2**30
 """Bytes of a task: the largest has 2^22 rows."""
 
-_LOOK_AFTER = 0.5  # seconds
-
 
 def main() -> None:
     """What others print goes to standard error, only answers to standard output."""
-    parent = os.getppid()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold the witness
-    workshop = Workshop(Path(sys.argv[1]) if sys.argv[1:] else None)
+    workshop = Workshop(Path(sys.argv[2]) if sys.argv[2:] else None)
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    for work in (lambda: _read(tasks, workshop), lambda: _watch(parent, workshop)):
+    for work in (lambda: _read(tasks, workshop), lambda: _watch(workshop)):
         threading.Thread(target=work, daemon=True).start()
     while True:
         try:
@@ -49,10 +46,8 @@ def _read(tasks: "queue.SimpleQueue[bytes]", workshop: Workshop) -> None:
         _end(workshop)
 
 
-def _watch(parent: int, workshop: Workshop) -> None:
-    """A fork of the trainer may hold the other end of the pipe: its end alone says too little."""
-    while os.getppid() == parent:
-        sleep(_LOOK_AFTER)
+def _watch(workshop: Workshop) -> None:
+    wait_for_end_of_parent()
     _end(workshop)
 
 
