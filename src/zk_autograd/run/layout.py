@@ -6,7 +6,7 @@ private/                   states, gradients, salts; mode 0700, part of no bundl
     lock                   held by the trainer
     header, close          those two records, before they enter the log
     head                   the newest checkpoint, before it is published
-    segments/<segment>/    the journal
+    segments/<segment>/    the journal: the file `journal`, or those of run.step_files
     settings               what the optimizer's settings became after the newest step, if they did
     train.json             what zk-train was asked for, if it began the run
     timeline.svg           when zk-train's last session trained, waited and proved: a picture

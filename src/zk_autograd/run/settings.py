@@ -1,12 +1,12 @@
 """The optimizer's settings (torch's `param_groups`) after a step: private/settings, a frame with
 the step's number and the caller's bytes.
 
-The settings that a step was taken with lie in the step's own file. A scheduler writes the next ones
-after the step, and this file is for that moment alone. It is written after its step and says which
-one that is, so an older one is ignored. While a run is trained it is overwritten in place and not
-fsynced, since a step with a scheduler would take noticeably longer otherwise: it outlives the
-process, but not always a power cut, and its digest reveals a torn one. Leaving a run on purpose
-writes it like every other file.
+The settings that a step was taken with lie in the journal, with the step. A scheduler writes the
+next ones after the step, and this file is for that moment alone. It is written after its step and
+says which one that is, so an older one is ignored; one of a step that a power cut took is removed.
+While a run is trained it is overwritten in place and not fsynced, since a step with a scheduler
+would take noticeably longer otherwise: it outlives the process, but not always a power cut, and its
+digest reveals a torn one. Leaving a run on purpose writes it like every other file.
 """
 
 from contextlib import suppress
