@@ -33,11 +33,11 @@ from zk_autograd.core.attestation import (
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.canonical import encode
 from zk_autograd.core.checkpoint import Checkpoint
-from zk_autograd.core.constants import AdamConstants, SgdConstants
+from zk_autograd.core.constants import AdamConstants, LionConstants, RmspropConstants, SgdConstants
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.first_weights import first_weights
-from zk_autograd.core.hyper import AdamHyper, Rule, SgdHyper
+from zk_autograd.core.hyper import AdamHyper, LionHyper, RmspropHyper, Rule, SgdHyper
 from zk_autograd.core.keys import Ed25519Signer, check_name
 from zk_autograd.core.recomputable import MAX_FROM_BEACON
 from zk_autograd.core.record_bytes import parse, to_bytes
@@ -591,6 +591,18 @@ def test_the_constants_follow_from_the_formulas() -> None:
         assert found == SgdConstants(
             nearest(sgd.momentum * 2**15), 2**15, rate, s, nearest(lr * sgd.weight_decay * 2**30)
         )
+
+
+def test_the_constants_of_lion_and_rmsprop_follow_from_the_formulas() -> None:
+    lr, k = Fraction("0.003"), -3
+    lion = LionHyper(lr, Fraction("0.9"), Fraction("0.99"), Fraction("0.02"))
+    c1, c2 = (nearest((1 - beta) * 2**15) for beta in (lion.beta1, lion.beta2))
+    rate, decay = nearest(lr * 2**32), nearest(lr * lion.weight_decay * 2**30)
+    assert constants_sequence(Rule.LION, lion, k).at(7) == LionConstants(c1, c2, rate, decay)
+    for eps in ("0.001", "0"):
+        rmsprop = RmspropHyper(lr, Fraction("0.99"), Fraction(eps), Fraction("0.02"))
+        least = max(isqrt(2**15 // c2) + 1, nearest(rmsprop.eps * Fraction(2) ** (k + 28)))
+        assert constants_sequence(Rule.RMSPROP, rmsprop, k).at(7) == RmspropConstants(c2, rate, least, decay)
 
 
 def nearest(value: Fraction) -> int:

@@ -234,7 +234,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     assert list(Path().iterdir()) == []
 
 
-@pytest.mark.parametrize("flags", [["--rule", "rmsprop"], ["--grad-scale", "x"], ["--prover", "p"]])
+@pytest.mark.parametrize("flags", [["--rule", "adagrad"], ["--grad-scale", "x"], ["--prover", "p"]])
 def test_wrong_flags_exit_2(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         command.main(flags)

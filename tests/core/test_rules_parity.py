@@ -19,6 +19,11 @@ eps*sqrt(1 - beta2^t), and LR off by 1/2,
 
 and U's rounding adds 1/2. The terms are evaluated along the run: where v is small against G's unit
 the bound is loose, and has to be.
+
+RMSprop has Adam's quotient with G, which errs by 1/2, for Mh.
+
+Lion. M errs by at most 1/2 + 2^-16 * 2^15/c2, as Adam's, and C / 2^15 by no more. Where the float
+side's mean is larger than that the signs are the same; where it isn't, a step may differ by 2*LR.
 """
 
 from fractions import Fraction
@@ -28,12 +33,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from zk_autograd.core.constants import AdamSequence, SgdSequence, choose_s
+from zk_autograd.core.constants import AdamSequence, LionSequence, RmspropSequence, SgdSequence, choose_s
 from zk_autograd.core.formats import IntArray, quantize_gradient, quantize_weight
-from zk_autograd.core.hyper import AdamHyper, Rule, SgdHyper
+from zk_autograd.core.hyper import AdamHyper, LionHyper, RmspropHyper, Rule, SgdHyper
 from zk_autograd.core.rules import initial_state, state_names, trace
 from zk_autograd.core.rules.adam import AdamTrace
 from zk_autograd.core.rules.families import constants_sequence
+from zk_autograd.core.rules.lion import LionTrace
+from zk_autograd.core.rules.rmsprop import RmspropTrace
 
 torch = pytest.importorskip("torch", reason="the comparison with torch.optim needs the [train] extra")
 
@@ -114,12 +121,26 @@ def test_sgd_follows_torch(rule: Rule, momentum: str, weight_decay: str, lr: str
 def adam_error(t: AdamTrace, c1: int, c2: int, m: Floats, v: Floats, eps: float, lr: float, g_max: Floats) -> Floats:
     """The docstring's bound on U's error in one step, in weight units; m, v and eps in units, lr
     times 2^32."""
-    eM = 1 + 1 / (2 * c1)
+    return quotient_error(t.Mh, 1 + 1 / (2 * c1), t, c2, m, v, eps, lr, g_max)
+
+
+def quotient_error(
+    N: IntArray,
+    eN: float,
+    t: AdamTrace | RmspropTrace,
+    c2: int,
+    n: Floats,
+    v: Floats,
+    eps: float,
+    lr: float,
+    g_max: Floats,
+) -> Floats:
+    """Of a numerator N that errs by eN from n."""
     eV = g_max + 0.25 + 2**14 / c2
     roots = np.sqrt(t.V.astype(np.float64)) + np.sqrt(v)
     eD = eV / np.maximum(roots, np.sqrt(eV)) + 1.5  # where both roots are small: they differ by sqrt(eV) at most
     d = np.sqrt(v) + eps
-    error: Floats = 0.5 + np.abs(t.Mh) / (2 * t.D) + lr * (eM / t.D + np.abs(m) * eD / (t.D * d))
+    error: Floats = 0.5 + np.abs(N) / (2 * t.D) + lr * (eN / t.D + np.abs(n) * eD / (t.D * d))
     return error
 
 
@@ -178,3 +199,72 @@ def test_adam_of_torch_is_adamw_without_decay() -> None:
             torch_step(optimizer, parameter, gradient, 0.0)
         results.append(parameter.detach().numpy())
     assert np.array_equal(*results)
+
+
+@pytest.mark.parametrize(("alpha", "weight_decay"), [("0.99", "0"), ("0.9", "0"), ("0", "0.1"), ("0.999", "1")])
+@pytest.mark.parametrize("k", [6, 9])
+def test_rmsprop_follows_torch(alpha: str, weight_decay: str, k: int) -> None:
+    lr, eps, scale = 1e-3, 1e-5, 2.0 ** (28 + k)
+    hyper = RmspropHyper(Fraction("1e-3"), Fraction(alpha), Fraction("1e-5"), Fraction(weight_decay))
+    sequence = constants_sequence(Rule.RMSPROP, hyper, k)
+    assert isinstance(sequence, RmspropSequence)
+    c = sequence.at(1)
+    weights, gradients = training_data()
+    state = initial_state(Rule.RMSPROP, quantize_weight(weights))
+    parameter = torch_parameter(state["W"])
+    effective = float(sequence.effective()["alpha"])
+    optimizer = torch.optim.RMSprop([parameter], lr=lr, alpha=effective, eps=eps)
+    g_max = np.abs(gradients.astype(np.float64)).max(axis=0) * scale
+    bound = np.zeros(weights.size)
+    for gradient in gradients:
+        G, saturated = quantize_gradient(gradient, k)
+        assert not saturated
+        result = trace(Rule.RMSPROP, state, G, c)
+        assert isinstance(result, RmspropTrace)
+        state = {"W": result.W, "V": result.V}
+        torch_step(optimizer, parameter, gradient, c.D / 2**30)
+        v = optimizer.state[parameter]["square_avg"].numpy() * scale**2
+        exact = gradient.astype(np.float64) * scale
+        error = quotient_error(G, 0.5, result, c.c2, exact, v, eps * scale, lr * 2**32, g_max)
+        bound += error + decay_error(c.D)
+    wanted = parameter.detach().numpy()
+    error = np.abs(state["W"] * WEIGHT_UNIT - wanted)
+    assert (error <= bound * WEIGHT_UNIT + SLACK).all()
+    assert np.median(bound * WEIGHT_UNIT / np.abs(wanted - weights)) < 0.001  # or the bound would say nothing
+
+
+@pytest.mark.parametrize(
+    ("beta1", "beta2", "weight_decay"),
+    [("0.9", "0.99", "0"), ("0.95", "0.98", "1"), ("0", "0.5", "0"), ("0.99", "0.9", "0")],
+)
+@pytest.mark.parametrize("k", [0, 6])
+def test_lion_follows_its_authors(beta1: str, beta2: str, weight_decay: str, k: int) -> None:
+    """Algorithm 2 of the paper, in float64."""
+    hyper = LionHyper(Fraction("1e-4"), Fraction(beta1), Fraction(beta2), Fraction(weight_decay))
+    sequence = constants_sequence(Rule.LION, hyper, k)
+    assert isinstance(sequence, LionSequence)
+    c, found = sequence.at(1), sequence.effective()
+    first, second, lr = float(found["beta1"]), float(found["beta2"]), c.LR * WEIGHT_UNIT
+    weights, gradients = training_data()
+    state = initial_state(Rule.LION, quantize_weight(weights))
+    theta, m = state["W"] * WEIGHT_UNIT, np.zeros(weights.size)
+    uncertain = np.zeros(weights.size)
+    for gradient in gradients:
+        G, saturated = quantize_gradient(gradient, k)
+        assert not saturated
+        result = trace(Rule.LION, state, G, c)
+        assert isinstance(result, LionTrace)
+        state = {"W": result.W, "M": result.M}
+        g = gradient.astype(np.float64)
+        mixed = first * m + (1 - first) * g
+        theta = theta - lr * np.sign(mixed) - c.D / 2**30 * theta
+        m = second * m + (1 - second) * g
+        clear = np.abs(mixed) * 2.0 ** (28 + k) > 0.5 + 1 / (2 * c.c2) + 2.0**-20
+        assert np.array_equal(np.sign(mixed)[clear], result.S[clear])
+        uncertain += ~clear
+        assert np.abs(result.M * 2.0 ** -(43 + k) - m).max() <= (0.5 + 1 / (2 * c.c2)) * 2.0 ** -(28 + k) + SLACK
+    fading = np.arange(weights.size) % 5 == 0  # without gradients a moment gets as small as its error
+    assert uncertain[~fading].mean() < 0.01 * STEPS
+    bound = 2 * lr * uncertain + STEPS * decay_error(c.D) * WEIGHT_UNIT + SLACK
+    assert (np.abs(state["W"] * WEIGHT_UNIT - theta) <= bound).all()
+    assert np.abs(theta - weights).max() > 50 * lr

@@ -248,7 +248,7 @@ def test_losses_leave_with_published_weights_alone(tmp_path: Path, published: bo
     assert [bool(loss) for loss in recorded] == [published] * made.steps
 
 
-@pytest.mark.parametrize("rule", ["sgd", "sgd-momentum", "sgd-nesterov", "adam", "adamw"])
+@pytest.mark.parametrize("rule", ["sgd", "sgd-momentum", "sgd-nesterov", "adam", "adamw", "lion", "rmsprop"])
 def test_every_rule_trains(tmp_path: Path, rule: str) -> None:
     made = make_enclave_run(
         tmp_path, job=make_job({**NONE, "rule": rule, "steps": 30, "lr": "0.05", "grad-scale": "auto"})

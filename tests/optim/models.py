@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from zk_autograd.core.formats import FloatArray
 from zk_autograd.optim import ZKOptimizer
 
-RULES = ("sgd", "sgd-momentum", "sgd-nesterov", "adam", "adamw")
+RULES = ("sgd", "sgd-momentum", "sgd-nesterov", "adam", "adamw", "lion", "rmsprop")
 
 
 def vector(values: Sequence[float] | NDArray[np.float64] | FloatArray) -> torch.nn.Parameter:

@@ -40,6 +40,22 @@ class Quiet:
         self._optimizer.step()
 
 
+class Lion(torch.optim.Optimizer):
+    """In floats, as in algorithm 2 of Chen et al., 2023, without decay."""
+
+    def __init__(self, params: Any, lr: float, betas: tuple[float, float]) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                p.sub_(group["lr"] * torch.sign(beta1 * m + (1 - beta1) * p.grad))
+                m.mul_(beta2).add_(p.grad, alpha=1 - beta2)
+
+
 def loop_of(digits: data.DataSet) -> Loop:
     model = models.build(ModelName.SOFTMAX, digits.columns, digits.classes, SEED)
     return Loop(model, digits, Sampler(len(digits.train), 64, SEED))
@@ -53,6 +69,8 @@ def loop_of(digits: data.DataSet) -> Loop:
         ("sgd-nesterov", {"lr": 0.02, "momentum": 0.9, "nesterov": True}, torch.optim.SGD),
         ("adam", {"lr": 0.01}, torch.optim.Adam),
         ("adamw", {"lr": 0.01, "weight_decay": 0.01}, torch.optim.AdamW),
+        ("lion", {"lr": 0.005, "betas": (0.9, 0.99)}, Lion),
+        ("rmsprop", {"lr": 0.005, "alpha": 0.99, "eps": 1e-6}, torch.optim.RMSprop),
     ],
 )
 def test_digits_are_told_apart_as_well_as_by_floats(

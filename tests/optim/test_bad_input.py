@@ -72,7 +72,16 @@ def test_tied_tensors_of_a_model_are_one_parameter() -> None:
 @pytest.mark.parametrize(
     ("rule", "options", "message"),
     [
-        ("rmsprop", {}, "no rule 'rmsprop'; choose one of sgd, sgd-momentum, sgd-nesterov, adam, adamw"),
+        ("adagrad", {}, "no rule 'adagrad'; choose one of sgd, .*, adam, adamw, lion, rmsprop"),
+        ("rmsprop", {"momentum": 0.9}, "the rule rmsprop has no momentum .*; it has lr, alpha, eps, weight_decay"),
+        ("rmsprop", {"centered": True}, "centered=True of .* isn't supported: .* doesn't subtract the gradients' mean"),
+        ("rmsprop", {"nesterov": True}, "nesterov needs"),
+        ("rmsprop", {"decoupled_weight_decay": False, "weight_decay": 0.1}, "coupled into the gradient"),
+        ("rmsprop", {"alpha": -1}, "alpha of .* isn't negative"),
+        ("lion", {"eps": 1e-8}, "the rule lion has no eps"),
+        ("lion", {"alpha": 0.9}, "the rule lion has no alpha"),
+        ("adam", {"alpha": 0.9}, "the rule adam has no alpha"),
+        ("lion", {"betas": (0.9,)}, "give a pair"),
         ("adam", {"weight_decay": 0.1}, 'weight_decay of parameter group 0 .*coupled.*use rule="adamw"'),
         ("adamw", {"decoupled_weight_decay": False}, "coupled"),
         ("sgd", {"weight_decay": 0.1, "decoupled_weight_decay": False}, "coupled"),

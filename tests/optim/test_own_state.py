@@ -60,7 +60,7 @@ def test_recorded_optimizer_takes_its_own_state_at_any_step(steps: int, way: str
     require_same(run, o, expected)
 
 
-@pytest.mark.parametrize("rule", ["sgd", "adamw"])
+@pytest.mark.parametrize("rule", ["sgd", "adamw", "lion", "rmsprop"])
 def test_resumed_optimizer_takes_its_own_state(rule: str, tmp_path: Path) -> None:
     module = model()
 

@@ -20,7 +20,7 @@ from tests.core.test_rules_parity import adam_error, decay_error
 from tests.optim.models import RULES, vector
 from zk_autograd.core.constants import AdamSequence, SgdConstants
 from zk_autograd.core.formats import dequantize_weight, quantize_gradient, quantize_weight
-from zk_autograd.core.hyper import AdamHyper, Rule, SgdHyper
+from zk_autograd.core.hyper import AdamHyper, LionHyper, RmspropHyper, Rule, SgdHyper
 from zk_autograd.core.records import Header
 from zk_autograd.core.rules import initial_state, step, trace
 from zk_autograd.core.rules.adam import AdamTrace
@@ -93,6 +93,13 @@ def test_steps_are_those_of_the_integer_rule(
     if rule.startswith("adam"):
         options = {"betas": (first, second), "eps": "1e-6"}
         hyper = AdamHyper(Fraction(lr), Fraction(first), Fraction(second), Fraction("1e-6"), Fraction(decay))
+    elif rule == "lion":
+        options = {"betas": (first, second)}
+        hyper = LionHyper(Fraction(lr), Fraction(first), Fraction(second), Fraction(decay))
+    elif rule == "rmsprop":
+        first = min(first, "0.9")  # else a first step is too large for the largest lr
+        options = {"alpha": first, "eps": "1e-6"}
+        hyper = RmspropHyper(Fraction(lr), Fraction(first), Fraction("1e-6"), Fraction(decay))
     else:
         first = "0" if rule == "sgd" else first
         options = {"momentum": first}

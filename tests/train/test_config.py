@@ -170,7 +170,7 @@ def test_what_is_set_wins_over_what_is_beneath_and_defaults_fill_the_rest() -> N
         ('betas = ["x", 0.9]', "betas is x; it must be a finite number"),
         ("grad-scale = 1.5", "grad-scale is 1.5; it must be an integer or auto"),
         ("publish = 1", "publish is 1; it must be true or false"),
-        ('rule = "adamn"', "rule is adamn; it must be one of sgd, sgd-momentum, sgd-nesterov, adam, adamw; did you mean adam"),
+        ('rule = "adamn"', "rule is adamn; it must be one of sgd, sgd-momentum, sgd-nesterov, adam, adamw, lion, rmsprop; did you mean adam"),
         ('prover = "snark"', "prover is snark; it must be one of native, ezkl, none"),
         ('preset = ""', "preset is ''; it must be one of standard, strict"),
         ('model = "gpt"', "train.toml: model is gpt; it must be one of"),

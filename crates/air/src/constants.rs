@@ -3,9 +3,9 @@
 /// The constants of one step, as the rules document names them. A rule reads those that it has; the others are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StepConstants {
-    /// Adam: `round((1 - beta1) * 2^15)`; 0 in a no-op step.
+    /// Adam, Lion: `round((1 - beta1) * 2^15)`; 0 in a no-op step.
     pub c1: i64,
-    /// Adam: `round((1 - beta2) * 2^15)`; 0 in a no-op step.
+    /// Adam, Lion: `round((1 - beta2) * 2^15)`, RMSprop with its alpha; 0 in a no-op step.
     pub c2: i64,
     /// SGD: `round(momentum * 2^15)`; 2^15 in a no-op step.
     pub mu: i64,
@@ -13,7 +13,7 @@ pub struct StepConstants {
     pub cg: i64,
     /// The learning rate's integer.
     pub lr: i64,
-    /// Adam: the integer of eps.
+    /// Adam, RMSprop: the integer of eps.
     pub eps: i64,
     /// The decay's integer.
     pub decay: i64,
@@ -26,7 +26,7 @@ pub struct Periodic<V> {
     pub active: V,
     /// The learning rate's integer.
     pub lr: V,
-    /// Adam: the integer of eps.
+    /// Adam, RMSprop: the integer of eps.
     pub eps: V,
     /// The decay's integer.
     pub decay: V,
@@ -46,9 +46,9 @@ impl<V: Clone> Periodic<V> {
 /// The constants of a segment: coefficients that all its steps share, and the periodic rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentConstants {
-    /// Adam's c1, or SGD's mu.
+    /// Adam's and Lion's c1, or SGD's mu.
     pub first: i64,
-    /// Adam's c2, or 0.
+    /// The c2 of Adam, Lion and RMSprop, or 0.
     pub second: i64,
     /// For each step active, LR, E, D.
     pub periodic: Vec<[i64; PERIODIC]>,

@@ -6,7 +6,7 @@ use crate::row::{OutOfRange, State, Writer};
 use crate::rule::{RuleError, Update};
 use crate::segment::Segment;
 use crate::sink::{Sink, Value};
-use crate::{adam, sgd};
+use crate::{adam, lion, rmsprop, sgd};
 
 /// Makes the enum of the rules, and `of!(rule, ITEM)`: that item of the rule's own type.
 macro_rules! rules {
@@ -56,6 +56,10 @@ rules! { $
     SgdMomentum = "sgd-momentum", sgd::Momentum;
     /// Gradient descent with Nesterov's momentum.
     SgdNesterov = "sgd-nesterov", sgd::Nesterov;
+    /// Lion.
+    Lion = "lion", lion::Lion;
+    /// RMSprop.
+    Rmsprop = "rmsprop", rmsprop::Rmsprop;
     /// Descent by the gradient itself, for this crate's tests.
     #[cfg(test)] Toy = "toy", crate::toy::Toy;
 }
@@ -97,8 +101,8 @@ impl Rule {
         Err(RuleError::new(format!("s is {s}, and it is {}", list.join(" or "))))
     }
 
-    /// The constants of a step from the five numbers that records hold: Adam's c1, c2, LR, E, D or
-    /// SGD's mu, cg, LR, s, D.
+    /// The constants of a step from the five numbers that records hold: the fields of
+    /// `core.constants` in their order, then zeros.
     ///
     /// # Errors
     /// If a number contradicts the statement's s.

@@ -9,9 +9,9 @@ pub struct Segment {
     pub decay: bool,
     /// Whether the weight is shown to be in range without anything being known of it.
     pub weights_in_range: bool,
-    /// Adam's c1, or SGD's mu.
+    /// Adam's and Lion's c1, or SGD's mu.
     pub first: i64,
-    /// Adam's c2, or 0.
+    /// The c2 of Adam, Lion and RMSprop, or 0.
     pub second: i64,
 }
 

@@ -36,7 +36,11 @@ fn moved_limbs(random: &mut Random, air: &Air, row: &mut [Val]) -> usize {
     let names = air.columns();
     let quotient = if air.segment().s == 30 { "e1" } else { "e0" };
     let pairs: Vec<(usize, usize, u32)> = [
-        ("m0", "m1", 15),
+        ("m0", "m1", if place(&names, "m2").is_some() { 16 } else { 15 }),
+        ("m1", "m2", 14),
+        ("k0", "k1", 16),
+        ("k1", "k2", 16),
+        ("k2", "k3", 16),
         ("g0", "g1", 15),
         ("h0", "h1", 15),
         ("b0", "b1", 15),
@@ -68,17 +72,18 @@ fn place(names: &[&str], name: &str) -> Option<usize> {
     names.iter().position(|own| *own == name)
 }
 
-/// Adam's root and all that follows from it, for another root: the integer's neighbours with a remainder of the wrong size, or
+/// Adam's or RMSprop's root and all that follows from it, for another root: the integer's neighbours with a remainder of the wrong size, or
 /// the half of an odd v for which `v v + 4 a` is `4 V* + p`; or for the same root and a quotient U that wraps around p. Now and
 /// then U is the neighbour of what it should be.
 fn other_root(random: &mut Random, air: &Air, periodic: &[i64; 4], row: &mut [Val]) -> Option<usize> {
     let names = air.columns();
     let read = |name: &str, row: &[Val]| place(&names, name).map(|at| i128::from(to_signed(row[at])));
     let new_v = read("V*", row)?;
-    let mh = read("m0", row)? + (read("m1", row)? << 15) - (1 << 30);
+    let (low, high) = if air.rule() == Rule::Rmsprop { ("g0", "g1") } else { ("m0", "m1") };
+    let numerator = read(low, row)? + (read(high, row)? << 15) - (1 << 30);
     let (lr, eps) = (i128::from(periodic[1]), i128::from(periodic[2]));
     let order = i128::from(ORDER);
-    // v is 2 S and y is 2 LR Mh + D, doubled modulo p where S is no integer.
+    // v is 2 S and y is 2 LR N + D, doubled modulo p where S is no integer.
     let (v, a, halves, wrap) = match random.below(3) {
         0 => {
             let root = read("S", row)? + [-2, -1, 1, 2][random.below(4)];
@@ -98,7 +103,7 @@ fn other_root(random: &mut Random, air: &Air, periodic: &[i64; 4], row: &mut [Va
     };
     let b = v - a;
     let divisor = v + 2 * eps;
-    let twice = 4 * lr * mh + divisor;
+    let twice = 4 * lr * numerator + divisor;
     if divisor <= 0 {
         return None;
     }
@@ -120,6 +125,29 @@ fn other_root(random: &mut Random, air: &Air, periodic: &[i64; 4], row: &mut [Va
     write("b1", b >> 16);
     write("c1", c >> 16);
     place(&names, "S")
+}
+
+/// Another sign of Lion's C, with the size that goes with it: limbs for `C / sg - 1` modulo p, cut at 64 bits.
+fn other_sign(random: &mut Random, air: &Air, _periodic: &[i64; 4], row: &mut [Val]) -> Option<usize> {
+    let names = air.columns();
+    let at = |name: &str| place(&names, name);
+    let (first, m) = (from_signed(air.segment().first), row[at("M")?]);
+    let g = row[at("g0")?] + row[at("g1")?] * Val::from_u64(1 << 15) - Val::from_u64(1 << 30);
+    let c = (g * Val::from_u64(1 << 15) - m) * first + m * Val::from_u64(1 << 15);
+    let old = row[at("sg")?];
+    let few = [-old, -Val::ONE, Val::ZERO, Val::ONE, Val::TWO, -Val::TWO, Val::ONE.halve()];
+    let sign = match random.below(9) {
+        7 => from_signed(random.signed(16)),
+        // The other lookup's: a fraction of 32767.
+        8 => Val::from_u64(random.unsigned(16).unsigned_abs()) * Val::from_u64(32_767).inverse() - Val::ONE,
+        which => few[which],
+    };
+    let k = sign.try_inverse().map_or(0, |inverse| (c * inverse - Val::ONE).as_canonical_u64());
+    row[at("sg")?] = sign;
+    for (limb, shift) in [("k0", 0), ("k1", 16), ("k2", 32), ("k3", 48)] {
+        row[at(limb)?] = Val::from_u64((k >> shift) & 0xffff);
+    }
+    at("sg")
 }
 
 /// SGD's U and what it leaves, for a quotient that wraps around p.
@@ -189,7 +217,11 @@ pub fn forged(random: &mut Random, segment: &Segment, trace: &Trace) -> Result<T
         // Any cell, limbs, a root or a quotient, the rest of the row mended or not, and the parameter goes on from there.
         kind => {
             let mut row = forged.rows[index].clone();
-            let other = if segment.is_adam() { other_root } else { other_quotient };
+            let other = match segment.rule {
+                Rule::Adam | Rule::AdamW | Rule::Rmsprop => other_root,
+                Rule::Lion => other_sign,
+                Rule::Sgd | Rule::SgdMomentum | Rule::SgdNesterov => other_quotient,
+            };
             let solved = (kind < 8).then(|| other(random, &air, &constants.periodic[step], &mut row)).flatten();
             let cell = match (kind, solved) {
                 (_, Some(cell)) => cell,

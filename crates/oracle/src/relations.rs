@@ -124,10 +124,17 @@ impl<AB: AirBuilder<F = Val> + InteractionBuilder> Air<AB> for Steps {
             builder.assert_zero((AB::Expr::ONE - periodic[ACTIVE].clone()) * g.clone());
         }
         let taken = self.taken_by_decay(builder, row, &periodic, &mut ranges);
-        let after = if self.segment.is_adam() {
-            self.adam(builder, row, &periodic, &g, taken, &mut ranges)
-        } else {
-            self.sgd(builder, row, &periodic, &g, taken, &mut ranges)
+        let after = match self.segment.rule {
+            Rule::Adam | Rule::AdamW => self.adam(builder, row, &periodic, &g, taken, &mut ranges),
+            Rule::Lion => self.lion(builder, row, &periodic, &g, taken, &mut ranges),
+            Rule::Rmsprop => {
+                let (u, new_v) = self.root_and_quotient(builder, row, &periodic, &g, g.clone(), &mut ranges);
+                let at = self.reader::<AB>(row);
+                vec![at(Column::W) - u - taken, self.kept(&periodic, &at(Column::V), new_v)]
+            }
+            Rule::Sgd | Rule::SgdMomentum | Rule::SgdNesterov => {
+                self.sgd(builder, row, &periodic, &g, taken, &mut ranges)
+            }
         };
 
         for (this, next) in after.iter().zip(main.next_slice()) {
@@ -206,7 +213,7 @@ impl Steps {
         ranges: &mut Ranges<AB::Expr>,
     ) -> Vec<AB::Expr> {
         let constants = self.segment.steps[0];
-        let (c1, c2) = (from_signed(constants.c1), from_signed(constants.c2));
+        let c1 = from_signed(constants.c1);
         let at = self.reader::<AB>(row);
         let (w, m, v) = (at(Column::W), at(Column::M), at(Column::V));
 
@@ -219,6 +226,24 @@ impl Steps {
         ranges.limbs([m0, m1]);
         ranges.short(&r2);
         ranges.remainder(&(wanted - moved * two::<AB::Expr>(15)));
+
+        let (u, new_v) = self.root_and_quotient(builder, row, periodic, g, rounded, ranges);
+        vec![w - u - taken, self.kept(periodic, &m, new_m), self.kept(periodic, &v, new_v)]
+    }
+
+    /// U and V', where U is `numerator` times LR by the root of V' and E: Adam's Mh, or RMSprop's G.
+    fn root_and_quotient<AB: AirBuilder<F = Val>>(
+        &self,
+        builder: &mut AB,
+        row: &[AB::Var],
+        periodic: &[AB::Expr],
+        g: &AB::Expr,
+        numerator: AB::Expr,
+        ranges: &mut Ranges<AB::Expr>,
+    ) -> (AB::Expr, AB::Expr) {
+        let c2 = from_signed(self.segment.steps[0].c2);
+        let at = self.reader::<AB>(row);
+        let v = at(Column::V);
 
         // V' = V + floor((c2 X + 2^14) / 2^15), X = G G - V = 2^15 Xh + xl
         let (x0, x1, x2, xl) = (at(Column::X0), at(Column::X1), at(Column::X2), at(Column::Xl));
@@ -237,20 +262,55 @@ impl Steps {
         ranges.limbs([a0, a1.clone(), root.double() - a - b1.clone() * two::<AB::Expr>(16), b1.clone()]);
         ranges.limbs([a1 + b1 + q + AB::Expr::ONE]);
 
-        // 2 LR Mh + D = 2 D U + r, D = S + E, 0 <= r < 2 D
+        // 2 LR N + D = 2 D U + r, D = S + E, 0 <= r < 2 D
         let (u0, u1, r0, r1) = (at(Column::U0), at(Column::U1), at(Column::R0), at(Column::R1));
         let (c0, c_high) = (at(Column::C0), at(Column::C1));
         let divisor = root + periodic[EPS].clone();
         let u = joined(&[(u0.clone(), 0), (u1.clone(), 16)], 31);
         let r = r0.clone() + r1.clone() * two::<AB::Expr>(16);
         builder.assert_eq(
-            (periodic[LR].clone() * rounded).double() + divisor.clone(),
+            (periodic[LR].clone() * numerator).double() + divisor.clone(),
             (divisor.clone() * u.clone()).double() + r.clone(),
         );
         builder.assert_eq(divisor.double() - AB::Expr::ONE - r, c0.clone() + c_high.clone() * two::<AB::Expr>(16));
         ranges.limbs([u0, u1, r0, r1, c0, c_high]);
+        (u, new_v)
+    }
 
-        vec![w - u - taken, self.kept(periodic, &m, new_m), self.kept(periodic, &v, new_v)]
+    /// W', M' of Lion.
+    fn lion<AB: AirBuilder<F = Val>>(
+        &self,
+        builder: &mut AB,
+        row: &[AB::Var],
+        periodic: &[AB::Expr],
+        g: &AB::Expr,
+        taken: AB::Expr,
+        ranges: &mut Ranges<AB::Expr>,
+    ) -> Vec<AB::Expr> {
+        let constants = self.segment.steps[0];
+        let (one, c1, c2) = (from_signed(1 << 15), from_signed(constants.c1), from_signed(constants.c2));
+        let at = self.reader::<AB>(row);
+        let m = at(Column::M);
+
+        // C = 2^15 (c1 G + (1 - c1 / 2^15) M); the sign is a root of x^3 - x, and C its product with a positive number
+        let mixed = g.clone() * (one * c1) + m.clone() * (one - c1);
+        let sign = at(Column::Sg);
+        builder.assert_zero(sign.clone() * (sign.clone() - AB::Expr::ONE) * (sign.clone() + AB::Expr::ONE));
+        let limbs = [Column::K0, Column::K1, Column::K2, Column::K3].map(&at);
+        let size = limbs.iter().rev().fold(AB::Expr::ZERO, |sum, limb| sum * two::<AB::Expr>(16) + limb.clone());
+        builder.assert_eq(sign.clone() * (size + AB::Expr::ONE), mixed);
+        let [k0, k1, k2, k3] = limbs;
+        ranges.limbs([k0, k1, k2]);
+        ranges.short(&k3);
+
+        // M' = M + floor((c2 (2^15 G - M) + 2^14) / 2^15)
+        let (m0, m1, m2) = (at(Column::M0), at(Column::M1), at(Column::M2));
+        let new_m = joined(&[(m0.clone(), 0), (m1.clone(), 16), (m2.clone(), 30)], 45);
+        ranges.limbs([m0, m1, m2]);
+        let wanted = g.clone() * (one * c2) + m.clone() * (one - c2) + two::<AB::Expr>(14);
+        ranges.remainder(&(wanted - new_m.clone() * one));
+
+        vec![at(Column::W) - periodic[LR].clone() * sign - taken, self.kept(periodic, &m, new_m)]
     }
 
     /// W', and B' where there is one.

@@ -8,7 +8,7 @@ use zk_autograd_air::trace::{State, fill_row};
 use zk_autograd_air::{Air, Rule, RuleError, Val, Variant};
 
 use crate::relations::Ends;
-use crate::segment::{Segment, is_adam};
+use crate::segment::{Segment, has_root, has_shift};
 use crate::verdict::Trace;
 
 /// A source of numbers that are as often small as large.
@@ -54,29 +54,34 @@ pub fn segment(
     steps: usize,
     no_ops: usize,
 ) -> Segment {
-    let adam = is_adam(rule);
+    let (shift, root, first) = (has_shift(rule), has_root(rule), has_first(rule));
     let c1 = 1 + random.unsigned(15).min((1 << 15) - 1);
     let c2 = 1 + random.unsigned(15).min((1 << 15) - 1);
     let mu = if rule == Rule::Sgd { 0 } else { random.unsigned(15) };
     let step = |random: &mut Random| StepConstants {
-        c1: if adam { c1 } else { 0 },
-        c2: if adam { c2 } else { 0 },
-        mu: if adam { 0 } else { mu },
-        cg: if adam { 0 } else { 1 << 15 },
-        lr: random.unsigned(if adam { 30 } else { 31 }),
-        eps: if adam { 1 + random.unsigned(28) } else { 0 },
+        c1: if first { c1 } else { 0 },
+        c2: if shift { 0 } else { c2 },
+        mu: if shift { mu } else { 0 },
+        cg: if shift { 1 << 15 } else { 0 },
+        lr: random.unsigned(if shift { 31 } else { 30 }),
+        eps: if root { 1 + random.unsigned(28) } else { 0 },
         decay: if decay { random.unsigned(28) } else { 0 },
     };
     let no_op = no_op(rule);
     let steps = (0..steps).map(|index| if index + no_ops < steps { step(random) } else { no_op }).collect();
-    Segment { rule, s: if adam { 0 } else { s }, decay, weights_in_range, steps }
+    Segment { rule, s: if shift { s } else { 0 }, decay, weights_in_range, steps }
+}
+
+/// Whether a rule has a first moment, and the coefficient c1.
+const fn has_first(rule: Rule) -> bool {
+    matches!(rule, Rule::Adam | Rule::AdamW | Rule::Lion)
 }
 
 /// The constants of a step that changes nothing.
 #[must_use]
 pub fn no_op(rule: Rule) -> StepConstants {
-    let adam = is_adam(rule);
-    StepConstants { mu: if adam { 0 } else { 1 << 15 }, eps: i64::from(adam), ..StepConstants::default() }
+    let mu = if has_shift(rule) { 1 << 15 } else { 0 };
+    StepConstants { mu, eps: i64::from(has_root(rule)), ..StepConstants::default() }
 }
 
 /// A state in the range that the rules document gives; now and then at its ends.
@@ -86,6 +91,15 @@ fn state(random: &mut Random, rule: Rule) -> State {
         Rule::Adam | Rule::AdamW => {
             let size = if random.once_in(8) { 1 << 30 } else { random.unsigned(30) };
             [weight, random.signed(30).clamp(-size, size) << 15, size * size]
+        }
+        Rule::Lion => {
+            let rest = random.unsigned(15).min((1 << 15) - 1);
+            let moment = random.signed(30).clamp(-(1 << 30), (1 << 30) - 1);
+            [weight, if random.once_in(8) { 0 } else { (moment << 15) + rest }, 0]
+        }
+        Rule::Rmsprop => {
+            let size = if random.once_in(8) { 1 << 30 } else { random.unsigned(30) };
+            [weight, size * size, 0]
         }
         Rule::Sgd => [weight, 0, 0],
         Rule::SgdMomentum | Rule::SgdNesterov => [weight, random.signed(30), 0],
@@ -133,24 +147,24 @@ pub fn trace(random: &mut Random, segment: &Segment, parameters: usize) -> Resul
 /// A training's segment: constants as in practice.
 #[must_use]
 pub fn training(rule: Rule, s: u32, steps: usize) -> Segment {
-    let adam = is_adam(rule);
-    let mu = if adam || rule == Rule::Sgd { 0 } else { 29_491 };
+    let (shift, root, first) = (has_shift(rule), has_root(rule), has_first(rule));
+    let mu = if !shift || rule == Rule::Sgd { 0 } else { 29_491 };
     let constants = (0..).take(steps).map(|step: i64| StepConstants {
-        c1: if adam { 3277 } else { 0 },
-        c2: if adam { 33 } else { 0 },
+        c1: if first { 3277 } else { 0 },
+        c2: if shift { 0 } else { 33 },
         mu,
-        cg: if adam { 0 } else { 1 << 15 },
-        lr: if adam {
+        cg: if shift { 1 << 15 } else { 0 },
+        lr: if !shift {
             4_294_967 * (1 + step % 3)
         } else if s == 15 {
             5_243
         } else {
             171_798_692
         },
-        eps: if adam { 33 + step } else { 0 },
+        eps: if root { 33 + step } else { 0 },
         decay: 0,
     });
-    Segment { rule, s: if adam { 0 } else { s }, decay: false, weights_in_range: false, steps: constants.collect() }
+    Segment { rule, s: if shift { s } else { 0 }, decay: false, weights_in_range: false, steps: constants.collect() }
 }
 
 /// One step of one parameter.
@@ -188,9 +202,11 @@ pub fn walk(random: &mut Random, segment: &Segment, parameters: usize, mut visit
             Rule::Adam | Rule::AdamW => [weight, size << 15, size * size],
             Rule::Sgd => [weight, 0, 0],
             Rule::SgdMomentum | Rule::SgdNesterov => [weight, size, 0],
+            Rule::Lion => [weight, size << 15, 0],
+            Rule::Rmsprop => [weight, size * size, 0],
         };
         for (step, periodic) in constants.periodic.iter().enumerate() {
-            let gradient = random.signed(if is_adam(rule) { 30 } else { 22 });
+            let gradient = random.signed(if has_shift(rule) { 22 } else { 30 });
             let after = fill_row(&air, periodic, now, gradient, &mut row).expect("a step in range");
             visit(&Visit { parameter, step, before: now, gradient, after, row: &row });
             now = after;

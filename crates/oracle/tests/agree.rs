@@ -7,7 +7,7 @@ use zk_autograd_oracle::forge::forged;
 use zk_autograd_oracle::golden::{lines, variants};
 use zk_autograd_oracle::relations::Steps;
 use zk_autograd_oracle::sample::{Random, segment, trace};
-use zk_autograd_oracle::segment::{Column, Segment, is_adam};
+use zk_autograd_oracle::segment::{Column, Segment, has_root, has_shift};
 use zk_autograd_oracle::stark::{Batch, Parameters};
 use zk_autograd_oracle::verdict::{Second, Trace, completes, first, matrix};
 
@@ -26,10 +26,13 @@ fn honest_ends(segment: &Segment, trace: &Trace) -> Option<Vec<Vec<i64>>> {
         for (part, value) in now.iter_mut().zip(before) {
             *part = to_signed(*value);
         }
-        if segment.is_adam() && (now[1].abs() > 1 << 45 || !(0..=1 << 60).contains(&now[2])) {
-            return None;
-        }
-        if now[0].abs() >= 1 << 45 || (!segment.is_adam() && now[1].abs() > 1 << 30) {
+        let in_range = match segment.rule {
+            Rule::Adam | Rule::AdamW => now[1].abs() <= 1 << 45 && (0..=1 << 60).contains(&now[2]),
+            Rule::Lion => now[1].abs() <= 1 << 45,
+            Rule::Rmsprop => (0..=1 << 60).contains(&now[1]),
+            Rule::Sgd | Rule::SgdMomentum | Rule::SgdNesterov => now[1].abs() <= 1 << 30,
+        };
+        if now[0].abs() >= 1 << 45 || !in_range {
             return None;
         }
         for (step, periodic) in constants.periodic.iter().enumerate() {
@@ -50,7 +53,7 @@ fn the_columns_have_the_same_names_in_the_same_order() {
         let names: Vec<&str> = segment.columns().into_iter().map(Column::name).collect();
         let air = Air::generic(&Variant { rule, s, decay, weights_in_range: weights });
         assert_eq!(names[..air.columns().len()], air.columns());
-        assert_eq!(names.len() - air.columns().len(), usize::from(is_adam(rule)));
+        assert_eq!(names.len() - air.columns().len(), usize::from(has_root(rule)));
         assert_eq!(segment.states(), rule.states().len());
     }
 }
@@ -111,12 +114,13 @@ fn another_learning_rate_coefficient_or_decay_is_refused_by_both() {
             let mut other = segment.clone();
             let add = |value: &mut i64| *value = if *value > 1 { *value - 1 } else { *value + 1 };
             match constant {
+                0 if rule == Rule::Rmsprop => continue,
                 0 => other.steps[..3]
                     .iter_mut()
-                    .for_each(|step| add(if is_adam(rule) { &mut step.c1 } else { &mut step.mu })),
-                1 if is_adam(rule) => other.steps[..3].iter_mut().for_each(|step| add(&mut step.c2)),
+                    .for_each(|step| add(if has_shift(rule) { &mut step.mu } else { &mut step.c1 })),
+                1 if !has_shift(rule) => other.steps[..3].iter_mut().for_each(|step| add(&mut step.c2)),
                 2 => add(&mut other.steps[1].lr),
-                3 if is_adam(rule) => add(&mut other.steps[1].eps),
+                3 if has_root(rule) => add(&mut other.steps[1].eps),
                 4 if decay => add(&mut other.steps[1].decay),
                 _ => continue,
             }
@@ -140,9 +144,13 @@ fn proved(segment: &Segment, trace: &Trace) -> bool {
 #[test]
 fn proofs_of_the_second_statement_verify_for_honest_traces_alone() {
     let mut random = Random::new(4);
-    for (rule, s, decay, weights) in
-        [(Rule::AdamW, 0, true, true), (Rule::SgdNesterov, 30, true, false), (Rule::SgdMomentum, 15, false, true)]
-    {
+    for (rule, s, decay, weights) in [
+        (Rule::AdamW, 0, true, true),
+        (Rule::SgdNesterov, 30, true, false),
+        (Rule::SgdMomentum, 15, false, true),
+        (Rule::Lion, 0, true, true),
+        (Rule::Rmsprop, 0, false, true),
+    ] {
         let segment = segment(&mut random, rule, s, decay, weights, 4, 1);
         let honest = trace(&mut random, &segment, 16).unwrap();
         assert!(proved(&segment, &honest), "{rule:?}");

@@ -123,8 +123,8 @@ fn each_stands_against_one_in_every_variant() {
     assert_eq!(lies(variants()), MUTANTS);
 }
 
-const MUTANTS_OF_THE_WHOLE: usize = 279;
-const MUTANTS: usize = 956;
+const MUTANTS_OF_THE_WHOLE: usize = 356;
+const MUTANTS: usize = 1_224;
 
 /// Finds a lie for every mutant of these sets of relations; how many there are.
 fn lies(variants: impl Iterator<Item = (Rule, u32, bool, bool)>) -> usize {

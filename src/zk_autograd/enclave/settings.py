@@ -30,6 +30,7 @@ NAMES = (
     "weight-decay",
     "betas",
     "eps",
+    "alpha",
     "schedule",
     "grad-scale",
     "batch-size",

@@ -71,7 +71,8 @@ after a step at which lr had moved."""
 
 
 class ZKOptimizer(Unique, torch.optim.Optimizer):
-    """SGD, momentum SGD, Nesterov's, Adam or AdamW on integers, in place of torch.optim's.
+    """SGD, momentum SGD, Nesterov's, Adam, AdamW, Lion or RMSprop on integers, in place of a float
+    optimizer.
 
     The integers are the model: weights are rounded to multiples of 2^-32 when the optimizer is
     made, and after each step the model's parameters are the float32 values of the integer weights.
@@ -92,13 +93,13 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     and frozen parameters that aren't as the run had them, among those small enough to be hashed at
     each step: load them before making the optimizer.
 
-    Arguments, besides torch's own (`lr`, by default 0.001, `betas`, `eps`, `weight_decay`,
-    `momentum`, `nesterov`; `weight_decay` is always decoupled):
+    Arguments, besides torch's own (`lr`, `betas`, `eps`, `weight_decay`, `momentum`, `nesterov`,
+    `alpha`, with torch's defaults, and Lion's authors'; `weight_decay` is always decoupled):
 
     * `params`: `model.named_parameters()`, or groups with such pairs under "params" and their own
       hyper-parameters; frozen tensors are left out;
-    * `rule`: "sgd" (with a momentum "sgd-momentum", with nesterov "sgd-nesterov"), "adam" or
-      "adamw";
+    * `rule`: "sgd" (with a momentum "sgd-momentum", with nesterov "sgd-nesterov"), "adam",
+      "adamw", "lion" or "rmsprop";
     * `grad_scale`: gradients are multiplied by 2^`grad_scale` before they are rounded to multiples
       of 2^-28, and saturate beyond +-4, with a warning `ClampedGradients`; "auto" chooses it at the
       first step from that step's gradients;
@@ -165,6 +166,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         weight_decay: Number | None = None,
         momentum: Number | None = None,
         nesterov: bool | None = None,
+        alpha: Number | None = None,
         max_lr: Number | None = None,
         grad_scale: int | Literal["auto"] = 0,
         schedule: str = "recorded",
@@ -201,6 +203,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             "weight_decay": weight_decay,
             "momentum": momentum,
             "nesterov": nesterov,
+            "alpha": alpha,
         }
         groups, frozen = collect(params)
         given = [

@@ -4,7 +4,7 @@ records.
 Rules: a number is a finite int, float, decimal text or Decimal that isn't negative. A float stands
 for the shortest decimal that gives it back (its repr), so 1e-3 is exactly 1/1000. `weight_decay` is
 decoupled in every rule that has it (for SGD: Loshchilov and Hutter, 2019, algorithm 1), and torch's
-coupled L2 decay isn't offered; nor are amsgrad, maximize and dampening.
+coupled L2 decay isn't offered; nor are amsgrad, maximize, dampening and centered.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,11 +23,12 @@ from zk_autograd.core.rules.families import FAMILIES
 Number: TypeAlias = float | int | str | Decimal
 
 
-_TORCH_NAMES = ("lr", "betas", "eps", "weight_decay", "momentum", "nesterov")
+_TORCH_NAMES = ("lr", "betas", "eps", "weight_decay", "momentum", "nesterov", "alpha")
 _UNSUPPORTED = {
     "amsgrad": "its maximum over all steps has no exact rule here; leave it False",
     "maximize": "negate the loss instead",
     "dampening": "the momentum rule here has none; leave it 0",
+    "centered": "the rule rmsprop here doesn't subtract the gradients' mean; leave it False",
 }
 _IGNORED = ("decoupled_weight_decay", "foreach", "fused", "capturable", "differentiable")
 """Options of torch that choose how a step is computed, which here is always the integer rule, or
@@ -148,9 +149,9 @@ def read_options(rule: Rule, options: Mapping[str, object], place: str) -> Group
     if coupled and _is_set(given.get("weight_decay", defaults.get("weight_decay"))):
         raise UsageError(
             f"weight_decay of {place} would be L2 decay coupled into the gradient, which isn't offered: "
-            'use rule="adamw", or an SGD rule as it is; their decay is decoupled'
+            'use rule="adamw", or another rule that has weight_decay as it is; their decay is decoupled'
         )
-    for name in ("beta1", "eps", "momentum"):
+    for name in ("beta1", "eps", "momentum", "alpha"):
         if name not in names and _is_set(given.get(name)):
             shown = "betas" if name == "beta1" else name
             raise UsageError(f"the rule {rule.value} has no {shown} ({place}); it has {', '.join(names)}")

@@ -39,13 +39,16 @@ SECRET_BYTES = 32
 _MAX_BYTES = 2**20
 _MAX_DIGITS = 20
 _GROUP_FIELDS = frozenset(ParameterGroup.__slots__)
+_LATER = frozenset({"alpha"})
+"""Settings that v2 came to have: a plan, and a group in it, has them only where they are set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training. Decimals are texts; `momentum`, `weight_decay`, `betas` and `eps` are empty for
-    the rule's default, `preset` for the prover's; `grad_scale` is an exponent or "auto"; `freeze`
-    holds patterns of names. Parameters in none of `groups` have the plan's own hyper-parameters.
+    """A training. Decimals are texts; `momentum`, `weight_decay`, `betas`, `eps` and `alpha`
+    are empty for the rule's default, `preset` for the prover's; `grad_scale` is an exponent or
+    "auto"; `freeze` holds patterns of names. Parameters in none of `groups` have the plan's own
+    hyper-parameters.
 
     Where nobody set `batch_size` (`batch_size_set`), it is lowered to the number of training rows.
 
@@ -70,6 +73,7 @@ class Plan:
     secret: bytes
     betas: tuple[str, ...] = ()
     eps: str = ""
+    alpha: str = ""
     schedule: str = "constant"
     freeze: tuple[str, ...] = ()
     groups: tuple[ParameterGroup, ...] = ()
@@ -99,6 +103,7 @@ class Plan:
             "lr": self.lr,
             "betas": self.betas or None,
             "eps": self.eps or (EPS if "eps" in FAMILIES[self.rule].hyper_names else None),
+            "alpha": self.alpha or None,
             "momentum": self.momentum or None,
             "weight_decay": self.weight_decay or None,
         }
@@ -149,6 +154,7 @@ class Plan:
         kept = {s.attribute: _kept(value) for s, value in zip(_PARTS, self.settings().values(), strict=True)}
         if isinstance(self.data, CsvFile):  # absolute: the run may be resumed from another folder
             kept["data"] = CSV + str(Path(self.data.path).absolute())
+        kept = {name: value for name, value in kept.items() if value or name not in _LATER}
         # Any of 64 bits: a number of canonical JSON has fewer.
         kept |= {"seed": str(self.seed), "grad_scale": str(self.grad_scale)}
         private: dict[str, Json] = {
@@ -191,14 +197,18 @@ def _kept(value: Any) -> Json:
     """A setting's value as the private plan holds it."""
     if isinstance(value, tuple):
         return [_kept(item) for item in value]
-    return asdict(value) if isinstance(value, ParameterGroup) else value
+    if isinstance(value, ParameterGroup):
+        return {name: own for name, own in asdict(value).items() if own or name not in _LATER}
+    return value
 
 
 def _parsed(data: bytes) -> Plan:
     fields = Fields(decode(data, max_bytes=_MAX_BYTES), FILE)
     version = fields.choice("format", (FORMAT, V1))
     key_file, secret = fields.text("key_file", max_len=5000), fields.hex("secret", SECRET_BYTES)
-    values = {setting.name: fields.raw(setting.attribute) for setting in _PARTS}
+    values = {
+        s.name: "" if s.attribute in _LATER and s.attribute not in fields else fields.raw(s.attribute) for s in _PARTS
+    }
     own = Settings({"no-register": True}) if version == V1 else _registering(fields)
     fields.end()
     for name in ("seed", "grad-scale"):
@@ -226,7 +236,7 @@ def _registering(fields: Fields) -> Settings:
 
 def _given(group: Json) -> dict[str, Json]:
     """A group's own settings."""
-    if not isinstance(group, dict) or group.keys() != _GROUP_FIELDS:
+    if not isinstance(group, dict) or group.keys() | _LATER != _GROUP_FIELDS:
         raise ValueError("a group is not an object of a group's settings")
     return {name.replace("_", "-"): value for name, value in group.items() if value not in ("", [])}
 

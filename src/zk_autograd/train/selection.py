@@ -63,5 +63,6 @@ def _options(group: ParameterGroup) -> dict[str, object]:
         "weight_decay": group.weight_decay,
         "betas": group.betas,
         "eps": group.eps,
+        "alpha": group.alpha,
     }
     return {name: value for name, value in own.items() if value}

@@ -168,6 +168,7 @@ class ParameterGroup:
     weight_decay: str = ""
     betas: tuple[str, ...] = ()
     eps: str = ""
+    alpha: str = ""
 
 
 def _groups(value: object, where: str) -> tuple[ParameterGroup, ...]:
@@ -242,9 +243,15 @@ SETTINGS = (
     Setting("momentum", _decimal, "", "for the sgd rules (default: 0.9, or 0 for sgd)", _X, own=True),
     Setting("weight-decay", _decimal, "", "decoupled weight decay (default: 0.01 for adamw, else 0)", _X, own=True),
     Setting(
-        "betas", _betas, (), "for adam and adamw (default: 0.9,0.999)", {"type": _pair, "metavar": "X,Y"}, own=True
+        "betas",
+        _betas,
+        (),
+        "for adam, adamw (default: 0.9,0.999) and lion (default: 0.9,0.99)",
+        {"type": _pair, "metavar": "X,Y"},
+        own=True,
     ),
-    Setting("eps", _decimal, "", "for adam and adamw (default: 0.000001)", _X, own=True),
+    Setting("eps", _decimal, "", "for adam, adamw and rmsprop (default: 0.000001)", _X, own=True),
+    Setting("alpha", _decimal, "", "for rmsprop (default: 0.99)", _X, own=True),
     Setting(
         "schedule",
         _schedule,

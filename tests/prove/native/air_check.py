@@ -10,18 +10,25 @@ next row of the parameter (or the state after the segment) has the states that t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import AdamConstants, LionConstants, RmspropConstants, SgdConstants, StepConstants
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules import state_names, trace
-from zk_autograd.core.rules.adam import AdamTrace
 from zk_autograd.core.rules.sgd import SgdTrace
 
 P = 2**64 - 2**32 + 1
 TABLE = 2**16
 
-_ADAM = "m0 m1 r2 x0 x1 x2 xl V* S a0 a1 b1 u0 u1 r0 r1 c1"
-_SGD = {Rule.SGD: "u0 u1 e0", Rule.SGD_MOMENTUM: "b0 b1 u0 u1 e0", Rule.NESTEROV: "b0 b1 n0 n1 u0 u1 e0"}
+_ROOT = "x0 x1 x2 xl V* S a0 a1 b1 u0 u1 r0 r1 c1"
+_OWN = {
+    Rule.ADAM: f"m0 m1 r2 {_ROOT}",
+    Rule.ADAMW: f"m0 m1 r2 {_ROOT}",
+    Rule.RMSPROP: _ROOT,
+    Rule.LION: "m0 m1 m2 sg k0 k1 k2 k3",
+    Rule.SGD: "u0 u1 e0",
+    Rule.SGD_MOMENTUM: "b0 b1 u0 u1 e0",
+    Rule.NESTEROV: "b0 b1 n0 n1 u0 u1 e0",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +46,7 @@ class Segment:
 def columns(segment: Segment) -> list[str]:
     """The names of a row's columns: states, limbs and remainders, the weight's and the decay's, the
     gradient's."""
-    adam = segment.rule in (Rule.ADAM, Rule.ADAMW)
-    names = [*state_names(segment.rule), *(_ADAM if adam else _SGD[segment.rule]).split()]
+    names = [*state_names(segment.rule), *_OWN[segment.rule].split()]
     if segment.s == 30:
         names.append("e1")
     if segment.decay or segment.weights_in_range:
@@ -95,12 +101,15 @@ class _Row:
         self._own = segment.steps[step]
         self._shared = segment.steps[0]
         own = self._own
-        self._active = int(own.c1 != 0 if isinstance(own, AdamConstants) else own.cg != 0)
+        self._active = int(_is_real(own))
         self._G = self._joined(("g0", 0), ("g1", 15)) - 2**30
         limbs = segment.decay or segment.weights_in_range
         self._Wh = self._joined(("h0", 0), ("h1", 15)) - 2**30 if limbs else 0
         self._R = self._joined(("d0", 0), ("d1", 16), ("d2", 28)) - 2**43 if segment.decay else 0
-        self._U = self._joined(("u0", 0), ("u1", 16)) - 2**31
+        if isinstance(own, LionConstants):
+            self._U = own.LR * cells["sg"]
+        else:
+            self._U = self._joined(("u0", 0), ("u1", 16)) - 2**31
 
     def _joined(self, *limbs: tuple[str, int]) -> int:
         return sum(self._cells[name] << shift for name, shift in limbs)
@@ -110,11 +119,16 @@ class _Row:
         yield "G in a no-op step", (1 - self._active) * self._G
         if self._segment.decay:
             yield "R", self._own.D * self._Wh + 2**14 - 2**15 * self._R - self._cells["rr"]
-        yield from self._adam_zeros() if isinstance(self._own, AdamConstants) else self._sgd_zeros(self._own)
+        if isinstance(self._own, SgdConstants):
+            yield from self._sgd_zeros(self._own)
+        elif isinstance(self._own, LionConstants):
+            yield "C", self._mixed() - self._cells["sg"] * (self._size() + 1)
+        else:
+            yield from self._root_zeros(self._own)
 
     def lookups(self) -> Iterator[tuple[str, int]]:
         """Looked-up values, by name."""
-        yield from self._limbs("g0", "g1", "u0", "u1")
+        yield from self._limbs("g0", "g1")
         if self._segment.decay or self._segment.weights_in_range:
             lower = self._cells["W"] - 2**15 * self._Wh
             yield from self._limbs("h0", "h1")
@@ -124,14 +138,23 @@ class _Row:
         if self._segment.decay:
             yield from self._limbs("d0", "d1", "d2")
             yield "2 rr", 2 * self._cells["rr"]
-        yield from self._adam_lookups() if isinstance(self._shared, AdamConstants) else self._sgd_lookups(self._shared)
+        if isinstance(self._shared, SgdConstants):
+            yield from self._sgd_lookups(self._shared)
+        elif isinstance(self._shared, LionConstants):
+            yield from self._lion_lookups(self._shared)
+        else:
+            if isinstance(self._shared, AdamConstants):
+                yield from self._moment_lookups(self._shared)
+            yield from self._root_lookups(self._shared)
 
     def following(self) -> list[int]:
         """The states after the row."""
         cells, moved = self._cells, [self._cells["W"] - self._U - self._R]
-        if isinstance(self._own, AdamConstants):
-            moved.append(cells["M"] + self._active * (self._new_m() - cells["M"]))
-            moved.append(cells["V"] + self._active * (cells["V*"] - cells["V"]))
+        if not isinstance(self._own, SgdConstants):
+            if "M" in cells:
+                moved.append(cells["M"] + self._active * (self._new_m() - cells["M"]))
+            if "V" in cells:
+                moved.append(cells["V"] + self._active * (cells["V*"] - cells["V"]))
         elif self._segment.rule is not Rule.SGD:
             moved.append(cells["B"] + self._active * (self._new_b() - cells["B"]))
         return moved
@@ -140,32 +163,58 @@ class _Row:
         for name in names:
             yield name, self._cells[name]
 
-    # Adam
+    # Lion
+
+    def _mixed(self) -> int:
+        assert isinstance(self._shared, LionConstants)
+        c1 = self._shared.c1
+        return c1 * 2**15 * self._G + (2**15 - c1) * self._cells["M"]
+
+    def _size(self) -> int:
+        return self._joined(("k0", 0), ("k1", 16), ("k2", 32), ("k3", 48))
+
+    def _lion_lookups(self, shared: LionConstants) -> Iterator[tuple[str, int]]:
+        cells = self._cells
+        yield from self._limbs("m0", "m1", "m2", "k0", "k1", "k2", "k3")
+        yield "2 k3", 2 * cells["k3"]
+        yield "sg + 1", cells["sg"] + 1
+        yield "32767 (sg + 1)", 32767 * (cells["sg"] + 1)
+        yield "2 r1", 2 * (shared.c2 * (2**15 * self._G - cells["M"]) + 2**14 - 2**15 * (self._new_m() - cells["M"]))
+
+    # Adam and RMSprop
 
     def _mh(self) -> int:
         return self._joined(("m0", 0), ("m1", 15)) - 2**30
 
+    def _numerator(self) -> int:
+        return self._G if self._segment.rule is Rule.RMSPROP else self._mh()
+
     def _new_m(self) -> int:
+        if self._segment.rule is Rule.LION:
+            return self._joined(("m0", 0), ("m1", 16), ("m2", 30)) - 2**45
         return 2**15 * self._mh() + self._cells["r2"] - 2**14
 
     def _xh(self) -> int:
         return self._joined(("x0", 0), ("x1", 16), ("x2", 31)) - 2**46
 
-    def _adam_zeros(self) -> Iterator[tuple[str, int]]:
-        cells, own = self._cells, self._own
-        assert isinstance(own, AdamConstants)
+    def _root_zeros(self, own: AdamConstants | RmspropConstants) -> Iterator[tuple[str, int]]:
+        cells = self._cells
         divisor = cells["S"] + own.E
         yield "X", self._G**2 - cells["V"] - cells["xl"] - 2**15 * self._xh()
         yield "V*", cells["S"] ** 2 + self._joined(("a0", 0), ("a1", 16)) - cells["V*"]
         quotient = 2 * divisor * self._U + self._joined(("r0", 0), ("r1", 16))
-        yield "U", 2 * own.LR * self._mh() + divisor - quotient
+        yield "U", 2 * own.LR * self._numerator() + divisor - quotient
 
-    def _adam_lookups(self) -> Iterator[tuple[str, int]]:
-        cells, own, shared = self._cells, self._own, self._shared
-        assert isinstance(own, AdamConstants) and isinstance(shared, AdamConstants)
-        yield from self._limbs("m0", "m1", "r2", "x0", "x1", "x2", "a0", "a1", "b1", "r0", "r1", "c1")
+    def _moment_lookups(self, shared: AdamConstants) -> Iterator[tuple[str, int]]:
+        cells = self._cells
+        yield from self._limbs("m0", "m1", "r2")
         yield "2 r2", 2 * cells["r2"]
         yield "2 r1", 2 * (shared.c1 * (2**15 * self._G - cells["M"]) + 2**14 - 2**15 * (self._new_m() - cells["M"]))
+
+    def _root_lookups(self, shared: AdamConstants | RmspropConstants) -> Iterator[tuple[str, int]]:
+        cells, own = self._cells, self._own
+        assert isinstance(own, AdamConstants | RmspropConstants)
+        yield from self._limbs("x0", "x1", "x2", "a0", "a1", "b1", "u0", "u1", "r0", "r1", "c1")
         yield "2 xl", 2 * cells["xl"]
         q = cells["V*"] - cells["V"] - shared.c2 * self._xh()
         yield "2 rho", 2 * (shared.c2 * cells["xl"] + 2**14 - 2**15 * q)
@@ -193,6 +242,7 @@ class _Row:
 
     def _sgd_lookups(self, shared: SgdConstants) -> Iterator[tuple[str, int]]:
         cells = self._cells
+        yield from self._limbs("u0", "u1")
         yield "2 e0", 2 * cells["e0"]
         if self._segment.s == 30:
             yield from self._limbs("e1")
@@ -219,10 +269,14 @@ def rows_of_step(segment: Segment, step: int, state: Mapping[str, IntArray], G: 
         cells = {name: int(values[i]) for name, values in state.items()}
         g = int(G[i])
         cells |= _split("g", g + 2**30, 15) | _split("u", int(result.U[i]) + 2**31, 16)
-        if isinstance(result, AdamTrace):
-            assert isinstance(own, AdamConstants)
+        if isinstance(own, AdamConstants):
             cells |= _adam_cells(segment, own, cells, g)
+        elif isinstance(own, RmspropConstants):
+            cells |= _root_cells(segment, own, cells["V"], g, g)
+        elif isinstance(own, LionConstants):
+            cells |= _lion_cells(segment, cells["M"], g)
         else:
+            assert isinstance(result, SgdTrace)
             cells |= _sgd_cells(segment, own, cells, g, result, i)
         cells |= _split("h", (cells["W"] >> 15) + 2**30, 15)
         taken = int(result.R[i]) + 2**43
@@ -232,6 +286,11 @@ def rows_of_step(segment: Segment, step: int, state: Mapping[str, IntArray], G: 
     return rows
 
 
+def _is_real(step: StepConstants) -> bool:
+    """Whether a step isn't a no-op."""
+    return (step.cg if isinstance(step, SgdConstants) else step.c2) != 0
+
+
 def _split(name: str, value: int, bits: int) -> dict[str, int]:
     return {f"{name}0": value & (1 << bits) - 1, f"{name}1": value >> bits}
 
@@ -239,19 +298,44 @@ def _split(name: str, value: int, bits: int) -> dict[str, int]:
 def _adam_cells(segment: Segment, own: AdamConstants, state: Mapping[str, int], g: int) -> dict[str, int]:
     shared = segment.steps[0]
     assert isinstance(shared, AdamConstants)
-    M, V = state["M"], state["V"]
+    M = state["M"]
     moved = M + ((shared.c1 * (2**15 * g - M) + 2**14) >> 15)
     rounded = (moved + 2**14) >> 15
+    return {
+        **_split("m", rounded + 2**30, 15),
+        "r2": moved + 2**14 - 2**15 * rounded,
+        **_root_cells(segment, own, state["V"], g, rounded),
+    }
+
+
+def _lion_cells(segment: Segment, M: int, g: int) -> dict[str, int]:
+    shared = segment.steps[0]
+    assert isinstance(shared, LionConstants)
+    moved = M + ((shared.c2 * (2**15 * g - M) + 2**14) >> 15) + 2**45
+    mixed = shared.c1 * 2**15 * g + (2**15 - shared.c1) * M
+    size = abs(mixed) - (mixed != 0)
+    return {
+        "m0": moved & 0xFFFF,
+        "m1": moved >> 16 & 0x3FFF,
+        "m2": moved >> 30,
+        "sg": (mixed > 0) - (mixed < 0),
+        **{f"k{i}": size >> 16 * i & 0xFFFF for i in range(4)},
+    }
+
+
+def _root_cells(
+    segment: Segment, own: AdamConstants | RmspropConstants, V: int, g: int, numerator: int
+) -> dict[str, int]:
+    shared = segment.steps[0]
+    assert isinstance(shared, AdamConstants | RmspropConstants)
     X = g * g - V
     xh = (X >> 15) + 2**46
     new_v = V + ((shared.c2 * X + 2**14) >> 15)
     root = _isqrt(new_v)
     a, b = new_v - root * root, 2 * root - new_v + root * root
     divisor = root + own.E
-    r = (2 * own.LR * rounded + divisor) % (2 * divisor)
+    r = (2 * own.LR * numerator + divisor) % (2 * divisor)
     return {
-        **_split("m", rounded + 2**30, 15),
-        "r2": moved + 2**14 - 2**15 * rounded,
         "x0": xh & 0xFFFF,
         "x1": xh >> 16 & 0x7FFF,
         "x2": xh >> 31,

@@ -22,7 +22,7 @@ REAL_STEPS = 6
 ELEMENTS = 5000
 """Elements of the block that belong to a model; the others are zero."""
 
-_HYPER = {"lr": "0.01", "beta1": "0.9", "beta2": "0.999", "eps": "1e-06", "momentum": "0.9"}
+_HYPER = {"lr": "0.01", "beta1": "0.9", "beta2": "0.999", "eps": "1e-06", "momentum": "0.9", "alpha": "0.99"}
 
 
 def shape_of(rule: Rule, preset: Preset = Preset.STANDARD) -> Shape:

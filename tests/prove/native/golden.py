@@ -92,6 +92,8 @@ def cases() -> dict[str, Case]:
         "sgd-standard": case(Rule.SGD, s=30),
         "sgd-momentum-standard": case(Rule.SGD_MOMENTUM, s=15, weight_decay="0.1"),
         "sgd-nesterov-standard": case(Rule.NESTEROV, s=30, segment=1),
+        "lion-standard": case(Rule.LION, weight_decay="0.1"),
+        "rmsprop-strict": case(Rule.RMSPROP, Preset.STRICT, weight_decay="0.1", segment=1),
     }
 
 

@@ -4,7 +4,7 @@ with."""
 
 import random
 from collections.abc import Iterator
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,14 @@ from tests.prove.native.examples import shape_of
 from tests.prove.native.golden import STORED, cases
 from tests.prove.native.test_backend import example
 from tests.prove.native.test_golden import PROOF, stored_public
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import (
+    AdamConstants,
+    LionConstants,
+    RmspropConstants,
+    SgdConstants,
+    StepConstants,
+    numbers,
+)
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules import state_names, step
@@ -58,7 +65,7 @@ def others(public: Public) -> Iterator[tuple[str, Public]]:
     yield "preset", public._replace(preset="strict")
     yield "decay", public._replace(decay=not public.decay)
     yield "first", public._replace(first=not public.first)
-    if not public.rule.startswith("adam"):  # which has none, and 0 in every statement
+    if public.rule.startswith("sgd"):  # others have none, and 0 in every statement
         for s in (15, 0, 1, 2**31):
             steps = [(*step[:3], s, step[4]) for step in public.constants]
             yield f"s {s}", public._replace(s=s, constants=steps)
@@ -184,10 +191,14 @@ def starts(rule: Rule) -> dict[str, IntArray]:
 
     W = sized(44)
     W[0] = 2**24 + 1
-    if rule in (Rule.ADAM, Rule.ADAMW):
+    if rule in (Rule.ADAM, Rule.ADAMW, Rule.LION, Rule.RMSPROP):
         size = np.abs(sized(28))
         V = size * size + 2
         V[:2] = 2**53 + 1, 2**55 + 1
+        if rule is Rule.RMSPROP:
+            return {"W": W, "V": V}
+        if rule is Rule.LION:
+            return {"W": W, "M": sized(44)}
         return {"W": W, "M": (size << 14) * rng.choice([-1, 1], DISTINCT) + 1, "V": V}
     return {"W": W} if rule is Rule.SGD else {"W": W, "B": sized(27)}
 
@@ -196,6 +207,10 @@ def by_oracle(rule: Rule, state: dict[str, int], G: int, c: StepConstants) -> di
     own: dict[str, int] | oracle.Violation
     if isinstance(c, AdamConstants):
         own = oracle.adam(state["W"], state["M"], state["V"], G, oracle.Adam(*astuple(c)))
+    elif isinstance(c, LionConstants):
+        own = oracle.lion(state["W"], state["M"], G, oracle.Lion(*astuple(c)))
+    elif isinstance(c, RmspropConstants):
+        own = oracle.rmsprop(state["W"], state["V"], G, oracle.Rmsprop(*astuple(c)))
     else:
         rule_of = oracle.nesterov if rule is Rule.NESTEROV else oracle.sgd
         own = rule_of(state["W"], state.get("B", 0), G, oracle.Sgd(*astuple(c)))
@@ -210,13 +225,17 @@ def test_numpy_and_rust_go_on_from_any_state_as_the_oracle_does(rule: Rule, deca
     from zk_autograd import _native
 
     shape = shape_of(rule)
-    adam = rule in (Rule.ADAM, Rule.ADAMW)
-    base: Any = (
-        AdamConstants(**{**_fields(ADAM), "D": decay})
-        if adam
-        else SgdConstants(**{**_fields(SGD), "D": decay, "mu": 0 if rule is Rule.SGD else 29491})
-    )
-    constants: list[StepConstants] = [base] * 6 + [AdamConstants.no_op() if adam else SgdConstants.no_op(30)] * 2
+    base: StepConstants
+    no_op: StepConstants
+    if rule is Rule.LION:
+        base, no_op = LionConstants(c1=3277, c2=328, LR=2**24 + 1, D=decay), LionConstants.no_op()
+    elif rule is Rule.RMSPROP:
+        base, no_op = RmspropConstants(c2=328, LR=2**20 + 1, E=687, D=decay), RmspropConstants.no_op()
+    elif rule in (Rule.ADAM, Rule.ADAMW):
+        base, no_op = replace(ADAM, D=decay), AdamConstants.no_op()
+    else:
+        base, no_op = replace(SGD, D=decay, mu=0 if rule is Rule.SGD else 29491), SgdConstants.no_op(30)
+    constants = [base] * 6 + [no_op] * 2
     rng = np.random.default_rng(23)
     rows = [starts(rule)]
     G = np.zeros((8, DISTINCT), np.int64)
@@ -237,10 +256,10 @@ def test_numpy_and_rust_go_on_from_any_state_as_the_oracle_does(rule: Rule, deca
 
     def explained(changed: dict[str, IntArray]) -> Any:
         buffers = {n: np.ascontiguousarray(v).tobytes() for n, v in changed.items()}
-        s = 0 if adam else 30
+        s = constants[0].s if isinstance(constants[0], SgdConstants) else 0
         sizes = shape.log_params, shape.log_steps
         return _native.explain(
-            rule.value, s, decay != 0, *sizes, [astuple(c) for c in constants], buffers, gradients.tobytes()
+            rule.value, s, decay != 0, *sizes, [numbers(c) for c in constants], buffers, gradients.tobytes()
         )
 
     assert explained(states) is None
@@ -251,7 +270,3 @@ def test_numpy_and_rust_go_on_from_any_state_as_the_oracle_does(rule: Rule, deca
             found = explained(changed)
             assert found is not None
             assert found[1] == place
-
-
-def _fields(constants: StepConstants) -> dict[str, int]:
-    return {name: getattr(constants, name) for name in constants.__dataclass_fields__}

@@ -49,7 +49,7 @@ def test_shape_outside_the_bounds_is_refused(log_params: int) -> None:
     [
         ({"circuit": "native/adam"}, "no such circuit"),
         ({"circuit": "native/adam-lax"}, "no such circuit"),
-        ({"circuit": "native/lion-standard"}, "no such circuit"),
+        ({"circuit": "native/adagrad-standard"}, "no such circuit"),
         ({"circuit": "adam-n32-t64"}, "no such circuit"),
         ({"circuit": ""}, "no such circuit"),
         ({"block": 2**13 - 1}, "block must be a power of two"),

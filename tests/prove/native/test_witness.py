@@ -1,6 +1,5 @@
 """A witness on disk: what is refused, and what it is told of a good and of a bad one."""
 
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.prove.native.examples import statement_of, told, witness_of
+from zk_autograd.core.constants import numbers
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.native.witness import explain, read
@@ -16,7 +16,7 @@ from zk_autograd.prove.native.witness import explain, read
 def arrays_of(rule: Rule) -> dict[str, Any]:
     statement = statement_of(rule)
     witness = witness_of(rule, statement)
-    constants = np.array([astuple(c) for c in statement.constants], np.int64)
+    constants = np.array([numbers(c) for c in statement.constants], np.int64)
     return {"constants": constants, "G": witness.gradients.astype(np.int64), **told(rule, statement, witness)}
 
 

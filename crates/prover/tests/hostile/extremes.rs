@@ -101,3 +101,51 @@ fn steps_of_sgd_at_the_ends_of_their_ranges_verify() {
         block(rule, s, &steps, &starts, &G);
     }
 }
+
+#[test]
+fn steps_of_lion_at_the_ends_of_their_ranges_verify() {
+    let mut starts = Vec::new();
+    for w in W {
+        for m in [0, 1, -1, 3277, (1 << 45) - 1, 1 - (1 << 45)] {
+            starts.push([w, m, 0]);
+        }
+    }
+    let step = |c1, c2, lr, decay| StepConstants { c1, c2, lr, decay, ..StepConstants::default() };
+    for (c1, c2) in [(1, 1), (1 << 15, 1 << 15), (3277, 328)] {
+        let steps = [
+            step(c1, c2, 1, 1),
+            step(c1, c2, 0, 0),
+            step(c1, c2, (1 << 30) - 1, 1 << 10),
+            step(c1, c2, 429_497, (1 << 28) - 1),
+            step(c1, c2, (1 << 30) - 1, 0),
+            step(c1, c2, 1, 0),
+            no_op(Rule::Lion),
+            no_op(Rule::Lion),
+        ];
+        block(Rule::Lion, 0, &steps, &starts, &G);
+    }
+}
+
+#[test]
+fn steps_of_rmsprop_at_the_ends_of_their_ranges_verify() {
+    let mut starts = Vec::new();
+    for w in W {
+        for v in [0, 1, 3, 4, 1 << 32, (1 << 60) - (1 << 31), 1 << 60] {
+            starts.push([w, v, 0]);
+        }
+    }
+    let step = |c2, lr, eps, decay| StepConstants { c2, lr, eps, decay, ..StepConstants::default() };
+    for c2 in [1, 1 << 15, 328] {
+        let steps = [
+            step(c2, 1, 1, 1),
+            step(c2, 0, 1, 0),
+            step(c2, 1, (1 << 29) - 1, 1 << 10),
+            step(c2, 2, 2, 0),
+            step(c2, (1 << 30) - 1, (1 << 29) - 1, 0),
+            step(c2, 1, 1, 0),
+            no_op(Rule::Rmsprop),
+            no_op(Rule::Rmsprop),
+        ];
+        block(Rule::Rmsprop, 0, &steps, &starts, &G);
+    }
+}

@@ -10,19 +10,23 @@ use zk_autograd_air::constants::PERIODIC;
 use zk_autograd_air::field::{ORDER, from_signed, to_signed};
 use zk_autograd_air::{Air, Collected, Periodic, Rule, Val, Variant, evaluate};
 
-use crate::support::is_adam;
+use crate::support::no_op;
 
 const TABLE: u64 = 1 << 16;
 const P: i128 = ORDER as i128;
 
 /// All rows, gradient included, that the relations accept for this state and gradient.
 pub fn rows(air: &Air, periodic: &[i64; PERIODIC], state: &[Val], gradient: i64) -> Vec<Vec<Val>> {
-    let mut partial = vec![state[..air.rule().states().len()].to_vec()];
-    if is_adam(air.rule()) {
-        partial = adam(air, periodic, state, from_signed(gradient));
-    } else {
-        partial = partial.into_iter().flat_map(|row| sgd(air, periodic, &row, from_signed(gradient))).collect();
-    }
+    let g = from_signed(gradient);
+    let partial = match air.rule() {
+        Rule::Adam | Rule::AdamW => adam(air, periodic, state, g),
+        Rule::Lion => lion(air, state, g),
+        Rule::Rmsprop => {
+            let [w, v, ..] = *state else { unreachable!("W and V") };
+            divided(air, periodic, v, g).into_iter().flat_map(|second| second.quotients(&[w, v], g)).collect()
+        }
+        _ => sgd(air, periodic, &state[..air.rule().states().len()], g),
+    };
     let mut rows: Vec<Vec<Val>> = partial.into_iter().flat_map(|row| decays(air, periodic, state[0], row)).collect();
     let limbs = pair(from_signed(gradient) + int(1 << 30), 15).expect("a gradient with limbs");
     for row in &mut rows {
@@ -56,9 +60,8 @@ fn divisions(value: Val) -> impl Iterator<Item = (Val, Val)> {
 }
 
 fn adam(air: &Air, periodic: &[i64; PERIODIC], state: &[Val], g: Val) -> Vec<Vec<Val>> {
-    let [_, lr, eps, _] = periodic.map(from_signed);
     let (w, m, v) = (state[0], state[1], state[2]);
-    let (c1, c2) = (int(air.segment().first), int(air.segment().second));
+    let c1 = int(air.segment().first);
     let mut rows = Vec::new();
     let moments: Vec<(Val, [Val; 3])> = divisions(c1 * (g * int(1 << 15) - m) + int(1 << 14))
         .filter_map(|(change, _)| {
@@ -69,6 +72,36 @@ fn adam(air: &Air, periodic: &[i64; PERIODIC], state: &[Val], g: Val) -> Vec<Vec
             Some((mh, [limbs[0], limbs[1], Val::from_u64(shifted & 0x7fff)]))
         })
         .collect();
+    for second in divided(air, periodic, v, g) {
+        for (mh, moment) in &moments {
+            rows.extend(second.quotients(&joined(&[w, m, v], moment), *mh));
+        }
+    }
+    rows
+}
+
+/// A solution of the second moment's relations up to its root.
+struct Second {
+    columns: Vec<Val>,
+    lr: Val,
+    divisor: Val,
+}
+
+impl Second {
+    /// The rows that begin with `front`, for every quotient by the root.
+    fn quotients(&self, front: &[Val], numerator: Val) -> Vec<Vec<Val>> {
+        quotients(self.lr * numerator, self.divisor)
+            .into_iter()
+            .map(|division| [front, &self.columns, &division].concat())
+            .collect()
+    }
+}
+
+/// x0 x1 x2 xl V* S a0 a1 b1.
+fn divided(air: &Air, periodic: &[i64; PERIODIC], v: Val, g: Val) -> Vec<Second> {
+    let [_, lr, eps, _] = periodic.map(from_signed);
+    let c2 = int(air.segment().second);
+    let mut found = Vec::new();
     for (xh, xl) in divisions(g * g - v) {
         let Some(x) = triple(xh + int(1 << 46), 31) else { continue };
         for (q, _) in divisions(c2 * xl + int(1 << 14)) {
@@ -78,21 +111,44 @@ fn adam(air: &Air, periodic: &[i64; PERIODIC], state: &[Val], g: Val) -> Vec<Vec
             }
             let vn = v + c2 * xh + q;
             for (s, root) in roots(vn, q_int) {
-                for (mh, moment) in &moments {
-                    for division in quotients(lr * *mh, s + eps) {
-                        let mut row = vec![w, m, v];
-                        row.extend(moment);
-                        row.extend(x);
-                        row.extend([xl, vn, s]);
-                        row.extend(root);
-                        row.extend(division);
-                        rows.push(row);
-                    }
-                }
+                found.push(Second { columns: [&x[..], &[xl, vn, s], &root].concat(), lr, divisor: s + eps });
             }
         }
     }
-    rows
+    found
+}
+
+/// Lion's rows: m0 m1 m2 sg k0 k1 k2 k3. Where C is 0 any K passes: the smallest, and two others, stand for them all.
+fn lion(air: &Air, state: &[Val], g: Val) -> Vec<Vec<Val>> {
+    let [w, m, ..] = *state else { unreachable!("W and M") };
+    let (c1, c2) = (int(air.segment().first), int(air.segment().second));
+    let x = g * int(1 << 15) - m;
+    let signs = signs(c1 * x + m * int(1 << 15));
+    divisions(c2 * x + int(1 << 14))
+        .filter_map(|(change, _)| triple(m + change + int(1 << 45), 30))
+        .flat_map(|moment| signs.iter().map(move |sign| [&[w, m], &moment[..], sign].concat()))
+        .collect()
+}
+
+/// All sg with `sg + 1` and `32767 (sg + 1)` in the table, and the four limbs of K with `C = sg (K + 1)`, the uppermost of 15 bits.
+pub fn signs(c: Val) -> Vec<[Val; 5]> {
+    let mut found = Vec::new();
+    for raised in (0..TABLE).filter(|raised| (Val::from_u64(*raised) * int(32_767)).as_canonical_u64() < TABLE) {
+        let sign = Val::from_u64(raised) - Val::ONE;
+        let sizes: Vec<u128> = if sign != Val::ZERO {
+            let size = (c * sign.inverse() - Val::ONE).as_canonical_u64();
+            [0, ORDER].into_iter().map(|wrap| u128::from(size) + u128::from(wrap)).collect()
+        } else if c == Val::ZERO {
+            vec![0, 1, (1 << 63) - 1]
+        } else {
+            Vec::new()
+        };
+        found.extend(sizes.into_iter().filter(|size| *size < 1 << 63).map(|size| {
+            let limb = |shift: u32| Val::from_u64(u64::try_from((size >> shift) & 0xffff).expect("16 bits"));
+            [sign, limb(0), limb(16), limb(32), limb(48)]
+        }));
+    }
+    found
 }
 
 /// All S with `vn = S S + a`, where a and 2 S - a have 32 bits and their upper limbs add up to less than 2^16 - q: S, and a0 a1 b1.
@@ -256,12 +312,8 @@ mod tests {
     const WIDE_G: i64 = (1 << 30) + (1 << 15) - 1;
 
     fn air(rule: Rule, s: u32, decay: bool, first: bool, constants: StepConstants) -> (Air, Vec<[i64; PERIODIC]>) {
-        let mut no_op = StepConstants { eps: 1, ..StepConstants::default() };
-        if !is_adam(rule) {
-            no_op.mu = 1 << 15;
-        }
         let (air, constants) =
-            Air::new(&Variant { rule, s, decay, weights_in_range: first }, &[constants, no_op]).unwrap();
+            Air::new(&Variant { rule, s, decay, weights_in_range: first }, &[constants, no_op(rule)]).unwrap();
         (air, constants.periodic)
     }
 
@@ -331,6 +383,79 @@ mod tests {
             unsolved += counts.iter().filter(|count| **count == 0).count();
         }
         assert!(solved > 60 && unsolved > 0, "{solved} states have a step and {unsolved} have none");
+    }
+
+    #[test]
+    fn a_step_of_rmsprop_has_one_solution() {
+        let mut random = Random(9);
+        let (mut solved, mut unsolved) = (0, 0);
+        for round in 0..60 {
+            let constants = StepConstants {
+                c2: pick(&mut random, &[1, 33, 328, 16_384, 32_767, 32_768]),
+                lr: pick(&mut random, &[0, 1, 42_949_673, (1 << 30) - 1]),
+                eps: pick(&mut random, &[1, 2, 33, (1 << 29) - 1]),
+                decay: if round % 3 == 0 { pick(&mut random, &[0, 10_737, (1 << 28) - 1]) } else { 0 },
+                ..StepConstants::default()
+            };
+            let (air, periodic) = air(Rule::Rmsprop, 0, round % 3 == 0, round % 4 == 0, constants);
+            let g = edges(&mut random, if round % 2 == 0 { TOP_G } else { WIDE_G }, 30).max(-(1 << 30));
+            let root = random.signed(30).abs();
+            let v = match random.next() % 6 {
+                0 => 0,
+                1 => 1 << 60,
+                2 => WIDE_G * WIDE_G,
+                3 => root * root,
+                4 => root * root + 2 * root,
+                _ => (random.next() >> 4).cast_signed(),
+            };
+            let w = edges(&mut random, 1 << 45, 45);
+            let counts = [solve(&air, &periodic[0], [w, v, 0], g), solve(&air, &periodic[1], [w, v, 0], 0)];
+            solved += counts.iter().filter(|count| **count > 0).count();
+            unsolved += counts.iter().filter(|count| **count == 0).count();
+        }
+        assert!(solved > 60 && unsolved > 0, "{solved} states have a step and {unsolved} have none");
+    }
+
+    #[test]
+    fn a_step_of_lion_has_one_solution() {
+        let mut random = Random(10);
+        let (mut solved, mut zeros) = (0, 0);
+        for round in 0..120 {
+            let constants = StepConstants {
+                c1: pick(&mut random, &[1, 3277, 16_384, 32_767, 32_768]),
+                c2: pick(&mut random, &[1, 328, 16_384, 32_767, 32_768]),
+                lr: pick(&mut random, &[1, 429_497, (1 << 30) - 1]),
+                decay: if round % 3 == 0 { pick(&mut random, &[0, 10_737, (1 << 28) - 1]) } else { 0 },
+                ..StepConstants::default()
+            };
+            let (air, periodic) = air(Rule::Lion, 0, round % 3 == 0, round % 4 == 0, constants);
+            let mut g = edges(&mut random, if round % 2 == 0 { TOP_G } else { WIDE_G }, 30).max(-(1 << 30));
+            let mut m = edges(&mut random, (1 << 45) + (1 << 32), 45);
+            if round % 2 == 0 {
+                // Where the sign turns: C = (2^15 - c1) n.
+                let times = random.signed(12);
+                (g, m) = (((1 << 15) - constants.c1) * times, -constants.c1 * (times << 15) + round % 3 - 1);
+            }
+            let w = edges(&mut random, 1 << 45, 45);
+            zeros += usize::from(constants.c1 * ((g << 15) - m) + (m << 15) == 0);
+            solved += usize::from(solve(&air, &periodic[0], [w, m, 0], g) > 0);
+            solve(&air, &periodic[1], [w, m, 0], 0);
+        }
+        assert!(solved > 80 && zeros > 10, "{solved} states have a step, {zeros} have the sign 0");
+    }
+
+    /// Without 15 bits for K's upper limb C = -1 has the sign 1, too.
+    #[test]
+    fn every_c_has_one_sign() {
+        for c in [0, 1, -1, 2, -2, 1 << 45, -(1 << 45), (1 << 60) + (1 << 47), -(1 << 60) - (1 << 47)] {
+            let mut found: Vec<i64> = signs(int(c)).iter().map(|columns| to_signed(columns[0])).collect();
+            found.dedup();
+            assert_eq!(found, [c.signum()], "{c}");
+        }
+        let size = (int(-1) - Val::ONE).as_canonical_u64();
+        assert!(size >> 48 == 0xffff, "four limbs of 16 bits hold it");
+        // Beyond what the rule reaches a C has two signs: 2^63 from either end of the field.
+        assert_eq!(signs(Val::from_u64(ORDER - (1 << 63))).len(), 2);
     }
 
     #[test]

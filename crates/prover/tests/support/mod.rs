@@ -42,17 +42,14 @@ impl Random {
     }
 }
 
-/// Whether a rule's constants and states are Adam's.
-pub const fn is_adam(rule: Rule) -> bool {
-    matches!(rule, Rule::Adam | Rule::AdamW)
+/// Whether a rule is one of SGD's.
+pub const fn is_sgd(rule: Rule) -> bool {
+    matches!(rule, Rule::Sgd | Rule::SgdMomentum | Rule::SgdNesterov)
 }
 
 pub fn constants(rule: Rule, s: u32, decay: bool, step: usize) -> StepConstants {
     let decay = if decay { 10_737 } else { 0 };
-    if is_adam(rule) {
-        let lr = 4_294_967 * (1 + step as i64 % 3);
-        StepConstants { c1: 3277, c2: 33, lr, eps: 33 + step as i64, decay, ..StepConstants::default() }
-    } else {
+    if is_sgd(rule) {
         let mu = if rule == Rule::Sgd { 0 } else { 29_491 };
         StepConstants {
             mu,
@@ -61,14 +58,19 @@ pub fn constants(rule: Rule, s: u32, decay: bool, step: usize) -> StepConstants 
             decay,
             ..StepConstants::default()
         }
+    } else {
+        let lr = 4_294_967 * (1 + step as i64 % 3);
+        let c1 = if rule == Rule::Rmsprop { 0 } else { 3277 };
+        let eps = if rule == Rule::Lion { 0 } else { 33 + step as i64 };
+        StepConstants { c1, c2: 33, lr, eps, decay, ..StepConstants::default() }
     }
 }
 
 pub fn no_op(rule: Rule) -> StepConstants {
-    if is_adam(rule) {
-        StepConstants { eps: 1, ..StepConstants::default() }
-    } else {
+    if is_sgd(rule) {
         StepConstants { mu: 1 << 15, ..StepConstants::default() }
+    } else {
+        StepConstants { eps: i64::from(rule != Rule::Lion), ..StepConstants::default() }
     }
 }
 
@@ -121,7 +123,6 @@ impl Example {
     /// Random states and gradients.
     pub fn new(choice: &Choice, preset: Preset, seed: u64) -> Self {
         let mut random = Random(seed);
-        let adam = is_adam(choice.rule);
         let mut starts = Random(seed ^ 0x5eed);
         Self::with(
             choice.statement(preset),
@@ -131,12 +132,16 @@ impl Example {
                 if !choice.first {
                     // A second moment that goes with the first: else the update leaves its range, as it should.
                     let size = starts.signed(28);
-                    state[1] = if adam { size << 15 } else { size };
-                    state[2] = if adam { size * size } else { 0 };
+                    (state[1], state[2]) = match choice.rule {
+                        Rule::Adam | Rule::AdamW => (size << 15, size * size),
+                        Rule::Lion => (size << 15, 0),
+                        Rule::Rmsprop => (size * size, 0),
+                        Rule::Sgd | Rule::SgdMomentum | Rule::SgdNesterov => (size, 0),
+                    };
                 }
                 state
             },
-            |_, _| random.signed(if adam { 30 } else { 22 }),
+            |_, _| random.signed(if is_sgd(choice.rule) { 22 } else { 30 }),
         )
     }
 

@@ -131,13 +131,13 @@ FAMILIES: dict[Rule, Family] = {
         words="AdamW, that is Adam with decoupled weight decay",
     ),
     Rule.LION: Family(
-        ("W", "M"), ("lr", "beta1", "beta2", "weight_decay"), LionHyper, LionConstants, LionSequence.of, _lion, "0.001",
+        ("W", "M"), ("lr", "beta1", "beta2", "weight_decay"), LionHyper, LionConstants, LionSequence.of, _lion, "0.003",
         (0,), {}, {"lr": "0.0001", "beta1": "0.9", "beta2": "0.99", "weight_decay": "0"}, words="Lion",
     ),
     Rule.RMSPROP: Family(
         ("W", "V"), ("lr", "alpha", "eps", "weight_decay"), RmspropHyper, RmspropConstants, RmspropSequence.of, _rmsprop,
         "0.005", (0,), {}, {"lr": "0.01", "alpha": "0.99", "eps": "0.00000001", "weight_decay": "0"},
-        {"centered": False}, words="RMSprop",
+        words="RMSprop",
     ),
 }  # fmt: skip
 

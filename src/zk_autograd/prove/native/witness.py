@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zk_autograd.core.constants import StepConstants, numbers
+from zk_autograd.core.constants import NUMBERS, StepConstants, from_numbers, numbers
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
@@ -71,7 +71,7 @@ def read(path: Path, rule: Rule) -> Witness:
         if values.dtype != np.int64 or values.ndim != 2:
             raise UsageError(f"{path}: {name} is {values.dtype} with {values.ndim} axes; it must be int64 with 2")
     steps, block = arrays["G"].shape
-    shapes = {"constants": (steps, 5), "G": (steps, block)} | dict.fromkeys(state_names(rule), (steps + 1, block))
+    shapes = {"constants": (steps, NUMBERS), "G": (steps, block)} | dict.fromkeys(state_names(rule), (steps + 1, block))
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise UsageError(f"{path}: {name} is of shape {arrays[name].shape}; with this G it must be {shape}")
@@ -80,7 +80,7 @@ def read(path: Path, rule: Rule) -> Witness:
             raise UsageError(f"{path} has {count} {what}: pad it to a power of two, with no-ops or zeros")
     kind = FAMILIES[rule].constants
     try:
-        constants = tuple(kind(*(int(v) for v in row)) for row in arrays["constants"])
+        constants = tuple(from_numbers(kind, row.tolist()) for row in arrays["constants"])
     except VerificationError as error:
         raise UsageError(f"{path}: {error}") from error
     return Witness(constants, {name: arrays[name] for name in state_names(rule)}, arrays["G"])

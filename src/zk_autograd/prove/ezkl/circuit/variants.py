@@ -5,6 +5,7 @@ An AdamW without decay takes AdamW's circuit, where D may be 0; an SGD rule with
 cheaper circuit without decay's lines.
 """
 
+from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl.circuit import adam, sgd
 from zk_autograd.prove.ezkl.circuit.part import Part, RuleCircuit, composed
@@ -45,5 +46,12 @@ CIRCUITS: dict[str, RuleCircuit] = {
 
 
 def variant_of(rule: Rule, *, decays: bool) -> str:
-    """The cheapest variant for runs of `rule`; `decays` is whether a group has weight decay."""
-    return next(name for name, circuit in CIRCUITS.items() if circuit.rule is rule and circuit.decays >= decays)
+    """The cheapest variant for runs of `rule`; `decays` is whether a group has weight decay.
+    UsageError for a rule without a circuit."""
+    for name, circuit in CIRCUITS.items():
+        if circuit.rule is rule and circuit.decays >= decays:
+            return name
+    known = ", ".join(dict.fromkeys(circuit.rule.value for circuit in CIRCUITS.values()))
+    raise UsageError(
+        f'the prover ezkl has no circuit for the rule {rule.value}, only for {known}: take the prover "native"'
+    )
