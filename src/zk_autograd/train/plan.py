@@ -198,8 +198,9 @@ def _kept(value: Any) -> Json:
     if isinstance(value, tuple):
         return [_kept(item) for item in value]
     if isinstance(value, ParameterGroup):
-        return {name: own for name, own in asdict(value).items() if own or name not in _LATER}
-    return value
+        return {name: _kept(own) for name, own in asdict(value).items() if own or name not in _LATER}
+    kept: Json = value
+    return kept
 
 
 def _parsed(data: bytes) -> Plan:
