@@ -108,7 +108,9 @@ pub fn warm(shape: &Shape) {
     let rows = 1_usize << shape.lengths.log_rows();
     // The trace, its copy and its words; the lookups; the quotient's parts.
     let (main, lookups) = (padded(shape.main + shape.gradient), padded(2 * (shape.helpers + 1)));
-    warm_all::<Val>([main, main, main, lookups, 8, 8, 8, 4, 4, 4].map(|width| width * rows));
+    // The lookups' copy takes the place of the trace, where it fits.
+    let copy = if (lookups..=2 * lookups).contains(&main) { 0 } else { lookups };
+    warm_all::<Val>([main, main, main, lookups, copy, 8, 8, 8, 4, 4, 4].map(|width| width * rows));
     // Differences, the batch, and the low-degree test's words.
     warm_all::<Ext>([2 * rows; 4]);
     // The trees over rows: main columns, gradient, lookups, quotient.
@@ -119,7 +121,7 @@ pub fn warm(shape: &Shape) {
 
 fn warm_all<T: Element>(lengths: impl IntoIterator<Item = usize>) {
     let mut made = Vec::new();
-    for length in lengths {
+    for length in lengths.into_iter().filter(|length| *length >= LEAST) {
         if WANTED.load(Ordering::Relaxed) {
             break;
         }

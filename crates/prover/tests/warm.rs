@@ -27,10 +27,10 @@ fn a_first_proof_finds_its_buffers() {
             let cold = fresh(make);
             memory::release();
             let ready = fresh(|| memory::warm(&example.statement.shape));
+            assert_eq!(fresh(|| memory::warm(&example.statement.shape)), 0, "nothing is made twice");
             let missed = fresh(make);
             assert!(missed * 20 < cold, "{rule:?}: of {cold} bytes {missed} were not made ready");
             assert!(ready < cold + cold / 8, "{rule:?}: {ready} bytes are made ready for a proof that takes {cold}");
-            assert_eq!(fresh(|| memory::warm(&example.statement.shape)), 0, "nothing is made twice");
         }
     }
 }
