@@ -180,5 +180,13 @@ mod tests {
         give(vec![[3; DIGEST_BYTES]; length]);
         release();
         assert!(Digest::pool().lock().unwrap().is_empty());
+        // Whoever waits for a proof doesn't wait for memory that is made ready.
+        warm_all::<Digest>((0..5).map(|number| {
+            if number == 2 {
+                wanted();
+            }
+            LEAST
+        }));
+        assert_eq!(Digest::pool().lock().unwrap().len(), 2);
     }
 }

@@ -1,5 +1,5 @@
-"""The tensors of a narrow witness: each lie about an end or a gradient breaks a line of the circuit,
-before EZKL is asked for anything."""
+"""The tensors of a narrow witness: each lie about an end or a gradient breaks a line of the
+circuit, before EZKL is asked for anything."""
 
 from dataclasses import replace
 

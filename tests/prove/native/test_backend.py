@@ -1,7 +1,6 @@
 """Real proofs of the native prover: 2^16 rows each, for every rule."""
 
 import os
-import resource
 import signal
 import threading
 import time
@@ -256,24 +255,14 @@ def test_values_and_salts_of_another_length_have_no_commitment() -> None:
 
 
 @pytest.mark.parametrize("rule", [Rule.ADAM, Rule.SGD])
-def test_memory_that_was_made_ready_changes_no_proof_and_is_given_back(rule: Rule) -> None:
+def test_memory_that_was_made_ready_changes_no_proof(rule: Rule) -> None:
+    """How much of it a first proof finds: crates/prover/tests/warm.rs."""
     backend, statement, witness, proof = example(rule)
     backend.stop()
-    before = resident()
     backend.warm()
-    ready = resident()
-    assert ready > before + 32 * 2**20
     backend.warm()
-    assert resident() < ready + 2**20, "it is made ready once"
     assert backend.prove(statement, witness) == proof
     backend.stop()
-    assert resident() < before + 32 * 2**20
-
-
-def resident() -> int:
-    """Bytes of this process that are in memory."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def test_a_proof_s_phases_are_told() -> None:
