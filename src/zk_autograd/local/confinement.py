@@ -39,6 +39,11 @@ class _Beneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
+def available() -> str:
+    """ "" if a process can be confined here; else why not, in words."""
+    return _version(ctypes.CDLL(None, use_errno=True))[1]
+
+
 def confine(read: Iterable[Path], write: Sequence[Path]) -> str:
     """Confines this process to reading below `read`, and to reading and writing below `write`;
     places that don't exist are left out. Call it before there are other threads: those that are
@@ -46,12 +51,10 @@ def confine(read: Iterable[Path], write: Sequence[Path]) -> str:
 
     "" if it is done; else why this system can't, in words.
     """
-    if platform.system() != "Linux":
-        return "this system has no Landlock"
     libc = ctypes.CDLL(None, use_errno=True)
-    abi = libc.syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION))
-    if abi < 1:
-        return f"this kernel offers no Landlock ({os.strerror(ctypes.get_errno())})"
+    abi, reason = _version(libc)
+    if reason:
+        return reason
     rights = (1 << _RIGHTS_BY_ABI.get(abi, 16)) - 1
     rules = _Ruleset(rights, 0, _SCOPES if abi >= _SCOPES_FROM else 0)
     size = ctypes.sizeof(rules) if abi >= _SCOPES_FROM else 8
@@ -68,6 +71,14 @@ def confine(read: Iterable[Path], write: Sequence[Path]) -> str:
     finally:
         os.close(ruleset)
     return ""
+
+
+def _version(libc: ctypes.CDLL) -> tuple[int, str]:
+    """Of the interface; and why there is none."""
+    if platform.system() != "Linux":
+        return 0, "this system has no Landlock"
+    abi = libc.syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION))
+    return abi, "" if abi >= 1 else f"this kernel offers no Landlock ({os.strerror(ctypes.get_errno())})"
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, place: Path, allowed: int) -> str:
