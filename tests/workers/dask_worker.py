@@ -36,7 +36,7 @@ async def main() -> None:
         return
     lie = sys.argv[3] if len(sys.argv) > 3 else ""
     if lie == "version":
-        task.__version__ = "9.9.9"
+        vars(task)["__version__"] = "9.9.9"
     elif lie:
         sealing.answer_sealed = LIES[lie]
     async with Worker(sys.argv[2], nthreads=1, **options) as worker:

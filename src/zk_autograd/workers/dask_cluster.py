@@ -22,15 +22,20 @@ class DaskCluster:
         self._asked: dict[Future[Any], str] = {}
 
     def slots(self) -> int:
-        return len(self._addresses())
+        """As `Cluster.slots`, which is called every second: what a lost worker had is given up."""
+        addresses = self._addresses()
+        for future, address in list(self._asked.items()):
+            if address not in addresses:
+                future.cancel()
+        return len(addresses)
 
     def submit(self, asked: Asked) -> "Future[Any]":
         addresses = self._addresses()
         if not addresses:
             raise RuntimeError("the cluster has no worker")
         address = self._assigning.choose(addresses, (asked.segment, asked.block), asked.attempt)
-        # Another one may take the task if this one is gone.
-        executor = self._client.get_executor(pure=False, workers=[address], allow_other_workers=True)
+        # This one and no other: an idle one, such as one that lies at once, would steal the task.
+        executor = self._client.get_executor(pure=False, workers=[address])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a large task
             future: Future[Any] = executor.submit(answer_sealed, asked.task)

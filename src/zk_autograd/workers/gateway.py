@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import threading
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -35,6 +36,10 @@ _TAIL = 600
 _PASSED = ("DASK_", "RAY_", "LC_")
 _PASSED_ALONE = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TZ")
 """Of the environment: tokens for other services stay out of the gateway's."""
+
+
+class Unconfined(UserWarning):
+    """The process that speaks with a cluster keeps its user's rights on this system."""
 
 
 class GatewayWorkers:
@@ -95,7 +100,7 @@ class _Gateway:
         self._waiting: dict[int, AnswerFuture] = {}
         self._number = 0
         self._connected = threading.Event()
-        self._ended = ""
+        self._ended = self._unconfined = ""
         self._words = os.memfd_create("zk-gateway")
         environment = {
             name: value for name, value in os.environ.items() if name.startswith(_PASSED) or name in _PASSED_ALONE
@@ -126,6 +131,13 @@ class _Gateway:
             reason = self._ended or f"no answer in {CONNECT_SECONDS:.0f} s"
             self.stop()
             raise ProverError(f"the workers {name} can't be used: {reason}")
+        if self._unconfined:
+            warnings.warn(
+                f"whoever controls {name} can run code in the process that speaks with it, and here that process can read what you can: "
+                f"{self._unconfined}. Its results are verified all the same",
+                Unconfined,
+                stacklevel=2,
+            )
 
     def submit(self, task: bytes, place: Place, attempt: int) -> "Future[Any]":
         future = AnswerFuture()
@@ -155,6 +167,8 @@ class _Gateway:
                 said = Said.parse(receive(self._process.stdout, MAX_SAID))
                 if said.kind == b"F":
                     reason = printable(said.content[:_TAIL].decode("utf-8", "replace"))
+                elif said.kind == b"U":
+                    self._unconfined = printable(said.content[:_TAIL].decode("utf-8", "replace"))
                 elif said.kind == b"S":
                     self.slots = min(said.number, MAX_SLOTS)
                     self._connected.set()
@@ -164,6 +178,10 @@ class _Gateway:
             reason = str(error)
         self.stop()
         self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
         self._end(reason)
 
     def _answered(self, said: Said) -> None:

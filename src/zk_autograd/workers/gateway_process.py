@@ -49,8 +49,6 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     unconfined = _confined(kind)  # before there is a thread, which would keep its rights
-    if unconfined:
-        print(f"this process is not confined: {unconfined}", file=sys.stderr, flush=True)
     threading.Thread(target=_watch, daemon=True).start()
     lock = threading.Lock()
 
@@ -61,6 +59,8 @@ def main() -> None:
             except OSError:
                 os._exit(0)
 
+    if unconfined:
+        say(Said(b"U", content=unconfined.encode("utf-8", "replace")))
     try:
         cluster = connected(kind, address)
         slots = cluster.slots()

@@ -4,6 +4,7 @@
     trainer    number (8 bytes), attempt (8), segment (8), block (8), a sealed task
     gateway    "S", slots (8): how many proofs the cluster makes at a time; first, and when it
                changes
+               "U", a sentence: why this process is not confined; before all else, if so
                "A", number (8), length of the worker's name (8), the name, an answer
                "X", number (8), length of the worker's name (8), the name, why there is no answer
                "F", a sentence: the cluster can't be used, and this is the last frame
@@ -56,7 +57,7 @@ class Said:
 
     def encode(self) -> bytes:
         name = self.worker.encode("utf-8", "replace")[:MAX_NAME]
-        if self.kind == b"F":
+        if self.kind in (b"F", b"U"):
             return self.kind + self.content
         number = self.number.to_bytes(_WORD, "big")
         return self.kind + number if self.kind == b"S" else self.kind + number + _sized(name) + self.content
@@ -65,7 +66,7 @@ class Said:
     def parse(cls, frame: bytes) -> "Said":
         """BrokenFrameError for what no gateway says: whoever took it over may say anything."""
         kind, rest = frame[:1], frame[1:]
-        if kind == b"F":
+        if kind in (b"F", b"U"):
             return cls(kind, content=rest)
         number, rest = int.from_bytes(rest[:_WORD], "big"), rest[_WORD:]
         if kind == b"S" and not rest:
