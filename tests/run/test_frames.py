@@ -204,6 +204,7 @@ TABLES: dict[str, tuple[Change, Change]] = {
     "narrower": (width(1), as_it_is),
     "zeros, which take no bytes": (width(0), nothing),
     "twice": (lambda table: table + table, as_it_is),
+    "less than there is": (as_it_is, lambda data: data + b"\0"),
     "none": (nothing, nothing),
 }
 
@@ -229,6 +230,22 @@ def test_a_table_says_no_more_than_the_header_allows(
     for reading in readings:
         with pytest.raises(RunError, match=r"0/journal is missing, torn or altered \((a table|its part G|the digest)"):
             reading()
+
+
+def test_gradients_that_are_wider_than_theirs_are_refused_and_not_cut_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 2^40 + 1 an int32 keeps the 1; all digests are right, and the lengths add up."""
+    made = opened(tmp_path)
+    made.begin(a_start())
+    wide = narrow.pack(np.full(SIZE, 2**40 + 1), digests.fastest())
+    monkeypatch.setattr(journal, "pack", lambda *_: narrow.Packed(wide.table, wide.data, 1, 1))
+    made.write_step(0, a_step())
+    refusal = "a table of its integers is not what the writer writes"
+    with pytest.raises(RunError, match=refusal):
+        opened(tmp_path).step(0, 1)
+    with pytest.raises(RunError, match=refusal):
+        opened(tmp_path).block(0, 0, 1, 1, 1)
 
 
 def test_only_the_chunks_of_a_block_are_read_and_damage_in_them_is_noticed(tmp_path: Path) -> None:
