@@ -42,6 +42,7 @@ HYPER = {
     "eps": "1e-08",
     "weight_decay": "0.01",
     "momentum": "0.9",
+    "alpha": "0.99",
 }
 
 

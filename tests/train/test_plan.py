@@ -49,6 +49,23 @@ def test_plan_is_read_back_and_only_its_owner_can(plan: Plan, run: Path) -> None
     assert stat.S_IMODE((run / "private" / "train.json").stat().st_mode) == 0o600
 
 
+def test_alpha_is_kept_where_it_is_set_and_a_plan_from_before_it_is_read(run: Path) -> None:
+    PLAN.write(run)
+    file = run / "private" / "train.json"
+    assert "alpha" not in json.loads(file.read_bytes())
+    assert Plan.read(run) == PLAN
+    groups = (ParameterGroup(("a*",), alpha="0.95"), ParameterGroup(("b",), lr="0.1"))
+    plan = replace(PLAN, rule=Rule.RMSPROP, momentum="", alpha="0.9", groups=groups)
+    plan.write(run)
+    kept = json.loads(file.read_bytes())
+    assert (kept["alpha"], ["alpha" in group for group in kept["groups"]]) == ("0.9", [True, False])
+    assert Plan.read(run) == plan
+    kept["groups"][1]["beta"] = "0.9"
+    file.write_bytes(encode(kept))
+    with pytest.raises(RunError, match="is not of this version"):
+        Plan.read(run)
+
+
 def test_tables_path_is_kept_whole(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run)
     plan = replace(PLAN, data=CsvFile("houses.csv", "sold"), model=Factory("my.models", "net"), schedule="recorded")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zk_autograd.core.errors import ProverError, VerificationError
+from zk_autograd.core.errors import ProverError, UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl.child import Child
 from zk_autograd.prove.ezkl.circuit import catalogue
@@ -99,7 +99,17 @@ def test_a_run_takes_the_circuit_with_the_fewest_proofs(sizes: list[int], steps:
     assert proofs_needed(chosen.block, chosen.steps, sizes, steps) == min(needed)
 
 
-@pytest.mark.parametrize("rule", Rule)
+NONE = (Rule.LION, Rule.RMSPROP)
+"""Rules that only the native prover proves."""
+
+
+@pytest.mark.parametrize("rule", NONE)
+def test_a_rule_without_a_circuit_is_refused_with_the_prover_to_take(rule: Rule) -> None:
+    with pytest.raises(UsageError, match=f'no circuit for the rule {rule.value}, .*: take the prover "native"'):
+        choose(rule, [31], 100)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in Rule if rule not in NONE])
 def test_every_rule_has_circuits_with_lines_for_a_decay_where_it_may_have_one(rule: Rule) -> None:
     without, decaying = (choose(rule, [31], 100, decays=decays) for decays in (False, rule is not Rule.ADAM))
     assert without.rule == decaying.rule == rule.value

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from attacks.tools.segment import ONE, TWO_LIMBS, Segment, State, exact_step
 from attacks.tools.variants import ADAMS, DECAYING, SGDS, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
-from zk_autograd.core.errors import RangeError, UsageError, VerificationError
+from zk_autograd.core.errors import RangeError, VerificationError
 from zk_autograd.core.formats import UPDATE_BOUND
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules import step
@@ -353,12 +353,6 @@ def test_a_circuit_without_weight_decay_is_not_used_for_a_step_with_it(rule: str
 
 
 PROVED = {circuit.rule for circuit in CIRCUITS.values()}
-
-
-@pytest.mark.parametrize("rule", sorted(set(Rule) - PROVED, key=str))
-def test_a_rule_without_a_circuit_is_refused_before_a_run_begins(rule: Rule) -> None:
-    with pytest.raises(UsageError, match=f"no circuit for the rule {rule.value}, only for .*: take the prover"):
-        variant_of(rule, decays=True)
 
 
 def test_a_run_takes_the_cheapest_circuit_that_has_lines_for_its_decay() -> None:
