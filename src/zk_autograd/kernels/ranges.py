@@ -31,8 +31,8 @@ _BOUNDS = {
 def require_ranges(state: Mapping[str, IntArray]) -> None:
     """RangeError (tensor "", index in the flat vector) if an element of the state is one that no
     step could begin with."""
-    for name, values in state.items():
-        what, bound, advice = _BOUNDS[name]
+    for name in [name for name in state if name in _BOUNDS]:
+        values, (what, bound, advice) = state[name], _BOUNDS[name]
         require_below(what, values, bound, advice)
         if name == "V" and values.size and int(values.min()) < 0:
             index = int(np.argmax(values < 0))

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 
 from zk_autograd.core.constants import StepConstants
-from zk_autograd.core.errors import UsageError
+from zk_autograd.core.errors import RangeError, UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Parameter
-from zk_autograd.core.rules import State
+from zk_autograd.core.rules import State, step
 from zk_autograd.kernels import torch_rules
 from zk_autograd.kernels.on_device import DeviceStepper, Planes, Report
 from zk_autograd.kernels.protocol import Model
@@ -62,10 +62,21 @@ class TorchStepper(DeviceStepper):
 
     def _advance(self, part: slice, new: Planes, G: torch.Tensor, constants: StepConstants, report: Report) -> None:
         before = {name: plane[part] for name, plane in self._planes.items()}
-        after, failed = torch_rules.RULES[self._rule](before, G, constants)
+        after, failed = torch_rules.RULES.get(self._rule, self._on_host)(before, G, constants)
         for name, values in after.items():
             new[name][part] = values
         report.values[_FLAGS] += failed
+
+    def _on_host(self, before: torch_rules.Tensors, G: torch.Tensor, constants: StepConstants) -> torch_rules.Found:
+        """The step of a rule that nobody has written in torch's operations."""
+        state = {name: values.cpu().numpy() for name, values in before.items()}
+        try:
+            after = step(self._rule, state, G.cpu().numpy(), constants)
+        except RangeError:
+            return before, torch.tensor(True, device=G.device)
+        return {name: torch.from_numpy(values).to(G.device) for name, values in after.items()}, torch.tensor(
+            False, device=G.device
+        )
 
     def _settle(self, index: int, new: Planes, model: Model, *, taken: bool) -> None:
         if taken:

@@ -67,6 +67,10 @@ class TritonStepper(DeviceStepper):
     name = "triton"
 
     def __init__(self, rule: Rule, parameters: Sequence[Parameter], state: State, steps: "ModuleType") -> None:
+        if rule not in ROWS:
+            raise UsageError(
+                f'kernel="triton" has no program for the rule {rule.value}: choose kernel="torch", or "auto"'
+            )
         self._steps = steps
         self._row = ROWS[rule]
         self._places = aligned_places(parameters)

@@ -26,7 +26,7 @@ from zk_autograd.core.records import BEACON, TRAINER, Data, Header
 from zk_autograd.core.register import EVERY, View
 from zk_autograd.core.rules import State
 from zk_autograd.kernels.choice import AUTO, SlowKernel, kernel_called
-from zk_autograd.optim import recording, saved_state
+from zk_autograd.optim import distributed, recording, saved_state
 from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.header import NO_DATA, HeaderParts
 from zk_autograd.optim.options import Number, check_names, choose_rule, decays_of, exact, place, read_options
@@ -233,63 +233,71 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             keys=(),
             expected_steps=expected_steps,
         )
-        self._trajectory = Trajectory(
-            manifest,
-            options,
-            self.param_groups,
-            parts,
-            frozen=frozen,
-            grad_scale=checked_scale(grad_scale),
-            announced_lr=None if max_lr is None else exact(max_lr, "max_lr"),
-            unproved=UnprovedValues(unproved, frozen, parts.unproved, max(BUDGET, 4 * manifest.size)),
-            kernel=kernel_called(kernel, manifest.device),
-        )
-        proving = Proving(workers, tuple(map(Path, worker_keys)))
-        if not isinstance(prover, str):
-            proving = Proving()
-        registering = Registering(register, tuple(anchors), anchor_every)
-        artefacts = Artefacts(on_event, config=None if config is None else checked_config(config))
-        source = beacon_of(start) if isinstance(start, str) else start
-        order = BEACON if order_by_beacon else TRAINER
-        if order_by_beacon and source is None and not resume:
-            raise UsageError("order_by_beacon=True goes with start=, which gives the beacon")
-        if source is not None and (resume or run is None):
-            raise UsageError("start= is for a new run: a resumed one has its first weights")
-        if resume:
-            if run is None:
-                raise UsageError("resume=True needs run=, the directory of the run to resume")
-            asked = [o.values["lr"] if g.get("lr") is not None else None for g, o in zip(given, options, strict=True)]
-            self._trajectory.resume(Path(run), prover, srs, key, artefacts, asked, registering, sync_every, proving)
-            self._trajectory.restore_groups(self.param_groups)
-        elif run is not None:
-            recording.check_place(Path(run))
-            decays = decays_of(options)
-            require_provable(prover, chosen, decays)
-            new_key = recording.key_to_make(key)
-            signers = recording.signers_of(key) if new_key is None else []
-            registration = None if new_key else registration_of(registering, signers, from_file=recording.is_file(key))
-            if source is not None and new_key is None and registration is None:
-                raise UsageError(NO_REGISTER)
-            sizes = [manifest.group_size(i) for i in range(len(groups))]
-            backend = backend_for_new_run(
-                prover, chosen, sizes, srs, expected_steps, Layout(Path(run)).private, preset, decays=bool(decays)
+        ranks = distributed.ALONE if run is None else distributed.ranks()
+        with ranks.together():
+            self._trajectory = Trajectory(
+                manifest,
+                options,
+                self.param_groups,
+                parts,
+                frozen=frozen,
+                grad_scale=checked_scale(grad_scale),
+                announced_lr=None if max_lr is None else exact(max_lr, "max_lr"),
+                unproved=UnprovedValues(unproved, frozen, parts.unproved, max(BUDGET, 4 * manifest.size)),
+                kernel=kernel_called(kernel, manifest.device),
+                ranks=ranks,
             )
-            self._trajectory.record(
-                recording.NewRun(
-                    Path(run),
-                    backend,
-                    signers,
-                    artefacts,
-                    new_key,
-                    registration,
-                    registering,
-                    source,
-                    order,
-                    sync_every=sync_every,
-                    proving=proving,
+            proving = Proving(workers, tuple(map(Path, worker_keys))) if isinstance(prover, str) else Proving()
+            registering = Registering(register, tuple(anchors), anchor_every)
+            artefacts = Artefacts(on_event, config=None if config is None else checked_config(config))
+            source = beacon_of(start) if isinstance(start, str) else start
+            order = BEACON if order_by_beacon else TRAINER
+            if order_by_beacon and source is None and not resume:
+                raise UsageError("order_by_beacon=True goes with start=, which gives the beacon")
+            if source is not None and (resume or run is None):
+                raise UsageError("start= is for a new run: a resumed one has its first weights")
+            if resume:
+                if run is None:
+                    raise UsageError("resume=True needs run=, the directory of the run to resume")
+                asked = [
+                    o.values["lr"] if g.get("lr") is not None else None for g, o in zip(given, options, strict=True)
+                ]
+                self._trajectory.resume(Path(run), prover, srs, key, artefacts, asked, registering, sync_every, proving)
+                self._trajectory.restore_groups(self.param_groups)
+            elif run is not None and not ranks.records:
+                self._trajectory.follow(run, by_beacon=source is not None)
+            elif run is not None:
+                recording.check_place(Path(run))
+                decays = decays_of(options)
+                require_provable(prover, chosen, decays)
+                new_key = recording.key_to_make(key)
+                signers = recording.signers_of(key) if new_key is None else []
+                registration = (
+                    None if new_key else registration_of(registering, signers, from_file=recording.is_file(key))
                 )
-            )
-        self._show_lr()
+                if source is not None and new_key is None and registration is None:
+                    raise UsageError(NO_REGISTER)
+                sizes = [manifest.group_size(i) for i in range(len(groups))]
+                backend = backend_for_new_run(
+                    prover, chosen, sizes, srs, expected_steps, Layout(Path(run)).private, preset, decays=bool(decays)
+                )
+                self._trajectory.record(
+                    recording.NewRun(
+                        Path(run),
+                        backend,
+                        signers,
+                        artefacts,
+                        new_key,
+                        registration,
+                        registering,
+                        source,
+                        order,
+                        sync_every=sync_every,
+                        proving=proving,
+                    )
+                )
+            self._trajectory.agree()
+            self._show_lr()
 
     @property
     def steps(self) -> int:
@@ -387,7 +395,9 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         The first `step` does this; to have the directory earlier, call it after the first
         backward(). Raises as `step`.
         """
-        self._trajectory.start(self.param_groups)
+        with self._trajectory.ranks.together():
+            self._trajectory.start(self.param_groups)
+            self._trajectory.ranks.agree(distributed.BEGUN)
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -414,7 +424,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         note, self._note = self._note, Claims()
         if loss is not None and not note.loss:
             note = replace(note, loss=loss_text(loss))
-        self._trajectory.advance(self.param_groups, note)
+        with self._trajectory.ranks.together():
+            self._trajectory.advance(self.param_groups, note)
         self._show_lr()
         return loss
 

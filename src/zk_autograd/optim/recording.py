@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zk_autograd.core.anchors import BeaconAnchor
 from zk_autograd.core.attestation import Document
 from zk_autograd.core.errors import PlaceTakenError, RunError, StorageError, UsageError
@@ -66,6 +69,10 @@ class Keeper(Protocol):
     def step(self) -> int: ...
     @property
     def loop_state(self) -> bytes: ...
+    @property
+    def gradients(self) -> NDArray[np.int32]:
+        """As `Stepper.gradients`: of the last step, or of the one being accepted."""
+        ...
 
     def append(
         self,
@@ -95,6 +102,10 @@ class InMemory:
     @property
     def state(self) -> State:
         return self._stepper.state
+
+    @property
+    def gradients(self) -> NDArray[np.int32]:
+        return self._stepper.gradients
 
     def append(
         self,
@@ -150,6 +161,10 @@ class Recorder(Unique):
     @property
     def loop_state(self) -> bytes:
         return self._writer.loop_state
+
+    @property
+    def gradients(self) -> NDArray[np.int32]:
+        return self._writer.gradients
 
     @property
     def settings(self) -> bytes:

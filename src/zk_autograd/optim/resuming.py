@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.records import Header, Unproved
 from zk_autograd.core.text import counted
+from zk_autograd.optim.following import Follower
 from zk_autograd.optim.options import Exact, GroupOptions, exact, place
 from zk_autograd.optim.param_groups import Kept, as_text, decoded
 from zk_autograd.optim.recording import Recorder
@@ -116,7 +117,9 @@ def warn_of_asked(asked: Sequence[Exact | None], begun: Sequence[GroupOptions], 
         )
 
 
-def resumed(writer: Recorder, unproved: Sequence[Unproved], left_out: Sequence[set[str]], *, recorded: bool) -> Resumed:
+def resumed(
+    writer: Recorder | Follower, unproved: Sequence[Unproved], left_out: Sequence[set[str]], *, recorded: bool
+) -> Resumed:
     """What `writer` knows of the last step. `unproved` are the model's tensors as they are;
     `left_out` names, for each group, the entries of `param_groups` that the run fixes.
 

@@ -17,8 +17,9 @@ from zk_autograd.core.rules import State, initial_state
 from zk_autograd.core.schedules import parse
 from zk_autograd.kernels.protocol import Kernel, WeightsChangedError
 from zk_autograd.kernels.reference import REFERENCE
-from zk_autograd.optim import gradients, recording, resuming
+from zk_autograd.optim import distributed, gradients, recording, resuming
 from zk_autograd.optim.floats import Floats
+from zk_autograd.optim.following import Follower, handed
 from zk_autograd.optim.header import HeaderParts, require_format, shifts_of
 from zk_autograd.optim.options import Exact, GroupOptions, place
 from zk_autograd.optim.param_groups import encoded
@@ -78,9 +79,10 @@ class Trajectory(Owned, Unique):
         announced_lr: Exact | None,
         unproved: UnprovedValues,
         kernel: Kernel = REFERENCE,
+        ranks: distributed.Ranks = distributed.ALONE,
     ) -> None:
         """Rounds the model's weights. `frozen` tensors were given with the others, but are not
-        trained.
+        trained; `ranks` are the processes that train the same model with this one.
 
         UsageError or RangeError for weights or hyper-parameters that no step can begin with.
         """
@@ -90,6 +92,8 @@ class Trajectory(Owned, Unique):
         # Gradients left over from an earlier training: they are not this one's.
         self._old = {name: (t.grad, t.grad._version) for name, t in frozen if t.grad is not None}
         self._kernel = kernel
+        self.ranks = ranks
+        self._by_beacon = False
         self._first: State = initial_state(parts.rule, manifest.weights())
         self.steps = 0
         self.saturated = 0
@@ -103,6 +107,7 @@ class Trajectory(Owned, Unique):
         self._announced_lr = announced_lr
         self._keeper: recording.Keeper | None = None
         self._writer: recording.Recorder | None = None
+        self._follows = False
         self._new_run: recording.NewRun | None = None
         self._run: Path | None = None
         self._closed = False
@@ -121,6 +126,19 @@ class Trajectory(Owned, Unique):
         register = register_of(new_run.signers, new_run.registration)
         self._parts = replace(self._parts, prover=new_run.backend.prover, keys=keys, register=register)
         self._new_run = replace(new_run, kernel=self._kernel)
+        self._by_beacon = new_run.beacon is not None
+
+    def follow(self, path: Path, *, by_beacon: bool) -> None:
+        """From the first step on, rank 0 records steps to a new run directory, and this process
+        takes the same ones. `by_beacon`: rank 0 will have a beacon give the first weights."""
+        self._run, self._follows, self._by_beacon = path, True, by_beacon
+
+    def agree(self) -> None:
+        """Has all ranks agree, once their optimizers are made. UsageError, RunError."""
+        said = self._parts.rule.value, self._parts.schedule, self._grad_scale, self.steps, self._by_beacon
+        options = [sorted(group.texts()) for group in self._groups]
+        tensors = [(p.name, p.shape, p.group) for p in self.manifest.parameters]
+        self.ranks.agree(distributed.MADE, repr((said, options, tensors)).encode(), *self.state.values())
 
     def resume(
         self,
@@ -137,24 +155,36 @@ class Trajectory(Owned, Unique):
         """Resumes the run at `path`. UsageError if it is of another model or of other
         hyper-parameters. Warns of what can't be restored, and of a group's lr that the caller
         `asked` for but doesn't get."""
-        writer = recording.resume(path, prover, srs, key, artefacts, registering, self._kernel, sync_every, proving)
-        difference = self._parts.difference(writer.header, self._groups, self._grad_scale)
-        if difference is not None:
-            writer.abandon()
-            raise UsageError(
-                f"{path} is not a run of this optimizer: {difference}; make the optimizer as it was made for the run"
-            )
+        writer = None
+        if self.ranks.records:
+            writer = recording.resume(path, prover, srs, key, artefacts, registering, self._kernel, sync_every, proving)
         try:
+            keeper = self._handed_on(writer)
+            difference = self._parts.difference(keeper.header, self._groups, self._grad_scale)
+            if difference is not None:
+                raise UsageError(
+                    f"{path} is not a run of this optimizer: {difference}; make the optimizer as it was made for the run"
+                )
             fixed = [{*g.for_torch()} - ({"lr"} if self._schedule is None else set()) for g in self._groups]
-            self._resumed = resuming.resumed(writer, self._parts.unproved, fixed, recorded=self._schedule is None)
-            self._groups = resuming.groups_of(writer.header)
+            self._resumed = resuming.resumed(keeper, self._parts.unproved, fixed, recorded=self._schedule is None)
+            self._groups = resuming.groups_of(keeper.header)
             resuming.warn_of_asked(asked, self._groups, self._resumed)
-            self.manifest.write(writer.state["W"])
+            self.manifest.write(keeper.state["W"])
         except BaseException:  # a warning may be turned into one
-            writer.abandon()
+            if writer is not None:
+                writer.abandon()
             raise
-        self._writer, self._keeper, self._run = writer, writer, path
-        self.steps = writer.step
+        self._writer, self._keeper, self._run, self._follows = writer, keeper, path, writer is None
+        self.steps = keeper.step
+
+    def _handed_on(self, writer: recording.Recorder | None) -> recording.Recorder | Follower:
+        """What keeps this rank's state: rank 0's `writer`, or what that rank hands on of it."""
+        if self.ranks is not distributed.ALONE:
+            parts = self.ranks.from_first(None if writer is None else handed(writer))
+            if writer is None:
+                return Follower(parts, self._kernel)
+        assert writer is not None
+        return writer
 
     @property
     def state(self) -> State:
@@ -253,28 +283,33 @@ class Trajectory(Owned, Unique):
         self._require_weights()
         self._require_given(param_groups)
         self._groups = settled(self._groups, param_groups, self._schedule)
-        if self._grad_scale is None and self._new_run is not None and self._new_run.beacon is not None:
+        if self._grad_scale is None and self._by_beacon:
             raise UsageError(
                 "the header says grad_scale before a beacon gives the first weights, and so before there are gradients: give a number for it"
             )
         scale = gradients.suitable_scale(self.manifest) if self._grad_scale is None else self._grad_scale
         header = self._header(param_groups, scale)
         keeper: recording.Keeper = (memory := recording.InMemory(header, self.state, self.steps, self._kernel))
-        begun = self._new_run is not None and self._new_run.beacon is not None
-        if self._new_run is not None:
-            if (
-                gradients.present(self.manifest) and not begun
-            ):  # so that a first step that is out of range leaves no directory behind
+        if self._run is not None:
+            first = None
+            # A first step that is out of range leaves no directory behind.
+            if gradients.present(self.manifest) and not self._by_beacon:
                 first = Floats.of(self.manifest, self._kernel, scale)
                 lr = rates(self._groups, param_groups, self._schedule, 1)
                 # Nor does one that a warning refuses.
                 memory.append(
                     first.model, lr=lr, accept=lambda count: self._tell_of_clamping(count, scale, stacklevel=8)
                 )
+                G = memory.gradients
                 memory.undo(first.model)
-            keeper = self._writer = self._new_run.begin(header, self.state["W"])
+            if self.ranks is not distributed.ALONE:
+                texts = repr((scale, [group.texts() for group in self._groups])).encode()
+                self.ranks.agree(distributed.BEGINS, texts, b"" if first is None else G)
+            if self._new_run is not None:
+                self._writer = self._new_run.begin(header, self.state["W"])
+            keeper = self._handed_on(self._writer)
         self._keeper = keeper
-        if begun:
+        if self._by_beacon:
             self.begin_with(keeper.state["W"])
         _warn(header)
         return keeper
@@ -288,18 +323,23 @@ class Trajectory(Owned, Unique):
     @property
     def beacon(self) -> bytes:
         """What gave the run's first weights; b"" if the trainer chose them."""
-        return b"" if self._writer is None else self._writer.beacon
+        return self._of_run.beacon if self._of_run is not None else b""
 
     @property
     def header_digest(self) -> bytes:
         """The digest of the run's header; b"" before there is one."""
-        return b"" if self._writer is None else self._writer.header_digest
+        return self._of_run.header_digest if self._of_run is not None else b""
+
+    @property
+    def _of_run(self) -> recording.Recorder | Follower | None:
+        """What knows the run, whoever records it."""
+        return self._keeper if isinstance(self._keeper, recording.Recorder | Follower) else None
 
     def advance(self, param_groups: ParamGroups, claims: Claims) -> None:
         """One step from the model's gradients; writes its weights. Raises as `ZKOptimizer.step`."""
         if self._keeper is None and not gradients.present(self.manifest):
             list(gradients.present_ones(self.manifest))  # raises, before there is a run without a step
-        if self._keeper is None and self._new_run is not None and self._new_run.beacon is not None:
+        if self._keeper is None and self._by_beacon:
             raise UsageError(
                 "a beacon gives the first weights, so these gradients are of others: call start() before the first forward pass"
             )
@@ -312,6 +352,12 @@ class Trajectory(Owned, Unique):
             self._resumed.warn(lr, self.steps + 1, stacklevel=5)
         kept, settings = self._settings(param_groups)
         scale = keeper.header.grad_scale
+
+        def accept(count: int) -> None:
+            self._tell_of_clamping(count, scale, stacklevel=7)
+            if self.ranks is not distributed.ALONE:
+                self.ranks.agree(distributed.STEP, repr((self.steps, lr)).encode(), keeper.gradients)
+
         try:
             floats = Floats.of(self.manifest, self._kernel, scale)
             saturated = keeper.append(
@@ -319,7 +365,7 @@ class Trajectory(Owned, Unique):
                 claims,
                 lr=lr,
                 settings=settings,
-                accept=lambda count: self._tell_of_clamping(count, scale, stacklevel=7),
+                accept=accept,
             )
         except WeightsChangedError as error:
             raise _foreign(self.manifest.parameters[error.index].name) from None
@@ -330,9 +376,18 @@ class Trajectory(Owned, Unique):
             self._tell_of_clamping(gradients.clamped(self.manifest, scale), scale, stacklevel=5)
             raise
         floats.written()
+        before = self._kept, self._resumed, self.steps, self.saturated
         self._kept, self._resumed = kept, None
         self.steps += 1
         self.saturated += saturated
+        try:
+            self.ranks.agree(distributed.RECORDED)
+        except RunError:
+            if isinstance(keeper, Follower):  # of a step that rank 0 couldn't record
+                keeper.undo(floats.model)
+                floats.written()
+                self._kept, self._resumed, self.steps, self.saturated = before
+            raise
 
     def _tell_of_clamping(self, count: int, scale: int, stacklevel: int) -> None:
         """Warns if it is due, before anything is done: a warning turned into an error refuses the
@@ -370,7 +425,7 @@ class Trajectory(Owned, Unique):
         Where the steps are recorded nothing is written: UsageError if it isn't, to the last bit,
         the state that the run is in, or if the model now holds other weights.
         """
-        if self._new_run is not None or self._writer is not None:
+        if self._run is not None:
             if (found := deviation(loaded, self.saved_state())) is not None:
                 raise UsageError(
                     f"this state_dict is not from the step that the run is at ({found}): an optimizer with run= proves its steps from the first "

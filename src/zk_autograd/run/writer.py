@@ -24,6 +24,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zk_autograd.core.anchors import BeaconAnchor
 from zk_autograd.core.attestation import Document
 from zk_autograd.core.errors import RunError, UsageError
@@ -277,6 +280,12 @@ class RunWriter(Owned, Unique):
     def state(self) -> State:
         """The state after `step`: int64 of shape (header.size,) for each name, copies."""
         return self._stepper.state
+
+    @property
+    def gradients(self) -> NDArray[np.int32]:
+        """The integers of the last step, or of the one being accepted: int32 (elements,), not
+        written to until the next one begins. UsageError before the first."""
+        return self._stepper.gradients
 
     @property
     def loop_state(self) -> bytes:
