@@ -118,6 +118,7 @@ impl<const N: usize, R: Update<N>> WithSimd for Run<'_, '_, '_, N, R> {
 }
 
 /// What a block comes to.
+#[repr(align(64))]
 struct Next<const N: usize> {
     state: [Packed; N],
     gradients: [i32; BLOCK],

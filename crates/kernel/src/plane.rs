@@ -17,11 +17,40 @@ pub enum Width {
 }
 
 /// One integer of every element.
-#[derive(Clone, Debug, Default)]
 pub struct Plane {
-    high: Vec<i32>,
-    low: Vec<u16>,
-    wide: Vec<i64>,
+    high: Aligned<i32>,
+    low: Aligned<u16>,
+    wide: Aligned<i64>,
+}
+
+/// Words that begin at a cache line, so that no vector of them lies in two.
+struct Aligned<T> {
+    all: Vec<T>,
+    first: usize,
+}
+
+const LINE: usize = 64;
+
+impl<T: Copy + Default> Aligned<T> {
+    fn zeros(size: usize) -> Result<Self, TryReserveError> {
+        let mut all = Vec::<T>::new();
+        if size > 0 {
+            let spare = LINE / size_of::<T>();
+            all.try_reserve_exact(size + spare)?;
+            let first = all.as_ptr().align_offset(LINE).min(spare);
+            all.resize(first + size, T::default()); // within what was reserved: it stays where it is
+            return Ok(Self { all, first });
+        }
+        Ok(Self { all, first: 0 })
+    }
+
+    fn words(&self) -> &[T] {
+        &self.all[self.first..]
+    }
+
+    fn words_mut(&mut self) -> &mut [T] {
+        &mut self.all[self.first..]
+    }
 }
 
 /// A part of a plane: those of its three vectors that its width doesn't use are empty.
@@ -41,6 +70,7 @@ pub struct ViewMut<'a> {
 }
 
 /// A block's integers on their own.
+#[repr(align(64))]
 pub struct Packed {
     pub high: [i32; BLOCK],
     pub low: [u16; BLOCK],
@@ -76,38 +106,31 @@ impl Plane {
             Width::Middle => (size, size, 0),
             Width::Wide => (0, 0, size),
         };
-        Ok(Self { high: zeros(high)?, low: zeros(low)?, wide: zeros(wide)? })
+        Ok(Self { high: Aligned::zeros(high)?, low: Aligned::zeros(low)?, wide: Aligned::zeros(wide)? })
     }
 
     /// Writes `values`, which fit.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub fn pack(&mut self, width: Width, values: &[i64]) {
         match width {
-            Width::Narrow => self.high.iter_mut().zip(values).for_each(|(to, &x)| *to = x as i32),
+            Width::Narrow => self.high.words_mut().iter_mut().zip(values).for_each(|(to, &x)| *to = x as i32),
             Width::Middle => {
-                self.high.iter_mut().zip(values).for_each(|(to, &x)| *to = (x >> 16) as i32);
-                self.low.iter_mut().zip(values).for_each(|(to, &x)| *to = x as u16);
+                self.high.words_mut().iter_mut().zip(values).for_each(|(to, &x)| *to = (x >> 16) as i32);
+                self.low.words_mut().iter_mut().zip(values).for_each(|(to, &x)| *to = x as u16);
             }
-            Width::Wide => self.wide.copy_from_slice(values),
+            Width::Wide => self.wide.words_mut().copy_from_slice(values),
         }
     }
 
     /// All of it.
     pub fn view(&self) -> View<'_> {
-        View { high: &self.high, low: &self.low, wide: &self.wide }
+        View { high: self.high.words(), low: self.low.words(), wide: self.wide.words() }
     }
 
     /// All of it.
     pub fn view_mut(&mut self) -> ViewMut<'_> {
-        ViewMut { high: &mut self.high, low: &mut self.low, wide: &mut self.wide }
+        ViewMut { high: self.high.words_mut(), low: self.low.words_mut(), wide: self.wide.words_mut() }
     }
-}
-
-fn zeros<T: Copy + Default>(size: usize) -> Result<Vec<T>, TryReserveError> {
-    let mut all = Vec::new();
-    all.try_reserve_exact(size)?;
-    all.resize(size, T::default());
-    Ok(all)
 }
 
 fn block<'a, T>(part: &'a [T], number: usize, none: &'a [T; BLOCK]) -> &'a [T; BLOCK] {
