@@ -5,7 +5,7 @@ use pulp::{Simd, WithSimd};
 use crate::arch::Arch;
 use crate::formats::{GRADIENT_BOUND, beyond, dequantize, quantize};
 use crate::plane::{Packed, PackedRef, View, ViewMut};
-use crate::rules::{Step, Update};
+use crate::rules::{Step, Update, moved};
 use crate::stream;
 
 /// Elements of a block: old and new state together fit a core's nearest cache.
@@ -75,7 +75,8 @@ impl<const N: usize, R: Update<N>> WithSimd for Run<'_, '_, '_, N, R> {
     fn with_simd<S: Simd>(self, _: S) -> Outcome {
         let Part { old, new, source, gradients, refused, bypass, .. } = self.part;
         let mut outcome = Outcome::default();
-        let mut next = Next { state: [Packed::ZERO; N], gradients: [0; BLOCK], weights: [0.0; BLOCK] };
+        let mut next =
+            Next { state: [Packed::ZERO; N], gradients: [0; BLOCK], directions: [0; BLOCK], weights: [0.0; BLOCK] };
         let size = gradients.len();
         for (number, flag) in refused.iter_mut().enumerate() {
             let from = number * BLOCK;
@@ -122,6 +123,7 @@ impl<const N: usize, R: Update<N>> WithSimd for Run<'_, '_, '_, N, R> {
 struct Next<const N: usize> {
     state: [Packed; N],
     gradients: [i32; BLOCK],
+    directions: [i32; BLOCK],
     weights: [f32; BLOCK],
 }
 
@@ -183,20 +185,34 @@ fn block<const N: usize, R: Update<N>>(
 ) -> Outcome {
     let (mut change, mut refused, mut saturated) = (0, false, 0);
     for i in 0..BLOCK {
+        let (g, clamped, unusable) = feed.gradient(i);
+        refused |= unusable;
+        saturated += u64::from(clamped);
+        next.gradients[i] = g as i32;
+    }
+    for i in 0..BLOCK {
         let mut state = [0; N];
-        for j in 0..N {
+        for j in 1..N {
             state[j] = old[j].get(R::WIDTHS[j], i);
         }
-        change |= feed.change(i, state[0]);
-        let (g, clamped, unusable) = feed.gradient(i);
-        let (state, bad) = rule.element(state, g);
-        refused |= unusable | bad;
-        saturated += u64::from(clamped);
-        for j in 0..N {
+        let (state, direction, bad) = rule.moments(state, i64::from(next.gradients[i]));
+        refused |= bad;
+        for j in 1..N {
             next.state[j].set(R::WIDTHS[j], i, state[j]);
         }
-        next.gradients[i] = g as i32;
-        next.weights[i] = dequantize(state[0]);
+        next.directions[i] = direction as i32;
+    }
+    for i in 0..BLOCK {
+        let mut state = [old[0].get(R::WIDTHS[0], i); N];
+        change |= feed.change(i, state[0]);
+        for j in 1..N {
+            state[j] = next.state[j].view().get(R::WIDTHS[j], i);
+        }
+        let (u, d) = rule.update(state, i64::from(next.directions[i]));
+        let (w, bad) = moved(state[0], u, d);
+        refused |= bad;
+        next.state[0].set(R::WIDTHS[0], i, w);
+        next.weights[i] = dequantize(w);
     }
     Outcome { refused: refused | (change != 0), saturated }
 }

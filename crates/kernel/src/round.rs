@@ -12,15 +12,18 @@
 //! a, b and d are exact floats; product and quotient each round: for abs(x) < 2^31 an error below 2^31 * 2^-52 = 2^-21.
 //! Adding 2^-20 rounds once more, by at most 2^-22 (half of a unit in the last place of numbers below 2^32). So the float y
 //! has x < y < x + 2^-19. Its nearest integer r has r >= y - 1/2 > x - 1/2 >= q - 1, hence r >= q; and
-//! r <= y + 1/2 < x + 1/2 + 2^-19 < q + 1 + 2^-19, hence r <= q + 1. It is one too large just if 2*r*d > 2*a*b + d. Where
-//! abs(x) >= 2^31, y is above 2^31 - 1 in size: that is reported, and the result means nothing.
+//! r <= y + 1/2 < x + 1/2 + 2^-19 < q + 1 + 2^-19, hence r <= q + 1. It is one too large just if 2*r*d > 2*a*b + d. From
+//! [`FAR`] + 1 = 2^31 - 1 on, y is replaced by that, so that r keeps to 32 bits: then q is at least `FAR` in size, and so is
+//! r, corrected or not.
 
 /// 1.5 * 2^52. Numbers between 2^52 and 2^53 are integers: adding it rounds to an integer (half to even), and adding an
 /// integer to its bits adds that to the number. So no conversion is needed, which not every machine has for vectors.
 const MAGIC: f64 = 6_755_399_441_055_744.0;
 
 const BIAS: f64 = 1.0 / 1_048_576.0;
-const LARGEST: f64 = 2_147_483_647.0; // 2^31 - 1
+/// Quotients below it in size are exact.
+pub const FAR: i64 = (1 << 31) - 2;
+const FARTHER: f64 = 2_147_483_647.0; // FAR + 1
 
 /// The integer nearest to x, half to even; `abs(x) < 2^51`.
 #[inline(always)]
@@ -49,15 +52,16 @@ pub fn root(v: i64) -> i64 {
     seed - i64::from(product(seed, seed) > v)
 }
 
-/// `floor((2*a*b + d) / (2*d))` for a and b below 2^30 in size and `0 < d < 2^31`; and whether it is out of reach: if so it
-/// is 2^31 - 1 or more in size, and the number given means nothing.
+/// `floor((2*a*b + d) / (2*d))` for a and b below 2^30 in size and `0 < d < 2^31`, if that is below [`FAR`] in size; else
+/// some number from `FAR` on, of its sign.
 #[inline(always)]
-pub fn quotient(a: i64, b: i64, d: i64) -> (i64, bool) {
+pub fn quotient(a: i64, b: i64, d: i64) -> i64 {
     let y = float(a) * float(b) / float(d) + BIAS;
-    let seed = nearest(y);
+    let low = if y > -FARTHER { y } else { -FARTHER };
+    let seed = nearest(if low < FARTHER { low } else { FARTHER });
     // 2*(a*b - seed*d) + d < 0
     let left = product(a, b).wrapping_sub(product(seed, d));
-    (seed.wrapping_sub(i64::from(left.wrapping_add(left).wrapping_add(d) < 0)), y.abs() >= LARGEST)
+    seed - i64::from(left.wrapping_add(left).wrapping_add(d) < 0)
 }
 
 #[cfg(test)]
@@ -79,12 +83,11 @@ mod tests {
 
     fn check_quotient(a: i64, b: i64, d: i64) {
         let wanted = exact_quotient(a, b, d);
-        let (found, far) = quotient(a, b, d);
-        if far {
-            assert!(wanted.abs() >= (1 << 31) - 1, "{a} * {b} / {d} is {wanted}: not far");
-        } else {
+        let found = quotient(a, b, d);
+        if wanted.abs() < i128::from(FAR) {
             assert_eq!(i128::from(found), wanted, "{a} * {b} / {d}");
-            assert!(wanted.abs() < 1 << 31);
+        } else {
+            assert!(found.abs() >= FAR && i128::from(found.signum()) == wanted.signum(), "{a} * {b} / {d}: {found}");
         }
     }
 

@@ -18,11 +18,16 @@ pub(crate) trait Update<const N: usize>: Send + Sync + 'static {
     /// How they are kept: wide enough for every state that a step may begin or end with.
     const WIDTHS: [Width; N];
 
-    /// The next state of an element, and whether something left its range: the state then means nothing.
+    /// The next state of an element but for its W, which isn't looked at; what its weight moves along, a number of 32
+    /// bits; and whether one of them left its range, and means nothing.
     ///
-    /// The same instructions whatever the values are. `state` is in its ranges, and so is `g`, or the step is refused anyway: then
-    /// it is any 32-bit number.
-    fn element(&self, state: [i64; N], g: i64) -> ([i64; N], bool);
+    /// The same instructions whatever the values are. `state` is in its ranges, and so is `g`, or the step is refused
+    /// anyway: then it is any number of 32 bits.
+    fn moments(&self, state: [i64; N], g: i64) -> ([i64; N], i64, bool);
+
+    /// U, and D, the decay. U is out of its range if the exact one is, and may then be another number. `state` is the
+    /// next one but for its W.
+    fn update(&self, state: [i64; N], direction: i64) -> (i64, i64);
 }
 
 /// A rule with its constants, whichever it is.
@@ -78,7 +83,7 @@ fn boxed<const N: usize>(rule: impl Update<N>) -> Option<Box<dyn Step>> {
 /// W' = W - U - R, with R = floor((D*floor(W / 2^15) + 2^14) / 2^15), and whether U or W' is out of its range. U may be
 /// any number.
 #[inline(always)]
-fn moved(w: i64, u: i64, d: i64) -> (i64, bool) {
+pub(crate) fn moved(w: i64, u: i64, d: i64) -> (i64, bool) {
     let next = w.wrapping_sub(u).wrapping_sub(rounded(product(d, w >> SHIFT)));
     (next, beyond(u, UPDATE_BOUND) | beyond(next, WEIGHT_BOUND))
 }

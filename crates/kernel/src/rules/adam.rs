@@ -1,6 +1,6 @@
 //! Adam and AdamW.
 
-use super::{State, Step, Update, WEIGHT, boxed, moved};
+use super::{State, Step, Update, WEIGHT, boxed};
 use crate::formats::{FIRST_MOMENT_BOUND, ROUNDED_MOMENT_BOUND, SECOND_MOMENT_MAX, SHIFT, beyond, rounded};
 use crate::plane::Width;
 use crate::round::{product, quotient, root};
@@ -40,13 +40,15 @@ impl<const DECAY: bool> Update<3> for Adam<DECAY> {
     const WIDTHS: [Width; 3] = [STATES[0].0, STATES[1].0, STATES[2].0];
 
     #[inline(always)]
-    fn element(&self, [w, m, v]: [i64; 3], g: i64) -> ([i64; 3], bool) {
+    fn moments(&self, [w, m, v]: [i64; 3], g: i64) -> ([i64; 3], i64, bool) {
         let m = m + rounded(self.c1 * ((g << SHIFT) - m));
         let mh = rounded(m);
-        let v = next_second_moment(v, g, self.c2);
-        let (u, far) = quotient(self.lr, mh, root(v) + self.e);
-        let (w, bad) = moved(w, u, if DECAY { self.d } else { 0 });
-        ([w, m, v], bad | far | beyond(mh, ROUNDED_MOMENT_BOUND))
+        ([w, m, next_second_moment(v, g, self.c2)], mh, beyond(mh, ROUNDED_MOMENT_BOUND))
+    }
+
+    #[inline(always)]
+    fn update(&self, [_, _, v]: [i64; 3], mh: i64) -> (i64, i64) {
+        (quotient(self.lr, mh, root(v) + self.e), if DECAY { self.d } else { 0 })
     }
 }
 

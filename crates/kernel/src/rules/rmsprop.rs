@@ -1,7 +1,7 @@
 //! `RMSprop`.
 
 use super::adam::next_second_moment;
-use super::{State, Update, WEIGHT, moved};
+use super::{State, Update, WEIGHT};
 use crate::formats::SECOND_MOMENT_MAX;
 use crate::plane::Width;
 use crate::round::{quotient, root};
@@ -29,10 +29,12 @@ impl Update<2> for Rmsprop {
     const WIDTHS: [Width; 2] = [STATES[0].0, STATES[1].0];
 
     #[inline(always)]
-    fn element(&self, [w, v]: [i64; 2], g: i64) -> ([i64; 2], bool) {
-        let v = next_second_moment(v, g, self.c2);
-        let (u, far) = quotient(self.lr, g, root(v) + self.e);
-        let (w, bad) = moved(w, u, self.d);
-        ([w, v], far | bad)
+    fn moments(&self, [w, v]: [i64; 2], g: i64) -> ([i64; 2], i64, bool) {
+        ([w, next_second_moment(v, g, self.c2)], g, false)
+    }
+
+    #[inline(always)]
+    fn update(&self, [_, v]: [i64; 2], g: i64) -> (i64, i64) {
+        (quotient(self.lr, g, root(v) + self.e), self.d)
     }
 }

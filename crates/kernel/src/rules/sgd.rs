@@ -1,6 +1,6 @@
 //! SGD: plain, with momentum, Nesterov's.
 
-use super::{State, Update, WEIGHT, moved};
+use super::{State, Update, WEIGHT};
 use crate::formats::{MOMENTUM_BOUND, beyond, rounded};
 use crate::plane::Width;
 use crate::round::product;
@@ -38,11 +38,10 @@ impl Constants {
         rounded(product(self.mu, b) + product(self.cg, g))
     }
 
-    /// The next weight, and whether it or the update left its range.
+    /// U and D.
     #[inline(always)]
-    fn moved(&self, w: i64, a: i64) -> (i64, bool) {
-        let u = (product(self.lr, a) + (1 << (self.s - 1))) >> self.s;
-        moved(w, u, self.d)
+    fn update(&self, a: i64) -> (i64, i64) {
+        ((product(self.lr, a) + (1 << (self.s - 1))) >> self.s, self.d)
     }
 }
 
@@ -68,9 +67,13 @@ impl Update<1> for Plain {
     const WIDTHS: [Width; 1] = [PLAIN[0].0];
 
     #[inline(always)]
-    fn element(&self, [w]: [i64; 1], g: i64) -> ([i64; 1], bool) {
-        let (w, bad) = self.0.moved(w, self.0.accumulated(0, g));
-        ([w], bad)
+    fn moments(&self, state: [i64; 1], g: i64) -> ([i64; 1], i64, bool) {
+        (state, self.0.accumulated(0, g), false)
+    }
+
+    #[inline(always)]
+    fn update(&self, _: [i64; 1], b: i64) -> (i64, i64) {
+        self.0.update(b)
     }
 }
 
@@ -78,10 +81,14 @@ impl Update<2> for Momentum {
     const WIDTHS: [Width; 2] = [STATES[0].0, STATES[1].0];
 
     #[inline(always)]
-    fn element(&self, [w, b]: [i64; 2], g: i64) -> ([i64; 2], bool) {
+    fn moments(&self, [w, b]: [i64; 2], g: i64) -> ([i64; 2], i64, bool) {
         let b = self.0.accumulated(b, g);
-        let (w, bad) = self.0.moved(w, b);
-        ([w, b], bad | beyond(b, MOMENTUM_BOUND))
+        ([w, b], b, beyond(b, MOMENTUM_BOUND))
+    }
+
+    #[inline(always)]
+    fn update(&self, _: [i64; 2], b: i64) -> (i64, i64) {
+        self.0.update(b)
     }
 }
 
@@ -89,9 +96,13 @@ impl Update<2> for Nesterov {
     const WIDTHS: [Width; 2] = [STATES[0].0, STATES[1].0];
 
     #[inline(always)]
-    fn element(&self, [w, b]: [i64; 2], g: i64) -> ([i64; 2], bool) {
+    fn moments(&self, [w, b]: [i64; 2], g: i64) -> ([i64; 2], i64, bool) {
         let b = self.0.accumulated(b, g);
-        let (w, bad) = self.0.moved(w, self.0.accumulated(b, g));
-        ([w, b], bad | beyond(b, MOMENTUM_BOUND))
+        ([w, b], self.0.accumulated(b, g), beyond(b, MOMENTUM_BOUND))
+    }
+
+    #[inline(always)]
+    fn update(&self, _: [i64; 2], a: i64) -> (i64, i64) {
+        self.0.update(a)
     }
 }
