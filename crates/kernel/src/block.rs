@@ -105,7 +105,7 @@ impl<const N: usize, R: Update<N>> WithSimd for Run<'_, '_, '_, N, R> {
                 }
             };
             for (to, values) in new.iter_mut().zip(&next.state) {
-                to.put(from, count, values, *bypass);
+                to.put::<S>(from, count, values, *bypass);
             }
             gradients[from..from + count].copy_from_slice(&next.gradients[..count]);
             *flag = found.refused;

@@ -4,6 +4,7 @@ use std::collections::TryReserveError;
 
 use crate::block::BLOCK;
 use crate::stream::{self, Word};
+use pulp::Simd;
 
 /// How many bits an integer of a state takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,12 +145,12 @@ fn fill<T: Copy>(to: &mut [T; BLOCK], part: &[T], from: usize) {
 }
 
 #[inline(always)]
-fn put<T: Word>(part: &mut [T], from: usize, count: usize, values: &[T; BLOCK], bypass: bool) {
+fn put<S: Simd, T: Word>(part: &mut [T], from: usize, count: usize, values: &[T; BLOCK], bypass: bool) {
     if part.is_empty() {
         return;
     }
     let (to, values) = (&mut part[from..from + count], &values[..count]);
-    if bypass { stream::copy(to, values) } else { to.copy_from_slice(values) }
+    if bypass { stream::copy::<S, T>(to, values) } else { to.copy_from_slice(values) }
 }
 
 impl<'a> View<'a> {
@@ -206,10 +207,10 @@ impl ViewMut<'_> {
 
     /// Writes the first `count` integers of a block from element `from` on, past the caches or not.
     #[inline(always)]
-    pub fn put(&mut self, from: usize, count: usize, values: &Packed, bypass: bool) {
-        put(self.high, from, count, &values.high, bypass);
-        put(self.low, from, count, &values.low, bypass);
-        put(self.wide, from, count, &values.wide, bypass);
+    pub fn put<S: Simd>(&mut self, from: usize, count: usize, values: &Packed, bypass: bool) {
+        put::<S, _>(self.high, from, count, &values.high, bypass);
+        put::<S, _>(self.low, from, count, &values.low, bypass);
+        put::<S, _>(self.wide, from, count, &values.wide, bypass);
     }
 }
 

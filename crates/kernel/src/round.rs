@@ -23,7 +23,8 @@ const MAGIC: f64 = 6_755_399_441_055_744.0;
 const BIAS: f64 = 1.0 / 1_048_576.0;
 /// Quotients below it in size are exact.
 pub const FAR: i64 = (1 << 31) - 2;
-const FARTHER: f64 = 2_147_483_647.0; // FAR + 1
+#[allow(clippy::cast_precision_loss)]
+const FARTHER: f64 = (FAR + 1) as f64;
 
 /// The integer nearest to x, half to even; `abs(x) < 2^51`.
 #[inline(always)]
