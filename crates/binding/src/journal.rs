@@ -14,7 +14,7 @@ const SHORT: usize = 1 << 16;
 /// The BLAKE3 digest of some bytes objects, one after the other.
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value)]
-pub fn blake3<'py>(py: Python<'py>, pieces: Vec<PyBackedBytes>) -> Bound<'py, PyBytes> {
+pub fn blake3(py: Python<'_>, pieces: Vec<PyBackedBytes>) -> Bound<'_, PyBytes> {
     let found = || digest(pieces.iter().map(|piece| &**piece));
     let short = pieces.iter().map(|piece| piece.len()).sum::<usize>() < SHORT;
     PyBytes::new(py, &if short { found() } else { py.detach(found) })
