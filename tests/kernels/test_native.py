@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tests.forks import forking, in_child
 from tests.kernels.steps import ADAM, Case, case, compare, compare_until_taken, floats, outcome, parameters, seen
+from zk_autograd import _native
 from zk_autograd.core.constants import AdamConstants, SgdConstants
 from zk_autograd.core.errors import GradientError, RangeError, UsageError
 from zk_autograd.core.hyper import Rule
@@ -241,7 +242,7 @@ def test_a_gradient_may_be_the_weights_themselves() -> None:
         shared = replace(model, gradients=[model.weights[0][:]])
         stepper = kernel.stepper(Rule.ADAM, found.parameters, found.state)
         results.append((stepper.step_model(shared, found.constants), seen(stepper, model)))
-    assert results[0][1][0] == results[1][1][0]  # type: ignore[index]
+    assert results[0][1][0] == results[1][1][0]
     assert results[0] == results[1]
 
 
@@ -301,6 +302,10 @@ def test_how_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # The module itself
+
+
+def test_every_rule_is_compiled() -> None:
+    assert {rule.value for rule in Rule} <= set(_native.kernel_rules())
 
 
 def test_without_the_compiled_module_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,12 @@ create_exception!(
 );
 create_exception!(_native, SharedMemory, PyValueError, "Weights that overlap each other, or gradients.");
 
+/// The rules that a [`Stepper`] can take steps of.
+#[pyfunction]
+pub fn kernel_rules() -> Vec<&'static str> {
+    rules::names().collect()
+}
+
 /// The packed state of a model's parameters.
 #[pyclass(frozen)]
 pub struct Stepper(Mutex<Inner>);

@@ -29,7 +29,7 @@ mod _native {
     #[pymodule_export]
     use crate::journal::{blake3, pack_integers};
     #[pymodule_export]
-    use crate::kernel::{SharedMemory, StepRefused, Stepper};
+    use crate::kernel::{SharedMemory, StepRefused, Stepper, kernel_rules};
 
     use crate::arguments::{
         Constants, Job as Work, Public, States, buffer, commitment_names as names, invalid, power, preset, secret,

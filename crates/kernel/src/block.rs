@@ -1,4 +1,5 @@
-//! A fixed number of elements at a time: rounding, the rule, packing and the float weights in one loop.
+//! A fixed number of elements at a time: rounding, the rule, packing and the float weights, without leaving the nearest
+//! cache.
 
 use pulp::{Simd, WithSimd};
 
@@ -174,7 +175,10 @@ impl Feed for Integers<'_> {
     }
 }
 
-/// One block: the loop that all the rest is about.
+/// One block: what all the rest is about.
+///
+/// Three loops rather than one: each operation of an element waits for the one before, and a processor looks some 130
+/// operations ahead, so that it fills its units from several short chains, but not from one that takes a root, then divides.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation)] // a gradient that can be used fits 32 bits
 fn block<const N: usize, R: Update<N>>(

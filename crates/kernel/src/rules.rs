@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::arch::Arch;
-use crate::block::{Outcome, Part, Ruled};
+use crate::block::{Outcome, Part, Ruled, STATES};
 use crate::formats::{SHIFT, UPDATE_BOUND, WEIGHT_BOUND, beyond, rounded};
 use crate::plane::Width;
 use crate::round::product;
@@ -69,6 +69,11 @@ static RULES: &[Row] = &[
     Row { name: "adamw", states: adam::STATES, step: adam::step },
 ];
 
+/// The names of all.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    RULES.iter().map(|row| row.name)
+}
+
 /// The row of a rule.
 #[must_use]
 pub fn row(name: &str) -> Option<&'static Row> {
@@ -77,6 +82,7 @@ pub fn row(name: &str) -> Option<&'static Row> {
 
 #[allow(clippy::unnecessary_wraps)]
 fn boxed<const N: usize>(rule: impl Update<N>) -> Option<Box<dyn Step>> {
+    const { assert!(N >= 1 && N <= STATES, "W, and no more states than a part has room for") };
     Some(Box::new(Ruled(rule)))
 }
 

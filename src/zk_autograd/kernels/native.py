@@ -22,8 +22,15 @@ from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Parameter
 from zk_autograd.core.rules import State, state_names
 from zk_autograd.core.rules.families import FAMILIES
-from zk_autograd.kernels.protocol import Model
-from zk_autograd.kernels.reference import ReferenceStepper, as_integers, group_ranges, require_model, require_state
+from zk_autograd.kernels.protocol import Model, Stepper
+from zk_autograd.kernels.reference import (
+    REFERENCE,
+    ReferenceStepper,
+    as_integers,
+    group_ranges,
+    require_model,
+    require_state,
+)
 
 _threads: int | None = None
 
@@ -56,7 +63,6 @@ class NativeStepper:
     use where they lie: read-only, not contiguous, or weights that share memory."""
 
     def __init__(self, rule: Rule, parameters: Sequence[Parameter], state: State, vectors: str = "auto") -> None:
-        require_built()
         from zk_autograd import _native
 
         require_state(rule, parameters, state)
@@ -161,8 +167,14 @@ class Native:
     def __init__(self, vectors: str = "auto") -> None:
         self.vectors = vectors
 
-    def stepper(self, rule: Rule, parameters: Sequence[Parameter], state: State) -> NativeStepper:
-        """UsageError, too, if there is no compiled module."""
+    def stepper(self, rule: Rule, parameters: Sequence[Parameter], state: State) -> Stepper:
+        """UsageError, too, if there is no compiled module. A rule that was added to core alone is
+        computed as it is defined."""
+        require_built()
+        from zk_autograd import _native
+
+        if rule.value not in _native.kernel_rules():
+            return REFERENCE.stepper(rule, parameters, state)
         return NativeStepper(rule, parameters, state, self.vectors)
 
 
