@@ -29,7 +29,7 @@ def model(seed: int = 5) -> torch.nn.Module:
     return torch.nn.Linear(4, 3)
 
 
-def optimizer(module: torch.nn.Module, run: Path, **options: Any) -> ZKOptimizer:
+def optimizer(module: torch.nn.Module, run: Path | None, **options: Any) -> ZKOptimizer:
     options = {"prover": "none", "key": SIGNER, "grad_scale": "auto", "kernel": "torch", "eps": 0.001, **options}
     return ZKOptimizer(module.named_parameters(), "adam", 0.01, run=run, register=False, **options)
 
@@ -74,10 +74,11 @@ def trains(run: Path, **options: Any) -> dict[str, object]:
 
 
 def differs(run: Path) -> dict[str, object]:
-    """Each rank begins with its own weights; then it steps with its own gradients, at first or
+    """Each rank begins with its own weights; only one has a run; each steps with its own gradients, at first or
     after a step that was reduced."""
     other = model(seed=distributed.get_rank())
     errors = [refused(lambda: optimizer(other, run / "other"))]
+    errors.append(refused(lambda: optimizer(model(), run / "some" if distributed.get_rank() == 0 else None)))
     module = model()
     found = optimizer(module, run / "first")
     backward(module, 0)

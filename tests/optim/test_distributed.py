@@ -72,9 +72,11 @@ def test_rank_0_records_what_all_of_them_step_with(scenario: str, level: str, tm
 def test_weights_and_gradients_that_differ_are_refused_on_every_rank(tmp_path: Path) -> None:
     """Otherwise rank 0 would record a training that no other replica of the model went through."""
     for rank in run_ranks("differs", tmp_path):
-        (kind, text), *gradients = rank["errors"]
-        assert kind == "UsageError"
-        assert "other parameters, first weights" in text
+        weights, runs, *gradients = rank["errors"]
+        for kind, text in (weights, runs):
+            assert kind == "UsageError"
+            assert "other parameters, first weights" in text
+            assert "only some of them have run=" in text
         for kind, text in gradients:
             assert kind == "UsageError"
             assert "through DistributedDataParallel, or all-reduce the gradients before step()" in text

@@ -33,8 +33,8 @@ MADE, BEGINS, BEGUN, STEP, RECORDED = "made", "begins", "begun", "step", "record
 rounded, that there is a run, a step's gradients, that it was recorded."""
 
 _ADVICE = {
-    MADE: "they have other parameters, first weights, hyper-parameters or steps: make the model the same on all of them before the "
-    "optimizer (DistributedDataParallel does, so wrap the model first), and give all of them the same arguments",
+    MADE: "they have other parameters, first weights, hyper-parameters or steps, or only some of them have run=: make the model the same "
+    "on all of them before the optimizer (DistributedDataParallel does, so wrap the model first), and give all of them the same arguments",
     BEGINS: "their first gradients, or learning rates, differ: train the model through DistributedDataParallel, or all-reduce the "
     "gradients before step()",
     STEP: "their gradients, or learning rates, differ, but what is recorded must be the gradients that all of them step with: train "

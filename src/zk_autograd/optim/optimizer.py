@@ -111,7 +111,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     * `max_lr`: the largest lr that will be set, if no torch scheduler tells it; it determines SGD's
       number format;
     * `run`: the directory to create, or None to train without a record; `resume`: resume the run
-      that is there;
+      that is there. Where torch.distributed runs with several processes, all of them make the
+      optimizer, with the same `run`, and rank 0 records (optim.distributed);
     * `prover`: "native" (the default), "ezkl", "none" (salted hashes, nothing proved), or a
       backend; `srs`: file or digest of EZKL's SRS (default: the cache's newest); `preset`:
       "standard" or "strict", what the native prover's soundness may assume (default: standard);
@@ -233,7 +234,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             keys=(),
             expected_steps=expected_steps,
         )
-        ranks = distributed.ALONE if run is None else distributed.ranks()
+        ranks = distributed.ranks()
         with ranks.together():
             self._trajectory = Trajectory(
                 manifest,

@@ -134,11 +134,21 @@ class Trajectory(Owned, Unique):
         self._run, self._follows, self._by_beacon = path, True, by_beacon
 
     def agree(self) -> None:
-        """Has all ranks agree, once their optimizers are made. UsageError, RunError."""
-        said = self._parts.rule.value, self._parts.schedule, self._grad_scale, self.steps, self._by_beacon
+        """Has all ranks agree, once their optimizers are made; those of a training that isn't
+        recorded then go each their own way. UsageError, RunError."""
+        said = (
+            self.is_recorded,
+            self._parts.rule.value,
+            self._parts.schedule,
+            self._grad_scale,
+            self.steps,
+            self._by_beacon,
+        )
         options = [sorted(group.texts()) for group in self._groups]
         tensors = [(p.name, p.shape, p.group) for p in self.manifest.parameters]
         self.ranks.agree(distributed.MADE, repr((said, options, tensors)).encode(), *self.state.values())
+        if not self.is_recorded:
+            self.ranks = distributed.ALONE
 
     def resume(
         self,
