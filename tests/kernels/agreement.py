@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import AdamConstants, LionConstants, RmspropConstants, SgdConstants, StepConstants
 from zk_autograd.core.errors import RangeError, ZkError
 from zk_autograd.core.formats import FloatArray, IntArray
 from zk_autograd.core.hyper import Rule
@@ -49,10 +49,26 @@ SGD = (
     SgdConstants.no_op(15),
 )
 
+LION = (
+    LionConstants(c1=3277, c2=328, LR=429497, D=12345),
+    LionConstants(c1=1, c2=1, LR=1, D=2**28 - 1),
+    LionConstants(c1=2**15, c2=2**15, LR=2**30 - 1, D=0),
+    LionConstants(c1=2**15, c2=1, LR=2**20, D=1),
+    LionConstants.no_op(),
+)
+RMSPROP = (
+    RmspropConstants(c2=328, LR=4294967, E=687, D=0),
+    RmspropConstants(c2=1, LR=1, E=1, D=2**28 - 1),
+    RmspropConstants(c2=2**15, LR=2**30 - 1, E=2**29 - 1, D=2**20),
+    RmspropConstants.no_op(),
+)
+
 
 def constants_of(rule: Rule) -> Sequence[StepConstants]:
     """Constants at the ends of their ranges, and usual ones."""
-    return ADAM if FAMILIES[rule].constants is AdamConstants else SGD
+    of: dict[type[StepConstants], Sequence[StepConstants]]
+    of = {AdamConstants: ADAM, SgdConstants: SGD, LionConstants: LION, RmspropConstants: RMSPROP}
+    return of[FAMILIES[rule].constants]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -86,6 +86,8 @@ def test_steps_are_those_of_the_integer_rule(
     first: str,
     second: str,
 ) -> None:
+    if rule.startswith("adam"):  # the first step's LR, with its bias corrections, stays below 1/4
+        assume(float(lr) * (1 - float(second)) ** 0.5 < 0.24 * (1 - float(first)))
     parameter = vector(weights)
     decay = "0" if rule == "adam" else decay
     hyper: Any

@@ -22,6 +22,7 @@ from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import open_note, parse_checkpoint
 from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import Block, Data, Group, Header, Log, Parameter, Prover, Unproved
+from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.statement import Statement, StatementBuilder
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.hashed.backend import HashedBackend
@@ -42,6 +43,8 @@ HYPER = {
     Rule.NESTEROV: {"lr": "0.1", "momentum": "0.9", "weight_decay": "0"},
     Rule.ADAM: {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08"},
     Rule.ADAMW: {"lr": "0.001", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08", "weight_decay": "0.01"},
+    Rule.LION: {"lr": "0.001", "beta1": "0.9", "beta2": "0.99", "weight_decay": "0.01"},
+    Rule.RMSPROP: {"lr": "0.001", "alpha": "0.99", "eps": "1e-08", "weight_decay": "0"},
 }
 
 
@@ -49,7 +52,7 @@ def make_header(backend: Backend, rule: Rule = Rule.ADAM, schedule: str = "const
     """A run of three tensors in two groups, and three blocks: one group needs two, each block has
     padding or not."""
     hyper = HYPER[rule]
-    s = 30 if "beta1" not in hyper else 0
+    s = FAMILIES[rule].shifts[0]
     other = hyper | {"lr": "0.002"}
     return Header(
         run=bytes(range(16)),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import AdamConstants, LionConstants, RmspropConstants, SgdConstants, StepConstants
 from zk_autograd.core.formats import (
     GRADIENT_BITS,
     GRADIENT_BOUND,
@@ -84,13 +84,37 @@ def adam(state: Tensors, G: Tensor, constants: StepConstants) -> Found:
     c, W, M, V = constants, state["W"], state["M"], state["V"]
     M = M + rounded(c.c1 * ((G << SHIFT) - M))
     Mh = rounded(M)
-    X = G * G - V
-    V = V + c.c2 * (X >> SHIFT) + rounded(c.c2 * (X & _LOW_BITS))
+    V = _second_moment(V, G, c.c2)
     D = isqrt(V) + c.E
     U = floor_quotient(2 * c.LR * Mh + D, 2 * D)
     W, failed = _moved(W, U, c.D)
     failed = failed | beyond(G, GRADIENT_BOUND) | beyond(Mh, ROUNDED_MOMENT_BOUND)
     return {"W": W, "M": M, "V": V}, failed
+
+
+def lion(state: Tensors, G: Tensor, constants: StepConstants) -> Found:
+    """As `core.rules.lion`."""
+    assert isinstance(constants, LionConstants)
+    c, W, M = constants, state["W"], state["M"]
+    X = (G << SHIFT) - M
+    U = c.LR * (c.c1 * X + (M << SHIFT)).sign()
+    W, failed = _moved(W, U, c.D)
+    return {"W": W, "M": M + rounded(c.c2 * X)}, failed | beyond(G, GRADIENT_BOUND)
+
+
+def rmsprop(state: Tensors, G: Tensor, constants: StepConstants) -> Found:
+    """As `core.rules.rmsprop`."""
+    assert isinstance(constants, RmspropConstants)
+    c = constants
+    V = _second_moment(state["V"], G, c.c2)
+    D = isqrt(V) + c.E
+    W, failed = _moved(state["W"], floor_quotient(2 * c.LR * G + D, 2 * D), c.D)
+    return {"W": W, "V": V}, failed | beyond(G, GRADIENT_BOUND)
+
+
+def _second_moment(V: Tensor, G: Tensor, c2: int) -> Tensor:
+    X = G * G - V
+    return V + c2 * (X >> SHIFT) + rounded(c2 * (X & _LOW_BITS))
 
 
 def plain(state: Tensors, G: Tensor, constants: StepConstants) -> Found:
@@ -132,4 +156,6 @@ RULES: dict[Rule, Callable[[Tensors, Tensor, StepConstants], Found]] = {
     Rule.NESTEROV: nesterov,
     Rule.ADAM: adam,
     Rule.ADAMW: adam,
+    Rule.LION: lion,
+    Rule.RMSPROP: rmsprop,
 }

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import AdamConstants, LionConstants, RmspropConstants, SgdConstants, StepConstants
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.formats import GRADIENT_BITS
 from zk_autograd.core.hyper import Rule
@@ -51,6 +51,14 @@ def _of_sgd(c: SgdConstants) -> tuple[int, ...]:
     return c.mu, c.cg, c.LR, c.s, c.D
 
 
+def _of_lion(c: LionConstants) -> tuple[int, ...]:
+    return c.c1, c.c2, c.LR, c.D
+
+
+def _of_rmsprop(c: RmspropConstants) -> tuple[int, ...]:
+    return c.c2, c.LR, c.E, c.D
+
+
 _ADAM = Row("adam", {"W": _WIDE, "M": _WIDE, "V": _LONG}, _of_adam)
 ROWS: dict[Rule, Row] = {
     Rule.SGD: Row("sgd", {"W": _WIDE}, _of_sgd, {"MOMENTUM": False, "NESTEROV": False}),
@@ -58,6 +66,8 @@ ROWS: dict[Rule, Row] = {
     Rule.NESTEROV: Row("sgd", {"W": _WIDE, "B": _NARROW}, _of_sgd, {"MOMENTUM": True, "NESTEROV": True}),
     Rule.ADAM: _ADAM,
     Rule.ADAMW: _ADAM,
+    Rule.LION: Row("lion", {"W": _WIDE, "M": _WIDE}, _of_lion),
+    Rule.RMSPROP: Row("rmsprop", {"W": _WIDE, "V": _LONG}, _of_rmsprop),
 }
 
 

@@ -41,6 +41,8 @@ ALIGNMENT = tl.constexpr(16)
 
 # Arguments whose values make no kernel of their own. n does: loads are wider for a multiple of 16.
 _ADAM = ["c1", "c2", "LR", "E", "decay", "scale", "place", "offset"]
+_LION = ["c1", "c2", "LR", "decay", "scale", "place", "offset"]
+_RMSPROP = ["c2", "LR", "E", "decay", "scale", "place", "offset"]
 _SGD = ["mu", "cg", "LR", "s", "decay", "scale", "place", "offset"]
 
 
@@ -117,6 +119,13 @@ def _halved_quotient(dividend, half):
     remainder = dividend - 2 * (quotient.to(tl.int64) * half.to(tl.int64))
     above = (remainder >= 2 * half.to(tl.int64)).to(tl.int64)
     return quotient.to(tl.int64) - (remainder < 0).to(tl.int64) + above
+
+
+@triton.jit
+def _second_moment(V, G, c2):
+    """As core.rules.arithmetic.next_second_moment."""
+    X = G * G - V
+    return V + c2.to(tl.int64) * (X >> _SHIFT) + _rounded(c2.to(tl.int64) * (X & _LOW_BITS))
 
 
 @triton.jit
@@ -210,15 +219,93 @@ def adam(
     M += _rounded(c1.to(tl.int64) * ((G << _SHIFT) - M))
     Mh = _rounded(M)
     _store_wide(new_m_low, new_m_high, at, mask, M)
-    V = tl.load(v + at, mask, other=0)
-    X = G * G - V
-    V += c2.to(tl.int64) * (X >> _SHIFT) + _rounded(c2.to(tl.int64) * (X & _LOW_BITS))
+    V = _second_moment(tl.load(v + at, mask, other=0), G, c2)
     tl.store(new_v + at, V, mask)
     D = _isqrt(V) + E
     U = _halved_quotient(2 * (LR.to(tl.int64) * Mh.to(tl.int32).to(tl.int64)) + D, D)
     W = _wide(w_low, w_high, at, mask)
     moved, failed = _move(W, U, decay)
     refused = refused | failed | _beyond(Mh, _ROUNDED_MOMENT_BOUND)
+    _finish(W, moved, new_w_low, new_w_high, weights, at, own, mask, saturated, refused, report, FLOATS)
+
+
+@triton.jit(do_not_specialize=_LION)
+def lion(
+    w_low,
+    w_high,
+    m_low,
+    m_high,
+    new_w_low,
+    new_w_high,
+    new_m_low,
+    new_m_high,
+    gradient,
+    weights,
+    integers,
+    report,
+    c1,
+    c2,
+    LR,
+    decay,
+    scale,
+    place,
+    offset,
+    n,
+    FLOATS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """As core.rules.lion."""
+    own, at, mask = _lanes(place, n, BLOCK)
+    narrow, saturated, refused = _gradient(gradient, own, mask, scale, FLOATS)
+    if FLOATS:
+        tl.store(integers + offset.to(tl.int64) + own, narrow, mask)
+    M = _wide(m_low, m_high, at, mask)
+    X = (narrow.to(tl.int64) << _SHIFT) - M
+    C = c1.to(tl.int64) * X + (M << _SHIFT)
+    _store_wide(new_m_low, new_m_high, at, mask, M + _rounded(c2.to(tl.int64) * X))
+    U = LR.to(tl.int64) * ((C > 0).to(tl.int64) - (C < 0).to(tl.int64))
+    W = _wide(w_low, w_high, at, mask)
+    moved, failed = _move(W, U, decay)
+    refused = refused | failed
+    _finish(W, moved, new_w_low, new_w_high, weights, at, own, mask, saturated, refused, report, FLOATS)
+
+
+@triton.jit(do_not_specialize=_RMSPROP)
+def rmsprop(
+    w_low,
+    w_high,
+    v,
+    new_w_low,
+    new_w_high,
+    new_v,
+    gradient,
+    weights,
+    integers,
+    report,
+    c2,
+    LR,
+    E,
+    decay,
+    scale,
+    place,
+    offset,
+    n,
+    FLOATS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """As core.rules.rmsprop."""
+    own, at, mask = _lanes(place, n, BLOCK)
+    narrow, saturated, refused = _gradient(gradient, own, mask, scale, FLOATS)
+    if FLOATS:
+        tl.store(integers + offset.to(tl.int64) + own, narrow, mask)
+    G = narrow.to(tl.int64)
+    V = _second_moment(tl.load(v + at, mask, other=0), G, c2)
+    tl.store(new_v + at, V, mask)
+    D = _isqrt(V) + E
+    U = _halved_quotient(2 * (LR.to(tl.int64) * G) + D, D)
+    W = _wide(w_low, w_high, at, mask)
+    moved, failed = _move(W, U, decay)
+    refused = refused | failed
     _finish(W, moved, new_w_low, new_w_high, weights, at, own, mask, saturated, refused, report, FLOATS)
 
 

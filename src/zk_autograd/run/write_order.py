@@ -112,7 +112,8 @@ class Settlement:
         """From now on `workers`, which are this run's alone, make its proofs. A run without proofs
         has none made."""
         backend = self.backend
-        if not self._has_proofs:
+        # A backend that can't say what it commits to has its proofs made here, as without workers.
+        if not self._has_proofs or (workers.own and not isinstance(backend, Committing)):
             workers.stop()
             return
         if not isinstance(backend, Committing):
