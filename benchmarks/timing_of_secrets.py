@@ -10,7 +10,7 @@ squares of their distances from the mean (a test of second order). From 10 on it
 classes apart; below, nothing was found with so many measurements, which is no proof that there is
 nothing. Two controls aren't constant in time, and must be told apart, or the program ends with
 status 1: a step that skips what has no gradient, and a native step that leaves out one block of its
-sixteen (with 4096 elements) if there are no gradients.
+32 (with 4096 elements) if there are no gradients.
 
 Oscar Reparaz, Josep Balasch, Ingrid Verbauwhede: Dude, is my code constant time? DATE 2017.
 """
@@ -34,7 +34,7 @@ from zk_autograd.core.rules import State, state_names
 TELLING = 10.0
 """From this t on, dudect calls two classes told apart."""
 CROPS = 100
-BLOCK = 256
+BLOCK = 128
 """Elements of a native step's block (crates/kernel/src/block.rs)."""
 POOL = 64
 """Values of each class that take turns, the fixed one as often copied: both come from memory."""

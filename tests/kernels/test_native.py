@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ from zk_autograd import _native
 from zk_autograd.core.constants import AdamConstants, SgdConstants
 from zk_autograd.core.errors import GradientError, RangeError, UsageError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.rules import step
+from zk_autograd.core.rules.arithmetic import isqrt
 from zk_autograd.kernels import native
 from zk_autograd.kernels.native import NATIVE, Native, set_threads, threads
 from zk_autograd.kernels.protocol import Model, WeightsChangedError
 from zk_autograd.kernels.reference import REFERENCE
 
-BLOCK = 256  # crates/kernel/src/block.rs
+BLOCK = 128  # crates/kernel/src/block.rs
 KERNELS = {vectors: Native(vectors) for vectors in ("auto", "v3", "scalar")}
 RULES = pytest.mark.parametrize("rule", Rule, ids=str)
 VECTORS = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
@@ -69,6 +72,30 @@ def test_a_trajectory_with_integers_and_with_floats_is_one(rule: Rule) -> None:
         by_integers.step(G if seed % 2 else G.astype(np.int64), start.constants)
         definition.step(G, start.constants)
         assert seen(by_model, model) == seen(by_integers, model) == seen(definition, model)
+
+
+def test_quotients_that_a_float_takes_for_a_half_are_rounded_down() -> None:
+    # LR*Mh / D is 1/(2*D) below a half, closer than the seed is to the quotient. With c1 = 2^15, Mh
+    # is G, which is made for its D; V for its root S. With c2 = 1, V' is V + (G*G - V) / 2^15.
+    rng, LR, E = np.random.default_rng(1), 2**29 + 11, 2**20
+    found: list[tuple[int, int]] = []
+    while len(found) < 600:
+        S = int(rng.integers(2**27, 2**29))
+        D = S + E
+        if D % 2 and gcd(LR, D) == 1:
+            G = pow(LR, -1, D) * (D - 1) // 2 % D
+            found.append((G, max(0, ((S * S + S) * 2**15 - G * G) // (2**15 - 1))))
+    G, V = np.array(found).T
+    state = {"W": np.zeros(600, np.int64), "M": np.zeros(600, np.int64), "V": V}
+    own = AdamConstants(c1=2**15, c2=1, LR=LR, E=E, D=0)
+    after = step(Rule.ADAM, state, G, own)
+    divisors = isqrt(after["V"]) + E
+    assert np.count_nonzero((2 * LR * G + divisors) % (2 * divisors) == 2 * divisors - 1) > 500, "as meant"
+    for sign in (1, -1):
+        stepper = NATIVE.stepper(Rule.ADAM, parameters([600]), state)
+        stepper.step(sign * G, [own])
+        definition = step(Rule.ADAM, state, sign * G, own)
+        assert all(np.array_equal(values, definition[name]) for name, values in stepper.state.items())
 
 
 def test_each_group_has_its_own_constants() -> None:

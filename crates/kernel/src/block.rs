@@ -9,8 +9,9 @@ use crate::plane::{Packed, PackedRef, View, ViewMut};
 use crate::rules::{Step, Update, moved};
 use crate::stream;
 
-/// Elements of a block: old and new state together fit a core's nearest cache.
-pub const BLOCK: usize = 256;
+/// Elements of a block: old and new state fit a core's nearest cache, and what is stored past it fits the store queue's
+/// share of a block, so that storing goes on beside computing.
+pub const BLOCK: usize = 128;
 
 /// Most integers of an element's state.
 pub const STATES: usize = 3;

@@ -12,7 +12,7 @@ use crate::stream;
 use crate::threads::pool;
 
 /// The most elements of a part; whole blocks.
-const CHUNK: usize = 128 * BLOCK;
+const CHUNK: usize = 256 * BLOCK;
 
 /// A rule's state, and room for the next one.
 pub struct Planes<'a> {
