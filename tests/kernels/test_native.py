@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from math import gcd
 from typing import Any
 
@@ -179,6 +180,44 @@ def test_integer_gradients_out_of_range(kernel: Native, rule: Rule, G: int) -> N
             stepper.step(values, found.constants)
         assert (refusal.value.index, refusal.value.value) == (300, G)
         assert all(np.array_equal(before[name], values) for name, values in stepper.state.items())
+
+
+WEIGHT, UPDATE = 2**45, 2**31 - 2**20
+WHOLE = SgdConstants(mu=0, cg=2**15, LR=2**30, s=30, D=0)
+"""With them U is G."""
+
+
+def reaching(target: int) -> tuple[int, int]:
+    """LR and G with which a step of SGD has U = `target`, for s = 15."""
+    for LR in range(2**17 + 1, 2**18, 2):
+        G = round(target * 2**15 / LR)
+        if abs(G) < 2**30 and target == (LR * G + 2**14) >> 15:
+            return LR, G
+    raise AssertionError(f"no step has U = {target}")
+
+
+def ends() -> list[tuple[int, int, SgdConstants, bool]]:
+    """W, G and constants of steps that come up to an end of a range, or to its last value, and
+    whether they may."""
+    found = []
+    for sign in (1, -1):
+        found += [(sign * (WEIGHT - 10), -sign * by, WHOLE, by < 10) for by in (9, 10)]
+        for beyond in (0, 1):
+            LR, G = reaching(sign * (UPDATE - 1 + beyond))
+            found.append((0, G, replace(WHOLE, LR=LR, s=15), not beyond))
+    return found
+
+
+@VECTORS
+@pytest.mark.parametrize(("W", "G", "own", "may"), ends(), ids=str)
+def test_the_last_value_of_a_range_and_the_next(kernel: Native, W: int, G: int, own: SgdConstants, may: bool) -> None:
+    results = []
+    for one in (kernel, REFERENCE):
+        stepper = one.stepper(Rule.SGD, parameters([3]), {"W": np.array([0, W, 0])})
+        result = outcome(partial(stepper.step, np.array([0, G, 0]), [own]))
+        results.append((result, stepper.state["W"].tolist()))
+    assert results[0] == results[1]
+    assert (results[0][0] is None) is may
 
 
 def bounds() -> list[tuple[Rule, str, int]]:

@@ -48,6 +48,7 @@ impl Stepper {
     }
 
     /// A step with integer gradients, int32, into `kept`.
+    #[allow(clippy::needless_pass_by_value)]
     fn step(
         &self,
         py: Python<'_>,
