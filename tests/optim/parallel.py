@@ -74,8 +74,8 @@ def trains(run: Path, **options: Any) -> dict[str, object]:
 
 
 def differs(run: Path) -> dict[str, object]:
-    """Each rank begins with its own weights; only one has a run; each steps with its own gradients,
-    at first or after a step that was reduced."""
+    """Each rank begins with its own weights; only one has a run; each steps with its own
+    gradients, at first or after a step that was reduced."""
     other = model(seed=distributed.get_rank())
     errors = [refused(lambda: optimizer(other, run / "other"))]
     errors.append(refused(lambda: optimizer(model(), run / "some" if distributed.get_rank() == 0 else None)))

@@ -136,6 +136,8 @@ class Trajectory(Owned, Unique):
     def agree(self) -> None:
         """Has all ranks agree, once their optimizers are made; those of a training that isn't
         recorded then go each their own way. UsageError, RunError."""
+        if self.ranks is distributed.ALONE:
+            return
         said = (
             self.is_recorded,
             self._parts.rule.value,
