@@ -21,7 +21,7 @@ from tests.kernels.agreement import (
     random_case,
     require_agreement,
 )
-from zk_autograd.core.constants import SgdConstants
+from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.core.errors import RangeError, UsageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
@@ -120,6 +120,30 @@ def test_of_several_reasons_the_one_that_core_finds_is_given(
     case.state["W"][5] = 2**45 - 1
     slow = tuple(replace(c, LR=2**30 - 1) for c in case.constants)
     require_agreement(kernel, replace(case, changed=changed, constants=slow))
+
+
+_SLOW = AdamConstants(c1=1, c2=1, LR=1, E=1, D=0)
+_MOMENTUM = SgdConstants(mu=2**15 - 1, cg=2**15, LR=0, s=15, D=0)
+ALONE_OUT_OF_RANGE: dict[str, tuple[Rule, dict[str, int], int, StepConstants]] = {
+    "gradient": (Rule.ADAM, {"W": 0, "M": 0, "V": 0}, 2**30, _SLOW),
+    "rounded first moment": (Rule.ADAM, {"W": 0, "M": 2**45 - 1, "V": 2**60}, 2**30 - 1, _SLOW),
+    "update": (Rule.ADAM, {"W": 0, "M": 2**37, "V": 0}, 0, replace(_SLOW, LR=2**10)),
+    "weight": (Rule.ADAM, {"W": 2**45 - 1, "M": -(2**15) - 1, "V": 0}, 0, replace(_SLOW, LR=4)),
+    "momentum": (Rule.SGD_MOMENTUM, {"W": 0, "B": 2**30 - 1}, 2**30 - 1, _MOMENTUM),
+    "update of SGD": (Rule.SGD, {"W": 0}, 2**28, replace(_MOMENTUM, mu=0, LR=2**20)),
+    "weight of SGD": (Rule.SGD, {"W": 1 - 2**45}, 2**28, replace(_MOMENTUM, mu=0, LR=2**10)),
+}
+
+
+@pytest.mark.parametrize("what", ALONE_OUT_OF_RANGE)
+def test_a_single_value_out_of_range_refuses_the_step(kernel: Kernel, what: str) -> None:
+    rule, element, gradient, constants = ALONE_OUT_OF_RANGE[what]
+    state = {name: np.array([0, value, 0]) for name, value in element.items()}
+    case = one_tensor(rule, state, np.array([0, gradient, 0]), constants)
+    for one in (case, replace(case, gradients=np.ldexp(case.G.astype(np.float32), -28))):
+        found = require_agreement(kernel, one)
+        if what != "gradient" or one.gradients is None:  # from floats it saturates
+            assert f"{what.removesuffix(' of SGD')} of [1] is" in str(found["error"])
 
 
 def test_a_weight_out_of_range_never_looks_like_one_that_was_left_alone(kernel: Kernel) -> None:
