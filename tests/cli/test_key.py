@@ -96,3 +96,17 @@ def test_wrong_flags_exit_2(flags: list[str], capsys: pytest.CaptureFixture[str]
         main(flags)
     assert caught.value.code == 2
     assert "usage: zk-key" in capsys.readouterr().err
+
+
+def test_a_workers_key_is_made_once_and_its_public_half_is_what_the_trainer_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from zk_autograd.workers.sealing import read_recipient, read_worker_key
+
+    path = tmp_path / "worker.key"
+    assert main(["new-worker-key", "--key-file", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}.pub\n"
+    assert read_recipient(tmp_path / "worker.key.pub") == read_worker_key(path).recipient
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert main(["new-worker-key", "--key-file", str(path)]) == 2
+    assert "never overwritten" in capsys.readouterr().err

@@ -181,7 +181,13 @@ LIES: dict[str, tuple[Lie, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", LIES)
+_ALIKE = ("none", "garbage", "a reason", "too much")
+"""Told apart in tests/prove/executors/test_task.py, too."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if name in _ALIKE else []) for name in LIES]
+)
 def test_a_lie_is_counted_and_the_proof_made_elsewhere(tmp_path: Path, name: str) -> None:
     lie, says = LIES[name]
     workers = HostileWorkers(lambda task, place, attempt: lie(task, place, attempt) if attempt == 1 else NotImplemented)
@@ -384,8 +390,8 @@ def test_what_workers_left_after_a_crash_is_adopted_and_nothing_is_made_twice(tm
     require_right(path)
 
 
-def test_a_backend_that_commits_to_no_gradients_is_refused_to_workers(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="can't be made by workers"):
+def test_a_backend_that_commits_to_no_gradients_is_refused_to_a_cluster(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="can't be made by a cluster"):
         create_small(tmp_path / "run", FaultyProver(), workers=HostileWorkers(honest))
     assert not (tmp_path / "run").exists()
 

@@ -26,7 +26,11 @@ keys = Keys.make(run.parent)
 os.environ |= {"ZK_WORKER_KEY": str(keys.private), "RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0"}
 ray = [str(Path(sys.executable).parent / "ray"), "start", "--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats"]
 def start(*arguments):
-    return subprocess.run([*ray, *arguments], check=True, capture_output=True, text=True)
+    for _ in range(3):  # on a busy machine Ray gives its own server too little time
+        found = subprocess.run([*ray, *arguments], capture_output=True, text=True)
+        if not found.returncode:
+            return
+    sys.exit(found.stderr)
 start("--head", "--node-ip-address=127.0.0.1", "--port=6379", "--include-dashboard=false", f"--temp-dir={folder}")
 start("--address=127.0.0.1:6379", "--node-ip-address=127.0.0.2")
 def nodes():

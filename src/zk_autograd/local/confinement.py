@@ -49,6 +49,9 @@ def confine(read: Iterable[Path], write: Sequence[Path]) -> str:
     places that don't exist are left out. Call it before there are other threads: those that are
     there stay as they are.
 
+    Of /proc, name what is needed: where all of it may be read, so may the environments of the
+    user's other processes.
+
     "" if it is done; else why this system can't, in words.
     """
     libc = ctypes.CDLL(None, use_errno=True)

@@ -110,14 +110,14 @@ class Settlement:
 
     def prove_by(self, workers: Workers) -> None:
         """From now on `workers`, which are this run's alone, make its proofs. A run without proofs
-        has none made."""
+        has none made, and a backend that commits to no gradients makes them here. UsageError if it
+        can't be their answers' judge."""
         backend = self.backend
-        # A backend that can't say what it commits to has its proofs made here, as without workers.
-        if not self._has_proofs or (workers.own and not isinstance(backend, Committing)):
+        if self._has_proofs and not isinstance(backend, Committing) and not workers.own:
+            raise UsageError("this backend's proofs can't be made by a cluster: it commits to no gradients by itself")
+        if not self._has_proofs or not isinstance(backend, Committing):
             workers.stop()
             return
-        if not isinstance(backend, Committing):
-            raise UsageError("this backend's proofs can't be made by workers: it commits to no gradients by itself")
         self.coordinator = Coordinator(
             workers,
             backend,

@@ -13,13 +13,14 @@ import threading
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from time import monotonic
 from typing import Any
 
 from zk_autograd.core.errors import ProverError
 from zk_autograd.core.text import printable
 from zk_autograd.local.child_processes import python
+from zk_autograd.local.own_folders import temporary_folder
 from zk_autograd.prove.executors.frames import BrokenFrameError, receive, send
 from zk_autograd.prove.executors.processes import AnswerFuture
 from zk_autograd.prove.executors.protocol import Place
@@ -75,7 +76,7 @@ class GatewayWorkers:
                 raise ProverError("the workers were stopped")
             if self._gateway is not None and self._gateway.alive:
                 return
-            self._gateway = gateway = _Gateway(python(self._module, self._kind, self._address))
+            self._gateway = gateway = _Gateway(self._module, self._kind, self._address)
         gateway.await_connection(self.name)  # without the lock: it can be stopped meanwhile
 
     def submit(self, task: bytes, place: Place, attempt: int) -> "Future[Any]":
@@ -93,7 +94,7 @@ class GatewayWorkers:
 class _Gateway:
     """A gateway's process, until it ends."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, module: str, *arguments: str) -> None:
         self.slots = 0
         self._owner = os.getpid()
         self._lock = threading.Lock()
@@ -101,6 +102,9 @@ class _Gateway:
         self._number = 0
         self._connected = threading.Event()
         self._ended = self._unconfined = ""
+        self._folders = ExitStack()
+        folder = self._folders.enter_context(temporary_folder("zk-gateway-"))
+        command = python(module, *arguments, str(folder))
         self._words = os.memfd_create("zk-gateway")
         environment = {
             name: value for name, value in os.environ.items() if name.startswith(_PASSED) or name in _PASSED_ALONE
@@ -115,6 +119,7 @@ class _Gateway:
                 start_new_session=True,  # Ctrl-C is for the trainer
             )
         except OSError as error:
+            self._folders.close()
             raise ProverError(f"no process can be started: {error.strerror}") from error
         threading.Thread(target=self._listen, name="gateway", daemon=True).start()
 
@@ -200,6 +205,7 @@ class _Gateway:
         size = os.fstat(self._words).st_size
         words = " ".join(os.pread(self._words, _TAIL, max(size - _TAIL, 0)).decode("utf-8", "replace").split())
         os.close(self._words)
+        self._folders.close()
         with self._lock:
             self._ended = reason + (f": {printable(words)}" if words and reason == "it ended" else "")
             left, self._waiting = list(self._waiting.values()), {}

@@ -1,4 +1,5 @@
-"""A gateway to a cluster, a process that workers.gateway starts with a cluster's kind and address.
+"""A gateway to a cluster, a process that workers.gateway starts with a cluster's kind and
+address, and a folder of its own.
 
 What comes from the cluster may run code here: Dask's and Ray's protocols carry pickles. Here is
 nothing to be had: tasks are sealed, the environment has no tokens, and no file of the user's can
@@ -22,7 +23,9 @@ from zk_autograd.prove.executors.frames import BrokenFrameError, receive, send
 from zk_autograd.workers.messages import MAX_ASKED, Asked, Said
 
 _LOOK_AFTER = 1.0  # seconds
-_READ = ("/etc", "/lib", "/lib64", "/usr", "/proc", "/sys", "/dev")
+_READ = ("/etc", "/lib", "/lib64", "/usr", "/sys", "/dev")
+_OF_PROC = ("self", "cpuinfo", "loadavg", "meminfo", "mounts", "stat", "sys", "uptime", "vmstat")
+"""Not all of it: other processes' environments may hold tokens."""
 _WRITTEN = ("/dev/null", "/dev/shm")
 
 
@@ -45,10 +48,10 @@ class Cluster(Protocol):
 
 def main() -> None:
     """Confines itself, connects, and carries tasks and answers until its input ends."""
-    kind, address = sys.argv[2:4]
+    kind, address, scratch = sys.argv[2:5]
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    unconfined = _confined(kind)  # before there is a thread, which would keep its rights
+    unconfined = _confined(kind, Path(scratch))  # before there is a thread, which would keep its rights
     threading.Thread(target=_watch, daemon=True).start()
     lock = threading.Lock()
 
@@ -83,12 +86,14 @@ def connected(kind: str, address: str) -> Cluster:
     return RayCluster(address)
 
 
-def _confined(kind: str) -> str:
-    scratch = Path(tempfile.mkdtemp(prefix="zk-gateway-"))
+def _confined(kind: str, scratch: Path) -> str:
     os.environ["TMPDIR"] = os.environ["HOME"] = str(scratch)
     tempfile.tempdir = str(scratch)
     os.chdir(scratch)
-    places = [*map(Path, (*_READ, sys.prefix, sys.base_prefix, *sys.path)), *_named()]
+    places = [
+        *map(Path, (*_READ, *(f"/proc/{name}" for name in _OF_PROC), sys.prefix, sys.base_prefix, *sys.path)),
+        *_named(),
+    ]
     written = [scratch, *map(Path, _WRITTEN)]
     if kind == "ray":
         written.append(Path(os.environ.get("RAY_TMPDIR", "/tmp/ray")))
