@@ -32,26 +32,32 @@ BYTES = 2 * (6 + 6 + 8) + 3 * 4 + 4
 read, the weight and G written."""
 SIZES = (1, 1023, 1024, 1025)
 ROUNDS = 20
+DEFAULT_SIZE = 10**7
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--size", type=int, default=10**7, help="parameters of the model that is timed (default: 10^7)")
+    parser.add_argument("--size", type=int, default=DEFAULT_SIZE, help="parameters of the model that is timed (default: 10^7)")
     arguments = parser.parse_args()
+    report(arguments.size, as_json=arguments.json)
+    return 0
+
+
+def report(size: int, *, as_json: bool) -> None:
+    """Compares, measures and prints. AssertionError if a bit differs."""
     gpu = torch.cuda.is_available()
     interpreted = find_spec("triton") is not None and _is_interpreted()
     if not gpu and not interpreted:
         print(f"unmeasured: no GPU: {SHARE}, and whether the kernels give core's bits on one")
-        return 0
-    emit([conditions()], as_json=arguments.json)
+        return
+    emit([conditions()], as_json=as_json)
     for name in KERNELS:
-        emit(agreement(name, "cpu" if interpreted else "cuda"), as_json=arguments.json)
+        emit(agreement(name, "cpu" if interpreted else "cuda"), as_json=as_json)
     if interpreted:
         print(f"unmeasured: no GPU: {SHARE}")
-        return 0
-    emit(speed(arguments.size), as_json=arguments.json)
-    return 0
+        return
+    emit(speed(size), as_json=as_json)
 
 
 def _is_interpreted() -> bool:

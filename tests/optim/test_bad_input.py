@@ -78,6 +78,8 @@ def test_tied_tensors_of_a_model_are_one_parameter() -> None:
         ("rmsprop", {"nesterov": True}, "nesterov needs"),
         ("rmsprop", {"decoupled_weight_decay": False, "weight_decay": 0.1}, "coupled into the gradient"),
         ("rmsprop", {"alpha": -1}, "alpha of .* isn't negative"),
+        ("rmsprop", {"betas": (0, 0.9)}, "rule rmsprop has no betas"),  # Adam's with beta1 = 0 is its alpha
+        ("sgd", {"betas": (0, 0.9)}, "rule sgd has no betas"),
         ("lion", {"eps": 1e-8}, "the rule lion has no eps"),
         ("lion", {"alpha": 0.9}, "the rule lion has no alpha"),
         ("adam", {"alpha": 0.9}, "the rule adam has no alpha"),

@@ -151,9 +151,9 @@ def read_options(rule: Rule, options: Mapping[str, object], place: str) -> Group
             f"weight_decay of {place} would be L2 decay coupled into the gradient, which isn't offered: "
             'use rule="adamw", or another rule that has weight_decay as it is; their decay is decoupled'
         )
-    for name in ("beta1", "eps", "momentum", "alpha"):
+    for name in ("beta1", "beta2", "eps", "momentum", "alpha"):
         if name not in names and _is_set(given.get(name)):
-            shown = "betas" if name == "beta1" else name
+            shown = "betas" if name.startswith("beta") else name
             raise UsageError(f"the rule {rule.value} has no {shown} ({place}); it has {', '.join(names)}")
     return GroupOptions(rule, {n: exact(given.get(n, defaults[n]), f"{n} of {place}") for n in names})
 

@@ -316,6 +316,47 @@ fn statements_out_of_range_are_none() {
         change(&mut step);
         new(Rule::SgdMomentum, 30, 13, &[step; 8])
     };
+    let lion = StepConstants { c1: 3277, c2: 328, lr: 5, ..StepConstants::default() };
+    let rmsprop = StepConstants { c2: 328, lr: 5, eps: 1, ..StepConstants::default() };
+    let of = |rule: Rule, usual: StepConstants, change: fn(&mut StepConstants)| {
+        let mut steps = [usual; 8];
+        change(&mut steps[7]);
+        new(rule, 0, 13, &steps)
+    };
+    assert!(of(Rule::Lion, lion, |_| ()).is_ok());
+    assert!(of(Rule::Lion, lion, |step| (step.c1, step.c2, step.lr) = (0, 0, 0)).is_ok());
+    assert!(of(Rule::Rmsprop, rmsprop, |_| ()).is_ok());
+    assert!(of(Rule::Rmsprop, rmsprop, |step| (step.c2, step.lr) = (0, 0)).is_ok());
+    let both: [(&str, fn(&mut StepConstants)); 4] = [
+        ("c2", |step| step.c2 = -1),
+        ("LR", |step| step.lr = 1 << 30),
+        ("LR", |step| step.lr = -1),
+        ("D without decay", |step| step.decay = 1),
+    ];
+    for (what, change) in both {
+        refused(what, of(Rule::Lion, lion, change));
+        refused(what, of(Rule::Rmsprop, rmsprop, change));
+    }
+    // Coefficients are a segment's: all its steps have them.
+    let whole = |rule: Rule, usual: StepConstants, change: fn(&mut StepConstants)| {
+        let mut step = usual;
+        change(&mut step);
+        new(rule, 0, 13, &[step; 8])
+    };
+    refused("c1", whole(Rule::Lion, lion, |step| step.c1 = (1 << 15) + 1));
+    refused("c1", whole(Rule::Lion, lion, |step| step.c1 = -1));
+    refused("c1 alone is 0", of(Rule::Lion, lion, |step| step.c1 = 0));
+    refused("c2 alone is 0", of(Rule::Lion, lion, |step| step.c2 = 0));
+    refused("c2", whole(Rule::Lion, lion, |step| step.c2 = (1 << 15) + 1));
+    refused("a no-op that moves the weights", of(Rule::Lion, lion, |step| (step.c1, step.c2) = (0, 0)));
+    refused("c2", whole(Rule::Rmsprop, rmsprop, |step| step.c2 = (1 << 15) + 1));
+    refused("E", of(Rule::Rmsprop, rmsprop, |step| step.eps = 0));
+    refused("E", of(Rule::Rmsprop, rmsprop, |step| step.eps = 1 << 29));
+    refused("a no-op that moves the weights", of(Rule::Rmsprop, rmsprop, |step| step.c2 = 0));
+    refused("E of a no-op", of(Rule::Rmsprop, rmsprop, |step| (step.c2, step.lr, step.eps) = (0, 0, 2)));
+    for rule in [Rule::Lion, Rule::Rmsprop] {
+        assert!(rule.step([1, 1, 1, 1, 1], 0).is_err(), "numbers that it has not");
+    }
     refused("mu", momentum(|step| step.mu = 1 << 15));
     refused("mu", momentum(|step| step.mu = -1));
     refused("LR", momentum(|step| step.lr = 1 << 31));
