@@ -190,6 +190,20 @@ def test_steps_follow_one_another_and_undone_ones_are_as_if_never_taken(kernel: 
         np.testing.assert_array_equal(on_host(tensor), array)
 
 
+def test_a_step_is_not_undone_once_another_was_begun(kernel: Kernel) -> None:
+    """The refused step was computed where the state before the first one lay."""
+    case = random_case(Rule.ADAM, SMALL, seed=3)
+    stepper = kernel.stepper(case.rule, case.parameters, case.state)
+    stepper.step(case.G, case.constants)
+    taken = stepper.state
+    with pytest.raises(RangeError):
+        stepper.step(np.full_like(case.G, 2**30), case.constants)
+    with pytest.raises(UsageError, match="no step that could be taken back"):
+        stepper.undo()
+    for name, values in taken.items():
+        np.testing.assert_array_equal(stepper.state[name], values)
+
+
 def test_the_state_given_and_the_one_got_are_the_callers(kernel: Kernel) -> None:
     case = random_case(Rule.ADAM, SMALL, seed=3)
     kept = {name: values.copy() for name, values in case.state.items()}
