@@ -32,6 +32,7 @@ from zk_autograd.workers.sealing import seal_task
 GATEWAY = "zk_autograd.workers.gateway_process"
 MAX_SLOTS = 2**16
 CONNECT_SECONDS = 60.0
+_END_SECONDS = 2.0
 _TAIL = 600
 
 _PASSED = ("DASK_", "RAY_", "LC_")
@@ -87,8 +88,10 @@ class GatewayWorkers:
     def stop(self) -> None:
         with self._lock:
             self._stopped = True
-            if self._gateway is not None:
-                self._gateway.stop()
+            gateway = self._gateway
+        if gateway is not None:
+            gateway.stop()
+            gateway.await_end()
 
 
 class _Gateway:
@@ -100,7 +103,7 @@ class _Gateway:
         self._lock = threading.Lock()
         self._waiting: dict[int, AnswerFuture] = {}
         self._number = 0
-        self._connected = threading.Event()
+        self._connected, self._gone = threading.Event(), threading.Event()
         self._ended = self._unconfined = ""
         self._folders = ExitStack()
         folder = self._folders.enter_context(temporary_folder("zk-gateway-"))
@@ -159,10 +162,14 @@ class _Gateway:
         return future
 
     def stop(self) -> None:
-        """Kills it. Does nothing in a fork of its owner."""
-        if os.getpid() == self._owner:
+        """Kills it. Does nothing in a fork of its owner, or once it is gone."""
+        if os.getpid() == self._owner and not self._gone.is_set():
             with suppress(OSError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+    def await_end(self) -> None:
+        """Until what it had on disk is removed, but not for long."""
+        self._gone.wait(_END_SECONDS)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -212,3 +219,4 @@ class _Gateway:
         self._connected.set()
         for future in left:
             future.set_exception(ProverError(f"the gateway ended: {self._ended}"))
+        self._gone.set()

@@ -163,3 +163,17 @@ def test_a_worker_whose_trainer_was_gone_before_it_began_ends(tmp_path: Path) ->
     assert command[-1] == str(os.getpid())
     with subprocess.Popen([*command[:-1], "1"], stdin=subprocess.PIPE) as process:  # as one that init took over
         assert process.wait(30) == 0
+
+
+def test_a_worker_that_ends_leaves_nothing_on_disk(tmp_path: Path) -> None:
+    """Not even one that is stopped in the middle of a proof: a witness may lie there."""
+    workers = ProcessWorkers(1, tmp_path)
+    assert proof_of(workers.submit(task(), PLACE, 1).result(60))
+    (folder,) = tmp_path.iterdir()
+    (folder / "witness.json").write_bytes(b"secret")
+    future = workers.submit(task(), PLACE, 1)
+    while not future.running():
+        time.sleep(0.001)
+    workers.stop()
+    assert future.exception(20) is not None
+    assert not [*tmp_path.iterdir()]

@@ -25,6 +25,8 @@ from zk_autograd.prove.executors.protocol import Place
 from zk_autograd.prove.executors.task import MAX_ANSWER, answer_task
 
 WORKER = "zk_autograd.prove.executors.worker"
+_GRACE = 1.0
+"""Seconds that a process has to remove what it keeps on disk."""
 _TAIL = 600
 """Bytes of a dead process's last words."""
 
@@ -47,10 +49,14 @@ class _Running:
     words: int
 
     def end(self) -> str:
-        """Kills it. Its last words."""
+        """Ends it. Its last words."""
         with suppress(OSError):
+            self.process.terminate()
+        try:
+            self.process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.wait()
+            self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 with suppress(OSError):
@@ -76,6 +82,7 @@ class ProcessExecutor(Executor):
         self._ended = False
         self._running: dict[int, _Running] = {}
         self._owner = os.getpid()
+        self._threads: list[threading.Thread] = []
         try:
             for number in range(count):
                 self._started(number)
@@ -114,7 +121,8 @@ class ProcessExecutor(Executor):
             thread.join()
 
     def stop(self) -> None:
-        """Kills the processes, whatever they do. Does nothing in a fork of their owner."""
+        """Ends the processes, whatever they do: at once, or they are killed. Does nothing in a fork
+        of their owner."""
         if os.getpid() != self._owner:
             return
         with self._lock:
@@ -122,9 +130,12 @@ class ProcessExecutor(Executor):
             self._cancel()
             for running in self._running.values():
                 with suppress(OSError):
-                    running.process.kill()
+                    running.process.terminate()
             for _ in range(len(self._running)):
                 self._calls.put(None)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(2 * _GRACE)
 
     def _cancel(self) -> None:
         with suppress(queue.Empty):

@@ -7,6 +7,7 @@ process ends at once when its input does, or when its parent is gone: in the mid
 import os
 import queue
 import resource
+import signal
 import sys
 import threading
 from contextlib import suppress
@@ -29,7 +30,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold the witness
     workshop = Workshop(Path(sys.argv[2]) if sys.argv[2:] else None)
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    for work in (lambda: _read(tasks, workshop), lambda: _watch(workshop)):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # for one thread: the others may be proving
+    for work in (lambda: _read(tasks, workshop), lambda: _watch(workshop), lambda: _await_end(workshop)):
         threading.Thread(target=work, daemon=True).start()
     while True:
         try:
@@ -48,6 +50,11 @@ def _read(tasks: "queue.SimpleQueue[bytes]", workshop: Workshop) -> None:
 
 def _watch(workshop: Workshop) -> None:
     wait_for_end_of_parent()
+    _end(workshop)
+
+
+def _await_end(workshop: Workshop) -> None:
+    signal.sigwait({signal.SIGTERM})
     _end(workshop)
 
 
