@@ -65,7 +65,7 @@ def _quotient(variant: str) -> Segment:
 
 
 def _decay(variant: str) -> Segment:
-    constants: StepConstants = under(variant, ADAM if variant in ADAMS else SGD)
+    constants: StepConstants = under(variant, SGD if variant in SGDS else ADAM)
     for low in range(8 * ONE):
         weight = ONE * low + ONE - 1
         honest = Segment.honest(variant, [constants], [start(variant, W=weight)], [[GRADIENT]])

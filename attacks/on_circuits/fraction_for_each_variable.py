@@ -20,12 +20,13 @@ sound by themselves.
 from fractions import Fraction
 from functools import cache
 from itertools import product
+from math import isqrt
 
 from attacks.tools.cheat import Cheat, described, outcome
 from attacks.tools.outcome import Outcome
 from attacks.tools.segment import ONE, Segment
-from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, NESTEROVS, SGDS, start, under
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, NESTEROVS, ROOTED, SGDS, start, under
+from zk_autograd.core.constants import AdamConstants, RmspropConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit.relations import OFFSET_G
 from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 
@@ -58,10 +59,10 @@ def cheats() -> tuple[Cheat, ...]:
 
 def _gradients() -> list[Cheat]:
     found = []
-    for limb, variant in product(("G0", "G1"), ADAMS):
-        adam_steps = [under(variant, CLEARING)] * 2
-        adam = Segment.honest(variant, adam_steps, [start(variant)], [[Fraction(12345, 128)], [GRADIENT]])
-        found.append(Cheat("G = 12345/128", adam.sparing(limb), lookups=(limb,)))
+    for limb, variant in product(("G0", "G1"), ROOTED):
+        rooted_steps = [under(variant, CLEARING)] * 2
+        rooted = Segment.honest(variant, rooted_steps, [start(variant)], [[Fraction(12345, 128)], [GRADIENT]])
+        found.append(Cheat("G = 12345/128", rooted.sparing(limb), lookups=(limb,)))
     for limb, variant in product(("G0", "G1"), SGDS):
         sgd_steps = [under(variant, SGD_CLEARING)] * 2
         sgd = Segment.honest(variant, sgd_steps, [start(variant)], [[GRADIENT], [GRADIENT + TINY]])
@@ -87,7 +88,7 @@ def _moments() -> list[Cheat]:
 
 def _roots() -> list[Cheat]:
     found = []
-    for (steps, at), variant in product(((1, 0), (3, 1), (3, 2)), ADAMS):
+    for (steps, at), variant in product(((1, 0), (3, 1), (3, 2)), ROOTED):
         segment = Segment.honest(variant, [under(variant, FORGETTING)] * steps, [start(variant)], [[GRADIENT]] * steps)
         second = segment.states["V"][at + 1][0]
         half = segment.with_state("V", at + 1, 0, second + Fraction(1, 4)).with_hint("S", at, 0, GRADIENT - HALF)
@@ -133,17 +134,15 @@ def _updates() -> list[Cheat]:
 
 
 def _plain(variant: str, decay: int = 2**20) -> StepConstants:
-    return under(variant, PLAIN, decay) if variant in ADAMS else under(variant, SGD, decay)
+    return under(variant, SGD if variant in SGDS else PLAIN, decay)
 
 
 def _half(segment: Segment, step: int) -> Fraction:
     """1/2 or -1/2: what may be added to U without the remainder leaving its range."""
     constants, update = segment.constants[step], segment.quotient(step, 0)
-    if isinstance(constants, AdamConstants):
-        moment, second = segment.states["M"][step + 1][0], segment.states["V"][step + 1][0]
-        root = int(second**0.5)
-        divisor = root + constants.E
-        remainder = 2 * constants.LR * ((moment + ONE // 2) // ONE) + divisor - 2 * divisor * update
+    if isinstance(constants, AdamConstants | RmspropConstants):
+        divisor = isqrt(segment.states["V"][step + 1][0]) + constants.E
+        remainder = 2 * constants.LR * segment.numerator(step, 0) + divisor - 2 * divisor * update
         return HALF if remainder >= divisor else -HALF
     assert isinstance(constants, SgdConstants)
     remainder = constants.LR * segment.moved_by(step, 0) + 2**29 - 2**30 * update

@@ -10,7 +10,8 @@ weights by it: steering beside the recorded gradients.
 
 Why it fails: that coefficient, cg, is a public value of its own, and 0 in a no-op. The committed G
 may then be anything in its range (and nothing depends on it: Nesterov's N + G and plain SGD's G are
-multiplied by LR, which is 0). Adam's no-ops have c1 = c2 = 0, which leaves M and V for any G.
+multiplied by LR, which is 0). Adam's no-ops have c1 = c2 = 0, which leaves M and V for any G, and
+RMSprop's c2 = LR = 0.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from typing import Any
 
 from attacks.tools.outcome import Outcome
 from attacks.tools.segment import ONE, Segment
-from attacks.tools.variants import ADAMS, BUFFERED, start, under
+from attacks.tools.variants import BUFFERED, SGDS, start, suited, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit.part import RuleCircuit
 from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
@@ -48,9 +49,9 @@ def unread_gradients() -> list[Segment]:
     found = []
     for variant in CIRCUITS:
         constants: list[StepConstants] = (
-            [under(variant, real), AdamConstants.no_op()]
-            if variant in ADAMS
-            else [under(variant, REAL), SgdConstants.no_op(30)]
+            [under(variant, REAL), SgdConstants.no_op(30)]
+            if variant in SGDS
+            else [under(variant, real), suited(variant, AdamConstants.no_op())]
         )
         found.append(Segment.honest(variant, constants, [start(variant)], [[4000], [HIDDEN]]))
     return found

@@ -5,10 +5,11 @@ Gain: at every step and element the weight moves one unit further or less far, w
 was: over a run, any small drift. The equation alone can't tell: (q - 1)*d + (r + d) is the same
 number. EZKL's own division accepts two quotients in just this way.
 
-Why it fails: Adam's remainder a = 2*LR*Mh + D - 2*D*U and its complement 2*D - 1 - a are both in
-limbs that are looked up, so a is in 0 .. 2*D - 1; shifted, one of the two is negative, and
-whichever limb takes the sign leaves the table. SGD's remainder is (r0 - 1) + 2^15*(r1 - 1) with
-both outputs 1, so in 0 .. 2^30 - 1 (in 0 .. 2^15 - 1 for s = 15, where r0 stands alone).
+Why it fails: Adam's remainder a = 2*LR*Mh + D - 2*D*U (RMSprop's has G for Mh) and its complement
+2*D - 1 - a are both in limbs that are looked up, so a is in 0 .. 2*D - 1; shifted, one of the two
+is negative, and whichever limb takes the sign leaves the table. SGD's remainder is (r0 - 1) +
+2^15*(r1 - 1) with both outputs 1, so in 0 .. 2^30 - 1 (in 0 .. 2^15 - 1 for s = 15, where r0 stands
+alone).
 """
 
 from functools import cache
@@ -16,7 +17,7 @@ from functools import cache
 from attacks.tools.cheat import Cheat, described, outcome
 from attacks.tools.outcome import Outcome
 from attacks.tools.segment import ONE, Segment
-from attacks.tools.variants import ADAMS, SGDS, start, under
+from attacks.tools.variants import ROOTED, SGDS, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 
 GAIN = "every weight one unit further or less far at every step"
@@ -36,12 +37,12 @@ def cheats() -> tuple[Cheat, ...]:
 
 def _at(steps: int, at: int) -> list[Cheat]:
     return [
-        *(cheat for variant in ADAMS for cheat in _adams(variant, steps, at)),
+        *(cheat for variant in ROOTED for cheat in _rooted(variant, steps, at)),
         *(cheat for variant in SGDS for cheat in _sgds(variant, steps, at)),
     ]
 
 
-def _adams(variant: str, steps: int, at: int) -> list[Cheat]:
+def _rooted(variant: str, steps: int, at: int) -> list[Cheat]:
     found = []
     for more, limbs in ((1, ("a0", "a1")), (-1, ("b0", "b1"))):
         for limb in limbs:

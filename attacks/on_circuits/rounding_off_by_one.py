@@ -19,7 +19,7 @@ from math import isqrt
 from attacks.tools.cheat import Cheat, described, outcome
 from attacks.tools.outcome import Outcome
 from attacks.tools.segment import ONE, Segment, State, exact_step
-from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, NESTEROVS, start, under
+from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, NESTEROVS, ROOTED, SGDS, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.core.formats import SHIFT
 from zk_autograd.prove.ezkl.circuit.relations import OFFSET_G
@@ -43,34 +43,36 @@ def cheats() -> tuple[Cheat, ...]:
 
 def _at(steps: int, at: int) -> list[Cheat]:
     return [
-        *(cheat for variant in ADAMS for cheat in _adams(variant, steps, at)),
+        *(cheat for variant in ADAMS for cheat in _moments(variant, steps, at)),
+        *(cheat for variant in ROOTED for cheat in _roots(variant, steps, at)),
         *(cheat for variant in BUFFERED for cheat in _buffers(variant, steps, at)),
         *(cheat for variant in NESTEROVS for cheat in _aheads(variant, steps, at)),
         *(cheat for variant in DECAYING for cheat in _decays(variant, steps, at)),
     ]
 
 
-def _adams(variant: str, steps: int, at: int) -> list[Cheat]:
-    c = under(variant, ADAM)
-
+def _moments(variant: str, steps: int, at: int) -> list[Cheat]:
     def changed(wanted: Wanted, **more: int) -> Segment:
-        return _adam(variant, c, steps, at, wanted, **more)
+        return _changed(variant, steps, at, wanted, **more)
 
-    found = []
-    for title, wanted, change in (
-        ("M' one less", lambda s: _room(_r1(s)), {"M": -1}),
-        ("M' one more, remainder 2^15", lambda s: _r1(s) == ONE, {"M": 1}),
-        ("V' one less", lambda s: _room(_r2(s)), {"V": -1}),
-        ("V' one more, remainder 2^15", lambda s: _r2(s) == ONE, {"V": 1}),
-    ):
-        name = "r1" if "M" in change else "r2"
-        found.append(Cheat(title, changed(wanted, **change), exact=(name,)))
-    found += [
+    return [
+        Cheat("M' one less", changed(lambda s: _room(_r1(s)), M=-1), exact=("r1",)),
+        Cheat("M' one more, remainder 2^15", changed(lambda s: _r1(s) == ONE, M=1), exact=("r1",)),
         Cheat("M' three more", changed(_any, M=3), lookups=("r1",)),
-        Cheat("V' three more", changed(_any, V=3), lookups=("r2",)),
         Cheat("Mh one less", changed(lambda s: _room(_rm(s)), Mh=-1), exact=("rm",)),
         Cheat("Mh one more, remainder 2^15", changed(lambda s: _rm(s) == ONE, Mh=1), exact=("rm",)),
         Cheat("Mh three more", changed(_any, Mh=3), lookups=("rm",)),
+    ]
+
+
+def _roots(variant: str, steps: int, at: int) -> list[Cheat]:
+    def changed(wanted: Wanted, **more: int) -> Segment:
+        return _changed(variant, steps, at, wanted, **more)
+
+    found = [
+        Cheat("V' one less", changed(lambda s: _room(_r2(s)), V=-1), exact=("r2",)),
+        Cheat("V' one more, remainder 2^15", changed(lambda s: _r2(s) == ONE, V=1), exact=("r2",)),
+        Cheat("V' three more", changed(_any, V=3), lookups=("r2",)),
     ]
     for limb in ("t0", "t1"):
         found.append(Cheat(f"S one less, {limb} negative", changed(_any, S=-1).sparing(limb), lookups=(limb,)))
@@ -107,7 +109,7 @@ def _aheads(variant: str, steps: int, at: int) -> list[Cheat]:
 
 
 def _decays(variant: str, steps: int, at: int) -> list[Cheat]:
-    c: StepConstants = under(variant, ADAM if variant in ADAMS else SGD, LARGE_DECAY)
+    c: StepConstants = under(variant, SGD if variant in SGDS else ADAM, LARGE_DECAY)
     found = []
     for title, wanted, more, checks in (
         ("Rd one less", lambda s: _room(_rd(s)), -1, {"exact": ("rd",)}),
@@ -186,16 +188,18 @@ def _search(variant: str, constants: StepConstants, steps: int, at: int, wanted:
     raise AssertionError("no segment has such a remainder")
 
 
-def _adam(
-    variant: str, c: AdamConstants, steps: int, at: int, wanted: Wanted, M: int = 0, V: int = 0, Mh: int = 0, S: int = 0
+def _changed(
+    variant: str, steps: int, at: int, wanted: Wanted, M: int = 0, V: int = 0, Mh: int = 0, S: int = 0
 ) -> Segment:
     """A segment whose step `at` rounds differently: M', V', Mh or S are that much more, and W' and
     all later steps follow from them."""
-    segment = _search(variant, c, steps, at, wanted)
+    segment = _search(variant, under(variant, ADAM), steps, at, wanted)
     for name, more in (("M", M), ("V", V)):
-        segment = segment.with_state(name, at + 1, 0, segment.states[name][at + 1][0] + more)
+        if name in segment.states:
+            segment = segment.with_state(name, at + 1, 0, segment.states[name][at + 1][0] + more)
     after = {name: rows[at + 1][0] for name, rows in segment.states.items()}
-    segment = segment.with_hint("Mh", at, 0, ((after["M"] + ONE // 2) >> SHIFT) + Mh)
+    if "M" in after:
+        segment = segment.with_hint("Mh", at, 0, ((after["M"] + ONE // 2) >> SHIFT) + Mh)
     return segment.with_hint("S", at, 0, isqrt(after["V"]) + S).moved(at)
 
 

@@ -15,6 +15,7 @@ field's order (docs/soundness-ezkl.md lists them), and outside it at least one l
 table. Which one is the prover's choice: here each is tried.
 """
 
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from math import isqrt
@@ -22,7 +23,7 @@ from math import isqrt
 from attacks.tools.cheat import Cheat, described, outcome
 from attacks.tools.outcome import Outcome
 from attacks.tools.segment import ONE, TWO_LIMBS, Segment, exact_step
-from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, SGDS, start, under
+from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, ROOTED, SGDS, start, suited, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit.relations import OFFSET_G, OFFSET_W, RADIX, TABLE_MAX
 from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
@@ -61,7 +62,7 @@ def _each(title: str, segment: Segment, *names: str) -> list[Cheat]:
 def _gradients() -> list[Cheat]:
     found = []
     for gradient in (70_000 * RADIX, -(2**30) - 1):
-        for variant in ADAMS:
+        for variant in ROOTED:
             found += _each(f"G = {gradient}", _one(variant, under(variant, SLOW), gradient), "G0", "G1")
         for variant in SGDS:
             sgd = _one(variant, under(variant, SGD), gradient, B=-gradient)
@@ -82,7 +83,7 @@ def _moments() -> list[Cheat]:
 
 
 def _roots() -> list[Cheat]:
-    return [cheat for variant in ADAMS for cheat in _roots_of(variant)]
+    return [cheat for variant in ROOTED for cheat in _roots_of(variant)]
 
 
 def _roots_of(variant: str) -> list[Cheat]:
@@ -91,7 +92,7 @@ def _roots_of(variant: str) -> list[Cheat]:
     for time in (0, 1):
         negative = negative.with_state("V", time, 0, -1)
     found = _each("V' = -1", negative.with_hint("S", 0, 0, 0), "e0", "e1")
-    first = {"W": 0, "M": 2**30, "V": 2**56}
+    first = start(variant, W=0, M=2**30, V=2**56)
     root = isqrt(exact_step(variant, first, 0, slow)["V"])
     near = under(variant, AdamConstants(c1=1, c2=1, LR=2**20, E=root + 102, D=0))
     other = _one(variant, near, 0, **first).with_hint("S", 0, 0, -root - 2)
@@ -106,9 +107,10 @@ def _roots_of(variant: str) -> list[Cheat]:
 def _updates() -> list[Cheat]:
     found = []
     for sign in (1, -1):
-        for variant in ADAMS:
-            adam = _one(variant, under(variant, FAST), 0, M=sign * 2**40)
-            found += _each(f"U of {-adam.states['W'][1][0]}", adam, "u0", "u1")
+        for variant in ROOTED:
+            fast, gradient = (FAST, 0) if variant in ADAMS else (replace(FAST, LR=2**25), sign * 2**20)
+            rooted = _one(variant, under(variant, fast), gradient, M=sign * 2**40)
+            found += _each(f"U of {-rooted.states['W'][1][0]}", rooted, "u0", "u1")
         for variant in SGDS:
             sgd = _one(variant, under(variant, SGD_FAST), sign * 2**20)
             found += _each(f"U of {-sgd.states['W'][1][0]}", sgd, "u0", "u1")
@@ -121,6 +123,8 @@ def _weights() -> list[Cheat]:
         mover: tuple[StepConstants, int, dict[str, int]] = (SGD, sign * 2**20, {})
         if variant in ADAMS:
             mover = (AdamConstants(c1=1, c2=1, LR=2**20, E=200, D=0), 0, {"M": sign * 2**25})
+        elif variant in ROOTED:
+            mover = (suited(variant, FAST), sign * 2**10, {})
         constants, gradient, rest = mover
         assert _one(variant, constants, gradient, **rest).states["W"][1][0] * sign < 0
         # U > 0 takes W from just beyond the top to just below it, and from just above the bottom to

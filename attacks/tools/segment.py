@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import AdamConstants, RmspropConstants, SgdConstants, StepConstants
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl.circuit.field import MODULUS, centred, inverse
 from zk_autograd.prove.ezkl.circuit.layout import CONTEXT, Layout
@@ -58,10 +58,11 @@ def exact_step(variant: str, state: Mapping[str, int], gradient: int | Fraction,
     weight = state["W"] - _rounded(c.D * (state["W"] >> SHIFT))
     if isinstance(c, AdamConstants):
         moment = state["M"] + _rounded(c.c1 * (ONE * gradient - state["M"]))
-        second = state["V"] + _rounded(c.c2 * (gradient * gradient - state["V"]))
-        divisor = isqrt(second) + c.E
-        update = (2 * c.LR * _rounded(moment) + divisor) // (2 * divisor)
+        second, update = _rooted(c, state["V"], gradient, _rounded(moment))
         return {"W": weight - update, "M": moment, "V": second}
+    if isinstance(c, RmspropConstants):
+        second, update = _rooted(c, state["V"], gradient, gradient)
+        return {"W": weight - update, "V": second}
     assert isinstance(c, SgdConstants)
     rule = CIRCUITS[variant].rule
     if rule is Rule.SGD:
@@ -69,6 +70,15 @@ def exact_step(variant: str, state: Mapping[str, int], gradient: int | Fraction,
     buffer = _rounded(c.mu * state["B"] + c.cg * gradient)
     moved_by = _rounded(c.mu * buffer) + gradient if rule is Rule.NESTEROV else buffer  # in a no-op LR is 0: no matter
     return {"W": weight - _sgd_quotient(c, moved_by), "B": buffer}
+
+
+def _rooted(
+    c: AdamConstants | RmspropConstants, before: int, gradient: int | Fraction, numerator: int | Fraction
+) -> tuple[int, int]:
+    """V' and U."""
+    second = before + _rounded(c.c2 * (gradient * gradient - before))
+    divisor = isqrt(second) + c.E
+    return second, int((2 * c.LR * numerator + divisor) // (2 * divisor))
 
 
 def _rounded(value: int | Fraction) -> int:
@@ -142,15 +152,19 @@ class Segment:
 
     def quotient(self, step: int, index: int) -> int:
         """The U that the rule gives for the claim's own next M and V (or its Mh and S, if they are
-        the prover's), next B, or N."""
+        the prover's), G, next B, or N."""
         c, after = self.constants[step], {name: rows[step + 1][index] for name, rows in self.states.items()}
         if isinstance(c, SgdConstants):
             return _sgd_quotient(c, self.moved_by(step, index))
-        assert isinstance(c, AdamConstants)
-        given = self.hints
-        divisor = given.get(("S", step, index), isqrt(after["V"])) + c.E
-        moment = given.get(("Mh", step, index), (after["M"] + ONE // 2) >> SHIFT)
-        return (2 * c.LR * moment + divisor) // (2 * divisor)
+        assert isinstance(c, AdamConstants | RmspropConstants)
+        divisor = self.hints.get(("S", step, index), isqrt(after["V"])) + c.E
+        return (2 * c.LR * self.numerator(step, index) + divisor) // (2 * divisor)
+
+    def numerator(self, step: int, index: int) -> int:
+        """What Adam or RMSprop divides by the root: the claim's own Mh, or G."""
+        if isinstance(self.constants[step], RmspropConstants):
+            return self.gradients[step][index]
+        return self.hints.get(("Mh", step, index), (self.states["M"][step + 1][index] + ONE // 2) >> SHIFT)
 
     def moved_by(self, step: int, index: int) -> int:
         """The A of an SGD rule: G, the claim's next B, or its N and G."""
@@ -276,7 +290,11 @@ def _solved(
         update -= hints["Rd"]
     hints["u1"] = two_limbs(update + OFFSET_U, "u1", spare)[1]
     if isinstance(constants, AdamConstants):
-        return hints | _adam_hints(constants, after, update, spare, given)
+        rounded = given.get("Mh", _quotient(after["M"]))
+        hints |= {"Mh": rounded, "m1": two_limbs(rounded + OFFSET_G, "m1", spare)[1]}
+        return hints | _root_hints(constants, rounded, after["V"], update, spare, given)
+    if isinstance(constants, RmspropConstants):
+        return hints | _root_hints(constants, gradient, after["V"], update, spare, given)
     assert isinstance(constants, SgdConstants)
     moved_by = gradient
     if circuit.rule is not Rule.SGD:
@@ -308,19 +326,21 @@ def _decay_hints(
     }
 
 
-def _adam_hints(
-    c: AdamConstants, after: Mapping[str, int], update: int, spare: frozenset[str], given: Mapping[str, int]
+def _root_hints(
+    c: AdamConstants | RmspropConstants,
+    numerator: int,
+    second: int,
+    update: int,
+    spare: frozenset[str],
+    given: Mapping[str, int],
 ) -> dict[str, int]:
-    rounded = given.get("Mh", _quotient(after["M"]))
-    root = given.get("S", isqrt(after["V"] % MODULUS)) % MODULUS
-    below = (root * root + 2 * root - after["V"]) % MODULUS  # t; and e is 2*S - t
+    root = given.get("S", isqrt(second % MODULUS)) % MODULUS
+    below = (root * root + 2 * root - second) % MODULUS  # t; and e is 2*S - t
     t0, t1 = two_limbs(below, "t1", spare)
     e0, e1 = two_limbs(2 * root - below, "e1", spare)
     divisor = root + c.E
-    remainder = 2 * c.LR * rounded + divisor - 2 * divisor * update
+    remainder = 2 * c.LR * numerator + divisor - 2 * divisor * update
     return {
-        "Mh": rounded,
-        "m1": two_limbs(rounded + OFFSET_G, "m1", spare)[1],
         "h": (t0 + e0) * inverse(2) % MODULUS,
         "s1": t1 + e1,
         "e1": e1,

@@ -2,15 +2,16 @@
 attack is made on each that it is about."""
 
 from dataclasses import replace
-from typing import TypeVar
 
 from attacks.tools.segment import State
-from zk_autograd.core.constants import StepConstants
+from zk_autograd.core.constants import AdamConstants, RmspropConstants, StepConstants
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 
 ADAMS = tuple(name for name, circuit in CIRCUITS.items() if circuit.rule in (Rule.ADAM, Rule.ADAMW))
-SGDS = tuple(name for name in CIRCUITS if name not in ADAMS)
+ROOTED = tuple(name for name, circuit in CIRCUITS.items() if "V" in circuit.relations.states)
+"""Adam's and RMSprop's, which divide by a root."""
+SGDS = tuple(name for name, circuit in CIRCUITS.items() if circuit.rule in (Rule.SGD, Rule.SGD_MOMENTUM, Rule.NESTEROV))
 BUFFERED = tuple(name for name in SGDS if CIRCUITS[name].rule is not Rule.SGD)
 NESTEROVS = tuple(name for name in SGDS if CIRCUITS[name].rule is Rule.NESTEROV)
 DECAYING = tuple(name for name, circuit in CIRCUITS.items() if circuit.decays)
@@ -20,14 +21,19 @@ DECAY = 53_687
 
 _START = {"W": 12_345, "M": 987_654_321, "V": 10**6, "B": 54_321}
 
-Constants = TypeVar("Constants", bound=StepConstants)
-
 
 def start(variant: str, **values: int) -> State:
     """One element's state, with these values; those of other rules are left out."""
     return {name: (_START | values)[name] for name in CIRCUITS[variant].relations.states}
 
 
-def under(variant: str, constants: Constants, decay: int = DECAY) -> Constants:
-    """The constants with weight decay, where the variant has lines for it."""
-    return replace(constants, D=decay if CIRCUITS[variant].decays else 0)
+def suited(variant: str, constants: StepConstants) -> StepConstants:
+    """Adam's constants as the variant has them: those that it has no use for are left out."""
+    if CIRCUITS[variant].rule is Rule.RMSPROP and isinstance(constants, AdamConstants):
+        return RmspropConstants(constants.c2, constants.LR, constants.E, constants.D)
+    return constants
+
+
+def under(variant: str, constants: StepConstants, decay: int = DECAY) -> StepConstants:
+    """The constants, suited to the variant, with weight decay where it has lines for it."""
+    return replace(suited(variant, constants), D=decay if CIRCUITS[variant].decays else 0)

@@ -20,7 +20,7 @@ from attacks.on_circuits import (
 from attacks.tools.cheat import Cheat, described, outcome
 from attacks.tools.proving_key import ROWS, ProvingKey
 from attacks.tools.segment import ONE, Segment
-from attacks.tools.variants import ADAMS, start, under
+from attacks.tools.variants import ROOTED, SGDS, start, under
 from attacks.tools.weakening import exact, looked_up, with_equal_penalties, without_exactness, without_lookups
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit import weights
@@ -89,7 +89,7 @@ def test_each_lookup_and_each_exact_output_alone_stops_some_cheat(
 ) -> None:
     # h is the one that nothing rests on: see attacks/fraction_for_each_variable.py. Weights before
     # and after share one cheat of fractions, and have one each that leaves the range.
-    spare = {"h"} if rule in ADAMS else set()
+    spare = {"h"} if rule in ROOTED else set()
     single = [c for module in DIRECTED for c in cheats[module] if c.segment.rule == rule]
     lookups = {c.lookups[0] for c in single if len(c.lookups) == 1 and not c.exact}
     outputs = {c.exact[0] for c in single if len(c.exact) == 1 and not c.lookups}
@@ -100,7 +100,7 @@ def test_each_lookup_and_each_exact_output_alone_stops_some_cheat(
 def test_honest_segments_pass_in_every_weakened_circuit() -> None:
     for variant, circuit in CIRCUITS.items():
         constants: StepConstants = AdamConstants(3277, 33, 2**22, 700, 0)
-        if variant not in ADAMS:
+        if variant in SGDS:
             constants = SgdConstants(29491, ONE, 2**28, 30, 0)
         segment = Segment.honest(variant, [under(variant, constants)] * 2, [start(variant)], [[4000], [-4000]])
         assert segment.refusals(with_equal_penalties(circuit)) == []
@@ -157,6 +157,7 @@ def test_without_its_two_dimensional_index_a_graph_loses_its_range_checks() -> N
     [
         "adamw",  # Adam's with the decay, as the next is momentum's with all there is
         "sgd-nesterov-decay",
+        "rmsprop",
         *(pytest.param(rule, marks=pytest.mark.long) for rule in ("adam", "sgd-momentum")),
     ],
 )

@@ -20,7 +20,10 @@ from zk_autograd.prove.ezkl.verify import EzklVerifier, commitments_of, salt_ele
 pytestmark = [pytest.mark.ezkl, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module", params=[("adam-n32-t64", 5), ("adamw-n32-t52", 0), ("sgd-nesterov-decay-n128-t17", 3)])
+PROVED = [("adam-n32-t64", 5), ("adamw-n32-t52", 0), ("sgd-nesterov-decay-n128-t17", 3), ("rmsprop-n64-t32", 2)]
+
+
+@pytest.fixture(scope="module", params=PROVED)
 def proved(request: pytest.FixtureRequest, shared: Shared, ezkl_cache: Cache, srs_digest: bytes) -> Proved:
     name, no_ops = request.param
     return prove_sample(name, no_ops, shared, ezkl_cache, srs_digest)

@@ -15,8 +15,16 @@ from zk_autograd.core.statement import Statement
 from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 from zk_autograd.prove.protocol import BlockWitness
 
-_HYPER = {"lr": "0.05", "momentum": "0.9", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08", "weight_decay": "0"}
-_LR = {Rule.ADAM: "0.001", Rule.ADAMW: "0.001"}
+_HYPER = {
+    "lr": "0.05",
+    "momentum": "0.9",
+    "beta1": "0.9",
+    "beta2": "0.999",
+    "alpha": "0.99",
+    "eps": "1e-08",
+    "weight_decay": "0",
+}
+_LR = dict.fromkeys((Rule.ADAM, Rule.ADAMW, Rule.RMSPROP), "0.001")
 _DECAY = {"weight_decay": "0.1"}
 
 

@@ -20,7 +20,7 @@ from attacks.on_circuits import (
 from attacks.tools.cheat import Cheat
 from attacks.tools.mock import MockProver, failing_lookups, failing_outputs
 from attacks.tools.segment import ONE, Segment
-from attacks.tools.variants import ADAMS, start, under
+from attacks.tools.variants import SGDS, start, suited, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit.field import MODULUS
 from zk_autograd.prove.ezkl.circuit.layout import Layout
@@ -58,9 +58,9 @@ def prover(tmp_path_factory: pytest.TempPathFactory) -> Prover:
 
 
 def honest(rule: str, block: int, steps: int) -> Segment:
-    constants: StepConstants = SgdConstants(29491, ONE, 2**28 + 12345, 30, 0)
-    if rule in ADAMS:
-        constants = AdamConstants(3277, 33, 2**22, 700, 0)
+    constants: StepConstants = AdamConstants(3277, 33, 2**22, 700, 0)
+    if rule in SGDS:
+        constants = SgdConstants(29491, ONE, 2**28 + 12345, 30, 0)
     gradients = [[(-1) ** i * 4000 + 7 * t for i in range(block)] for t in range(steps)]
     return Segment.honest(rule, [under(rule, constants)] * steps, [start(rule, W=-12345)] * block, gradients)
 
@@ -70,9 +70,9 @@ def extreme(rule: str) -> Segment:
     rates: list[StepConstants] = [SgdConstants(0, ONE, 2**30, 30, 0), SgdConstants(0, ONE, 0, 30, 0)]
     rates.append(SgdConstants.no_op(30))
     first = start(rule, W=2**45 - 1, B=2**30 - 1)
-    if rule in ADAMS:
+    if rule not in SGDS:
         rates = [AdamConstants(1, 1, 2**30 - 1, 2**29 - 1, 0), AdamConstants(ONE, ONE, 2**20, 1, 0)]
-        rates.append(AdamConstants.no_op())
+        rates = [suited(rule, one) for one in (*rates, AdamConstants.no_op())]
         first = start(rule, W=-(2**45) + 2**32, M=2**45 - 1, V=2**60)
     rates[1] = under(rule, rates[1], 2**28 - 1)
     return Segment.honest(rule, rates, [first], [[2**30 - 1], [-(2**30) + 1], [5]])
@@ -122,9 +122,9 @@ def test_honest_segments_are_accepted(rule: str, prover: Prover) -> None:
 
 
 @pytest.mark.parametrize(
-    "rule",  # AdamW's has all of Adam's, and Nesterov's with decay all of SGD's: the others take minutes
+    "rule",  # AdamW's has all of Adam's, and Nesterov's with decay all of SGD's: those take minutes
     [
-        pytest.param(rule, marks=[] if rule in ("adamw", "sgd-nesterov-decay") else pytest.mark.long)
+        pytest.param(rule, marks=[] if rule in ("adamw", "sgd-nesterov-decay", "rmsprop") else pytest.mark.long)
         for rule in sorted(CIRCUITS)
     ],
 )

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from attacks.tools.segment import ONE, TWO_LIMBS, Segment, State, exact_step
-from attacks.tools.variants import ADAMS, DECAYING, SGDS, start, under
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from attacks.tools.variants import ADAMS, DECAYING, ROOTED, SGDS, start, suited, under
+from zk_autograd.core.constants import AdamConstants, RmspropConstants, SgdConstants, StepConstants
 from zk_autograd.core.errors import RangeError, VerificationError
 from zk_autograd.core.formats import UPDATE_BOUND
 from zk_autograd.core.hyper import Rule
@@ -93,9 +93,9 @@ state_values = {
 def honest_segments(draw: st.DrawFn, rule: str) -> Segment:
     """1 to 3 steps on one or two elements, one of them or a fourth a no-op now and then; every
     value in its format."""
-    drawn: StepConstants = draw(adam_constants) if rule in ADAMS else draw(sgd_constants)
+    drawn: StepConstants = draw(sgd_constants) if rule in SGDS else draw(adam_constants)
     one = under(rule, drawn, drawn.D)
-    no_op: StepConstants = AdamConstants.no_op() if isinstance(one, AdamConstants) else SgdConstants.no_op(one.s)
+    no_op = SgdConstants.no_op(one.s) if isinstance(one, SgdConstants) else suited(rule, AdamConstants.no_op())
     constants: list[StepConstants] = [one] * draw(st.integers(1, 3))
     if draw(st.booleans()):
         constants.insert(draw(st.integers(0, len(constants))), no_op)
@@ -165,6 +165,19 @@ def adam_extremes(rule: str) -> Iterator[Segment]:
         yield Segment.honest(rule, [one], [state], [[0]])
 
 
+def rmsprop_extremes(rule: str) -> Iterator[Segment]:
+    rate, weights = 2**30 - 1, (WEIGHT - 2**31, -WEIGHT + 2**31, 0)
+    states = [{"W": w, "V": v} for w, v in product(weights, (0, 1, SECOND))]
+    for c2, LR, E, D in product((1, ONE), (0, 1, rate), (1, 2**29 - 1), extreme_decays(rule)):
+        for gradient in (GRADIENT, -GRADIENT, 1, 0):
+            yield Segment.honest(rule, [RmspropConstants(c2, LR, E, D)] * 2, states, [[gradient] * len(states)] * 2)
+    # The largest update in either direction: c2*G*G is not enough to move V from 0, so S = 0, D = E
+    # and U is the rounded LR*127/63.
+    one = RmspropConstants(1, (UPDATE_BOUND - 2) * 63 // 127, 63, 0)
+    for sign in (1, -1):
+        yield Segment.honest(rule, [one], [{"W": 0, "V": 0}], [[sign * 127]])
+
+
 def sgd_extremes(rule: str) -> Iterator[Segment]:
     buffers: tuple[int, ...] = (GRADIENT, -GRADIENT, 0, 1)
     names = CIRCUITS[rule].relations.states
@@ -197,10 +210,13 @@ def elements_in_format(segment: Segment) -> list[Segment]:
     return found
 
 
+EXTREMES = {**dict.fromkeys(ADAMS, adam_extremes), "rmsprop": rmsprop_extremes}
+
+
 @RULES
 def test_every_extreme_of_the_formats_fits(rule: str) -> None:
     checked, updates = 0, set()
-    for segment in adam_extremes(rule) if rule in ADAMS else sgd_extremes(rule):
+    for segment in EXTREMES.get(rule, sgd_extremes)(rule):
         kept = elements_in_format(segment)
         if not kept:
             continue
@@ -243,15 +259,15 @@ def best_hints(segment: Segment) -> list[Segment]:
 @pytest.mark.parametrize(("steps", "time"), [(1, 1), (3, 1), (3, 2), (3, 3)])
 def test_no_neighbour_of_the_exact_next_state_passes(rule: str, steps: int, time: int) -> None:
     constants: list[StepConstants] = [
-        SgdConstants(29491, ONE, 2**28, 30, 0),
-        SgdConstants(0, ONE, 2**20, 15, 0),
-        SgdConstants.no_op(30),
+        AdamConstants(3277, 33, 2**22, 700, 0),
+        AdamConstants(ONE, ONE, 2**29, 2**29 - 1, 0),
+        suited(rule, AdamConstants.no_op()),
     ]
-    if rule in ADAMS:
+    if rule in SGDS:
         constants = [
-            AdamConstants(3277, 33, 2**22, 700, 0),
-            AdamConstants(ONE, ONE, 2**29, 2**29 - 1, 0),
-            AdamConstants.no_op(),
+            SgdConstants(29491, ONE, 2**28, 30, 0),
+            SgdConstants(0, ONE, 2**20, 15, 0),
+            SgdConstants.no_op(30),
         ]
     constants[:2] = [under(rule, constants[0]), under(rule, constants[1], 2**28 - 1)]
     for one in constants:
@@ -342,9 +358,9 @@ def test_every_looked_up_variable_has_a_row_for_each_place() -> None:
 
 @RULES
 def test_a_circuit_without_weight_decay_is_not_used_for_a_step_with_it(rule: str) -> None:
-    one: StepConstants = SgdConstants(29491, ONE, 2**28, 30, 1)
-    if rule in ADAMS:
-        one = AdamConstants(3277, 33, 2**22, 700, 1)
+    one = suited(rule, AdamConstants(3277, 33, 2**22, 700, 1))
+    if rule in SGDS:
+        one = SgdConstants(29491, ONE, 2**28, 30, 1)
     if rule in DECAYING:
         assert CIRCUITS[rule].coefficients([one])["decay"] == [1]
         return
@@ -379,21 +395,21 @@ def proved(rule: str) -> dict[str, Interval]:
     weight = (-OFFSET_W, three[1] - OFFSET_W)
     found = {"G": signed, "U": update}
     if rule in ADAMS:
+        found |= {"Mh": signed, "M'": (ONE * signed[0] - HALF + 1, ONE * signed[1] - HALF + ONE)}
+    if rule in ROOTED:
         root = (0, two[1])  # (t + e) / 2 of two values of two limbs
         found |= {
-            "Mh": signed,
-            "M'": (ONE * signed[0] - HALF + 1, ONE * signed[1] - HALF + ONE),
             "S": root,
             "V'": (0, root[1] ** 2 + 2 * root[1]),
             "a, b": two,
         }
     else:
         found |= {"r0, r1": (1, ONE)}
-    if rule not in ("adam", "adamw", "sgd", "sgd-decay"):
+    if "momentum" in rule or "nesterov" in rule:
         found["B'"] = signed
     if "nesterov" in rule:
         found["N"] = two
-    if rule == "adamw" or rule.endswith("-decay"):
+    if rule in ("adamw", "rmsprop") or rule.endswith("-decay"):
         # 2^15*Rd = D*(wq - 2^30) + 16385 - rd, and D is below 2^28.
         ends = [(2**28 - 1) * end + HALF - rd for end in signed for rd in (1, ONE)]
         found |= {
@@ -419,17 +435,19 @@ def test_the_overview_of_the_docs_is_that_of_the_circuits() -> None:
     assert overview() in SOUNDNESS.read_text()
     assert rows_a_step(CIRCUITS["sgd"]) == 10.5
     assert rows_a_step(CIRCUITS["adamw"]) - rows_a_step(CIRCUITS["adam"]) == 7.5
+    assert rows_a_step(CIRCUITS["rmsprop"]) == 31
 
 
 def test_a_step_coefficient_is_within_the_bounds_that_its_part_names() -> None:
     rates = {True: (0, 2**30 - 1), False: (0, 2**31 - 1)}
     for rule, circuit in CIRCUITS.items():
         widest: dict[str, list[int]] = {name: [] for name in circuit.relations.step_coefficients}
-        for LR, D in product(rates[rule in ADAMS], extreme_decays(rule)):
+        for LR, D in product(rates[rule not in SGDS], extreme_decays(rule)):
+            adams = product((1, ONE), (1, 2**29 - 1)) if rule not in SGDS else ()
             steps: list[StepConstants] = [
-                *(AdamConstants(c, c, LR, E, D) for c, E in product((1, ONE), (1, 2**29 - 1)) if rule in ADAMS),
+                *(suited(rule, AdamConstants(c, c, LR, E, D)) for c, E in adams),
                 *(SgdConstants(mu, ONE, LR, s, D) for mu, s in product((0, ONE - 1), (15, 30)) if rule in SGDS),
-                *([AdamConstants.no_op()] if rule in ADAMS else [SgdConstants.no_op(s) for s in (15, 30)]),
+                *([SgdConstants.no_op(s) for s in (15, 30)] if rule in SGDS else [suited(rule, AdamConstants.no_op())]),
             ]
             for one in steps:
                 for name, (value,) in circuit.coefficients([one]).items():
@@ -513,19 +531,24 @@ def exact_again(rule: str, constants: StepConstants, state: State, gradient: int
                 first = constants.D * floor // ONE
                 yield from (r for r in (first + n for n in near) if 1 <= constants.D * floor - ONE * r + HALF <= ONE)
 
-    if isinstance(constants, AdamConstants):
+    if isinstance(constants, AdamConstants | RmspropConstants):
         c = constants
-        for dm, dv, dw, decay in product(near, near, near, decays()):
-            moment, second, weight = exact["M"] + dm, exact["V"] + dv, exact["W"] + dw
-            first = c.c1 * ONE * gradient + (ONE - c.c1) * state["M"] - ONE * moment + HALF
+        for dm, dv, dw, decay in product(near if "M" in state else (0,), near, near, decays()):
+            second, weight, numerator = exact["V"] + dv, exact["W"] + dw, gradient
+            after = {"W": weight, "V": second}
+            if isinstance(c, AdamConstants):
+                moment = after["M"] = exact["M"] + dm
+                if not 1 <= c.c1 * ONE * gradient + (ONE - c.c1) * state["M"] - ONE * moment + HALF <= ONE:
+                    continue
+                numerator = (moment + ONE // 2) // ONE
             other = c.c2 * gradient**2 + (ONE - c.c2) * state["V"] - ONE * second + HALF
-            if not (1 <= first <= ONE and 1 <= other <= ONE and second >= 0):
+            if not (1 <= other <= ONE and second >= 0):
                 continue
             divisor = isqrt(second) + c.E
             update = state["W"] - weight - decay
-            remainder = 2 * c.LR * ((moment + ONE // 2) // ONE) + divisor - 2 * divisor * update
+            remainder = 2 * c.LR * numerator + divisor - 2 * divisor * update
             if 0 <= remainder <= 2 * divisor - 1:
-                found.append({"W": weight, "M": moment, "V": second})
+                found.append(after)
         return found
     assert isinstance(constants, SgdConstants)
     for db, dn, dw, decay in product(

@@ -11,7 +11,7 @@ from collections import defaultdict
 
 import pytest
 
-from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import AdamConstants, RmspropConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit.field import MODULUS, inverse
 from zk_autograd.prove.ezkl.circuit.layout import CONTEXT, Layout
 from zk_autograd.prove.ezkl.circuit.operations import DotRows, PairRows, rows_of
@@ -24,12 +24,13 @@ HALF = 2**14 + 1
 ONE = 2**15
 OFFSET_G, OFFSET_U, OFFSET_W = 2**30, 2**31 - 2**20, 2**45
 BIG = 2**100
+ROOTED = ("adam", "adamw", "rmsprop")
 
 
 def drawn_constants(draw: random.Random, name: str, steps: int) -> list[StepConstants]:
     """Extreme and random constants of each step, no-ops among them."""
     s = draw.choice([15, 30])
-    adam, decays = name.startswith("adam"), CIRCUITS[name].decays
+    decays = CIRCUITS[name].decays
 
     def number(low: int, high: int) -> int:
         return draw.choice([low, high, draw.randint(low, high)])
@@ -37,9 +38,13 @@ def drawn_constants(draw: random.Random, name: str, steps: int) -> list[StepCons
     found: list[StepConstants] = []
     for _ in range(steps):
         D = number(0, 2**28 - 1) if decays else 0
-        if draw.random() < 0.3:
-            found.append(AdamConstants.no_op() if adam else SgdConstants.no_op(s))
-        elif adam:
+        no_op = draw.random() < 0.3
+        if name == "rmsprop":
+            some = RmspropConstants(number(1, ONE), number(0, 2**30 - 1), number(1, 2**29 - 1), D)
+            found.append(RmspropConstants.no_op() if no_op else some)
+        elif no_op:
+            found.append(AdamConstants.no_op() if name in ROOTED else SgdConstants.no_op(s))
+        elif name in ROOTED:
             found.append(AdamConstants(number(1, ONE), number(1, ONE), number(0, 2**30 - 1), number(1, 2**29 - 1), D))
         else:
             found.append(SgdConstants(number(0, ONE - 1), ONE, number(0, 2**31 - 1), s, D))
@@ -58,7 +63,7 @@ class Cells:
         self.values[self.first_public : self.first_public + len(self.public)] = self.public
         self.offsets = [0]  # of M or B between steps
         for c in constants[:-1]:
-            factor = ONE - c.c1 if isinstance(c, AdamConstants) else c.mu
+            factor = ONE - c.c1 if isinstance(c, AdamConstants) else c.mu if isinstance(c, SgdConstants) else 0
             self.offsets.append((factor * self.offsets[-1] - HALF) * inverse(ONE) % MODULUS)
 
     def aux(self, part: str, index: int) -> int:
@@ -108,20 +113,20 @@ def stated(cells: Cells) -> tuple[dict[str, list[int]], list[int]]:
                 put(wl=W + OFFSET_W - ONE * hint("wq") + 1, q0=hint("wq") - RADIX * hint("q1"), q1=hint("q1"))
                 put(rd=c.D * (hint("wq") - OFFSET_G) - ONE * Rd + HALF)
             if isinstance(c, AdamConstants):
-                M, M2 = cells.state("M", t, i), cells.state("M", t + 1, i)
-                V, V2 = cells.state("V", t, i), cells.state("V", t + 1, i)
-                Mh, h = hint("Mh"), hint("h")
+                M, M2, Mh = cells.state("M", t, i), cells.state("M", t + 1, i), hint("Mh")
                 put(r1=c.c1 * ONE * G + (ONE - c.c1) * M - ONE * M2 + HALF, rm=M2 - ONE * Mh + HALF)
                 put(m0=Mh - RADIX * hint("m1") + OFFSET_G, m1=hint("m1"))
+            if isinstance(c, AdamConstants | RmspropConstants):
+                V, V2, h = cells.state("V", t, i), cells.state("V", t + 1, i), hint("h")
                 put(r2=c.c2 * G * G + (ONE - c.c2) * V - ONE * V2 + HALF)
                 t1, S = hint("s1") - hint("e1"), h + RADIX // 2 * hint("s1")
                 t0 = S * S + 2 * S - V2 - RADIX * t1
                 put(h=h, t0=t0, t1=t1, e0=2 * h - t0, e1=hint("e1"))
                 D = S + c.E
-                a = 2 * c.LR * Mh + D - 2 * D * U
+                a = 2 * c.LR * (hint("Mh") if isinstance(c, AdamConstants) else G) + D - 2 * D * U
                 put(a0=a - RADIX * hint("a1"), a1=hint("a1"), b1=hint("b1"))
                 rests.append((2 * D - 1 - a - RADIX * hint("b1")) % MODULUS)
-            else:
+            elif isinstance(c, SgdConstants):
                 argument = G
                 if buffer:
                     B, B2 = cells.state("B", t, i), cells.state("B", t + 1, i)
@@ -188,9 +193,9 @@ def test_each_lookup_is_the_formula_that_the_document_has(name: str, steps: int)
         wanted, rests = stated(cells)
         inputs, outputs, exact = made(draw, cells)
         assert inputs.pop("one") == [1]
-        last = inputs.pop("b0" if name.startswith("adam") else "p")
+        last = inputs.pop("b0" if name in ROOTED else "p")
         assert inputs == wanted
-        must = {"r1", "rm", "r2"} if name.startswith("adam") else {"r0", "r1"}
+        must = {"r2"} if name == "rmsprop" else {"r1", "rm", "r2"} if name in ROOTED else {"r0", "r1"}
         must |= {"wl", "rd"} if circuit.decays else set()
         must |= {"rn", "rm"} if "nesterov" in name else {"rm"} if "momentum" in name else set()
         assert exact - {"one"} == must

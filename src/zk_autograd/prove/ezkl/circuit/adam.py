@@ -1,5 +1,5 @@
 """The parts of Adam's and AdamW's checker circuits; those for the gradient, the weights and decay
-are in weights.py.
+are in weights.py. RMSprop's (rmsprop.py) has the second moment, its root and the quotient, too.
 
 The rule (core.rules) and what its lines show, for one element; `R` is RADIX and every name is the
 line's:
@@ -31,18 +31,21 @@ obtained from s1 = e1 + t1. In all that is 31 rows per step and parameter, 38.5 
 a row more in the last step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from zk_autograd.core.constants import AdamConstants
+from zk_autograd.core.constants import AdamConstants, RmspropConstants
 from zk_autograd.core.rules.arithmetic import isqrt, rounded
 from zk_autograd.prove.ezkl.circuit.field import MODULUS, inverse
 from zk_autograd.prove.ezkl.circuit.part import Last, Part, Values, column
 from zk_autograd.prove.ezkl.circuit.ranges import EXACT, TWO_LIMBS, Interval, Shown, only
 from zk_autograd.prove.ezkl.circuit.relations import HALF, OFFSET_G, RADIX, SHIFT, Dot, Operation, Pair, Where
 from zk_autograd.prove.ezkl.circuit.weights import SIGNED, updates
+
+Rooted = Sequence[AdamConstants] | Sequence[RmspropConstants]
+"""A segment's constants, of a rule that divides by the second moment's root."""
 
 _ONE = 2**SHIFT
 
@@ -119,15 +122,15 @@ FIRST_MOMENT = Part(
 # ---- the second moment and its root --------------------------------------------------------------
 
 
-def _second_coefficients(constants: Sequence[AdamConstants]) -> dict[str, list[int]]:
+def _second_coefficients(constants: Rooted) -> dict[str, list[int]]:
     return {"c2": [c.c2 for c in constants], "1-c2": [_ONE - c.c2 for c in constants]}
 
 
-def _second_copies(states: Values, constants: Sequence[AdamConstants]) -> Values:
+def _second_copies(states: Values, constants: Rooted) -> Values:
     return {"V": states["V"][1:-1].astype(object)}
 
 
-def _root_hints(states: Values, gradients: Any, constants: Sequence[AdamConstants]) -> Values:
+def _root_hints(states: Values, gradients: Any, constants: Rooted) -> Values:
     second = states["V"][1:]
     root = isqrt(second)
     below = root * root + 2 * root - second
@@ -170,28 +173,36 @@ SECOND_MOMENT = Part(
 # ---- the quotient --------------------------------------------------------------------------------
 
 
-def _quotient_coefficients(constants: Sequence[AdamConstants]) -> dict[str, list[int]]:
+def _quotient_coefficients(constants: Rooted) -> dict[str, list[int]]:
     return {"2 LR": [2 * c.LR for c in constants], "E": [c.E for c in constants]}
 
 
-def _quotient_hints(states: Values, gradients: Any, constants: Sequence[AdamConstants]) -> Values:
-    divisor = isqrt(states["V"][1:]) + column([c.E for c in constants])
-    update = updates(states, constants)
-    remainder = 2 * column([c.LR for c in constants]) * rounded(states["M"][1:]) + divisor - 2 * divisor * update
-    return {"a1": remainder // RADIX, "b1": (2 * divisor - 1 - remainder) // RADIX}
+def quotient(numerator: str, values: Callable[[Values, Any], Any]) -> Part:
+    """a0's line for a variable as the numerator; `values` gives it, (T, n), from states and
+    gradients."""
+
+    def hints(states: Values, gradients: Any, constants: Rooted) -> Values:
+        divisor = isqrt(states["V"][1:]) + column([c.E for c in constants])
+        update = updates(states, constants)
+        rate = 2 * column([c.LR for c in constants])
+        remainder = rate * values(states, gradients) + divisor - 2 * divisor * update
+        return {"a1": remainder // RADIX, "b1": (2 * divisor - 1 - remainder) // RADIX}
+
+    by = f"a = 2*LR*{numerator} + D - 2*D*U and b = 2*D - 1 - a, D = S + E >= 1: two limbs each"
+    return Part(
+        lines=(
+            Pair("Du", Operation.PRODUCT, "D", "u"),
+            Dot("a0", (("2 LR", numerator), ("1+2 offset u", "D"), ("-2", "Du"), ("-R", "a1"))),
+        ),
+        looked_up=("a0", "a1", "b1"),
+        hints=("a1", "b1"),
+        bounds={"2 LR": Interval(0, 2 * (2**30 - 1)), "E": Interval(1, 2**29 - 1)},
+        shown=(Shown("a, b", TWO_LIMBS, by),),
+        coefficients=_quotient_coefficients,
+        solve=hints,
+    )
 
 
-QUOTIENT = Part(
-    lines=(
-        Pair("Du", Operation.PRODUCT, "D", "u"),
-        Dot("a0", (("2 LR", "Mh"), ("1+2 offset u", "D"), ("-2", "Du"), ("-R", "a1"))),
-    ),
-    looked_up=("a0", "a1", "b1"),
-    hints=("a1", "b1"),
-    bounds={"2 LR": Interval(0, 2 * (2**30 - 1)), "E": Interval(1, 2**29 - 1)},
-    shown=(Shown("a, b", TWO_LIMBS, "a = 2*LR*Mh + D - 2*D*U and b = 2*D - 1 - a, D = S + E >= 1: two limbs each"),),
-    coefficients=_quotient_coefficients,
-    solve=_quotient_hints,
-)
+QUOTIENT = quotient("Mh", lambda states, gradients: rounded(states["M"][1:]))
 
 LAST = Last("b0", (("2", "D"), ("-1", "a0"), ("-R", "a1"), ("-R", "b1")), -1)

@@ -35,9 +35,10 @@ SHAPES: dict[str, tuple[tuple[int, int], ...]] = {
     "sgd-momentum-decay": ((32, 88), (128, 22), (344, 8)),
     "sgd-nesterov": ((32, 94), (128, 23), (360, 8)),
     "sgd-nesterov-decay": ((32, 70), (128, 17), (276, 8)),
+    "rmsprop": ((64, 32),),
 }
 """(n, T) of the published circuits of each variant: few parameters and many steps, the middle, many
-parameters and few steps."""
+parameters and few steps; for RMSprop the middle alone."""
 
 
 def circuit_name(variant: str, block: int, steps: int) -> str:

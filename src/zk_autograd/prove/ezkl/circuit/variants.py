@@ -1,13 +1,13 @@
 """The circuits by variant: each is a list of parts. A variant is a rule, or an SGD rule with weight
 decay.
 
-An AdamW without decay takes AdamW's circuit, where D may be 0; an SGD rule without decay takes the
-cheaper circuit without decay's lines.
+An AdamW or RMSprop without decay takes its rule's one circuit, where D may be 0; an SGD rule
+without decay takes the cheaper circuit without decay's lines.
 """
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.prove.ezkl.circuit import adam, sgd
+from zk_autograd.prove.ezkl.circuit import adam, rmsprop, sgd
 from zk_autograd.prove.ezkl.circuit.part import Part, RuleCircuit, composed
 from zk_autograd.prove.ezkl.circuit.weights import BOTH_ENDS, DECAY, GRADIENT, LAST_END, MOVED, MOVED_AND_DECAYED
 
@@ -22,6 +22,11 @@ _SGD: dict[Rule, tuple[tuple[Part, ...], Part]] = {
 
 def _of_adam(rule: Rule, *parts: Part, decays: bool) -> RuleCircuit:
     return composed(rule.value, rule, (*_ADAM, *parts), adam.LAST, decays=decays)
+
+
+def _of_rmsprop() -> RuleCircuit:
+    parts = (adam.SQUARE, GRADIENT, adam.SECOND_MOMENT, MOVED_AND_DECAYED, rmsprop.QUOTIENT, DECAY, LAST_END)
+    return composed(Rule.RMSPROP.value, Rule.RMSPROP, parts, adam.LAST, decays=True)
 
 
 def _of_sgd(rule: Rule) -> tuple[RuleCircuit, RuleCircuit]:
@@ -40,6 +45,7 @@ CIRCUITS: dict[str, RuleCircuit] = {
         _of_adam(Rule.ADAM, MOVED, adam.QUOTIENT, BOTH_ENDS, decays=False),
         _of_adam(Rule.ADAMW, MOVED_AND_DECAYED, adam.QUOTIENT, DECAY, LAST_END, decays=True),
         *(circuit for rule in _SGD for circuit in _of_sgd(rule)),
+        _of_rmsprop(),
     )
 }
 """Each variant's circuit."""

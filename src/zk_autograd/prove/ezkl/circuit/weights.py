@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from zk_autograd.core.constants import AdamConstants, SgdConstants
+from zk_autograd.core.constants import AdamConstants, RmspropConstants, SgdConstants
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import SHIFT
 from zk_autograd.core.rules.arithmetic import rounded
@@ -46,7 +46,7 @@ from zk_autograd.prove.ezkl.circuit.relations import (
     Where,
 )
 
-Constants = Sequence[AdamConstants] | Sequence[SgdConstants]
+Constants = Sequence[AdamConstants] | Sequence[SgdConstants] | Sequence[RmspropConstants]
 
 _ONE = 2**SHIFT
 _LARGEST_DECAY = 2**28 - 1
