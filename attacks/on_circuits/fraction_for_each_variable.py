@@ -25,7 +25,7 @@ from math import isqrt
 from attacks.tools.cheat import Cheat, described, outcome
 from attacks.tools.outcome import Outcome
 from attacks.tools.segment import ONE, Segment
-from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, NESTEROVS, ROOTED, SGDS, start, under
+from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, LIONS, NESTEROVS, ROOTED, SGDS, start, under
 from zk_autograd.core.constants import AdamConstants, RmspropConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit.relations import OFFSET_G
 from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
@@ -59,10 +59,10 @@ def cheats() -> tuple[Cheat, ...]:
 
 def _gradients() -> list[Cheat]:
     found = []
-    for limb, variant in product(("G0", "G1"), ROOTED):
-        rooted_steps = [under(variant, CLEARING)] * 2
-        rooted = Segment.honest(variant, rooted_steps, [start(variant)], [[Fraction(12345, 128)], [GRADIENT]])
-        found.append(Cheat("G = 12345/128", rooted.sparing(limb), lookups=(limb,)))
+    for limb, variant in product(("G0", "G1"), (*ROOTED, *LIONS)):
+        clearing = [under(variant, CLEARING)] * 2
+        segment = Segment.honest(variant, clearing, [start(variant)], [[Fraction(12345, 128)], [GRADIENT]])
+        found.append(Cheat("G = 12345/128", segment.sparing(limb), lookups=(limb,)))
     for limb, variant in product(("G0", "G1"), SGDS):
         sgd_steps = [under(variant, SGD_CLEARING)] * 2
         sgd = Segment.honest(variant, sgd_steps, [start(variant)], [[GRADIENT], [GRADIENT + TINY]])
@@ -83,6 +83,10 @@ def _moments() -> list[Cheat]:
         found.append(
             Cheat("M' off by 1/2^15", segment.with_state("M", at + 1, 0, moment).sparing(limb), lookups=(limb,))
         )
+    for (steps, at), limb, variant in product(((1, 0), (3, 1), (3, 2)), ("M0", "M1", "M2"), LIONS):
+        segment = Segment.honest(variant, [under(variant, FORGETTING)] * steps, [start(variant)], [[GRADIENT]] * steps)
+        changed = segment.with_state("M", at + 1, 0, segment.states["M"][at + 1][0] + TINY)
+        found.append(Cheat("M' off by 1/2^15", changed.sparing(limb), lookups=(limb,)))
     return found
 
 
@@ -117,7 +121,7 @@ def _buffers() -> list[Cheat]:
 
 def _updates() -> list[Cheat]:
     found = []
-    for steps, limb, variant in product((2, 3), ("u0", "u1"), CIRCUITS):
+    for steps, limb, variant in product((2, 3), ("u0", "u1"), (*ROOTED, *SGDS)):
         constants = _plain(variant)
         gradients = [[GRADIENT + 77 * t] for t in range(steps)]
         segment = Segment.honest(variant, [constants] * steps, [start(variant)], gradients)

@@ -11,7 +11,7 @@ weights by it: steering beside the recorded gradients.
 Why it fails: that coefficient, cg, is a public value of its own, and 0 in a no-op. The committed G
 may then be anything in its range (and nothing depends on it: Nesterov's N + G and plain SGD's G are
 multiplied by LR, which is 0). Adam's no-ops have c1 = c2 = 0, which leaves M and V for any G, and
-RMSprop's c2 = LR = 0.
+RMSprop's c2 = LR = 0, and Lion's all three.
 """
 
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ from math import isqrt
 from attacks.tools.cheat import Cheat, described, outcome
 from attacks.tools.outcome import Outcome
 from attacks.tools.segment import ONE, Segment, State, exact_step
-from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, NESTEROVS, ROOTED, SGDS, start, under
+from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, LIONS, NESTEROVS, ROOTED, SGDS, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.core.formats import SHIFT
 from zk_autograd.prove.ezkl.circuit.relations import OFFSET_G
@@ -32,7 +32,8 @@ SGD = SgdConstants(mu=29491, cg=ONE, LR=2**28 + 12345, s=30, D=0)
 GRADIENT = 4000
 LARGE_DECAY = 2**28 - 1
 STRIDE = 5 * ONE + 1
-"""W is tried in such steps, which change both W and floor(W / 2^15) modulo 2^15."""
+"""W is tried in such steps, which change both W and floor(W / 2^15) modulo 2^15, and 2^15 further
+each time round."""
 
 
 @cache
@@ -45,6 +46,7 @@ def _at(steps: int, at: int) -> list[Cheat]:
     return [
         *(cheat for variant in ADAMS for cheat in _moments(variant, steps, at)),
         *(cheat for variant in ROOTED for cheat in _roots(variant, steps, at)),
+        *(cheat for variant in LIONS for cheat in _lions(variant, steps, at)),
         *(cheat for variant in BUFFERED for cheat in _buffers(variant, steps, at)),
         *(cheat for variant in NESTEROVS for cheat in _aheads(variant, steps, at)),
         *(cheat for variant in DECAYING for cheat in _decays(variant, steps, at)),
@@ -78,6 +80,18 @@ def _roots(variant: str, steps: int, at: int) -> list[Cheat]:
         found.append(Cheat(f"S one less, {limb} negative", changed(_any, S=-1).sparing(limb), lookups=(limb,)))
     for limb in ("e0", "e1"):
         found.append(Cheat(f"S one more, {limb} negative", changed(_any, S=1).sparing(limb), lookups=(limb,)))
+    return found
+
+
+def _lions(variant: str, steps: int, at: int) -> list[Cheat]:
+    found = []
+    for title, wanted, more, checks in (
+        ("M' one less", lambda s: _room(_rl(s)), -1, {"exact": ("r1",)}),
+        ("M' one less, and no penalties looked up", lambda s: _room(_rl(s)), -1, {"lookups": ("p",)}),
+        ("M' one more, remainder 2^15", lambda s: _rl(s) == ONE, 1, {"exact": ("r1",)}),
+        ("M' three more", _any, 3, {"lookups": ("r1",)}),
+    ):
+        found.append(Cheat(title, _changed(variant, steps, at, wanted, M=more), **checks))
     return found
 
 
@@ -152,6 +166,10 @@ def _r1(state: State) -> int:
     return (ADAM.c1 * ONE * GRADIENT + (ONE - ADAM.c1) * state["M"] + ONE // 2) % ONE + 1
 
 
+def _rl(state: State) -> int:
+    return (ADAM.c2 * ONE * GRADIENT + (ONE - ADAM.c2) * state["M"] + ONE // 2) % ONE + 1
+
+
 def _r2(state: State) -> int:
     return (ADAM.c2 * GRADIENT**2 + (ONE - ADAM.c2) * state["V"] + ONE // 2) % ONE + 1
 
@@ -179,7 +197,8 @@ def _rd(state: State) -> int:
 def _search(variant: str, constants: StepConstants, steps: int, at: int, wanted: Wanted) -> Segment:
     """An honest segment whose step `at` has the remainder that a cheat needs."""
     for low in range(8 * ONE):
-        first = start(variant, W=12345 + STRIDE * low, M=987654321 + low, V=10**6 + low, B=54321 + low)
+        weight = 12345 + STRIDE * low + ONE * (low // ONE)
+        first = start(variant, W=weight, M=987654321 + low, V=10**6 + low, B=54321 + low)
         state = first
         for _ in range(at):
             state = exact_step(variant, state, GRADIENT, constants)
@@ -198,9 +217,11 @@ def _changed(
         if name in segment.states:
             segment = segment.with_state(name, at + 1, 0, segment.states[name][at + 1][0] + more)
     after = {name: rows[at + 1][0] for name, rows in segment.states.items()}
-    if "M" in after:
+    if Mh:
         segment = segment.with_hint("Mh", at, 0, ((after["M"] + ONE // 2) >> SHIFT) + Mh)
-    return segment.with_hint("S", at, 0, isqrt(after["V"]) + S).moved(at)
+    if S:
+        segment = segment.with_hint("S", at, 0, isqrt(after["V"]) + S)
+    return segment.moved(at)
 
 
 def run() -> Outcome:

@@ -23,7 +23,7 @@ from math import isqrt
 from attacks.tools.cheat import Cheat, described, outcome
 from attacks.tools.outcome import Outcome
 from attacks.tools.segment import ONE, TWO_LIMBS, Segment, exact_step
-from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, ROOTED, SGDS, start, suited, under
+from attacks.tools.variants import ADAMS, BUFFERED, DECAYING, LIONS, ROOTED, SGDS, start, suited, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit.relations import OFFSET_G, OFFSET_W, RADIX, TABLE_MAX
 from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
@@ -62,7 +62,7 @@ def _each(title: str, segment: Segment, *names: str) -> list[Cheat]:
 def _gradients() -> list[Cheat]:
     found = []
     for gradient in (70_000 * RADIX, -(2**30) - 1):
-        for variant in ROOTED:
+        for variant in (*ROOTED, *LIONS):
             found += _each(f"G = {gradient}", _one(variant, under(variant, SLOW), gradient), "G0", "G1")
         for variant in SGDS:
             sgd = _one(variant, under(variant, SGD), gradient, B=-gradient)
@@ -76,6 +76,9 @@ def _moments() -> list[Cheat]:
         for variant in ADAMS:
             adam = _one(variant, under(variant, SLOW), 0, M=sign * 2**48)
             found += _each(f"Mh near {sign * 2**33}", adam, "m0", "m1")
+        for variant in LIONS:
+            lion = _one(variant, under(variant, SLOW), 0, M=2**48 if sign > 0 else -(2**46))
+            found += _each(f"M' = {lion.states['M'][1][0]}", lion, "M0", "M1", "M2")
         for variant in BUFFERED:
             sgd = _one(variant, under(variant, SGD_SHORT), 0, B=sign * 2**48)
             found += _each(f"B' near {sign * 2**33}", sgd, "B0", "B1")
@@ -123,7 +126,7 @@ def _weights() -> list[Cheat]:
         mover: tuple[StepConstants, int, dict[str, int]] = (SGD, sign * 2**20, {})
         if variant in ADAMS:
             mover = (AdamConstants(c1=1, c2=1, LR=2**20, E=200, D=0), 0, {"M": sign * 2**25})
-        elif variant in ROOTED:
+        elif variant not in SGDS:
             mover = (suited(variant, FAST), sign * 2**10, {})
         constants, gradient, rest = mover
         assert _one(variant, constants, gradient, **rest).states["W"][1][0] * sign < 0

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from zk_autograd.core.constants import AdamConstants, RmspropConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import AdamConstants, LionConstants, RmspropConstants, SgdConstants, StepConstants
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl.circuit.field import MODULUS, centred, inverse
 from zk_autograd.prove.ezkl.circuit.layout import CONTEXT, Layout
@@ -63,6 +63,9 @@ def exact_step(variant: str, state: Mapping[str, int], gradient: int | Fraction,
     if isinstance(c, RmspropConstants):
         second, update = _rooted(c, state["V"], gradient, gradient)
         return {"W": weight - update, "V": second}
+    if isinstance(c, LionConstants):
+        moment = state["M"] + _rounded(c.c2 * (ONE * gradient - state["M"]))
+        return {"W": weight - c.LR * _sign(_mixed(c, state["M"], gradient)), "M": moment}
     assert isinstance(c, SgdConstants)
     rule = CIRCUITS[variant].rule
     if rule is Rule.SGD:
@@ -79,6 +82,15 @@ def _rooted(
     second = before + _rounded(c.c2 * (gradient * gradient - before))
     divisor = isqrt(second) + c.E
     return second, int((2 * c.LR * numerator + divisor) // (2 * divisor))
+
+
+def _mixed(c: LionConstants, moment: int, gradient: int | Fraction) -> int | Fraction:
+    """Lion's C."""
+    return c.c1 * ONE * gradient + (ONE - c.c1) * moment
+
+
+def _sign(value: int | Fraction) -> int:
+    return (value > 0) - (value < 0)
 
 
 def _rounded(value: int | Fraction) -> int:
@@ -152,13 +164,21 @@ class Segment:
 
     def quotient(self, step: int, index: int) -> int:
         """The U that the rule gives for the claim's own next M and V (or its Mh and S, if they are
-        the prover's), G, next B, or N."""
+        the prover's), G, next B, or N; or for its own M (or its sg)."""
         c, after = self.constants[step], {name: rows[step + 1][index] for name, rows in self.states.items()}
         if isinstance(c, SgdConstants):
             return _sgd_quotient(c, self.moved_by(step, index))
+        if isinstance(c, LionConstants):
+            return centred(c.LR * self.hints.get(("sg", step, index), _sign(self.mixed(step, index))))
         assert isinstance(c, AdamConstants | RmspropConstants)
         divisor = self.hints.get(("S", step, index), isqrt(after["V"])) + c.E
         return (2 * c.LR * self.numerator(step, index) + divisor) // (2 * divisor)
+
+    def mixed(self, step: int, index: int) -> int:
+        """Lion's C for the claim's own M and G."""
+        c = self.constants[step]
+        assert isinstance(c, LionConstants)
+        return centred(element(_mixed(c, self.states["M"][step][index], self.gradients[step][index])))
 
     def numerator(self, step: int, index: int) -> int:
         """What Adam or RMSprop divides by the root: the claim's own Mh, or G."""
@@ -295,6 +315,8 @@ def _solved(
         return hints | _root_hints(constants, rounded, after["V"], update, spare, given)
     if isinstance(constants, RmspropConstants):
         return hints | _root_hints(constants, gradient, after["V"], update, spare, given)
+    if isinstance(constants, LionConstants):
+        return hints | _lion_hints(constants, before["M"], after["M"], gradient, spare, given)
     assert isinstance(constants, SgdConstants)
     moved_by = gradient
     if circuit.rule is not Rule.SGD:
@@ -347,6 +369,32 @@ def _root_hints(
         "a1": two_limbs(remainder, "a1", spare)[1],
         "b1": two_limbs(2 * divisor - 1 - remainder, "b1", spare)[1],
     }
+
+
+def _lion_hints(
+    c: LionConstants, before: int, after: int, gradient: int, spare: frozenset[str], given: Mapping[str, int]
+) -> dict[str, int]:
+    mixed = centred(element(_mixed(c, before, gradient)))
+    sign = given.get("sg", _sign(mixed) if abs(mixed) < FAR else 1) % MODULUS
+    rest = (mixed * inverse(sign) - 1) % MODULUS if sign else 0
+    hints = {"sg": sign, **_limbs(rest, ("K0", "K1", "K2", "K3"), spare)}
+    return hints | _limbs(after + OFFSET_W, ("M0", "M1", "M2"), spare)
+
+
+def _limbs(value: int, names: Sequence[str], spare: frozenset[str]) -> dict[str, int]:
+    """Limbs whose sum with the weights R^i is `value` in the field, all in the table if they can
+    be; else the lowest that `spare` names leaves it, or the lowest of all."""
+    value %= MODULUS
+    found = dict.fromkeys(names, 0)
+    if value > TABLE_MAX * sum(RADIX**i for i in range(len(names))):
+        at = next((i for i, name in enumerate(names) if name in spare), 0)
+        low = centred(value) % RADIX**at
+        found[names[at]] = (value - low) * inverse(RADIX**at) % MODULUS
+        return found | {name: low // RADIX**i % RADIX for i, name in enumerate(names[:at])}
+    for i in range(len(names) - 1, -1, -1):
+        found[names[i]] = min(value // RADIX**i, TABLE_MAX)
+        value -= found[names[i]] * RADIX**i
+    return found
 
 
 def _upper_remainder(c: SgdConstants, moved_by: int, update: int, spare: frozenset[str]) -> int:

@@ -4,13 +4,14 @@ attack is made on each that it is about."""
 from dataclasses import replace
 
 from attacks.tools.segment import State
-from zk_autograd.core.constants import AdamConstants, RmspropConstants, StepConstants
+from zk_autograd.core.constants import AdamConstants, LionConstants, RmspropConstants, StepConstants
 from zk_autograd.core.hyper import Rule
 from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 
 ADAMS = tuple(name for name, circuit in CIRCUITS.items() if circuit.rule in (Rule.ADAM, Rule.ADAMW))
 ROOTED = tuple(name for name, circuit in CIRCUITS.items() if "V" in circuit.relations.states)
 """Adam's and RMSprop's, which divide by a root."""
+LIONS = tuple(name for name, circuit in CIRCUITS.items() if circuit.rule is Rule.LION)
 SGDS = tuple(name for name, circuit in CIRCUITS.items() if circuit.rule in (Rule.SGD, Rule.SGD_MOMENTUM, Rule.NESTEROV))
 BUFFERED = tuple(name for name in SGDS if CIRCUITS[name].rule is not Rule.SGD)
 NESTEROVS = tuple(name for name in SGDS if CIRCUITS[name].rule is Rule.NESTEROV)
@@ -29,8 +30,11 @@ def start(variant: str, **values: int) -> State:
 
 def suited(variant: str, constants: StepConstants) -> StepConstants:
     """Adam's constants as the variant has them: those that it has no use for are left out."""
-    if CIRCUITS[variant].rule is Rule.RMSPROP and isinstance(constants, AdamConstants):
-        return RmspropConstants(constants.c2, constants.LR, constants.E, constants.D)
+    rule, c = CIRCUITS[variant].rule, constants
+    if rule is Rule.RMSPROP and isinstance(c, AdamConstants):
+        return RmspropConstants(c.c2, c.LR, c.E, c.D)
+    if rule is Rule.LION and isinstance(c, AdamConstants):
+        return LionConstants(c.c1, c.c2, c.LR, c.D)
     return constants
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from attacks.on_circuits import (
+    another_sign,
     cancelling_penalties,
     fraction_for_each_variable,
     no_op_gradient,
@@ -35,6 +36,7 @@ DIRECTED = (
     fraction_for_each_variable,
     wrapped_value_for_each_variable,
     cancelling_penalties,
+    another_sign,
 )
 MODULES = pytest.mark.parametrize("module", DIRECTED, ids=lambda m: m.__name__.rpartition(".")[2])
 
@@ -158,6 +160,7 @@ def test_without_its_two_dimensional_index_a_graph_loses_its_range_checks() -> N
         "adamw",  # Adam's with the decay, as the next is momentum's with all there is
         "sgd-nesterov-decay",
         "rmsprop",
+        "lion",
         *(pytest.param(rule, marks=pytest.mark.long) for rule in ("adam", "sgd-momentum")),
     ],
 )

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.ezkl, pytest.mark.slow]
 
 
 PROVED = [("adam-n32-t64", 5), ("adamw-n32-t52", 0), ("sgd-nesterov-decay-n128-t17", 3), ("rmsprop-n64-t32", 2)]
+PROVED += [("lion-n64-t36", 4)]
 
 
 @pytest.fixture(scope="module", params=PROVED)

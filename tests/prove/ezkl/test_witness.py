@@ -13,7 +13,7 @@ from zk_autograd.prove.ezkl.sample import sample
 from zk_autograd.prove.ezkl.witness import violations
 from zk_autograd.prove.protocol import BlockWitness
 
-CIRCUITS = ("adam-n32-t64", "sgd-nesterov-decay-n128-t17", "rmsprop-n64-t32")
+CIRCUITS = ("adam-n32-t64", "sgd-nesterov-decay-n128-t17", "rmsprop-n64-t32", "lion-n64-t36")
 NO_OPS = 3
 
 

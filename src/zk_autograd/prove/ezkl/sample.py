@@ -24,7 +24,7 @@ _HYPER = {
     "eps": "1e-08",
     "weight_decay": "0",
 }
-_LR = dict.fromkeys((Rule.ADAM, Rule.ADAMW, Rule.RMSPROP), "0.001")
+_LR = dict.fromkeys((Rule.ADAM, Rule.ADAMW, Rule.RMSPROP, Rule.LION), "0.001")
 _DECAY = {"weight_decay": "0.1"}
 
 

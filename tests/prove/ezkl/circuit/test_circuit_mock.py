@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from attacks.on_circuits import (
+    another_sign,
     fraction_for_each_variable,
     no_op_gradient,
     quotient_and_remainder_shifted,
@@ -124,7 +125,7 @@ def test_honest_segments_are_accepted(rule: str, prover: Prover) -> None:
 @pytest.mark.parametrize(
     "rule",  # AdamW's has all of Adam's, and Nesterov's with decay all of SGD's: those take minutes
     [
-        pytest.param(rule, marks=[] if rule in ("adamw", "sgd-nesterov-decay", "rmsprop") else pytest.mark.long)
+        pytest.param(rule, marks=[] if rule in ("adamw", "sgd-nesterov-decay", "rmsprop", "lion") else pytest.mark.long)
         for rule in sorted(CIRCUITS)
     ],
 )
@@ -200,6 +201,7 @@ def one_for_each_check() -> list[Cheat]:
         quotient_and_remainder_shifted,
         fraction_for_each_variable,
         wrapped_value_for_each_variable,
+        another_sign,
     )
     found: dict[object, Cheat] = {}
     for cheat in (cheat for module in modules for cheat in module.cheats()):

@@ -18,8 +18,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from attacks.tools.segment import ONE, TWO_LIMBS, Segment, State, exact_step
-from attacks.tools.variants import ADAMS, DECAYING, ROOTED, SGDS, start, suited, under
-from zk_autograd.core.constants import AdamConstants, RmspropConstants, SgdConstants, StepConstants
+from attacks.tools.variants import ADAMS, DECAYING, LIONS, ROOTED, SGDS, start, suited, under
+from zk_autograd.core.constants import (
+    AdamConstants,
+    LionConstants,
+    RmspropConstants,
+    SgdConstants,
+    StepConstants,
+)
 from zk_autograd.core.errors import RangeError, VerificationError
 from zk_autograd.core.formats import UPDATE_BOUND
 from zk_autograd.core.hyper import Rule
@@ -178,6 +184,14 @@ def rmsprop_extremes(rule: str) -> Iterator[Segment]:
         yield Segment.honest(rule, [one], [{"W": 0, "V": 0}], [[sign * 127]])
 
 
+def lion_extremes(rule: str) -> Iterator[Segment]:
+    rate, weights = 2**30 - 1, (WEIGHT - 2**31, -WEIGHT + 2**31, 0)
+    states = [{"W": w, "M": m} for w, m in product(weights, (MOMENT, -MOMENT, 1, -1, 0))]
+    for c1, c2, LR, D in product((1, ONE), (1, ONE), (0, 1, rate), extreme_decays(rule)):
+        for gradient in (GRADIENT, -GRADIENT, 1, 0):
+            yield Segment.honest(rule, [LionConstants(c1, c2, LR, D)] * 2, states, [[gradient] * len(states)] * 2)
+
+
 def sgd_extremes(rule: str) -> Iterator[Segment]:
     buffers: tuple[int, ...] = (GRADIENT, -GRADIENT, 0, 1)
     names = CIRCUITS[rule].relations.states
@@ -210,7 +224,7 @@ def elements_in_format(segment: Segment) -> list[Segment]:
     return found
 
 
-EXTREMES = {**dict.fromkeys(ADAMS, adam_extremes), "rmsprop": rmsprop_extremes}
+EXTREMES = {**dict.fromkeys(ADAMS, adam_extremes), "rmsprop": rmsprop_extremes, "lion": lion_extremes}
 
 
 @RULES
@@ -232,8 +246,9 @@ def test_every_extreme_of_the_formats_fits(rule: str) -> None:
         checked += len(kept)
         updates |= {a - b for one in kept for (a,), (b,) in zip(one.states["W"], one.states["W"][1:], strict=False)}
     assert checked >= {Rule.ADAM: 700, Rule.ADAMW: 1400, Rule.SGD: 80}.get(CIRCUITS[rule].rule, 180)
-    assert max(updates) > UPDATE_BOUND - 2**4
-    assert min(updates) < -UPDATE_BOUND + 2**4
+    largest = 2**30 if rule in LIONS else UPDATE_BOUND  # a Lion step is LR, or less
+    assert max(updates) > largest - 2**4
+    assert min(updates) < -largest + 2**4
 
 
 # ---- nothing else passes -------------------------------------------------------------------------
@@ -403,13 +418,18 @@ def proved(rule: str) -> dict[str, Interval]:
             "V'": (0, root[1] ** 2 + 2 * root[1]),
             "a, b": two,
         }
-    else:
+    if rule in SGDS:
         found |= {"r0, r1": (1, ONE)}
+    if rule in LIONS:
+        four = (0, TABLE_MAX * (1 + RADIX + RADIX**2 + RADIX**3))
+        mixed = (ONE * ONE * signed[0] + ONE * weight[0], ONE * ONE * signed[1] + ONE * weight[1])
+        del found["U"]
+        found |= {"M'": weight, "C": mixed, "sg": (-1, 1), "K": four}
     if "momentum" in rule or "nesterov" in rule:
         found["B'"] = signed
     if "nesterov" in rule:
         found["N"] = two
-    if rule in ("adamw", "rmsprop") or rule.endswith("-decay"):
+    if rule in ("adamw", "rmsprop", "lion") or rule.endswith("-decay"):
         # 2^15*Rd = D*(wq - 2^30) + 16385 - rd, and D is below 2^28.
         ends = [(2**28 - 1) * end + HALF - rd for end in signed for rd in (1, ONE)]
         found |= {
@@ -436,6 +456,7 @@ def test_the_overview_of_the_docs_is_that_of_the_circuits() -> None:
     assert rows_a_step(CIRCUITS["sgd"]) == 10.5
     assert rows_a_step(CIRCUITS["adamw"]) - rows_a_step(CIRCUITS["adam"]) == 7.5
     assert rows_a_step(CIRCUITS["rmsprop"]) == 31
+    assert rows_a_step(CIRCUITS["lion"]) == 27
 
 
 def test_a_step_coefficient_is_within_the_bounds_that_its_part_names() -> None:
@@ -549,6 +570,15 @@ def exact_again(rule: str, constants: StepConstants, state: State, gradient: int
             remainder = 2 * c.LR * numerator + divisor - 2 * divisor * update
             if 0 <= remainder <= 2 * divisor - 1:
                 found.append(after)
+        return found
+    if isinstance(constants, LionConstants):
+        mixed = constants.c1 * ONE * gradient + (ONE - constants.c1) * state["M"]
+        for dm, dw, sign in product(near, near, (-1, 0, 1)):
+            moment, weight = exact["M"] + dm, exact["W"] + dw
+            first = constants.c2 * ONE * gradient + (ONE - constants.c2) * state["M"] - ONE * moment + HALF
+            fits = mixed >= 1 if sign == 1 else mixed <= -1 if sign == -1 else mixed == 0
+            if fits and 1 <= first <= ONE and state["W"] - weight - constants.LR * sign in decays():
+                found.append({"W": weight, "M": moment})
         return found
     assert isinstance(constants, SgdConstants)
     for db, dn, dw, decay in product(

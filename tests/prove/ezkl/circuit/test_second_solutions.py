@@ -9,7 +9,8 @@ is tried, and on it every entry for every value that moves; wraps, halves and fr
 among them, since the field has them. What is in the table everywhere may differ from the honest
 claim in hints only.
 
-The lines of the root are quadratic: its other solutions are tried apart.
+The lines of the root are quadratic, and so is that of a sign: their other solutions are tried
+apart.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,8 +20,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from attacks.tools.segment import ONE, TWO_LIMBS, Segment
-from attacks.tools.variants import DECAYING, ROOTED, SGDS, start, under
+from attacks.tools.segment import ONE, Segment
+from attacks.tools.variants import ADAMS, DECAYING, LIONS, ROOTED, SGDS, start, under
 from zk_autograd.core.constants import AdamConstants, SgdConstants, StepConstants
 from zk_autograd.prove.ezkl.circuit.field import MODULUS, inverse
 from zk_autograd.prove.ezkl.circuit.layout import Layout
@@ -29,11 +30,10 @@ from zk_autograd.prove.ezkl.circuit.relations import RADIX, TABLE_MAX, Lookup, O
 from zk_autograd.prove.ezkl.circuit.variants import CIRCUITS
 from zk_autograd.prove.ezkl.witness import Tensors
 
-LIMBS = ("G", "m", "t", "e", "u", "a", "b", "q", "B", "N")
-"""Values in two limbs, by the letter that both begin with."""
-FREE_HINTS = ("Mh", "wq", "Rd", "N", "r1")
+LIMBS = dict.fromkeys(("G", "m", "t", "e", "u", "a", "b", "q", "B", "N"), 2) | {"M": 3, "K": 4}
+"""Values in limbs, by the letter that all begin with, and how many there are."""
+FREE_HINTS = ("Mh", "wq", "Rd", "N", "r1", "sg")
 """Those that don't only split a value."""
-THREE_LIMBS: int = TABLE_MAX * RADIX**2 + TWO_LIMBS
 FEW = tuple(k for n in range(1, 40) for k in (n, -n)) + tuple(s * 2**k for k in range(6, 33) for s in (1, -1))
 """Where a value in limbs is moved to, which has too many places to try all: so far from where it
 was."""
@@ -65,10 +65,12 @@ def looked_up(variant: str, steps: int, tensors: Tensors) -> dict[str, int]:
                 pool.append(1)
     if steps > 1:  # the weights at the end are the second step's
         found = {name: value for name, value in found.items() if not name.endswith("_out")}
-    joined = {name: value for name, value in found.items() if name not in ("one", "h", "p")}
+    left_out = ("one", "h") if variant in LIONS else ("one", "h", "p")  # Lion's p has its sign's equation
+    joined = {name: value for name, value in found.items() if name not in left_out}
     for name in (*LIMBS, "next q"):
         if f"{name}0" in joined and f"{name}1" in joined:
-            joined[name] = (joined.pop(f"{name}0") + RADIX * joined.pop(f"{name}1")) % MODULUS
+            count = LIMBS[name.removeprefix("next ")]
+            joined[name] = sum(joined.pop(f"{name}{i}") * RADIX**i for i in range(count)) % MODULUS
     for end in ("in", "out"):
         if f"w0_{end}" in joined:
             joined[f"w_{end}"] = sum(joined.pop(f"w{i}_{end}") * RADIX**i for i in range(3)) % MODULUS
@@ -77,8 +79,9 @@ def looked_up(variant: str, steps: int, tensors: Tensors) -> dict[str, int]:
 
 def allowed(name: str) -> int:
     """The largest number that is in the table for it."""
-    largest: int = TWO_LIMBS if name.removeprefix("next ") in LIMBS else TABLE_MAX
-    return THREE_LIMBS if name.startswith("w_") else largest
+    count = 3 if name.startswith("w_") else LIMBS.get(name.removeprefix("next "), 1)
+    largest: int = TABLE_MAX * sum(RADIX**i for i in range(count))
+    return largest
 
 
 @dataclass(frozen=True)
@@ -223,9 +226,11 @@ def test_with_a_check_taken_out_some_direction_leads_to_one(variant: str) -> Non
     # t and e need another root. Without decay W' is an integer because W and U are, whatever is
     # looked up of it; with decay a cheat on u moves two values at once, which no such direction
     # does: attacks/fraction_for_each_variable.py has it.
-    expected = {"r0", "r1", "u"} if variant in SGDS else {"r2", "a", "b"}
-    if "M" in CIRCUITS[variant].relations.states:
+    expected = {"r2", "a", "b"} if variant in ROOTED else {"r0", "r1", "u"}
+    if variant in ADAMS:
         expected |= {"r1", "rm", "m"}
+    if variant in LIONS:  # nor does one of both s and sR, or of sg and K: attacks/another_sign.py
+        expected = {"r1", "M", "p"}
     if "nesterov" in variant:
         expected |= {"rm", "rn", "B", "N"}
     elif "momentum" in variant:
@@ -253,3 +258,14 @@ def test_no_other_root_fits(variant: str) -> None:
     # leave another t.
     for other in (-root - 2, -root - 1, -root, -root - 3, *(MODULUS - 2 - k * half for k in range(1, 9))):
         assert honest.with_hint("S", 0, 0, other % MODULUS).refusals()
+
+
+@pytest.mark.parametrize("gradient", [4001, -4001, 0])
+@pytest.mark.parametrize("variant", LIONS)
+def test_no_other_sign_fits(variant: str, gradient: int) -> None:
+    # K is solved for, so that p holds: a sign fits if K has four limbs and its own lookups pass.
+    claims = []
+    for sign in (*range(-4, 5), *(k * inverse(d) for d in (2, 3, RADIX // 2, ONE) for k in (-1, 1))):
+        honest = Segment.honest(variant, [constants_for(variant)[0]], [start(variant, M=0)], [[gradient]])
+        claims.append((sign, honest.with_hint("sg", 0, 0, sign % MODULUS).moved(0)))
+    assert [sign for sign, claim in claims if claim.refusals() == []] == [(gradient > 0) - (gradient < 0)]

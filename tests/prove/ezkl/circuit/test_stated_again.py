@@ -11,7 +11,13 @@ from collections import defaultdict
 
 import pytest
 
-from zk_autograd.core.constants import AdamConstants, RmspropConstants, SgdConstants, StepConstants
+from zk_autograd.core.constants import (
+    AdamConstants,
+    LionConstants,
+    RmspropConstants,
+    SgdConstants,
+    StepConstants,
+)
 from zk_autograd.prove.ezkl.circuit.field import MODULUS, inverse
 from zk_autograd.prove.ezkl.circuit.layout import CONTEXT, Layout
 from zk_autograd.prove.ezkl.circuit.operations import DotRows, PairRows, rows_of
@@ -42,6 +48,9 @@ def drawn_constants(draw: random.Random, name: str, steps: int) -> list[StepCons
         if name == "rmsprop":
             some = RmspropConstants(number(1, ONE), number(0, 2**30 - 1), number(1, 2**29 - 1), D)
             found.append(RmspropConstants.no_op() if no_op else some)
+        elif name == "lion":
+            one = LionConstants(number(1, ONE), number(1, ONE), number(0, 2**30 - 1), D)
+            found.append(LionConstants.no_op() if no_op else one)
         elif no_op:
             found.append(AdamConstants.no_op() if name in ROOTED else SgdConstants.no_op(s))
         elif name in ROOTED:
@@ -79,6 +88,8 @@ class Cells:
         if t in (0, self.layout.steps):
             return self.tensor(f"{name}_in" if t == 0 else f"{name}_out", i)
         kept = self.aux(f"{name}_between", (t - 1) * self.layout.block + i)
+        if self.name == "lion":
+            return kept
         if name == "W":
             return kept + t * OFFSET_U
         return kept * inverse(ONE) - self.offsets[t] if name in ("M", "B") else kept
@@ -105,10 +116,14 @@ def stated(cells: Cells) -> tuple[dict[str, list[int]], list[int]]:
 
             W, W2 = cells.state("W", t, i), cells.state("W", t + 1, i)
             G = cells.tensor("G", t * layout.block + i)
-            Rd = hint("Rd") if decays else 0
-            U = W - W2 - Rd
             put(G0=G - RADIX * hint("G1") + OFFSET_G, G1=hint("G1"))
-            put(u0=U + OFFSET_U - RADIX * hint("u1"), u1=hint("u1"))
+            if isinstance(c, LionConstants):
+                U = c.LR * hint("sg")
+                Rd = W - W2 - U
+            else:
+                Rd = hint("Rd") if decays else 0
+                U = W - W2 - Rd
+                put(u0=U + OFFSET_U - RADIX * hint("u1"), u1=hint("u1"))
             if decays:
                 put(wl=W + OFFSET_W - ONE * hint("wq") + 1, q0=hint("wq") - RADIX * hint("q1"), q1=hint("q1"))
                 put(rd=c.D * (hint("wq") - OFFSET_G) - ONE * Rd + HALF)
@@ -126,6 +141,14 @@ def stated(cells: Cells) -> tuple[dict[str, list[int]], list[int]]:
                 a = 2 * c.LR * (hint("Mh") if isinstance(c, AdamConstants) else G) + D - 2 * D * U
                 put(a0=a - RADIX * hint("a1"), a1=hint("a1"), b1=hint("b1"))
                 rests.append((2 * D - 1 - a - RADIX * hint("b1")) % MODULUS)
+            elif isinstance(c, LionConstants):
+                M, M2, sg = cells.state("M", t, i), cells.state("M", t + 1, i), hint("sg")
+                put(r1=c.c2 * ONE * G + (ONE - c.c2) * M - ONE * M2 + HALF)
+                put(M0=M2 + OFFSET_W - RADIX * hint("M1") - RADIX**2 * hint("M2"), M1=hint("M1"), M2=hint("M2"))
+                limbs = [hint(f"K{place}") for place in range(4)]
+                put(s=sg + 1, sR=RADIX // 2 * (sg + 1), K0=limbs[0], K1=limbs[1], K2=limbs[2], K3=limbs[3])
+                K = sum(RADIX**place * limb for place, limb in enumerate(limbs))
+                rests.append(2**16 * (c.c1 * (ONE * G - M) + ONE * M - sg * (K + 1)) % MODULUS)
             elif isinstance(c, SgdConstants):
                 argument = G
                 if buffer:
@@ -195,7 +218,8 @@ def test_each_lookup_is_the_formula_that_the_document_has(name: str, steps: int)
         assert inputs.pop("one") == [1]
         last = inputs.pop("b0" if name in ROOTED else "p")
         assert inputs == wanted
-        must = {"r2"} if name == "rmsprop" else {"r1", "rm", "r2"} if name in ROOTED else {"r0", "r1"}
+        own = {"rmsprop": {"r2"}, "lion": {"r1"}}
+        must = own.get(name, {"r1", "rm", "r2"} if name in ROOTED else {"r0", "r1"})
         must |= {"wl", "rd"} if circuit.decays else set()
         must |= {"rn", "rm"} if "nesterov" in name else {"rm"} if "momentum" in name else set()
         assert exact - {"one"} == must

@@ -36,9 +36,10 @@ SHAPES: dict[str, tuple[tuple[int, int], ...]] = {
     "sgd-nesterov": ((32, 94), (128, 23), (360, 8)),
     "sgd-nesterov-decay": ((32, 70), (128, 17), (276, 8)),
     "rmsprop": ((64, 32),),
+    "lion": ((64, 36),),
 }
 """(n, T) of the published circuits of each variant: few parameters and many steps, the middle, many
-parameters and few steps; for RMSprop the middle alone."""
+parameters and few steps; for RMSprop and Lion the middle alone."""
 
 
 def circuit_name(variant: str, block: int, steps: int) -> str:

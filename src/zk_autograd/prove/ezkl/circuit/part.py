@@ -24,6 +24,7 @@ from zk_autograd.prove.ezkl.circuit.ranges import Interval, Shown
 from zk_autograd.prove.ezkl.circuit.relations import (
     BIG,
     HALF,
+    LOGROWS,
     OFFSET_G,
     OFFSET_U,
     OFFSET_W,
@@ -52,12 +53,16 @@ GLOBALS = {
     "half": HALF,
     "offset G": OFFSET_G,
     "1+2 offset u": 1 + 2 * OFFSET_U,
+    "-RRR": -(RADIX**3),
+    "2^16": 2**LOGROWS,
+    "-2^16": -(2**LOGROWS),
 }
 """Public coefficients that are the same in every step and run. A circuit has those that its lines
 use, in this order."""
 
 
-def _no_coefficients(constants: Sequence[Any]) -> dict[str, list[int]]:
+def no_coefficients(constants: Sequence[Any]) -> dict[str, list[int]]:
+    """Those of a part that has none."""
     return {}
 
 
@@ -88,7 +93,7 @@ class Part:
     state_hints: tuple[str, ...] = ()
     bounds: Mapping[str, Interval] = field(default_factory=dict)
     shown: tuple[Shown, ...] = ()
-    coefficients: Callable[[Sequence[Any]], dict[str, list[int]]] = _no_coefficients
+    coefficients: Callable[[Sequence[Any]], dict[str, list[int]]] = no_coefficients
     between: Callable[[Values, Sequence[Any]], Values] = _no_copies
     solve: Callable[[Values, Any, Sequence[Any]], Values] = _no_hints
 

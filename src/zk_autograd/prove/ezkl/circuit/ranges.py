@@ -38,6 +38,7 @@ LIMB = Interval(0, TABLE_MAX)
 EXACT = Interval(1, 2**SHIFT)
 TWO_LIMBS = LIMB + only(RADIX) * LIMB
 THREE_LIMBS = TWO_LIMBS + only(RADIX**2) * LIMB
+FOUR_LIMBS = THREE_LIMBS + only(RADIX**3) * LIMB
 
 
 @dataclass(frozen=True, slots=True)

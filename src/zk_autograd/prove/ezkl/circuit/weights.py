@@ -24,15 +24,16 @@ W' is committed as it is, is a line with one. wl has one for each step.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from zk_autograd.core.constants import AdamConstants, RmspropConstants, SgdConstants
+from zk_autograd.core.constants import AdamConstants, LionConstants, RmspropConstants, SgdConstants
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import SHIFT
 from zk_autograd.core.rules.arithmetic import rounded
-from zk_autograd.prove.ezkl.circuit.part import Part, Values, column
+from zk_autograd.prove.ezkl.circuit.part import Part, Values, column, no_coefficients
 from zk_autograd.prove.ezkl.circuit.ranges import EXACT, THREE_LIMBS, TWO_LIMBS, Interval, Shown, only
 from zk_autograd.prove.ezkl.circuit.relations import (
     HALF,
@@ -46,7 +47,7 @@ from zk_autograd.prove.ezkl.circuit.relations import (
     Where,
 )
 
-Constants = Sequence[AdamConstants] | Sequence[SgdConstants] | Sequence[RmspropConstants]
+Constants = Sequence[AdamConstants] | Sequence[SgdConstants] | Sequence[RmspropConstants] | Sequence[LionConstants]
 
 _ONE = 2**SHIFT
 _LARGEST_DECAY = 2**28 - 1
@@ -140,52 +141,82 @@ MOVED_AND_DECAYED = Part(
 # ---- decay ---------------------------------------------------------------------------------------
 
 
-def _decay_coefficients(constants: Constants) -> dict[str, list[int]]:
+def _floor_hints(states: Values, gradients: Any, constants: Constants) -> Values:
+    quotient = (states["W"][:-1] >> SHIFT) + OFFSET_G
+    return {"wq": quotient, "q1": quotient // RADIX}
+
+
+def _floor(offset: int) -> Part:
+    """floor(W / 2^15), where copies of W between steps are W - t*offset."""
+
+    def coefficients(constants: Constants) -> dict[str, list[int]]:
+        return {"wl constant": [OFFSET_W + 1 + t * offset for t in range(len(constants))]}
+
+    return Part(
+        lines=(
+            Dot("W low", (("one", "W"), ("-2^15", "wq"))),
+            Pair("wl", Operation.SUM, "W low", "wl constant"),
+            Dot("q0", (("one", "wq"), ("-R", "q1"))),
+        ),
+        looked_up=("wl", "q0", "q1"),
+        exact=("wl",),
+        hints=("wq", "q1"),
+        bounds={"wl constant": only(OFFSET_W + 1)},
+        shown=(
+            Shown("wq", TWO_LIMBS, "wq is q0 + R*q1: two limbs; wq - 2^30 is floor(W / 2^15), since wl is exact"),
+            Shown(
+                "W",
+                only(_ONE) * SIGNED + EXACT - only(1),
+                "W before a step is 2^15*(wq - 2^30) + wl - 1 with wl exact: an integer",
+            ),
+        ),
+        coefficients=coefficients,
+        solve=_floor_hints,
+    )
+
+
+FLOOR, FLOOR_OF_KEPT = _floor(OFFSET_U), _floor(0)
+"""The floor for W's copies, and for copies that are W itself."""
+
+
+def decay_coefficients(constants: Constants) -> dict[str, list[int]]:
+    """D, and what rd has beside it: HALF, and wq's offset taken off."""
     return {
-        "wl constant": [OFFSET_W + 1 + t * OFFSET_U for t in range(len(constants))],
         "decay": [c.D for c in constants],
         "rd constant": [HALF - c.D * OFFSET_G for c in constants],
     }
 
 
+DECAY_BOUNDS = {
+    "decay": Interval(0, _LARGEST_DECAY),
+    "rd constant": Interval(HALF - _LARGEST_DECAY * OFFSET_G, HALF),
+}
+"""Of `decay_coefficients`."""
+
+
 def _decay_hints(states: Values, gradients: Any, constants: Constants) -> Values:
-    quotient = (states["W"][:-1] >> SHIFT) + OFFSET_G
-    return {"wq": quotient, "q1": quotient // RADIX, "Rd": decays(states, constants)}
+    return {"Rd": decays(states, constants)}
 
 
-_DECAYS = Interval(
+DECAYS = Interval(
     -((EXACT.high - HALF - _LARGEST_DECAY * SIGNED.low) // _ONE),
     (_LARGEST_DECAY * SIGNED.high + HALF - EXACT.low) // _ONE,
 )
 
 DECAY = Part(
     lines=(
-        Dot("W low", (("one", "W"), ("-2^15", "wq"))),
-        Pair("wl", Operation.SUM, "W low", "wl constant"),
-        Dot("q0", (("one", "wq"), ("-R", "q1"))),
         Dot("decayed", (("decay", "wq"), ("-2^15", "Rd"))),
         Pair("rd", Operation.SUM, "decayed", "rd constant"),
     ),
-    looked_up=("wl", "q0", "q1", "rd"),
-    exact=("wl", "rd"),
-    hints=("wq", "q1", "Rd"),
-    bounds={
-        "wl constant": only(OFFSET_W + 1),
-        "decay": Interval(0, _LARGEST_DECAY),
-        "rd constant": Interval(HALF - _LARGEST_DECAY * OFFSET_G, HALF),
-    },
-    shown=(
-        Shown("wq", TWO_LIMBS, "wq is q0 + R*q1: two limbs; wq - 2^30 is floor(W / 2^15), since wl is exact"),
-        Shown(
-            "W",
-            only(_ONE) * SIGNED + EXACT - only(1),
-            "W before a step is 2^15*(wq - 2^30) + wl - 1 with wl exact: an integer",
-        ),
-        Shown("Rd", _DECAYS, "Rd = W - W' - U: an integer, and by rd the rounded quotient of decay*(wq - 2^30)"),
-    ),
-    coefficients=_decay_coefficients,
+    looked_up=("rd",),
+    exact=("rd",),
+    hints=("Rd",),
+    bounds=DECAY_BOUNDS,
+    shown=(Shown("Rd", DECAYS, "Rd = W - W' - U: an integer, and by rd the rounded quotient of decay*(wq - 2^30)"),),
+    coefficients=decay_coefficients,
     solve=_decay_hints,
 )
+"""Rd, after FLOOR."""
 
 
 # ---- the weights at the ends ---------------------------------------------------------------------
@@ -193,6 +224,10 @@ DECAY = Part(
 
 def _offset_u(constants: Constants) -> dict[str, list[int]]:
     return {"offset u": [len(constants) * OFFSET_U] * len(constants)}
+
+
+def _kept(states: Values, constants: Constants) -> Values:
+    return {"W": states["W"][1:-1].astype(object)}
 
 
 def _between(states: Values, constants: Constants) -> Values:
@@ -234,3 +269,6 @@ BOTH_ENDS = _ends(
 
 LAST_END = _ends({"out": Where.LAST_STATE}, Shown("W' at the end", WEIGHTS, _BY))
 """The weights after a segment with decay."""
+
+LAST_END_OF_KEPT = replace(LAST_END, bounds={}, coefficients=no_coefficients, between=_kept)
+"""The same where copies of W between steps are W itself, and no line has its offset."""
