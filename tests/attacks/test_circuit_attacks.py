@@ -172,7 +172,7 @@ def test_every_row_of_the_plan_is_enforced_by_the_key(rule: str, ezkl_cache: Cac
     key = unconstrained_cells.key_of(layout, ezkl_cache.require_srs(srs_digest), model(layout))
     assert unconstrained_cells.missing(key, layout) == []
     # It doesn't pass for another plan, nor with a selector, an entry of the table or a copy gone.
-    weaker = Layout(without_lookups(CIRCUITS[rule], "u0").relations, 2, 3)
+    weaker = Layout(without_lookups(CIRCUITS[rule], "G0").relations, 2, 3)
     assert unconstrained_cells.missing(key, weaker) == ["6 gates or lookups belong to no line"]
     for column in range(len(key.fixed)):
         row = next((row for row, value in enumerate(key.fixed[column]) if value), None)

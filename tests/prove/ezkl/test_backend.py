@@ -20,8 +20,13 @@ from zk_autograd.prove.ezkl.verify import EzklVerifier, commitments_of, salt_ele
 pytestmark = [pytest.mark.ezkl, pytest.mark.slow]
 
 
-PROVED = [("adam-n32-t64", 5), ("adamw-n32-t52", 0), ("sgd-nesterov-decay-n128-t17", 3), ("rmsprop-n64-t32", 2)]
-PROVED += [("lion-n64-t36", 4)]
+PROVED = [
+    ("adam-n32-t64", 5),
+    ("adamw-n32-t52", 0),
+    ("sgd-nesterov-decay-n128-t17", 3),
+    ("rmsprop-n64-t32", 2),
+    ("lion-n64-t36", 4),
+]
 
 
 @pytest.fixture(scope="module", params=PROVED)
@@ -133,7 +138,7 @@ def test_a_witness_that_breaks_the_rule_is_refused_before_proving(proved: Proved
     with pytest.raises(ProverError, match="segment 0, block 0: the step breaks the rule: "):
         backend.prove(statement, replace(witness, gradients=gradients))
     gradients[1, 7] = 2**30
-    with pytest.raises(ProverError, match=r"segment 0, block 0: the step breaks the rule: .*2\^30"):
+    with pytest.raises(ProverError, match="segment 0, block 0: the step breaks the rule: gradient of .* below 1073741824"):
         backend.prove(statement, replace(witness, gradients=gradients))
 
 
