@@ -38,7 +38,9 @@ DEFAULT_SIZE = 10**7
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--size", type=int, default=DEFAULT_SIZE, help="parameters of the model that is timed (default: 10^7)")
+    parser.add_argument(
+        "--size", type=int, default=DEFAULT_SIZE, help="parameters of the model that is timed (default: 10^7)"
+    )
     arguments = parser.parse_args()
     report(arguments.size, as_json=arguments.json)
     return 0

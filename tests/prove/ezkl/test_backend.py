@@ -138,7 +138,9 @@ def test_a_witness_that_breaks_the_rule_is_refused_before_proving(proved: Proved
     with pytest.raises(ProverError, match="segment 0, block 0: the step breaks the rule: "):
         backend.prove(statement, replace(witness, gradients=gradients))
     gradients[1, 7] = 2**30
-    with pytest.raises(ProverError, match="segment 0, block 0: the step breaks the rule: gradient of .* below 1073741824"):
+    with pytest.raises(
+        ProverError, match=r"segment 0, block 0: the step breaks the rule: gradient of .* below 1073741824"
+    ):
         backend.prove(statement, replace(witness, gradients=gradients))
 
 
