@@ -30,8 +30,11 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold the witness
     workshop = Workshop(Path(sys.argv[2]) if sys.argv[2:] else None)
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # for one thread: the others may be proving
-    for work in (lambda: _read(tasks, workshop), lambda: _watch(workshop), lambda: _await_end(workshop)):
+    asked, ask = os.pipe()
+    os.set_blocking(ask, False)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # Python's handlers wait for the main thread, which may be proving
+    signal.set_wakeup_fd(ask)
+    for work in (lambda: _read(tasks, workshop), lambda: _watch(workshop), lambda: _await_end(asked, workshop)):
         threading.Thread(target=work, daemon=True).start()
     while True:
         try:
@@ -53,8 +56,9 @@ def _watch(workshop: Workshop) -> None:
     _end(workshop)
 
 
-def _await_end(workshop: Workshop) -> None:
-    signal.sigwait({signal.SIGTERM})
+def _await_end(asked: int, workshop: Workshop) -> None:
+    """SIGTERM is the only signal that is handled here."""
+    os.read(asked, 1)
     _end(workshop)
 
 
