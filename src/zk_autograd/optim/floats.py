@@ -49,7 +49,7 @@ def _flat(tensor: torch.Tensor, kernel: Kernel) -> torch.Tensor:
     own = tensor.detach()
     if not kernel.takes_tensors:
         own = own.cpu()
-    return own.contiguous().view(-1)
+    return own.resolve_neg().contiguous().view(-1)
 
 
 def _taken(flat: torch.Tensor, kernel: Kernel) -> Any:

@@ -48,7 +48,7 @@ def present(manifest: Manifest) -> bool:
 def _gradients(manifest: Manifest) -> Iterator[tuple[str, FloatArray]]:
     """Each tensor's name and its gradient, float32 (elements,)."""
     for name, gradient in present_ones(manifest):
-        yield name, np.ascontiguousarray(gradient.detach().cpu().numpy()).reshape(-1)
+        yield name, np.ascontiguousarray(gradient.detach().cpu().resolve_neg().numpy()).reshape(-1)
 
 
 def present_ones(manifest: Manifest) -> Iterator[tuple[str, torch.Tensor]]:

@@ -416,16 +416,16 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         changed, and nothing was recorded. RunError in a forked child, RunError and ProverError if
         the run can't be written, or an earlier step can't be proved.
         """
-        self._keep()
-        self._trajectory.require_ours()
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        note, self._note = self._note, Claims()
-        if loss is not None and not note.loss:
-            note = replace(note, loss=loss_text(loss))
         with self._trajectory.ranks.together():
+            self._keep()
+            self._trajectory.require_ours()
+            loss = None
+            if closure is not None:
+                with torch.enable_grad():
+                    loss = closure()
+            note, self._note = self._note, Claims()
+            if loss is not None and not note.loss:
+                note = replace(note, loss=loss_text(loss))
             self._trajectory.advance(self.param_groups, note)
         self._show_lr()
         return loss

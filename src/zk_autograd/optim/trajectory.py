@@ -1,5 +1,6 @@
 """The integer state of a training from step to step, and the model that mirrors it."""
 
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from zk_autograd.core.rules import State, initial_state
 from zk_autograd.core.schedules import parse
 from zk_autograd.kernels.protocol import Kernel, WeightsChangedError
 from zk_autograd.kernels.reference import REFERENCE
+from zk_autograd.local.interrupts import held
 from zk_autograd.optim import distributed, gradients, recording, resuming
 from zk_autograd.optim.floats import Floats
 from zk_autograd.optim.following import Follower, handed
@@ -309,9 +311,7 @@ class Trajectory(Owned, Unique):
                 first = Floats.of(self.manifest, self._kernel, scale)
                 lr = rates(self._groups, param_groups, self._schedule, 1)
                 # Nor does one that a warning refuses.
-                memory.append(
-                    first.model, lr=lr, accept=lambda count: self._tell_of_clamping(count, scale, stacklevel=8)
-                )
+                memory.append(first.model, lr=lr, accept=lambda count: self._tell_of_clamping(count, scale))
                 G = memory.gradients
                 memory.undo(first.model)
             if self.ranks is not distributed.ALONE:
@@ -362,11 +362,20 @@ class Trajectory(Owned, Unique):
         require_format(keeper.header, self.steps + 1, lr)
         if self._resumed is not None:
             self._resumed.warn(lr, self.steps + 1, stacklevel=5)
+        if keeper.step != self.steps:  # an interrupt of the last one, while it waited for provers
+            raise RunError(
+                f"the last step was recorded as step {keeper.step}, but was interrupted before this optimizer had counted it: abandon the run, "
+                "and resume it"
+            )
+        with held():  # from the first change to the last, so that an interrupt leaves a whole step or none
+            self._take(keeper, param_groups, claims, lr)
+
+    def _take(self, keeper: recording.Keeper, param_groups: ParamGroups, claims: Claims, lr: tuple[str, ...]) -> None:
         kept, settings = self._settings(param_groups)
         scale = keeper.header.grad_scale
 
         def accept(count: int) -> None:
-            self._tell_of_clamping(count, scale, stacklevel=7)
+            self._tell_of_clamping(count, scale)
             if self.ranks is not distributed.ALONE:
                 self.ranks.agree(distributed.STEP, repr((self.steps, lr)).encode(), keeper.gradients)
 
@@ -385,7 +394,7 @@ class Trajectory(Owned, Unique):
             self._require_weights()  # whoever changed them is told that first
             raise
         except RangeError:  # of which clamping may be the reason
-            self._tell_of_clamping(gradients.clamped(self.manifest, scale), scale, stacklevel=5)
+            self._tell_of_clamping(gradients.clamped(self.manifest, scale), scale)
             raise
         floats.written()
         before = self._kept, self._resumed, self.steps, self.saturated
@@ -401,7 +410,7 @@ class Trajectory(Owned, Unique):
                 self._kept, self._resumed, self.steps, self.saturated = before
             raise
 
-    def _tell_of_clamping(self, count: int, scale: int, stacklevel: int) -> None:
+    def _tell_of_clamping(self, count: int, scale: int) -> None:
         """Warns if it is due, before anything is done: a warning turned into an error refuses the
         step. Once for the same step, which `start` looks at first."""
         if count == 0 or self._clamping == (self.steps, count):
@@ -421,7 +430,7 @@ class Trajectory(Owned, Unique):
                 f"step {self.steps + 1}: {count} of {self.manifest.size} elements of the gradients are beyond +-{gradients.limit(scale):.4g}, "
                 f"all that grad_scale={scale} can hold, and are clamped, so the step differs from torch's: {advice}"
             )
-            warnings.warn(text, ClampedGradients, stacklevel=stacklevel)
+            warnings.warn(text, ClampedGradients, stacklevel=_callers_level())
             self._told_of_clamping = True
         self._clamping_steps, self._clamping = steps, (self.steps, count)
 
@@ -557,6 +566,15 @@ class _Kept:
     groups: str = ""
     durable: bool = True
     open: bool = False
+
+
+def _callers_level() -> int:
+    """The stacklevel, for a warning of the function that calls this one, of the first line that is
+    neither this package's nor torch's: steps are taken by way of several."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("zk_autograd", "torch"):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _foreign(name: str) -> UsageError:

@@ -39,6 +39,7 @@ from zk_autograd.core.register import View
 from zk_autograd.core.rules import State
 from zk_autograd.kernels.protocol import Kernel, Model
 from zk_autograd.kernels.reference import REFERENCE
+from zk_autograd.local.interrupts import held, let_through
 from zk_autograd.prove.executors.protocol import Workers
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import header_signature, private_file
@@ -364,9 +365,16 @@ class RunWriter(Owned, Unique):
         When it returns, the step is on disk, or with `sync_every` in the system's memory. If a
         segment is full and too many wait to be proved, it waits (event `Waiting`). After a
         UsageError, RangeError, GradientError or WeightsChangedError nothing has changed; after a
-        RunError or ProverError the writer must be abandoned.
+        RunError or ProverError the writer must be abandoned. An interrupt (SIGINT and the like)
+        waits for the step's end, but not for provers.
         """
         self._check_open()
+        with held():  # an interrupt between two of these would part the state from the journal
+            return self._append(gradients, claims, lr, settings, accept)
+
+    def _append(
+        self, gradients: Gradients, claims: Claims, lr: tuple[str, ...], settings: bytes, accept: Callable[[int], None]
+    ) -> int:
         position, model = self._position, gradients if isinstance(gradients, Model) else None
         t = position.step + 1
         require_claims(claims)
@@ -495,7 +503,8 @@ class RunWriter(Owned, Unique):
         self._position = replace(old, segment=old.segment + 1, first=old.step + 1, salts=salts)
         self._emit(SegmentSealed(old.segment, old.first, old.step))
         self._settlement.newest = old.segment
-        self._thread.put(old.segment, lambda pending: self._emit(Waiting(pending)))
+        with let_through():  # everything is written, and the wait may be long
+            self._thread.put(old.segment, lambda pending: self._emit(Waiting(pending)))
 
 
 def _backlog(settlement: Settlement) -> int:

@@ -327,7 +327,8 @@ fn statements_out_of_range_are_none() {
     assert!(of(Rule::Lion, lion, |step| (step.c1, step.c2, step.lr) = (0, 0, 0)).is_ok());
     assert!(of(Rule::Rmsprop, rmsprop, |_| ()).is_ok());
     assert!(of(Rule::Rmsprop, rmsprop, |step| (step.c2, step.lr) = (0, 0)).is_ok());
-    let both: [(&str, fn(&mut StepConstants)); 4] = [
+    type Change = (&'static str, fn(&mut StepConstants));
+    let both: [Change; 4] = [
         ("c2", |step| step.c2 = -1),
         ("LR", |step| step.lr = 1 << 30),
         ("LR", |step| step.lr = -1),
