@@ -260,6 +260,9 @@ fn every_part_of_a_statement_matters() {
     assert_eq!(verdict, Err(Error::ProofOfWork("of the lookups")));
 }
 
+/// What is changed, and how.
+type Change = (&'static str, fn(&mut StepConstants));
+
 #[test]
 fn statements_out_of_range_are_none() {
     let new = |rule, s, log_params, steps: &[StepConstants]| {
@@ -327,7 +330,6 @@ fn statements_out_of_range_are_none() {
     assert!(of(Rule::Lion, lion, |step| (step.c1, step.c2, step.lr) = (0, 0, 0)).is_ok());
     assert!(of(Rule::Rmsprop, rmsprop, |_| ()).is_ok());
     assert!(of(Rule::Rmsprop, rmsprop, |step| (step.c2, step.lr) = (0, 0)).is_ok());
-    type Change = (&'static str, fn(&mut StepConstants));
     let both: [Change; 4] = [
         ("c2", |step| step.c2 = -1),
         ("LR", |step| step.lr = 1 << 30),
