@@ -13,8 +13,6 @@ use zk_autograd_air::{Ext, Val};
 use zk_autograd_verifier::Shape;
 use zk_autograd_verifier::digest::{DIGEST_BYTES, Digest};
 
-use crate::words::padded;
-
 /// Shorter buffers come from the allocator, which keeps them itself.
 const LEAST: usize = 1 << 15;
 
@@ -28,6 +26,12 @@ static FRESH: AtomicUsize = AtomicUsize::new(0);
 static WANTED: AtomicBool = AtomicBool::new(false);
 
 type Pool<T> = Mutex<Vec<Vec<T>>>;
+
+/// Columns are laid out so that a row fills whole vectors.
+#[must_use]
+pub const fn padded(width: usize) -> usize {
+    width.next_multiple_of(8)
+}
 
 /// What large buffers hold.
 pub trait Element: Copy + Send + Sync + 'static {

@@ -14,16 +14,11 @@ use zk_autograd_verifier::fri::SHIFT;
 
 use crate::coins::Stream;
 use crate::memory;
+pub use crate::memory::padded;
 use crate::packed::Packed;
 
 /// The transform that all words go through.
 pub type Dft = Radix2DitParallel<Val>;
-
-/// Columns are laid out so that a row fills whole vectors.
-#[must_use]
-pub const fn padded(width: usize) -> usize {
-    width.next_multiple_of(8)
-}
 
 /// Polynomials of fewer than 2n coefficients: the first n of each as rows of a matrix, and the rest.
 pub struct Polynomials {
