@@ -155,6 +155,14 @@ def _with_other_salts(task: bytes, place: Place, attempt: int) -> Any:
     return answer_task(task_of(prover, statement, replace(witness, salts=salts)))
 
 
+def _from_another_salt(task: bytes, place: Place, attempt: int) -> Any:
+    """Valid, of the right steps, from a commitment that the record before doesn't have: nothing
+    would join the two."""
+    prover, statement, witness = read_task(task)
+    salts = dict(witness.salts) | {"W_in": bytes(32)}
+    return answer_task(task_of(prover, statement, replace(witness, salts=salts)))
+
+
 class Pickled:
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return pytest.fail, ("it was unpickled",)
@@ -167,6 +175,11 @@ def _raises(error: BaseException) -> Lie:
     return lie
 
 
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
 LIES: dict[str, tuple[Lie, str]] = {
     "nothing": (lambda *_: b"", "the worker returned nothing"),
     "none": (lambda *_: None, "no bytes, but an object of type 'NoneType'"),
@@ -176,7 +189,9 @@ LIES: dict[str, tuple[Lie, str]] = {
     "another block's proof": (_of_another_block, "the worker returned a wrong proof"),
     "other gradients": (_of_other_gradients, "a valid proof, but of other values: the state after are not"),
     "other salts": (_with_other_salts, "a valid proof, but of other values: the state after are not"),
+    "another start": (_from_another_salt, "a valid proof, but of other values: the state before are not"),
     "an exception": (_raises(ZeroDivisionError("\x1b[2J")), r"the worker failed with ZeroDivisionError: \\x1b"),
+    "an exception without a text": (_raises(Wordless()), "Wordless: without a text, which failed with ValueError"),
     "a reason": (lambda *_: b"Eno memory", 'the worker says: "no memory"'),
 }
 
@@ -200,25 +215,39 @@ def test_a_lie_is_counted_and_the_proof_made_elsewhere(tmp_path: Path, name: str
     assert all(re.search(says, event.reason) for event in failed), failed
 
 
+def _train_alike(writer: RunWriter) -> None:
+    """A segment of which two gradients can be exchanged, for a rule whose steps add up: multiples
+    of 2^30 / lr would be exact; gradients that round alike are as good."""
+    for _ in range(8):
+        writer.append(np.full(writer.header.size, 10 * (writer.step + 1) << 10, np.int64))
+
+
 def test_other_gradients_that_lead_to_the_same_end_are_found(tmp_path: Path) -> None:
-    """For a rule whose steps add up, an exchange of two gradients is such a lie, where rounding
-    lets it be."""
-    lied: list[bool] = []
+    """No answer has them; and none that was refused is adopted by a resumed run, wherever somebody
+    put it: it would sign gradients that it never took."""
+    path = tmp_path / "run"
+    lies: list[bytes] = []
 
     def lie(task: bytes, place: Place, attempt: int) -> Any:
-        answer = _of_other_gradients_to_the_same_end(task, place, attempt) if attempt == 1 else b""
-        lied.append(bool(answer))
-        return answer or NotImplemented
+        lies.append(_of_other_gradients_to_the_same_end(task, place, attempt))
+        return lies[-1]
 
-    header = make_header(1)
     events: list[Event] = []
-    writer = create(tmp_path / "run", 1, workers=HostileWorkers(lie), on_event=events.append)
-    for _ in range(8):  # multiples of 2^30 / lr would be exact; gradients that round alike are as good
-        writer.append(np.full(header.size, 10 * (writer.step + 1) << 10, np.int64))
-    writer.close()
-    assert any(lied), "the lie couldn't be told, and nothing was tested"
-    reasons = [event.reason for event in events if isinstance(event, ProofFailed)]
-    assert any("a valid proof, but of other values: the gradients are not the journal's" in r for r in reasons), reasons
+    writer = create(path, 1, workers=HostileWorkers(lie), on_event=events.append)
+    with pytest.raises(ProverError, match="the gradients are not the journal's"):
+        _train_alike(writer)
+        writer.drain()
+    writer.abandon()
+    assert all(lies), "the lie couldn't be told, and nothing was tested"
+    for place in (path / "proofs/0-0", path / "private/segments/0/proof-0"):
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(lies[0][1:])
+    events.clear()
+    again = resume(path, on_event=events.append)
+    again.close()
+    assert [event.found for event in events if isinstance(event, ProofDone)] == [False]
+    assert (path / "proofs/0-0").read_bytes() != lies[0][1:]
+    require_right(path, 8)
 
 
 def test_a_task_that_no_worker_can_do_is_poisoned_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -93,7 +93,9 @@ class Backend(Protocol):
 
 @runtime_checkable
 class Committing(Backend, Protocol):
-    """A backend that commits to gradients without a proof, too."""
+    """A backend that commits to gradients without a proof, too, as all of this package do. Of one
+    that doesn't, a proof of other gradients between the same states can't be told from the
+    trainer's own."""
 
     def commit_gradients(self, gradients: Any, salt: bytes) -> bytes:
         """The commitment to a segment's gradients, int32 (steps, block) with the padding, as every

@@ -294,5 +294,12 @@ def _answer(future: "Future[Any]") -> Any:
     except ProverError:
         raise
     except BaseException as error:  # whatever a worker raised
-        said = printable(f"{type(error).__name__}: {error}"[:MAX_SENTENCE])
-        raise ProverError(f"the worker failed with {said}") from error
+        said = printable(f"{type(error).__name__}: {_text(error)}"[:MAX_SENTENCE])
+        raise ProverError(f"the worker failed with {said}") from None
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException as worse:  # its __str__ is the worker's code, too
+        return f"without a text, which failed with {type(worse).__name__}"

@@ -4,7 +4,8 @@ same one.
     number  write             where                what a crash after it leaves; settling again
     1       witness           private/segments/    a sealed segment: settles it
     2       proof staged      private/segments/    a proof nobody was shown: checks it, and adopts
-                                                   it if it is about the journal's states
+                                                   it if it is about the journal's states and
+                                                   gradients (Committing)
     3       proof published   proofs/              a proof that no record names: the same; deletes
                                                    a wrong one
     4       record            log/records.jsonl    a record that no checkpoint covers: remakes and
@@ -289,12 +290,20 @@ class Settlement:
                     f"the proof found for {where} could not be checked: {error}; resume the run to try again"
                 ) from error
             return None
-        # Valid, but perhaps of steps that this journal doesn't have (one of the two was restored
-        # from a copy).
+        # Valid, but perhaps of steps that this journal doesn't have: one of the two was restored from
+        # a copy, or a worker's answer that was refused was put here.
         ends = ((values, witness.salts[f"{name}_out"]) for name, values in witness.end.items())
         wanted = dict(zip(witness.end, self.backend.commit_all(ends), strict=True))
         same_in = all(checked.state_in[name] == self.last[name][statement.block] for name in wanted)
-        return checked if same_in and dict(checked.state_out) == wanted else None
+        same = same_in and dict(checked.state_out) == wanted and self._of_gradients(checked, witness)
+        return checked if same else None
+
+    def _of_gradients(self, proof: BlockProof, witness: BlockWitness) -> bool:
+        """Whether a proof is about the journal's gradients: others may lead from and to the same
+        states. A backend that is not Committing can't tell."""
+        if not isinstance(self.backend, Committing):
+            return True
+        return proof.gradient == self.backend.commit_gradients(witness.gradients, witness.salts["G"])
 
     def _made(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         segment, block = statement.segment, statement.block
