@@ -114,6 +114,7 @@ def test_dry_run_counts_proofs_and_writes_nothing(zk_train: Train) -> None:
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.filterwarnings("ignore::zk_autograd.kernels.choice.SlowKernel")
 def test_dry_run_of_the_native_prover_needs_no_module(zk_train: Train, without_native: None) -> None:
     status, out, _ = zk_train("--dry-run", "--prover", "native", "--rule", "adamw", "--preset", "strict", "--json")
     assert status == 0

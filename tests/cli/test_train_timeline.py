@@ -1,6 +1,7 @@
 """`zk-train`: the picture of a training's course, in the run's private folder."""
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def test_a_resumed_training_shows_its_own_session(zk_train: Train, capsys: pytes
     assert status == 0
     assert json.loads(out)["timeline"] == str(PICTURE)
     assert "in 2 segments" not in (text := PICTURE.read_text(encoding="utf-8"))
-    assert "(from step 17)" in text or "No step was taken" in text
+    # The first session ended when it was told that its proof had failed: after step 16, or a few later.
+    assert re.search(r"\(from step (1[7-9]|20)\)|No step was taken", text)
 
 
 def test_a_run_is_whole_though_its_picture_cannot_be_written(

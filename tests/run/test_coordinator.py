@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.run.native_run import SHAPE, create, make_header, resume, train
+from tests.run.native_run import SHAPE, create, resume, train
 from tests.run.plain_run import create as create_plain
 from tests.run.settled import create as create_small
 from tests.run.trainer import FaultyProver, audit

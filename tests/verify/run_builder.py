@@ -67,7 +67,15 @@ TERMS = (("chain", "31337"), ("kind", "evm"))
 """Of the beacon of `honest(beacon=...)`."""
 SRS = sha256(b"an SRS of the auditor's").digest()
 
-_HYPER = {"lr": "0.01", "beta1": "0.9", "beta2": "0.999", "eps": "1e-08", "weight_decay": "0.01", "momentum": "0.9"}
+_HYPER = {
+    "alpha": "0.99",
+    "lr": "0.01",
+    "beta1": "0.9",
+    "beta2": "0.999",
+    "eps": "1e-08",
+    "weight_decay": "0.01",
+    "momentum": "0.9",
+}
 _CIRCUIT_DIGEST = sha256(b"stand-in circuit").digest()
 
 

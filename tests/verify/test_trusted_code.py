@@ -19,7 +19,7 @@ policy file's demands one, a second signature two, a run at a URL one, packed
 segments and the short way to read them two; register and anchors nine, of which a run in no
 register uses one; attestations three, of which a run of no enclave uses their names and bounds."""
 
-LINES = 7_050
+LINES = 7_200
 """Of code, without blanks, comments and docstrings. The same count gave 6,312 before: 70 % of it
 are 4,418, to which the beginning with a published file added some 200, a policy file's demands 130,
 a second signature 160, a run at a URL 110, reading a million records one by one 290, and a run's

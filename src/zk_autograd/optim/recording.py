@@ -228,6 +228,10 @@ class Recorder(Unique):
         """How the anchors stand that were given."""
         return self._writer.anchors
 
+    def require_open(self) -> None:
+        """RunError, which says why, if the run takes no more steps."""
+        self._writer.require_open()
+
     def drain(self) -> None:
         """Seals the open segment, and waits until all is proved and recorded. If that fails the run
         stays, to be resumed."""

@@ -363,6 +363,8 @@ class Trajectory(Owned, Unique):
         if self._resumed is not None:
             self._resumed.warn(lr, self.steps + 1, stacklevel=5)
         if keeper.step != self.steps:  # an interrupt of the last one, while it waited for provers
+            if self._writer is not None:
+                self._writer.require_open()
             raise RunError(
                 f"the last step was recorded as step {keeper.step}, but was interrupted before this optimizer had counted it: abandon the run, "
                 "and resume it"

@@ -290,8 +290,8 @@ class Settlement:
                     f"the proof found for {where} could not be checked: {error}; resume the run to try again"
                 ) from error
             return None
-        # Valid, but perhaps of steps that this journal doesn't have: one of the two was restored from
-        # a copy, or a worker's answer that was refused was put here.
+        # Valid, but perhaps of steps that this journal doesn't have: one of the two was restored
+        # from a copy, or a worker's answer that was refused was put here.
         ends = ((values, witness.salts[f"{name}_out"]) for name, values in witness.end.items())
         wanted = dict(zip(witness.end, self.backend.commit_all(ends), strict=True))
         same_in = all(checked.state_in[name] == self.last[name][statement.block] for name in wanted)

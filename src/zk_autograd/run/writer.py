@@ -479,6 +479,10 @@ class RunWriter(Owned, Unique):
             self._settlement.stop_proving()
             self._lock.release()
 
+    def require_open(self) -> None:
+        """RunError or ProverError, which say why, if the run takes no more steps."""
+        self._check_open()
+
     def _check_open(self) -> None:
         self.require_own_process(self.path)
         if self._ended:

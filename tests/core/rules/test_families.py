@@ -78,11 +78,13 @@ def test_few_files_name_a_rule() -> None:
     own = {"core/hyper.py", "core/constants.py", "core/rules/families.py"} | {
         f"core/rules/{name}.py" for name in ("adam", "lion", "rmsprop", "sgd")
     }
-    circuit = {f"prove/ezkl/circuit/{name}.py" for name in ("adam", "catalogue", "sgd", "variants", "weights")} | {
-        "prove/ezkl/sample.py"
-    }
+    circuit = {
+        f"prove/ezkl/circuit/{name}.py" for name in ("adam", "catalogue", "lion", "sgd", "variants", "weights")
+    } | {"prove/ezkl/sample.py"}
     torch_names = {"optim/options.py"}
     """torch calls three rules SGD, and tells them apart by momentum and nesterov."""
     default = {"optim/optimizer.py", "train/settings.py"}
     """The rule where the user names none."""
-    assert naming == own | circuit | torch_names | default
+    kernels = {"kernels/torch_rules.py", "kernels/triton_gpu.py"}
+    """Steps in the operations of torch and of Triton; another rule is computed by core's own."""
+    assert naming == own | circuit | torch_names | default | kernels

@@ -14,8 +14,8 @@ import numpy as np
 
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.errors import ProverError, VerificationError
-from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Prover
+from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.native.extension import require_threads
 from zk_autograd.prove.native.shape import Shape, shifts
@@ -63,7 +63,8 @@ class NativeBackend:
 
         require_threads()
         shape = self._shape
-        decays = shape.rule is not Rule.ADAM  # whether a run does is not known yet: with it rows are wider, if at all
+        # Whether a run has decay is not known yet: with it rows are wider, if at all.
+        decays = "weight_decay" in FAMILIES[shape.rule].hyper_names
         shift = shifts(shape.rule)[0]
         _native.warm(shape.rule.value, shift, shape.preset.value, decays, shape.log_params, shape.log_steps)
 
