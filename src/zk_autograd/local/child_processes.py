@@ -3,9 +3,13 @@
 import json
 import os
 import sys
+from pathlib import Path
 from time import sleep
 
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from {} import main; main()"
+_START_ALONE = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); import zk_autograd; del sys.path[0]; from {} import main; main()"
+)
 _LOOK_AFTER = 0.5  # seconds
 
 
@@ -18,6 +22,13 @@ def python(module: str, *arguments: str) -> list[str]:
     """
     places = [place for place in sys.path if os.path.isabs(place)]
     return [sys.executable, "-P", "-c", _START.format(module), json.dumps(places), str(os.getpid()), *arguments]
+
+
+def python_alone(module: str, *arguments: str) -> list[str]:
+    """As `python`, but the process finds other packages in its interpreter's own places alone: it
+    is told nothing of the script's folder. Its environment must have no PYTHONPATH."""
+    place = Path(__file__).resolve().parents[2]  # of this package, which is the same one there
+    return [sys.executable, "-P", "-c", _START_ALONE.format(module), str(place), str(os.getpid()), *arguments]
 
 
 def wait_for_end_of_parent() -> None:

@@ -1,8 +1,11 @@
-"""A process that gives up what it doesn't need, before it talks to anybody: Linux's Landlock.
+"""A process that gives up what it doesn't need, before it talks to anybody: Linux's Landlock, and
+its capabilities.
 
-Afterwards it, and whatever it starts, reads and writes files below the named folders alone, traces
-no process outside, and, where the kernel is new enough, signals none. It can't get any of it back.
-The network stays open: who is confined here talks to others. Source: landlock(7).
+Afterwards it, and whatever it starts, opens files below the named folders alone, traces no process
+outside, has no rights of root but those of the files' owner, and, where the kernel is new enough,
+signals no process outside. It can't get any of it back. What stays: the network, Unix sockets that
+have a path (Landlock doesn't know them), whether a file exists and its size, and its mode and
+times, if it is the user's own. Sources: landlock(7), capabilities(7).
 """
 
 import ctypes
@@ -15,7 +18,9 @@ _CREATE, _ADD, _RESTRICT = 444, 445, 446
 """Numbers of the system calls, on every architecture."""
 _VERSION = 1
 _PATH_BENEATH = 1
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _CLEAR_ALL = 38, 24, 47, 4
+_CAPABILITY_VERSION = 0x20080522
+_CAPABILITIES = 64
 
 _RIGHTS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 """How many rights over files each version of the interface knows."""
@@ -31,6 +36,10 @@ _READING = _EXECUTE | _READ_FILE | _READ_DIR
 
 class _Ruleset(ctypes.Structure):
     _fields_ = (("files", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
+
+
+class _Capabilities(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
 
 class _Beneath(ctypes.Structure):
@@ -52,12 +61,13 @@ def confine(read: Iterable[Path], write: Sequence[Path]) -> str:
     Of /proc, name what is needed: where all of it may be read, so may the environments of the
     user's other processes.
 
-    "" if it is done; else why this system can't, in words.
+    "" if it is done; else why this system can't, in words. Its capabilities are gone all the same,
+    if it is Linux.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     abi, reason = _version(libc)
     if reason:
-        return reason
+        return _drop_capabilities(libc) or reason
     rights = (1 << _RIGHTS_BY_ABI.get(abi, 16)) - 1
     rules = _Ruleset(rights, 0, _SCOPES if abi >= _SCOPES_FROM else 0)
     size = ctypes.sizeof(rules) if abi >= _SCOPES_FROM else 8
@@ -73,6 +83,20 @@ def confine(read: Iterable[Path], write: Sequence[Path]) -> str:
             return f"Landlock refuses ({os.strerror(ctypes.get_errno())})"
     finally:
         os.close(ruleset)
+    return _drop_capabilities(libc)
+
+
+def _drop_capabilities(libc: ctypes.CDLL) -> str:
+    """A kernel lets who has some read the memory of others, whatever Landlock says."""
+    if platform.system() != "Linux":
+        return ""
+    for capability in range(_CAPABILITIES):  # only who has them all can; the others gain none by no_new_privs
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    libc.prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0)
+    none = (ctypes.c_uint32 * 6)()
+    head = _Capabilities(_CAPABILITY_VERSION, 0)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.capset(ctypes.byref(head), none):
+        return f"it keeps its capabilities ({os.strerror(ctypes.get_errno())})"
     return ""
 
 

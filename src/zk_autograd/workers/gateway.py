@@ -19,7 +19,7 @@ from typing import Any
 
 from zk_autograd.core.errors import ProverError
 from zk_autograd.core.text import printable
-from zk_autograd.local.child_processes import python
+from zk_autograd.local.child_processes import python_alone
 from zk_autograd.local.own_folders import temporary_folder
 from zk_autograd.prove.executors.frames import BrokenFrameError, receive, send
 from zk_autograd.prove.executors.processes import AnswerFuture
@@ -107,7 +107,7 @@ class _Gateway:
         self._ended = self._unconfined = ""
         self._folders = ExitStack()
         folder = self._folders.enter_context(temporary_folder("zk-gateway-"))
-        command = python(module, *arguments, str(folder))
+        command = python_alone(module, *arguments, str(folder))
         self._words = os.memfd_create("zk-gateway")
         environment = {
             name: value for name, value in os.environ.items() if name.startswith(_PASSED) or name in _PASSED_ALONE

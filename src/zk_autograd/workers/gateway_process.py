@@ -1,13 +1,15 @@
 """A gateway to a cluster, a process that workers.gateway starts with a cluster's kind and
 address, and a folder of its own.
 
-What comes from the cluster may run code here: Dask's and Ray's protocols carry pickles. Here is
-nothing to be had: tasks are sealed, the environment has no tokens, and no file of the user's can
-be read or written, where the system has Landlock.
+What comes from the cluster may run code here: Dask's and Ray's protocols carry pickles. So tasks
+are sealed, the environment has no tokens, and where the system has Landlock, this process opens
+Python's and the system's public files alone. What it can still reach, local.confinement says.
 """
 
 import os
+import site
 import sys
+import sysconfig
 import tempfile
 import threading
 from collections.abc import Callable
@@ -23,10 +25,21 @@ from zk_autograd.prove.executors.frames import BrokenFrameError, receive, send
 from zk_autograd.workers.messages import MAX_ASKED, Asked, Said
 
 _LOOK_AFTER = 1.0  # seconds
-_READ = ("/etc", "/lib", "/lib64", "/usr", "/sys", "/dev")
-_OF_PROC = ("self", "cpuinfo", "loadavg", "meminfo", "mounts", "stat", "sys", "uptime", "vmstat")
+_READ = ("/lib", "/lib64", "/usr", "/sys")
+_OF_ETC = (
+    *("ca-certificates", "crypto-policies", "dask", "gai.conf", "group", "host.conf", "hostname", "hosts"),
+    *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "machine-id", "mime.types", "nsswitch.conf"),
+    *("os-release", "passwd", "pki/ca-trust", "pki/tls/certs", "pki/tls/openssl.cnf", "protocols", "resolv.conf"),
+    *("services", "ssl/certs", "ssl/openssl.cnf", "timezone"),
+)
+"""Not all of it: root owns /etc/shadow and the keys in /etc/ssl/private."""
+_OF_PROC = ("self", "cpuinfo", "loadavg", "meminfo", "stat", "sys", "uptime", "vmstat")
 """Not all of it: other processes' environments may hold tokens."""
-_WRITTEN = ("/dev/null", "/dev/shm")
+_OF_DEV = ("full", "random", "urandom", "zero")
+"""Not all of it: root owns the disks."""
+_OF_PYTHON = ("bin", "etc/dask", "lib", "lib64", "pyvenv.cfg", "ssl")
+"""Of its prefixes, and not all: a virtual environment may lie in a project's own folder."""
+_WRITTEN = ("/dev/null",)
 
 
 class Cluster(Protocol):
@@ -90,15 +103,29 @@ def _confined(kind: str, scratch: Path) -> str:
     os.environ["TMPDIR"] = os.environ["HOME"] = str(scratch)
     tempfile.tempdir = str(scratch)
     os.chdir(scratch)
+    public = (("/etc", _OF_ETC), ("/proc", _OF_PROC), ("/dev", _OF_DEV))
     places = [
-        *map(Path, (*_READ, *(f"/proc/{name}" for name in _OF_PROC), sys.prefix, sys.base_prefix, *sys.path)),
+        *map(Path, _READ),
+        *(Path(folder, name) for folder, names in public for name in names),
+        *_of_python(),
         *_named(),
     ]
     written = [scratch, *map(Path, _WRITTEN)]
-    if kind == "ray":  # which looks for its own processes; they run others' code on this machine as it is
-        places.append(Path("/proc"))
-        written.append(Path(os.environ.get("RAY_TMPDIR", "/tmp/ray")))
+    if kind == "ray":  # whose objects lie there
+        written += [Path("/dev/shm"), Path(os.environ.get("RAY_TMPDIR", "/tmp/ray"))]
     return confine(places, written)
+
+
+def _of_python() -> list[Path]:
+    """The interpreter's files, installed packages and this one: not sys.path, in which a script's
+    folder may be, with all that lies beside it."""
+    prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
+    installed = {*sysconfig.get_paths().values(), *site.getsitepackages()}
+    if site.ENABLE_USER_SITE:
+        installed.add(site.getusersitepackages())
+    installed -= {sysconfig.get_path("data")}  # a prefix
+    package = Path(__file__).resolve().parents[1]
+    return [package, *map(Path, sorted(installed)), *(Path(p, name) for p in sorted(prefixes) for name in _OF_PYTHON)]
 
 
 def _named() -> list[Path]:
