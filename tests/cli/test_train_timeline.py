@@ -42,7 +42,7 @@ def test_a_resumed_training_shows_its_own_session(zk_train: Train, capsys: pytes
     assert status == 0
     assert json.loads(out)["timeline"] == str(PICTURE)
     assert "in 2 segments" not in (text := PICTURE.read_text(encoding="utf-8"))
-    # The first session ended when it was told that its proof had failed: after step 16, or a few later.
+    # The first session ended when it was told that its proof had failed: at step 16 or soon after.
     assert re.search(r"\(from step (1[7-9]|20)\)|No step was taken", text)
 
 
