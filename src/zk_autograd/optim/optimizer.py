@@ -249,6 +249,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
                 ranks=ranks,
             )
             proving = Proving(workers, tuple(map(Path, worker_keys))) if isinstance(prover, str) else Proving()
+            if isinstance(prover, str):
+                proving.require_fit(prover)
             registering = Registering(register, tuple(anchors), anchor_every)
             artefacts = Artefacts(on_event, config=None if config is None else checked_config(config))
             source = beacon_of(start) if isinstance(start, str) else start

@@ -40,7 +40,7 @@ from zk_autograd.core.rules import State
 from zk_autograd.kernels.protocol import Kernel, Model
 from zk_autograd.kernels.reference import REFERENCE
 from zk_autograd.local.interrupts import held, let_through
-from zk_autograd.prove.executors.protocol import Workers
+from zk_autograd.prove.executors.protocol import Workers, require_fit
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import header_signature, private_file
 from zk_autograd.run import settings as settings_file
@@ -107,6 +107,7 @@ class RunWriter(Owned, Unique):
         self._process = os.getpid()
         self._position = position
         self._stepper = position.stepper
+        _require_fit(workers, self._backend)
         sealed = range(settlement.settled, position.segment)
         if workers is not None:
             settlement.newest = position.segment - 1
@@ -156,6 +157,7 @@ class RunWriter(Owned, Unique):
         register's entry), UsageError and RangeError for arguments that no run can have.
         """
         files = files or Files()
+        _require_fit(workers, backend)
         require_sync_every(sync_every)
         leaf = leaf_of(header, None)
         layout = Layout(path)
@@ -509,6 +511,11 @@ class RunWriter(Owned, Unique):
         self._settlement.newest = old.segment
         with let_through():  # everything is written, and the wait may be long
             self._thread.put(old.segment, lambda pending: self._emit(Waiting(pending)))
+
+
+def _require_fit(workers: Workers | None, backend: Backend) -> None:
+    if workers is not None:
+        require_fit(workers.name, workers.own, backend.prover.backend)
 
 
 def _backlog(settlement: Settlement) -> int:

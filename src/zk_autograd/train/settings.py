@@ -389,7 +389,8 @@ SETTINGS = (
         "worker-key",
         _texts,
         (),
-        "for a cluster: the public key of a worker that may open the tasks, and so sees what is private in them; may be repeated",
+        "for a cluster: the public key of a worker that may open the tasks, and so sees what is private in them, as does whoever can submit "
+        "to the cluster: they can take a worker's key; may be repeated",
         {"action": "append", "metavar": "FILE"},
         part=False,
     ),

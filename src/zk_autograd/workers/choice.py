@@ -7,9 +7,9 @@ from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.prove.executors.processes import ProcessWorkers
-from zk_autograd.prove.executors.protocol import Workers
+from zk_autograd.prove.executors.protocol import Workers, require_fit
 from zk_autograd.workers.gateway import GatewayWorkers
-from zk_autograd.workers.names import DASK, INLINE, PROCESSES, RAY, require_keys, require_name
+from zk_autograd.workers.names import CLUSTERS, DASK, INLINE, PROCESSES, RAY, require_keys, require_name
 from zk_autograd.workers.sealing import read_recipient
 
 _LIBRARIES = {DASK: "distributed", RAY: "ray"}
@@ -26,6 +26,10 @@ class Proving:
     def __post_init__(self) -> None:
         require_name(self.name, "workers")
         require_keys(self.name, self.keys)
+
+    def require_fit(self, prover: str) -> None:
+        """UsageError for a prover whose proofs these workers can't make."""
+        require_fit(self.name, self.name.partition(":")[0] not in CLUSTERS, prover)
 
     def workers(self, scratch: Path | None = None) -> Workers | None:
         """New ones, None for "inline"; they are not started. `scratch` is where the witness of a

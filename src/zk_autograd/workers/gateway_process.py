@@ -111,7 +111,8 @@ def _confined(kind: str, scratch: Path) -> str:
         *_named(),
     ]
     written = [scratch, *map(Path, _WRITTEN)]
-    if kind == "ray":  # whose objects lie there
+    if kind == "ray":  # which lists processes (their environments stay closed); its objects lie in /dev/shm
+        places.append(Path("/proc"))
         written += [Path("/dev/shm"), Path(os.environ.get("RAY_TMPDIR", "/tmp/ray"))]
     return confine(places, written)
 

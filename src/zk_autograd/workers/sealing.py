@@ -9,6 +9,10 @@ Ciphertext and wraps are bound to the run's header, the segment and the block. S
 task, a cluster's scheduler or the other machines in it, sees where it belongs and how long it is.
 The worker that proves sees all that is in it: a key says who may, and can't keep them from telling.
 
+Keys protect against who only carries or reads what passes. Whoever may submit to the cluster can
+run code in its workers, as Dask and Ray are made, and so read a worker's private key and each task
+that it opens: a client, the scheduler, and any other worker that reaches them.
+
 A proof is public, and comes back as it is.
 """
 

@@ -131,7 +131,7 @@ class ProcessExecutor(Executor):
             for running in self._running.values():
                 with suppress(OSError):
                     running.process.terminate()
-            for _ in range(len(self._running)):
+            for _ in self._threads:  # more than processes, if one died
                 self._calls.put(None)
         for thread in self._threads:
             if thread is not threading.current_thread():

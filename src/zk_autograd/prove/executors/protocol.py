@@ -4,6 +4,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from zk_autograd.core.errors import UsageError
+
+EZKL = "ezkl"
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -50,3 +54,18 @@ class Workers(Protocol):
         """Ends what they do for this run at once, and the processes that are its own. Futures that
         are left are cancelled or fail. From any thread, and more than once."""
         ...
+
+
+def require_fit(name: str, own: bool, backend: str) -> None:
+    """UsageError for a backend whose proofs workers of this `name` can't make; `own` as of
+    `Workers`.
+
+    An answer crosses a cluster in the clear, that of a task that goes out again, too. Proofs by
+    EZKL don't hide well enough for that: only so many of a block may become known, and each
+    attempt is another one.
+    """
+    if not own and backend == EZKL:
+        raise UsageError(
+            f"proofs by EZKL can't be made by a cluster ({name}): each attempt is another proof, which a cluster sees, and only a few of a block "
+            "may become known; choose processes:N, or the native prover"
+        )
