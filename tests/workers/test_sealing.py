@@ -10,9 +10,11 @@ from zk_autograd.core.errors import ProverError, UsageError, VerificationError, 
 from zk_autograd.prove.executors.protocol import Place
 from zk_autograd.prove.executors.task import proof_of, prove_task
 from zk_autograd.vault.errors import VaultError
-from zk_autograd.vault.holder.recipient import RecipientKey
+from zk_autograd.vault.holder.recipient import Recipient, RecipientKey
+from zk_autograd.vault.seal import sealed as vault_sealed
 from zk_autograd.workers.sealing import (
     KEY_VARIABLE,
+    TaskContext,
     answer_sealed,
     open_task,
     read_recipient,
@@ -91,3 +93,30 @@ def test_keys_are_told_apart(tmp_path: Path) -> None:
     keys.private.chmod(0o644)
     with pytest.raises(UsageError, match="can be read by others"):
         read_worker_key(keys.private)
+
+
+@pytest.mark.parametrize("place", [Place(bytes(32), 0, 0), Place(DIGEST, 1, 0), Place(DIGEST, 0, 1)])
+@pytest.mark.parametrize("what", ["wrap", "ciphertext"])
+def test_wrap_and_ciphertext_are_each_bound_to_the_place(
+    place: Place, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them alone could otherwise be taken from another place."""
+    own, other = TaskContext(PLACE), TaskContext(place)
+    assert bytes(own) != bytes(other)
+    real_wrap, real_sealed = Recipient.wrap, vault_sealed
+    given: list[bytes] = []
+
+    def wrap(self: Recipient, dek: bytes, context: TaskContext) -> bytes:
+        given.append(bytes(context))
+        return real_wrap(self, dek, other if what == "wrap" else context)
+
+    def sealed(data: bytes, context: TaskContext, dek: bytes) -> bytes:
+        given.append(bytes(context))
+        return real_sealed(data, other if what == "ciphertext" else context, dek)
+
+    monkeypatch.setattr(Recipient, "wrap", wrap)
+    monkeypatch.setattr("zk_autograd.workers.sealing.sealed", sealed)
+    changed = seal_task(task(), PLACE, [ONE.recipient])
+    with pytest.raises(VaultError):
+        open_task(changed, ONE)
+    assert given == [bytes(own)] * 2

@@ -113,6 +113,28 @@ def test_stopping_is_prompt_and_leaves_nothing() -> None:
         workers.submit(task(), PLACE, 1)
 
 
+def test_no_thread_waits_for_a_process_that_died() -> None:
+    executor = ProcessExecutor(2)
+    for running in executor._running.values():
+        running.process.kill()
+        running.process.wait()
+    for thread_number in (0, 1):  # as a thread leaves it whose process cannot be begun again
+        executor._running.pop(thread_number).end()
+    executor.stop()
+    assert not any(thread.is_alive() for thread in executor._threads)
+
+
+def test_what_a_killed_trainer_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    """A witness may lie there."""
+    (tmp_path / "zk-prove-left").mkdir()
+    (tmp_path / "zk-prove-left/witness.json").write_bytes(b"secret")
+    (tmp_path / "kept").mkdir()
+    workers = ProcessWorkers(1, tmp_path)
+    workers.start()
+    workers.stop()
+    assert [place.name for place in tmp_path.iterdir()] == ["kept"]
+
+
 def test_a_training_without_a_main_guard_runs_once(tmp_path: Path) -> None:
     with trainer(tmp_path, "assert executor.submit(answer_task, b'').result(60)[:1] == b'E'") as (process, pids):
         assert process.wait(60) == 0

@@ -7,6 +7,7 @@ sessions of their own, so that Ctrl-C is for the trainer alone; and they end wit
 
 import os
 import queue
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable
@@ -229,6 +230,8 @@ class ProcessWorkers:
         if self._stopped:
             raise ProverError("the worker processes were stopped")
         if self._executor is None:
+            for left in self._scratch.glob("zk-prove-*") if self._scratch else ():  # of a trainer that was killed
+                shutil.rmtree(left, ignore_errors=True)
             self._executor = ProcessExecutor(self._count, self._scratch, self._module)
 
     def submit(self, task: bytes, place: Place, attempt: int) -> "Future[Any]":
