@@ -3,6 +3,7 @@ off, frames of elsewhere refused."""
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -76,6 +77,39 @@ def test_sectors_of_the_last_frame_that_were_never_written_are_a_power_cuts_work
             path.write_bytes(good)
             zeros(path, begin, behind)
             goes_on(tmp_path, [1, 2])
+
+
+def test_a_power_cut_is_seen_wherever_the_border_of_a_sector_lies_in_the_frame(tmp_path: Path) -> None:
+    """Also in the middle of its mark, of the name of its digests, and of a digest."""
+    for shift in range(0, SECTOR, 3):
+        folder = tmp_path / str(shift)
+        folder.mkdir()
+        made = opened(folder)
+        made.begin(a_start())
+        made.write_step(0, replace(a_step(1), settings=bytes([1]) * shift))
+        made.write_step(0, a_step(2))
+        path, (begin, end) = path_of(folder), offsets(folder)[-2:]
+        border = begin - begin % SECTOR + SECTOR
+        zeros(path, begin, min(border, end))
+        assert opened(folder).reopen(0) == [1]
+
+
+def test_zeros_of_one_part_make_no_power_cut_of_another_part_s_damage(tmp_path: Path) -> None:
+    """A loop state that is all zeros: without it each of these flips would be cut off with its
+    step, which was acknowledged."""
+    made = opened(tmp_path)
+    written(made, 1)
+    made.write_step(0, replace(a_step(2), claims=replace(a_step(2).claims, loop_state=bytes(3 * SECTOR))))
+    path, good = path_of(tmp_path), path_of(tmp_path).read_bytes()
+    begin, end = offsets(tmp_path)[-2:]
+    flipped = 0
+    for at in range(begin, end):
+        if good[at]:
+            path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+            with pytest.raises(RunError, match="0/journal is missing, torn or altered"):
+                opened(tmp_path).reopen(0)
+            flipped += 1
+    assert flipped > 100
 
 
 def test_sectors_of_a_frame_that_was_durable_are_damage(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ Everything else is damage.
 import errno
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -33,7 +33,7 @@ from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import RunError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.evidence.files import unreadable
-from zk_autograd.run.digests import BYTES, digest
+from zk_autograd.run.digests import BLAKE3, BYTES, SHA256, digest
 
 MAGIC = b"zk-autograd/journal/v1\n"
 _FAMILY = b"zk-autograd/journal/"
@@ -42,6 +42,7 @@ _MARK, _NAME = 16, 8
 _MAX_HEAD = 2**20
 _MAX_PARTS = 64
 _SECTOR = 512
+_DIGESTS = (SHA256.encode(), BLAKE3.encode())
 _PIECE = 2**20
 TABLE = ".table"
 """What the name of a vector's table ends with."""
@@ -216,14 +217,18 @@ def span_of(frame: Frame, name: str, most: int) -> Span:
     return span
 
 
-def has_unwritten(fd: int, path: Path, frame: Frame) -> bool:
-    """Whether a sector of a frame's parts was perhaps never written: all of it is zeros."""
-    start = min((span.offset for span in frame.parts.values()), default=frame.end.size)
-    for at in range(start - start % _SECTOR, frame.end.size, _PIECE):
-        begin, end = max(at, start), min(at + _PIECE, frame.end.size)
-        if _unwritten(pread(fd, path, begin, end - begin), begin):
-            return True
-    return False
+def are_whole(fd: int, path: Path, name: str, spans: Iterable[Span]) -> bool:
+    """Whether each of the spans is what its digest, called `name`, says. False if a crash may have
+    left those that aren't: of each a sector was perhaps never written, since all of it is zeros.
+    VerificationError if it can't have."""
+    whole = True
+    for span in spans:
+        data = pread(fd, path, span.offset, span.size)
+        if digest(name, data) != span.digest:
+            if not _unwritten(data, span.offset):
+                raise VerificationError("the digest of a part of it doesn't match")
+            whole = False
+    return whole
 
 
 def pread(fd: int, path: Path, offset: int, size: int) -> bytes:
@@ -240,8 +245,9 @@ def pread(fd: int, path: Path, offset: int, size: int) -> bytes:
 
 
 def _name(text: bytes) -> str | None:
+    """What a power cut tore, or nobody writes, is none."""
     name = text.rstrip(b"\0")
-    return name.decode() if name.isascii() and name.isalnum() else None
+    return name.decode() if name in _DIGESTS else None
 
 
 def _unwritten(data: bytes, offset: int) -> bool:

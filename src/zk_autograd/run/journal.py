@@ -369,16 +369,11 @@ class Journal:
 
     def _is_whole(self, fd: int, path: Path, frame: Frame) -> bool:
         """Whether all of a step's frame is there; VerificationError if no crash took what isn't."""
-        try:
-            table = self._table(fd, path, frame, "G", _GRADIENT_BYTES)
-            table.read(0, table.count, _reader(fd, path, frame, "G"))
-            for name in ("loop", "settings"):
-                frames.part(fd, path, frame, name, MAX_LOOP_STATE)
-        except VerificationError:
-            if frames.has_unwritten(fd, path, frame):
-                return False
-            raise
-        return True
+        parts = [frames.span_of(frame, name, MAX_LOOP_STATE) for name in ("loop", "settings", f"G{TABLE}")]
+        if not frames.are_whole(fd, path, frame.digest, parts):
+            return False
+        table = self._table(fd, path, frame, "G", _GRADIENT_BYTES)
+        return frames.are_whole(fd, path, frame.digest, table.spans(frame.parts["G"].offset))
 
     @property
     def _bound(self) -> int:

@@ -8,8 +8,9 @@ a million integers are read, and still checked, without the rest.
     data    the chunks: of each integer the lowest bytes, the lowest first
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.run import digests
+from zk_autograd.run.frames import Span
 
 CHUNK = 2**14
 
@@ -76,6 +78,12 @@ class Table:
     @property
     def data_bytes(self) -> int:
         return int(self.offsets[-1])
+
+    def spans(self, begin: int) -> Iterator[Span]:
+        """Where each chunk lies, with its digest, in data that begin at `begin`."""
+        for chunk, (first, end) in enumerate(pairwise(self.offsets.tolist())):
+            digest = self.digests[chunk * digests.BYTES : (chunk + 1) * digests.BYTES]
+            yield Span(begin + first, end - first, digest)
 
     def read(self, first: int, count: int, read: Callable[[int, int], bytes]) -> NDArray[np.int64]:
         """The `count` integers from `first` on, within the vector: int64. `read` gives bytes of the
