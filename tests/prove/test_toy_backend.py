@@ -167,5 +167,7 @@ def test_few_files_name_a_backend() -> None:
     """Which provers an enclave's image has, and whose witnesses it may show to one outside."""
     kernels = {"kernels/choice.py", "kernels/native.py", "kernels/triton_gpu.py"}
     """A kernel is called so, too."""
-    own = {"core/backends.py"} | in_the_image
+    clusters = {"prove/executors/protocol.py"}
+    """Whose proofs are none of a cluster's."""
+    own = {"core/backends.py"} | in_the_image | clusters
     assert naming == own | kernels | about_its_files | installed | unrecorded | types_alone | advice

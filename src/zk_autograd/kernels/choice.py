@@ -4,9 +4,12 @@ import os
 import warnings
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from zk_autograd.core.errors import UsageError
-from zk_autograd.kernels.protocol import Kernel
+
+if TYPE_CHECKING:
+    from zk_autograd.kernels.protocol import Kernel  # a command's help needs the names, and waits for nothing else
 
 AUTO = "auto"
 KERNELS = (AUTO, "native", "triton", "torch")
@@ -24,7 +27,7 @@ class SlowKernel(UserWarning):
     """Steps are computed without the compiled module, several times slower."""
 
 
-def kernel_called(name: str, device: str = "cpu") -> Kernel:
+def kernel_called(name: str, device: str = "cpu") -> "Kernel":
     """The kernel called `name`, one of KERNELS, for tensors on `device`: a torch device's type.
 
     "auto" is the native kernel on a CPU, or torch's operations with a warning `SlowKernel` where

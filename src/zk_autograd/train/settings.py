@@ -22,7 +22,6 @@ from zk_autograd.core.backends import DEFAULT_BACKEND, PRESETS, PROVERS
 from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.records import MAX_SEGMENT_STEPS
 from zk_autograd.core.register import EVERY
 from zk_autograd.core.text import has_control, is_unicode
 from zk_autograd.kernels.choice import KERNELS
@@ -36,6 +35,8 @@ Reader = Callable[[object, str], Any]
 the place given."""
 
 MAX_STEPS = 2**40
+MAX_SYNC_EVERY = 2**16
+"""As core.records.MAX_SEGMENT_STEPS: a segment is synced before it is sealed."""
 SEED_BOUND = 2**64
 MAX_PATTERNS = 1000
 MAX_GROUPS = 100
@@ -370,7 +371,7 @@ SETTINGS = (
     ),
     Setting(
         "sync-every",
-        _integer(1, MAX_SEGMENT_STEPS + 1),
+        _integer(1, MAX_SYNC_EVERY + 1),
         1,
         "sync the run's journal at every K-th step: a killed process loses nothing, a power cut up to K-1 steps (default: 1)",
         {"type": int, "metavar": "K"},
