@@ -81,8 +81,10 @@ def test_a_worker_that_is_killed_fails_its_task_and_is_begun_again() -> None:
     first.wait()
     assert proof_of(executor.submit(answer_task, task()).result(60))
     running = executor._running[0].process
+    os.kill(running.pid, signal.SIGSTOP)  # so that it can't be done before it is killed
     future = executor.submit(answer_task, task())
-    os.kill(running.pid, signal.SIGSTOP)
+    while not future.running():
+        time.sleep(0.01)
     os.kill(running.pid, signal.SIGKILL)
     with pytest.raises(ProverError, match="the worker process ended with status -9"):
         future.result(60)
