@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import Literal, cast
 
 from zk_autograd.anchor.kinds import open_anchor
@@ -12,6 +13,7 @@ from zk_autograd.core.keys import Signer
 from zk_autograd.core.register import EVERY, origin_of
 from zk_autograd.evidence.layout import MAX_LEAVES
 from zk_autograd.local.own_folders import expanded
+from zk_autograd.register.database import DATABASE
 from zk_autograd.register.place import place_of
 from zk_autograd.run.registering import Registration
 
@@ -41,6 +43,9 @@ class Registering:
 
 
 DEFAULT = Registering()
+
+_LOOKS, _PAUSE = 20, 0.05
+"""A key is there a moment before its register: another first training may be making both."""
 
 NO_REGISTER = "a beacon's run must be in a register, in which its header is entered before the beacon is known"
 
@@ -83,6 +88,11 @@ def registration_of(asked: Registering, signers: Sequence[Signer], *, from_file:
     if folder is None:
         folder = place_of([signer.public_key for signer in signers])
     registration = Registration(folder.absolute(), anchors, asked.every)
+    begun = registration.folder / DATABASE
+    for _ in range(_LOOKS if asked.folder is None else 0):
+        if begun.exists():
+            break
+        sleep(_PAUSE)
     try:
         registration.require(signers)
     except UsageError as error:
