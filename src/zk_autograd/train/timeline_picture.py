@@ -5,7 +5,7 @@ prefers-color-scheme. No fonts, scripts or links. However long the session was, 
 `MOST_RECTANGLES` rectangles; one that stands for several says so when it is pointed at.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import floor, log10
 from xml.sax.saxutils import escape
@@ -107,11 +107,15 @@ def _lanes(course: Course) -> Iterator[_Lane]:
     what = "Proving" if course.proved else "Hashing"
     for name, spans in course.proving:
         label = what if len(course.proving) == 1 else _short(f"{what} {name}")
-        yield _Lane(label, lambda scale, y, spans=spans: _bars(spans, "p", scale, y, most))  # type: ignore[misc]
+        yield _proving(label, spans, most)
     if course.records or course.failed:
         yield _Lane("Records", lambda scale, y: _records(course, scale, y))
     if course.entries or course.anchored:
         yield _Lane("Anchors" if course.anchored else "Register", lambda scale, y: _anchors(course, scale, y))
+
+
+def _proving(label: str, spans: Sequence[Span], most: int) -> _Lane:
+    return _Lane(label, lambda scale, y: _bars(spans, "p", scale, y, most))
 
 
 def _training(course: Course, scale: _Scale, y: int) -> Iterator[str]:
