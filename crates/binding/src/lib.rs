@@ -119,6 +119,20 @@ mod _native {
         Ok(sealed.iter().map(|one| PyBytes::new(py, &one.to_bytes())).collect())
     }
 
+    /// The commitment to a shard of `2^log_cells` cells of the data.
+    #[pyfunction]
+    fn commit_data<'py>(
+        py: Python<'py>,
+        cells: &Bound<'py, PyAny>,
+        log_cells: usize,
+        salt: &[u8],
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let values = buffer(cells, power(log_cells)?, "the data")?;
+        let secret = secret(salt)?;
+        let sealed = py.detach(|| zk_autograd_prover::commit_data(&values, &secret));
+        Ok(PyBytes::new(py, &sealed.to_bytes()))
+    }
+
     /// The commitment to the gradients of `2^log_steps` steps, each step's `2^log_params` together, as a proof of them has it.
     #[pyfunction]
     fn commit_gradients<'py>(

@@ -5,7 +5,7 @@ use p3_matrix::dense::RowMajorMatrix;
 use p3_maybe_rayon::prelude::*;
 use zk_autograd_air::{Ext, Val};
 use zk_autograd_verifier::parameters::MASK;
-use zk_autograd_verifier::sealed::Sealed;
+use zk_autograd_verifier::sealed::{Sealed, Sort};
 
 use crate::coins::{Seed, Stream};
 use crate::matrix::committed;
@@ -55,7 +55,7 @@ pub fn commit_gradients(gradients: &[i32], log_params: usize, secret: &StateSecr
     let words = words(&dft, masked(&dft, RowMajorMatrix::new(columns, width), MASK, streams(&seed)));
     let tree = committed(&words, 0, COLUMNS, seed.child("salts"));
     let log_size = words.log_half + 1;
-    Some(seal(tree.root(), log_size, |point| {
+    Some(seal(Sort::Table, tree.root(), log_size, |point| {
         let parts = evaluate(&words, point, &inverse_differences(log_size, point), 0..COLUMNS);
         parts[0] + parts[1] * Ext::from_u64(1 << LOG_BASE)
     }))

@@ -35,5 +35,5 @@ pub use error::{ProveError, WitnessError};
 pub use gradient::commit_gradients;
 pub use progress::{Phases, Progress};
 pub use prove::{Masking, Proof, TableProof, prove, prove_table};
-pub use state::{StateSecret, commit, commit_all};
+pub use state::{StateSecret, commit, commit_all, commit_data};
 pub use witness::{Salts, Witness};

@@ -5,7 +5,7 @@ use zk_autograd_verifier::batch::{Batch, points};
 use zk_autograd_verifier::codec::Writer;
 use zk_autograd_verifier::lengths::Domain;
 use zk_autograd_verifier::parameters::{BATCH_BITS, MASK, POINT_BITS, QUERY_BITS};
-use zk_autograd_verifier::sealed::Sealed;
+use zk_autograd_verifier::sealed::{Sealed, Sort};
 use zk_autograd_verifier::table::{Layout, Part, Point, QUOTIENT_COLUMNS, Root};
 use zk_autograd_verifier::transcript::Transcript;
 use zk_autograd_verifier::verify::shifted;
@@ -266,7 +266,7 @@ fn sealed(layout: &Layout, lengths: &Lengths, first: &Matrix, lines: &[States]) 
         let own = first.trees.iter().find(|(number, ..)| *number == tree);
         let part = layout.openings.iter().find(|opening| opening.tree == tree && opening.point == Point::Seal);
         sealed.extend(match (own, part) {
-            (Some((_, from, nodes)), Some(opening)) => Some(seal(nodes.root(), log_size, |point| {
+            (Some((_, from, nodes)), Some(opening)) => Some(seal(Sort::Table, nodes.root(), log_size, |point| {
                 let own = inverse_differences(log_size, point);
                 let columns = *from..*from + layout.trees[tree].width;
                 let value = sum(&opening.part, &evaluate(&first.words, point, &own, columns));

@@ -7,7 +7,7 @@ use zk_autograd_air::{Ext, Val, field::from_signed};
 use zk_autograd_verifier::digest::Digest;
 use zk_autograd_verifier::parameters::{LOG_BLOWUP, MASK, SEAL_BITS};
 use zk_autograd_verifier::range::horner;
-use zk_autograd_verifier::sealed::Sealed;
+use zk_autograd_verifier::sealed::{Sealed, Sort};
 
 use crate::coins::Seed;
 use crate::tree::Tree;
@@ -37,7 +37,11 @@ struct Masked {
 }
 
 impl Masked {
-    fn new(dft: &Dft, states: &[(&[i64], &StateSecret)], mask: usize) -> Self {
+    fn new(dft: &Dft, sort: Sort, states: &[(&[i64], &StateSecret)], mask: usize) -> Self {
+        let purpose = match sort {
+            Sort::Table => "zk-autograd native state v1",
+            Sort::Data => "zk-autograd native data v1",
+        };
         let width = padded(states.len());
         let size = states.first().map_or(0, |(values, _)| values.len());
         let mut matrix = Val::zero_vec(size * width);
@@ -51,7 +55,7 @@ impl Masked {
             .par_iter()
             .map(|(values, secret)| {
                 let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                Seed::derive("zk-autograd native state v1", &[secret.as_slice(), &bytes])
+                Seed::derive(purpose, &[secret.as_slice(), &bytes])
             })
             .collect();
         let coins = seeds.iter().map(|seed| seed.child("mask").stream(0)).enumerate();
@@ -73,8 +77,8 @@ impl Masked {
         Tree::new(size, 1, Some(salts), |index, out| out[0] = self.words.row(index)[column])
     }
 
-    fn seal(&self, column: usize, root: Digest) -> Sealed {
-        seal(root, self.words.log_half + LOG_BLOWUP, |point| horner(&self.coefficients[column], point))
+    fn seal(&self, sort: Sort, column: usize, root: Digest) -> Sealed {
+        seal(sort, root, self.words.log_half + LOG_BLOWUP, |point| horner(&self.coefficients[column], point))
     }
 }
 
@@ -82,9 +86,9 @@ impl States {
     /// Commits to the states: each its values (length N) and its secret.
     #[must_use]
     pub fn new(dft: &Dft, states: &[(&[i64], &StateSecret)], mask: usize) -> Self {
-        let made = Masked::new(dft, states, mask);
+        let made = Masked::new(dft, Sort::Table, states, mask);
         let trees: Vec<Tree> = (0..states.len()).map(|column| made.tree(column)).collect();
-        let sealed = trees.iter().enumerate().map(|(column, tree)| made.seal(column, tree.root())).collect();
+        let sealed = trees.iter().enumerate().map(|(column, tree)| made.seal(Sort::Table, column, tree.root())).collect();
         let Masked { coefficients, words, .. } = made;
         Self { coefficients, words, trees, sealed }
     }
@@ -92,8 +96,8 @@ impl States {
 
 /// Seals a root: finds the proof of work, draws the point, and evaluates there.
 #[must_use]
-pub fn seal(root: Digest, log_size: usize, value: impl FnOnce(Ext) -> Ext) -> Sealed {
-    let mut transcript = Sealed::transcript(&root, log_size);
+pub fn seal(sort: Sort, root: Digest, log_size: usize, value: impl FnOnce(Ext) -> Ext) -> Sealed {
+    let mut transcript = Sealed::transcript(sort, &root, log_size);
     let work = grind(&mut transcript, SEAL_BITS);
     let point = transcript.challenge();
     Sealed { root, work, value: value(point) }
@@ -109,14 +113,25 @@ pub fn commit(values: &[i64], secret: &StateSecret) -> Sealed {
 /// fills vectors that a single one leaves empty, and one tree is held at a time.
 #[must_use]
 pub fn commit_all(states: &[(&[i64], &StateSecret)]) -> Vec<Sealed> {
+    committed(Sort::Table, states)
+}
+
+/// The commitment to a shard of the data, `values.len()` cells, a power of two: masked, salted and sealed as a state, under labels of
+/// its own.
+#[must_use]
+pub fn commit_data(values: &[i64], secret: &StateSecret) -> Sealed {
+    committed(Sort::Data, &[(values, secret)])[0]
+}
+
+fn committed(sort: Sort, states: &[(&[i64], &StateSecret)]) -> Vec<Sealed> {
     let dft = Dft::default();
     let together = padded(1);
     states
         .chunks(together)
         .flat_map(|some| {
-            let made = Masked::new(&dft, some, MASK);
+            let made = Masked::new(&dft, sort, some, MASK);
             let roots: Vec<Digest> = (0..some.len()).map(|column| made.tree(column).root()).collect();
-            roots.into_par_iter().enumerate().map(|(column, root)| made.seal(column, root)).collect::<Vec<_>>()
+            roots.into_par_iter().enumerate().map(|(column, root)| made.seal(sort, column, root)).collect::<Vec<_>>()
         })
         .collect()
 }

@@ -10,7 +10,7 @@ use crate::codec::extension;
 use crate::error::Error;
 use crate::fri::SHIFT;
 use crate::lengths::{Domain, Lengths};
-use crate::sealed::Sealed;
+use crate::sealed::{Sealed, Sort};
 use crate::table::{Layout, Point, QUOTIENT_COLUMNS, Root};
 
 /// The point of each opening.
@@ -25,7 +25,7 @@ pub fn points(lengths: &Lengths, layout: &Layout, sealed: &[Sealed], out_of_doma
     for (tree, point) in layout.trees.iter().zip(&mut seals) {
         if let Root::Sealed(name) = tree.root {
             let own = rest.next().ok_or_else(|| Error::Statement(format!("the commitment {name} is missing")))?;
-            *point = own.point(lengths.log_words(tree.domain), name)?;
+            *point = own.point(Sort::Table, lengths.log_words(tree.domain), name)?;
         }
     }
     let opened = |point: Point, tree: usize| match point {

@@ -17,6 +17,24 @@ use crate::transcript::Transcript;
 /// Bytes of a commitment: root, proof of work, value.
 pub const SEALED_BYTES: usize = DIGEST_BYTES + 8 + 16;
 
+/// What a root commits to: the points of each sort are drawn under a label of its own, so that a commitment to one is none to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// A state of a block, or a segment's gradients.
+    Table,
+    /// A shard of the data.
+    Data,
+}
+
+impl Sort {
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Table => b"zk-autograd/native/seal/v1",
+            Self::Data => b"zk-autograd/native/data-seal/v1",
+        }
+    }
+}
+
 /// A root with the value of its polynomial at the root's own point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sealed {
@@ -31,8 +49,8 @@ pub struct Sealed {
 impl Sealed {
     /// The transcript from which a root's point is drawn. `log_size` is log2 of the length of the word under the root.
     #[must_use]
-    pub fn transcript(root: &Digest, log_size: usize) -> Transcript {
-        let mut bytes = b"zk-autograd/native/seal/v1".to_vec();
+    pub fn transcript(sort: Sort, root: &Digest, log_size: usize) -> Transcript {
+        let mut bytes = sort.label().to_vec();
         bytes.extend_from_slice(&(log_size as u64).to_le_bytes());
         bytes.extend_from_slice(root);
         Transcript::new(&bytes)
@@ -42,8 +60,8 @@ impl Sealed {
     ///
     /// # Errors
     /// [`Error::Commitment`] with `name` if the proof of work is missing or the point lies in the base field.
-    pub fn point(&self, log_size: usize, name: &'static str) -> Result<Ext, Error> {
-        let mut transcript = Self::transcript(&self.root, log_size);
+    pub fn point(&self, sort: Sort, log_size: usize, name: &'static str) -> Result<Ext, Error> {
+        let mut transcript = Self::transcript(sort, &self.root, log_size);
         transcript.check_work(SEAL_BITS, self.work, name).map_err(|_| Error::Commitment(name))?;
         let point = transcript.challenge();
         if is_base(&point) { Err(Error::Commitment(name)) } else { Ok(point) }

@@ -15,7 +15,8 @@ class Form:
     a commitment and of its salt.
 
     `proves`: it has proofs, and a header names their circuit; `setup`: they hold under an SRS,
-    whose digest the header names. `presets`: how much their soundness may assume, the default
+    whose digest the header names. `commits_to_data`: it commits to shards of the data, as its
+    proofs of gradients will open them. `presets`: how much their soundness may assume, the default
     first.
 
     `max_committed` bounds the elements, padding included, of one state whose commitments are
@@ -31,13 +32,21 @@ class Form:
     proves: bool = True
     setup: bool = False
     presets: tuple[str, ...] = ()
+    commits_to_data: bool = False
     max_committed: int | None = None
     max_blocks: int | None = None
 
 
 BACKENDS: Mapping[str, Form] = {
     # Two minutes to recompute: 0.1 to 0.2 s of processor time for 2^20 elements.
-    "native": Form("native", commitment_bytes=56, salt_bytes=32, presets=("standard", "strict"), max_committed=2**29),
+    "native": Form(
+        "native",
+        commitment_bytes=56,
+        salt_bytes=32,
+        presets=("standard", "strict"),
+        commits_to_data=True,
+        max_committed=2**29,
+    ),
     # A salt is 8 field elements of 32 bytes, little-endian, one after the other. 0.12 s for each
     # block, whatever it holds, while a hostile trainer commits to zeros at next to no cost: at most
     # two minutes for a state, four for Adam's two at the start, two more for first weights that a

@@ -31,7 +31,8 @@ from math import isqrt, prod
 import numpy as np
 
 from zk_autograd.core.formats import WEIGHT_BITS, IntArray
-from zk_autograd.core.records import Header, Parameter
+from zk_autograd.core.order import Order
+from zk_autograd.core.records import BEACON, Header, Parameter
 
 CHUNK = 2**16
 """Elements for which a stream is begun anew."""
@@ -69,6 +70,14 @@ def order_seed(digest: bytes, beacon: bytes) -> int:
     32 bytes: the first 8 bytes, big-endian, of SHAKE-256("zk-autograd/data-order/v1" || 0x0a ||
     header's digest || beacon)."""
     return int.from_bytes(shake_256(_ORDER + digest + beacon).digest(8), "big")
+
+
+def order_of(header: Header, digest: bytes, beacon: bytes) -> Order | None:
+    """The order of the data of a run with exact gradients, whose header has this digest and whose
+    genesis this beacon (b"" for none); None of any other run."""
+    if header.exact is None:
+        return None
+    return header.order(order_seed(digest, beacon) if header.order_by == BEACON else None)
 
 
 class _FirstWeights:

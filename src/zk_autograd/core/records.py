@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zk_autograd.core.backends import BACKENDS, Form
+from zk_autograd.core.cells import Shards
 from zk_autograd.core.constants import ConstantsSequence
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Hyper, Rule
+from zk_autograd.core.order import Order
 from zk_autograd.core.rules import state_names
 from zk_autograd.core.rules.families import FAMILIES, constants_sequence
 from zk_autograd.core.schedules import CONSTANT, Schedule, parse
@@ -52,6 +54,11 @@ OUTSIDE = "outside"
 TRAINER = "trainer"
 BEACON = "beacon"
 MAX_BEACON_TERMS = 16
+
+PRIVATE = "private"
+PUBLIC = "public"
+SHARD_BYTES = 56
+"""Bytes of a commitment to a shard of the data: a native one's."""
 
 MAX_RECORD = 64 * 2**20
 """Bytes of one record; a header of 10^5 parameter tensors stays well below."""
@@ -135,6 +142,28 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
+class Exact:
+    """What a header says of exact gradients (core.graph), beside `Data`, whose sampler is then
+    core.order's.
+
+    `graph`: SHA-256 of graph.txt. `log_batch`: l, a batch is padded to 2^l examples. `stride`,
+    `log_cells`: how the data are cells (core.cells). `visibility` PRIVATE: the data are committed
+    to, in `shards` by a backend that commits to data, else in `Data.root`; PUBLIC: they are
+    data/cells, whose SHA-256 is `cells`. `seed`: the order's, below 2^64, None where a beacon
+    gives it.
+    """
+
+    graph: bytes
+    log_batch: int
+    stride: int
+    log_cells: int
+    visibility: str
+    shards: tuple[bytes, ...] = ()
+    cells: bytes = b""
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """Leaf 0. `schedule` is a text of `core.schedules`, `format` one of `FORMATS`.
 
@@ -145,6 +174,8 @@ class Header:
 
     `proving`: of a run of an enclave (ENCLAVE_FORMAT) whether its proofs are made INSIDE, or
     OUTSIDE, by a prover that is shown the whole witness; "" for any other run.
+
+    `exact`: of a run whose gradients are exact, None for any other.
     """
 
     run: bytes
@@ -167,6 +198,7 @@ class Header:
     order_by: str = TRAINER
     beacon: tuple[tuple[str, str], ...] = ()
     proving: str = ""
+    exact: Exact | None = None
 
     @property
     def origin(self) -> str:
@@ -181,6 +213,20 @@ class Header:
     def declared(self) -> Schedule | None:
         """The schedule that is declared for every group; None if the records hold the rates."""
         return parse(self.schedule)
+
+    @property
+    def shards(self) -> Shards:
+        """How the data of a run with exact gradients are cut."""
+        assert self.exact is not None
+        return Shards(self.data.count, self.exact.stride, self.exact.log_cells)
+
+    def order(self, seed: int | None = None) -> Order:
+        """The order of the data of a run with exact gradients, whose seed is the header's, or what
+        a beacon gave."""
+        assert self.exact is not None
+        chosen = self.exact.seed if seed is None else seed
+        assert chosen is not None
+        return Order(self.shards, self.data.batch_size, chosen)
 
     def padded(self, values: NDArray[np.signedinteger[Any]], block: int) -> IntArray:
         """The elements of one block of `values`, integers of shape (size,), zero-padded to the

@@ -9,6 +9,7 @@ else.
     model.sig                 an OpenSSF model signature, covered by itself alone
     register/views.jsonl      the run's entries in its trainer's register (core.register.View)
     anchors/receipts.jsonl    what anchors gave for the register's checkpoints
+    graph.txt, data/cells     of a run with exact gradients: its graph, and its data if they are public
     attestation/document.json, collateral.json    of a run of an enclave (core.attestation)
 
 A row says which names a folder has, how large a file may be, and which record names it. The readers
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from zk_autograd.core.attestation import MAX_COLLATERAL, MAX_DOCUMENT
+from zk_autograd.core.graph.text import MAX_TEXT
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import Log
 
@@ -41,6 +43,9 @@ REGISTER = "register"
 VIEWS = "views.jsonl"
 ANCHORS = "anchors"
 RECEIPTS = "receipts.jsonl"
+GRAPH = "graph.txt"
+DATA = "data"
+CELLS = "cells"
 ATTESTATION = "attestation"
 DOCUMENT = "document.json"
 COLLATERAL = "collateral.json"
@@ -65,6 +70,8 @@ MAX_MODEL_SIGNATURE = 2**20
 MAX_VIEWS = 2**28
 MAX_VIEW_LINES = 2**16
 """Views of a run, and receipts: their heads are held while they are judged."""
+
+MAX_CELLS = 2**36
 
 MAX_RECEIPTS = 2**28
 MAX_RECEIPT_LINES = 2**16
@@ -139,6 +146,21 @@ class OfTheRegister(OfNoRecord):
         return bool(log.header.register)
 
 
+class OfTheHeader:
+    """Those that the header of a run with exact gradients names: `member` of its `exact`."""
+
+    def __init__(self, name: str, member: str) -> None:
+        self._name = name
+        self._member = member
+
+    def names(self, log: Log) -> Iterator[tuple[str, bytes]]:
+        if log.header.exact is not None and (digest := getattr(log.header.exact, self._member)):
+            yield self._name, digest
+
+    def covers(self, log: Log, name: str) -> bool:
+        return any(name == named for named, _ in self.names(log))
+
+
 class OfTheGenesis:
     """The attestation that the genesis record names."""
 
@@ -202,6 +224,8 @@ ROWS = (
     PublicFile(MODEL, OfTheClose("model"), MAX_MODEL_FILE, names=PUBLISHED, pattern=PLAIN_NAME, partial=False),
     PublicFile("", OfTheClose("artefacts"), MAX_ARTEFACT, names=ARTEFACTS),
     PublicFile("", OfNoRecord(), MAX_MODEL_SIGNATURE, names=(MODEL_SIGNATURE,)),
+    PublicFile("", OfTheHeader(GRAPH, "graph"), MAX_TEXT, names=(GRAPH,), partial=False),
+    PublicFile(DATA, OfTheHeader(CELLS, "cells"), MAX_CELLS, names=(CELLS,), partial=False),
     PublicFile(REGISTER, OfTheRegister(), MAX_VIEWS, names=(VIEWS,), partial=False),
     PublicFile(ANCHORS, OfTheRegister(), MAX_RECEIPTS, names=(RECEIPTS,), partial=False),
     PublicFile(ATTESTATION, OfTheGenesis(), MAX_DOCUMENT, names=(DOCUMENT,), partial=False),

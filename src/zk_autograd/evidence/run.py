@@ -15,6 +15,7 @@ from typing import BinaryIO, ClassVar, Self
 from zk_autograd.core.anchors import MAX_RECEIPT
 from zk_autograd.core.attestation import MAX_COLLATERAL, MAX_DOCUMENT
 from zk_autograd.core.errors import UnreadableError, VerificationError
+from zk_autograd.core.graph.text import MAX_TEXT
 from zk_autograd.core.note import MAX_NOTE_BYTES
 from zk_autograd.core.records import MAX_RECORD
 from zk_autograd.core.register import MAX_VIEW
@@ -25,11 +26,15 @@ from zk_autograd.evidence.layout import (
     ANCHORS,
     ARTEFACTS,
     ATTESTATION,
+    CELLS,
     CHECKPOINT,
     COLLATERAL,
+    DATA,
     DOCUMENT,
+    GRAPH,
     LOG,
     MAX_ARTEFACT,
+    MAX_CELLS,
     MAX_LEAVES,
     MAX_LOG,
     MAX_MODEL_FILE,
@@ -139,6 +144,14 @@ class Evidence(ABC):
         path = f"{ANCHORS}/{RECEIPTS}"
         with self.opened(path, MAX_RECEIPTS) as file:
             yield from _Lines(path, "receipt", MAX_RECEIPTS, MAX_RECEIPT, MAX_RECEIPT_LINES).of(file)
+
+    def graph(self) -> bytes:
+        """graph.txt, not yet compared with the header's hash."""
+        return self.read(GRAPH, MAX_TEXT)
+
+    def cells(self) -> bytes:
+        """data/cells, not yet compared with the header's hash."""
+        return self.read(f"{DATA}/{CELLS}", MAX_CELLS)
 
     def attestation(self) -> bytes:
         """attestation/document.json, not yet compared with the genesis record's hash."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import UsageError
-from zk_autograd.core.formats import K_RANGE
+from zk_autograd.core.formats import K_RANGE, IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Parameter
 from zk_autograd.core.rules import State, state_names
@@ -87,6 +87,10 @@ class NativeStepper:
     @property
     def state(self) -> State:
         return {name: self._inner.state(number) for number, name in enumerate(state_names(self._rule))}
+
+    @property
+    def weights(self) -> IntArray:
+        return self._inner.state(state_names(self._rule).index("W"))
 
     @property
     def gradients(self) -> NDArray[np.int32]:

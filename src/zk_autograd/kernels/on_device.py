@@ -107,6 +107,10 @@ class DeviceStepper(ABC):
         return self._unpack(_moved(self._planes, torch.device("cpu")))
 
     @property
+    def weights(self) -> IntArray:
+        return self.state["W"]
+
+    @property
     def gradients(self) -> NDArray[np.int32]:
         array = self._host.array()
         if array is None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zk_autograd.core.constants import StepConstants
+from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.records import Parameter
 from zk_autograd.core.rules import State
@@ -50,6 +51,11 @@ class Stepper(Protocol):
     @property
     def state(self) -> State:
         """Copies: int64 (elements,) for each of the rule's states."""
+        ...
+
+    @property
+    def weights(self) -> IntArray:
+        """A copy of W alone: int64 (elements,)."""
         ...
 
     @property

@@ -32,6 +32,10 @@ class ReferenceStepper:
         return {name: values.copy() for name, values in self._state.items()}
 
     @property
+    def weights(self) -> IntArray:
+        return self._state["W"].copy()
+
+    @property
     def gradients(self) -> NDArray[np.int32]:
         if self._gradients is None:
             raise UsageError("no step was taken yet")

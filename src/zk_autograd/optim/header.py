@@ -11,13 +11,14 @@ from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.formats import GRADIENT_BITS, WEIGHT_BITS
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.recomputable import require_recomputable
-from zk_autograd.core.record_bytes import check_beginning
+from zk_autograd.core.record_bytes import check_beginning, check_exact
 from zk_autograd.core.records import (
     ENCLAVE_FORMAT,
     FORMAT,
     TRAINER,
     Block,
     Data,
+    Exact,
     Group,
     Header,
     Parameter,
@@ -64,6 +65,7 @@ class HeaderParts:
     beacon: tuple[tuple[str, str], ...] = ()
     run: bytes = b""
     proving: str = ""
+    exact: Exact | None = None
 
     def complete(self, groups: Sequence[GroupOptions], shifts: Sequence[int], grad_scale: int) -> Header:
         """The header; `shifts` holds s of each group (`shifts_of`).
@@ -92,11 +94,13 @@ class HeaderParts:
             order_by=self.order_by,
             beacon=self.beacon,
             proving=self.proving,
+            exact=self.exact,
             format=ENCLAVE_FORMAT if self.proving else FORMAT,
         )
         try:
             require_recomputable(header)
             check_beginning(header)
+            check_exact(header)
             for group in range(len(groups)):
                 sequence = header.sequence(group)
                 sequence.at(1)

@@ -28,6 +28,7 @@ from zk_autograd.core.rules import State
 from zk_autograd.kernels.choice import AUTO, SlowKernel, kernel_called
 from zk_autograd.optim import distributed, recording, saved_state
 from zk_autograd.optim.claims import batch_digest, loss_text
+from zk_autograd.optim.exact.gradient import ExactGradient
 from zk_autograd.optim.header import NO_DATA, HeaderParts
 from zk_autograd.optim.options import Number, check_names, choose_rule, decays_of, exact, place, read_options
 from zk_autograd.optim.param_groups import TENSORS, WatchedGroup
@@ -193,6 +194,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         anchor_every: int = EVERY,
         start: str | BeaconAnchor = "",
         order_by_beacon: bool = False,
+        gradient: ExactGradient | None = None,
         **torch_options: object,
     ) -> None:
         check_names(torch_options)
@@ -223,16 +225,20 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         self._note = Claims()
         self._publish = publish
         manifest = Manifest.of(groups)
+        backend_data, exact = (data, None)
+        if gradient is not None:
+            backend_data, exact, _ = gradient.committed(HashedBackend(manifest.size), by_beacon=False)
         parts = HeaderParts(
             rule=chosen,
             parameters=manifest.parameters,
             schedule=canonical(schedule),
             unproved=unproved_tensors(unproved, manifest.tensors, frozen),
-            data=data,
+            data=backend_data,
             model_code=model_code,
             prover=HashedBackend(manifest.size).prover,
             keys=(),
             expected_steps=expected_steps,
+            exact=exact,
         )
         ranks = distributed.ranks()
         with ranks.together():
@@ -247,6 +253,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
                 unproved=UnprovedValues(unproved, frozen, parts.unproved, max(BUDGET, 4 * manifest.size)),
                 kernel=kernel_called(kernel, manifest.device),
                 ranks=ranks,
+                exact=gradient,
             )
             proving = Proving(workers, tuple(map(Path, worker_keys))) if isinstance(prover, str) else Proving()
             if isinstance(prover, str):
@@ -430,7 +437,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
                 note = replace(note, loss=loss_text(loss))
             self._trajectory.advance(self.param_groups, note)
         self._show_lr()
-        return loss
+        return self._trajectory.loss if loss is None else loss
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with integers under "state" and one more entry: `load_state_dict` continues

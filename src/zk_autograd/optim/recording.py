@@ -36,6 +36,7 @@ from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.arguments import signers_of_run
 from zk_autograd.run.artefacts import Artefacts
 from zk_autograd.run.claims import NOTHING, Claims
+from zk_autograd.run.exact_files import ExactFiles
 from zk_autograd.run.files import exists
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.ownership import Unique
@@ -66,6 +67,11 @@ class Keeper(Protocol):
     @property
     def state(self) -> State: ...
     @property
+    def weights(self) -> IntArray:
+        """A copy of W."""
+        ...
+
+    @property
     def step(self) -> int: ...
     @property
     def loop_state(self) -> bytes: ...
@@ -86,6 +92,10 @@ class Keeper(Protocol):
         """As `RunWriter.append`."""
         ...
 
+    def write(self, model: Model) -> None:
+        """Writes the weights now to a model."""
+        ...
+
 
 class InMemory:
     """The keeper of a training that isn't recorded."""
@@ -102,6 +112,13 @@ class InMemory:
     @property
     def state(self) -> State:
         return self._stepper.state
+
+    @property
+    def weights(self) -> IntArray:
+        return self._stepper.weights
+
+    def write(self, model: Model) -> None:
+        self._stepper.write(model)
 
     @property
     def gradients(self) -> NDArray[np.int32]:
@@ -153,6 +170,13 @@ class Recorder(Unique):
     @property
     def state(self) -> State:
         return self._writer.state
+
+    @property
+    def weights(self) -> IntArray:
+        return self._writer.weights
+
+    def write(self, model: Model) -> None:
+        self._writer.write(model)
 
     @property
     def step(self) -> int:
@@ -276,7 +300,7 @@ class Recorder(Unique):
 class NewRun:
     """A run directory still to be created, with its prover, signers and listener, and how it is
     registered (None: it isn't). `attest`, `kernel` and `sync_every` are as in
-    `RunWriter.create`; `proving` says who makes its proofs."""
+    `RunWriter.create`, and so is `exact`; `proving` says who makes its proofs."""
 
     path: Path
     backend: Backend
@@ -291,6 +315,7 @@ class NewRun:
     kernel: Kernel = REFERENCE
     sync_every: int = 1
     proving: Proving = INLINE
+    exact: ExactFiles | None = None
 
     def begin(self, header: Header, weights: IntArray) -> Recorder:
         """Makes the directory, with the header, the first state and the trainer's own files. Raises
@@ -322,6 +347,7 @@ class NewRun:
             kernel=self.kernel,
             sync_every=self.sync_every,
             workers=self.proving.workers(Layout(self.path).private),
+            exact=self.exact,
         )
         try:
             self.artefacts.begin(writer)

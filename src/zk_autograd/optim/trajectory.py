@@ -10,9 +10,10 @@ import torch
 
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import GradientError, RangeError, RunError, UsageError
+from zk_autograd.core.first_weights import order_of
 from zk_autograd.core.formats import IntArray, dequantize_weight
 from zk_autograd.core.note import Checkpoint
-from zk_autograd.core.records import Header
+from zk_autograd.core.records import BEACON, Header
 from zk_autograd.core.register import View
 from zk_autograd.core.rules import State, initial_state
 from zk_autograd.core.schedules import parse
@@ -20,6 +21,8 @@ from zk_autograd.kernels.protocol import Kernel, WeightsChangedError
 from zk_autograd.kernels.reference import REFERENCE
 from zk_autograd.local.interrupts import held
 from zk_autograd.optim import distributed, gradients, recording, resuming
+from zk_autograd.optim.claims import loss_text
+from zk_autograd.optim.exact.gradient import ExactGradient
 from zk_autograd.optim.floats import Floats
 from zk_autograd.optim.following import Follower, handed
 from zk_autograd.optim.header import HeaderParts, require_format, shifts_of
@@ -82,9 +85,11 @@ class Trajectory(Owned, Unique):
         unproved: UnprovedValues,
         kernel: Kernel = REFERENCE,
         ranks: distributed.Ranks = distributed.ALONE,
+        exact: ExactGradient | None = None,
     ) -> None:
         """Rounds the model's weights. `frozen` tensors were given with the others, but are not
         trained; `ranks` are the processes that train the same model with this one.
+        `exact` gives the gradients in place of the tensors'.
 
         UsageError or RangeError for weights or hyper-parameters that no step can begin with.
         """
@@ -114,6 +119,8 @@ class Trajectory(Owned, Unique):
         self._run: Path | None = None
         self._closed = False
         self._unproved = unproved
+        self._exact = exact
+        self.loss: float | None = None
         self._resumed: resuming.Resumed | None = None
         self._kept = _Kept()
         self._header(param_groups, grad_scale or 0)
@@ -126,6 +133,10 @@ class Trajectory(Owned, Unique):
         self._new_run, self._run = new_run, new_run.path
         keys = tuple(s.public_key.encode() for s in new_run.signers)
         register = register_of(new_run.signers, new_run.registration)
+        if self._exact is not None:
+            data, exact, files = self._exact.committed(new_run.backend, by_beacon=new_run.order_by == BEACON)
+            self._parts = replace(self._parts, data=data, exact=exact)
+            new_run = replace(new_run, exact=files)
         self._parts = replace(self._parts, prover=new_run.backend.prover, keys=keys, register=register)
         self._new_run = replace(new_run, kernel=self._kernel)
         self._by_beacon = new_run.beacon is not None
@@ -189,6 +200,7 @@ class Trajectory(Owned, Unique):
                 writer.abandon()
             raise
         self._writer, self._keeper, self._run, self._follows = writer, keeper, path, writer is None
+        self._take_order()
         self.steps = keeper.step
 
     def _handed_on(self, writer: recording.Recorder | None) -> recording.Recorder | Follower:
@@ -301,13 +313,16 @@ class Trajectory(Owned, Unique):
             raise UsageError(
                 "the header says grad_scale before a beacon gives the first weights, and so before there are gradients: give a number for it"
             )
-        scale = gradients.suitable_scale(self.manifest) if self._grad_scale is None else self._grad_scale
+        scale = self._suitable_scale() if self._grad_scale is None else self._grad_scale
         header = self._header(param_groups, scale)
         keeper: recording.Keeper = (memory := recording.InMemory(header, self.state, self.steps, self._kernel))
         if self._run is not None:
             first = None
             # A first step that is out of range leaves no directory behind.
-            if gradients.present(self.manifest) and not self._by_beacon:
+            if self._exact is not None and not self._by_beacon:
+                lr = rates(self._groups, param_groups, self._schedule, 1)
+                memory.append(self._exact.step(memory.weights, 1, scale).G, lr=lr)
+            elif gradients.present(self.manifest) and not self._by_beacon:
                 first = Floats.of(self.manifest, self._kernel, scale)
                 lr = rates(self._groups, param_groups, self._schedule, 1)
                 # Nor does one that a warning refuses.
@@ -321,10 +336,23 @@ class Trajectory(Owned, Unique):
                 self._writer = self._new_run.begin(header, self.state["W"])
             keeper = self._handed_on(self._writer)
         self._keeper = keeper
+        self._take_order()
         if self._by_beacon:
             self.begin_with(keeper.state["W"])
         _warn(header)
         return keeper
+
+    def _suitable_scale(self) -> int:
+        if self._exact is not None:
+            return self._exact.suitable_scale(self._first["W"])
+        return gradients.suitable_scale(self.manifest)
+
+    def _take_order(self) -> None:
+        """The order of the data that the run's header, or its beacon, gives."""
+        if self._exact is not None and self._keeper is not None:
+            order = order_of(self._keeper.header, self.header_digest, self.beacon)
+            assert order is not None
+            self._exact.take_order(order)
 
     def begin_with(self, weights: IntArray) -> None:
         """Begins with these integer weights, int64 (elements,), and writes them to the model.
@@ -349,9 +377,9 @@ class Trajectory(Owned, Unique):
 
     def advance(self, param_groups: ParamGroups, claims: Claims) -> None:
         """One step from the model's gradients; writes its weights. Raises as `ZKOptimizer.step`."""
-        if self._keeper is None and not gradients.present(self.manifest):
+        if self._exact is None and self._keeper is None and not gradients.present(self.manifest):
             list(gradients.present_ones(self.manifest))  # raises, before there is a run without a step
-        if self._keeper is None and self._by_beacon:
+        if self._exact is None and self._keeper is None and self._by_beacon:
             raise UsageError(
                 "a beacon gives the first weights, so these gradients are of others: call start() before the first forward pass"
             )
@@ -370,7 +398,25 @@ class Trajectory(Owned, Unique):
                 "and resume it"
             )
         with held():  # from the first change to the last, so that an interrupt leaves a whole step or none
-            self._take(keeper, param_groups, claims, lr)
+            if self._exact is not None:
+                self._take_exact(self._exact, keeper, param_groups, claims, lr)
+            else:
+                self._take(keeper, param_groups, claims, lr)
+
+    def _take_exact(
+        self,
+        exact: ExactGradient,
+        keeper: recording.Keeper,
+        param_groups: ParamGroups,
+        claims: Claims,
+        lr: tuple[str, ...],
+    ) -> None:
+        kept, settings = self._settings(param_groups)
+        G, loss = exact.step(keeper.weights, self.steps + 1, keeper.header.grad_scale)
+        keeper.append(G, replace(claims, loss=claims.loss or loss_text(loss)), lr=lr, settings=settings)
+        self.manifest.write(keeper.weights)
+        self._kept, self._resumed, self.loss = kept, None, loss
+        self.steps += 1
 
     def _take(self, keeper: recording.Keeper, param_groups: ParamGroups, claims: Claims, lr: tuple[str, ...]) -> None:
         kept, settings = self._settings(param_groups)

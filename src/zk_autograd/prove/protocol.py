@@ -103,6 +103,16 @@ class Committing(Backend, Protocol):
         ...
 
 
+@runtime_checkable
+class CommittingToData(Backend, Protocol):
+    """A backend that commits to shards of the data (`Form.commits_to_data`)."""
+
+    def commit_data(self, cells: Any, salt: bytes) -> bytes:
+        """The commitment to a shard, int64 (2^k,), padding included; `salt` as `draw_salt` gives
+        it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Roughly what proofs cost: bytes and seconds for one, what is made once for all of them, and

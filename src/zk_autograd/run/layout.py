@@ -9,6 +9,7 @@ private/                   states, gradients, salts; mode 0700, part of no bundl
     segments/<segment>/    the journal: the file `journal`, or those of run.step_files
     settings               what the optimizer's settings became after the newest step, if they did
     train.json             what zk-train was asked for, if it began the run
+    data                   of a run with exact gradients: cells, and what opens their commitment
     timeline.svg           when zk-train's last session trained, waited and proved: a picture
     forgotten              says when the rest of the folder was deleted
 """
@@ -19,10 +20,13 @@ from pathlib import Path
 from zk_autograd.evidence.layout import (
     ANCHORS,
     ATTESTATION,
+    CELLS,
     COLLATERAL,
     CONFIG,
+    DATA,
     DOCUMENT,
     ENVIRONMENT,
+    GRAPH,
     HASHES,
     LOG,
     MODEL,
@@ -91,6 +95,18 @@ class Layout:
     @property
     def plan(self) -> Path:
         return self.private / PLAN
+
+    @property
+    def data(self) -> Path:
+        return self.private / "data"
+
+    @property
+    def graph(self) -> Path:
+        return self.root / GRAPH
+
+    @property
+    def cells(self) -> Path:
+        return self.root / DATA / CELLS
 
     @property
     def timeline(self) -> Path:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from zk_autograd.core.anchors import BeaconAnchor
 from zk_autograd.core.attestation import Document
 from zk_autograd.core.errors import RunError, UsageError
-from zk_autograd.core.first_weights import first_weights
+from zk_autograd.core.first_weights import first_weights, order_of
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.keys import Signer
 from zk_autograd.core.note import Checkpoint
@@ -56,6 +56,7 @@ from zk_autograd.run.arguments import (
 from zk_autograd.run.claims import NOTHING, Claims
 from zk_autograd.run.coordinator import QUEUED
 from zk_autograd.run.events import Listener, SegmentSealed, StepLogged, Waiting, ignore
+from zk_autograd.run.exact_files import ExactFiles
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists
 from zk_autograd.run.following import Following
 from zk_autograd.run.journal import Journal, Salts, Start, Step
@@ -103,6 +104,7 @@ class RunWriter(Owned, Unique):
         self._emit = settlement.emit
         self._lock = lock
         self._sequences = [self._header.sequence(group) for group in range(len(self._header.groups))]
+        self._order = order_of(self._header, settlement.digest, settlement.beacon)
         self._ended = ""
         self._process = os.getpid()
         self._position = position
@@ -114,7 +116,9 @@ class RunWriter(Owned, Unique):
             settlement.prove_by(workers)
         self._thread = ProvingThread(settlement.settle, sealed, backlog or _backlog(settlement), stopping)
         try:
-            if position.step - position.first + 1 == self._header.prover.steps:  # the crash came before its sealing
+            # The crash may have come before its sealing.
+            taken = position.step - position.first + 1
+            if taken == self._header.prover.steps or (taken and self._ends_shard(position.step)):
                 self._seal()
         except BaseException:
             self._thread.stop(settlement.stop_proving)
@@ -143,6 +147,7 @@ class RunWriter(Owned, Unique):
         attest: Callable[[bytes], Document] | None = None,
         kernel: Kernel = REFERENCE,
         sync_every: int = 1,
+        exact: ExactFiles | None = None,
     ) -> Self:
         """A new run at `path`, which must not exist. `weights` are W before step 1: int64 of shape
         (header.size,); where the header leaves them to a beacon, those that `beacon` gives take
@@ -152,7 +157,8 @@ class RunWriter(Owned, Unique):
         `header.keys` are the texts of the signers' keys, one of which must sign texts (Ed25519);
         `header.prover` is the backend's; `stages` follow each checkpoint (run.write_order), before
         those of `registration`: where the run is registered, if the header names a register;
-        `kernel` computes the steps, each `sync_every`-th of which the journal syncs (run.journal).
+        `exact` are the files of a run whose gradients are exact, as its header says; `kernel`
+        computes the steps, each `sync_every`-th of which the journal syncs (run.journal).
         Raises RunError if the path exists or a write fails (nothing is left then, but perhaps the
         register's entry), UsageError and RangeError for arguments that no run can have.
         """
@@ -169,6 +175,10 @@ class RunWriter(Owned, Unique):
             raise UsageError("a run has its first weights from a beacon if, and only if, its header says so")
         if bool(header.proving) != (attest is not None):
             raise UsageError("a run has an attestation if, and only if, its header says that it is an enclave's")
+        if (header.exact is None) != (exact is None):
+            raise UsageError(
+                "a run has a graph and cells if, and only if, its header says that its gradients are exact"
+            )
         state = None if by_beacon else first_state(header, weights)
         files.make_dir(path)
         lock: RunLock | None = None
@@ -181,6 +191,8 @@ class RunWriter(Owned, Unique):
             lock = RunLock(layout.lock)
             following.ask(beacon)
             digest = header_digest(leaf)
+            if exact is not None:
+                exact.write(layout, header, digest, files)
             parts = {"leaf": leaf, header_signature.PART: header_signature.signed(digest, ordered)}
             if attest is not None:
                 document = attest(digest).encode()
@@ -283,6 +295,15 @@ class RunWriter(Owned, Unique):
     def state(self) -> State:
         """The state after `step`: int64 of shape (header.size,) for each name, copies."""
         return self._stepper.state
+
+    @property
+    def weights(self) -> IntArray:
+        """W after `step`, int64 (header.size,): a copy."""
+        return self._stepper.weights
+
+    def write(self, model: Model) -> None:
+        """Writes the weights after `step` to a model."""
+        self._stepper.write(model)
 
     @property
     def gradients(self) -> NDArray[np.int32]:
@@ -398,9 +419,13 @@ class RunWriter(Owned, Unique):
             )
             self._unclosed.step = t
             self._emit(StepLogged(t))
-            if t - position.first + 1 == self._header.prover.steps:
+            if t - position.first + 1 == self._header.prover.steps or self._ends_shard(t):
                 self._seal()
         return saturated
+
+    def _ends_shard(self, step: int) -> bool:
+        """Whether the data's next shard begins after this step: a segment holds steps of one."""
+        return self._order is not None and self._order.ends_shard(step)
 
     def later_settings(self) -> bytes | None:
         """What `keep_settings` kept after `step`, or None. RunError for a torn or altered file."""

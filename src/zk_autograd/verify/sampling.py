@@ -83,12 +83,12 @@ def _fraction(text: str) -> Fraction | None:
     return Fraction(digits) / (100 if digits != text else 1)
 
 
-def draw(proofs: int, sample: int, seed: bytes, root: bytes, size: int) -> tuple[int, ...]:
+def draw(proofs: int, sample: int, seed: bytes, root: bytes, size: int, domain: bytes = DOMAIN) -> tuple[int, ...]:
     """The `sample` numbers chosen from 0 .. `proofs` - 1, in order; all of them if the sample isn't
     smaller. `sample` is at least 2."""
     if sample >= proofs:
         return tuple(range(proofs))
-    words = _words(DOMAIN + len(seed).to_bytes(8, "big") + seed + root + size.to_bytes(8, "big"))
+    words = _words(domain + len(seed).to_bytes(8, "big") + seed + root + size.to_bytes(8, "big"))
     inner = proofs - 2
     moved: dict[int, int] = {}  # the shuffled places whose content isn't their own number
     chosen = []

@@ -12,7 +12,7 @@ use zk_autograd_prover::words::{Dft, Polynomials, Words, padded};
 use zk_autograd_verifier::fri::SHIFT;
 use zk_autograd_verifier::parameters::MASK;
 use zk_autograd_verifier::range::horner;
-use zk_autograd_verifier::sealed::Sealed;
+use zk_autograd_verifier::sealed::{Sealed, Sort};
 use zk_autograd_verifier::{Commitments, Error, Preset, Shape, fri, verify};
 
 use crate::forged::{Forged, forge, judge, prove_forged};
@@ -205,7 +205,7 @@ fn commit_again(states: &mut States, state: usize, log_size: usize) {
     let words = &states.words;
     let salts = Seed::derive("zk-autograd tests", &[b"salts"]);
     let tree = Tree::new(1 << log_size, 1, Some(salts), |index, out| out[0] = words.row(index)[state]);
-    states.sealed[state] = seal(tree.root(), log_size, |point| horner(&states.coefficients[state], point));
+    states.sealed[state] = seal(Sort::Table, tree.root(), log_size, |point| horner(&states.coefficients[state], point));
     states.trees[state] = tree;
 }
 
@@ -327,7 +327,7 @@ fn a_commitment_is_of_its_own_height() {
             let tall = States::new(&dft, &[(&values, &[9; 32])], MASK);
             after.trees[0] = tall.trees.into_iter().next().unwrap();
             let coefficients = &after.coefficients[0];
-            after.sealed[0] = seal(after.trees[0].root(), log_size, |point| horner(coefficients, point));
+            after.sealed[0] = seal(Sort::Table, after.trees[0].root(), log_size, |point| horner(coefficients, point));
         })),
         ..Liar::default()
     };

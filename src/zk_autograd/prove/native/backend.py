@@ -82,6 +82,10 @@ class NativeBackend:
         require_threads()
         return self._verifier.commit_gradients(gradients, salt)
 
+    def commit_data(self, cells: Any, salt: bytes) -> bytes:
+        require_threads()
+        return self._verifier.commit_data(cells, salt)
+
     def prove(self, statement: Statement, witness: BlockWitness) -> BlockProof:
         place = f"segment {statement.segment}, block {statement.block}"
         proof = self._made(place, statement, witness)

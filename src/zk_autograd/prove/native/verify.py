@@ -129,6 +129,15 @@ class NativeVerifier:
                 np.ascontiguousarray(gradients), self.shape.log_params, self.shape.log_steps, salt
             )
 
+    def commit_data(self, cells: Any, salt: bytes) -> bytes:
+        """The commitment to a shard of the data, int64 (2^k,). VerificationError for an invalid
+        salt."""
+        from zk_autograd import _native
+
+        _require_own_process()
+        with _refusals("a commitment can't be computed"):
+            return _native.commit_data(np.ascontiguousarray(cells, "<i8"), len(cells).bit_length() - 1, salt)
+
     def commitments(self, messages: Iterable[tuple[Any, bytes]]) -> Iterator[bytes]:
         """The commitment of each (padded values, salt), computed as they are consumed, a few at a
         time."""

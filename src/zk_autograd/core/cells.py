@@ -1,0 +1,168 @@
+"""A data set as integers: what a run with exact gradients commits to.
+
+An example's cells are its features and then its targets (one-hot for classes), in units of 2^-12:
+`stride` of them, below 2^22 in size. The cells of all examples, one example after the other, are
+cut into shards of 2^13 .. 2^20 cells: as many shards as it takes, the examples spread evenly over
+them, the first ones having one more; a shard is padded with zeros.
+
+The file form, that of public data and of what a trainer hands to an auditor:
+
+    "zk-autograd/cells/v1\\n"
+    {"examples":N,"features":F,"targets":C}\\n      canonical JSON
+    N (F + C) integers of 4 bytes, little-endian
+
+How cells are made from a table's numbers, by elementwise IEEE operations alone: `scaled`, `cells_of`.
+A commitment to them is a backend's (a shard at a time), or, where that commits to states alone, the
+root of an RFC 9162 tree whose leaf i is salt_i | cells of example i, 4 bytes each, with salt_i =
+HMAC-SHA256(secret, "zk-autograd/cells-salt/v1\\n" | i).
+"""
+
+import hmac
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zk_autograd.core import merkle
+from zk_autograd.core.canonical import decode, encode
+from zk_autograd.core.errors import RangeError, UsageError, VerificationError
+from zk_autograd.core.fields import Fields
+from zk_autograd.core.graph.formats import ACTIVATION_BITS, ACTIVATION_BOUND, ONE
+
+Cells = NDArray[np.int32]
+
+FORMAT = b"zk-autograd/cells/v1\n"
+LOG_CELLS = range(13, 21)
+"""Permitted log2 of a shard's cells."""
+MAX_EXAMPLES = 2**32
+MAX_SHARDS = 2**16
+_MAX_HEAD = 1000
+_SALT = b"zk-autograd/cells-salt/v1\n"
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Shards:
+    """How `examples` of `stride` cells lie in shards of 2^`log_cells`. VerificationError for
+    numbers that none can have."""
+
+    examples: int
+    stride: int
+    log_cells: int
+
+    def __post_init__(self) -> None:
+        if self.log_cells not in LOG_CELLS or self.stride < 1 or not 1 <= self.examples <= MAX_EXAMPLES:
+            raise VerificationError("a data set of this form can't be cut into shards", found=repr(self))
+        if self.stride > 2**self.log_cells:
+            raise VerificationError(
+                "an example has more cells than a shard",
+                expected=f"at most {2**self.log_cells}",
+                found=str(self.stride),
+            )
+        if len(self.counts) > MAX_SHARDS:
+            raise VerificationError("the data have too many shards", expected=f"at most {MAX_SHARDS}")
+
+    @classmethod
+    def of(cls, examples: int, stride: int) -> "Shards":
+        """In one shard, the smallest that holds them; in the largest ones, if none does."""
+        fitting = [log for log in LOG_CELLS if examples * stride <= 2**log]
+        return cls(examples, stride, fitting[0] if fitting else LOG_CELLS[-1])
+
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """How many examples each shard has."""
+        number = -(-self.examples // (2**self.log_cells // self.stride))
+        each, more = divmod(self.examples, number)
+        return tuple(each + (i < more) for i in range(number))
+
+    @cached_property
+    def firsts(self) -> tuple[int, ...]:
+        """The number of each shard's first example."""
+        return tuple(accumulate(self.counts, initial=0))[:-1]
+
+    def padded(self, cells: Cells, shard: int) -> NDArray[np.int64]:
+        """The cells of one shard of `cells` (examples, stride): int64 (2^log_cells,)."""
+        own = cells[self.firsts[shard] : self.firsts[shard] + self.counts[shard]]
+        found = np.zeros(2**self.log_cells, np.int64)
+        found[: own.size] = own.reshape(-1)
+        return found
+
+
+def scaled(values: NDArray[np.float64], mean: float, deviation: float) -> NDArray[np.float32]:
+    """(x - mean) / deviation in float64, rounded to float32; what is beyond its range becomes its
+    largest value."""
+    return np.clip((values - mean) / deviation, -_LARGEST, _LARGEST).astype(np.float32)
+
+
+def cells_of(features: NDArray[np.float32], targets: Cells) -> Cells:
+    """int32 (examples, stride), of features in float32 (examples, features), multiplied by 2^12
+    (exact in float64) and rounded half to even, and `targets` in units of 2^-12. UsageError for a
+    value that isn't finite, RangeError (tensor "the features", index flat) beyond 2^22."""
+    wide = np.rint(features.astype(np.float64) * ONE)
+    if not np.isfinite(wide).all():
+        raise UsageError("the features hold a value that isn't finite: leave such rows out")
+    for what, values in (("a value", wide), ("a target", targets)):
+        if (beyond := np.abs(values) >= ACTIVATION_BOUND).any():
+            at = int(np.flatnonzero(beyond)[0])
+            example, place = divmod(at, values.shape[1])
+            real, most = int(values.reshape(-1)[at]), ACTIVATION_BOUND
+            raise RangeError(
+                what,
+                f"example {example} of the data",
+                place,
+                real,
+                most,
+                f"scale the data down: units are 2^-{ACTIVATION_BITS}",
+            )
+    return np.concatenate([wide.astype(np.int32), targets.astype(np.int32)], axis=1)
+
+
+def one_hot(labels: NDArray[np.int64], classes: int) -> Cells:
+    """int32 (examples, classes): 2^12 at the label. UsageError for a label out of range."""
+    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        bad = int(np.flatnonzero((labels < 0) | (labels >= classes))[0])
+        raise UsageError(f"the label of example {bad} is {int(labels[bad])}; the model has classes 0 to {classes - 1}")
+    found = np.zeros((len(labels), classes), np.int32)
+    found[np.arange(len(labels)), labels] = ONE
+    return found
+
+
+def encoded(cells: Cells, features: int) -> bytes:
+    """The file form."""
+    said = {"examples": len(cells), "features": features, "targets": cells.shape[1] - features}
+    return FORMAT + encode(said) + b"\n" + np.ascontiguousarray(cells, "<i4").tobytes()
+
+
+def parsed(data: bytes) -> tuple[Cells, int]:
+    """Cells, int32 (examples, stride), and how many of the stride are features. VerificationError
+    unless `data` is such a file, to the last byte."""
+    head = data[len(FORMAT) : len(FORMAT) + _MAX_HEAD].split(b"\n", 1)
+    if not data.startswith(FORMAT) or len(head) != 2:
+        raise VerificationError("this is not a file of cells", expected=repr(FORMAT.decode()))
+    fields = Fields(decode(head[0], max_bytes=_MAX_HEAD), "cells")
+    examples, features = fields.integer("examples", 1, MAX_EXAMPLES), fields.integer("features", 1, 2**20)
+    targets = fields.integer("targets", 1, 2**20)
+    fields.end()
+    body = memoryview(data)[len(FORMAT) + len(head[0]) + 1 :]
+    if len(body) != 4 * examples * (features + targets):
+        raise VerificationError(
+            "the cells are not as many as the file says",
+            expected=f"{4 * examples * (features + targets)} bytes",
+            found=str(len(body)),
+        )
+    return np.frombuffer(body, "<i4").astype(np.int32).reshape(examples, features + targets), features
+
+
+def tree_root(cells: Cells, secret: bytes) -> bytes:
+    """The root over all examples, of a backend that doesn't commit to data; `secret` has 32
+    bytes."""
+    rows = np.ascontiguousarray(cells, "<i4")
+    return merkle.root(
+        [
+            merkle.leaf_hash(hmac.digest(secret, _SALT + i.to_bytes(8, "big"), sha256) + row.tobytes())
+            for i, row in enumerate(rows)
+        ]
+    )
