@@ -22,7 +22,7 @@ from zk_autograd.core.first_weights import order_seed
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.note import Checkpoint
-from zk_autograd.core.records import BEACON, TRAINER, Data, Header
+from zk_autograd.core.records import BEACON, TRAINER, Data, Exact, Header
 from zk_autograd.core.register import EVERY, View
 from zk_autograd.core.rules import State
 from zk_autograd.kernels.choice import AUTO, SlowKernel, kernel_called
@@ -225,20 +225,20 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         self._note = Claims()
         self._publish = publish
         manifest = Manifest.of(groups)
-        backend_data, exact = (data, None)
+        said: Exact | None = None
         if gradient is not None:
-            backend_data, exact, _ = gradient.committed(HashedBackend(manifest.size), by_beacon=False)
+            data, said, _ = gradient.committed(HashedBackend(manifest.size), by_beacon=False)
         parts = HeaderParts(
             rule=chosen,
             parameters=manifest.parameters,
             schedule=canonical(schedule),
             unproved=unproved_tensors(unproved, manifest.tensors, frozen),
-            data=backend_data,
+            data=data,
             model_code=model_code,
             prover=HashedBackend(manifest.size).prover,
             keys=(),
             expected_steps=expected_steps,
-            exact=exact,
+            exact=said,
         )
         ranks = distributed.ranks()
         with ranks.together():

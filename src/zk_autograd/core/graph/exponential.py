@@ -82,7 +82,7 @@ def _searched(Z: NDArray[np.float64], top: float) -> float:
     )  # too small (c is at least the top); large enough: all are 0 but for T's last entries, which are 0
     while high - low > 1:
         middle = low + (high - low) // 2
-        if T[_places(np.float64(middle), Z)].sum() > TOTAL:
+        if T[_places(np.array(middle), Z)].sum() > TOTAL:
             low = middle
         else:
             high = middle

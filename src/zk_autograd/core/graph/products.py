@@ -48,5 +48,6 @@ def rounded(values: NDArray[Any], bits: int) -> NDArray[Any]:
     float64 must be exact: below 2^53 in size, the half included."""
     half = 2**bits >> 1
     if values.dtype == np.int64:
-        return (values + half) >> bits
+        integers: NDArray[np.int64] = (values + half) >> bits
+        return integers
     return np.floor((values + float(half)) * 2.0**-bits)

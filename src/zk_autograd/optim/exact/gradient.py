@@ -64,7 +64,9 @@ class ExactGradient:
     def committed(self, backend: Backend, *, by_beacon: bool) -> tuple[Data, Exact, ExactFiles]:
         """What a header says of the data and the gradients, committed to by `backend`, and the
         run's files."""
-        root, shards, salts, cells = b"", (), (), b""
+        root, cells = b"", b""
+        shards: tuple[bytes, ...] = ()
+        salts: tuple[bytes, ...] = ()
         if self.public:
             cells = _digest(cells_format.encoded(self.cells, self.graph.features))
         elif isinstance(backend, CommittingToData):
