@@ -10,8 +10,8 @@ from zk_autograd.core import cells as cells_format
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.records import PUBLIC, Header
+from zk_autograd.evidence.data_secrets import DataSecrets, read_table, written_table
 from zk_autograd.evidence.layout import MAX_CELLS
-from zk_autograd.evidence.openings import DataSecrets, read_table, written_table
 from zk_autograd.run import private_file
 from zk_autograd.run.files import PRIVATE_FILE, Files
 from zk_autograd.run.layout import Layout

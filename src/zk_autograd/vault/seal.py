@@ -13,7 +13,7 @@ A chunk is authentic before the message is: nothing leaves `unseal` or `unsealed
 chunk has been checked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -58,7 +58,7 @@ def seal(source: BinaryIO, target: Path, context: Context, dek: bytes, limit: in
     """
     with new_file(target, "the sealed file") as file:
         digest, size = sha256(), 0
-        for piece in _sealing(_pieces(source), context, dek):
+        for piece in sealing(_pieces(source), context, dek):
             size += len(piece)
             if size > limit:
                 raise UsageError(f"what is to be sealed as {target.name} has more bytes than {limit} when it is sealed")
@@ -83,17 +83,42 @@ def unseal(
     process is killed.
     """
     with private_file(target, "the opened file") as file:
-        opening = _Opening(context, dek, expected, limit)
-        for piece in _pieces(source):
-            file.write(opening.update(piece))
-        file.write(opening.finish())
+        unseal_into(source, file, context, dek, expected, limit)
         return file.tell()
+
+
+def unseal_into(
+    source: BinaryIO,
+    file: BinaryIO,
+    context: SupportsBytes,
+    dek: bytes,
+    expected: Sealed | None = None,
+    limit: int = MAX_SEALED,
+) -> None:
+    """Writes what was sealed, as `source` has it from here on, to a file that nobody else reads:
+    what is in it is nobody's to use before this returns. VaultError as `unseal`."""
+    opening = _Opening(context, dek, expected, limit)
+    for piece in _pieces(source):
+        file.write(opening.update(piece))
+    file.write(opening.finish())
+
+
+def sealing(pieces: Iterable[bytes], context: SupportsBytes, dek: bytes) -> Iterator[bytes]:
+    """The ciphertext of a message, piece by piece as the message comes. `context` as for
+    `sealed`."""
+    from cryptography.cobblestone import Cobblestone256Encryptor
+
+    require_dek(dek)
+    encryptor = Cobblestone256Encryptor(dek, bytes(context))
+    for piece in pieces:
+        yield encryptor.update(piece)
+    yield encryptor.finalize()
 
 
 def sealed(data: bytes, context: SupportsBytes, dek: bytes) -> bytes:
     """The ciphertext of `data`. `context` is a Context, or another whose bytes begin with a purpose
     of their own."""
-    return b"".join(_sealing((data,), context, dek))
+    return b"".join(sealing((data,), context, dek))
 
 
 def unsealed(
@@ -108,16 +133,6 @@ def unsealed(
 def described(data: bytes) -> Sealed:
     """What a key file says of a ciphertext."""
     return Sealed(sha256(data).hexdigest(), len(data))
-
-
-def _sealing(pieces: Iterator[bytes] | tuple[bytes], context: SupportsBytes, dek: bytes) -> Iterator[bytes]:
-    from cryptography.cobblestone import Cobblestone256Encryptor
-
-    require_dek(dek)
-    encryptor = Cobblestone256Encryptor(dek, bytes(context))
-    for piece in pieces:
-        yield encryptor.update(piece)
-    yield encryptor.finalize()
 
 
 class _Opening:

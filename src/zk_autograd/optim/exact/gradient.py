@@ -16,7 +16,7 @@ from zk_autograd.core.graph import text as graph_text
 from zk_autograd.core.graph.formats import MAX_LOG_BATCH
 from zk_autograd.core.order import SAMPLER, Order
 from zk_autograd.core.records import PRIVATE, PUBLIC, Data, Exact
-from zk_autograd.evidence.openings import DataSecrets, Table
+from zk_autograd.evidence.data_secrets import DataSecrets, Table
 from zk_autograd.prove.protocol import Backend, CommittingToData
 from zk_autograd.run.exact_files import ExactFiles
 
