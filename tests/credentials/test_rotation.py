@@ -11,9 +11,9 @@ import pytest
 
 from zk_autograd.core.errors import StorageError, UsageError
 from zk_autograd.core.keys import SeedSigner, parse_keys
-from zk_autograd.credentials import secret_files
 from zk_autograd.credentials.keyfile import create, load, public_path, public_text
 from zk_autograd.credentials.rotation import rotate
+from zk_autograd.local import secret_files
 
 V0 = "zk-autograd/log-key/v0\nname: me\ned25519: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
 

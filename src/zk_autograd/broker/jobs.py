@@ -12,8 +12,8 @@ from pathlib import Path
 
 from zk_autograd.core.errors import StorageError, UsageError
 from zk_autograd.core.register import RUN_BYTES
-from zk_autograd.credentials.secret_files import read_secret
 from zk_autograd.local.named_files import read_named, refusal
+from zk_autograd.local.secret_files import read_secret
 from zk_autograd.vault.context import of_enclave
 from zk_autograd.vault.errors import VaultError
 from zk_autograd.vault.holder import KeyHolder

@@ -14,7 +14,7 @@ from zk_autograd.broker.decision import signer_of
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import SEED_BYTES, Ed25519Signer
 from zk_autograd.core.text import decode_base64, encode_base64
-from zk_autograd.credentials.secret_files import read_secret, write_pair
+from zk_autograd.local.secret_files import read_secret, write_pair
 
 FORMAT = "zk-autograd/broker-key/v0"
 

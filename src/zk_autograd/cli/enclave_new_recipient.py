@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """The exit status."""
-    from zk_autograd.credentials.secret_files import write_pair
+    from zk_autograd.local.secret_files import write_pair
     from zk_autograd.vault.holder.recipient import RecipientKey
 
     path: Path = arguments.out

@@ -19,8 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """The exit status."""
     from zk_autograd.core.errors import UsageError
-    from zk_autograd.credentials.secret_files import read_secret
     from zk_autograd.local.new_files import require_new
+    from zk_autograd.local.secret_files import read_secret
     from zk_autograd.vault.errors import VaultError
     from zk_autograd.vault.holder.recipient import MAX_TEXT, RecipientKey
     from zk_autograd.vault.keys import RECIPIENT

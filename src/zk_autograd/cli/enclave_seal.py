@@ -172,7 +172,7 @@ def _require_trainable(job: "Job", path: Path) -> None:
 
 def _holding(arguments: argparse.Namespace) -> "Holding":
     from zk_autograd.core.errors import UsageError
-    from zk_autograd.credentials.secret_files import read_secret
+    from zk_autograd.local.secret_files import read_secret
     from zk_autograd.vault.errors import VaultError
     from zk_autograd.vault.holder.keyfile import KEK_BYTES, FileKey
     from zk_autograd.vault.holder.kms import KmsKey, client, require_key_id

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from zk_autograd.credentials.rotation import Rotation
 
 
+_LOG = "log"
+_RECIPIENT = "recipient"
+_PURPOSES = (_LOG, _RECIPIENT)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-key",
@@ -43,12 +48,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     worker.add_argument("--key-file", type=Path, required=True, metavar="FILE", help="the worker's private key")
     worker.add_argument("--json", action="store_true", help="print one JSON object")
+    for command in (new, show):
+        command.add_argument(
+            "--for",
+            choices=_PURPOSES,
+            default=_LOG,
+            dest="purpose",
+            metavar="PURPOSE",
+            help="log: the key described above (the default); recipient: an auditor's own key, for which trainers seal what they open of a run "
+            "(zk-run open)",
+        )
     for command in (new, show, rotate):
         command.add_argument(
             "--key-file",
             type=Path,
             metavar="FILE",
-            help="the key's file (default: log.key in your configuration folder)",
+            help="the key's file (default: log.key in your configuration folder; recipient.key with --for recipient)",
         )
         command.add_argument("--json", action="store_true", help="print one JSON object")
     for command in (new, rotate):
@@ -127,8 +142,39 @@ def _model_key(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def _recipient_key(arguments: argparse.Namespace, output: Output) -> int:
+    from zk_autograd.core.errors import UsageError
+    from zk_autograd.credentials import keyfile
+    from zk_autograd.vault import recipient_files
+
+    if getattr(arguments, "name", None) is not None or getattr(arguments, "register", None) is not None:
+        raise UsageError("a recipient's key signs nothing: it has no --name and no --register")
+    path = arguments.key_file or keyfile.default_path().with_name(_RECIPIENT + ".key")
+    public = recipient_files.public_path(path)
+    if arguments.command == "new":
+        key = recipient_files.create(path)
+        output.note(
+            f"the private key is {path}: keep it to yourself, and back it up; what is sealed for it opens with nothing else. Its public half, "
+            "for whoever seals something for you (zk-run open --for), is the file below"
+        )
+        output.line(str(public))
+    else:
+        key = recipient_files.load(path)
+        for line in key.recipient.text.splitlines():
+            output.line(line)
+    output.result(
+        {
+            "key": key.recipient.text,
+            "fingerprint": key.recipient.fingerprint,
+            "key_file": str(path),
+            "public_file": str(public),
+        }
+    )
+    return 0
+
+
 def _worker_key(arguments: argparse.Namespace, output: Output) -> int:
-    from zk_autograd.credentials.secret_files import write_pair
+    from zk_autograd.local.secret_files import write_pair
     from zk_autograd.vault.holder.recipient import RecipientKey
 
     path: Path = arguments.key_file
@@ -175,6 +221,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command's exit status."""
     arguments = _parser().parse_args(argv)
     work = {"new-model-key": _model_key, "new-worker-key": _worker_key}.get(arguments.command, _key)
+    if getattr(arguments, "purpose", _LOG) == _RECIPIENT:
+        work = _recipient_key
     return run_command(lambda output: work(arguments, output), json_output=arguments.json)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from zk_autograd.cli import run_register
+from zk_autograd.cli import open_run, run_register
 from zk_autograd.cli.output import Output, Parser, run_command
 from zk_autograd.core.errors import ExitStatus, UsageError
 
@@ -23,7 +23,8 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zk-run",
-        description="Lists runs, shows where one stands, packs its evidence for an auditor, and deletes what only its trainer has.",
+        description="Lists runs, shows where one stands, packs its evidence for an auditor, opens parts of it to one, and deletes what only its "
+        "trainer has.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     provenance.add_argument("run", type=Path, metavar="RUN")
     provenance.add_argument("--key-file", type=Path, metavar="FILE", help=f"sign it, in a DSSE envelope: {_KEY_FILE}")
     provenance.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    open_run.arguments(add("open", open_run.HELP))
     forget = add("forget", "delete a run's private gradients, states and salts; its evidence stays")
     forget.add_argument("run", type=Path, metavar="RUN")
     forget.add_argument("--yes", action="store_true", help="do not ask")
@@ -301,7 +303,7 @@ def _forget(arguments: argparse.Namespace, output: Output) -> int:
             raise UsageError(f"forgetting {run} can't be undone: confirm it with --yes")
         output.note(
             f"{run} ({found.condition.value}): {_sized(found.bytes)} of gradients, states and salts will be deleted. The run can be "
-            "verified afterwards; it can't be resumed, and its commitments can never be opened."
+            "verified afterwards; it can't be resumed, and its commitments can never be opened: no auditor can be shown its steps (zk-run open)."
         )
         output.note("Type yes to continue:")
         if sys.stdin.readline().strip() != "yes":
@@ -413,6 +415,7 @@ _COMMANDS = {
     "bundle": _bundle,
     "sign": _sign,
     "provenance": _provenance,
+    "open": open_run.run,
     "forget": _forget,
     "cache": _cache,
 }

@@ -22,9 +22,9 @@ from pathlib import Path
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import SEED_BYTES, Ed25519Signer, MlDsa44Signer, SeedSigner, Signer, check_name
 from zk_autograd.core.text import decode_base64, encode_base64
-from zk_autograd.credentials.secret_files import read_secret, write_new, write_pair
 from zk_autograd.local.named_files import refusal
 from zk_autograd.local.own_folders import home, require_own
+from zk_autograd.local.secret_files import read_secret, write_new, write_pair
 
 V0 = "zk-autograd/log-key/v0"
 FORMAT = "zk-autograd/log-key/v1"

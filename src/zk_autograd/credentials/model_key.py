@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, SupportsIndex
 from zk_autograd.core.ec_keys import CURVES, EcPublicKey, ecdsa
 from zk_autograd.core.errors import UsageError
 from zk_autograd.credentials.keyfile import default_path as log_key_path
-from zk_autograd.credentials.secret_files import read_secret, write_pair
+from zk_autograd.local.secret_files import read_secret, write_pair
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey

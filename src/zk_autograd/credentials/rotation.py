@@ -21,8 +21,9 @@ from pathlib import Path
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import SeedSigner
-from zk_autograd.credentials import keyfile, secret_files
+from zk_autograd.credentials import keyfile
 from zk_autograd.credentials.keyfile import public_path
+from zk_autograd.local import secret_files
 from zk_autograd.local.named_files import refusal
 
 _MOST = 10_000

@@ -17,7 +17,7 @@ from zk_autograd.core.cosigner import Cosigner, Ed25519Cosigner, MlDsa44Cosigner
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.keys import SEED_BYTES, Ed25519Signer, MlDsa44Signer, check_name
 from zk_autograd.core.text import decode_base64, encode_base64
-from zk_autograd.credentials.secret_files import read_secret, write_pair
+from zk_autograd.local.secret_files import read_secret, write_pair
 
 FORMAT = "zk-autograd/witness-key/v1"
 

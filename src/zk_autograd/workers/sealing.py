@@ -26,8 +26,8 @@ from zk_autograd.core import canonical
 from zk_autograd.core.canonical import MAX_INTEGER, Json
 from zk_autograd.core.errors import ProverError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
-from zk_autograd.credentials.secret_files import read_secret
 from zk_autograd.local.named_files import read_named
+from zk_autograd.local.secret_files import read_secret
 from zk_autograd.prove.executors.protocol import Place
 from zk_autograd.prove.executors.task import answered, prove_task, read_place
 from zk_autograd.vault.errors import VaultError
