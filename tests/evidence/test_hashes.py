@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.records import Data
+from zk_autograd.core.records import Data, Exact
 from zk_autograd.evidence.hashes import Hashes, config_hash, data_hash, weights_hash
 
 DATA = Data(bytes(range(32)), 1437, "philox-permutation/v0", 64, bytes(range(32, 64)))
@@ -79,3 +79,21 @@ def test_a_hash_of_one_kind_is_none_of_another() -> None:
 def test_anything_else_is_refused(old: bytes, new: bytes, message: str) -> None:
     with pytest.raises(VerificationError, match=message):
         Hashes.parse(Hashes.of(b"c", DATA, b"e", None).encode().replace(old, new))
+
+
+def test_exact_gradients_are_in_the_hash_of_the_data() -> None:
+    """Data that are committed to by shards have no root, and the seed stands in clear."""
+    data, exact = (
+        replace(DATA, root=b"", sampler="order/v1", seed=b""),
+        Exact(bytes(32), 6, 65, 17, "private", (), b"", 7),
+    )
+    content = (
+        b'{"batch_size":64,"count":1437,"exact":{"cells":"","graph":"%s","log_batch":6,"log_cells":17,"seed":"7",'
+        b'"shards":[],"stride":65,"visibility":"private"},"root":"","sampler":"order/v1","seed":""}' % (b"00" * 32)
+    )
+    hashes = Hashes.of(None, data, b"e", None, exact)
+    assert hashes.data == digest("data", content)
+    parts = bytes(32) + hashes.data + digest("environment", b"e") + bytes(8)
+    assert hashes.reproducibility == digest("reproducibility", parts)
+    for other in (None, replace(exact, seed=8), replace(exact, shards=(bytes(56),))):
+        assert Hashes.of(None, data, b"e", None, other).data != hashes.data

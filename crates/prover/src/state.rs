@@ -88,7 +88,8 @@ impl States {
     pub fn new(dft: &Dft, states: &[(&[i64], &StateSecret)], mask: usize) -> Self {
         let made = Masked::new(dft, Sort::Table, states, mask);
         let trees: Vec<Tree> = (0..states.len()).map(|column| made.tree(column)).collect();
-        let sealed = trees.iter().enumerate().map(|(column, tree)| made.seal(Sort::Table, column, tree.root())).collect();
+        let sealed =
+            trees.iter().enumerate().map(|(column, tree)| made.seal(Sort::Table, column, tree.root())).collect();
         let Masked { coefficients, words, .. } = made;
         Self { coefficients, words, trees, sealed }
     }

@@ -62,8 +62,10 @@ class Shards:
                 expected=f"at most {2**self.log_cells}",
                 found=str(self.stride),
             )
-        if len(self.counts) > MAX_SHARDS:
-            raise VerificationError("the data have too many shards", expected=f"at most {MAX_SHARDS}")
+        if self._number > MAX_SHARDS:  # before there are as many numbers
+            raise VerificationError(
+                "the data have too many shards", expected=f"at most {MAX_SHARDS}", found=str(self._number)
+            )
 
     @classmethod
     def of(cls, examples: int, stride: int) -> "Shards":
@@ -71,12 +73,16 @@ class Shards:
         fitting = [log for log in LOG_CELLS if examples * stride <= 2**log]
         return cls(examples, stride, fitting[0] if fitting else LOG_CELLS[-1])
 
+    @property
+    def _number(self) -> int:
+        """How many shards there are."""
+        return -(-self.examples // (2**self.log_cells // self.stride))
+
     @cached_property
     def counts(self) -> tuple[int, ...]:
         """How many examples each shard has."""
-        number = -(-self.examples // (2**self.log_cells // self.stride))
-        each, more = divmod(self.examples, number)
-        return tuple(each + (i < more) for i in range(number))
+        each, more = divmod(self.examples, self._number)
+        return tuple(each + (i < more) for i in range(self._number))
 
     @cached_property
     def firsts(self) -> tuple[int, ...]:
@@ -128,6 +134,11 @@ def one_hot(labels: NDArray[np.int64], classes: int) -> Cells:
     found = np.zeros((len(labels), classes), np.int32)
     found[np.arange(len(labels)), labels] = ONE
     return found
+
+
+def largest_file(examples: int, stride: int) -> int:
+    """The most bytes that the file form of such data has."""
+    return len(FORMAT) + _MAX_HEAD + 4 * examples * stride
 
 
 def encoded(cells: Cells, features: int) -> bytes:

@@ -1,7 +1,8 @@
 """hashes.json: what a training was made from and what it led to, each as one digest.
 
     config           config.toml's bytes (left out if there is no such file)
-    data             the header's `data`, canonical JSON: a salted root, so it reveals no rows
+    data             the header's `data`, canonical JSON: a salted root, so it reveals no rows; with
+                     exact gradients also the header's `exact`, as its member of that name
     environment      environment.json's bytes
     reproducibility  those three, 32 zero bytes for a missing one, and the header's commitment to
                      the seed (its length in front)
@@ -20,7 +21,8 @@ from hashlib import sha256
 from zk_autograd.core.canonical import Json, decode, encode
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.formats import IntArray
-from zk_autograd.core.records import Data
+from zk_autograd.core.record_bytes import written_exact
+from zk_autograd.core.records import Data, Exact
 from zk_autograd.evidence.layout import HASHES
 
 FORMAT = "zk-autograd/hashes/v0"
@@ -42,17 +44,20 @@ class Hashes:
     weights: bytes | None
 
     @classmethod
-    def of(cls, config: bytes | None, data: Data, environment: bytes, weights: bytes | None) -> "Hashes":
-        """From the contents of config.toml and environment.json, the header's data, and the hash of
-        the published integers (weights_hash)."""
+    def of(
+        cls, config: bytes | None, data: Data, environment: bytes, weights: bytes | None, exact: Exact | None = None
+    ) -> "Hashes":
+        """From the contents of config.toml and environment.json, the header's data, the hash of the
+        published integers (weights_hash), and what the header says of exact gradients."""
+        of_data = data_hash(data, exact)
         return cls(
             config=None if config is None else config_hash(config),
-            data=data_hash(data),
+            data=of_data,
             environment=_hash("environment", environment),
             reproducibility=_hash(
                 "reproducibility",
                 _NONE if config is None else config_hash(config),
-                data_hash(data),
+                of_data,
                 _hash("environment", environment),
                 len(data.seed).to_bytes(8, "big"),
                 data.seed,
@@ -91,7 +96,7 @@ def config_hash(config: bytes) -> bytes:
     return _hash("config", config)
 
 
-def data_hash(data: Data) -> bytes:
+def data_hash(data: Data, exact: Exact | None = None) -> bytes:
     """Of what a header says about its data."""
     said: dict[str, Json] = {
         "root": data.root.hex(),
@@ -100,6 +105,8 @@ def data_hash(data: Data) -> bytes:
         "batch_size": data.batch_size,
         "seed": data.seed.hex(),
     }
+    if exact is not None:
+        said["exact"] = written_exact(exact)
     return _hash("data", encode(said))
 
 

@@ -9,7 +9,7 @@ else.
     model.sig                 an OpenSSF model signature, covered by itself alone
     register/views.jsonl      the run's entries in its trainer's register (core.register.View)
     anchors/receipts.jsonl    what anchors gave for the register's checkpoints
-    graph.txt, data/cells     of a run with exact gradients: its graph, and its data if they are public
+    graph.txt, data/cells     of a run with exact gradients: its graph, and public data
     attestation/document.json, collateral.json    of a run of an enclave (core.attestation)
 
 A row says which names a folder has, how large a file may be, and which record names it. The readers

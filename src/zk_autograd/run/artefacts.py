@@ -129,7 +129,7 @@ class Artefacts:
             config = read(layout.root / CONFIG, MAX_CONFIG) if exists(layout.root / CONFIG) else None
             environment = read(layout.root / ENVIRONMENT, environments.MAX_BYTES)
             weights = None if published is None else weights_hash(published)
-            hashes = Hashes.of(config, writer.header.data, environment, weights)
+            hashes = Hashes.of(config, writer.header.data, environment, weights, writer.header.exact)
             self._write(layout, HASHES, hashes.encode())
             contents = {ENVIRONMENT: environment, CONFIG: config, TRAIN_LOG: log, HASHES: hashes.encode()}
             return {name: sha256(data).digest() for name, data in contents.items() if data is not None}

@@ -89,7 +89,7 @@ def _check(log: Log, expected: dict[str, bytes], files: Evidence, weights: bytes
         contents = {name: files.artefact(name, LIMITS[name]) for name in named if name != TRAIN_LOG}
         for name, data in contents.items():
             _require(name, expected[name], sha256(data).digest())
-        hashes = Hashes.of(contents.get(CONFIG), log.header.data, contents[ENVIRONMENT], weights)
+        hashes = Hashes.of(contents.get(CONFIG), log.header.data, contents[ENVIRONMENT], weights, log.header.exact)
         _compare(Hashes.parse(contents[HASHES]).named(), hashes.named())
         sentences = [
             f"{_and(named)} match the close record; what they say is the trainer's word",
