@@ -1,11 +1,13 @@
 """Exact gradients for `ZKOptimizer`: a model as a graph of units, and its data as cells.
 
-graph = exact_graph(model, loss="cross-entropy", features=64)
-optimizer = ZKOptimizer(model.named_parameters(), gradient=ExactGradient(graph, data, batch_size=32))
-loss = optimizer.step()
+    graph = exact_graph(model, loss="cross-entropy", features=64)
+    gradient = ExactGradient(graph, (features, labels), batch_size=32)
+    optimizer = ZKOptimizer(model.named_parameters(), lr=0.003, gradient=gradient)
+    loss = optimizer.step()
 """
 
 from zk_autograd.optim.exact.gradient import ExactGradient
-from zk_autograd.optim.exact.tracing import ModelGraph, exact_graph
+from zk_autograd.optim.exact.graphs import exact_graph
+from zk_autograd.optim.exact.model_graph import ModelGraph
 
 __all__ = ["ExactGradient", "ModelGraph", "exact_graph"]

@@ -1,58 +1,104 @@
-"""A model's graph: from an nn.Sequential, or what torch.fx traces, by a closed registry of layers."""
+"""A model's forward as a list of calls: what torch.fx finds by running it on symbols.
 
-from dataclasses import dataclass, field
+Forward is the user's code, and runs here: whatever it raises is one UsageError that says where.
+"""
+
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from zk_autograd.core.errors import UsageError
-from zk_autograd.core.graph import Graph, Kind, Tensor, TensorKind, Units, require_acceptable
 
-LOSSES = ("cross-entropy", "logistic", "mse")
-
-
-@dataclass(frozen=True)
-class ModelGraph(Graph):
-    """The graph of a model of torch: `sources` are the parameters whose elements stand at the
-    tensors' places, `layers` the names of the layers that they are of."""
-
-    sources: tuple[torch.Tensor, ...] = field(default=(), compare=False, repr=False)
-    layers: tuple[str, ...] = field(default=(), compare=False)
+_LIBRARY = str(Path(torch.__file__).parent)
+_OWN = str(Path(__file__).parents[2])
+_SAID = 200
+"""Characters of an exception's text that are shown."""
+_PLACE = "zk_autograd"
+"""Under which a node's meta has the place that called it."""
 
 
-def exact_graph(model: nn.Module, loss: str = "cross-entropy", *, features: int) -> ModelGraph:
-    """The graph of `model` on examples of `features` numbers, under a loss of LOSSES.
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One call: `target` is a module's name, a function, or a method's name, and `kind` says which
+    (torch.fx's op); `place` is FILE:LINE of the call, "" where it isn't known."""
 
-    UsageError, which names the layer, for what has no exact pass.
-    """
-    assert isinstance(model, nn.Sequential)
-    units = [Units(Kind.FEATURE, 0, features), Units(Kind.CONSTANT, features, 1)]
-    tensors: list[Tensor] = []
-    sources: list[torch.Tensor] = []
-    layers: list[str] = []
-    source, offset = units[0], 0
-    steps = list(model.named_children())
-    for number, (name, layer) in enumerate(steps):
-        if isinstance(layer, nn.ReLU):
-            continue
-        if not isinstance(layer, nn.Linear):
-            raise UsageError(f"{name} is a {type(layer).__name__}, which has no exact pass")
-        kind = Kind.CLASS if number == len(steps) - 1 else Kind.RELU
-        run = Units(kind, units[-1].end, layer.out_features)
-        units.append(run)
-        tensors.append(
-            Tensor(TensorKind.WEIGHT, source.first, run.outputs[0], layer.out_features, layer.in_features, offset)
+    node: fx.Node
+    kind: str
+    target: Any
+    arguments: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+    place: str
+
+
+class _Alone(nn.Module):
+    """A model that is a single layer of torch's."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, features: torch.Tensor) -> Any:
+        return self.model(features)
+
+
+class _Tracer(fx.Tracer):
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        node.meta[_PLACE] = _calling_place(sys._getframe(1))
+        return node
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        raise UsageError(
+            f"{_where(_calling_place(sys._getframe(1)))}: it branches on a value; L3 needs one graph for all examples"
         )
-        sources.append(layer.weight)
-        offset += layer.weight.numel()
-        tensors.append(Tensor(TensorKind.BIAS, features, run.outputs[0], layer.out_features, 1, offset))
-        sources.append(layer.bias)
-        offset += layer.out_features
-        layers += [name, name]
-        source = run
-    units.append(Units(Kind.CLOSE, units[-1].end, 1))
-    count = 1 << units[-1].end.bit_length()
-    units.append(Units(Kind.PAD, units[-1].end, count - units[-1].end))
-    graph = ModelGraph(tuple(units), tuple(tensors), tuple(sources), tuple(layers))
-    require_acceptable(graph, graph.size)
-    return graph
+
+
+def traced(model: nn.Module) -> list[Node]:
+    """The calls of `model`'s forward in their order, placeholders and output among them.
+    UsageError, for whatever forward raises."""
+    tracer = _Tracer()
+    root = _Alone(model) if tracer.is_leaf_module(model, "") else model
+    try:
+        graph = tracer.trace(root)
+    except UsageError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split()).split(". ")[0][:_SAID].rstrip(".")
+        raise UsageError(
+            f"{_where(_raising_place(error))}: {type(error).__name__}: {said}; L3 needs a forward that torch.fx can trace"
+        ) from error
+    return [
+        Node(node, node.op, node.target, node.args, node.kwargs, node.meta.get(_PLACE, "")) for node in graph.nodes
+    ]
+
+
+def _where(place: str) -> str:
+    return f"forward can't be traced at {place}" if place else "forward can't be traced"
+
+
+def _calling_place(frame: FrameType | None) -> str:
+    """FILE:LINE of the innermost line that is the user's."""
+    while frame is not None:
+        if place := _place(frame.f_code.co_filename, frame.f_lineno):
+            return place
+        frame = frame.f_back
+    return ""
+
+
+def _raising_place(error: Exception) -> str:
+    lines: Iterator[str] = (
+        _place(line.filename, line.lineno or 0) for line in reversed(traceback.extract_tb(error.__traceback__))
+    )
+    return next(filter(None, lines), "")
+
+
+def _place(file: str, line: int) -> str:
+    """ "" for a line of torch's, or of this package."""
+    return "" if file.startswith((_LIBRARY, _OWN, "<")) else f"{Path(file).name}:{line}"
