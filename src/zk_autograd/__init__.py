@@ -1,7 +1,8 @@
 """zk-autograd: training steps that a stranger can check.
 
-A trainer needs `ZKOptimizer`, an auditor `verify_run`; both also have commands, `zk-train` and
-`zk-verify`. Each name is imported when it is first asked for: the trainer's loads torch, and the
+A trainer needs `ZKOptimizer`, with `exact_graph` and `ExactGradient` where gradients are to be
+recomputed, too; an auditor `verify_run`. Both also have commands, `zk-train` and `zk-verify`. Each
+name is imported when it is first asked for: the trainer's loads torch, and the
 auditor's starts without it.
 """
 
@@ -10,13 +11,19 @@ from typing import TYPE_CHECKING
 
 from zk_autograd.version import __version__
 
-__all__ = ["ZKOptimizer", "__version__", "verify_run"]
+__all__ = ["ExactGradient", "ZKOptimizer", "__version__", "exact_graph", "verify_run"]
 
 if TYPE_CHECKING:
     from zk_autograd.auditing import verify_run
     from zk_autograd.optim import ZKOptimizer
+    from zk_autograd.optim.exact import ExactGradient, exact_graph
 else:
-    _PLACES = {"ZKOptimizer": "zk_autograd.optim", "verify_run": "zk_autograd.auditing"}
+    _PLACES = {
+        "ExactGradient": "zk_autograd.optim.exact",
+        "ZKOptimizer": "zk_autograd.optim",
+        "exact_graph": "zk_autograd.optim.exact",
+        "verify_run": "zk_autograd.auditing",
+    }
 
     def __getattr__(name: str) -> object:
         if name in _PLACES:

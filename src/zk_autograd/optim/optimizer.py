@@ -29,6 +29,7 @@ from zk_autograd.kernels.choice import AUTO, SlowKernel, kernel_called
 from zk_autograd.optim import distributed, recording, saved_state
 from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.exact.gradient import ExactGradient
+from zk_autograd.optim.exact.steps import ExactLossDiffers
 from zk_autograd.optim.header import NO_DATA, HeaderParts
 from zk_autograd.optim.options import Number, check_names, choose_rule, decays_of, exact, place, read_options
 from zk_autograd.optim.param_groups import TENSORS, WatchedGroup
@@ -57,6 +58,7 @@ __all__ = [
     "ClampedGradients",
     "CoarseEps",
     "CoarseLr",
+    "ExactLossDiffers",
     "NewLogKey",
     "ResumedLr",
     "ResumedModel",
@@ -66,6 +68,8 @@ __all__ = [
 ]
 
 
+_SCALERS = ("found_inf", "grad_scale")
+"""What GradScaler.step puts here for the step, and takes away only if that returns."""
 _KEPT_AT_ONCE = 16
 """With at most this many parameter groups each change is kept when it is made, except the first one
 after a step at which lr had moved."""
@@ -146,7 +150,14 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
     * `start`: "beacon:KIND:REST", or an anchor that gives a beacon: the run is entered and
       anchored, and then the beacon gives the first weights (`core.first_weights`); call `start()`
       before the first forward pass. `order_by_beacon`: the header says that the data's order
-      follows from it, too (`order_seed`).
+      follows from it, too (`order_seed`);
+    * `gradient`: an `ExactGradient` gives each step's gradient, an exact integer function of
+      weights and data, in place of backward(): `step()` takes the next batch of its order and
+      returns the loss, and who is given the data can recompute every step (docs/gradients.md).
+      `params` are then all parameters of the graph's model. Nothing is clamped: a value that leaves
+      its range is a UnitRangeError; `grad_scale="auto"` puts the first batch's largest element 16
+      times below the bound. ExactLossDiffers warns if the float model has another loss on the first
+      batch. To resume, give it again. One process trains; closures and GradScaler are refused.
 
     Raises UsageError, RunError, ProverError; at a step also GradientError or RangeError, after
     which nothing has changed.
@@ -227,7 +238,12 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         manifest = Manifest.of(groups)
         said: Exact | None = None
         if gradient is not None:
-            data, said, _ = gradient.committed(HashedBackend(manifest.size), by_beacon=False)
+            if data != NO_DATA:
+                raise UsageError(
+                    "data= says what autograd's gradients are of: leave it out beside gradient=, which says it itself"
+                )
+            data, said = gradient.described()
+            self._step_supports_amp_scaling = True  # GradScaler then asks step(), which refuses it
         parts = HeaderParts(
             rule=chosen,
             parameters=manifest.parameters,
@@ -242,6 +258,11 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         )
         ranks = distributed.ranks()
         with ranks.together():
+            if gradient is not None and ranks is not distributed.ALONE:
+                raise UsageError(
+                    "torch.distributed runs with several processes, and exact gradients are computed by one alone: take gradient= in one process, "
+                    "or train on float gradients, for L1"
+                )
             self._trajectory = Trajectory(
                 manifest,
                 options,
@@ -410,14 +431,15 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             self._trajectory.ranks.agree(distributed.BEGUN)
 
     @overload
-    def step(self, closure: None = None) -> None: ...
+    def step(self, closure: None = None) -> Any: ...
 
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One exact step from the parameters' gradients, recorded before it returns. `closure`
-        computes them and returns the loss.
+        computes them and returns the loss. With `gradient`, from those of the next batch, whose
+        loss it returns, a float, and records unless `note` gave one.
 
         Raises GradientError for a gradient that is missing, sparse, not float32 or not finite,
         RangeError for a result that leaves its range, UsageError for a hyper-parameter or a tensor
@@ -428,6 +450,8 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         with self._trajectory.ranks.together():
             self._keep()
             self._trajectory.require_ours()
+            if self._trajectory.is_exact:
+                self._require_plain(closure)
             loss = None
             if closure is not None:
                 with torch.enable_grad():
@@ -438,6 +462,20 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
             self._trajectory.advance(self.param_groups, note)
         self._show_lr()
         return self._trajectory.loss if loss is None else loss
+
+    def _require_plain(self, closure: object) -> None:
+        """UsageError for a step from exact gradients that others would have a part in."""
+        if any(name in vars(self) for name in _SCALERS):
+            for name in _SCALERS:
+                vars(self).pop(name, None)
+            raise UsageError(
+                "GradScaler scales autograd's gradients, and exact ones are integers: call optimizer.step(), without a scaler"
+            )
+        if closure is not None:
+            raise UsageError(
+                "step(closure) is for autograd's gradients, which a closure computes: with gradient= call step() alone, which computes them, and "
+                "returns the loss"
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with integers under "state" and one more entry: `load_state_dict` continues

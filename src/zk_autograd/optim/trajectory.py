@@ -23,6 +23,7 @@ from zk_autograd.local.interrupts import held
 from zk_autograd.optim import distributed, gradients, recording, resuming
 from zk_autograd.optim.claims import loss_text
 from zk_autograd.optim.exact.gradient import ExactGradient
+from zk_autograd.optim.exact.steps import ExactSteps
 from zk_autograd.optim.floats import Floats
 from zk_autograd.optim.following import Follower, handed
 from zk_autograd.optim.header import HeaderParts, require_format, shifts_of
@@ -119,11 +120,13 @@ class Trajectory(Owned, Unique):
         self._run: Path | None = None
         self._closed = False
         self._unproved = unproved
-        self._exact = exact
+        self._exact = None if exact is None else ExactSteps(exact, manifest, kernel)
         self.loss: float | None = None
         self._resumed: resuming.Resumed | None = None
         self._kept = _Kept()
-        self._header(param_groups, grad_scale or 0)
+        self._header(
+            param_groups, (0 if exact is None else exact.nearest_scale(0)) if grad_scale is None else grad_scale
+        )
         manifest.write(self._first["W"])
         pairs = list(zip(manifest.parameters, manifest.tensors, strict=True))
         self._tensor_ids = [[id(t) for p, t in pairs if p.group == index] for index in range(len(groups))]
@@ -134,7 +137,8 @@ class Trajectory(Owned, Unique):
         keys = tuple(s.public_key.encode() for s in new_run.signers)
         register = register_of(new_run.signers, new_run.registration)
         if self._exact is not None:
-            data, exact, files = self._exact.committed(new_run.backend, by_beacon=new_run.order_by == BEACON)
+            by_beacon = new_run.order_by == BEACON
+            data, exact, files = self._exact.gradient.committed(new_run.backend, by_beacon=by_beacon)
             self._parts = replace(self._parts, data=data, exact=exact)
             new_run = replace(new_run, exact=files)
         self._parts = replace(self._parts, prover=new_run.backend.prover, keys=keys, register=register)
@@ -189,6 +193,13 @@ class Trajectory(Owned, Unique):
             if difference is not None:
                 raise UsageError(
                     f"{path} is not a run of this optimizer: {difference}; make the optimizer as it was made for the run"
+                )
+            if self._exact is not None:
+                assert writer is not None  # such a run has one rank
+                self._exact.require_run(path, keeper.header, writer.header_digest)
+            elif keeper.header.exact is not None:
+                raise UsageError(
+                    f"the gradients of {path} are exact: give the optimizer gradient=ExactGradient(...) of the same graph and data again"
                 )
             fixed = [{*g.for_torch()} - ({"lr"} if self._schedule is None else set()) for g in self._groups]
             self._resumed = resuming.resumed(keeper, self._parts.unproved, fixed, recorded=self._schedule is None)
@@ -315,14 +326,17 @@ class Trajectory(Owned, Unique):
             )
         scale = self._suitable_scale() if self._grad_scale is None else self._grad_scale
         header = self._header(param_groups, scale)
+        exact_first = None
+        if self._exact is not None and not self._by_beacon:
+            exact_first = self._exact.at(self._first["W"], 1, scale, _callers_level)
         keeper: recording.Keeper = (memory := recording.InMemory(header, self.state, self.steps, self._kernel))
         if self._run is not None:
             first = None
             # A first step that is out of range leaves no directory behind.
-            if self._exact is not None and not self._by_beacon:
+            if exact_first is not None:
                 lr = rates(self._groups, param_groups, self._schedule, 1)
-                memory.append(self._exact.step(memory.weights, 1, scale).G, lr=lr)
-            elif gradients.present(self.manifest) and not self._by_beacon:
+                memory.append(exact_first.G, lr=lr)
+            elif self._exact is None and gradients.present(self.manifest) and not self._by_beacon:
                 first = Floats.of(self.manifest, self._kernel, scale)
                 lr = rates(self._groups, param_groups, self._schedule, 1)
                 # Nor does one that a warning refuses.
@@ -344,7 +358,7 @@ class Trajectory(Owned, Unique):
 
     def _suitable_scale(self) -> int:
         if self._exact is not None:
-            return self._exact.suitable_scale(self._first["W"])
+            return self._exact.gradient.suitable_scale(self._first["W"])
         return gradients.suitable_scale(self.manifest)
 
     def _take_order(self) -> None:
@@ -352,13 +366,15 @@ class Trajectory(Owned, Unique):
         if self._exact is not None and self._keeper is not None:
             order = order_of(self._keeper.header, self.header_digest, self.beacon)
             assert order is not None
-            self._exact.take_order(order)
+            self._exact.gradient.take_order(order)
 
     def begin_with(self, weights: IntArray) -> None:
         """Begins with these integer weights, int64 (elements,), and writes them to the model.
         RangeError."""
         self._first = initial_state(self._parts.rule, weights)
         self.manifest.write(self._first["W"])
+        if self._exact is not None:
+            self._exact.forget()
 
     @property
     def beacon(self) -> bytes:
@@ -377,7 +393,9 @@ class Trajectory(Owned, Unique):
 
     def advance(self, param_groups: ParamGroups, claims: Claims) -> None:
         """One step from the model's gradients; writes its weights. Raises as `ZKOptimizer.step`."""
-        if self._exact is None and self._keeper is None and not gradients.present(self.manifest):
+        if self._exact is not None:
+            self._exact.require_none_of_autograd()
+        elif self._keeper is None and not gradients.present(self.manifest):
             list(gradients.present_ones(self.manifest))  # raises, before there is a run without a step
         if self._exact is None and self._keeper is None and self._by_beacon:
             raise UsageError(
@@ -405,16 +423,18 @@ class Trajectory(Owned, Unique):
 
     def _take_exact(
         self,
-        exact: ExactGradient,
+        exact: ExactSteps,
         keeper: recording.Keeper,
         param_groups: ParamGroups,
         claims: Claims,
         lr: tuple[str, ...],
     ) -> None:
         kept, settings = self._settings(param_groups)
-        G, loss = exact.step(keeper.weights, self.steps + 1, keeper.header.grad_scale)
+        if changed := exact.changed(keeper):
+            raise _foreign(changed)
+        G, loss = exact.at(keeper.weights, self.steps + 1, keeper.header.grad_scale, _callers_level)
         keeper.append(G, replace(claims, loss=claims.loss or loss_text(loss)), lr=lr, settings=settings)
-        self.manifest.write(keeper.weights)
+        exact.write(keeper)
         self._kept, self._resumed, self.loss = kept, None, loss
         self.steps += 1
 
@@ -510,6 +530,8 @@ class Trajectory(Owned, Unique):
             keeper = recording.InMemory(header, loaded.state, loaded.step, self._kernel)
         self.manifest.write(loaded.state["W"])
         self._groups, self._first, self.steps, self._keeper = loaded.groups, loaded.state, loaded.step, keeper
+        if self._exact is not None:
+            self._exact.forget()
 
     def keep(self, param_groups: ParamGroups, *, written: bool = False, durable: bool = False) -> None:
         """Keeps what `param_groups` holds now, where that is news, for a resumption. `durable`: so
@@ -580,6 +602,11 @@ class Trajectory(Owned, Unique):
         moved = groups != self._kept.of_step if self._kept.of_step else first
         settings = resuming.Settings(groups, moved, self._unproved.digests(self._writer.header.unproved))
         return _Kept(groups, groups, durable=not moved, open=moved and self._schedule is None), settings.encode()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the gradients are exact ones, not autograd's."""
+        return self._exact is not None
 
     @property
     def is_recorded(self) -> bool:

@@ -1,9 +1,9 @@
 """Exact gradients for `ZKOptimizer`: a model as a graph of units, and its data as cells.
 
-    graph = exact_graph(model, loss="cross-entropy", features=64)
-    gradient = ExactGradient(graph, (features, labels), batch_size=32)
-    optimizer = ZKOptimizer(model.named_parameters(), lr=0.003, gradient=gradient)
-    loss = optimizer.step()
+graph = exact_graph(model, loss="cross-entropy", features=64)
+gradient = ExactGradient(graph, (features, labels), batch_size=32)
+optimizer = ZKOptimizer(model.named_parameters(), lr=0.003, gradient=gradient)
+loss = optimizer.step()
 """
 
 from zk_autograd.optim.exact.gradient import ExactGradient

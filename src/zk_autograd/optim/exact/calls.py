@@ -32,7 +32,9 @@ class Call:
         others = [name for name in found if name not in places]
         if len(self.arguments) > len(places) or others:
             what = others[0] if others else f"{len(self.arguments)} arguments"
-            raise UsageError(f"{self.name} is called with {what}, which has no exact pass: leave it out, or use --level L1")
+            raise UsageError(
+                f"{self.name} is called with {what}, which has no exact pass: leave it out, or use --level L1"
+            )
         if missing := [name for name in places if name not in found]:
             raise UsageError(f"{self.name} is called without {missing[0]}")
         return [found[name] for name in places]

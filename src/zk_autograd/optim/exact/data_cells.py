@@ -49,7 +49,9 @@ def _array(data: Any, what: str, forms: str) -> NDArray[Any]:
         if data.layout is not torch.strided or data.is_meta:
             raise UsageError(f"{what} hold no dense values (layout {data.layout}, device {data.device}); give {forms}")
         data = data.detach().cpu()
-        return (data.float() if data.is_floating_point() else data).resolve_conj().resolve_neg().numpy()
+        plain = (data.float() if data.is_floating_point() else data).resolve_conj().resolve_neg()
+        found: NDArray[Any] = plain.numpy()
+        return found
     if isinstance(data, np.ndarray):
         return data
     raise UsageError(f"{what} are a {type(data).__name__}; give arrays or tensors: {forms}")

@@ -25,6 +25,7 @@ from zk_autograd.core.records import PRIVATE, PUBLIC, Data, Exact, Header
 from zk_autograd.evidence.data_secrets import DataSecrets, Table
 from zk_autograd.optim.exact.data_cells import cells_of
 from zk_autograd.optim.exact.model_graph import ModelGraph
+from zk_autograd.optim.exact.whole import whole
 from zk_autograd.prove.protocol import Backend, CommittingToData
 from zk_autograd.run.exact_files import ExactFiles
 
@@ -70,11 +71,9 @@ class ExactGradient:
         self.cells = cells_of(graph, data)
         self.shards = Shards.of(len(self.cells), graph.stride)
         self.batch_size = _checked_size(batch_size, self.shards)
-        self.log_batch = (batch_size - 1).bit_length()
-        if seed is not None and (not isinstance(seed, int) or not 0 <= seed < 2**64):
-            raise UsageError(f"the order's seed is {seed!r}; it must be an integer of 0 to 2^64 - 1")
-        self.given_seed = seed
-        self.seed = int.from_bytes(os.urandom(8), "big") if seed is None else seed
+        self.log_batch = (self.batch_size - 1).bit_length()
+        self.given_seed = None if seed is None else whole(seed, "the order's seed", 0, 2**64 - 1)
+        self.seed = int.from_bytes(os.urandom(8), "big") if self.given_seed is None else self.given_seed
         self.public = public
         self._table = table
         self._pass = Pass(graph, names or getattr(graph, "layers", ()))
@@ -95,7 +94,9 @@ class ExactGradient:
         """What a header says of the data and the gradients, committed to by `backend`, and the
         run's files. UsageError for a seed that was given beside a beacon's."""
         if by_beacon and self.given_seed is not None:
-            raise UsageError(f"seed={self.given_seed} of the ExactGradient: the beacon gives the order's seed, so leave it out")
+            raise UsageError(
+                f"seed={self.given_seed} of the ExactGradient: the beacon gives the order's seed, so leave it out"
+            )
         data, exact = self.described()
         root, salts = b"", ()  # type: tuple[bytes, tuple[bytes, ...]]
         if self.public:
@@ -142,7 +143,9 @@ class ExactGradient:
             return f"the run's data are {exact.visibility}, and public is {self.public}"
         if self.given_seed is not None and exact.seed != self.given_seed:
             of_run = "a beacon's" if exact.seed is None else exact.seed
-            return f"the run's order has the seed {of_run}, and seed is {self.given_seed}; leave it out, to have the run's"
+            return (
+                f"the run's order has the seed {of_run}, and seed is {self.given_seed}; leave it out, to have the run's"
+            )
         if len(files.cells) != len(self.cells):
             return f"the run's data have {len(files.cells):,} examples, and these {len(self.cells):,}"
         if not np.array_equal(files.cells, self.cells):
@@ -164,9 +167,12 @@ class ExactGradient:
         """The grad_scale that puts the largest element of the first batch's gradient near 2^26, as
         far as there is one. UnitRangeError."""
         size = self._pass.largest_sum(weights, self.batch(1), self.batch_size)
+        return self.nearest_scale(4 + self.log_batch + _TARGET_BITS - round(float(np.log2(size))) if size else 0)
+
+    def nearest_scale(self, k: int) -> int:
+        """The grad_scale nearest to `k` of those that go with the batch."""
         allowed = [k for k in K_RANGE if gradient_shift(self.log_batch, k) in SHIFTS]
-        wanted = 4 + self.log_batch + _TARGET_BITS - round(float(np.log2(size))) if size else 0
-        return min(max(wanted, allowed[0]), allowed[-1])
+        return min(max(k, allowed[0]), allowed[-1])
 
     def float_loss(self, step: int) -> float | None:
         """The loss of a step's batch by the float model as it is, in torch; None for a graph that
@@ -198,11 +204,8 @@ class ExactGradient:
         return found
 
 
-def _checked_size(batch_size: int, shards: Shards) -> int:
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise UsageError(f"batch_size is {batch_size!r}; it must be an integer of at least 1")
-    if batch_size > 2**MAX_LOG_BATCH:
-        raise UsageError(f"batch_size is {batch_size:,}, and at L3 a batch has at most {2**MAX_LOG_BATCH:,} examples: lower it")
+def _checked_size(given: int, shards: Shards) -> int:
+    batch_size = whole(given, "batch_size", 1, 2**MAX_LOG_BATCH)
     if batch_size > shards.examples:
         raise UsageError(f"batch_size is {batch_size:,}, and the data have {shards.examples:,} examples: lower it")
     if batch_size > min(shards.counts):

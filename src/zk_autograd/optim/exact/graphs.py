@@ -1,4 +1,4 @@
-"""A model's graph: from an nn.Sequential, or what torch.fx traces, by a closed registry of layers."""
+"""A model's graph: of an nn.Sequential, or what torch.fx traces, by a closed registry of layers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +18,7 @@ from zk_autograd.optim.exact.losses import LOSSES
 from zk_autograd.optim.exact.model_graph import ModelGraph
 from zk_autograd.optim.exact.network import Affine, Given, Network, TwoLogits
 from zk_autograd.optim.exact.tracing import Node, traced
+from zk_autograd.optim.exact.whole import whole
 
 
 def exact_graph(model: nn.Module, loss: str = "cross-entropy", *, features: int) -> ModelGraph:
@@ -29,11 +30,10 @@ def exact_graph(model: nn.Module, loss: str = "cross-entropy", *, features: int)
     """
     if loss not in LOSSES:
         raise UsageError(f"loss is {loss!r}; exact gradients have {', '.join(LOSSES)}")
-    if not isinstance(features, int) or not 1 <= features <= MAX_INPUTS:
-        raise UsageError(f"features is {features!r}; it must be 1 to {MAX_INPUTS:,}")
+    whole(features, "features", 1, MAX_INPUTS)
     _require_model(model)
     parameters = _parameters(model)
-    network = Network(features)
+    network = Network(int(features))
     value = _computed(model, network)
     if isinstance(value, Given):
         raise UsageError(_no_logits(value, network))
@@ -115,7 +115,11 @@ class _Attribute(str):
 
 
 def _called(
-    node: Node, modules: Mapping[str, nn.Module], arguments: tuple[Any, ...], keywords: Mapping[str, Any], network: Network
+    node: Node,
+    modules: Mapping[str, nn.Module],
+    arguments: tuple[Any, ...],
+    keywords: Mapping[str, Any],
+    network: Network,
 ) -> object:
     module = None
     if node.kind == "call_module":
@@ -140,7 +144,8 @@ def _called(
 def _name(target: object) -> str:
     if isinstance(target, str):
         return f".{target}()"
-    return torch.overrides.resolve_name(target) or getattr(target, "__name__", repr(target))  # type: ignore[arg-type]
+    known = torch.overrides.resolve_name(target) if callable(target) else None
+    return str(known or getattr(target, "__name__", target))
 
 
 def _require_plain(name: str, module: nn.Module) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from torch import nn
+import torch
 
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.graph import Kind, Tensor, TensorKind, Units
@@ -31,8 +31,8 @@ class Linear:
 
     name: str
     source: Given
-    weight: nn.Parameter
-    bias: nn.Parameter | None
+    weight: torch.Tensor
+    bias: torch.Tensor | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,14 +109,16 @@ class Network:
         self.units.append(run)
         return run
 
-    def closed(self, parameters: Sequence[tuple[str, nn.Parameter]]) -> tuple[list[Tensor], list[str]]:
-        """Appends the close row, if there are classes, and the pads. The places of `parameters`, with
-        their names, in that order, and the layers that they are of. UsageError for one that has no
-        place, and for hidden units that lead nowhere, or to too many others."""
+    def closed(self, parameters: Sequence[tuple[str, torch.Tensor]]) -> tuple[list[Tensor], list[str]]:
+        """Appends the close row, if there are classes, and the pads. The places of `parameters`,
+        with their names, in that order, and the layers that they are of. UsageError for one that
+        has no place, and for hidden units that lead nowhere, or to too many others."""
         for given in self._hidden:
             fed = self._fed.get(given.units.first)
             if fed is None:
-                raise UsageError(f"nothing is computed from {given.name}: leave it, and what leads to it, out of the model")
+                raise UsageError(
+                    f"nothing is computed from {given.name}: leave it, and what leads to it, out of the model"
+                )
             if fed > MAX_HIDDEN_OUTPUTS:
                 raise UsageError(
                     f"{given.name} leads to {fed:,} hidden units, and in an exact pass it may lead to {MAX_HIDDEN_OUTPUTS:,}: "
@@ -141,7 +143,7 @@ class Network:
         self._fed[first] = self._fed.get(first, 0) + hidden
 
     def _place(
-        self, layer: Linear, kind: TensorKind, a: int, run: Units, columns: int, parameter: nn.Parameter
+        self, layer: Linear, kind: TensorKind, a: int, run: Units, columns: int, parameter: torch.Tensor
     ) -> None:
         if id(parameter) in self._places:
             raise UsageError(

@@ -74,9 +74,7 @@ def traced(model: nn.Module) -> list[Node]:
         raise UsageError(
             f"{_where(_raising_place(error))}: {type(error).__name__}: {said}; L3 needs a forward that torch.fx can trace"
         ) from error
-    return [
-        Node(node, node.op, node.target, node.args, node.kwargs, node.meta.get(_PLACE, "")) for node in graph.nodes
-    ]
+    return [Node(node, node.op, node.target, node.args, node.kwargs, node.meta.get(_PLACE, "")) for node in graph.nodes]
 
 
 def _where(place: str) -> str:

@@ -18,27 +18,29 @@ def identity(call: Call) -> Value:
 
 def dropout(call: Call) -> Value:
     """Whatever the model's mode is: a pass is training's."""
+    p: object
     if isinstance(call.module, nn.Dropout):
         (value,), p = call.bound("input"), call.module.p
     else:
         value, p, _, _ = call.bound("input", p=0.5, training=True, inplace=False)
     if p != 0:
-        shown = f"p = {p:g}" if isinstance(p, int | float) else "another p than 0"
         raise UsageError(
-            f"{call.name} is a Dropout with {shown}: its mask would be the trainer's choice; set p = 0, or --level L1"
+            f"{call.name} is a Dropout with p = {p}: its mask would be the trainer's choice; set p = 0, or --level L1"
         )
     return _same(call, value)
 
 
 def flatten(call: Call) -> Value:
     """Of (examples, numbers), from the numbers on: nothing changes."""
+    dimensions: tuple[object, ...]
     if isinstance(call.module, nn.Flatten):
-        (value,), first, last = call.bound("input"), call.module.start_dim, call.module.end_dim
+        (value,), dimensions = call.bound("input"), (call.module.start_dim, call.module.end_dim)
     else:
-        value, first, last = call.bound("input", start_dim=0, end_dim=-1)
-    if first not in _LAST or last not in _LAST:
+        value, *rest = call.bound("input", start_dim=0, end_dim=-1)
+        dimensions = tuple(rest)
+    if any(dimension not in _LAST for dimension in dimensions):
         raise UsageError(
-            f"{call.name} flattens from dimension {first} to {last}, and would join examples: flatten from 1 to -1"
+            f"{call.name} flattens from dimension {dimensions[0]} to {dimensions[1]}, and would join examples: flatten from 1 to -1"
         )
     return _same(call, value)
 

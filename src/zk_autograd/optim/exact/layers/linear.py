@@ -18,7 +18,9 @@ def linear(call: Call) -> Affine:
             "them, or leave one out"
         )
     if not isinstance(source, Given):
-        raise UsageError(f"{call.name} takes two logits, which belong to the loss: end the model with them, or use --level L1")
+        raise UsageError(
+            f"{call.name} takes two logits, which belong to the loss: end the model with them, or use --level L1"
+        )
     if source.units.count != layer.in_features:
         raise UsageError(
             f"{call.name} takes {layer.in_features:,} numbers, and gets {source.units.count:,} from {source.name}: make them the same"

@@ -18,7 +18,9 @@ def add(call: Call) -> Affine:
         )
     layers = (*one.layers, *other.layers)
     if len({layer.source.units.first for layer in layers}) < len(layers):
-        raise UsageError(f"{call.name} adds up two linear layers of the same inputs, which are one: leave one of them out")
+        raise UsageError(
+            f"{call.name} adds up two linear layers of the same inputs, which are one: leave one of them out"
+        )
     biased = [layer.name for layer in layers if layer.bias is not None]
     if len(biased) > 1:
         raise UsageError(f"{biased[0]} and {biased[1]} are added up, and both have a bias: give one of them bias=False")

@@ -1,0 +1,17 @@
+"""An argument that is an integer."""
+
+import operator
+
+from zk_autograd.core.errors import UsageError
+
+
+def whole(value: object, name: str, lowest: int, highest: int) -> int:
+    """The integer, also of NumPy or a tensor of one. UsageError for another value, or one out of
+    range."""
+    try:
+        found = operator.index(value)  # type: ignore[arg-type]
+    except (TypeError, RuntimeError, ValueError):
+        found = lowest - 1
+    if not lowest <= found <= highest or isinstance(value, bool):
+        raise UsageError(f"{name} is {value!r:.100}; it must be an integer of {lowest:,} to {highest:,}")
+    return found
