@@ -11,7 +11,8 @@ The file form, that of public data and of what a trainer hands to an auditor:
     {"examples":N,"features":F,"targets":C}\\n      canonical JSON
     N (F + C) integers of 4 bytes, little-endian
 
-How cells are made from a table's numbers, by elementwise IEEE operations alone: `scaled`, `cells_of`.
+How cells are made from a table's numbers, by elementwise IEEE operations alone: `scaled`,
+`quantized`, `cells_of`.
 A commitment to them is a backend's (a shard at a time), or, where that commits to states alone, the
 root of an RFC 9162 tree whose leaf i is salt_i | cells of example i, 4 bytes each, with salt_i =
 HMAC-SHA256(secret, "zk-autograd/cells-salt/v1\\n" | i).
@@ -28,9 +29,11 @@ from numpy.typing import NDArray
 
 from zk_autograd.core import merkle
 from zk_autograd.core.canonical import decode, encode
-from zk_autograd.core.errors import RangeError, UsageError, VerificationError
+from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.fields import Fields
-from zk_autograd.core.graph.formats import ACTIVATION_BITS, ACTIVATION_BOUND, ONE
+from zk_autograd.core.graph.data import require_range
+from zk_autograd.core.graph.formats import ACTIVATION_BOUND, ONE
+from zk_autograd.core.graph.products import largest
 
 Cells = NDArray[np.int32]
 
@@ -99,31 +102,32 @@ class Shards:
 
 def scaled(values: NDArray[np.float64], mean: float, deviation: float) -> NDArray[np.float32]:
     """(x - mean) / deviation in float64, rounded to float32; what is beyond its range becomes its
-    largest value."""
-    return np.clip((values - mean) / deviation, -_LARGEST, _LARGEST).astype(np.float32)
+    largest value. `mean` is finite, `deviation` finite and above 0."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.clip((values - mean) / deviation, -_LARGEST, _LARGEST).astype(np.float32)
+
+
+def quantized(values: NDArray[np.float32], name: str = "the features") -> Cells:
+    """Features, or targets that are values, as cells: float32 (examples, numbers), multiplied by
+    2^12 (exact in float64) and rounded half to even. UsageError for another type and for a value
+    that isn't finite, UnitRangeError for one of 2^22 units, 1,024, or more in size."""
+    if values.dtype != np.float32 or values.ndim != 2:
+        raise UsageError(f"{name} are {values.dtype} {values.shape}, and must be float32 (examples, numbers)")
+    if not np.isfinite(values).all():
+        example, place = (int(x) for x in np.argwhere(~np.isfinite(values))[0])
+        found = values[example, place]
+        raise UsageError(f"number {place} of example {example} in {name} is {found}, which no cell holds: leave it out")
+    wide = np.rint(values.astype(np.float64) * ONE)
+    require_range(name, wide, "the data")
+    cells: Cells = wide.astype(np.int32)
+    return cells
 
 
 def cells_of(features: NDArray[np.float32], targets: Cells) -> Cells:
-    """int32 (examples, stride), of features in float32 (examples, features), multiplied by 2^12
-    (exact in float64) and rounded half to even, and `targets` in units of 2^-12. UsageError for a
-    value that isn't finite, RangeError (tensor "the features", index flat) beyond 2^22."""
-    wide = np.rint(features.astype(np.float64) * ONE)
-    if not np.isfinite(wide).all():
-        raise UsageError("the features hold a value that isn't finite: leave such rows out")
-    for what, values in (("a value", wide), ("a target", targets)):
-        if (beyond := np.abs(values) >= ACTIVATION_BOUND).any():
-            at = int(np.flatnonzero(beyond)[0])
-            example, place = divmod(at, values.shape[1])
-            real, most = int(values.reshape(-1)[at]), ACTIVATION_BOUND
-            raise RangeError(
-                what,
-                f"example {example} of the data",
-                place,
-                real,
-                most,
-                f"scale the data down: units are 2^-{ACTIVATION_BITS}",
-            )
-    return np.concatenate([wide.astype(np.int32), targets.astype(np.int32)], axis=1)
+    """int32 (examples, stride), of features in float32 (examples, features), which are quantized,
+    and `targets`, cells (examples, targets). Raises as `quantized`."""
+    require_range("the targets", targets, "the data")
+    return np.concatenate([quantized(features), targets.astype(np.int32)], axis=1)
 
 
 def one_hot(labels: NDArray[np.int64], classes: int) -> Cells:
@@ -149,7 +153,7 @@ def encoded(cells: Cells, features: int) -> bytes:
 
 def parsed(data: bytes) -> tuple[Cells, int]:
     """Cells, int32 (examples, stride), and how many of the stride are features. VerificationError
-    unless `data` is such a file, to the last byte."""
+    unless `data` is such a file, to the last byte, and each cell below 2^22 in size."""
     head = data[len(FORMAT) : len(FORMAT) + _MAX_HEAD].split(b"\n", 1)
     if not data.startswith(FORMAT) or len(head) != 2:
         raise VerificationError("this is not a file of cells", expected=repr(FORMAT.decode()))
@@ -164,16 +168,21 @@ def parsed(data: bytes) -> tuple[Cells, int]:
             expected=f"{4 * examples * (features + targets)} bytes",
             found=str(len(body)),
         )
-    return np.frombuffer(body, "<i4").astype(np.int32).reshape(examples, features + targets), features
+    cells = np.frombuffer(body, "<i4").astype(np.int32).reshape(examples, features + targets)
+    if largest(cells) >= ACTIVATION_BOUND:
+        raise VerificationError(
+            "the file holds a cell that is out of range",
+            expected=f"below {ACTIVATION_BOUND} in size",
+            found=f"{largest(cells):.0f}",
+        )
+    return cells, features
 
 
 def tree_root(cells: Cells, secret: bytes) -> bytes:
     """The root over all examples, of a backend that doesn't commit to data; `secret` has 32
     bytes."""
-    rows = np.ascontiguousarray(cells, "<i4")
-    return merkle.root(
-        [
-            merkle.leaf_hash(hmac.digest(secret, _SALT + i.to_bytes(8, "big"), sha256) + row.tobytes())
-            for i, row in enumerate(rows)
-        ]
-    )
+    tree = merkle.Frontier()
+    for i, row in enumerate(np.ascontiguousarray(cells, "<i4")):
+        salt = hmac.digest(secret, _SALT + i.to_bytes(8, "big"), sha256)
+        tree.append(merkle.leaf_hash(salt + row.tobytes()))
+    return tree.root()

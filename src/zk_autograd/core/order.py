@@ -1,5 +1,5 @@
-"""The sampler order/v1: which examples a step sees, as anybody computes it from the seed that stands
-in the header, or that a beacon gave.
+"""The sampler order/v1: which examples a step sees, as anybody computes it from the seed that
+stands in the header, or that a beacon gave.
 
 The examples are cut into shards (core.cells). An epoch takes the shards in an order of its own, and
 the examples of each in an order of its own, in batches of the batch's size; what doesn't fill a
@@ -13,6 +13,7 @@ examples of a shard.
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ SAMPLER = "order/v1"
 _SHARDS, _EXAMPLES = 4, 5
 """Purposes of a seed's streams; train.seeded has others."""
 _INDEX_BITS = 48
+_KEPT = 4
+"""Epochs whose permutations are kept."""
 
 
 def words(seed: int, purpose: int, index: int, count: int) -> NDArray[np.uint64]:
@@ -39,6 +42,14 @@ def permutation(seed: int, purpose: int, index: int, count: int) -> NDArray[np.i
     return np.argsort(words(seed, purpose, index, count), kind="stable").astype(np.int64)
 
 
+class Place(NamedTuple):
+    """A step's epoch, its shard, and which of the shard's batches it takes: all from 0."""
+
+    epoch: int
+    shard: int
+    batch: int
+
+
 @dataclass(frozen=True)
 class Order:
     """The order of a data set cut into `shards`, in batches of `batch_size`, which is at most the
@@ -49,51 +60,51 @@ class Order:
     seed: int
 
     @cached_property
-    def _batches(self) -> tuple[int, ...]:
+    def batches(self) -> tuple[int, ...]:
         """How many batches each shard gives."""
         return tuple(count // self.batch_size for count in self.shards.counts)
 
     @cached_property
     def steps_per_epoch(self) -> int:
-        return sum(self._batches)
+        return sum(self.batches)
 
     def batch(self, step: int) -> NDArray[np.int64]:
         """The examples of step 1, 2, 3 ..., numbered through all shards: int64 (batch_size,)."""
-        epoch, shard, at = self._place(step)
+        epoch, shard, at = self.place(step)
         order = _examples(self.seed, epoch * len(self.shards.counts) + shard, self.shards.counts[shard])
         return self.shards.firsts[shard] + order[at * self.batch_size : (at + 1) * self.batch_size]
 
     def shard(self, step: int) -> int:
         """The shard that a step's batch is of."""
-        return self._place(step)[1]
+        return self.place(step).shard
 
     def ends_shard(self, step: int) -> bool:
         """Whether the step takes the last batch of its shard, of several: the next one begins
         another, and a segment ends here."""
         if len(self.shards.counts) == 1:
             return False
-        _, shard, at = self._place(step)
-        return at == self._batches[shard] - 1
+        _, shard, batch = self.place(step)
+        return batch == self.batches[shard] - 1
 
-    def _place(self, step: int) -> tuple[int, int, int]:
-        """Epoch, shard, and which of its batches."""
+    def place(self, step: int) -> Place:
+        """Where step 1, 2, 3 ... stands. Two steps of one epoch and one shard have only such steps
+        between them."""
         epoch, at = divmod(step - 1, self.steps_per_epoch)
-        for shard in _shards(self.seed, epoch, len(self.shards.counts)):
-            if at < self._batches[shard]:
-                return epoch, int(shard), at
-            at -= self._batches[shard]
-        raise AssertionError("an epoch's shards hold its steps")
+        shards, ends = _epoch(self, epoch)
+        number = int(np.searchsorted(ends, at, side="right"))
+        shard = int(shards[number])
+        return Place(epoch, shard, at - int(ends[number]) + self.batches[shard])
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=_KEPT)
+def _epoch(order: Order, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The shards in an epoch's order, and after how many of its batches each ends."""
+    shards = permutation(order.seed, _SHARDS, epoch, len(order.shards.counts))
+    return shards, np.cumsum(np.array(order.batches)[shards])
+
+
+@lru_cache(maxsize=_KEPT)
 def _examples(seed: int, index: int, count: int) -> NDArray[np.int64]:
     found = permutation(seed, _EXAMPLES, index, count)
-    found.setflags(write=False)
-    return found
-
-
-@lru_cache(maxsize=4)
-def _shards(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
-    found = permutation(seed, _SHARDS, epoch, count)
     found.setflags(write=False)
     return found

@@ -11,28 +11,18 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-_INDEX_BITS = 48
+from zk_autograd.core.order import permutation, words
+
+__all__ = ["Purpose", "permutation", "uniform", "words"]
 
 
 class Purpose(IntEnum):
-    """What a stream is for, so that no two uses of a seed get the same numbers."""
+    """What a stream is for, so that no two uses of a seed get the same numbers; core.order has two
+    more."""
 
     SPLIT = 1
     WEIGHTS = 2
     ORDER = 3
-
-
-def words(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.uint64]:
-    """`count` words of the stream of `seed` (below 2^64), `purpose` and `index` (below 2^48)."""
-    key = np.array([seed, (int(purpose) << _INDEX_BITS) | index], dtype=np.uint64)
-    drawn: NDArray[np.uint64] = np.random.Philox(key=key).random_raw(count)
-    return drawn
-
-
-def permutation(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.int64]:
-    """A permutation of 0 .. `count` - 1: the order of as many words, of which two are equal with
-    probability below count^2 / 2^65."""
-    return np.argsort(words(seed, purpose, index, count), kind="stable").astype(np.int64)
 
 
 def uniform(seed: int, purpose: Purpose, index: int, count: int, bound: float) -> NDArray[np.float64]:

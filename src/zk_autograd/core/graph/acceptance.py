@@ -1,11 +1,12 @@
 """What is refused of a graph: the text is the trainer's, and could describe anything.
 
-* The runs come in the order features, constant (one unit), hidden, outputs, close, pads; there is at
-  least one feature, one output and one pad, and the units' number is a power of two.
+* The runs come in the order features, constant (one unit), hidden, outputs, close, pads; there is
+  at least one feature, one output and one pad, and the units' number is a power of two.
 * Outputs are values, or classes: then at most the first run is a zero class, of one; classes have
   exactly one close row after them, values none.
-* A place (a, b) has a < b, leads from a feature, the constant or a ReLU unit to a ReLU unit, a class
-  or a value, and stays within one run at each end; a bias is the constant's, a weight isn't.
+* A place (a, b) has a < b, leads from a feature, the constant or a ReLU unit to a ReLU unit, a
+  class or a value, and stays within one run at each end, another one; a bias is the constant's, a
+  weight isn't.
 * No two parameters stand at one place, and the tensors are all parameters in their order.
 * Every ReLU unit feeds something, and every unit that is computed from weights has one.
 * At most 2^18 inputs of a unit, 2^13 hidden outputs, and what int64 holds of both.
@@ -14,8 +15,11 @@ Dead or unconnected units would have derivatives of the trainer's choice in a pr
 every sum of the pass, and of the proof, from wrapping (docs/gradients.md).
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable
+from heapq import heappop, heappush
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +30,9 @@ from zk_autograd.core.graph.units import Graph, Kind, Tensor, TensorKind, Units
 MAX_UNITS = 2**20
 MAX_INPUTS = 2**18
 MAX_HIDDEN_OUTPUTS = 2**13
-_SUM_BITS = 63
-_HIDDEN_BITS, _LOGIT_BITS = 50, 42
-"""Bits of a weight times the derivative of a hidden unit or value, and of a logit."""
+_AS_LOGITS = 2**8
+"""How many times a logit's derivative a hidden unit's or value's may be: 2^28 for 2^20. With 2^22
+for the weight, 2^13 of these, or 2^21 logits, add up to 2^63."""
 
 _ORDER = {
     Kind.FEATURE: 0, Kind.CONSTANT: 1, Kind.RELU: 2, Kind.ZERO_CLASS: 3, Kind.CLASS: 3, Kind.VALUE: 3, Kind.CLOSE: 4,
@@ -38,10 +42,11 @@ _ORDER = {
 
 def require_acceptable(graph: Graph, size: int) -> None:
     """VerificationError, one sentence, for a graph that is refused; `size` is the number of the
-    run's parameters."""
+    run's parameters. Takes time in proportion to the text, and memory to the units."""
     _check_units(graph)
     _check_outputs(graph)
     end = 0
+    placed = []
     for tensor in graph.tensors:
         if tensor.offset != end or not tensor.size:
             raise VerificationError(
@@ -50,12 +55,22 @@ def require_acceptable(graph: Graph, size: int) -> None:
                 found=f"offset {tensor.offset}, {tensor.size} elements",
             )
         end += tensor.size
-        _check_places(graph, tensor)
+        placed.append(_placed(graph, tensor))
     if end != size:
         raise VerificationError("the graph has other parameters than the run", expected=str(size), found=str(end))
-    _check_overlaps(graph)
-    for run in graph.units:
-        _check_connected(graph, run)
+    _check_overlaps(placed)
+    _check_connected(graph, placed)
+
+
+class _Placed(NamedTuple):
+    """A tensor with the numbers of the runs that it joins, and which of their units it begins
+    with."""
+
+    tensor: Tensor
+    source: int
+    column: int
+    target: int
+    row: int
 
 
 def _check_units(graph: Graph) -> None:
@@ -65,10 +80,14 @@ def _check_units(graph: Graph) -> None:
         raise VerificationError("the graph has too many units", expected=f"at most {MAX_UNITS}", found=str(graph.count))
     if graph.count & (graph.count - 1):
         raise VerificationError("the number of the graph's units is not a power of two", found=str(graph.count))
-    for one, after in pairwise(graph.units):
+    for one, after in pairwise((Units(Kind.FEATURE, 0, 0), *graph.units)):
+        if not after.count or after.first != one.end:
+            raise VerificationError("the graph's runs of units don't follow one another", found=f"{after.kind} units")
         if _ORDER[one.kind] > _ORDER[after.kind]:
             raise VerificationError(f"in the graph, {after.kind} units come after {one.kind}")
-    counts = {kind: sum(run.count for run in graph.units if run.kind is kind) for kind in Kind}
+    counts = dict.fromkeys(Kind, 0)
+    for run in graph.units:
+        counts[run.kind] += run.count
     for kind in (Kind.FEATURE, Kind.CONSTANT, Kind.PAD):
         if not counts[kind]:
             raise VerificationError(f"the graph has no {kind} unit")
@@ -98,86 +117,100 @@ def _check_outputs(graph: Graph) -> None:
         raise VerificationError("the graph has classes, but fewer than two")
 
 
-def _check_places(graph: Graph, tensor: Tensor) -> None:
+def _placed(graph: Graph, tensor: Tensor) -> _Placed:
     where = f"the graph's tensor at offset {tensor.offset}"
     if tensor.a >= tensor.b:
         raise VerificationError(f"{where} leads backwards", found=f"from unit {tensor.a} to unit {tensor.b}")
     try:
-        source, target = graph.run_of(tensor.a), graph.run_of(tensor.b)
+        source, target = graph.index_of(tensor.a), graph.index_of(tensor.b)
     except KeyError as error:
         raise VerificationError(f"{where} is about a unit that there isn't", found=str(error)) from error
-    if not source.kind.gives or not target.kind.takes:
-        raise VerificationError(f"{where} leads from {source.kind} to {target.kind} units")
-    if (tensor.kind is TensorKind.BIAS) != (source.kind is Kind.CONSTANT):
-        raise VerificationError(f"{where} is a {tensor.kind} from {source.kind} units")
-    if tensor.b not in target.outputs:
+    one, other = graph.units[source], graph.units[target]
+    if not one.kind.gives or not other.kind.takes:
+        raise VerificationError(f"{where} leads from {one.kind} to {other.kind} units")
+    if source == target:
+        raise VerificationError(f"{where} leads from units to units of the same run")
+    if (tensor.kind is TensorKind.BIAS) != (one.kind is Kind.CONSTANT):
+        raise VerificationError(f"{where} is a {tensor.kind} from {one.kind} units")
+    if tensor.b not in other.outputs:
         raise VerificationError(f"{where} leads to a target", found=f"unit {tensor.b}")
-    if tensor.a + tensor.columns > source.end or target.outputs.index(tensor.b) + tensor.rows > target.count:
+    column, row = tensor.a - one.first, other.outputs.index(tensor.b)
+    if column + tensor.columns > one.count or row + tensor.rows > other.count:
         raise VerificationError(f"{where} goes beyond a run of units")
+    return _Placed(tensor, source, column, target, row)
 
 
-def _check_overlaps(graph: Graph) -> None:
-    """Rectangles of places, within one pair of runs each. The outputs are ordered: a sweep."""
-    by_runs: dict[tuple[int, int], list[Tensor]] = {}
-    for tensor in graph.tensors:
-        by_runs.setdefault((graph.run_of(tensor.a).first, graph.run_of(tensor.b).first), []).append(tensor)
+def _check_overlaps(placed: list[_Placed]) -> None:
+    """Rectangles of places, within one pair of runs each, by a sweep over the rows: the columns
+    of those that are open are disjoint, so that a new one can only meet its neighbours."""
+    by_runs: dict[tuple[int, int], list[_Placed]] = {}
+    for one in placed:
+        by_runs.setdefault((one.source, one.target), []).append(one)
     for group in by_runs.values():
-        group.sort(key=lambda t: (t.b, t.a))
-        width = graph.run_of(group[0].b).kind.width
-        open_ones: list[Tensor] = []
-        for tensor in group:
-            open_ones = [o for o in open_ones if o.b + o.rows * width > tensor.b]
-            if any(o.a < tensor.a + tensor.columns and tensor.a < o.a + o.columns for o in open_ones):
+        columns: list[tuple[int, int]] = []  # of the open ones: first, end
+        ends: list[tuple[int, tuple[int, int]]] = []  # where their rows end
+        for tensor, _, column, _, row in sorted(group, key=lambda p: (p.row, p.column)):
+            while ends and ends[0][0] <= row:
+                columns.pop(bisect_left(columns, heappop(ends)[1]))
+            own = (column, column + tensor.columns)
+            at = bisect_left(columns, own)
+            if (at and columns[at - 1][1] > own[0]) or (at < len(columns) and columns[at][0] < own[1]):
                 raise VerificationError(
                     f"two parameters of the graph stand at one place, one of the tensor at offset {tensor.offset}"
                 )
-            open_ones.append(tensor)
+            columns.insert(at, own)
+            heappush(ends, (row + tensor.rows, own))
 
 
-def _check_connected(graph: Graph, run: Units) -> None:
-    if run.kind.takes:
-        inputs = _counts(run, ((t.b, t.rows, t.columns) for t in graph.incoming(run)))
-        if not inputs.all():
-            raise VerificationError(
-                f"a {run.kind} unit of the graph has no weights", found=f"unit {_unit(run, inputs)}"
-            )
-        if inputs.max() > MAX_INPUTS:
-            raise VerificationError(
-                "a unit of the graph has too many inputs", expected=f"at most {MAX_INPUTS}", found=str(inputs.max())
-            )
-    if run.kind is not Kind.RELU:
-        return
+def _check_connected(graph: Graph, placed: list[_Placed]) -> None:
+    """Counts, for each unit that takes or gives, the places at it."""
+    firsts = np.cumsum([0, *(run.count for run in graph.units)])
+    takes = np.repeat([run.kind.takes for run in graph.units], np.diff(firsts))
+    relu = np.repeat([run.kind is Kind.RELU for run in graph.units], np.diff(firsts))
+    inputs = _counts(firsts, ((p.target, p.row, p.tensor.rows, p.tensor.columns) for p in placed))
+    to_classes = [graph.units[p.target].kind is Kind.CLASS for p in placed]
     hidden, logits = (
         _counts(
-            run,
+            firsts,
             (
-                (t.a, t.columns, t.rows)
-                for t in graph.outgoing(run)
-                if (graph.run_of(t.b).kind is Kind.CLASS) == classes
+                (p.source, p.column, p.tensor.columns, p.tensor.rows)
+                for p, to_class in zip(placed, to_classes, strict=True)
+                if to_class == classes
             ),
         )
         for classes in (False, True)
     )
-    if not (hidden + logits).all():
-        raise VerificationError("a relu unit of the graph feeds nothing", found=f"unit {_unit(run, hidden + logits)}")
-    largest = (int(hidden.max()) << _HIDDEN_BITS) + (int(logits.max()) << _LOGIT_BITS)
-    if hidden.max() > MAX_HIDDEN_OUTPUTS or largest > 2**_SUM_BITS:
+
+    def unit(at: int) -> tuple[str, int]:
+        index = int(np.searchsorted(firsts, at, side="right")) - 1
+        run = graph.units[index]
+        return run.kind, run.outputs[at - int(firsts[index])]
+
+    if (bare := np.flatnonzero(takes & (inputs == 0))).size:
+        kind, number = unit(int(bare[0]))
+        raise VerificationError(f"a {kind} unit of the graph has no weights", found=f"unit {number}")
+    if (most := int(inputs.max())) > MAX_INPUTS:
+        raise VerificationError(
+            "a unit of the graph has too many inputs", expected=f"at most {MAX_INPUTS}", found=str(most)
+        )
+    if (dead := np.flatnonzero(relu & (hidden + logits == 0))).size:
+        number = unit(int(dead[0]))[1]
+        raise VerificationError("a relu unit of the graph feeds nothing", found=f"unit {number}")
+    sums = np.where(relu, hidden * _AS_LOGITS + logits, 0)
+    if sums[at := int(np.argmax(sums))] > MAX_HIDDEN_OUTPUTS * _AS_LOGITS:
         raise VerificationError(
             "a relu unit of the graph feeds too many units",
             expected=f"at most {MAX_HIDDEN_OUTPUTS} hidden ones",
-            found=f"{hidden.max()}, and {logits.max()} logits",
+            found=f"{hidden[at]}, and {logits[at]} logits",
         )
 
 
-def _counts(run: Units, spans: Iterator[tuple[int, int, int]]) -> NDArray[np.int64]:
-    """For each unit of the run how many places it has at this end: of `spans` (first unit, units,
-    places of each)."""
-    counts = np.zeros(run.count, np.int64)
-    for first, units, each in spans:
-        at = run.outputs.index(first)
-        counts[at : at + units] += each
-    return counts
-
-
-def _unit(run: Units, counts: NDArray[np.int64]) -> int:
-    return run.outputs[int(np.flatnonzero(counts == 0)[0])]
+def _counts(firsts: NDArray[np.int64], spans: Iterable[tuple[int, int, int, int]]) -> NDArray[np.int64]:
+    """For each unit that weights may lead to or from how many places it has at this end: of `spans`
+    (run, its first unit in it, units, places of each)."""
+    changes = np.zeros(int(firsts[-1]) + 1, np.int64)
+    for run, first, units, each in spans:
+        at = int(firsts[run]) + first
+        changes[at] += each
+        changes[at + units] -= each
+    return np.cumsum(changes)[:-1]

@@ -52,38 +52,43 @@ def probabilities(Z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
 
     c is guessed in floats, and then held against what defines it: it is the least integer, and at
     least every Z, for which the p add up to at most 2^20. The sum falls as c grows, so that there
-    is one.
+    is one. Sums of T are exact: below 2^20 times 2^20.
     """
     T = _floats()
     top = Z.max(axis=1)
-    spread = np.exp((Z - top[:, None]) * 2.0**-ACTIVATION_BITS).sum(axis=1)
+    with np.errstate(under="ignore"):
+        spread = np.exp((Z - top[:, None]) * 2.0**-ACTIVATION_BITS).sum(axis=1)
     c = top + np.ceil(np.log(spread) * 2.0**ACTIVATION_BITS)
-    p = T[_places(c, Z)]
-    wrong = (p.sum(axis=1) > TOTAL) | ((c > top) & (T[_places(c - 1, Z)].sum(axis=1) <= TOTAL))
+    p = _looked_up(T, c[:, None] - Z)
+    before = _looked_up(T, c[:, None] - 1 - Z).sum(axis=1)
+    wrong = (p.sum(axis=1) > TOTAL) | ((c > top) & (before <= TOTAL))
     for row in np.flatnonzero(wrong):
-        c[row] = _searched(Z[row], float(top[row]))
-        p[row] = T[_places(c[row], Z[row])]
+        c[row] = _searched(T, Z[row], float(top[row]), float(c[row]))
+        p[row] = _looked_up(T, c[row] - Z[row])
     return c, p
 
 
 TOTAL = 2.0**DERIVATIVE_BITS
 
 
-def _places(c: NDArray[np.float64], Z: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.clip(np.asarray(c)[..., None] - Z, 0, LAST).astype(np.int64)
+def _looked_up(T: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """T at `places`, integers; at its ends beyond them."""
+    found: NDArray[np.float64] = T.take(places.astype(np.intp), mode="clip")
+    return found
 
 
-def _searched(Z: NDArray[np.float64], top: float) -> float:
-    """c of one example, by halving: the sum at c is at most 2^20 from some c on."""
-    T = _floats()
-    low, high = (
-        top - 1,
-        top + LAST,
-    )  # too small (c is at least the top); large enough: all are 0 but for T's last entries, which are 0
+def _searched(T: NDArray[np.float64], Z: NDArray[np.float64], top: float, guess: float) -> float:
+    """c of one example: from the guess on by steps that double, then by halving."""
+    low = top - 1  # too small: c is at least the top
+    high = top + LAST  # large enough: all are T's last entry, which is 0
+    at, step = guess, 1.0
     while high - low > 1:
-        middle = low + (high - low) // 2
-        if T[_places(np.array(middle), Z)].sum() > TOTAL:
-            low = middle
+        at = min(max(at, low + 1), high - 1)
+        if _looked_up(T, at - Z).sum() > TOTAL:
+            low, at = at, at + step
         else:
-            high = middle
+            high, at = at, at - step
+        step *= 2
+        if low >= top and high < top + LAST:
+            at = low + (high - low) // 2
     return high

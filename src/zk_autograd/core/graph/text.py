@@ -1,13 +1,13 @@
 """A graph's canonical text, whose SHA-256 stands in a run's header.
 
     zk-autograd/graph/v1
-    feature 64                     a line a run of units: its kind, how many (of pairs, how many pairs)
+    feature 64                a line a run of units: its kind, how many (of pairs, how many pairs)
     constant 1
     relu 64
     class 10
     close 1
     pad 105
-    weight 0 65 64 64 0            a line a tensor: its kind, first a, first b, rows, columns, offset
+    weight 0 65 64 64 0       a line a tensor: its kind, first a, first b, rows, columns, offset
     bias 64 65 64 1 4096
     ...
 

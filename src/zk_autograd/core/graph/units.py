@@ -10,7 +10,7 @@ The design is docs/gradients.md's; the text form is `graph.text`'s, what is refu
 `graph.acceptance`'s.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_right
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -127,17 +127,17 @@ class Graph:
         """How many cells of the data an example has: features, then targets."""
         return self.features + self.targets
 
+    def index_of(self, unit: int) -> int:
+        """Which of the runs a unit is of. KeyError for a number that none has."""
+        index = bisect_right(self._firsts, unit) - 1
+        if index < 0 or unit >= self.units[index].end:
+            raise KeyError(unit)
+        return index
+
     def run_of(self, unit: int) -> Units:
         """The run of a unit. KeyError for a number that none has."""
-        for run in self.units:
-            if run.first <= unit < run.end:
-                return run
-        raise KeyError(unit)
+        return self.units[self.index_of(unit)]
 
-    def incoming(self, run: Units) -> Iterator[Tensor]:
-        """The tensors that lead to units of a run."""
-        return (tensor for tensor in self.tensors if run.first <= tensor.b < run.end)
-
-    def outgoing(self, run: Units) -> Iterator[Tensor]:
-        """The tensors that lead away from units of a run."""
-        return (tensor for tensor in self.tensors if run.first <= tensor.a < run.end)
+    @cached_property
+    def _firsts(self) -> tuple[int, ...]:
+        return tuple(run.first for run in self.units)
