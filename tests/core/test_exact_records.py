@@ -28,8 +28,8 @@ def exact_header(exact: Exact = EXACT, data: Data = DATA, **changes: Any) -> Hea
     return replace(native(), **{"unproved": (), "data": data, "exact": exact, **changes})
 
 
-BY_ROOT = {"exact": replace(EXACT, shards=()), "data": replace(DATA, root=ROOT)}
-OPEN = {"exact": replace(EXACT, visibility=PUBLIC, shards=(), cells=ROOT)}
+BY_ROOT: dict[str, Any] = {"exact": replace(EXACT, shards=()), "data": replace(DATA, root=ROOT)}
+OPEN: dict[str, Any] = {"exact": replace(EXACT, visibility=PUBLIC, shards=(), cells=ROOT)}
 NONE = Prover("none", "1", 4, 5)
 EZKL = Prover("ezkl", "23.0.5", 4, 5, "adam-n4-t5", bytes(32), bytes(32))
 UNSEEDED = replace(EXACT, seed=None)

@@ -79,7 +79,8 @@ class Shards:
     @property
     def _number(self) -> int:
         """How many shards there are."""
-        return -(-self.examples // (2**self.log_cells // self.stride))
+        in_each: int = 2**self.log_cells // self.stride
+        return -(-self.examples // in_each)
 
     @cached_property
     def counts(self) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from zk_autograd.kernels.reference import REFERENCE
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.run import header_signature
 from zk_autograd.run.events import Listener
+from zk_autograd.run.exact_files import check_public
 from zk_autograd.run.files import Files, exists, is_own_folder, names_in
 from zk_autograd.run.journal import Journal, Salts, read_proof
 from zk_autograd.run.layout import Layout
@@ -93,6 +94,7 @@ def recover(
         journal = Journal(layout.segments, header, digest, files, sync_every)
         beacon, attestation = read_beginning(layout, digest)
         check_document(layout, attestation)
+        check_public(layout, header)
         settlement = Settlement(
             layout,
             header,

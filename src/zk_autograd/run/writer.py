@@ -179,6 +179,8 @@ class RunWriter(Owned, Unique):
             raise UsageError(
                 "a run has a graph and cells if, and only if, its header says that its gradients are exact"
             )
+        if exact is not None:
+            exact.require_fit(header)
         state = None if by_beacon else first_state(header, weights)
         files.make_dir(path)
         lock: RunLock | None = None
