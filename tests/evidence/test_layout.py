@@ -27,6 +27,8 @@ from zk_autograd.verify.verifier import Verifier
         "model/x",
         "config.toml",
         "model.sig",
+        "graph.txt",
+        "data/cells",
         "register/views.jsonl",
         "anchors/receipts.jsonl",
         "attestation/document.json",
@@ -43,14 +45,15 @@ def test_public_files_have_a_row(path: str) -> None:
     "path",
     ["", "/", "log", "log/", "log/x", "/log/checkpoint", "proofs/01-0", "proofs/0", "proofs/0-0/", "model/.x", "model//x", "model/../log/checkpoint",
      "private/header", "private/../config.toml", "other/x", "README.md", "/config.toml", "model/a b", "./config.toml",
-     "attestation", "attestation/document", "attestation/document.json.sig", "document.json", "attestation/policy.toml"],
+     "attestation", "attestation/document", "attestation/document.json.sig", "document.json", "attestation/policy.toml",
+     "graph", "data", "data/", "data/graph.txt", "data/cells.npy", "data/../graph.txt", "cells", "Data/cells", "private/data"],
 )  # fmt: skip
 def test_other_names_are_of_no_public_file(path: str) -> None:
     assert not is_public(path)
 
 
 def test_rows_are_apart_and_bounded() -> None:
-    assert folders() == ("log", "proofs", "model", "register", "anchors", "attestation")
+    assert folders() == ("log", "proofs", "model", "data", "register", "anchors", "attestation")
     for row in layout.ROWS:
         assert 0 < row.bound <= 2**36
         for name in row.names:

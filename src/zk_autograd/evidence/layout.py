@@ -72,6 +72,7 @@ MAX_VIEW_LINES = 2**16
 """Views of a run, and receipts: their heads are held while they are judged."""
 
 MAX_CELLS = 2**36
+"""As a published file of the model."""
 
 MAX_RECEIPTS = 2**28
 MAX_RECEIPT_LINES = 2**16

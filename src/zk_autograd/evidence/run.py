@@ -149,9 +149,10 @@ class Evidence(ABC):
         """graph.txt, not yet compared with the header's hash."""
         return self.read(GRAPH, MAX_TEXT)
 
-    def cells(self) -> bytes:
-        """data/cells, not yet compared with the header's hash."""
-        return self.read(f"{DATA}/{CELLS}", MAX_CELLS)
+    def cells(self, limit: int = MAX_CELLS) -> bytes:
+        """data/cells, not yet compared with the header's hash. `limit`: what the header's numbers
+        allow (core.cells.largest_file)."""
+        return self.read(f"{DATA}/{CELLS}", limit)
 
     def attestation(self) -> bytes:
         """attestation/document.json, not yet compared with the genesis record's hash."""
