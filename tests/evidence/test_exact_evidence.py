@@ -64,13 +64,9 @@ def test_they_are_read_from_a_folder_a_bundle_and_a_server(tmp_path: Path, visib
     run = finished(tmp_path / "run", visibility)
     bundle = packed(run)
     with served(tmp_path) as server:
-        for opened in (
-            lambda: RunFolder(run),
-            lambda: Bundle(bundle),
-            lambda: open_url(f"{server.url}/run/"),
-            lambda: open_url(f"{server.url}/b.tar"),
-        ):
-            with opened() as files:
+        folder, archive = open_url(f"{server.url}/run/"), open_url(f"{server.url}/b.tar")
+        for reader in (RunFolder(run), Bundle(bundle), folder, archive):
+            with reader as files:
                 assert files.graph() == GRAPH
                 if visibility == PUBLIC:
                     assert files.cells() == files.cells(largest_file(*CELLS.shape)) == CONTENT
