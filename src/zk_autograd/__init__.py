@@ -2,8 +2,8 @@
 
 A trainer needs `ZKOptimizer`, with `exact_graph` and `ExactGradient` where gradients are to be
 recomputed, too; an auditor `verify_run`. Both also have commands, `zk-train` and `zk-verify`. Each
-name is imported when it is first asked for: the trainer's loads torch, and the
-auditor's starts without it.
+name is imported when it is first asked for: the trainer's loads torch, and the auditor's starts
+without it.
 """
 
 from importlib import import_module
@@ -15,13 +15,12 @@ __all__ = ["ExactGradient", "ZKOptimizer", "__version__", "exact_graph", "verify
 
 if TYPE_CHECKING:
     from zk_autograd.auditing import verify_run
-    from zk_autograd.optim import ZKOptimizer
-    from zk_autograd.optim.exact import ExactGradient, exact_graph
+    from zk_autograd.optim import ExactGradient, ZKOptimizer, exact_graph
 else:
     _PLACES = {
-        "ExactGradient": "zk_autograd.optim.exact",
+        "ExactGradient": "zk_autograd.optim",
         "ZKOptimizer": "zk_autograd.optim",
-        "exact_graph": "zk_autograd.optim.exact",
+        "exact_graph": "zk_autograd.optim",
         "verify_run": "zk_autograd.auditing",
     }
 

@@ -1,24 +1,30 @@
-"""The trainer's side: an optimizer whose step is core's exact integer rule. It loads torch when
-`ZKOptimizer` is first asked for."""
+"""The trainer's side: an optimizer whose step is core's exact integer rule, and exact gradients for
+it. It loads torch when one of its names is first asked for."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = ["ZKOptimizer"]
+__all__ = ["ExactGradient", "ZKOptimizer", "exact_graph"]
 
 if TYPE_CHECKING:
+    from zk_autograd.optim.exact import ExactGradient, exact_graph
     from zk_autograd.optim.optimizer import ZKOptimizer
 else:
+    _PLACES = {
+        "ExactGradient": "zk_autograd.optim.exact",
+        "ZKOptimizer": "zk_autograd.optim.optimizer",
+        "exact_graph": "zk_autograd.optim.exact",
+    }
 
     def __getattr__(name: str) -> object:
         # zk-key needs `keyfile` of this package, and must not wait for torch.
-        if name == "ZKOptimizer":
+        if name in _PLACES:
             try:
-                return import_module("zk_autograd.optim.optimizer").ZKOptimizer
+                return getattr(import_module(_PLACES[name]), name)
             except ModuleNotFoundError as error:
                 if error.name != "torch":
                     raise
                 raise ModuleNotFoundError(
-                    "ZKOptimizer needs torch: pip install 'zk-autograd[train]'", name="torch"
+                    f"{name} needs torch: pip install 'zk-autograd[train]'", name="torch"
                 ) from None
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

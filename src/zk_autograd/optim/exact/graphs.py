@@ -126,7 +126,6 @@ def _called(
         module = modules.get(node.target) or modules[""]  # that, if the model is a single layer
         key: object = type(module)
         name = f"layer {node.target}" if node.target[0].isdecimal() else node.target
-        _require_plain(name, module)
         said = f"{name} is a {type(module).__name__}"
     else:
         key = node.target
@@ -134,6 +133,8 @@ def _called(
         said = f"forward calls {name}"
     layer = LAYERS.get(key)
     if layer is not None:
+        if module is not None:
+            _require_plain(name, module)
         return layer(Call(name, module, arguments, keywords, network))
     reason = REASONS.get(key) or (
         f"it has no exact pass; exact passes are made of {IN_WORDS}: use these, or --level L1"

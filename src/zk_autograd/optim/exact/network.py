@@ -88,7 +88,7 @@ class Network:
         if inputs > MAX_INPUTS:
             raise UsageError(
                 f"{value.name} has {inputs:,} inputs a unit, its bias among them, and an exact pass has at most {MAX_INPUTS:,}: "
-                "use fewer features, or --level L1"
+                "use fewer inputs, or --level L1"
             )
         run = self.append(kind, value.width)
         for layer in value.layers:
