@@ -14,6 +14,7 @@ from zk_autograd.optim.exact import ExactGradient, ModelGraph, exact_graph
 
 WEIGHT = 2.0**16
 K = 0
+_CLOSE = 2.0**-9
 
 
 class Compared(NamedTuple):
@@ -32,13 +33,15 @@ class Compared(NamedTuple):
 
 def compared(model: nn.Module, loss: str, *, features: int, examples: int = 32, seed: int = 0) -> Compared:
     """Of one batch of random data. The model's weights become multiples of 2^-16, which the pass
-    reads as they are, so that what is left are the roundings of activations and derivatives."""
+    reads as they are, so that what is left are the roundings of activations and derivatives; and
+    no ReLU of an example is so close to 0 that it falls on the other side."""
     random = np.random.default_rng(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.round(parameter * WEIGHT) / WEIGHT)
     graph = exact_graph(model, loss, features=features)
-    x = random.normal(size=(examples, features)).astype(np.float32)
+    x = _clear(model, random.normal(size=(8 * examples, features)).astype(np.float32))[:examples]
+    assert len(x) == examples
     values = random.normal(size=(examples, graph.targets)).astype(np.float32)
     labels = random.integers(0, graph.targets, examples)
     data = (x, values if loss == "mse" else labels)
@@ -51,6 +54,19 @@ def compared(model: nn.Module, loss: str, *, features: int, examples: int = 32, 
     value.backward()
     floating = np.concatenate([p.grad.numpy().reshape(-1) for p in double.parameters() if p.grad is not None])
     return Compared(graph, found.G / 2.0 ** (GRADIENT_BITS + K), floating, (found.loss, float(value.detach())))
+
+
+def _clear(model: nn.Module, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rows for which no linear layer gives a number within `_CLOSE` of 0."""
+    smallest: list[torch.Tensor] = []
+    watched = copy.deepcopy(model)
+    for layer in watched.modules():
+        if isinstance(layer, nn.Linear):
+            layer.register_forward_hook(lambda module, inputs, output: smallest.append(output.abs().amin(1)))
+    with torch.no_grad():
+        watched(torch.from_numpy(x))
+    found: NDArray[np.float32] = x[(torch.stack(smallest).amin(0) > _CLOSE).numpy()]
+    return found
 
 
 def weights_of(model: nn.Module) -> IntArray:
