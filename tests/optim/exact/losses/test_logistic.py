@@ -16,7 +16,7 @@ def test_gradient_and_loss_are_torchs(hidden: int) -> None:
     torch.manual_seed(7)
     layers = [nn.Linear(6, hidden), nn.ReLU(), nn.Linear(hidden, 1)] if hidden else [nn.Linear(6, 1)]
     found = compared(nn.Sequential(*layers), "logistic", features=6, examples=64)
-    assert found.error < 1e-3
+    assert found.error < 2e-3
     exact, floating = found.losses
     assert exact == pytest.approx(floating, abs=3e-4)
 
