@@ -18,7 +18,7 @@ from torch import distributed
 from tests.optim.models import weights
 from zk_autograd.core.errors import ZkError
 from zk_autograd.core.keys import Ed25519Signer
-from zk_autograd.optim import ZKOptimizer
+from zk_autograd.optim import ExactGradient, ZKOptimizer, exact_graph
 
 SIGNER = Ed25519Signer("trainer", bytes(range(32)))
 RANKS = 2
@@ -124,6 +124,18 @@ def fails(run: Path) -> dict[str, object]:
     if distributed.get_rank() == 0:
         errors.append(refused(last.step))
     return {"errors": errors, "steps": taken}
+
+
+def exact(run: Path) -> dict[str, object]:
+    """Exact gradients, of a model in DistributedDataParallel, and of one that isn't."""
+    module = model()
+    wrapped = torch.nn.parallel.DistributedDataParallel(module)
+    errors = [refused(lambda: exact_graph(wrapped, features=4))]
+    data = (np.zeros((8, 4), np.float32), np.zeros(8, int))
+    gradient = ExactGradient(exact_graph(module, features=4), data, batch_size=4)
+    errors.append(refused(lambda: optimizer(module, run, gradient=gradient)))
+    errors.append(refused(lambda: optimizer(module, None, gradient=gradient)))
+    return {"errors": errors, "exists": run.exists()}
 
 
 def refused(call: Any) -> list[str]:

@@ -94,3 +94,16 @@ def test_a_rank_that_fails_stops_the_others_too(tmp_path: Path) -> None:
     assert "rank 1 failed" in recorder["errors"][1][1]
     assert recorder["errors"][3][1].startswith("another rank can't be reached (")
     assert recorder["steps"] == follower["steps"] == 2
+
+
+def test_exact_gradients_are_computed_by_one_process(tmp_path: Path) -> None:
+    for rank in run_ranks("exact", tmp_path):
+        wrapped, *several = rank["errors"]
+        assert wrapped[0] == "UsageError"
+        assert "the model is a DistributedDataParallel" in wrapped[1]
+        for kind, text in several:
+            assert kind == "UsageError"
+            assert (
+                "torch.distributed runs with several processes, and exact gradients are computed by one alone" in text
+            )
+        assert not rank["exists"]

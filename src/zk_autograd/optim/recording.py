@@ -334,6 +334,8 @@ class NewRun:
             if registration is None:
                 raise UsageError(NO_REGISTER)
             header = replace(header, weights_by=BEACON, order_by=self.order_by, beacon=terms_of(self.beacon))
+            if header.exact is not None and self.order_by == BEACON:
+                header = replace(header, exact=replace(header.exact, seed=None))
         writer = RunWriter.create(
             self.path,
             header,

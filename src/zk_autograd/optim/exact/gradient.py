@@ -92,7 +92,8 @@ class ExactGradient:
 
     def committed(self, backend: Backend, *, by_beacon: bool) -> tuple[Data, Exact, ExactFiles]:
         """What a header says of the data and the gradients, committed to by `backend`, and the
-        run's files. UsageError for a seed that was given beside a beacon's."""
+        run's files; the seed among it, which a beacon may take the place of. UsageError for one
+        that was given, where `by_beacon` says that it does."""
         if by_beacon and self.given_seed is not None:
             raise UsageError(
                 f"seed={self.given_seed} of the ExactGradient: the beacon gives the order's seed, so leave it out"
@@ -108,7 +109,6 @@ class ExactGradient:
         else:
             salts = (os.urandom(32),)
             root = cells_format.tree_root(self.cells, salts[0])
-        exact = replace(exact, seed=None if by_beacon else self.seed)
         files = ExactFiles(
             graph_text.encode(self.graph), self.cells, self.graph.features, DataSecrets(salts, self._table)
         )
