@@ -19,7 +19,6 @@ from zk_autograd.run.files import is_own_folder, of_the_run
 from zk_autograd.run.inventory import is_run
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.log import whole_leaves
-from zk_autograd.run.marker import require_kept
 from zk_autograd.run.recovery import read_header
 from zk_autograd.verify.challenge import Challenge
 
@@ -119,7 +118,6 @@ def recorded(run: Path) -> Recorded:
         raise RunError(
             f"{run} has no private folder: only its trainer has what opens its commitments, and that was not in this copy"
         )
-    require_kept(layout)
     header, leaf = read_header(layout)
     try:
         with RunFolder(run) as reader:
