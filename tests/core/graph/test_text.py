@@ -65,7 +65,8 @@ def test_other_bytes_are_no_graph(bad: bytes) -> None:
 
 
 def test_a_text_is_bounded() -> None:
-    assert parse((start := b"zk-autograd/graph/v1\n") + b"pad 1\n" * ((MAX_TEXT - len(start)) // 6)).count == 174_759
+    start = b"zk-autograd/graph/v1\n"
+    assert parse(start + b"pad 1\n" * ((MAX_TEXT - len(start)) // 6)).count == 174_759
     with pytest.raises(VerificationError, match="too large"):
         parse(b"zk-autograd/graph/v1\n" + b"pad 1\n" * (MAX_TEXT // 6))
 

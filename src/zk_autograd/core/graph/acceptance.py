@@ -79,10 +79,16 @@ def _check_units(graph: Graph) -> None:
     if graph.count > MAX_UNITS:
         raise VerificationError("the graph has too many units", expected=f"at most {MAX_UNITS}", found=str(graph.count))
     if graph.count & (graph.count - 1):
-        raise VerificationError("the number of the graph's units is not a power of two", found=str(graph.count))
+        raise VerificationError(
+            "the number of the graph's units is another", expected="a power of two", found=str(graph.count)
+        )
     for one, after in pairwise((Units(Kind.FEATURE, 0, 0), *graph.units)):
         if not after.count or after.first != one.end:
-            raise VerificationError("the graph's runs of units don't follow one another", found=f"{after.kind} units")
+            raise VerificationError(
+                "the graph's runs of units don't follow one another",
+                expected=f"unit {one.end} next, and units in it",
+                found=f"{after.count} {after.kind} units from {after.first} on",
+            )
         if _ORDER[one.kind] > _ORDER[after.kind]:
             raise VerificationError(f"in the graph, {after.kind} units come after {one.kind}")
     counts = dict.fromkeys(Kind, 0)
@@ -93,7 +99,7 @@ def _check_units(graph: Graph) -> None:
             raise VerificationError(f"the graph has no {kind} unit")
     for kind in (Kind.CONSTANT, Kind.CLOSE, Kind.ZERO_CLASS):
         if counts[kind] > 1:
-            raise VerificationError(f"the graph has more than one {kind} unit", found=str(counts[kind]))
+            raise VerificationError(f"the graph has more than one {kind} unit", expected="one", found=str(counts[kind]))
     if sum(run.kind is Kind.FEATURE for run in graph.units) > 1:
         raise VerificationError("the graph's features are not one run")
 
@@ -120,11 +126,15 @@ def _check_outputs(graph: Graph) -> None:
 def _placed(graph: Graph, tensor: Tensor) -> _Placed:
     where = f"the graph's tensor at offset {tensor.offset}"
     if tensor.a >= tensor.b:
-        raise VerificationError(f"{where} leads backwards", found=f"from unit {tensor.a} to unit {tensor.b}")
+        raise VerificationError(
+            f"{where} leads backwards", expected=f"a unit after {tensor.a}", found=f"unit {tensor.b}"
+        )
     try:
         source, target = graph.index_of(tensor.a), graph.index_of(tensor.b)
     except KeyError as error:
-        raise VerificationError(f"{where} is about a unit that there isn't", found=str(error)) from error
+        raise VerificationError(
+            f"{where} is about a unit that there isn't", expected=f"below {graph.count}", found=str(error)
+        ) from error
     one, other = graph.units[source], graph.units[target]
     if not one.kind.gives or not other.kind.takes:
         raise VerificationError(f"{where} leads from {one.kind} to {other.kind} units")
@@ -133,7 +143,7 @@ def _placed(graph: Graph, tensor: Tensor) -> _Placed:
     if (tensor.kind is TensorKind.BIAS) != (one.kind is Kind.CONSTANT):
         raise VerificationError(f"{where} is a {tensor.kind} from {one.kind} units")
     if tensor.b not in other.outputs:
-        raise VerificationError(f"{where} leads to a target", found=f"unit {tensor.b}")
+        raise VerificationError(f"{where} leads to a target", expected="an output", found=f"unit {tensor.b}")
     column, row = tensor.a - one.first, other.outputs.index(tensor.b)
     if column + tensor.columns > one.count or row + tensor.rows > other.count:
         raise VerificationError(f"{where} goes beyond a run of units")
@@ -188,14 +198,18 @@ def _check_connected(graph: Graph, placed: list[_Placed]) -> None:
 
     if (bare := np.flatnonzero(takes & (inputs == 0))).size:
         kind, number = unit(int(bare[0]))
-        raise VerificationError(f"a {kind} unit of the graph has no weights", found=f"unit {number}")
+        raise VerificationError(
+            f"a {kind} unit of the graph has no weights", expected="at least one", found=f"none of unit {number}"
+        )
     if (most := int(inputs.max())) > MAX_INPUTS:
         raise VerificationError(
             "a unit of the graph has too many inputs", expected=f"at most {MAX_INPUTS}", found=str(most)
         )
     if (dead := np.flatnonzero(relu & (hidden + logits == 0))).size:
         number = unit(int(dead[0]))[1]
-        raise VerificationError("a relu unit of the graph feeds nothing", found=f"unit {number}")
+        raise VerificationError(
+            "a relu unit of the graph feeds nothing", expected="a later unit", found=f"none for unit {number}"
+        )
     sums = np.where(relu, hidden * _AS_LOGITS + logits, 0)
     if sums[at := int(np.argmax(sums))] > MAX_HIDDEN_OUTPUTS * _AS_LOGITS:
         raise VerificationError(

@@ -6,7 +6,7 @@
     relu 64
     class 10
     close 1
-    pad 105
+    pad 106
     weight 0 65 64 64 0       a line a tensor: its kind, first a, first b, rows, columns, offset
     bias 64 65 64 1 4096
     ...
@@ -27,7 +27,8 @@ MAX_TEXT = 2**20
 """Bytes of a text."""
 
 _UNITS = re.compile(r"([a-z-]+) ([1-9][0-9]{0,11})")
-_TENSOR = re.compile(r"(weight|bias)" + r" (0|[1-9][0-9]{0,11})" * 5)
+_NUMBER, _COUNT = r" (0|[1-9][0-9]{0,11})", r" ([1-9][0-9]{0,11})"
+_TENSOR = re.compile(r"(weight|bias)" + 2 * _NUMBER + 2 * _COUNT + _NUMBER)
 
 
 def encode(graph: Graph) -> bytes:
@@ -62,6 +63,8 @@ def parse(text: bytes) -> Graph:
             first = units[-1].end
         else:
             raise VerificationError(
-                f"line {number} of the graph is neither units nor a tensor", found=quoted(line, SHOWN)
+                f"line {number} of the graph is neither units nor a tensor",
+                expected="such as relu 64, or weight 0 65 64 64 0",
+                found=quoted(line, SHOWN),
             )
     return Graph(tuple(units), tuple(tensors))
