@@ -2,7 +2,8 @@
 time, over the units' one sparse matrix: written from the design's text, and from the text form of a
 graph, by nothing of the package.
 
-    Y_b = sum_a A_a W[a, b];   Z = floor((Y + 2^15) / 2^16);   D_a = floor((sum_b W[a, b] dZ_b + 2^15) / 2^16)
+    Y_b = sum_a A_a W[a, b];   Z = floor((Y + 2^15) / 2^16)
+    D_a = floor((sum_b W[a, b] dZ_b + 2^15) / 2^16)
 """
 
 from collections.abc import Sequence

@@ -212,7 +212,7 @@ SMALL = [text(2, [2], 2), text(1, [], 1, "logistic"), text(2, [2, 1], 1, "mse", 
 @given(st.sampled_from(SMALL), st.lists(st.tuples(st.integers(0, 99), st.integers(0, 5), st.integers(-1, 7)), max_size=3),
        st.integers(0, 2**32))  # fmt: skip
 def test_what_is_accepted_can_be_computed(network: str, edits: list[tuple[int, int, int]], seed: int) -> None:
-    """Texts with numbers changed, and lines doubled or dropped; offsets mended, so that some pass."""
+    """Texts with numbers changed, lines doubled or dropped; offsets mended, so that some pass."""
     lines = [line.split(" ") for line in network.splitlines()[1:]]
     for at, field, value in edits:
         line = lines[at % len(lines)]
