@@ -8,7 +8,7 @@ With torch, on that device, also by 1 and 2 threads: one object each.
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any
 from unittest.mock import patch
@@ -51,9 +51,9 @@ def steps() -> Iterator[Step]:
     yield text(40, [], 3, "mse", bias=False), np.zeros(120, np.int64), cells, 13, 17
 
 
-def found(matmul: Matmul) -> dict[str, Any]:
-    """Digests of the exact steps; of the same without the split of sums beyond 2^53; of a product in
-    float32."""
+def found(matmul: Callable[..., Any]) -> dict[str, Any]:
+    """Digests of the exact steps; of the same without the split of sums beyond 2^53; of a product
+    in float32."""
     exact = digest(matmul)
     with patch("zk_autograd.core.graph.products.EXACT", float("inf")):
         unsplit = digest(matmul)

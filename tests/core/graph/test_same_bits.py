@@ -1,5 +1,5 @@
 """The exact pass gives the same bits whatever multiplies: here NumPy's OpenBLAS, as compiled for
-other processors and by more threads; tests/optim/exact/test_torch_matmul.py has torch's libraries."""
+other processors and by more threads; tests/optim/exact/test_torch_matmul.py has torch's."""
 
 import json
 import os
