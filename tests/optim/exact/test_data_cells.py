@@ -90,11 +90,13 @@ def test_data_that_do_not_fit_are_refused_with_their_place(data: Any, message: s
 
 
 def test_numbers_beyond_the_range_are_refused_with_their_place() -> None:
-    with pytest.raises(RangeError, match=r"a value of example 1 of the data.*scale the data down"):
+    with pytest.raises(
+        RangeError, match=r"the value of the features, unit 0, example 1 of the data, is 1,024 .*scale the data down"
+    ):
         cells_of(CLASSES, (changed(1024.0), LABELS))
     values = np.zeros((3, 3), np.float32)
     values[2, 1] = 1e30
-    with pytest.raises(RangeError, match=r"a target of example 2 of the data.1. is 4194304"):
+    with pytest.raises(RangeError, match=r"the value of the values, unit 1, example 2 of the data, is 1e\+30"):
         cells_of(VALUES, (X, values))
     values[2, 1] = np.nan
     with pytest.raises(UsageError, match="number 1 of example 2 of the values is nan"):

@@ -49,7 +49,9 @@ def parse(text: bytes) -> Graph:
     if len(text) > MAX_TEXT:
         raise VerificationError("the graph is too large", expected=f"at most {MAX_TEXT} bytes", found=str(len(text)))
     lines = text.decode("ascii", errors="replace").split("\n")
-    if lines[0] != FORMAT or lines[-1] != "":
+    if lines[0] == FORMAT and lines[-1] != "":
+        raise VerificationError("the graph doesn't end with a newline", expected="one after each line", found="none")
+    if lines[0] != FORMAT:
         raise VerificationError("the graph is not of a known format", expected=FORMAT, found=quoted(lines[0], SHOWN))
     units: list[Units] = []
     tensors: list[Tensor] = []

@@ -33,8 +33,7 @@ def cells_of(graph: Graph, data: Any) -> Cells:
     features = _numbers(_array(data[0], "the features", forms), "the features", graph.features)
     wanted = _array(data[1], "the targets", forms)
     if values:
-        rounded = np.rint(_numbers(wanted, "the values", graph.targets).astype(np.float64) * ONE)
-        found = np.clip(rounded, -ACTIVATION_BOUND, ACTIVATION_BOUND).astype(np.int32)
+        found = cells_format.quantized(_numbers(wanted, "the values", graph.targets), "the values")
     else:
         found = cells_format.one_hot(_labels(wanted), graph.targets)
     if len(features) != len(found):
