@@ -146,6 +146,22 @@ def as_records(random: Random, data: bytes, other: bytes) -> bytes:
     return b"\n".join(lines)
 
 
+def as_headed(begin: bytes, length_bytes: int) -> Mutator:
+    """Of a file that begins with a line, the length of a JSON text (big-endian) and the text: the
+    text, its length made to match, or not; or what follows."""
+
+    def mutated(random: Random, data: bytes, other: bytes) -> bytes:
+        start = len(begin) + length_bytes
+        size, spare = (int.from_bytes(one[len(begin) : start], "big") for one in (data, other))
+        if random.randrange(3) == 0 or start + size > len(data):
+            return as_bytes(random, data, other)
+        head = as_json(random, data[start : start + size], other[start : start + spare])
+        said = len(head) if random.randrange(4) else random.choice((0, size, 2 ** (8 * length_bytes) - 1))
+        return begin + said.to_bytes(length_bytes, "big") + head + data[start + size :]
+
+    return mutated
+
+
 def as_safetensors(random: Random, data: bytes, other: bytes) -> bytes:
     """The header of a file of tensors, its length in front made to match, or not; or the values."""
     size = int.from_bytes(data[:8], "little")

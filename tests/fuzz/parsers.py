@@ -32,6 +32,7 @@ from tests.core.test_tlog_policy import EXAMPLE, witness
 from tests.enclave.instances import make_job
 from tests.enclave.release.enveloped import definite, known
 from tests.enclave.test_outside import small
+from tests.evidence import test_openings as opened
 from tests.evidence.bundles import SMALL, packed
 from tests.fuzz.mutators import (
     Mutator,
@@ -40,6 +41,7 @@ from tests.fuzz.mutators import (
     as_cbor,
     as_der,
     as_eif,
+    as_headed,
     as_json,
     as_lines,
     as_records,
@@ -93,10 +95,13 @@ from zk_autograd.enclave.release.cms import open_enveloped
 from zk_autograd.enclave.start import BrokerPlace, KmsPlace, Start
 from zk_autograd.evidence.beside import Entry, EntryKind
 from zk_autograd.evidence.bundle import Bundle
+from zk_autograd.evidence.data_secrets import DataSecrets
 from zk_autograd.evidence.fork_evidence import ForkEvidence
 from zk_autograd.evidence.hashes import Hashes
 from zk_autograd.evidence.layout import OPENING, WEIGHTS_FLOATS, WEIGHTS_INTEGERS
 from zk_autograd.evidence.model_files import flat, salts
+from zk_autograd.evidence.openings import FORMAT as OPENINGS
+from zk_autograd.evidence.openings import Openings
 from zk_autograd.evidence.run import Evidence
 from zk_autograd.evidence.url import parse_url
 from zk_autograd.prove.witness_bytes import Wanted
@@ -110,8 +115,11 @@ from zk_autograd.vault.context import of_enclave
 from zk_autograd.vault.errors import VaultError
 from zk_autograd.vault.holder.keyfile import FileKey
 from zk_autograd.vault.keys import KeyFile
+from zk_autograd.vault.openings import MAGIC as SEALED_OPENINGS
+from zk_autograd.vault.openings import OpeningsContext
 from zk_autograd.vault.pairs import Holding, sealed_pair
 from zk_autograd.verify import policy_file
+from zk_autograd.verify.challenge import Challenge
 from zk_autograd.verify.earlier import Earlier
 from zk_autograd.verify.model_signature import check_model_signature
 from zk_autograd.verify.outcome import Level, Status, Step
@@ -775,6 +783,24 @@ def _kms_answer(data: bytes) -> None:
         open_enveloped(data, known())
 
 
+def _openings(data: bytes) -> None:
+    """Openings of a run: the same bytes come out."""
+    file = Openings(io.BytesIO(data), opened.LOGS["none"])
+    assert opened.written(opened.LOGS["none"], file.index, list(file.segments())) == data
+
+
+def _openings_heads(data: bytes) -> None:
+    """The beginning of a file of sealed openings: what its key is unwrapped for."""
+    file = io.BytesIO(data)
+    with _as_false():
+        context, wrapped = OpeningsContext.read(file)
+    assert context.head(wrapped) == data[: file.tell()]
+
+
+def _challenge(data: bytes) -> None:
+    assert Challenge.parse(data).encode() == data
+
+
 @contextmanager
 def _as_false() -> Iterator[None]:
     """A VaultError is a no."""
@@ -785,6 +811,28 @@ def _as_false() -> Iterator[None]:
 
 
 PARSERS = {
+    "openings": Parser(
+        lambda: [
+            opened.a_file(data=DataSecrets((bytes(32),), opened.TABLE, 7)),
+            opened.a_file(segments=(0, 1, 2), data=DataSecrets(())),
+            opened.a_file(segments=(1,)),
+        ],
+        as_headed(OPENINGS, 8),
+        _openings,
+    ),
+    "openings-heads": Parser(
+        lambda: [OpeningsContext("c0" * 32, bytes(32), bytes(32), size).head(bytes(1168)) for size in (1, 99)],
+        as_headed(SEALED_OPENINGS, 4),
+        _openings_heads,
+    ),
+    "challenges": Parser(
+        lambda: [
+            Challenge(TreeHead(bytes(32), 12), 9, sample, seed, beacon).encode()
+            for sample, seed, beacon in ((3, bytes(32), False), (20, b"a beacon", True))
+        ],
+        as_json,
+        _challenge,
+    ),
     "canonical-json": Parser(lambda: [*_PARSERS_JSON, *_run().leaves()], as_json, _json),
     "records": Parser(_logs, as_records, _records),
     "register-views": Parser(_views, as_json, _view),

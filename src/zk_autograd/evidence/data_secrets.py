@@ -75,7 +75,7 @@ def read_data(f: Fields) -> DataSecrets:
     if "seed" in f:
         text = f.text("seed", max_len=20)
         seed = int(text) if text.isascii() and text.isdigit() else -1
-        if str(seed) != text or not seed < 2**64:
+        if str(seed) != text or not 0 <= seed < 2**64:
             raise VerificationError("the seed of the data's order is not a number below 2^64", found=repr(text))
     return DataSecrets(salts, read_table(f.object("table")) if "table" in f else None, seed)
 
@@ -89,7 +89,7 @@ def read_table(f: Fields) -> Table:
         classes=tuple(f.texts("classes", max_items=2**20, max_len=1000)),
         columns=columns,
         means=_decimals(f, "means", len(columns)),
-        deviations=_decimals(f, "deviations", len(columns)),
+        deviations=_decimals(f, "deviations", len(columns), positive=True),
         rows=_rows(f),
     )
     f.end()
@@ -103,16 +103,17 @@ def _rows(f: Fields) -> tuple[int, ...]:
     return tuple(np.frombuffer(bytes.fromhex(text), ">u4").tolist())
 
 
-def _decimals(f: Fields, name: str, count: int) -> tuple[str, ...]:
-    """Texts that read as float64 and back to themselves."""
+def _decimals(f: Fields, name: str, count: int, *, positive: bool = False) -> tuple[str, ...]:
+    """Texts that read as finite float64, perhaps above 0 only, and back to themselves."""
     found = tuple(v.text(max_len=40) for v in f.array(name, max_items=count, min_items=count))
     for text in found:
         try:
-            same = isfinite(float(text)) and repr(float(text)) == text
+            same = isfinite(float(text)) and repr(float(text)) == text and (float(text) > 0 or not positive)
         except ValueError:
             same = False
         if not same:
             raise VerificationError(
-                f"{name} of the table hold a text that is not the shortest of a finite float64", found=repr(text)
+                f"{name} of the table hold a text that is not the shortest of a number that they can be",
+                found=repr(text),
             )
     return found

@@ -79,8 +79,11 @@ class OpeningsContext:
         length = int.from_bytes(begun[len(MAGIC) :], "big")
         if not begun.startswith(MAGIC) or len(begun) < len(MAGIC) + _LENGTH or not 0 < length <= MAX_HEAD:
             raise VaultError("it does not begin as a file of sealed openings does (zk-run open)")
+        head = file.read(length)
+        if len(head) < length:
+            raise VaultError(f"its head is cut; {_AGAIN}")
         try:
-            fields = Fields(canonical.decode(file.read(length), max_bytes=MAX_HEAD), "the head")
+            fields = Fields(canonical.decode(head, max_bytes=MAX_HEAD), "the head")
             context = cls(
                 fields.hex("recipient", 32).hex(),
                 fields.hex("run", 32),
@@ -90,7 +93,7 @@ class OpeningsContext:
             wrapped = fields.hex("wrapped", WRAPPED_BYTES)
             fields.end()
         except VerificationError as error:
-            raise VaultError(f"its head is cut or was changed ({error}); {_AGAIN}") from error
+            raise VaultError(f"its head was changed ({error}); {_AGAIN}") from error
         return context, wrapped
 
 

@@ -68,6 +68,8 @@ class Challenge:
             )
             listed = tuple(v.integer(0, MAX_STEP) for v in f.array("segments", max_items=2**22))
             f.end()
+            if challenge.seed.hex() != seed:
+                raise VerificationError("its seed is not lower-case hexadecimal")
             if listed != challenge.segments:
                 raise VerificationError("its segments are not those that its seed draws")
         except (VerificationError, ValueError) as error:
