@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.run import native_run
-from tests.run.opened_run import CELLS, FEATURES, SECRET, TABLE, create_exact, files, make_sharded
+from tests.run import exact_run, native_run
 from tests.run.plain_run import create, expected_states
 from tests.run.trainer import SIGNER, FaultyProver, gradients, hashed_backend, make_header, train
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.progress import silent
+from zk_autograd.core.records import PRIVATE, PUBLIC, Header
 from zk_autograd.evidence.data_secrets import DataSecrets
 from zk_autograd.evidence.openings import OpenedSegment, Openings
 from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.prove.protocol import Backend, Committing
+from zk_autograd.run.exact_files import ExactFiles
 from zk_autograd.run.files import Files
 from zk_autograd.run.forgetting import forget
 from zk_autograd.run.journal import Journal, Start
@@ -87,9 +88,21 @@ def test_every_segment_opens_as_long_as_the_run_is_not_forgotten(tmp_path: Path,
         writer.abandon()
 
 
+def sharded(backend: NativeBackend) -> tuple[Header, ExactFiles]:
+    """A header of native commitments to data in three shards, and the run's files."""
+    plain = exact_run.exact_header()
+    assert plain.exact is not None
+    salts = tuple(backend.draw_salt() for _ in plain.shards.counts)
+    made = tuple(backend.commit_data(plain.shards.padded(exact_run.CELLS, i), salt) for i, salt in enumerate(salts))
+    header = replace(
+        native_run.make_header(), data=replace(plain.data, root=b""), exact=replace(plain.exact, shards=made)
+    )
+    return header, replace(exact_run.exact_files(), secrets=DataSecrets(salts))
+
+
 def test_a_run_of_native_commitments_opens(tmp_path: Path) -> None:
     backend = NativeBackend(native_run.SHAPE)
-    header, exact = make_sharded(native_run.make_header(), backend)
+    header, exact = sharded(backend)
     weights = native_run.first_weights(header)
     writer = RunWriter.create(tmp_path / "run", header, backend, [SIGNER], weights, files=QUIET, exact=exact)
     native_run.train(writer, 2)
@@ -101,14 +114,11 @@ def test_a_run_of_native_commitments_opens(tmp_path: Path) -> None:
     (one,) = opened(tmp_path / "run", found.listed("1"), backend).segments()
     require_committed(found, one, dict(after), backend)
     assert data_secrets(found, backend) == exact.secrets
-    more = np.concatenate([exact.cells, exact.cells[:1]])
     other = exact.cells.copy()
     other[-1, -1] ^= 1
     for false in (
-        replace(exact, cells=more),
         replace(exact, cells=other),
         replace(exact, secrets=DataSecrets(exact.secrets.salts[::-1])),
-        replace(exact, secrets=DataSecrets(exact.secrets.salts[:1])),
     ):
         false.write(found.layout, header, found.log.header_digest, QUIET)
         with pytest.raises(RunError, match="private/data was altered"):
@@ -304,25 +314,28 @@ def test_a_backend_that_commits_to_no_gradients(tmp_path: Path) -> None:
         opened(trained(tmp_path / "run"), backend=FaultyProver())
 
 
-@pytest.mark.parametrize("public", [False, True])
-def test_the_data_are_opened_if_they_are_those_that_were_committed_to(tmp_path: Path, public: bool) -> None:
+@pytest.mark.parametrize("visibility", [PRIVATE, PUBLIC])
+def test_the_data_are_opened_if_they_are_those_that_were_committed_to(tmp_path: Path, visibility: str) -> None:
     run = tmp_path / "run"
-    writer = create_exact(run, public=public)
+    writer = exact_run.create(run, visibility=visibility)
     train(writer, 3)
     writer.close()
-    found, backend = recorded(run), hashed_backend()
-    assert data_secrets(found, backend) == DataSecrets(() if public else (SECRET,), TABLE)
+    found, backend, whole = recorded(run), hashed_backend(), exact_run.exact_files(visibility)
+    assert data_secrets(found, backend) == whole.secrets
     read = exact_files(found, backend)
-    assert (read.cells.tolist(), read.features) == (CELLS.tolist(), FEATURES)
-    others = CELLS.copy()
+    assert (read.cells.tolist(), read.features) == (exact_run.CELLS.tolist(), exact_run.FEATURES)
+    others = exact_run.CELLS.copy()
     others[7, 2] ^= 1
-    bad = [replace(files(public=public), cells=others), replace(files(public=public), cells=CELLS[:-1])]
-    if not public:
-        bad += [replace(files(), secrets=DataSecrets(salts)) for salts in ((b"t" * 32,), (), (SECRET, SECRET))]
+    bad = [replace(whole, cells=others)]
+    if visibility == PRIVATE:
+        bad.append(replace(whole, secrets=DataSecrets((b"t" * 32,))))
     for false in bad:
         shutil.rmtree(found.layout.cells.parent, ignore_errors=True)
         false.write(found.layout, found.log.header, found.log.header_digest, QUIET)
-        with pytest.raises(RunError, match="private/data was altered: its cells and salts are not those"):
+        with pytest.raises(
+            RunError,
+            match=r"private/data was altered: its cells and salts are not|data/cells is missing, or is not the one",
+        ):
             data_secrets(found, backend)
 
 
