@@ -10,6 +10,7 @@ from zk_autograd.cli.key import main
 from zk_autograd.core.keys import Algorithm, parse_keys
 from zk_autograd.core.text import encode_base64
 from zk_autograd.credentials.keyfile import load, public_text
+from zk_autograd.vault import recipient_files
 
 RUNS = Path(__file__).resolve().parents[1] / "data" / "runs"
 
@@ -110,3 +111,51 @@ def test_a_workers_key_is_made_once_and_its_public_half_is_what_the_trainer_read
     assert path.stat().st_mode & 0o777 == 0o600
     assert main(["new-worker-key", "--key-file", str(path)]) == 2
     assert "never overwritten" in capsys.readouterr().err
+
+
+def test_a_recipient_s_key_is_made_shown_and_never_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = tmp_path / "zk-autograd" / "recipient.key"
+    assert main(["show", "--for", "recipient"]) == 2
+    assert "make one with `zk-key new --for recipient`" in capsys.readouterr().err
+    assert main(["new", "--for", "recipient"]) == 0
+    made = capsys.readouterr()
+    assert made.out == f"{path}.pub\n"
+    key = recipient_files.load(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert recipient_files.load_public(Path(f"{path}.pub"), "it") == key.recipient
+    assert main(["show", "--for", "recipient", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["key"] == Path(f"{path}.pub").read_text()
+    assert shown["fingerprint"] == key.recipient.fingerprint
+    assert main(["show", "--for", "recipient"]) == 0
+    assert capsys.readouterr().out == shown["key"]
+    before = path.read_bytes()
+    for flags in (["new", "--for", "recipient"], ["new", "--for", "recipient", "--name", "me"]):
+        assert main(flags) == 2
+    told = capsys.readouterr().err
+    assert "a key is never overwritten" in told and "has no --name" in told
+    assert path.read_bytes() == before
+    secret = before.decode().splitlines()[1]
+    assert secret not in made.err + told + json.dumps(shown)
+
+
+def test_a_recipient_s_key_is_no_log_key_nor_the_other_way_round(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, recipient = tmp_path / "log.key", tmp_path / "recipient.key"
+    assert main(["new", "--key-file", str(log), "--register", str(tmp_path / "register")]) == 0
+    assert main(["new", "--for", "recipient", "--key-file", str(recipient)]) == 0
+    capsys.readouterr()
+    assert main(["show", "--for", "recipient", "--key-file", str(log)]) == 2
+    assert "is no recipient's private key" in capsys.readouterr().err
+    assert main(["show", "--key-file", str(recipient)]) == 2
+    assert "is no log key" in capsys.readouterr().err
+    Path(f"{recipient}.pub").chmod(0o600)
+    assert main(["show", "--for", "recipient", "--key-file", f"{recipient}.pub"]) == 2
+    assert "it is the public half" in capsys.readouterr().err
+    recipient.chmod(0o644)
+    assert main(["show", "--for", "recipient", "--key-file", str(recipient)]) == 2
+    assert "can be read by others" in capsys.readouterr().err
