@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_openings_of_another_run(tmp_path: Path) -> None:
 
 
 def test_each_changed_byte_is_noticed(tmp_path: Path) -> None:
-    """Of a short file every byte, of the wrapped key some; one sentence, and nothing can be read."""
+    """Of a short file every byte, of the wrapped key some: one sentence, and nothing to read."""
     data, path = sealed_at(tmp_path / "whole", text=[b"secret"]), tmp_path / "changed"
     wrapped = data.index(b'"wrapped":"') + 11
     for i in (*range(wrapped), *range(wrapped, len(data) - 100, 97), *range(len(data) - 100, len(data))):
@@ -175,3 +176,20 @@ def test_no_two_contexts_have_the_same_bytes() -> None:
     assert bytes(context).startswith(b"\0\0\0\x08openings")
     with pytest.raises(VaultError):
         OpeningsContext.read(io.BytesIO(context.head(b"short")))
+
+
+def test_a_disk_that_runs_full_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system refuses the bytes themselves: while it is sealed, and while it is opened."""
+    sealed_at(tmp_path / "a", text=[b"x" * 2**18])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+    try:
+        with pytest.raises(StorageError, match="b can't be written: File too large"):
+            sealed_at(tmp_path / "b", text=[b"x" * 2**18])
+        with pytest.raises(StorageError, match="a can't be opened in the temporary folder: File too large; set TMPDIR"):
+            read(tmp_path / "a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(tmp_path) == ["a"]
