@@ -65,6 +65,18 @@ def test_loop_of_ones_own_is_killed_and_goes_on_as_if_it_had_not_been(
     assert "60 steps" in judged(out, capsys)
 
 
+def test_exact_gradients_are_trained_on_and_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    process = started("exact_gradients", run)
+    wait_for_step(run, 10, process)
+    process.kill()
+    process.communicate()
+    out = finished(started("exact_gradients", run))
+    assert out.startswith("resuming after step ")
+    assert "% of the rows it was trained on are right" in out
+    assert "100 steps" in judged(out, capsys)
+
+
 def test_cnn_lists_what_batch_norm_counts_as_unproved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = finished(started("digits_cnn", tmp_path / "run", "--steps", "8"))
     assert "1914 parameters" in out
