@@ -3,8 +3,8 @@ who is given the data can recompute every step, bit for bit (docs/gradients.md).
 
     python -m examples.exact_gradients      # again, and it resumes where it was left
 
-There is no backward(): `step()` takes the next batch in the order that the header fixes, and returns
-its loss. The model is one that `exact_graph` takes: linear layers and ReLUs.
+There is no backward(): `step()` takes the next batch in the order that the header fixes, and
+returns its loss. The model is one that `exact_graph` takes: linear layers and ReLUs.
 """
 
 import argparse
