@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from zk_autograd.core.errors import RangeError, UsageError
+from zk_autograd.core.graph import Graph
 from zk_autograd.optim.exact import exact_graph
 from zk_autograd.optim.exact.data_cells import cells_of
 
@@ -62,9 +63,9 @@ LABELS = np.array([0, 1, 2])
         ((X, LABELS.astype(float)), r"the labels are float64 of shape \(3,\); give integers"),
         ((X, LABELS[:, None]), r"the labels are int64 of shape \(3, 1\)"),
         ((X, LABELS.astype(np.uint64) + np.uint64(2**63)), "a label is 2.63 or more"),
-        ((changed(np.nan), LABELS), "number 0 of example 1 of the features is nan: leave such examples out"),
-        ((changed(-np.inf), LABELS), "number 0 of example 1 of the features is -inf"),
-        ((changed(1e300), LABELS), "number 0 of example 1 of the features is inf"),
+        ((changed(np.nan), LABELS), "number 0 of example 1 in the features is nan, which no cell holds: leave it out"),
+        ((changed(-np.inf), LABELS), "number 0 of example 1 in the features is -inf"),
+        ((changed(1e300), LABELS), "number 0 of example 1 in the features is inf"),
         ((X.astype(object), LABELS), "the features are object; give numbers"),
         ((X.astype(complex), LABELS), "the features are complex128; give numbers"),
         ((X.tolist(), LABELS), "the features are a list; give arrays or tensors"),
@@ -77,12 +78,9 @@ LABELS = np.array([0, 1, 2])
         ((torch.zeros(3, 2, device="meta"), LABELS), "the features hold no dense values .*device meta"),
         (X, r"the data are float64 of shape \(3, 2\); give .*or the cells, int32 \(examples, 5\)"),
         (np.zeros((0, 5), np.int32), r"the data are int32 of shape \(0, 5\)"),
-        (np.full((1, 5), 2**22, np.int32), "cell 0 of example 0 is 4194304, and cells stay below 4194304"),
-        (np.full((1, 5), -(2**31), np.int32), "cell 0 of example 0 is -2147483648"),
-        (np.array([[0, 0, 4096, 0, 0], [0, 0, 4096, 4096, 0]], np.int32), "the targets of example 1 are not one-hot"),
-        (np.array([[0, 0, 2048, 2048, 0]], np.int32), "the targets of example 0 are not one-hot"),
+        (np.zeros((2, 4), np.int32), r"the cells are int32 \(2, 4\), and must be int32 \(examples, 5\)"),
     ],
-    ids=range(26),
+    ids=range(23),
 )
 def test_data_that_do_not_fit_are_refused_with_their_place(data: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -99,7 +97,7 @@ def test_numbers_beyond_the_range_are_refused_with_their_place() -> None:
     with pytest.raises(RangeError, match=r"the value of the values, unit 1, example 2 of the data, is 1e\+30"):
         cells_of(VALUES, (X, values))
     values[2, 1] = np.nan
-    with pytest.raises(UsageError, match="number 1 of example 2 of the values is nan"):
+    with pytest.raises(UsageError, match="number 1 of example 2 in the values is nan"):
         cells_of(VALUES, (X, values))
     with pytest.raises(UsageError, match=r"the values have the shape \(3,\); this model takes \(examples, 3\)"):
         cells_of(VALUES, (X, LABELS))

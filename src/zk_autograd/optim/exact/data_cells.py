@@ -10,7 +10,7 @@ from zk_autograd.core import cells as cells_format
 from zk_autograd.core.cells import Cells
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.graph import Graph, Kind
-from zk_autograd.core.graph.formats import ACTIVATION_BOUND, ONE
+from zk_autograd.core.graph.data import require_cells
 
 _FORMS = "features (examples, {features}) with {targets}, or the cells, int32 (examples, {stride})"
 
@@ -21,13 +21,18 @@ def cells_of(graph: Graph, data: Any) -> Cells:
     errors values, numbers (examples, outputs). Numbers become float32 first.
 
     UsageError for anything else, for a label that is no class, and for a number that isn't finite;
-    RangeError for one of 2^10 or more in size.
+    UnitRangeError for one of 2^10 or more in size, TargetsError for cells whose targets are of no
+    class.
     """
     values = any(run.kind is Kind.VALUE for run in graph.outputs)
     targets = f"values (examples, {graph.targets})" if values else "labels, integers (examples,)"
     forms = _FORMS.format(features=graph.features, targets=targets, stride=graph.stride)
     if isinstance(data, np.ndarray | torch.Tensor):
-        return _checked(graph, _array(data, "the data", forms), classes=not values, forms=forms)
+        cells = _array(data, "the data", forms)
+        if cells.dtype != np.int32 or cells.ndim != 2 or not len(cells):
+            raise UsageError(f"the data are {cells.dtype} of shape {cells.shape}; give {forms}")
+        require_cells(graph, cells)
+        return np.ascontiguousarray(cells)
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise UsageError(f"the data are a {type(data).__name__}; give {forms}")
     features = _numbers(_array(data[0], "the features", forms), "the features", graph.features)
@@ -62,12 +67,7 @@ def _numbers(array: NDArray[Any], what: str, columns: int) -> NDArray[np.float32
     if array.ndim != 2 or array.shape[1] != columns:
         raise UsageError(f"{what} have the shape {array.shape}; this model takes (examples, {columns})")
     with np.errstate(over="ignore"):
-        numbers = array.astype(np.float32)
-    if not np.isfinite(numbers).all():
-        example, place = (int(i) for i in np.argwhere(~np.isfinite(numbers))[0])
-        raise UsageError(
-            f"number {place} of example {example} of {what} is {numbers[example, place]}: leave such examples out, or replace the number"
-        )
+        numbers: NDArray[np.float32] = array.astype(np.float32)
     return numbers
 
 
@@ -77,23 +77,3 @@ def _labels(array: NDArray[Any]) -> NDArray[np.int64]:
     if array.size and array.dtype.kind == "u" and array.max() >= 2**63:
         raise UsageError("a label is 2^63 or more")
     return array.astype(np.int64)
-
-
-def _checked(graph: Graph, cells: NDArray[Any], *, classes: bool, forms: str) -> Cells:
-    """Cells that were given as such."""
-    if cells.dtype != np.int32 or cells.ndim != 2 or cells.shape[1] != graph.stride or not len(cells):
-        raise UsageError(f"the data are {cells.dtype} of shape {cells.shape}; give {forms}")
-    beyond = (cells >= ACTIVATION_BOUND) | (cells <= -ACTIVATION_BOUND)
-    if beyond.any():
-        example, place = (int(i) for i in np.argwhere(beyond)[0])
-        raise UsageError(
-            f"cell {place} of example {example} is {cells[example, place]}, and cells stay below {ACTIVATION_BOUND} in size: scale the data down"
-        )
-    targets = cells[:, graph.features :]
-    if classes and (wrong := ((targets != 0) & (targets != ONE)).any(axis=1) | (targets.sum(axis=1) != ONE)).any():
-        example = int(np.flatnonzero(wrong)[0])
-        raise UsageError(
-            f"the targets of example {example} are not one-hot: one cell of {graph.targets} is {ONE}, and the others are 0"
-        )
-    found: Cells = np.ascontiguousarray(cells)
-    return found
