@@ -26,8 +26,8 @@ from zk_autograd.kernels.protocol import Model, Stepper
 from zk_autograd.kernels.reference import (
     REFERENCE,
     ReferenceStepper,
-    as_integers,
     group_ranges,
+    require_integers,
     require_model,
     require_state,
 )
@@ -101,13 +101,15 @@ class NativeStepper:
         return view
 
     def step(self, gradients: NDArray[np.signedinteger[Any]], constants: Sequence[StepConstants]) -> None:
-        integers = as_integers(gradients, self._parameters)
-        narrow = integers.astype(np.int32)
+        require_integers(gradients, self._parameters)
+        narrow = np.ascontiguousarray(gradients, np.int32)
+        if np.may_share_memory(narrow, self._other):  # the gradients of two steps ago, handed back
+            narrow = narrow.copy()
         try:
-            self._require_fit(constants, bool(np.array_equal(narrow, integers)))
+            self._require_fit(constants, gradients.dtype == np.int32 or bool(np.array_equal(narrow, gradients)))
             self._inner.step(narrow, self._other, self._tuples(constants), self._vectors, threads())
         except self._native.StepRefused:
-            explain(self._definition(), lambda stepper: stepper.step(integers, constants))
+            explain(self._definition(), lambda stepper: stepper.step(gradients, constants))
         self._taken()
 
     def step_model(self, model: Model, constants: Sequence[StepConstants]) -> int:

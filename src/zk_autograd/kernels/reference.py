@@ -134,12 +134,17 @@ def require_constants(constants: Sequence[StepConstants], groups: Sequence[slice
 
 
 def as_integers(gradients: NDArray[np.signedinteger[Any]], parameters: Sequence[Parameter]) -> IntArray:
-    """The gradients as int64. UsageError unless they are int32 or int64 (elements,)."""
+    """The gradients as int64. UsageError as `require_integers`."""
+    require_integers(gradients, parameters)
+    return gradients.astype(np.int64, copy=False)
+
+
+def require_integers(gradients: NDArray[np.signedinteger[Any]], parameters: Sequence[Parameter]) -> None:
+    """UsageError unless the gradients are int32 or int64 (elements,)."""
     size = sum(p.size for p in parameters)
     if gradients.dtype not in (np.int32, np.int64) or gradients.shape != (size,):
         found = f"{gradients.dtype} of shape {gradients.shape}"
         raise UsageError(f"the gradients are {found}; they must be int32 or int64 of shape ({size},)")
-    return gradients.astype(np.int64, copy=False)
 
 
 def require_model(model: Model, parameters: Sequence[Parameter]) -> None:
