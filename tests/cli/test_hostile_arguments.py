@@ -12,9 +12,9 @@ from tests.verify.run_builder import KEY, QUANTUM, SECOND, SIGNER, honest
 from zk_autograd.core.bounded_toml import MAX_BYTES
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.text import encode_base64
-from zk_autograd.train import csv_file
+from zk_autograd.local import csv_file
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.train.config import from_toml, read
-from zk_autograd.train.names import CsvFile
 from zk_autograd.train.settings import Settings
 
 VKEY = KEY.encode()

@@ -15,11 +15,11 @@ from tests.another_user import as_another, public_folder
 from tests.prove.ezkl.test_keys import fake_srs
 from zk_autograd.cli import circuit, key, train, verify
 from zk_autograd.core.errors import UsageError
+from zk_autograd.local import csv_file
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.local.named_files import read_named
 from zk_autograd.prove.ezkl import keys
 from zk_autograd.prove.ezkl.keys import Cache, file_digest, srs_logrows
-from zk_autograd.train import csv_file
-from zk_autograd.train.names import CsvFile
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.reproduce import reproduction
 from zk_autograd.reproduce.repetition import Repetition
@@ -29,7 +30,6 @@ from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
 from zk_autograd.train import session
-from zk_autograd.train.names import CsvFile
 
 pytestmark = [
     pytest.mark.torch,

@@ -10,9 +10,9 @@ from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.enclave.models import Network
 from zk_autograd.enclave.settings import NAMES, PRIVATE, network_of, plan_of, said_outside
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.optim.registering import DEFAULT
 from zk_autograd.train import config
-from zk_autograd.train.names import CsvFile
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.settings import SETTINGS
 

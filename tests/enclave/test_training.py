@@ -40,6 +40,8 @@ from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.models import Network
 from zk_autograd.enclave.session import Session
 from zk_autograd.evidence.layout import PRIVATE
+from zk_autograd.local import csv_file
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.optim.claims import batch_digest
 from zk_autograd.register.register import Register
 from zk_autograd.run.events import StepLogged
@@ -49,9 +51,8 @@ from zk_autograd.run.layout import Layout
 from zk_autograd.run.recovery import read_header
 from zk_autograd.run.sealed import batch_commitment
 from zk_autograd.tee.nitro.evidence import verify as verify_nitro
-from zk_autograd.train import csv_file, data
+from zk_autograd.train import data
 from zk_autograd.train.command import Interrupted
-from zk_autograd.train.names import CsvFile
 from zk_autograd.train.sampler import Sampler
 from zk_autograd.verify.outcome import Status
 

@@ -14,9 +14,10 @@ from zk_autograd.cli.train import parser
 from zk_autograd.core.backends import PROVERS
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.train import settings
 from zk_autograd.train.config import from_toml, read, to_toml
-from zk_autograd.train.names import CsvFile, DataName, Factory, ModelName
+from zk_autograd.train.names import DataName, Factory, ModelName
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.settings import GROUPS, READERS, SETTINGS, ParameterGroup, Setting, Settings
 

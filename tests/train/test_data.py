@@ -9,8 +9,9 @@ from sklearn.datasets import load_breast_cancer
 
 from zk_autograd.core import merkle
 from zk_autograd.core.merkle import verify_inclusion
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.train.data import DataSet, commitment, load
-from zk_autograd.train.names import CsvFile, DataName
+from zk_autograd.train.names import DataName
 from zk_autograd.train.seeded import Purpose, permutation
 
 SECRET = bytes(range(32))

@@ -11,7 +11,8 @@ from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.credentials import redaction
-from zk_autograd.train.names import CsvFile, DataName, Factory, ModelName
+from zk_autograd.local.csv_name import CsvFile
+from zk_autograd.train.names import DataName, Factory, ModelName
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.settings import ParameterGroup, Settings
 

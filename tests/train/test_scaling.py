@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.run.layout import Layout
 from zk_autograd.train.data import load
-from zk_autograd.train.names import CsvFile, DataName
+from zk_autograd.train.names import DataName
 from zk_autograd.train.scaling import Scaling
 from zk_autograd.train.seeded import Purpose, permutation
 

@@ -113,8 +113,8 @@ def _job(arguments: argparse.Namespace) -> "Job":
     from zk_autograd.core.records import MAX_STEP
     from zk_autograd.core.register import RUN_BYTES
     from zk_autograd.enclave.job import Job
+    from zk_autograd.local import csv_file
     from zk_autograd.local.named_files import read_named
-    from zk_autograd.train import csv_file
 
     if not 0 <= arguments.checkpoint_every <= MAX_STEP:
         raise UsageError(f"--checkpoint-every is {arguments.checkpoint_every}; it is 0 (none) or a number of steps")
@@ -159,9 +159,10 @@ def _require_trainable(job: "Job", path: Path) -> None:
     from dataclasses import replace
 
     from zk_autograd.enclave import settings
+    from zk_autograd.local import csv_file
+    from zk_autograd.local.csv_name import CsvFile
     from zk_autograd.optim.registering import DEFAULT
-    from zk_autograd.train import csv_file, data
-    from zk_autograd.train.names import CsvFile
+    from zk_autograd.train import data
 
     plan = settings.plan_of(job.settings, bytes(32), DEFAULT)
     assert isinstance(plan.data, CsvFile)

@@ -6,7 +6,8 @@ differ from the original without being false.
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from zk_autograd.core.errors import VerificationError
 
@@ -76,3 +77,9 @@ def decode_base64(text: str, what: str) -> bytes:
 def printable(line: str) -> str:
     """The line with everything unprintable escaped: a terminal must not obey text from a run."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def nearest(text: str, known: Iterable[str]) -> str:
+    """The end of a message: the name in `known` that `text` may be a typo for, or nothing."""
+    close = get_close_matches(text, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""

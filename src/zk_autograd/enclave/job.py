@@ -7,7 +7,7 @@ whoever carries it (the host) can neither read nor change any of it.
               file>}, "recipient": <public key that checkpoints and the model are sealed for,
               hexadecimal; "" for none>, "proving": "inside" (or "outside"), "checkpoint_every":
               <steps from one sealed checkpoint to the next; 0 for none>}
-    ...       the table, CSV (train.csv_file)
+    ...       the table, CSV (local.csv_file)
 """
 
 from collections.abc import Mapping

@@ -29,6 +29,8 @@ from zk_autograd.enclave.checked_proofs import CheckedProofs
 from zk_autograd.enclave.job import Job
 from zk_autograd.enclave.models import Network, first_weights
 from zk_autograd.enclave.sealing import Sealing
+from zk_autograd.local import csv_file
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.header import HeaderParts, shifts_of
 from zk_autograd.optim.options import decays_of, place, read_options
@@ -43,10 +45,9 @@ from zk_autograd.run.artefacts import Artefacts
 from zk_autograd.run.claims import Claims
 from zk_autograd.run.files import Files
 from zk_autograd.run.layout import Layout
-from zk_autograd.train import config, csv_file, data
+from zk_autograd.train import config, data
 from zk_autograd.train.command import Recording
 from zk_autograd.train.data import DataSet
-from zk_autograd.train.names import CsvFile
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.sampler import Sampler
 from zk_autograd.train.seeded import Purpose, uniform

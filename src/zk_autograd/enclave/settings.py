@@ -13,10 +13,11 @@ from dataclasses import replace
 from zk_autograd.core.canonical import Json
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.schedules import RECORDED
-from zk_autograd.core.text import listed
+from zk_autograd.core.text import listed, nearest
 from zk_autograd.enclave.models import HIDDEN, Network
+from zk_autograd.local.csv_name import CSV
 from zk_autograd.optim.registering import Registering
-from zk_autograd.train.names import CSV, Factory, ModelName, nearest, shown
+from zk_autograd.train.names import Factory, ModelName, shown
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.settings import READERS, Settings
 

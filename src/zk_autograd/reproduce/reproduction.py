@@ -30,6 +30,7 @@ from zk_autograd.evidence.hashes import Hashes, weights_hash
 from zk_autograd.evidence.layout import CONFIG, ENVIRONMENT, HASHES, TRAIN_LOG
 from zk_autograd.evidence.opening import open_run
 from zk_autograd.evidence.run import Evidence
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.prove.choice import backend_of_run
 from zk_autograd.prove.protocol import Backend
 from zk_autograd.reproduce import judgement
@@ -41,7 +42,7 @@ from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.marker import forgotten_on
 from zk_autograd.train import config, models, own_code, session
-from zk_autograd.train.names import CsvFile, Factory, data_called
+from zk_autograd.train.names import Factory, data_called
 from zk_autograd.train.own_code import Consent
 from zk_autograd.train.plan import FILE, Plan
 from zk_autograd.verify.artefacts import LIMITS

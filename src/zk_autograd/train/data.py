@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from zk_autograd.core import merkle
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.records import Data
-from zk_autograd.train import csv_file
-from zk_autograd.train.csv_file import Table
-from zk_autograd.train.names import CsvFile, DataName, DataSource
+from zk_autograd.local import csv_file
+from zk_autograd.local.csv_file import Table
+from zk_autograd.local.csv_name import CsvFile
+from zk_autograd.train.names import DataName, DataSource
 from zk_autograd.train.scaling import Scaling
 from zk_autograd.train.seeded import Purpose, permutation
 

@@ -1,17 +1,12 @@
 """Names of models and data sets, without what they name: a help text must not wait for torch."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
-from pathlib import PurePath
 
 from zk_autograd.core.errors import UsageError
-from zk_autograd.core.text import has_control, quoted
+from zk_autograd.core.text import has_control, nearest, quoted
+from zk_autograd.local.csv_name import CSV, CsvFile
 from zk_autograd.local.own_folders import expanded
-
-CSV = "csv:"
-"""What the name of a table on disk begins with."""
 
 _MAX_TEXT = 4096
 
@@ -41,18 +36,6 @@ class Factory:
 
     def __str__(self) -> str:
         return f"{self.module}:{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class CsvFile:
-    """A table on disk, and which of its columns holds the classes ("" for the last one)."""
-
-    path: str
-    label: str = ""
-
-    def __str__(self) -> str:
-        """As reports and published files call it: without its folder."""
-        return CSV + PurePath(self.path).name
 
 
 ModelSource = ModelName | Factory
@@ -107,9 +90,3 @@ def shown(text: str) -> str:
     """A text that somebody typed, or a run contains, for a message: as it is if it is one printable
     word; long ones are cut."""
     return text[:80] if text and text.isascii() and text.isprintable() and " " not in text else quoted(text, 80)
-
-
-def nearest(text: str, known: Iterable[str]) -> str:
-    """The end of a message: the name in `known` that `text` may be a typo for, or nothing."""
-    close = get_close_matches(text, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""

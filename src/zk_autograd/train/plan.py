@@ -10,12 +10,13 @@ from zk_autograd.core.fields import Fields
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.rules.families import FAMILIES
 from zk_autograd.evidence.files import read_bounded
+from zk_autograd.local.csv_name import CSV, CsvFile
 from zk_autograd.optim.registering import DEFAULT, Registering
 from zk_autograd.run.files import PRIVATE_FILE, Files, exists, is_folder, of_the_run
 from zk_autograd.run.layout import PLAN, Layout
 from zk_autograd.run.marker import require_kept
 from zk_autograd.run.resumption import way_to_resume
-from zk_autograd.train.names import CSV, CsvFile, DataSource, ModelSource, data_called
+from zk_autograd.train.names import DataSource, ModelSource, data_called
 from zk_autograd.train.settings import (
     GROUPS,
     MAX_STEPS,

@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zk_autograd.core.canonical import encode
+from zk_autograd.core.cells import scaled
 from zk_autograd.run.files import PRIVATE_FILE, Files
 from zk_autograd.run.layout import Layout
 
 FORMAT = "zk-autograd/table/v0"
 FILE = "table.json"
-
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +47,12 @@ class Scaling:
         return cls(tuple(columns), tuple(means), tuple(deviations), label, tuple(classes))
 
     def applied(self, features: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(x - mean) / deviation in float64, rounded to float32; what is beyond its range, as a row
+        """The columns, as `core.cells.scaled` has them: what is beyond a float32's range, as a row
         that wasn't trained on may be, becomes its largest value."""
-        scaled = np.empty(features.shape, np.float32)
+        found = np.empty(features.shape, np.float32)
         for i, (mean, deviation) in enumerate(zip(self.means, self.deviations, strict=True)):
-            scaled[:, i] = np.clip((features[:, i] - mean) / deviation, -_LARGEST, _LARGEST)
-        return scaled
+            found[:, i] = scaled(features[:, i], mean, deviation)
+        return found
 
     def write(self, run: Path) -> None:
         """Keeps it in the private folder of the run directory `run`. Raises RunError."""

@@ -21,6 +21,7 @@ from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Data, Header
 from zk_autograd.core.register import View
 from zk_autograd.core.rules import State
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.claims import batch_digest, loss_text
 from zk_autograd.optim.recording import NewLogKey
@@ -31,7 +32,6 @@ from zk_autograd.run.events import AnchorsAwaited, BeaconAwaited, Event, Listene
 from zk_autograd.train import config, data, models, own_run
 from zk_autograd.train.command import Recording
 from zk_autograd.train.loop import Loop
-from zk_autograd.train.names import CsvFile
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.sampler import Sampler
 from zk_autograd.train.selection import parameter_groups

@@ -23,10 +23,10 @@ from zk_autograd.core.decimals import decimal_text, parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.register import EVERY
-from zk_autograd.core.text import has_control, is_unicode
+from zk_autograd.core.text import has_control, is_unicode, nearest
 from zk_autograd.kernels.choice import KERNELS
 from zk_autograd.local.own_folders import expanded
-from zk_autograd.train.names import DataName, ModelName, ModelSource, data_called, model_called, nearest, shown
+from zk_autograd.train.names import DataName, ModelName, ModelSource, data_called, model_called, shown
 from zk_autograd.workers.names import DEFAULT as DEFAULT_WORKERS
 from zk_autograd.workers.names import require_keys, require_name
 

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zk_autograd.core.errors import UsageError
-from zk_autograd.core.text import SHOWN
+from zk_autograd.core.text import SHOWN, nearest
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.local.named_files import read_named
-from zk_autograd.train.names import CsvFile, nearest
 
 MAX_BYTES = 2**30
 MAX_COLUMNS = 10_000

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zk_autograd.core.errors import UsageError
-from zk_autograd.train import csv_file
-from zk_autograd.train.names import CsvFile, data_called
+from zk_autograd.local import csv_file
+from zk_autograd.local.csv_name import CsvFile
+from zk_autograd.train.names import data_called
 
 HEAD = "age,height,sold\n"
 GOOD = HEAD + "".join(f"{20 + i},{1.5 + i / 100},{i % 2}\n" for i in range(12))
@@ -195,7 +196,7 @@ def test_numbers_of_classes_do_not_hang_on_how_texts_are_hashed(table: Table) ->
     """Two labels of one value were numbered in the order of a set."""
     source = table("x,c\n" + "".join(f"{i},{('0', '-0')[i % 2]}\n" for i in range(12)))
     script = (
-        "import sys; from zk_autograd.train import csv_file; from zk_autograd.train.names import CsvFile; "
+        "import sys; from zk_autograd.local import csv_file; from zk_autograd.local.csv_name import CsvFile; "
         "print(csv_file.read(CsvFile(sys.argv[1])).names)"
     )
     told = {
