@@ -110,6 +110,7 @@ def train(arguments: argparse.Namespace, output: Output, backend: "Backend | Non
         # A dry run needs no key, and no home folder for one.
         key = settings.key_file or (Path() if arguments.dry_run else keyfile.default_path())
         plan = Plan.of(settings, key_file=str(key.absolute()), secret=os.urandom(SECRET_BYTES))
+        plan = plan.drawn(settings.start)
         run = settings.out
     if isinstance(plan.model, Factory):
         tokens.provide(tokens.resolve())

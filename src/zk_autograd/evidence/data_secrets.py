@@ -13,6 +13,9 @@ from zk_autograd.core.fields import Fields
 MAX_ROWS = 2**24
 """Examples whose place in a table can be told: their text alone has 128 MiB."""
 
+MAX_NAME = 1000
+"""Characters of a column's or a class's name."""
+
 _MAX_SHARDS = 2**16
 _SALT_BYTES = 32
 _ROW_BYTES = 4
@@ -82,11 +85,11 @@ def read_data(f: Fields) -> DataSecrets:
 
 def read_table(f: Fields) -> Table:
     """The table of such an object. VerificationError."""
-    columns = tuple(f.texts("columns", max_items=2**20, max_len=1000))
+    columns = tuple(f.texts("columns", max_items=2**20, max_len=MAX_NAME))
     table = Table(
         name=f.text("name", max_len=5000),
-        label=f.text("label", max_len=1000),
-        classes=tuple(f.texts("classes", max_items=2**20, max_len=1000)),
+        label=f.text("label", max_len=MAX_NAME),
+        classes=tuple(f.texts("classes", max_items=2**20, max_len=MAX_NAME)),
         columns=columns,
         means=_decimals(f, "means", len(columns)),
         deviations=_decimals(f, "deviations", len(columns), positive=True),

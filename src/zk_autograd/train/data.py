@@ -7,7 +7,7 @@ rounded once (math.fsum), so that no order of addition shows; then rounded to fl
 """
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import numpy as np
@@ -41,7 +41,8 @@ class Rows:
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
     """Rows to train on and rows to test with. `names` holds the names of classes 0, 1, 2 ... where
-    a table has them; `scaling` is None for rows that were not scaled."""
+    a table has them; `scaling` is None for rows that were not scaled. `rows` are the rows of the
+    table, from 0, that `train` holds, in order: int64."""
 
     source: DataSource
     train: Rows
@@ -49,6 +50,7 @@ class DataSet:
     classes: int
     names: tuple[str, ...] = ()
     scaling: Scaling | None = None
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def columns(self) -> int:
@@ -77,6 +79,7 @@ def divided(table: Table, source: DataSource, seed: int) -> DataSet:
         len(names) or int(classes.max()) + 1,
         names,
         scaling,
+        trained,
     )
 
 

@@ -5,17 +5,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
+from zk_autograd.core.cells import Cells
 from zk_autograd.core.errors import RunError, StorageError, UnreadableError, UsageError, VerificationError
 from zk_autograd.core.keys import PublicKey, parse_keys
 from zk_autograd.core.merkle import leaf_hash, root
 from zk_autograd.core.note import open_note, parse_checkpoint
-from zk_autograd.core.records import Data, Header
+from zk_autograd.core.records import Data, Header, header_digest
 from zk_autograd.credentials import keyfile
 from zk_autograd.credentials.rotation import earlier_keys
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.layout import LOG, MAX_LOG, RECORDS
 from zk_autograd.optim.registering import Registering
 from zk_autograd.optim.schedule import canonical
+from zk_autograd.run.exact_files import ExactFiles
 from zk_autograd.run.files import exists
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.log import whole_leaves
@@ -23,17 +27,19 @@ from zk_autograd.run.recovery import is_own, read_header
 from zk_autograd.train.names import Factory
 from zk_autograd.train.own_code import Consent, refusal
 from zk_autograd.train.plan import Plan
-from zk_autograd.train.settings import Settings
+from zk_autograd.train.settings import L1, L3, Settings
 
 
-def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
-    """The header of the run at `run`, if it is of this plan on these data. RunError, which gives
-    `advice` if the data are others."""
-    header, _ = read_header(Layout(run))
+def require_plan(plan: Plan, run: Path, data: Data | Cells | None, advice: str) -> Header:
+    """The header of the run at `run`, if it is of this plan on these data: what its header says of
+    them, or for exact gradients the cells, int32 (rows, stride). RunError, which gives `advice` if
+    the data are others."""
+    header, leaf = read_header(Layout(run))
     pairs: dict[str, tuple[object, object]] = {
         "rule": (header.rule.value, plan.rule.value),
         "schedule": (header.schedule, _in_full(plan.schedule)),
         "prover": (header.prover.backend, plan.prover),
+        "level": (L1 if header.exact is None else L3, plan.level),
         "grad_scale": (header.grad_scale, header.grad_scale if plan.grad_scale == "auto" else plan.grad_scale),
     }
     for what, (of_run, planned) in pairs.items():
@@ -47,7 +53,11 @@ def require_plan(plan: Plan, run: Path, data: Data, advice: str) -> Header:
         raise RunError(
             f"the code of the model {plan.model} is not the one that {run} was begun with: restore that, or begin a new run"
         )
-    if header.data != data:
+    if isinstance(data, np.ndarray):
+        same = np.array_equal(ExactFiles.read(Layout(run), header, header_digest(leaf)).cells, data)
+    else:
+        same = header.data == data
+    if not same:
         raise RunError(f"the data are not those that {run} was begun with: {advice}")
     return header
 

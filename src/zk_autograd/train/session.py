@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 
 import torch
 
+from zk_autograd.core.cells import Cells
 from zk_autograd.core.errors import RunError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.note import Checkpoint
@@ -24,6 +25,7 @@ from zk_autograd.core.rules import State
 from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.optim import ZKOptimizer
 from zk_autograd.optim.claims import batch_digest, loss_text
+from zk_autograd.optim.exact import ExactGradient, exact_graph
 from zk_autograd.optim.recording import NewLogKey
 from zk_autograd.optim.resuming import ResumedModel
 from zk_autograd.optim.trajectory import ClampedGradients, CoarseEps
@@ -31,6 +33,8 @@ from zk_autograd.run.anchoring import AnchorState
 from zk_autograd.run.events import AnchorsAwaited, BeaconAwaited, Event, Listener
 from zk_autograd.train import config, data, models, own_run
 from zk_autograd.train.command import Recording
+from zk_autograd.train.exact_data import table_of, training_cells
+from zk_autograd.train.exact_loop import ExactLoop
 from zk_autograd.train.loop import Loop
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.sampler import Sampler
@@ -77,13 +81,13 @@ def retrain(
     Raises UsageError if data or model are missing or don't fit, GradientError, RangeError.
     """
     with repeatable():
-        loop = loop_of(plan)
+        weights, seed = begun
+        loop = loop_of(plan if seed is None or not plan.is_exact else replace(plan, order_seed=seed))
         rows = Data(b"", len(loop.data.train), data.SAMPLER, plan.batch_size, b"")
         optimizer = _optimizer(plan, loop, rows, None)
-        weights, seed = begun
         if weights is not None:
             optimizer.begin_with(weights)
-        if seed is not None:
+        if seed is not None and isinstance(loop, Loop):
             loop.sampler = replace(loop.sampler, seed=seed)
         before = 0
 
@@ -91,7 +95,7 @@ def retrain(
             nonlocal before
             on_step(step, plan.steps)
             if watch is not None and optimizer.header is not None:
-                batch = batch_digest(loop.sampler.batch(step))
+                batch = batch_digest(loop.sampler.batch(step)) if isinstance(loop, Loop) else b""
                 saturated, before = optimizer.saturated - before, optimizer.saturated
                 watch.made(Made(step, optimizer.header, loss_text(loss), saturated, batch, lambda: optimizer.integers))
             return True
@@ -107,16 +111,25 @@ def data_commitment(plan: Plan) -> Data:
     return _committed(plan, data.load(plan.data, plan.seed))
 
 
-def loop_of(plan: Plan) -> Loop:
+def loop_of(plan: Plan) -> Loop | ExactLoop:
     """The model with its data. UsageError for too large a batch, or a model that doesn't fit."""
     rows = data.load(plan.data, plan.seed)
     return _loop_on(plan.fitted(len(rows.train)), rows)
 
 
-def _loop_on(plan: Plan, rows: data.DataSet) -> Loop:
+def _loop_on(plan: Plan, rows: data.DataSet, cells: Cells | None = None) -> Loop | ExactLoop:
+    """`cells` are those of the rows, where the gradients are exact and they were made before."""
     torch.manual_seed(plan.seed)
+    if plan.is_exact and cells is None:
+        cells = training_cells(rows)
     model = models.build(plan.model, rows.columns, rows.classes, plan.seed)
-    return Loop(model, rows, Sampler(len(rows.train), plan.batch_size, plan.seed))
+    if cells is None:
+        return Loop(model, rows, Sampler(len(rows.train), plan.batch_size, plan.seed))
+    graph = exact_graph(model, "cross-entropy", features=rows.columns)
+    gradient = ExactGradient(
+        graph, cells, plan.batch_size, plan.order_seed, public=plan.public_data, table=table_of(rows)
+    )
+    return ExactLoop(model, rows, gradient)
 
 
 @contextmanager
@@ -143,11 +156,12 @@ class Session:
         recording = replace(recording, listener=self._listening(recording.listener))
         rows = data.load(plan.data, plan.seed)
         self.plan = plan = plan.fitted(len(rows.train))
-        committed = _committed(plan, rows)
+        cells = training_cells(rows) if plan.is_exact else None
+        committed = None if plan.is_exact else _committed(plan, rows)
         if recording.resume:
-            found = own_run.require_plan(plan, self._run, committed, _advice(plan))
+            found = own_run.require_plan(plan, self._run, committed if cells is None else cells, _advice(plan))
             own_run.require_code(plan, self._run, found, recording.key, recording.allowed)
-        self.loop = _loop_on(plan, rows)
+        self.loop = _loop_on(plan, rows, cells)
         self.optimizer = _optimizer(plan, self.loop, committed, recording)
         header = self.optimizer.header
         try:
@@ -231,7 +245,7 @@ class Session:
     def _take_order(self) -> None:
         """The order of the rows that the beacon gives, if the header leaves it to one."""
         seed = self.optimizer.order_seed
-        if seed is not None:
+        if seed is not None and isinstance(self.loop, Loop):  # an exact gradient is told by its optimizer
             self.loop.sampler = replace(self.loop.sampler, seed=seed)
 
     def _listening(self, listener: Listener) -> Listener:
@@ -261,10 +275,11 @@ def _advice(plan: Plan) -> str:
     return "install the scikit-learn that it was begun with"
 
 
-def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | None) -> ZKOptimizer:
-    where: dict[str, Any] = {}
+def _optimizer(plan: Plan, loop: Loop | ExactLoop, committed: Data | None, recording: Recording | None) -> ZKOptimizer:
+    """`committed` is what a header says of the data, of a loop that isn't exact."""
+    where: dict[str, Any] = {"gradient": loop.gradient} if isinstance(loop, ExactLoop) else {"data": committed}
     if recording is not None:
-        where = {
+        where |= {
             "run": recording.run,
             "resume": recording.resume,
             "prover": recording.prover,
@@ -292,7 +307,6 @@ def _optimizer(plan: Plan, loop: Loop, committed: Data, recording: Recording | N
         schedule=plan.schedule,
         expected_steps=plan.steps,
         unproved=loop.model,
-        data=committed,
         model_code=models.code_digest(plan.model),
         **where,
     )

@@ -47,6 +47,12 @@ MAX_DATA = 5000
 GROUPS = "groups"
 _PARAMETERS = "parameters"
 _INTEGER_BITS = 64
+L1 = "L1"
+L3 = "L3"
+_OTHER_LEVELS = {
+    "L2": "what an enclave attests of a training inside it: see `zk-enclave`",
+    "L4": "a proof of the gradients, which no prover here makes yet: use L3",
+}
 RULES = tuple(rule.value for rule in Rule)
 
 
@@ -69,6 +75,12 @@ def _choice(options: tuple[str, ...]) -> Reader:
         return value
 
     return read
+
+
+def _level(value: object, where: str) -> str:
+    if isinstance(value, str) and value in _OTHER_LEVELS:
+        raise UsageError(f"{where} is {value}, {_OTHER_LEVELS[value]}; it must be one of {L1}, {L3}")
+    return str(_choice((L1, L3))(value, where))
 
 
 def _decimal(value: object, where: str) -> str:
@@ -254,6 +266,28 @@ SETTINGS = (
     Setting("eps", _decimal, "", "for adam, adamw and rmsprop (default: 0.000001)", _X, own=True),
     Setting("alpha", _decimal, "", "for rmsprop (default: 0.99)", _X, own=True),
     Setting(
+        "level",
+        _level,
+        L1,
+        "what can be shown of the run: L1, that each update is right for some gradient, or L3, that an auditor who is given the data can "
+        "recompute each gradient bit for bit (default: L1)",
+        {"metavar": "LEVEL"},
+    ),
+    Setting(
+        "public-data",
+        _boolean,
+        False,
+        "at L3: the training rows, as integers, become a file of the run",
+        {"action": "store_true", "default": None},
+    ),
+    Setting(
+        "order-seed",
+        _integer(0, SEED_BOUND),
+        None,
+        "at L3: seed of the order of the rows, which everybody sees (default: a random one)",
+        {"type": int, "metavar": "N"},
+    ),
+    Setting(
         "schedule",
         _schedule,
         "constant",
@@ -264,7 +298,7 @@ SETTINGS = (
         "grad-scale",
         _scale,
         0,
-        "scale gradients by 2^K before rounding; or auto (default: 0)",
+        "scale gradients by 2^K before rounding; or auto (default: 0, at L3 auto)",
         {"type": _number, "metavar": "K"},
     ),
     Setting(
