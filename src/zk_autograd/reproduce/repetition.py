@@ -3,16 +3,17 @@
 Compared in any case: the header's rule, scale, schedule, hyper-parameters, tensors (those that are
 unproved with their first values), blocks, count of rows, sampler and batch size; recorded learning
 rates; and each step's loss and count of saturated elements. With the salts of the private folder
-also each segment's commitment to its batches, and those to the first state and to the states after
+also each segment's commitment to its batches, if it has one, and those to the first state and to the states after
 each segment. The commitments to gradients are not compared: a state follows from the one before it
 and its gradients, and the states are compared.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from zk_autograd.core.errors import ProverError, RunError, StorageError, UsageError, VerificationError
 from zk_autograd.core.formats import IntArray
-from zk_autograd.core.records import Header, Log, Segment, StateCommitments
+from zk_autograd.core.records import PUBLIC, Exact, Header, Log, Segment, StateCommitments
 from zk_autograd.core.text import counted
 from zk_autograd.evidence.layout import CONFIG
 from zk_autograd.optim.header import blocks_of
@@ -22,6 +23,7 @@ from zk_autograd.run.journal import Journal, Salts
 from zk_autograd.run.sealed import batch_commitment
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.session import Made
+from zk_autograd.train.settings import L1, L3
 
 UNSALTED = "batches and states: their commitments need the trainer's salts, and were not recomputed"
 
@@ -36,6 +38,9 @@ def check_settings(plan: Plan, header: Header, *, published: bool) -> None:
         "prover": (prover.backend, plan.prover),
         "preset": (preset, plan.preset or next(iter(prover.form.presets), "")),
         "publish": (published, plan.publish),
+        "level": (L1 if header.exact is None else L3, plan.level),
+        "public-data": (header.exact is not None and header.exact.visibility == PUBLIC, plan.public_data),
+        "order-seed": (None if header.exact is None else header.exact.seed, plan.order_seed),
     }
     for name, (there, planned) in pairs.items():
         if there != planned:
@@ -69,7 +74,8 @@ class Repetition:
     def equal(self) -> str:
         """What was compared in all steps and found equal, for people."""
         found = ["header", *(f"{what} of each step" for what in (_LOSS, _SATURATED) if what not in self._unequal)]
-        found += [] if self._journal is None else ["batches"]
+        if self._journal is not None and self._log.header.exact is None:  # exact ones follow from the order
+            found.append("batches")
         if self._backend is not None and _STATES not in self._unequal:
             found.append("state after each segment")
         return ", ".join(found)
@@ -128,6 +134,7 @@ class Repetition:
             "count of rows": (data.count, rows.count),
             "sampler": (data.sampler, rows.sampler),
             "batch size": (data.batch_size, rows.batch_size),
+            "exact gradients": (_uncommitted(recorded), _uncommitted(found)),
         }
         for what, (there, here) in pairs.items():
             if there != here:
@@ -156,7 +163,7 @@ class Repetition:
 
     def _batch(self, segment: Segment, salts: Salts | None) -> None:
         if salts is None:
-            equal = bool(segment.batches)
+            equal = bool(segment.batches) == any(self._batches)
         else:
             equal = segment.batches == batch_commitment(salts.batches, self._batches)
         if not equal:
@@ -190,3 +197,9 @@ class Repetition:
                     raise VerificationError(f"trained again, {text}")
                 self._unequal.setdefault(_STATES, []).append(text)
                 return  # of one segment, the first
+
+
+def _uncommitted(header: Header) -> Exact | None:
+    """What a header says of exact gradients besides the data's commitment, and the order's seed,
+    which is compared with the plan's."""
+    return None if header.exact is None else replace(header.exact, shards=(), cells=b"", seed=None)

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from shlex import quote
 
+import numpy as np
+
+from zk_autograd.core import cells as cells_format
 from zk_autograd.core.errors import (
     GradientError,
     ProverError,
@@ -24,7 +27,7 @@ from zk_autograd.core.errors import (
 from zk_autograd.core.first_weights import first_weights, order_seed
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.progress import Progress
-from zk_autograd.core.records import BEACON, Log
+from zk_autograd.core.records import BEACON, PUBLIC, Log
 from zk_autograd.core.text import counted
 from zk_autograd.evidence.hashes import Hashes, weights_hash
 from zk_autograd.evidence.layout import CONFIG, ENVIRONMENT, HASHES, TRAIN_LOG
@@ -37,10 +40,12 @@ from zk_autograd.reproduce import judgement
 from zk_autograd.reproduce.repetition import Repetition, check_settings
 from zk_autograd.reproduce.verdict import Reproduction, Verdict
 from zk_autograd.run import environment, train_log
+from zk_autograd.run.exact_files import ExactFiles
 from zk_autograd.run.files import Files, exists
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
 from zk_autograd.run.marker import forgotten_on
+from zk_autograd.run.opening import are_committed
 from zk_autograd.train import config, models, own_code, session
 from zk_autograd.train.names import Factory, data_called
 from zk_autograd.train.own_code import Consent
@@ -200,6 +205,9 @@ class _Inquiry:
 
     def _data(self, log: Log, plan: Plan) -> None:
         """Recomputes the header's data from the rows."""
+        if log.header.exact is not None and (plan.secret or log.header.exact.visibility == PUBLIC):
+            self._cells(log, plan)
+            return
         if not plan.secret:
             if isinstance(plan.data, CsvFile) and self.data is None:
                 raise _Untrainable(
@@ -217,6 +225,41 @@ class _Inquiry:
                 f"the data {plan.data} are not those of the run", expected=recorded.root.hex(), found=found.root.hex()
             )
         self.found("data", f"root over {counted(recorded.count, 'row')}, and commitment to the seed: recomputed, equal")
+
+    def _cells(self, log: Log, plan: Plan) -> None:
+        """Compares the cells that the rows make with those that are committed to."""
+        header, layout = log.header, Layout(self.path)
+        exact = header.exact
+        assert exact is not None
+        try:
+            cells = session.exact_cells(plan)
+        except UsageError as error:
+            raise _Untrainable(f"its data can't be read: {error}") from error
+        rows, other = counted(header.data.count, "row"), f"the data {plan.data} are not those of the run"
+        if exact.visibility == PUBLIC:
+            published, _ = cells_format.parsed(self.files.cells(cells_format.largest_file(len(cells), exact.stride)))
+            if not np.array_equal(published, cells):
+                raise VerificationError(other)
+            self.found("data", f"the published cells of {rows}: made again, equal")
+            return
+        if not self._kept(layout.data):
+            self.differences.append("data: their commitment needs the trainer's secrets, and was not recomputed")
+            return
+        backend = self._backend(log)
+        try:
+            files = ExactFiles.read(layout, header, log.header_digest)
+            if backend is not None and not are_committed(files, header, backend):
+                raise VerificationError(f"{layout.data} holds other data than the header commits to")
+        except StorageError:
+            raise
+        except RunError as error:
+            raise VerificationError(str(error)) from error
+        finally:
+            if backend is not None:
+                backend.stop()
+        if not np.array_equal(files.cells, cells):
+            raise VerificationError(other)
+        self.found("data", f"cells of {rows}, which the header commits to: made again, equal")
 
     def _weights(self, log: Log, plan: Plan, hashes: Hashes) -> None:
         """Trains again, and compares."""

@@ -118,7 +118,7 @@ def exact_files(found: Recorded, backend: Backend) -> ExactFiles:
     if header.exact is None:
         raise UsageError(f"the gradients of {found.layout.root} are not exact: it has no committed cells")
     files = ExactFiles.read(found.layout, header, found.log.header_digest)
-    if not _are_committed(files, header, backend):
+    if not are_committed(files, header, backend):
         raise RunError(
             f"{found.layout.data} was altered: its cells and salts are not those that the header commits to; restore it from a copy. "
             "Nothing was written"
@@ -131,16 +131,19 @@ def data_secrets(found: Recorded, backend: Backend) -> DataSecrets | None:
     return None if found.log.header.exact is None else exact_files(found, backend).secrets
 
 
-def _are_committed(files: ExactFiles, header: Header, backend: Backend) -> bool:
-    """Whether the data are those of the header's commitments. Their number and form were compared
-    when they were read, and so was the hash of data that are public."""
+def are_committed(files: ExactFiles, header: Header, backend: Backend) -> bool:
+    """Whether these are the cells and salts that the header commits to, by the run's backend."""
     exact, cells, salts = header.exact, files.cells, files.secrets.salts
     assert exact is not None
+    if cells.shape != (header.data.count, exact.stride):
+        return False
     if exact.visibility == PUBLIC:
-        return True
+        return sha256(cells_format.encoded(cells, files.features)).digest() == exact.cells
     if not exact.shards:
-        return cells_format.tree_root(cells, salts[0]) == header.data.root
+        return len(salts) == 1 and cells_format.tree_root(cells, salts[0]) == header.data.root
     if not isinstance(backend, CommittingToData):
         raise UsageError("this backend commits to no data, and so can't open the commitments of this run's header")
+    if len(salts) != len(exact.shards):
+        return False
     made = (backend.commit_data(header.shards.padded(cells, i), salt) for i, salt in enumerate(salts))
     return all(one == shard for one, shard in zip(made, exact.shards, strict=True))

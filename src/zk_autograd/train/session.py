@@ -111,6 +111,12 @@ def data_commitment(plan: Plan) -> Data:
     return _committed(plan, data.load(plan.data, plan.seed))
 
 
+def exact_cells(plan: Plan) -> Cells:
+    """The cells of the training rows, int32 (rows, stride), of a plan with exact gradients.
+    UsageError if the data are missing."""
+    return training_cells(data.load(plan.data, plan.seed))
+
+
 def loop_of(plan: Plan) -> Loop | ExactLoop:
     """The model with its data. UsageError for too large a batch, or a model that doesn't fit."""
     rows = data.load(plan.data, plan.seed)
