@@ -201,12 +201,21 @@ def _dry_run(plan: "Plan", settings: Settings, output: Output) -> int:
 
     run = next(_default_places()) if settings.out is None else settings.out
     found = forecast(plan, settings.srs, run, settings.machine)
+    gradients = f" by exact gradients, for {plan.level}" if plan.is_exact else ""
     output.line(
-        f"{plan.model} on {plan.data}: {found.parameters} parameters, {counted(plan.steps, 'step')} of {found.rule.value}; {found.proofs}"
+        f"{plan.model} on {plan.data}: {found.parameters} parameters, {counted(plan.steps, 'step')} of {found.rule.value}{gradients}; {found.proofs}"
     )
     for line in found.estimate.lines():
         output.line(line)
-    output.result({"dry_run": True, "parameters": found.parameters, "steps": plan.steps, **found.estimate.to_json()})
+    output.result(
+        {
+            "dry_run": True,
+            "parameters": found.parameters,
+            "steps": plan.steps,
+            "level": plan.level,
+            **found.estimate.to_json(),
+        }
+    )
     return 0
 
 

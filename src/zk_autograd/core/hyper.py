@@ -5,12 +5,13 @@ and a verifier start from the same number. `constants` says which integer it lea
 values are too large.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from fractions import Fraction
 from typing import TypeAlias
 
-from zk_autograd.core.decimals import decimal_text
+from zk_autograd.core.decimals import decimal_text, parse_decimal, rounded
 from zk_autograd.core.errors import VerificationError
 
 
@@ -93,6 +94,23 @@ class RmspropHyper:
     def __post_init__(self) -> None:
         for field in fields(self):
             require_not_negative(field.name, getattr(self, field.name))
+
+
+_DIGITS = 6
+"""Of a decimal that is shown."""
+
+
+def of_own_examples(batch_size: int, log_batch: int, rule: Rule, hyper: Mapping[str, str]) -> dict[str, str]:
+    """What dividing a batch's sum by 2^log_batch, not by its `batch_size` examples, makes of the
+    hyper-parameters (decimals), for the mean over the examples: lr for SGD, with momentum or not;
+    eps for Adam, AdamW and RMSprop. Decimals of 6 digits; empty where a batch is a power of two,
+    and for Lion."""
+    share = Fraction(batch_size, 2**log_batch)
+    if share == 1 or rule is Rule.LION:
+        return {}
+    name = "lr" if "eps" not in hyper else "eps"
+    value = parse_decimal(hyper[name], name)
+    return {name: decimal_text(rounded(value * share if name == "lr" else value / share, _DIGITS))}
 
 
 Hyper: TypeAlias = SgdHyper | AdamHyper | LionHyper | RmspropHyper

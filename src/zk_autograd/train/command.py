@@ -188,7 +188,10 @@ def train(
         ),
     )
     asked, plan = plan.batch_size, training.plan
-    tell.note(f"{run}: {plan.model} on {plan.data}, {plan.rule.value}, {plan.steps} steps, prover {plan.prover}")
+    gradients = ", exact gradients" if plan.is_exact else ""
+    tell.note(
+        f"{run}: {plan.model} on {plan.data}, {plan.rule.value}{gradients}, {plan.steps} steps, prover {plan.prover}"
+    )
     if plan.batch_size != asked:
         tell.note(f"each step takes all {plan.batch_size} training rows: there are fewer than {asked}")
 

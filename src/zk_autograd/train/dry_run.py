@@ -46,7 +46,16 @@ def forecast(plan: Plan, srs: Path | None, run: Path, machine: Machine) -> Forec
         planned = choice_of(plan.prover).planned(wanted)
         proving = _proving(plan, wanted, planned, folder)
     found = estimate.of_run(
-        plan.prover, header.rule, sizes, plan.steps, planned, rehearsed, proving, cores=_cores(), backlog=BACKLOG
+        plan.prover,
+        header.rule,
+        sizes,
+        plan.steps,
+        planned,
+        rehearsed,
+        proving,
+        cores=_cores(),
+        backlog=BACKLOG,
+        shard_steps=_shard_steps(header),
     )
     count = counted(found.proofs, "proof") if BACKENDS[plan.prover].proves else "no proofs:"
     proofs = f"{count} {planned.words}"
@@ -64,6 +73,14 @@ def _proving(plan: Plan, wanted: Wanted, planned: Planned, folder: Path) -> Prov
     return Proving(
         each, times.first, f"{sample.words} just now: {times.each:.2f} s each, {each:.1f} s for one of the run"
     )
+
+
+def _shard_steps(header: Header) -> int | None:
+    """After how many steps, at least, a shard of the data ends; None if it doesn't, as where there
+    is one alone."""
+    if header.exact is None or len(header.shards.counts) == 1:
+        return None
+    return min(header.shards.counts) // header.data.batch_size
 
 
 def _decays(header: Header) -> bool:

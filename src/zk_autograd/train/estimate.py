@@ -84,18 +84,24 @@ def of_run(
     *,
     cores: int,
     backlog: int,
+    shard_steps: int | None = None,
 ) -> Estimate:
     """Of a run of `steps` steps whose proofs, if the backend has any, are of the planned shape, on
-    `cores` cores; training waits once more than `backlog` segments are not proved."""
+    `cores` cores; training waits once more than `backlog` segments are not proved. `shard_steps` is
+    after how many steps a shard of the data ends, and with it a segment; None if none does."""
     form, cost = BACKENDS[backend], planned.cost
     states = len(state_names(rule))
     blocks = sum(-(-size // planned.block) for size in group_sizes)
+    each = min(planned.steps, shard_steps or steps)
     segments = -(-steps // planned.steps)
+    if shard_steps is not None:
+        whole, rest = divmod(steps, shard_steps)
+        segments = whole * -(-shard_steps // planned.steps) + -(-rest // planned.steps)
     proofs = blocks * segments if form.proves else 0
     hexadecimal = 2 * (form.commitment_bytes * (2 * states + 1) + 32)
     record = _RECORD_BYTES + blocks * hexadecimal
     salts = blocks * form.salt_bytes * (2 * states + 1)
-    pace = Pace(rehearsed.step, planned.steps, blocks * proving.each if form.proves else 0, proving.first)
+    pace = Pace(rehearsed.step, each, blocks * proving.each if form.proves else 0, proving.first)
     total = rehearsed.once + cost.once_seconds + total_seconds(pace, steps, cores=cores, backlog=backlog)
     more_steps = steps - rehearsed.steps
     return Estimate(
@@ -108,7 +114,8 @@ def of_run(
         + proofs * cost.proof_bytes
         + segments * record
         + more_steps * _LOG_LINE_BYTES,
-        private_bytes=round((segments + 1) * (rehearsed.start_bytes + salts) + steps * rehearsed.step_bytes),
+        private_bytes=round((segments + 1) * (rehearsed.start_bytes + salts) + steps * rehearsed.step_bytes)
+        + rehearsed.data_bytes,
         cache_bytes=cost.cache_bytes,
         basis=_basis(rehearsed, proving, proves=form.proves),
     )

@@ -41,7 +41,8 @@ class Rehearsal:
     """`steps` steps of a run: `step` seconds for each, `once` for all that a training
     does besides. `step_bytes` and `start_bytes` are what the journal holds of a step and of a
     segment's beginning, `public_bytes` what there would be to publish; `there`: it was recorded on
-    the disk where the run would be. `header` is its header, which proves nothing."""
+    the disk where the run would be. `header` is its header, which proves nothing; `data_bytes` is
+    the size of the private file of data with exact gradients."""
 
     steps: int
     step: float
@@ -51,6 +52,7 @@ class Rehearsal:
     public_bytes: int
     there: bool
     header: Header
+    data_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def rehearse(plan: Plan, machine: Machine, folder: Path, *, there: bool) -> Rehe
         public_bytes=_size(watch.layout.root) - _size(watch.layout.private),
         there=there,
         header=found.header,
+        data_bytes=watch.layout.data.stat().st_size if plan.is_exact else 0,
     )
 
 

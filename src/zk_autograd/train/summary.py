@@ -8,6 +8,7 @@ from pathlib import Path
 from zk_autograd.anchor.kinds import KINDS
 from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import ExitStatus, UsageError, ZkError
+from zk_autograd.core.hyper import of_own_examples
 from zk_autograd.core.note import Checkpoint
 from zk_autograd.core.records import Header
 from zk_autograd.core.register import View
@@ -89,6 +90,19 @@ class Summary:
         """The hyper-parameters that the integers stand for."""
         return {name: decimal_text(value) for name, value in self.header.sequence(0).effective().items()}
 
+    def as_mean(self) -> list[dict[str, str]]:
+        """By groups, which lr or eps makes the same of the mean over a batch as these make of its
+        sum divided by a power of two. Empty for such a batch, and for autograd's gradients."""
+        header, exact = self.header, self.header.exact
+        if exact is None:
+            return []
+        size = header.data.batch_size
+        return [
+            of_own_examples(size, exact.log_batch, header.rule, dict(group.hyper))
+            for group in header.groups
+            if size < 2**exact.log_batch
+        ]
+
     def to_json(self) -> dict[str, object]:
         """The summary of `--json`."""
         return {
@@ -109,6 +123,8 @@ class Summary:
             "test_rows": self.test_rows,
             "saturated": self.saturated,
             "effective": self.effective(),
+            "level": self.plan.level,
+            "exact": self._exact_json(),
             "seconds": round(self.seconds, 3),
             "seconds_after_last_step": round(self.waited, 3),
             "keys": list(self.header.keys),
@@ -138,6 +154,7 @@ class Summary:
         return [
             f"trained   {plan.model} on {plan.data}: {header.size} parameters, {counted(self.steps, 'step')}{stopped}, seed {plan.seed}",
             f"rule      {header.rule.value}, lr {lr}; in effect {effective}",
+            *self._exact(),
             f"accuracy  {100 * self.accuracy:.1f} % of {self.test_rows} test rows",
             *(
                 [f"classes   {listed([f'{i} = {name[:40]!r}' for i, name in enumerate(self.classes)], 10)}"]
@@ -154,11 +171,43 @@ class Summary:
             f"To be given to {holder}, who runs",
             "",
             f"  {self.verify}",
+            *self._opening(),
         ] + (
             ["", f"{self.saturated} elements of gradients were too large and saturated: lower --grad-scale"]
             if self.saturated
             else []
         )
+
+    def _exact_json(self) -> dict[str, object] | None:
+        """What is told of exact gradients; None of autograd's."""
+        exact, size = self.header.exact, self.header.data.batch_size
+        if exact is None:
+            return None
+        return {
+            "data": exact.visibility,
+            "batch_size": size,
+            "padded_to": 2**exact.log_batch,
+            "as_mean": self.as_mean(),
+            "grad_scale": self.header.grad_scale,
+        }
+
+    def _exact(self) -> list[str]:
+        """As `_exact_json`, for people."""
+        exact, size = self.header.exact, self.header.data.batch_size
+        if exact is None:
+            return []
+        padded = f", padded to {2**exact.log_batch}" if size < 2**exact.log_batch else ""
+        same = list(dict.fromkeys(f"{name} {text}" for group in self.as_mean() for name, text in group.items()))
+        mean = f": as {', '.join(same)} with the mean over {size}" if same else ""
+        level = f"for {self.plan.level}" if self.proved else f"but {self.plan.level} takes proofs, too"
+        return [f"gradients exact, {level}: {exact.visibility} data, batches of {size}{padded}{mean}"]
+
+    def _opening(self) -> list[str]:
+        """How an auditor comes to recompute exact gradients."""
+        if self.header.exact is None or not self.proved:
+            return []
+        command = shlex.join(["zk-run", "open", str(self.run), "--all", "--for", "AUDITOR.pub"])
+        return ["", "For L3 the auditor is also given the data, and what opens the steps, by", "", f"  {command}"]
 
     def _registered(self) -> list[str]:
         """What register and anchors are worth, and what is missing."""

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from hashlib import sha256
 from typing import Any
 
@@ -13,13 +12,12 @@ from numpy.typing import NDArray
 
 from zk_autograd.core import cells as cells_format
 from zk_autograd.core.cells import Cells, Shards
-from zk_autograd.core.decimals import decimal_text, parse_decimal, rounded
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.formats import K_RANGE, IntArray
 from zk_autograd.core.graph import Gradient, Graph, Kind, Pass
 from zk_autograd.core.graph import text as graph_text
 from zk_autograd.core.graph.formats import MAX_LOG_BATCH, ONE, SHIFTS, gradient_shift
-from zk_autograd.core.hyper import Rule
+from zk_autograd.core.hyper import Rule, of_own_examples
 from zk_autograd.core.order import SAMPLER, Order
 from zk_autograd.core.records import PRIVATE, PUBLIC, Data, Exact, Header
 from zk_autograd.evidence.data_secrets import DataSecrets, Table
@@ -31,7 +29,6 @@ from zk_autograd.run.exact_files import ExactFiles
 
 _TARGET_BITS = 26
 """Where `grad_scale="auto"` puts the first batch's largest element: 2^4 below the bound."""
-_DIGITS = 6
 _UNRECORDED = bytes(32)
 """In the place of commitments to the data, in the header of a training that isn't recorded."""
 
@@ -83,12 +80,7 @@ class ExactGradient:
         """What the padding of a batch makes of the hyper-parameters (decimals), for the mean over
         the batch's own examples: lr for SGD, with momentum or not; eps for Adam, AdamW and RMSprop.
         Decimals of 6 digits; empty where a batch is a power of two, and for Lion."""
-        share = Fraction(self.batch_size, 2**self.log_batch)
-        if share == 1 or rule is Rule.LION:
-            return {}
-        name = "lr" if "eps" not in hyper else "eps"
-        value = parse_decimal(hyper[name], name)
-        return {name: decimal_text(rounded(value * share if name == "lr" else value / share, _DIGITS))}
+        return of_own_examples(self.batch_size, self.log_batch, rule, hyper)
 
     def committed(self, backend: Backend, *, by_beacon: bool) -> tuple[Data, Exact, ExactFiles]:
         """What a header says of the data and the gradients, committed to by `backend`, and the
