@@ -23,6 +23,7 @@ moved.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from zk_autograd.core.anchors import AnchorClaim, Standing
 from zk_autograd.core.errors import VerificationError
@@ -46,6 +47,7 @@ _ONE_OF_MANY = (
     "register's entries sees (--online); frozen tensors, and constants in the model's code, are the trainer's"
 )
 
+_UNOPENED_ORDER = "that the data order follows from the beacon is the trainer's word: nothing shows it until the gradients are computed again"
 
 _ONE_INSTANCE = (
     "that the first weights are not one choice among many is not shown: the register is an enclave's own, and shows no other instance that "
@@ -139,8 +141,11 @@ def _limits(header: Header, *, shown: bool) -> Iterator[str]:
         yield word if header.weights_by == BEACON else _TRAINERS
         return
     yield _ONE_OF_MANY
-    yield (
-        "that the data order follows from the beacon is the trainer's word: nothing shows it until the order is opened"
-        if by_beacon
-        else "data order chosen by the trainer"
-    )
+    yield _UNOPENED_ORDER if by_beacon else "data order chosen by the trainer"
+
+
+def ordered(outcome: Outcome, *, whole: bool) -> Outcome:
+    """Step 6's outcome where step 9 computed gradients again, `whole`: all of them, in the order
+    that the header or its beacon gives. That the order is the beacon's is then no word."""
+    limits = tuple(limit for limit in outcome.limits if not (whole and limit == _UNOPENED_ORDER))
+    return replace(outcome, limits=limits)

@@ -88,13 +88,15 @@ class UncoveredFile:
 
 
 class Level(Enum):
-    """What can be shown of a run (docs/verification.md). L1_SAMPLED is reached, never required: see
-    `Policy.accept_sample`."""
+    """What can be shown of a run (docs/verification.md). L1_SAMPLED and L3_SAMPLED are reached, never
+    required: see `Policy.accept_sample`."""
 
     L0 = "L0"
     L1 = "L1"
     L1_SAMPLED = "L1-sampled"
     L2 = "L2"
+    L3 = "L3"
+    L3_SAMPLED = "L3-sampled"
 
 
 RESTS_ON: Mapping[Level, frozenset[Level]] = {
@@ -102,8 +104,14 @@ RESTS_ON: Mapping[Level, frozenset[Level]] = {
     Level.L1: frozenset({Level.L0}),
     Level.L1_SAMPLED: frozenset({Level.L0}),
     Level.L2: frozenset({Level.L0, Level.L1}),
+    Level.L3: frozenset({Level.L0, Level.L1}),
+    Level.L3_SAMPLED: frozenset({Level.L0}),
 }
-"""The levels without which a level is not reached. L2 rests on L1, which no sample reaches."""
+"""The levels without which a level is not reached. L2 and L3 rest on L1, which no sample reaches.
+L3_SAMPLED is shown by step 9 only where step 7 showed L1 or L1_SAMPLED."""
+
+SAMPLES: Mapping[Level, Level] = {Level.L1: Level.L1_SAMPLED, Level.L3: Level.L3_SAMPLED}
+"""What a sample reaches in place of a level."""
 
 
 class Source(Enum):

@@ -14,7 +14,7 @@ from zk_autograd.core.errors import UsageError
 from zk_autograd.core.keys import PublicKey
 from zk_autograd.verify.anchoring import Asked
 from zk_autograd.verify.demand import Demand
-from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.outcome import SAMPLES, Level
 from zk_autograd.verify.sampling import Detection
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Policy:
 
     `head`: see `TreeHead`. `sample`: how many proofs are verified, None for all of them; `beacon`:
     the text that the sample is drawn from, None for fresh randomness; `allow_beacon`: whether flags
-    may give one; `accept_sample`: whether a sample is enough where L1 is required.
+    may give one; `accept_sample`: whether a sample is enough where L1 is required, or a
+    challenge's segments where L3 is.
     `accept_uncovered`: paths in the run, with "/", that no record names but the auditor knows: they
     don't count against the run. `detection`: what a sample must find, instead of its size; the
     larger of the two counts. `earlier`: the report whose sample is continued, with all that it
@@ -115,15 +116,15 @@ class Policy:
             raise UsageError("the same key is given twice; name each signer's key once")
         if any(len(digest) != 32 for digest in self.srs):
             raise UsageError("the digest of an SRS is a SHA-256: 64 hexadecimal digits")
-        if not self.require or Level.L1_SAMPLED in self.require:
+        if not self.require or self.require & {*SAMPLES.values()}:
             raise UsageError(
-                "the levels that can be required are L0, L1 and L2; --accept-sample takes L1-sampled for L1"
+                "the levels that can be required are L0, L1, L2 and L3; --accept-sample takes L1-sampled for L1, and L3-sampled for L3"
             )
         if self.earlier is not None and self.samples:
             raise UsageError(
                 "--continue verifies all that an earlier sample left: it goes without --sample and --target-detection"
             )
-        if not self.samples and (self.beacon is not None or self.accept_sample):
+        if not self.samples and (self.beacon is not None or (self.accept_sample and Level.L3 not in self.require)):
             raise UsageError(
                 "a beacon, or accepting a sample, makes no sense where all proofs are verified: give --sample K"
             )

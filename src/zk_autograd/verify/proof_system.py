@@ -6,7 +6,10 @@ used as a key.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.formats import IntArray
@@ -38,6 +41,21 @@ class ProofChecker(Protocol):
 
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
         """The commitment of each (padded values, salt). VerificationError for an invalid salt."""
+        ...
+
+    def commit_gradients(self, gradients: NDArray[np.int32], salt: bytes) -> bytes:
+        """The commitment to a segment's gradients of one block, int32 (steps, block), no-op steps
+        and padding included. VerificationError for an invalid salt, or a gradient out of range."""
+        ...
+
+
+@runtime_checkable
+class DataChecker(Protocol):
+    """A ProofChecker of a backend that commits to shards of the data (`Form.commits_to_data`)."""
+
+    def commit_data(self, cells: IntArray, salt: bytes) -> bytes:
+        """The commitment to a shard, int64 (2^k,), padding included. VerificationError for an
+        invalid salt, or a cell out of range."""
         ...
 
 

@@ -10,7 +10,7 @@ run. Texts that come from a run are quoted, and the text form prints nothing tha
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zk_autograd.core.errors import ExitStatus, UnreadableError, VerificationError
 from zk_autograd.core.keys import PublicKey
@@ -33,6 +33,9 @@ from zk_autograd.verify.outcome import (
     Step,
     UncoveredFile,
 )
+
+if TYPE_CHECKING:
+    from zk_autograd.verify.replayed import Replayed
 
 FORMAT = "zk-autograd/report/v1"
 
@@ -82,6 +85,7 @@ class Report:
     unreadable: UnreadableError | None = None
     summary: Summary | None = None
     sample: SampleTaken | None = None
+    replayed: "Replayed | None" = None
     security: Security | None = None
     uncovered: tuple[UncoveredFile, ...] | None = None
     uncovered_more: bool = False
@@ -195,6 +199,7 @@ class Report:
                 for step in Step
             ],
             "sample": None if self.sample is None else _sample(self.sample),
+            "replay": None if self.replayed is None else _replay(self.replayed),
             "security": None if self.security is None else asdict(self.security),
             "register": None if self.anchoring.registered is None else _register(self.anchoring.registered),
             "anchors": [_anchored(one) for one in self.anchoring.anchored],
@@ -385,4 +390,17 @@ def _sample(sample: SampleTaken) -> dict[str, Any]:
         "miss_one": sample.miss_one,
         "found_with_99_percent": sample.surely_found,
         "earlier": None if not sample.report else {"report": sample.report.hex(), "verified": list(sample.earlier)},
+    }
+
+
+def _replay(replayed: "Replayed") -> dict[str, Any]:
+    return {
+        "segments": replayed.count,
+        "recomputed": list(replayed.segments),
+        "steps": replayed.steps,
+        "drawn": list(replayed.drawn),
+        "seed": replayed.seed.hex() or None,
+        "seed_from": None if not replayed.drawn else "beacon" if replayed.beacon else "verifier",
+        "miss_one": None if not replayed.drawn else f"{replayed.missed.numerator}/{replayed.missed.denominator}",
+        "found_with_99_percent": replayed.surely_found,
     }

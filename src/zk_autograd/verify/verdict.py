@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zk_autograd.verify.outcome import RESTS_ON, Finding, Level, Outcome, Status, Step
+from zk_autograd.verify.outcome import RESTS_ON, SAMPLES, Finding, Level, Outcome, Status, Step
 from zk_autograd.verify.policy import Policy
 
 
@@ -28,11 +28,10 @@ def decide(outcomes: Mapping[Step, Outcome], policy: Policy) -> Verdict:
     shown = {level for outcome in outcomes.values() for level in outcome.shown}
     kept = {level for outcome in outcomes.values() for level in outcome.missing}
     levels = frozenset(level for level in shown if RESTS_ON[level] <= shown and not kept & {level, *RESTS_ON[level]})
-    # The auditor accepts a sample in place of all proofs: L1-sampled is then required instead of
-    # L1.
+    # The auditor accepts a sample in place of all proofs, or of all segments: L1-sampled is then
+    # required instead of L1, L3-sampled instead of L3.
     required = {
-        Level.L1_SAMPLED if level is Level.L1 and policy.accept_sample and Level.L1_SAMPLED in shown else level
-        for level in policy.require
+        SAMPLES[level] if policy.accept_sample and SAMPLES.get(level) in shown else level for level in policy.require
     }
     asked_for = {needed for level in required for needed in (level, *RESTS_ON[level])}
     missing: list[str] = []

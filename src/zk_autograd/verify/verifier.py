@@ -9,7 +9,7 @@
                               beginning    who chose the first weights
      7  Proofs                proofs       each step follows the rule
      8  Attestation           attestation  which code computed the gradients, in what enclave
-     9  Data                  data         not implemented yet: absent
+     9  Data                  data         the gradients are those of the committed data
     10  Model                 model        the published weights are the proved ones
                               given        the files that the auditor has are published ones
                               artefacts    the trainer's own files match the close record
@@ -29,6 +29,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from zk_autograd.core.anchors import AnchorVerifier
 from zk_autograd.core.attestation import AttestationVerifier
@@ -40,6 +41,7 @@ from zk_autograd.evidence.run import Evidence
 from zk_autograd.verify.anchors import check_anchors
 from zk_autograd.verify.artefacts import check_artefacts, check_digests
 from zk_autograd.verify.attestation import check_attestation, vouched_keys
+from zk_autograd.verify.beginning import ordered
 from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.data import check_data
 from zk_autograd.verify.demand import Facts, PolicyChecked, answered, levels_checked, unchecked
@@ -54,6 +56,9 @@ from zk_autograd.verify.report import Report, Summary
 from zk_autograd.verify.statement import Basis, check_statement
 from zk_autograd.verify.uncovered import Uncovered, check_uncovered
 from zk_autograd.verify.verdict import decide
+
+if TYPE_CHECKING:
+    from zk_autograd.verify.replay import Replay
 
 
 class Verifier:
@@ -73,11 +78,18 @@ class Verifier:
         self._anchors = anchors
         self._attestations = attestations
 
-    def verify(self, files: Evidence, progress: Progress = silent, found: Found | None = None) -> Report:
+    def verify(
+        self,
+        files: Evidence,
+        progress: Progress = silent,
+        found: Found | None = None,
+        replay: "Replay | None" = None,
+    ) -> Report:
         """The report on a run; `found` says what the auditor named, for which `files` are the
-        evidence. What is false, malformed or missing is in `report.failure`, what
-        this machine could not read or compute in `report.unreadable`; nothing is raised for either.
-        MemoryError is let through."""
+        evidence; `replay` is what they have to compute its gradients again. What is false,
+        malformed or missing is in `report.failure`, what this machine could not read or compute in
+        `report.unreadable`; nothing is raised for either. UsageError for a `replay` that is not of
+        this run or view. MemoryError is let through."""
         policy, outcomes = self._policy, dict[Step, Outcome]()
         view: LogView | None = None
         try:
@@ -130,9 +142,17 @@ class Verifier:
                 outcomes |= not_vouched(outcomes)
             keys = policy.keys or (vouched if counts else ())
 
-            # (9) Data: absent.
+            # (9) Data: the graph and the data are the header's; the gradients that were opened are
+            # the graph's on them.
             with _at(Step.DATA):
-                outcomes[Step.DATA] = check_data(view.log.header, attested=computed)
+                replayed, outcomes[Step.DATA] = check_data(
+                    files, view, basis, outcomes[Step.PROOFS].shown, replay, progress, attested=computed
+                )
+            if replayed is not None:
+                from zk_autograd.verify.replayed import without_gradients  # as in step 8
+
+                outcomes[Step.PROOFS] = without_gradients(outcomes[Step.PROOFS], replayed)
+                outcomes[Step.CHAIN] = ordered(outcomes[Step.CHAIN], whole=replayed.whole)
 
             # (10) Model: the published weights open the final commitment, the trainer's own files
             # are the recorded ones.
@@ -170,6 +190,7 @@ class Verifier:
             security=None if basis.trust is None else basis.trust.security,
             summary=_summary(view),
             sample=sample,
+            replayed=replayed,
             uncovered=uncovered.files,
             uncovered_more=uncovered.more,
             log=view.log,

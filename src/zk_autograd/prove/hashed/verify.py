@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zk_autograd.core.constants import StepConstants
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.formats import IntArray
@@ -60,6 +63,9 @@ class HashedSystem:
 
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
         return (commit(values, salt) for values, salt in messages)
+
+    def commit_gradients(self, gradients: NDArray[np.int32], salt: bytes) -> bytes:
+        return commit(gradients, salt)
 
 
 SYSTEM = HashedSystem
