@@ -4,10 +4,12 @@ any of the trainer's code."""
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from zk_autograd.anchor.kinds import KINDS, open_anchor, verifiers
 from zk_autograd.core.errors import AnchorError, UnreadableError, UsageError, VerificationError
@@ -29,8 +31,14 @@ from zk_autograd.verify.sampling import Detection
 from zk_autograd.verify.verifier import Verifier
 
 if TYPE_CHECKING:
+    from zk_autograd.core.cells import Cells
     from zk_autograd.core.ec_keys import EcPublicKey
+    from zk_autograd.core.graph import Graph
+    from zk_autograd.evidence.data_secrets import DataSecrets
+    from zk_autograd.vault.holder.recipient import RecipientKey
+    from zk_autograd.verify.challenge import Challenge
     from zk_autograd.verify.earlier import Earlier
+    from zk_autograd.verify.replay import Replay
 
 MAX_KEYS = 64 * 1024
 """Bytes of a file of public keys."""
@@ -56,6 +64,10 @@ def verify_run(
     trust_anchors: str | Path | None = None,
     require_anchors: Iterable[str] = (),
     online: Iterable[str] = (),
+    data: str | Path | None = None,
+    openings: str | Path | None = None,
+    recipient_key: str | Path | None = None,
+    challenge: str | Path | None = None,
 ) -> Report:
     """The report on the run at `run`: a folder or a bundle, by its path or its URL; or on a file,
     or a folder of files, that a run published and beside which its evidence lies
@@ -73,7 +85,10 @@ def verify_run(
     what it must find, as ("0.99", "1%"); `earlier` the JSON text of the auditor's own report whose
     sample is continued. `trust_anchors` is a file of the auditor's own with tables [anchors.KIND],
     as in a policy file; `require_anchors` are kinds of anchor; `online` are anchors,
-    as KIND:REST, that are asked for all that they hold. The others are zk-verify's flags.
+    as KIND:REST, that are asked for all that they hold. `openings` is what the trainer sealed for
+    the auditor's `recipient_key`, both files, `data` the data that the run was trained on, and
+    `challenge` the auditor's own file of the segments that they drew (docs/gradients.md): with
+    these the gradients are computed again. The others are zk-verify's flags.
 
     The report says what is false or missing (`failure`, `missing`, `exit_status`). Raises
     UsageError for a path that is not a run and for arguments that make no sense; UnreadableError if
@@ -119,7 +134,99 @@ def verify_run(
     found = find(run)
     flags = trusting(flags, None if trust_anchors is None else Path(trust_anchors), found)
     asked = with_file(flags, None if policy is None else Path(policy), found)
-    return judge(found, replace(asked, online=ask(online, asked.keys)))
+    own = Given(*(None if one is None else Path(one) for one in (data, openings, recipient_key, challenge)))
+    return judge(found, replace(asked, online=ask(online, asked.keys)), given=own)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The files that an auditor has to compute a run's gradients again: the data, the openings, the
+    key that these are sealed for, and a challenge of their own. None: there is none."""
+
+    data: Path | None = None
+    openings: Path | None = None
+    recipient_key: Path | None = None
+    challenge: Path | None = None
+
+
+NOTHING_GIVEN = Given()
+
+
+def replay_of(given: Given, found: Found, stack: ExitStack) -> "Replay":
+    """What the files are, for the verifier; `stack` closes what is open. The data and the openings
+    are read when the verifier asks for them. UsageError for files that don't go together, a key or
+    a challenge that can't be read, and a challenge in the run's folder: whoever made the run could
+    have drawn it."""
+    from zk_autograd.local.named_files import read_named  # a verdict without openings takes none of these
+    from zk_autograd.vault import recipient_files
+    from zk_autograd.verify.challenge import MAX_CHALLENGE, Challenge
+    from zk_autograd.verify.replay import Replay
+
+    if given.openings is None or given.recipient_key is None:
+        raise UsageError(
+            "to compute gradients again takes --openings, which the trainer made for you, and --recipient-key, the key that they are sealed "
+            "for; --data and --challenge go with them"
+        )
+    path, key = given.openings, recipient_files.load(given.recipient_key)
+    challenge = None
+    if given.challenge is not None:
+        require_own(given.challenge, found.run, "--challenge")
+        challenge = Challenge.parse(read_named(given.challenge, "--challenge", MAX_CHALLENGE))
+    return Replay(
+        lambda run: _opened(path, key, run, stack),
+        None if given.data is None else partial(_cells, given.data),
+        challenge,
+    )
+
+
+def require_own(path: Path, run: Path | str, flag: str) -> None:
+    """UsageError for a file of the auditor's own that lies in the run: whoever made the run made
+    it."""
+    if isinstance(run, Path) and path.resolve().is_relative_to(run.resolve()):
+        raise UsageError(f"{flag} {path}: it lies in the run; give one that you made, and kept elsewhere")
+
+
+def _opened(path: Path, key: "RecipientKey", run: bytes, stack: ExitStack) -> BinaryIO:
+    from zk_autograd.vault.errors import VaultError
+    from zk_autograd.vault.openings import opened
+
+    try:
+        return stack.enter_context(opened(path, key, run))
+    except VaultError as error:  # the auditor's file is another, or was changed on its way
+        raise UsageError(f"--openings {error}") from error
+
+
+def _cells(path: Path, graph: "Graph", secrets: "DataSecrets | None") -> "Cells":
+    """The cells of a file of cells, or of a table, as the secrets say how."""
+    from zk_autograd.core import cells as cells_format
+    from zk_autograd.evidence.layout import MAX_CELLS
+    from zk_autograd.local.named_files import read_named
+
+    content = read_named(path, "--data", MAX_CELLS)
+    if not content.startswith(cells_format.FORMAT):
+        raise UsageError(f"--data {path} is no file of cells: give what the trainer wrote with `zk-run open --cells`")
+    try:
+        cells, features = cells_format.parsed(content)
+    except VerificationError as error:
+        raise UsageError(f"--data {path}: {error}") from error
+    if features != graph.features:
+        raise VerificationError(
+            "the data that were given have another number of features than the graph",
+            expected=str(graph.features),
+            found=str(features),
+        )
+    return cells
+
+
+def draw(
+    found: Found, policy: Policy, sample: int, beacon: str | None = None, progress: Progress = silent
+) -> "Challenge":
+    """A challenge of `sample` segments of the run that was found, from the beacon or from fresh
+    randomness. Errors as verify.drawing."""
+    from zk_autograd.verify.drawing import drawn
+
+    with open_run(found.run, progress) as files:
+        return drawn(files, policy, sample, beacon)
 
 
 def with_file(flags: Flags, path: Path | None, found: Found) -> Policy:
@@ -205,8 +312,13 @@ def _keys(given: str | Path | PublicKey) -> tuple[PublicKey, ...]:
     return parse_keys(read_bounded(os.path.realpath(given), MAX_KEYS).decode("utf-8"))  # a link of the auditor's own
 
 
-def judge(found: Found, policy: Policy, progress: Progress = silent) -> Report:
+def judge(found: Found, policy: Policy, progress: Progress = silent, given: Given = NOTHING_GIVEN) -> Report:
     """The report on what was found, under `policy`, with every backend and every kind of anchor and
-    attestation of this package. As `verify_run`."""
-    with open_run(found.run, progress) as files:
-        return Verifier(policy, Systems(), verifiers(), attestation_verifiers()).verify(files, progress, found)
+    attestation of this package; `given` is for computing its gradients again. As `verify_run`."""
+    with ExitStack() as stack:
+        replay = None
+        if given != NOTHING_GIVEN:
+            replay = replay_of(given, found, stack)
+        files = stack.enter_context(open_run(found.run, progress))
+        verifier = Verifier(policy, Systems(), verifiers(), attestation_verifiers())
+        return verifier.verify(files, progress, found, replay)

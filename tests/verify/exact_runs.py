@@ -1,8 +1,6 @@
 """Runs with exact gradients, made by the trainer's own code, honest or not, and what they open."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from zk_autograd.core.keys import Ed25519Signer
 from tests.verify.run_builder import SIGNER
 from zk_autograd.core.hyper import Rule
-from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.evidence.openings import CHOSEN
 from zk_autograd.optim.exact import ExactGradient, exact_graph
 from zk_autograd.optim.optimizer import ZKOptimizer
@@ -69,7 +65,15 @@ def train(
     own = model() if exact is None or not hasattr(exact.graph, "model") else exact.graph.model
     chosen = exact or ExactGradient(exact_graph(own, features=FEATURES), data(), BATCH, 7)
     made = backend(prover) if isinstance(prover, str) else prover
-    options = {"rule": "adam", "lr": "0.01", "eps": "0.000001", "publish": True, "key": [SIGNER], "register": False, **options}
+    options = {
+        "rule": "adam",
+        "lr": "0.01",
+        "eps": "0.000001",
+        "publish": True,
+        "key": [SIGNER],
+        "register": False,
+        **options,
+    }
     with ZKOptimizer(own.named_parameters(), run=path, prover=made, gradient=chosen, **options) as optimizer:
         for _ in range(steps):
             optimizer.step()

@@ -53,7 +53,7 @@ def test_srs_digest_of_another_length_is_refused() -> None:
     "levels", [frozenset[Level](), frozenset({Level.L1_SAMPLED}), frozenset({Level.L1, Level.L1_SAMPLED})]
 )
 def test_a_sampled_level_can_not_be_required(levels: frozenset[Level]) -> None:
-    with pytest.raises(UsageError, match="L0, L1 and L2"):
+    with pytest.raises(UsageError, match="L0, L1, L2 and L3"):
         Policy(require=levels)
 
 

@@ -1,4 +1,5 @@
 """Step 9: gradients that were opened are computed again."""
+
 from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -14,15 +15,26 @@ from zk_autograd.verify.replay import Replay
 from zk_autograd.verify.verifier import Verifier
 from zk_autograd.verify.outcome import Level
 
+
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
     return exact_runs.train(tmp_path_factory.mktemp("x") / "run", "native")
 
+
 def judge(run, openings, cells=None, **k):
     with RunFolder(run) as files:
         keys = tuple(map(PublicKey.parse, parse_log(files.leaves()).header.keys))
-        replay = None if openings is None else Replay(lambda d: nullcontext(BytesIO(openings)), lambda g, s: exact_runs.gradient().cells if cells is None else cells, **k)
+        replay = (
+            None
+            if openings is None
+            else Replay(
+                lambda d: BytesIO(openings),
+                lambda g, s: exact_runs.gradient().cells if cells is None else cells,
+                **k,
+            )
+        )
         return Verifier(Policy(keys=keys), Systems()).verify(files, replay=replay)
+
 
 def test_all(run):
     r = judge(run, None)
@@ -30,5 +42,5 @@ def test_all(run):
     r = judge(run, exact_runs.opened(run))
     print(r.text())
     assert Level.L3 in r.levels
-    r = judge(run, exact_runs.opened(run, [0,2]))
+    r = judge(run, exact_runs.opened(run, [0, 2]))
     print(r.text())

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zk_autograd.cli import verify_outputs
+from zk_autograd.cli import verify_outputs, verify_replay
 from zk_autograd.cli.output import EXIT_STATUSES, Output, Parser, run_command
 from zk_autograd.cli.pinned import pinned
 from zk_autograd.core.errors import UnreadableError, UsageError, VerificationError
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--beacon",
         metavar="TEXT",
-        help="draw the sample from this text, newer than the log, instead of the verifier's randomness",
+        help="draw the sample, or with --draw the segments, from this text, newer than the log, instead of the verifier's randomness",
     )
     parser.add_argument(
         "--target-detection",
@@ -106,7 +106,9 @@ def _parser() -> argparse.ArgumentParser:
         help="verify what the sample of your own earlier --json report left; nothing is drawn again",
     )
     parser.add_argument("--keep-going", action="store_true", help="verify all chosen proofs, also after a false one")
-    parser.add_argument("--accept-sample", action="store_true", help="let a sample be enough where L1 is required")
+    parser.add_argument(
+        "--accept-sample", action="store_true", help="let a sample be enough where L1 or L3 is required"
+    )
     parser.add_argument(
         "--accept-uncovered",
         action="append",
@@ -117,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--require",
         metavar="LEVELS",
-        help="what must be shown, one or more of L0, L1 and L2, with commas between them (default: L1); L2 takes a policy file",
+        help="what must be shown, one or more of L0, L1, L2 and L3, with commas between them (default: L1); L2 takes a policy file, L3 --openings",
     )
     parser.add_argument(
         "--policy",
@@ -159,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ANCHOR",
         help="ask this anchor's service (KIND:REST, as in zk-train --anchor) for all that it holds under the trainer's key; may be repeated",
     )
+    verify_replay.add_flags(parser)
     parser.add_argument("--long", action="store_true", help="print the whole report, step by step")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     verify_outputs.add_flags(parser)
@@ -198,7 +201,7 @@ def _flags(arguments: argparse.Namespace, head: "TreeHead | None") -> "Flags":
         require=None if arguments.require is None else frozenset(map(_level, arguments.require.split(","))),
         head=head,
         sample=arguments.sample,
-        beacon=arguments.beacon,
+        beacon=arguments.beacon if arguments.draw is None else None,
         accept_sample=arguments.accept_sample,
         accept_uncovered=frozenset(arguments.accept_uncovered),
         detection=_detection(arguments.target_detection, arguments.bad),
@@ -246,7 +249,7 @@ def _level(text: str) -> "Level":
     try:
         return Level(text)
     except ValueError as error:
-        raise UsageError(f"--require: there is no level {text[:40]!r} yet; the levels are L0, L1 and L2") from error
+        raise UsageError(f"--require: there is no level {text[:40]!r} yet; the levels are L0, L1, L2 and L3") from error
 
 
 def _detection(target: str | None, bad: str | None) -> "Detection | None":
@@ -270,16 +273,10 @@ def _earlier(path: Path) -> "Earlier":
         raise UsageError(f"--continue {path}: {error}") from error
 
 
-def _require_own(path: Path | None, run: Path | str) -> None:
-    """UsageError for a report that lies in the run: whoever made the run made it."""
-    if path is not None and isinstance(run, Path) and path.resolve().is_relative_to(run.resolve()):
-        raise UsageError(f"--continue {path}: it lies in the run; continue a report that you made, and kept elsewhere")
-
-
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
     from dataclasses import replace
 
-    from zk_autograd.auditing import ask, judge, trusting, with_file
+    from zk_autograd.auditing import ask, judge, require_own, trusting, with_file
     from zk_autograd.evidence.kinds import Kind, kind_of
 
     head = _head(arguments.target)
@@ -291,7 +288,10 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError("--policy is given twice: name one policy file, and put all demands into it")
     flags = trusting(flags, arguments.trust_anchors, found)
     policy = with_file(flags, next(iter(arguments.policy), None), found)
-    _require_own(arguments.earlier, found.run)
+    if arguments.earlier is not None:
+        require_own(arguments.earlier, found.run, "--continue")
+    if arguments.draw is not None:
+        return verify_replay.draw(arguments, found, policy, output)
     outputs = verify_outputs.prepared(arguments, found.run)
     if arguments.srs:
         from zk_autograd.prove.ezkl.keys import Cache
@@ -300,7 +300,7 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
             Cache().add_srs(path)
     policy = replace(policy, online=ask(arguments.online, policy.keys))
     with output.progress() as progress:
-        report = judge(found, policy, progress)
+        report = judge(found, policy, progress, verify_replay.given(arguments))
     outputs.write(report, output)
     output.text(outputs.text(report, output.width, long=arguments.long), _STYLES)
     output.result(outputs.json(report))

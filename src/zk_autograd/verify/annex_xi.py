@@ -18,7 +18,7 @@ from typing import Any
 
 from zk_autograd.core.records import Log
 from zk_autograd.core.text import counted, quoted
-from zk_autograd.evidence.layout import ENVIRONMENT, TRAIN_LOG
+from zk_autograd.evidence.layout import ENVIRONMENT, GRAPH, TRAIN_LOG
 from zk_autograd.verify.beginning import FIRST_WEIGHTS
 from zk_autograd.verify.outcome import Level, Source, Status, Step
 from zk_autograd.verify.report import Report
@@ -116,7 +116,7 @@ def _facts(report: Report) -> Iterator[tuple[str, tuple[Fact, ...]]]:
         return
     yield "1.1(d)", tuple(_size(report, log))
     yield "1.2(b)", tuple(_process(report, log))
-    yield "1.2(c)", tuple(_data(log))
+    yield "1.2(c)", tuple(_data(report, log))
     yield "1.2(d)", tuple(_resources(report, log))
     yield (
         "2.2",
@@ -150,7 +150,11 @@ def _size(report: Report, log: Log) -> Iterator[Fact]:
         yield Fact(Source.CLAIMED, tensors)
     if header.unproved:
         yield Fact(Source.CLAIMED, f"tensors that were not trained, which no proof covers: {len(header.unproved)}")
-    if header.model_code:
+    if header.exact is not None:
+        whole = report.replayed is not None and report.replayed.whole
+        words = f"the architecture, as a graph of units: {GRAPH}, SHA-256 {header.exact.graph.hex()}"
+        yield Fact(Source.REPLAYED if whole else Source.CLAIMED, words)
+    elif header.model_code:
         yield Fact(Source.CLAIMED, f"the model's code, by its SHA-256 alone: {header.model_code.hex()}")
     else:
         yield Fact(Source.ABSENT, "the architecture: the header names no code")
@@ -188,9 +192,22 @@ def _earlier(report: Report) -> str:
     return f"; for {len(report.sample.earlier)} of {report.sample.proofs} proofs by the word of the report that was continued"
 
 
-def _data(log: Log) -> Iterator[Fact]:
-    data = log.header.data
-    if data.root:
+def _data(report: Report, log: Log) -> Iterator[Fact]:
+    data, exact, replayed = log.header.data, log.header.exact, report.replayed
+    if exact is not None:
+        count = f"{counted(data.count, 'data point')} of {exact.stride} numbers"
+        if replayed is not None:
+            which = "every step" if replayed.whole else f"{len(replayed.segments)} of {replayed.count} segments"
+            words = f"{count}: those that the header commits to, and that the gradients of {which} were computed from"
+            yield Fact(Source.REPLAYED, words)
+        else:
+            where = "data/cells of the run" if exact.cells else "a commitment that was not opened"
+            yield Fact(Source.CLAIMED, f"{count}, {where}")
+        yield Fact(
+            Source.REPLAYED if replayed is not None and replayed.whole else Source.CLAIMED,
+            f"order {quoted(data.sampler)}, batches of {data.batch_size}",
+        )
+    elif data.root:
         yield Fact(Source.CLAIMED, f"{counted(data.count, 'data point')}, committed to by a root that was not opened")
         yield Fact(Source.CLAIMED, f"order {quoted(data.sampler)}, batches of {data.batch_size}")
     else:

@@ -7,13 +7,14 @@ over shows nothing. The draw is made again from seed, root and size, whatever th
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from zk_autograd.core.canonical import decode, encode
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.records import MAX_STEP
 from zk_autograd.verify.policy import TreeHead
-from zk_autograd.verify.sampling import draw
+from zk_autograd.verify.sampling import draw, miss_probability, surely_found
 
 FORMAT = "zk-autograd/challenge/v1"
 DOMAIN = b"zk-autograd/challenge/v1\n"
@@ -35,6 +36,17 @@ class Challenge:
     def segments(self) -> tuple[int, ...]:
         """The drawn segments in order."""
         return draw(self.count, self.sample, self.seed, self.head.root, self.head.size, DOMAIN)
+
+    @property
+    def missed(self) -> Fraction:
+        """The probability that one bad segment, neither first nor last, is not among them."""
+        return Fraction(0) if self.sample >= self.count else miss_probability(self.count, self.sample, 1)
+
+    @property
+    def surely_found(self) -> int | None:
+        """The smallest number of bad segments of which at least one is found with 99 %; None if
+        there is no such number."""
+        return 1 if self.sample >= self.count else surely_found(self.count, self.sample)
 
     def encode(self) -> bytes:
         """The file's bytes."""

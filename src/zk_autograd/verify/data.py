@@ -8,7 +8,6 @@ and what the trainer opened. Of any other run there is nothing to compute: absen
 
 from typing import TYPE_CHECKING
 
-from zk_autograd.core.errors import UsageError
 from zk_autograd.core.progress import Progress
 from zk_autograd.core.records import Header
 from zk_autograd.evidence.run import Evidence
@@ -17,7 +16,7 @@ from zk_autograd.verify.outcome import Claim, Finding, Level, Outcome, Source, S
 from zk_autograd.verify.statement import Basis
 
 if TYPE_CHECKING:
-    from zk_autograd.verify.replay import Replay
+    from zk_autograd.verify.replay import Begun
     from zk_autograd.verify.replayed import Replayed
 
 _WHICH = "what the committed data are, and the seed that their order follows from"
@@ -36,18 +35,16 @@ def check_data(
     view: LogView,
     basis: Basis,
     proved: frozenset[Level],
-    replay: "Replay | None",
+    replay: "Begun | None",
     progress: Progress,
     *,
     attested: bool = False,
 ) -> "tuple[Replayed | None, Outcome]":
     """Step 9, and which segments were computed again. `proved` are the levels that step 7 showed;
-    `replay` is what the auditor has, None for nothing. `attested`: step 8 showed which code took the
-    committed data, in an order that it drew from a seed of the trainer's. UsageError for a `replay`
-    that isn't of this run, or of another view of its log."""
+    `replay` is what the auditor has, None for nothing, and always of a run of floats. `attested`:
+    step 8 showed which code took the committed data, in an order that it drew from a seed of the
+    trainer's. UsageError for data that can't be read."""
     if view.log.header.exact is None:
-        if replay is not None:
-            raise UsageError(f"{_NOT_EXACT}; leave out --data and --openings (`zk-run replay` compares floats)")
         return None, _of_floats(view.log.header, attested=attested)
     from zk_autograd.verify.exact_data import check_exact_data  # a run of floats takes none of it
 

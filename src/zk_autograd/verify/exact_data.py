@@ -37,8 +37,8 @@ _HOW = "get the data and ask the trainer for openings (zk-run open), then verify
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Described:
-    """The graph, the order (None of a view without a genesis where a beacon gives it), and the cells
-    where they are public; what was found of them, in sentences."""
+    """The graph, the order (None of a view without a genesis where a beacon gives it), and the
+    cells where they are public; what was found of them, in sentences."""
 
     exact: Exact
     graph: Graph

@@ -5,9 +5,12 @@ No decision rests on a sentence: levels, what keeps one from being reached, and 
 from are values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+
+from zk_autograd.core.errors import VerificationError
 
 
 class Step(IntEnum):
@@ -88,8 +91,8 @@ class UncoveredFile:
 
 
 class Level(Enum):
-    """What can be shown of a run (docs/verification.md). L1_SAMPLED and L3_SAMPLED are reached, never
-    required: see `Policy.accept_sample`."""
+    """What can be shown of a run (docs/verification.md). L1_SAMPLED and L3_SAMPLED are reached,
+    never required: see `Policy.accept_sample`."""
 
     L0 = "L0"
     L1 = "L1"
@@ -164,3 +167,12 @@ def combined(status: Status, *parts: Outcome) -> Outcome:
         claims=tuple(claim for part in parts for claim in part.claims),
         limits=tuple(limit for part in parts for limit in part.limits),
     )
+
+
+@contextmanager
+def at(step: Step) -> Iterator[None]:
+    """Attributes failures in the block to the step."""
+    try:
+        yield
+    except VerificationError as error:
+        raise error.at(step) from error

@@ -130,8 +130,8 @@ class Policy:
             )
         if self.sample is not None and self.sample < 2:
             raise UsageError("a sample has at least 2 proofs: the first and the last are always in it")
-        if self.beacon is not None and not (0 < len(self.beacon) <= MAX_BEACON and self.beacon.isprintable()):
-            raise UsageError(f"a beacon is a text of 1 to {MAX_BEACON} characters, all of them printable")
+        if self.beacon is not None:
+            require_beacon(self.beacon)
         if self.model_signature is not None and self.model_key is None:
             raise UsageError(
                 "a model signature shows nothing without the signer's key, from elsewhere than the model: give --model-key"
@@ -174,3 +174,9 @@ class Flags:
             return merged(file, self)
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return Policy(**{name: value for name, value in given.items() if value is not None})
+
+
+def require_beacon(text: str) -> None:
+    """UsageError for what is no beacon."""
+    if not (0 < len(text) <= MAX_BEACON and text.isprintable()):
+        raise UsageError(f"a beacon is a text of 1 to {MAX_BEACON} characters, all of them printable")

@@ -34,7 +34,7 @@ from zk_autograd.evidence.layout import PLAIN_NAME
 from zk_autograd.verify import demands
 from zk_autograd.verify.anchor_policy import MAX_BESIDE, read_anchors, read_trust
 from zk_autograd.verify.demand import Demand
-from zk_autograd.verify.outcome import Level
+from zk_autograd.verify.outcome import SAMPLES, Level
 from zk_autograd.verify.policy import Policy
 
 FORMAT = "zk-autograd/policy/v1"
@@ -159,6 +159,11 @@ def _policy(values: dict[str, Any], folder: Path | None, anchors: Verifiers, att
                 "policy.sample contradicts policy.require: L2 rests on L1, which no sample reaches",
                 expected='all proofs; or require = ["L0"]',
             )
+        if Level.L3 in levels and not policy.accept_sample:
+            raise VerificationError(
+                "policy.sample contradicts policy.require: L3 rests on L1, which no sample reaches",
+                expected='accept = true under [sample], which takes L3-sampled for L3; or require = ["L0"]',
+            )
         if Level.L1 in levels and not policy.accept_sample:
             raise VerificationError(
                 "policy.sample contradicts policy.require: a sample reaches L1-sampled, never L1",
@@ -243,11 +248,14 @@ def _levels(fields: Fields) -> frozenset[Level]:
     """Those required, L1 unless the policy names others: as without a policy."""
     if "require" not in fields:
         return Policy().require
-    known = (Level.L0.value, Level.L1.value, Level.L2.value)
+    samples = {sampled.value: level.value for level, sampled in SAMPLES.items()}
+    known = [level.value for level in Level if level.value not in samples]
     names = _distinct(fields, "require")
     for name in names:
-        if name == Level.L1_SAMPLED.value:
-            raise VerificationError("policy.require can't name L1-sampled: [sample] with accept = true takes it for L1")
+        if name in samples:
+            raise VerificationError(
+                f"policy.require can't name {name}: [sample] with accept = true takes it for {samples[name]}"
+            )
         if name not in known:
             raise VerificationError(
                 f"this version can't show the level {quoted(name, SHOWN)}, and so refuses a policy that requires it",

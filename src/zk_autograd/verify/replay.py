@@ -16,7 +16,7 @@ no more than that; a gradient that does, and isn't the graph's, is the trainer's
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, TypeAlias
 
@@ -28,7 +28,7 @@ from zk_autograd.core.errors import RangeError, UsageError, VerificationError
 from zk_autograd.core.graph import Graph, Pass
 from zk_autograd.core.order import Order
 from zk_autograd.core.progress import Progress, silent
-from zk_autograd.core.records import Header, Log
+from zk_autograd.core.records import PUBLIC, Header, Log
 from zk_autograd.core.text import quoted
 from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.data_secrets import DataSecrets
@@ -54,36 +54,58 @@ table as the secrets say how. UsageError for data that can't be read as such."""
 @dataclass(frozen=True, slots=True)
 class Replay:
     """What an auditor has beside the run. `opened` gives the openings in clear, for the header's
-    digest (vault.openings.opened); `data` the cells, None where the run's are public; `challenge` is
-    the auditor's own, None for whatever the trainer chose."""
+    digest: UsageError for those of another run (vault.openings.opened). `data` gives the cells,
+    None where the run's are public; `challenge` is the auditor's own, None for whatever the trainer
+    chose."""
 
-    opened: Callable[[bytes], AbstractContextManager[BinaryIO]] = field(repr=False)
+    opened: Callable[[bytes], BinaryIO] = field(repr=False)
     data: GiveData | None = field(default=None, repr=False)
     challenge: Challenge | None = None
 
 
-def check_replay(
-    view: LogView, described: Described, basis: Basis, proved: frozenset[Level], replay: Replay, progress: Progress
-) -> tuple[Replayed | None, Outcome]:
-    """The step's outcome, and what was computed again. UsageError for a challenge or openings of
-    another run or view, and for data that can't be read."""
-    log = view.log
-    _require_challenge(replay.challenge, view.head, len(log.segments))
-    if described.cells is None and replay.data is None:
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A replay of one view: its openings, in clear."""
+
+    replay: Replay
+    file: BinaryIO = field(repr=False)
+
+
+def begin(view: LogView, replay: Replay) -> Begun:
+    """Refuses, before any proof is looked at, what the auditor gave for another run or view.
+    UsageError."""
+    header = view.log.header
+    if header.exact is None:
+        raise UsageError(
+            "the gradients of this run are not exact: they came from floats, which nobody can compute again bit for bit; leave out --data and "
+            "--openings (zk-run replay compares floats)"
+        )
+    _require_challenge(replay.challenge, view.head, len(view.log.segments))
+    if header.exact.visibility != PUBLIC and replay.data is None:
         raise UsageError("the data of this run are private: name yours with --data")
+    file = replay.opened(view.log.header_digest)
+    with suppress(VerificationError):  # what is false in them is step 9's to say
+        _require_head(Openings(file, view.log), view.head)
+    file.seek(0)
+    return Begun(replay, file)
+
+
+def check_replay(
+    view: LogView, described: Described, basis: Basis, proved: frozenset[Level], begun: Begun, progress: Progress
+) -> tuple[Replayed | None, Outcome]:
+    """The step's outcome, and what was computed again. UsageError for data that can't be read."""
+    log, replay = view.log, begun.replay
     if isinstance(basis.checker, Missing):
         return None, not_replayed(described, basis.checker.reason)
-    with replay.opened(log.header_digest) as file:
-        openings = Openings(file, log)
-        _require_head(openings, view.head)
-        cells = _cells(log.header, described, openings.index.data, replay.data, basis.checker, progress)
-        assert described.order is not None  # a view with segments has a genesis (step 6)
-        recompute = Recomputation(log, described.graph, described.order, cells, basis.checker)
-        count = len(openings.index.segments)
-        for done, opened in enumerate(openings.segments()):
-            recompute.segment(opened)
-            progress("replay", done + 1, count)
-        replayed = Replayed.of(log, openings.index.segments, replay.challenge)
+    openings = Openings(begun.file, log)
+    cells = _cells(log.header, described, openings.index.data, replay.data, basis.checker, progress)
+    assert described.order is not None  # a view with segments has a genesis (step 6)
+    recompute = Recomputation(log, described.graph, described.order, cells, basis.checker)
+    count = len(openings.index.segments)
+    for done, opened in enumerate(openings.segments()):
+        recompute.segment(opened)
+        progress("replay", done + 1, count)
+    replayed = Replayed.of(log, openings.index.segments, replay.challenge)
     return replayed, outcome(described, replayed, log, proved)
 
 
@@ -91,8 +113,8 @@ class Recomputation:
     """Computes the gradients of one run's opened segments again, and takes the steps."""
 
     def __init__(self, log: Log, graph: Graph, order: Order, cells: Cells, checker: ProofChecker) -> None:
-        """`cells` are the committed data, (examples, stride), `order` is theirs; `checker` makes the
-        commitments of the run's backend."""
+        """`cells` are the committed data, (examples, stride), `order` is theirs; `checker` makes
+        the commitments of the run's backend."""
         self._log, self._order, self._cells = log, order, cells
         self._steps = OpenedSteps(log, checker)
         self._pass = Pass(graph, [quoted(p.name) for p in log.header.parameters])
@@ -122,7 +144,7 @@ class Recomputation:
             raise VerificationError(f"step {step} has no exact gradient: {error}") from error
         if np.array_equal(G, opened):
             return
-        at = int(np.flatnonzero(G != opened)[0])
+        at = int(np.flatnonzero(opened != G)[0])
         parameter = next(p for p in header.parameters if p.offset <= at < p.offset + p.size)
         raise VerificationError(
             f"the gradient of step {step} is not what the graph gives on the data: {quoted(parameter.name)}, element {at - parameter.offset}",

@@ -7,17 +7,16 @@ from itertools import groupby
 from math import ceil
 
 from zk_autograd.core.records import Log
-from zk_autograd.core.text import counted
+from zk_autograd.core.text import counted, listed
 from zk_autograd.verify.challenge import Challenge
 from zk_autograd.verify.exact_data import GENUINE, Described
 from zk_autograd.verify.outcome import Claim, Finding, Level, Outcome, Source, Status
 from zk_autograd.verify.proofs import GRADIENTS, L1_LIMIT
-from zk_autograd.verify.sampling import miss_probability, surely_found
 
-_L3_LIMIT = (
-    "L3 does not say that the data are genuine or rightly labelled, or that the graph is a good one, nor that seed, first weights and "
-    "hyper-parameters were not tried until they suited; the loss in the records is the trainer's word. It was shown to you, who were given "
-    "the data: nobody else sees it without them"
+_LIMIT = (
+    "a replay does not say that the data are genuine or rightly labelled, or that the graph is a good one, nor that seed, first weights and "
+    "hyper-parameters were not tried until they suited; the loss in the records is the trainer's word. It was shown to you, to whom it was "
+    "opened: nobody else sees it"
 )
 _RANGES_SHOWN = 8
 
@@ -45,14 +44,13 @@ class Replayed:
         found = cls(len(places), segments, steps)
         if challenge is None:
             return found
-        drawn = challenge.segments
         return replace(
             found,
-            drawn=drawn,
+            drawn=challenge.segments,
             seed=challenge.seed,
             beacon=challenge.beacon,
-            missed=miss_probability(found.count, len(drawn), 1),
-            surely_found=surely_found(found.count, len(drawn)),
+            missed=challenge.missed,
+            surely_found=challenge.surely_found,
         )
 
     @property
@@ -83,9 +81,9 @@ def outcome(described: Described, replayed: Replayed, log: Log, proved: frozense
     shown = replayed.shown(proved)
     whole = Level.L3 in shown
     missing = {} if whole else {Level.L3: f"L3 was not reached: {_why_not(replayed, proved)}"}
-    limits = (_L3_LIMIT,) if whole or replayed.whole else (*_sampled_limits(replayed), _L3_LIMIT)
+    limits = (_LIMIT,) if whole or replayed.whole else (*_sampled_limits(replayed), _LIMIT)
     return Outcome(
-        Finding(Status.PASSED, (*described.sentences, *_sentences(replayed, log))),
+        Finding(Status.PASSED, (*described.sentences, *_sentences(replayed, private=described.cells is None))),
         shown=shown,
         missing=missing,
         claims=(*_claims(replayed, log), GENUINE),
@@ -110,12 +108,12 @@ def without_gradients(proofs: Outcome, replayed: Replayed) -> Outcome:
     return replace(proofs, claims=tuple(claim for claim in proofs.claims if claim != GRADIENTS), limits=limits)
 
 
-def ranges(numbers: Iterable[int]) -> str:
-    """Ascending numbers in words: "0..2, 5, 8..9"."""
+def ranges(numbers: Iterable[int], most: int = _RANGES_SHOWN) -> str:
+    """Ascending numbers in words, "0..2, 5, 8..9": `most` ranges of them, and how many more there
+    are."""
     rows = [[n for _, n in row] for _, row in groupby(enumerate(numbers), lambda at: at[1] - at[0])]
     texts = [str(row[0]) if len(row) == 1 else f"{row[0]}..{row[-1]}" for row in rows]
-    more = f" and {len(texts) - _RANGES_SHOWN} more" if len(texts) > _RANGES_SHOWN else ""
-    return ", ".join(texts[:_RANGES_SHOWN]) + more
+    return listed(texts, most)
 
 
 def percent(missed: Fraction) -> str:
@@ -124,10 +122,12 @@ def percent(missed: Fraction) -> str:
     return f"{tenths // 10}.{tenths % 10} %"
 
 
-def _sentences(replayed: Replayed, log: Log) -> list[str]:
+def _sentences(replayed: Replayed, *, private: bool) -> list[str]:
     where = "all" if replayed.whole else ranges(replayed.segments)
     found = [
-        "the data that were given are those that the header commits to",
+        "the data that were given are those that the header commits to"
+        if private
+        else "the data are the run's own, which are public",
         f"computed again: {counted(len(replayed.segments), 'segment')} of {replayed.count} ({where}), {counted(replayed.steps, 'step')}; every "
         "gradient is the graph's to the bit, and every state what the rule leads to",
     ]
@@ -148,7 +148,9 @@ def _claims(replayed: Replayed, log: Log) -> list[Claim]:
         return [Claim(f"the gradients of steps 1..{log.segments[-1].last}: {what}", Source.REPLAYED)]
     return [
         Claim(f"the gradients of {len(replayed.segments)} of {replayed.count} segments: {what}", Source.REPLAYED),
-        Claim(f"the gradients of the other {replayed.count - len(replayed.segments)} segments", Source.CLAIMED),
+        Claim(
+            f"the gradients of the other {counted(replayed.count - len(replayed.segments), 'segment')}", Source.CLAIMED
+        ),
     ]
 
 
@@ -178,13 +180,12 @@ def _fix(replayed: Replayed, proved: frozenset[Level]) -> str:
 
 
 def _sampled_limits(replayed: Replayed) -> list[str]:
-    left = replayed.count - len(replayed.segments)
+    count = replayed.count - len(replayed.segments)
+    left = f"{counted(count, 'segment')} {'was' if count == 1 else 'were'} not computed again"
     if not replayed.drawn or replayed.unanswered:
-        return [
-            f"{counted(left, 'segment')} were not computed again, and whoever chose the others could avoid a bad one"
-        ]
+        return [f"{left}, and whoever chose the others could avoid a bad one"]
     found = [
-        f"{counted(left, 'segment')} were not computed again: a bad one among them is missed {percent(replayed.missed)} of the time, and one can "
+        f"{left}: a bad one among them is missed {percent(replayed.missed)} of the time, and one can "
         "replace the model; a sample reaches L3-sampled, never L3"
     ]
     if replayed.beacon:

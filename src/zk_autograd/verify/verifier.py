@@ -24,8 +24,8 @@ verification. Left to the caller: getting the keys, the SRS digests and the root
 other than the run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from types import MappingProxyType
@@ -48,7 +48,7 @@ from zk_autograd.verify.demand import Facts, PolicyChecked, answered, levels_che
 from zk_autograd.verify.given import check_given
 from zk_autograd.verify.log import LogView, check_log, check_signatures, parse
 from zk_autograd.verify.model import check_model
-from zk_autograd.verify.outcome import Finding, Level, Outcome, Status, Step, combined
+from zk_autograd.verify.outcome import Finding, Level, Outcome, Status, Step, at, combined
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.proof_system import ProofSystem
 from zk_autograd.verify.proofs import attested, check_proofs
@@ -94,41 +94,47 @@ class Verifier:
         view: LogView | None = None
         try:
             # (1) Parse: bounded reading, canonical records, known format.
-            with _at(Step.PARSE):
+            with at(Step.PARSE):
                 view, outcomes[Step.PARSE] = parse(files, policy.head)
 
             # (2) Signatures: every pinned key signed the checkpoint and is named in the header.
             # None pinned: skipped, unless the policy trusts an enclave to vouch for the header's.
-            with _at(Step.SIGNATURES):
+            with at(Step.SIGNATURES):
                 vouched = vouched_keys(view.log.header, policy)
                 outcomes[Step.SIGNATURES] = check_signatures(view, policy.keys, vouched)
 
             # (3) Log: the recomputed root is the checkpoint's, and the policy's where it has one;
             # the origin is the run's.
-            with _at(Step.LOG):
+            with at(Step.LOG):
                 outcomes[Step.LOG] = check_log(view, policy.head)
+
+            begun = None
+            if replay is not None:
+                from zk_autograd.verify.replay import begin  # a verdict without openings takes none of it
+
+                begun = begin(view, replay)
 
             # (4) Register and anchors: the run's entries in its trainer's register, and what each
             # receipt shows.
-            with _at(Step.ANCHORS):
+            with at(Step.ANCHORS):
                 anchoring, outcomes[Step.ANCHORS] = check_anchors(files, view, policy, self._anchors, vouched)
 
             # (5) Statement: own circuit, allowed SRS where there is one, constants recomputed.
-            with _at(Step.STATEMENT):
+            with at(Step.STATEMENT):
                 basis, outcomes[Step.STATEMENT] = check_statement(view.log, self._systems, policy.srs, progress)
 
             # (6) Chain: steps 1..T, genesis, state to state, close record.
-            with _at(Step.CHAIN):
+            with at(Step.CHAIN):
                 at_begin = [one.claim for one in anchoring.at_begin()]
                 outcomes[Step.CHAIN] = check_chain(view.log, at_begin, basis, progress)
 
             # (7) Proofs: all, or a sample.
-            with _at(Step.PROOFS):
+            with at(Step.PROOFS):
                 sample, outcomes[Step.PROOFS] = check_proofs(view.log, files, basis, policy, view.head, progress)
 
             # (8) Attestation: the document that the genesis names is genuine, about this run, and
             # one that the policy trusts. Of no enclave: absent.
-            with _at(Step.ATTESTATION):
+            with at(Step.ATTESTATION):
                 attestation, outcomes[Step.ATTESTATION] = check_attestation(
                     files, view, policy, self._attestations, anchoring
                 )
@@ -144,19 +150,19 @@ class Verifier:
 
             # (9) Data: the graph and the data are the header's; the gradients that were opened are
             # the graph's on them.
-            with _at(Step.DATA):
+            with at(Step.DATA):
                 replayed, outcomes[Step.DATA] = check_data(
-                    files, view, basis, outcomes[Step.PROOFS].shown, replay, progress, attested=computed
+                    files, view, basis, outcomes[Step.PROOFS].shown, begun, progress, attested=computed
                 )
             if replayed is not None:
-                from zk_autograd.verify.replayed import without_gradients  # as in step 8
+                from zk_autograd.verify.replayed import without_gradients  # as above
 
                 outcomes[Step.PROOFS] = without_gradients(outcomes[Step.PROOFS], replayed)
                 outcomes[Step.CHAIN] = ordered(outcomes[Step.CHAIN], whole=replayed.whole)
 
             # (10) Model: the published weights open the final commitment, the trainer's own files
             # are the recorded ones.
-            with _at(Step.MODEL):
+            with at(Step.MODEL):
                 uncovered, model, outcomes[Step.MODEL], model_signer = _check_model(
                     view, files, basis, policy, found, progress
                 )
@@ -273,15 +279,6 @@ def _ended(
         found=found,
         policy=None if policy.digest is None else PolicyChecked(policy.digest, unchecked(policy.demands)),
     )
-
-
-@contextmanager
-def _at(step: Step) -> Iterator[None]:
-    """Attributes failures in the block to the step."""
-    try:
-        yield
-    except VerificationError as error:
-        raise error.at(step) from error
 
 
 def _summary(view: LogView) -> Summary:

@@ -138,8 +138,8 @@ class EzklVerifier:
             yield from self.commit_all(some)
 
     def commit_gradients(self, gradients: Any, salt: bytes) -> bytes:
-        """The commitment to a segment's gradients, int32 (steps, block) with the padding, as a proof
-        has it. VerificationError for an invalid salt."""
+        """The commitment to a segment's gradients, int32 (steps, block) with the padding, as every
+        proof of them has it. VerificationError for an invalid salt."""
         return self.commit(gradients.reshape(-1), salt)
 
     def commit_all(self, messages: Sequence[tuple[Any, bytes]]) -> list[bytes]:

@@ -6,7 +6,7 @@ says stands in words and in a sign of its own shape as well.
 
 from collections.abc import Iterator
 
-from zk_autograd.verify.outcome import Level, Step
+from zk_autograd.verify.outcome import SAMPLES, Level, Step
 from zk_autograd.verify.page.icons import icon
 from zk_autograd.verify.page.markup import Element, Node, Sign, element, sentence
 from zk_autograd.verify.report import Report
@@ -17,6 +17,8 @@ _LEVELS = {
     Level.L1: "L0, and each optimizer step is the rule's exact result for the committed state and gradient",
     Level.L1_SAMPLED: "L0, and the same for a sample of the proofs. The others were not looked at.",
     Level.L2: "L1, and code of a measurement that the policy trusts, inside an enclave, computed the gradients from the committed data.",
+    Level.L3: "L1, and each gradient was computed again: it is exactly the declared graph's, on the committed data, in the declared order.",
+    Level.L3_SAMPLED: "L0, and the same for the segments that the auditor drew, at whose ends proofs were verified. The others were not computed again.",
 }
 
 
@@ -99,7 +101,7 @@ def levels(report: Report) -> Element:
     for level, what in _LEVELS.items():
         means = f"{what}: {_proofs(report)}." if level is Level.L1 else what
         reached = level in report.levels
-        if level is Level.L1_SAMPLED and not reached:
+        if level in SAMPLES.values() and not reached:
             continue
         if level is Level.L0 and report.vouched:
             means = "The records are those that every key signed which the enclave's document vouches for, in the order in which they were signed."

@@ -66,8 +66,15 @@ def _plain(report: Report, log: Log) -> Iterator[str]:
         )
         if report.attestation.emulated:
             yield "The device is an emulated one, under whose root anybody can sign: this shows nothing."
-    else:
+    elif report.replayed is None:
         yield "Nothing here says where a gradient came from: the data, the model's code and the loss are the trainer's word."
+    if (replayed := report.replayed) is not None:
+        which = f"steps 1 to {steps}" if replayed.whole else f"{len(replayed.segments)} of {replayed.count} segments"
+        yield (
+            f"The gradients of {which} were computed again from the data and from what the trainer opened: each is exactly what the declared "
+            "graph gives at the committed weights, for the examples that the declared order names. What the data are is the trainer's word."
+            + ("" if replayed.whole else " Nothing here says where the gradients of the other segments came from.")
+        )
 
 
 def _constants(header: Header) -> Iterator[Element]:
