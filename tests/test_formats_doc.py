@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.core.test_exact_records import exact_header
 from tests.plain_blake3 import blake3, derive_key
 from tests.test_docs import FORMATS, RUN, VERIFICATION, consoles, section
 from tests.verify.run_builder import honest
@@ -116,10 +117,14 @@ def records(run: Any) -> dict[str, tuple[Any, Header | None]]:
 
 RECORDS = records(honest("none", beacon=bytes(32)))
 EZKL = records(honest("ezkl", beacon=bytes(32)))
+EXACT = json.loads(to_bytes(exact_header()))
+"""A header with exact gradients, which has no unproved tensors."""
 
 
 def example(member: Member) -> tuple[Any, Header | None]:
     """A record that has the member, as JSON, and its header."""
+    if member.path.startswith("exact"):
+        return copy.deepcopy(EXACT), None
     value, header = (EZKL if member.path.startswith("prover.") else RECORDS)[member.record]
     return copy.deepcopy(value), header
 
@@ -146,7 +151,7 @@ def paths(value: Any, before: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("name", TABLES)
 def test_each_record_has_the_members_of_its_table(name: str) -> None:
     assert len(TABLES[name]) == len({member.path for member in TABLES[name]})
-    found = set(paths(EZKL[name][0]))
+    found = set(paths(EZKL[name][0])) | (set(paths(EXACT)) if name == "Header" else set())
     hyper = {f"groups[].{name}" for family in FAMILIES.values() for name in family.hyper_names}
     assert {member.path for member in TABLES[name]} == found - hyper | ({"groups[].lr"} if name == "Header" else set())
 
@@ -461,26 +466,29 @@ def test_the_first_weights_that_are_written_follow_from_what_is_written() -> Non
     assert MAX_FROM_BEACON == 2**31 and "at most 2^31 parameters" in text
 
 
+def sample(
+    n: int, k: int, seed: bytes, root: bytes, size: int, domain: bytes = b"zk-autograd/sample/v0\n"
+) -> tuple[int, ...]:
+    """As docs/verification.md describes it under "A sample"."""
+    text = domain + len(seed).to_bytes(8, "big") + seed + root + size.to_bytes(8, "big")
+    stream = shake_256(text).digest(1 << 16)
+    words = (int.from_bytes(stream[i : i + 8], "big") for i in range(0, len(stream), 8))
+
+    def below(b: int) -> int:
+        return next(x for x in words if x < 2**64 // b * b) % b
+
+    a = list(range(1, n - 1))
+    for i in range(k - 2):
+        r = below(n - 2 - i)
+        a[i], a[i + r] = a[i + r], a[i]
+    return tuple(sorted([0, n - 1, *a[: k - 2]]))
+
+
 def test_a_sample_is_drawn_as_written() -> None:
     """By what docs/verification.md says, in its own words."""
     assert '"zk-autograd/sample/v0\\n" || length of the seed || seed || root || size' in section(
         VERIFICATION, "A sample"
     )
-
-    def sample(n: int, k: int, seed: bytes, root: bytes, size: int) -> tuple[int, ...]:
-        text = b"zk-autograd/sample/v0\n" + len(seed).to_bytes(8, "big") + seed + root + size.to_bytes(8, "big")
-        stream = shake_256(text).digest(1 << 16)
-        words = (int.from_bytes(stream[i : i + 8], "big") for i in range(0, len(stream), 8))
-
-        def below(b: int) -> int:
-            return next(x for x in words if x < 2**64 // b * b) % b
-
-        a = list(range(1, n - 1))
-        for i in range(k - 2):
-            r = below(n - 2 - i)
-            a[i], a[i + r] = a[i + r], a[i]
-        return tuple(sorted([0, n - 1, *a[: k - 2]]))
-
     for n, k in ((3, 2), (4, 3), (100, 17), (1000, 999)):
         assert sample(n, k, b"seed", bytes(range(32)), n + 3) == draw(n, k, b"seed", bytes(range(32)), n + 3)
 

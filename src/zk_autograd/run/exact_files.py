@@ -26,6 +26,8 @@ from zk_autograd.run.layout import Layout
 
 MAX_SECRETS = 256 * 2**20
 """Bytes of what opens the commitment, as of openings."""
+MAX_BESIDE = MAX_SECRETS + 2**20
+"""Bytes of the private file, its cells aside."""
 
 _KIND = "data"
 _CELLS, _SECRETS = "cells", "secrets"
@@ -76,8 +78,8 @@ class ExactFiles:
         """Those of the run, whose header has this digest. RunError for files that are missing, torn
         or altered, StorageError for one that the system won't let us read."""
         assert header.exact is not None
-        largest = _largest(header)
-        fields, parts = private_file.read(layout.data, _KIND, digest, largest + MAX_SECRETS + 2**20)
+        limit = 4 * header.data.count * header.exact.stride + MAX_BESIDE
+        fields, parts = private_file.read(layout.data, _KIND, digest, limit)
         graph, *public = (b"".join(chunks) for chunks in _public(layout, header))
         try:
             fields.end()
