@@ -18,17 +18,24 @@ from tests.verify.attested_runs import device, documented
 from tests.verify.ideal import world
 from tests.verify.register_builder import PLACES, entered, registered, write
 from tests.verify.run_builder import SIGNER, honest
+from zk_autograd.core.cells import encoded, one_hot
 from zk_autograd.core.checkpoint import parse_checkpoint
 from zk_autograd.core.cosignature import cosigned_message
+from zk_autograd.core.graph import Pass
+from zk_autograd.core.graph import text as graph_text
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import MlDsa44Signer
-from zk_autograd.core.records import ENCLAVE_FORMAT, INSIDE, V0
+from zk_autograd.core.order import SAMPLER
+from zk_autograd.core.records import ENCLAVE_FORMAT, INSIDE, PUBLIC, V0, Block, Data, Exact, Parameter
 from zk_autograd.core.text import encode_base64
+from zk_autograd.evidence.data_secrets import DataSecrets
 from zk_autograd.evidence.model_files import model_files
+from zk_autograd.prove.hashed.backend import HashedBackend
 from zk_autograd.prove.native.backend import NativeBackend
 from zk_autograd.prove.native.preset import Preset
 from zk_autograd.prove.native.shape import Shape
 from zk_autograd.run.claims import Claims
+from zk_autograd.run.exact_files import ExactFiles
 from zk_autograd.run.writer import RunWriter
 
 
@@ -42,6 +49,7 @@ def write_bases() -> None:
     _write_native(HERE / "bases" / "native-blocks")
     write_registered()
     write_enclave()
+    write_exact()
     TIMED_NOTE.write_bytes(_timed())
 
 
@@ -73,6 +81,55 @@ def write_enclave() -> None:
     (folder / "proofs").rmdir()
     (folder / "attestation").mkdir()
     (folder / "attestation/document.json").write_bytes(document)
+
+
+def write_exact() -> None:
+    """A run of the backend none with exact gradients on public data: a logistic regression on 23
+    examples of 510 features in two shards, of which an epoch takes 3 and 2 batches of 4; 10 steps
+    in segments of up to 3."""
+    generator = np.random.default_rng(3)
+    labels = np.arange(23) % 2
+    features = generator.integers(-64, 65, (23, 510)).astype(np.int32) * 16 + labels[:, None].astype(np.int32) * 256
+    cells = np.concatenate([features, one_hot(labels, 2)], axis=1)
+    text = "".join(
+        f"{line}\n"
+        for line in (
+            graph_text.FORMAT,
+            *("feature 510", "constant 1", "zero-class 1", "class 1", "close 1", "pad 508"),
+            *("weight 0 514 1 510 0", "bias 510 514 1 1 510"),
+        )
+    ).encode()
+    graph = graph_text.parse(text)
+    exact = Exact(
+        graph_text.digest(text), 2, 512, 13, PUBLIC, (), sha256(encoded(cells, graph.features)).digest(), seed=1
+    )
+    parameters = (Parameter("weight", (1, 510), 0, 510, 0), Parameter("bias", (1,), 510, 1, 0))
+    backend = HashedBackend(512, 3)
+    header = replace(
+        honest("none").header,
+        parameters=parameters,
+        unproved=(),
+        size=graph.size,
+        blocks=(Block(0, 0, graph.size),),
+        data=Data(b"", len(cells), SAMPLER, 4, b""),
+        prover=backend.prover,
+        grad_scale=0,
+        exact=exact,
+        keys=(SIGNER.public_key.encode(),),
+    )
+    first = np.zeros(graph.size, np.int64)
+    folder = HERE / "bases" / "exact"
+    shutil.rmtree(folder, ignore_errors=True)
+    files = ExactFiles(text, cells, graph.features, DataSecrets(()))
+    writer = RunWriter.create(folder, header, backend, [SIGNER], first, exact=files)
+    order, computed = header.order(), Pass(graph)
+    for step in range(1, 11):
+        G, _ = computed.step(writer.weights, cells[order.batch(step)], 4, 2, header.grad_scale)
+        writer.append(G)
+    writer.close()
+    shutil.rmtree(folder / "private", ignore_errors=True)
+    (folder / "proofs").rmdir()
+    (folder / "model").rmdir()
 
 
 def _write(name: str, files: Files) -> None:

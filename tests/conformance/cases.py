@@ -23,6 +23,7 @@ SIGNERS: dict[str, tuple[Signer, ...]] = {
     "native-v2": (),
     "native-beacon": (),
     "enclave": (SIGNER,),
+    "exact": (SIGNER,),
     "bundle": (SIGNER,),
     "empty": (SIGNER,),
 }

@@ -40,6 +40,7 @@ BASES = {
     "native-v2": "../data/runs/native-v2",
     "native-beacon": "../data/runs/native-beacon",
     "enclave": "bases/enclave",
+    "exact": "bases/exact",
     "bundle": "bases/bundle",
     "empty": "",
 }

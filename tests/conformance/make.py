@@ -21,6 +21,7 @@ def index() -> dict[str, Any]:
         "about_records",
         "about_register",
         "about_enclaves",
+        "about_exact",
         "about_files",
         "about_bounds",
     ):
