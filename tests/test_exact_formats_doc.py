@@ -200,6 +200,8 @@ def test_the_seed_that_a_beacon_gives_is_made_as_written() -> None:
 @pytest.mark.usefixtures("native_prover")
 def test_a_native_commitment_to_data_is_made_as_written() -> None:
     """Work and value of a shard's, from its cells, its secret and its root."""
+    for label in ("zk-autograd native data v1", "zk-autograd/native/data-seal/v1"):
+        assert f"`{label}`" in section(FORMATS, "Native commitments")
     from zk_autograd import _native
 
     log_cells, size = 13, 2**13

@@ -19,7 +19,9 @@ from zk_autograd.attest.provenance import statement
 from zk_autograd.attest.published import published
 from zk_autograd.core.canonical import decode
 from zk_autograd.core.errors import VerificationError
-from zk_autograd.core.records import Data
+from zk_autograd.core.order import SAMPLER
+from zk_autograd.core.record_bytes import check_exact
+from zk_autograd.core.records import PRIVATE, PUBLIC, Data, Exact
 
 NATIVE = ROOT / "tests/data/runs/native-finished"
 
@@ -112,6 +114,57 @@ def test_tensors_that_no_proof_covers_are_dependencies_and_data_only_if_named(tm
     assert [resource["name"] for resource in needed] == ["zk-autograd", "first state", "tensor norm.running_mean"]
     assert needed[2]["digest"] == {"sha256": "00" * 32}
     assert needed[2]["annotations"] == {"kind": "buffer", "dtype": "float32", "shape": "2"}
+
+
+@pytest.mark.parametrize(
+    ("backend", "visibility", "digest"),
+    [
+        ("none", PRIVATE, {"zkAutogradDataRoot": "07" * 32}),
+        ("native", PRIVATE, {"zkAutogradDataShards": sha256(bytes(56) + b"\1" * 56).hexdigest()}),
+        ("native", PUBLIC, {"sha256": "09" * 32}),
+    ],
+)
+def test_exact_gradients_name_their_graph_and_the_one_commitment_to_their_data(
+    backend: str, visibility: str, digest: dict[str, str]
+) -> None:
+    """Shards of a native run: its root is empty."""
+    by_shard = visibility == PRIVATE and backend == "native"
+    exact = Exact(
+        b"\3" * 32,
+        log_batch=5,
+        stride=10,
+        log_cells=13,
+        visibility=visibility,
+        shards=(bytes(56), b"\1" * 56) if by_shard else (),
+        cells=b"\x09" * 32 if visibility == PUBLIC else b"",
+        seed=2**63,
+    )
+    root = b"\7" * 32 if visibility == PRIVATE and not by_shard else b""
+    model = published(NATIVE)
+    prover = replace(model.log.header.prover, backend=backend)
+    header = replace(
+        model.log.header,
+        prover=prover,
+        data=Data(root, 1000, SAMPLER, 32, b""),
+        exact=exact,
+        unproved=(),
+        model_code=b"",
+        grad_scale=0,
+    )
+    check_exact(header)
+    predicate: Any = json.loads(json.dumps(statement(replace(model, log=replace(model.log, header=header)))))[
+        "predicate"
+    ]
+    definition = predicate["buildDefinition"]
+    needed = {r["name"]: r for r in definition["resolvedDependencies"]}
+    assert needed["data"]["digest"] == digest and needed["data"]["annotations"]["rows"] == 1000
+    assert needed["graph"]["digest"] == {"sha256": "03" * 32}
+    internal = definition["internalParameters"]
+    assert internal["orderSeed"] == str(2**63) and "seedCommitment" not in internal
+    claimed = internal["sources"]["claimed"]
+    assert "buildDefinition.internalParameters.orderSeed" in claimed
+    assert "buildDefinition.internalParameters.seedCommitment" not in claimed
+    assert definition["externalParameters"]["sampler"] == SAMPLER
 
 
 def test_files_that_nobody_compared_are_not_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ times are given: a run has none.
 """
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 from zk_autograd.attest.published import Published
 from zk_autograd.core.canonical import Json
@@ -80,9 +81,16 @@ def _internal(model: Published) -> Json:
             "size": model.head.size,
             "keys": list(model.signers),
         },
-        "seedCommitment": header.data.seed.hex(),
+        **_seed(header),
         "sources": _sources(header),
     }
+
+
+def _seed(header: Header) -> dict[str, Json]:
+    """That of the data's order: in clear with exact gradients ("" where a beacon gives it)."""
+    if header.exact is None:
+        return {"seedCommitment": header.data.seed.hex()}
+    return {"orderSeed": "" if header.exact.seed is None else str(header.exact.seed)}
 
 
 def _sources(header: Header) -> Json:
@@ -106,7 +114,7 @@ def _sources(header: Header) -> Json:
         *([] if header.prover.form.proves else trained),
         f"{definition}.externalParameters.batchSize",
         f"{definition}.externalParameters.sampler",
-        f"{definition}.internalParameters.seedCommitment",
+        *(f"{definition}.internalParameters.{name}" for name in _seed(header)),
         f"{definition}.resolvedDependencies",
         "runDetails.builder.version",
         "runDetails.byproducts",
@@ -118,15 +126,29 @@ def _sources(header: Header) -> Json:
 def _dependencies(model: Published) -> Sequence[Json]:
     header = model.log.header
     found: list[Json] = [{"name": "zk-autograd", "uri": f"pkg:generic/zk-autograd@{header.package}"}]
-    if header.data.root:
-        root = {"zkAutogradDataRoot": header.data.root.hex()}
-        found.append(_resource("data", root, rows=header.data.count, form="salted Merkle root over the rows"))
+    found += _data(header)
+    if header.exact is not None:
+        found.append(_resource("graph", {"sha256": header.exact.graph.hex()}, form="graph.txt"))
     first = {"sha256": model.genesis_digest.hex()}
     found.append(_resource("first state", first, form="the log's record 1, with salted commitments to the weights"))
     if header.model_code:
         found.append(_resource("model code", {"sha256": header.model_code.hex()}))
     found += [_tensor(tensor) for tensor in header.unproved]
     return found + [_file(name, digest) for name, digest in _own_files(model) if name == CONFIG]
+
+
+def _data(header: Header) -> Sequence[Json]:
+    """The one commitment to the data, if the header has one."""
+    exact, rows = header.exact, header.data.count
+    if exact is not None and exact.cells:
+        return [_resource("data", {"sha256": exact.cells.hex()}, rows=rows, form="data/cells")]
+    if exact is not None and exact.shards:
+        together = {"zkAutogradDataShards": sha256(b"".join(exact.shards)).hexdigest()}
+        return [_resource("data", together, rows=rows, form="SHA-256 over the commitments to the shards")]
+    if header.data.root:
+        root = {"zkAutogradDataRoot": header.data.root.hex()}
+        return [_resource("data", root, rows=rows, form="salted Merkle root over the rows")]
+    return []
 
 
 def _own_files(model: Published) -> list[tuple[str, bytes]]:

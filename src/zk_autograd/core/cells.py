@@ -58,7 +58,11 @@ class Shards:
 
     def __post_init__(self) -> None:
         if self.log_cells not in LOG_CELLS or self.stride < 1 or not 1 <= self.examples <= MAX_EXAMPLES:
-            raise VerificationError("a data set of this form can't be cut into shards", found=repr(self))
+            raise VerificationError(
+                "a data set of this form can't be cut into shards",
+                expected=f"1 to {MAX_EXAMPLES} examples of at least a cell, in shards of 2^{LOG_CELLS[0]} to 2^{LOG_CELLS[-1]}",
+                found=f"{self.examples} examples of {self.stride} cells, in shards of 2^{self.log_cells}",
+            )
         if self.stride > 2**self.log_cells:
             raise VerificationError(
                 "an example has more cells than a shard",
