@@ -11,12 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.run.beacons import TERMS, HashBeacon
 from tests.run.exact_run import BATCHES, EXAMPLES, create, exact_files, exact_header
 from tests.run.plain_run import resume
-from tests.run.trainer import FailingFiles, TracedFiles, audit, hashed_backend, told, train
+from tests.run.registered import begun
+from tests.run.trainer import SIGNER, FailingFiles, FaultyProver, TracedFiles, audit, hashed_backend, told, train
 from zk_autograd.core.cells import tree_root
 from zk_autograd.core.errors import RunError
-from zk_autograd.core.records import Log
+from zk_autograd.core.first_weights import order_of
+from zk_autograd.core.order import Order
+from zk_autograd.core.records import BEACON, Log
+from zk_autograd.core.register import origin_of
 from zk_autograd.core.rules import State
 from zk_autograd.run.inventory import look_at
 from zk_autograd.run.writer import RunWriter
@@ -56,10 +61,9 @@ def spans(log: Log) -> list[tuple[int, int]]:
     return [(segment.first, segment.last) for segment in log.segments]
 
 
-def expected_spans(log: Log, steps: int) -> list[tuple[int, int]]:
+def expected_spans(order: Order, steps: int) -> list[tuple[int, int]]:
     """From the order's shards alone: each in segments of two steps, the last of which may have
     one."""
-    order = log.header.order()
     found: list[tuple[int, int]] = []
     first = 1
     while first <= steps:
@@ -75,7 +79,7 @@ def test_a_segment_ends_where_its_shard_ends(tmp_path: Path) -> None:
     """Three epochs, each with the shards in an order of its own."""
     steps = 3 * EXAMPLES
     _, log, _ = undisturbed(tmp_path / "run", steps)
-    assert spans(log) == expected_spans(log, steps)
+    assert spans(log) == expected_spans(log.header.order(), steps)
     assert sum(last == first for first, last in spans(log)) == 6
     order = log.header.order()
     assert len({tuple(order.shard(10 * epoch + t) for t in range(1, 11)) for epoch in range(3)}) > 1
@@ -90,6 +94,30 @@ def test_a_segment_of_data_in_one_shard_is_full(tmp_path: Path) -> None:
     writer = create(tmp_path / "run", header=replace(header, data=data), exact=replace(files, cells=cells))
     complete(writer, 8)
     assert spans(audit(tmp_path / "run", hashed_backend())) == [(1, 2), (3, 4), (5, 6), (7, 8)]
+
+
+def test_the_shards_are_those_of_the_order_that_a_beacon_gives(tmp_path: Path) -> None:
+    """After a resumption, too."""
+    registration = begun(tmp_path / "register")
+    plain = exact_header(FaultyProver())
+    assert plain.exact is not None
+    header = replace(
+        plain,
+        register=origin_of([SIGNER.public_key]),
+        weights_by=BEACON,
+        order_by=BEACON,
+        beacon=tuple(sorted({**TERMS, "kind": "hash"}.items())),
+        exact=replace(plain.exact, seed=None),
+    )
+    run, source = tmp_path / "run", HashBeacon(tmp_path / "anchored")
+    writer = create(run, FaultyProver(), header=header, registration=registration, beacon=source)
+    order = order_of(header, writer.header_digest, writer.beacon)
+    assert order is not None
+    train(writer, 5)
+    writer.abandon()
+    again = resume(run, FaultyProver(), registration=registration)
+    complete(again, 3 * EXAMPLES)
+    assert spans(audit(run, FaultyProver())) == expected_spans(order, 3 * EXAMPLES)
 
 
 @pytest.mark.slow
