@@ -1,0 +1,77 @@
+"""Step 9 of data in several shards: each has a commitment of its own, and a segment's steps are of
+one."""
+
+import json
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.verify import exact_runs
+from tests.verify.run_builder import KEY
+from zk_autograd.core.cells import Cells, Shards
+from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.optim.exact import ExactGradient
+from zk_autograd.prove.verifiers import Systems
+from zk_autograd.verify.outcome import Level, Step
+from zk_autograd.verify.policy import Policy
+from zk_autograd.verify.replay import Replay
+from zk_autograd.verify.report import Report
+from zk_autograd.verify.verifier import Verifier
+
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("native_prover")]
+
+EXAMPLES, BATCH, STEPS = 1201, 100, 14
+"""Two shards of 2^13 cells, of 601 and 600 examples: 6 batches each, and so segments of 6, 6 and 2
+steps."""
+
+
+def sharded() -> ExactGradient:
+    generator = np.random.default_rng(4)
+    labels = generator.integers(0, exact_runs.CLASSES, EXAMPLES)
+    features = generator.normal(size=(EXAMPLES, exact_runs.FEATURES)) + labels[:, None]
+    made = ExactGradient(
+        exact_runs.exact_graph(exact_runs.model(), features=exact_runs.FEATURES),
+        (features.astype(np.float32), labels),
+        BATCH,
+        7,
+    )
+    made.shards = Shards(EXAMPLES, made.graph.stride, 13)
+    return made
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exact_runs.train(tmp_path_factory.mktemp("shards") / "run", "native", sharded(), STEPS)
+
+
+def judged(run: Path, change: Callable[[Cells], None] = lambda _: None) -> Report:
+    """By an auditor who has the cells, changed, and openings of every segment."""
+    cells = sharded().cells.copy()
+    change(cells)
+    content = exact_runs.opened(run)
+    with RunFolder(run) as files:
+        replay = Replay(lambda _: BytesIO(content), lambda graph, secrets: cells)
+        return Verifier(Policy(keys=(KEY,), require=frozenset({Level.L3})), Systems()).verify(files, replay=replay)
+
+
+def test_segments_end_with_their_shards_and_every_gradient_is_computed_again(run: Path) -> None:
+    records = [json.loads(line) for line in (run / "log/records.jsonl").read_bytes().splitlines()]
+    assert len(records[0]["exact"]["shards"]) == 2 and records[0]["data"]["root"] == ""
+    assert [(r["first"], r["last"]) for r in records if r["type"] == "segment"] == [(1, 6), (7, 12), (13, 14)]
+    report = judged(run)
+    assert Level.L3 in report.levels and report.exit_status == 0, report.text()
+
+
+@pytest.mark.parametrize("example", [0, 600, 601, 1200])
+def test_each_shard_is_held_against_its_own_commitment(run: Path, example: int) -> None:
+    """By one cell of an example: the first and the last of each shard."""
+
+    def change(cells: Cells) -> None:
+        cells[example, 0] ^= 1
+
+    report = judged(run, change)
+    assert report.failure is not None and report.failure.step == Step.DATA
+    assert f"shard {int(example > 600)}" in str(report.failure), report.failure
