@@ -63,6 +63,7 @@ def _open(arguments: argparse.Namespace, output: Output) -> int:
     from zk_autograd.prove.choice import backend_of_run
     from zk_autograd.run.opening import Opening, data_secrets
     from zk_autograd.run.recorded import recorded
+    from zk_autograd.train import opened_data
     from zk_autograd.vault import openings
     from zk_autograd.vault.recipient_files import load_public
 
@@ -73,11 +74,13 @@ def _open(arguments: argparse.Namespace, output: Output) -> int:
     found = recorded(arguments.run)
     choice = _chosen(arguments, found)
     header = found.log.header
-    output.note(_told(found, choice, recipient.fingerprint))
+    of_floats = opened_data.data_secrets(found.layout) if header.exact is None else None
+    output.note(_told(found, choice, recipient.fingerprint, seed=of_floats is not None))
     backend = backend_of_run(header.prover, header.prover.backend, None, found.layout.private)
     try:
+        secrets = of_floats or data_secrets(found, backend)
         with output.progress() as advance:
-            pieces = Opening(found, backend).pieces(choice, data_secrets(found, backend), advance)
+            pieces = Opening(found, backend).pieces(choice, secrets, advance)
             made = openings.seal(
                 pieces, out, recipient, run=found.log.header_digest, root=choice.root, size=choice.size
             )
@@ -91,6 +94,8 @@ def _open(arguments: argparse.Namespace, output: Output) -> int:
     command = (
         f"zk-verify {head} --from RUN --key KEY --data DATA --openings {quote(out.name)} --recipient-key FILE{drawn}"
     )
+    if header.exact is None:
+        command = f"zk-run replay RUN --key KEY --data DATA --openings {quote(out.name)} --recipient-key FILE --model FILE:NAME"
     output.line(command)
     output.result(
         {
@@ -116,8 +121,8 @@ def _chosen(arguments: argparse.Namespace, found: "Recorded") -> "Choice":
     return found.all() if arguments.all else found.listed(arguments.segments)
 
 
-def _told(found: "Recorded", choice: "Choice", recipient: str) -> str:
-    """What whoever opens the file will see."""
+def _told(found: "Recorded", choice: "Choice", recipient: str, *, seed: bool) -> str:
+    """What whoever opens the file will see; `seed`: zk-train's, of float gradients, is in it."""
     from zk_autograd.core.text import counted
 
     header, steps = found.log.header, 0
@@ -130,6 +135,11 @@ def _told(found: "Recorded", choice: "Choice", recipient: str) -> str:
         if header.exact is not None and not header.exact.cells
         else ""
     )
+    if seed:
+        data = (
+            " The seed is in it, from which the first weights and the order and division of the rows follow, and the secret of the rows' salts: whoever "
+            "has that can confirm a guess at a row."
+        )
     return (
         f"who holds the private half of {recipient[:16]}.. will see the weights{moments} before each of {counted(len(choice.segments), 'segment')}, "
         f"the gradients of their {counted(steps, 'step')}, and so the weights after each; gradients tell much of the examples that they are of.{data} "

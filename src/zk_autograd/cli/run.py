@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from zk_autograd.cli import open_run, run_register
+from zk_autograd.cli import open_run, replay_run, run_register
 from zk_autograd.cli.output import Output, Parser, run_command
 from zk_autograd.core.errors import ExitStatus, UsageError
 
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     provenance.add_argument("--key-file", type=Path, metavar="FILE", help=f"sign it, in a DSSE envelope: {_KEY_FILE}")
     provenance.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     open_run.arguments(add("open", open_run.HELP))
+    replay_run.arguments(add("replay", replay_run.HELP))
     forget = add("forget", "delete a run's private gradients, states and salts; its evidence stays")
     forget.add_argument("run", type=Path, metavar="RUN")
     forget.add_argument("--yes", action="store_true", help="do not ask")
@@ -416,6 +417,7 @@ _COMMANDS = {
     "sign": _sign,
     "provenance": _provenance,
     "open": open_run.run,
+    "replay": replay_run.run,
     "forget": _forget,
     "cache": _cache,
 }

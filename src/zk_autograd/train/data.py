@@ -95,7 +95,12 @@ def commitment(rows: Rows, secret: bytes, *, seed: int, batch_size: int) -> Data
         merkle.leaf_hash(_mac(secret, b"row", i) + features.astype("<f4").tobytes() + int(label).to_bytes(8, "little"))
         for i, (features, label) in enumerate(zip(rows.features, rows.labels, strict=True))
     ]
-    return Data(merkle.root(leaves), len(rows), SAMPLER, batch_size, _mac(secret, b"seed", seed))
+    return Data(merkle.root(leaves), len(rows), SAMPLER, batch_size, seed_commitment(secret, seed))
+
+
+def seed_commitment(secret: bytes, seed: int) -> bytes:
+    """That of `commitment` to the seed, alone."""
+    return _mac(secret, b"seed", seed)
 
 
 def _shipped(name: DataName) -> Table:

@@ -7,9 +7,7 @@ Python's and the system's public files alone. What it can still reach, local.con
 """
 
 import os
-import site
 import sys
-import sysconfig
 import tempfile
 import threading
 from collections.abc import Callable
@@ -21,11 +19,11 @@ from typing import IO, Any, Protocol
 
 from zk_autograd.local.child_processes import wait_for_end_of_parent
 from zk_autograd.local.confinement import confine
+from zk_autograd.local.python_files import python_files, system_files
 from zk_autograd.prove.executors.frames import BrokenFrameError, receive, send
 from zk_autograd.workers.messages import MAX_ASKED, Asked, Said
 
 _LOOK_AFTER = 1.0  # seconds
-_READ = ("/lib", "/lib64", "/usr", "/sys")
 _OF_ETC = (
     *("ca-certificates", "crypto-policies", "dask", "gai.conf", "group", "host.conf", "hostname", "hosts"),
     *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "machine-id", "mime.types", "nsswitch.conf"),
@@ -33,12 +31,6 @@ _OF_ETC = (
     *("services", "ssl/certs", "ssl/openssl.cnf", "timezone"),
 )
 """Not all of it: root owns /etc/shadow and the keys in /etc/ssl/private."""
-_OF_PROC = ("self", "cpuinfo", "loadavg", "meminfo", "stat", "sys", "uptime", "vmstat")
-"""Not all of it: other processes' environments may hold tokens."""
-_OF_DEV = ("full", "random", "urandom", "zero")
-"""Not all of it: root owns the disks."""
-_OF_PYTHON = ("bin", "etc/dask", "lib", "lib64", "pyvenv.cfg", "ssl")
-"""Of its prefixes, and not all: a virtual environment may lie in a project's own folder."""
 _WRITTEN = ("/dev/null",)
 
 
@@ -103,30 +95,12 @@ def _confined(kind: str, scratch: Path) -> str:
     os.environ["TMPDIR"] = os.environ["HOME"] = str(scratch)
     tempfile.tempdir = str(scratch)
     os.chdir(scratch)
-    public = (("/etc", _OF_ETC), ("/proc", _OF_PROC), ("/dev", _OF_DEV))
-    places = [
-        *map(Path, _READ),
-        *(Path(folder, name) for folder, names in public for name in names),
-        *_of_python(),
-        *_named(),
-    ]
+    places = [*system_files(), *(Path("/etc", name) for name in _OF_ETC), *python_files(), *_named()]
     written = [scratch, *map(Path, _WRITTEN)]
     if kind == "ray":  # which lists processes (their environments stay closed); its objects lie in /dev/shm
         places.append(Path("/proc"))
         written += [Path("/dev/shm"), Path(os.environ.get("RAY_TMPDIR", "/tmp/ray"))]
     return confine(places, written)
-
-
-def _of_python() -> list[Path]:
-    """The interpreter's files, installed packages and this one: not sys.path, in which a script's
-    folder may be, with all that lies beside it."""
-    prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
-    installed = {*sysconfig.get_paths().values(), *site.getsitepackages()}
-    if site.ENABLE_USER_SITE:
-        installed.add(site.getusersitepackages())
-    installed -= {sysconfig.get_path("data")}  # a prefix
-    package = Path(__file__).resolve().parents[1]
-    return [package, *map(Path, sorted(installed)), *(Path(p, name) for p in sorted(prefixes) for name in _OF_PYTHON)]
 
 
 def _named() -> list[Path]:
