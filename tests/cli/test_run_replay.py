@@ -2,6 +2,7 @@
 again; and what a hostile trainer, or a hostile model, gets from it."""
 
 import json
+import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -158,6 +159,8 @@ def test_another_processors_gradients_are_within_the_tolerance_and_found_again_b
 ) -> None:
     from zk_autograd.reproduce.gradient_process import ARITHMETICS
 
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("this processor has one arithmetic")
     own, *_, sse = ARITHMETICS
     monkeypatch.setattr("zk_autograd.reproduce.replay.ARITHMETICS", (sse, own))
     status, found, _ = replay(honest)
@@ -199,16 +202,22 @@ def test_a_step_of_other_data_is_beyond_the_tolerance(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda plain, log: _flip(plain, -1), "its gradients are not"),
-        (lambda plain, log: _flip(plain, -4 * STEPS_OF_QUICK * log.header.size - 1), "the state before it is not"),
-        (lambda plain, log: _flip(plain, _salts_out(plain, log)), "the state that its steps lead to is not"),
+        (lambda plain, log: _flip(plain, -1), "the gradients of block 0 that were opened are not those of segment 0"),
+        (
+            lambda plain, log: _flip(plain, -4 * STEPS_OF_QUICK * log.header.size - 1),
+            "the V of block 0 that was opened is not the one before segment 0",
+        ),
+        (
+            lambda plain, log: _flip(plain, _salts_out(plain, log)),
+            "the opened steps of segment 0 don't lead to the W of block 0",
+        ),
     ],
 )
 def test_what_is_opened_is_held_against_the_log(
     quick: Opened, tmp_path: Path, replay: Replay, change: Callable[[bytearray, Log], None], said: str
 ) -> None:
     status, _, error = replay(resealed(quick, tmp_path / "changed", change), data="breast-cancer", model="logistic")
-    assert status == 1 and f"{said} what its record commits to" in error
+    assert status == 1 and said in error
 
 
 STEPS_OF_QUICK = 2

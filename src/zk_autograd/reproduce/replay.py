@@ -24,11 +24,11 @@ from zk_autograd.prove.verifiers import Systems
 from zk_autograd.reproduce.closeness import Difference, as_power, difference
 from zk_autograd.reproduce.gradient_process import ARITHMETICS, Asked, GradientProcess, NotReplayable, started
 from zk_autograd.reproduce.named_model import NamedModel
-from zk_autograd.reproduce.opened_steps import OpenedStep, OpenedSteps
 from zk_autograd.train import data
 from zk_autograd.train.data import Rows
 from zk_autograd.train.names import DataSource
 from zk_autograd.train.opened_data import OpenedData, opened_data
+from zk_autograd.verify.opened import OpenedStep, OpenedSteps
 from zk_autograd.verify.proof_system import ProofChecker
 
 LEVEL = "L3-approximate"
