@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 
 from tests import trainer_key
+from tests.run.beacons import HashBeacon
+from zk_autograd.anchor.kinds import open_anchor
 from zk_autograd.cli import run as run_command
 from zk_autograd.cli import train
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.record_bytes import parse_log
-from zk_autograd.core.records import PRIVATE, Exact, Log
+from zk_autograd.core.records import BEACON, PRIVATE, Exact, Log
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.data_secrets import DataSecrets
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.local.child_processes import python_alone
 from zk_autograd.local.confinement import available
+from zk_autograd.optim import registering
 from zk_autograd.train import opened_data
 from zk_autograd.vault import openings, recipient_files
 
@@ -36,6 +39,7 @@ pytestmark = [
 DIGITS = ("--data", "digits", "--batch-size", "32", "--prover", "none")
 QUICK = ("--model", "logistic", "--data", "breast-cancer", "--steps", "2", "--batch-size", "16", "--prover", "none")
 STEPS = 20
+STEPS_OF_QUICK = 2
 NET = """
 from torch import nn
 
@@ -154,6 +158,19 @@ def test_a_proved_run_and_a_table_that_has_moved(native_prover: None, tmp_path: 
 
 
 @pytest.mark.slow
+def test_the_order_of_a_beacon_is_taken_again(
+    tmp_path: Path, replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a beacon gave the seed of the rows' order, the opened one gives the division alone."""
+    beacon = HashBeacon(tmp_path / "anchored")
+    monkeypatch.setattr(registering, "open_anchor", lambda spec: beacon if spec == "hash:it" else open_anchor(spec))
+    of = opened(tmp_path / "home", *QUICK, "--start", "beacon:hash:it")
+    assert of.log.header.order_by == BEACON
+    status, found, _ = replay(of, data="breast-cancer", model="logistic")
+    assert (status, found["exact_steps"]) == (0, STEPS_OF_QUICK)
+
+
+@pytest.mark.slow
 def test_another_processors_gradients_are_within_the_tolerance_and_found_again_by_its_own_instructions(
     honest: Opened, replay: Replay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,9 +235,6 @@ def test_what_is_opened_is_held_against_the_log(
 ) -> None:
     status, _, error = replay(resealed(quick, tmp_path / "changed", change), data="breast-cancer", model="logistic")
     assert status == 1 and said in error
-
-
-STEPS_OF_QUICK = 2
 
 
 def _flip(plain: bytearray, place: int) -> None:
