@@ -71,5 +71,7 @@ def _of_tensor(recorded: NDArray[np.int32], computed: FloatArray, scale: int) ->
 
 
 def as_power(value: float) -> str:
-    """A difference for people: "0", or as a power of two."""
-    return "0" if value == 0 else f"2^{log2(value):.1f}" if value != inf else "infinite"
+    """A difference for people: "0", below 1 as a power of two."""
+    if value in (0, inf):
+        return "0" if value == 0 else "infinite"
+    return f"2^{log2(value):.1f}" if value < 1 else f"{value:.3g}"

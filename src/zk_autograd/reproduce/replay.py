@@ -22,7 +22,14 @@ from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.openings import Index, Openings
 from zk_autograd.prove.verifiers import Systems
 from zk_autograd.reproduce.closeness import Difference, as_power, difference
-from zk_autograd.reproduce.gradient_process import ARITHMETICS, Asked, GradientProcess, NotReplayable, started
+from zk_autograd.reproduce.gradient_process import (
+    ARITHMETICS,
+    Arithmetic,
+    Asked,
+    GradientProcess,
+    NotReplayable,
+    started,
+)
 from zk_autograd.reproduce.named_model import NamedModel
 from zk_autograd.train import data
 from zk_autograd.train.data import Rows
@@ -111,6 +118,14 @@ class Replay:
             found[step.arithmetic] = found.get(step.arithmetic, 0) + 1
         return found
 
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What it doesn't show."""
+        unopened = self.segments - len(self.index.segments)
+        if not unopened:
+            return LIMITS
+        return (f"the gradients of {counted(unopened, 'segment')} were not opened, and may be any", *LIMITS)
+
     def lines(self) -> list[str]:
         """For people."""
         worst, by = self.worst, _CHOSEN[self.index.chosen]
@@ -143,7 +158,7 @@ class Replay:
         ]
         if len(self.beyond) > _SHOWN:
             rows.append(("", f"and {counted(len(self.beyond) - _SHOWN, 'more step')} of {len(self.steps)}"))
-        lines = [f"{name:<12}{text}" for name, text in rows] + [f"{'':<12}- {text}" for text in LIMITS]
+        lines = [f"{name:<12}{text}" for name, text in rows] + [f"{'':<12}- {text}" for text in self.limits]
         return [printable(line) for line in (*lines, "", f"verdict: {self.verdict}")]
 
     def to_json(self) -> dict[str, Any]:
@@ -163,7 +178,7 @@ class Replay:
             "computed_with": self.arithmetics,
             "beyond": [_step_json(step) for step in self.beyond],
             "model_code": self.model.digest,
-            "limits": list(LIMITS),
+            "limits": list(self.limits),
         }
 
 
@@ -254,41 +269,43 @@ def replay(log: Log, checker: ProofChecker, file: BinaryIO, question: Question, 
 
 
 class _Computing:
-    """Computes steps with each arithmetic in turn, until one is close enough. Processes are
-    started when they are needed, and end with the stack."""
+    """Computes steps with each arithmetic in turn, until one is close enough: first with the one
+    that came closest at the first step, where all are tried until one gives the very integers.
+    Processes are started when they are needed, and end with the stack."""
 
     def __init__(self, asked: Asked, scale: int, tolerance: float, stack: ExitStack) -> None:
         self._asked, self._scale, self._tolerance, self._stack = asked, scale, tolerance, stack
-        self._processes: list[GradientProcess | None] = []
+        self._order = list(ARITHMETICS)
+        self._begun = False
+        self._processes: dict[str, GradientProcess] = {}
 
     def compared(self, step: OpenedStep, rows: Rows) -> StepFound:
         """The closest that was found."""
         weights = dequantize_weight(step.weights)
-        best: StepFound | None = None
-        for i, arithmetic in enumerate(ARITHMETICS):
+        found: list[StepFound] = []
+        for arithmetic in tuple(self._order):
             try:
-                process = self._process(i)
-                if process is None:
-                    continue
-                gradient = process.gradients(weights, rows.features, rows.labels)
+                gradient = self._process(arithmetic).gradients(weights, rows.features, rows.labels)
             except NotReplayable:
-                if best is None:
+                if not found:
                     raise
-                self._processes[i] = None  # a processor without these instructions
+                self._order.remove(arithmetic)  # a processor without these instructions
                 continue
             apart = difference(step.gradients, gradient, self._asked.parameters, self._scale)
-            if best is None or apart.value < best.difference.value:
-                best = StepFound(step.number, apart, arithmetic.name)
-            if apart.value <= self._tolerance:
+            found.append(StepFound(step.number, apart, arithmetic.name))
+            if apart.exact or (self._begun and apart.value <= self._tolerance):
                 break
-        assert best is not None
-        return best
+        found.sort(key=lambda one: one.difference.value)
+        if not self._begun:
+            rank = {one.arithmetic: i for i, one in enumerate(found)}
+            self._order.sort(key=lambda arithmetic: rank.get(arithmetic.name, len(rank)))
+            self._begun = True
+        return found[0]
 
-    def _process(self, i: int) -> GradientProcess | None:
-        if i == len(self._processes):
-            self._processes.append(None)
-            self._processes[i] = self._stack.enter_context(started(self._asked, ARITHMETICS[i]))
-        return self._processes[i]
+    def _process(self, arithmetic: Arithmetic) -> GradientProcess:
+        if arithmetic.name not in self._processes:
+            self._processes[arithmetic.name] = self._stack.enter_context(started(self._asked, arithmetic))
+        return self._processes[arithmetic.name]
 
 
 def _told(rows: OpenedData) -> str:
