@@ -1,19 +1,18 @@
 """Step 9: gradients that were opened are computed again."""
 
-from contextlib import nullcontext
 from io import BytesIO
-from pathlib import Path
+
 import pytest
-from tests.shared import Shared
+
 from tests.verify import exact_runs
-from zk_autograd.evidence.folder import RunFolder
-from zk_autograd.core.keys import parse_keys, PublicKey
+from zk_autograd.core.keys import PublicKey
 from zk_autograd.core.record_bytes import parse_log
+from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.verifiers import Systems
+from zk_autograd.verify.outcome import Level
 from zk_autograd.verify.policy import Policy
 from zk_autograd.verify.replay import Replay
 from zk_autograd.verify.verifier import Verifier
-from zk_autograd.verify.outcome import Level
 
 
 @pytest.fixture(scope="session")

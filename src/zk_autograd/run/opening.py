@@ -16,7 +16,6 @@ one's state-in, a state that follows from what is shown anyway.
 
 from collections.abc import Iterator
 from hashlib import sha256
-from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from zk_autograd.core.errors import RangeError, UsageError
-from zk_autograd.core.graph import Graph
 from zk_autograd.optim.exact import exact_graph
 from zk_autograd.optim.exact.data_cells import cells_of
 
