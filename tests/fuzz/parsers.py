@@ -28,6 +28,7 @@ from tests.anchor.s3 import test_receipt as s3
 from tests.anchor.tpm import test_receipt as tpms
 from tests.anchor.witness.test_receipt import CHECKPOINT, ONE, TWO, TWO_OF_THREE, lines, receipt
 from tests.attest.signed_runs import SIGNER as MODEL_SIGNER
+from tests.core.graph import texts
 from tests.core.test_tlog_policy import EXAMPLE, witness
 from tests.enclave.instances import make_job
 from tests.enclave.release.enveloped import definite, known
@@ -73,11 +74,14 @@ from zk_autograd.broker.messages import Request as ReleaseRequest
 from zk_autograd.core import canonical, tlog_policy
 from zk_autograd.core.anchors import Receipt, SignedCheckpoint, Standing
 from zk_autograd.core.attestation import Collateral, Document
+from zk_autograd.core.cells import encoded, parsed
 from zk_autograd.core.checkpoint import Checkpoint
 from zk_autograd.core.dsse import Envelope
 from zk_autograd.core.ec_keys import EcPublicKey
 from zk_autograd.core.errors import RunError, UsageError, VerificationError
 from zk_autograd.core.fields import Fields
+from zk_autograd.core.graph import Kind, Pass, require_acceptable
+from zk_autograd.core.graph import text as graph_text
 from zk_autograd.core.keys import parse_keys
 from zk_autograd.core.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from zk_autograd.core.note import checkpoint_text, parse_checkpoint, parse_unverified, sign
@@ -246,6 +250,32 @@ def _note(data: bytes) -> None:
     assert f"{note.text}\n{lines}".encode() == data
     found = parse_checkpoint(note.text)
     assert checkpoint_text(found.origin, found.size, found.root) == note.text
+
+
+_GRAPHS = (
+    texts.text(3, [4, 5], 3),
+    texts.text(2, [], 1, "logistic"),
+    texts.text(2, [3], 1, "mse", bias=False, skip=True),
+)
+
+
+def _graph(data: bytes) -> None:
+    """What is accepted can be computed."""
+    graph = graph_text.parse(data)
+    assert graph_text.encode(graph) == data
+    require_acceptable(graph, graph.size)
+    if graph.count > 2**12:
+        return
+    cells = np.zeros((1, graph.stride), np.int32)
+    if graph.outputs[0].kind is not Kind.VALUE:
+        cells[0, -1] = 4096  # 1
+    G, _ = Pass(graph).step(np.zeros(graph.size, np.int64), cells, 1, 0, -12)
+    assert G.shape == (graph.size,)
+
+
+def _cells(data: bytes) -> None:
+    cells, features = parsed(data)
+    assert encoded(cells, features) == data
 
 
 def _keys(data: bytes) -> None:
@@ -883,6 +913,8 @@ PARSERS = {
     "bundles": Parser(lambda: [packed(SMALL), packed(dict(sorted(_files(_run()).items())))], as_bundle, _bundle),
     "weights-integers": Parser(lambda: [_run().model[WEIGHTS_INTEGERS]], as_safetensors, _model(WEIGHTS_INTEGERS)),
     "weights-floats": Parser(lambda: [_run().model[WEIGHTS_FLOATS]], as_safetensors, _model(WEIGHTS_FLOATS)),
+    "graphs": Parser(lambda: [one.encode() for one in _GRAPHS], as_lines, _graph),
+    "cells": Parser(lambda: [encoded(np.array([[5, -7, 4096, 0], [0, 1, 0, 4096]], np.int32), 2)], as_bytes, _cells),
     "opening": Parser(lambda: [_run().model[OPENING]], as_json, _model(OPENING)),
     "hashes": Parser(
         lambda: [_HASHES.encode(), replace(_HASHES, config=None, weights=None).encode()], as_json, _hashes

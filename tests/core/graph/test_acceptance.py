@@ -12,6 +12,7 @@ from tests.core.graph.texts import text
 from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.graph import Graph, Pass, UnitRangeError, Units, require_acceptable
 from zk_autograd.core.graph import text as graph_text
+from zk_autograd.core.graph.acceptance import MAX_UNITS
 from zk_autograd.core.graph.text import MAX_TEXT
 
 MLP = text(3, [4, 5], 3)
@@ -251,3 +252,14 @@ def test_what_is_accepted_can_be_computed(network: str, edits: list[tuple[int, i
             Pass(graph).step(weights, cells, 3, 2, -10)
         return
     assert Pass(graph).step(weights, cells, 3, 2, -10).G.tolist() == wanted[0]
+
+
+def test_as_many_units_as_may_be() -> None:
+    """2^20, and text of 2^20 bytes."""
+    assert (MAX_UNITS, MAX_TEXT) == (1_048_576, 1_048_576)
+    used = 3 + 1 + 2 * 2 + 1
+    most = text(3, [], 2).replace("pad 7\n", f"pad {2**20 - used}\n")
+    graph = graph_text.parse(most.encode())
+    assert graph.count == 2**20
+    require_acceptable(graph, graph.size)
+    assert "too many units" in refused(most.replace(f"pad {2**20 - used}", f"pad {2**21 - used}"))
