@@ -75,6 +75,11 @@ _KEPT_AT_ONCE = 16
 after a step at which lr had moved."""
 
 
+def _require_exact(gradient: object) -> None:
+    if not isinstance(gradient, ExactGradient):
+        raise UsageError(f"gradient is a {type(gradient).__name__}; give an ExactGradient, of a graph and data")
+
+
 class ZKOptimizer(Unique, torch.optim.Optimizer):
     """SGD, momentum SGD, Nesterov's, Adam, AdamW, Lion or RMSprop on integers, in place of a float
     optimizer.
@@ -238,6 +243,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
         manifest = Manifest.of(groups)
         said: Exact | None = None
         if gradient is not None:
+            _require_exact(gradient)
             if data != NO_DATA:
                 raise UsageError(
                     "data= says what autograd's gradients are of: leave it out beside gradient=, which says it itself"

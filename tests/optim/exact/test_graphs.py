@@ -82,6 +82,10 @@ def in_parallel() -> nn.Module:
     return nn.DataParallel(nn.Linear(3, 2))
 
 
+class Own(nn.Linear):
+    """A layer that torch.fx looks into, since it isn't torch's."""
+
+
 class Scaled(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -102,6 +106,7 @@ STATISTICS = "its statistics join the examples of a batch, and L3 recomputes eac
         (unused, "b.weight takes no part in forward"),
         (Wants, "forward takes scale beside the features"),
         (Scaled, r"forward calls mul at test_graphs.py:\d+: it has no exact pass"),
+        (lambda: nn.Sequential(Own(3, 2)), "^forward calls torch.nn.functional.linear: it is called on parameters by themselves; use an nn.Lin"),
         (in_parallel, "the model is a DataParallel, and exact gradients are computed by one process"),
         (lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), f"layer 1 is a BatchNorm1d: {STATISTICS}"),
         (lambda: nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4)), "layer 1 is a LayerNorm: it has no exact pass"),
@@ -114,7 +119,7 @@ STATISTICS = "its statistics join the examples of a batch, and L3 recomputes eac
         (lambda: torch.relu, "the model is a builtin_function_or_method; give an nn.Module"),
     ],
     ids=[
-        "frozen", "shared", "unused", "two arguments", "scaled", "parallel", "batch norm", "layer norm", "conv", "softmax",
+        "frozen", "shared", "unused", "two arguments", "scaled", "own layer", "parallel", "batch norm", "layer norm", "conv", "softmax",
         "sigmoid", "empty", "two results", "no result", "function",
     ],
 )  # fmt: skip

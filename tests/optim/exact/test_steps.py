@@ -229,6 +229,12 @@ def test_grad_scaler_is_refused_by_name() -> None:
     assert isinstance(zk.step(), float)  # and left nothing behind
 
 
+def test_what_is_no_exact_gradient_is_refused() -> None:
+    model: Any = network()
+    with pytest.raises(UsageError, match="gradient is a ModelGraph; give an ExactGradient, of a graph and data"):
+        optimizer(model, gradient=exact_graph(model, features=4))
+
+
 def test_what_the_header_would_say_of_float_gradients_data_is_refused() -> None:
     from zk_autograd.core.records import Data
 

@@ -3,6 +3,7 @@
 Forward is the user's code, and runs here: whatever it raises is one UsageError that says where.
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -16,8 +17,7 @@ from torch import fx, nn
 
 from zk_autograd.core.errors import UsageError
 
-_LIBRARY = str(Path(torch.__file__).parent)
-_OWN = str(Path(__file__).parents[2])
+_NOT_THE_USERS = (str(Path(torch.__file__).parent) + os.sep, str(Path(__file__).parents[2]) + os.sep, "<")
 _SAID = 200
 """Characters of an exception's text that are shown."""
 _PLACE = "zk_autograd"
@@ -82,8 +82,8 @@ def _where(place: str) -> str:
 
 
 def _calling_place(frame: FrameType | None) -> str:
-    """FILE:LINE of the innermost line that is the user's."""
-    while frame is not None:
+    """FILE:LINE of the innermost line that is the user's, within forward."""
+    while frame is not None and frame.f_code is not traced.__code__:
         if place := _place(frame.f_code.co_filename, frame.f_lineno):
             return place
         frame = frame.f_back
@@ -99,4 +99,4 @@ def _raising_place(error: Exception) -> str:
 
 def _place(file: str, line: int) -> str:
     """ "" for a line of torch's, or of this package."""
-    return "" if file.startswith((_LIBRARY, _OWN, "<")) else f"{Path(file).name}:{line}"
+    return "" if file.startswith(_NOT_THE_USERS) else f"{Path(file).name}:{line}"

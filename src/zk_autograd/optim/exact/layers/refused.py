@@ -11,6 +11,7 @@ _STATISTICS = (
 _LOGITS = "the loss takes logits, and has it built in; leave it out"
 _MASK = "its mask would be the trainer's choice; leave it out, or --level L1"
 _FLAT = "examples are flat rows of numbers; leave it out, or use torch.flatten(x, 1)"
+_BARE = "it is called on parameters by themselves; use an nn.Linear"
 _LAZY = "it has no shape yet; run the model once before"
 
 REASONS: dict[object, str] = {
@@ -24,5 +25,6 @@ REASONS: dict[object, str] = {
     **dict.fromkeys((nn.RReLU,), _MASK),
     **dict.fromkeys(("view", "reshape", "size", "unsqueeze", "squeeze", getattr, torch.reshape), _FLAT),
     **dict.fromkeys((nn.Unflatten, operator.getitem), _FLAT),
+    **dict.fromkeys((nn.functional.linear, torch.matmul, operator.matmul), _BARE),
     **dict.fromkeys((nn.LazyLinear,), _LAZY),
 }
