@@ -83,6 +83,30 @@ def test_plan_has_one_text_and_is_read_back_from_it() -> None:
     assert "grad-scale = -3\n" in to_toml(PLAN)
 
 
+def test_text_says_the_level_where_it_is_not_L1() -> None:
+    plan = replace(FULL, level="L3", order_seed=0, freeze=())
+    assert 'level = "L3"\norder-seed = 0\nschedule = ' in to_toml(plan)
+    assert again(plan) == plan
+    assert again(replace(plan, public_data=True)) == replace(plan, public_data=True)
+    assert "public-data = true\n" in to_toml(replace(plan, public_data=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('level = "L2"', r"level is L2, which an enclave attests .* \(zk-enclave\); zk-train has L1 and L3"),
+        ('level = "L4"', "level is L4, a proof of the gradients, which no prover makes yet; zk-train has L1 and L3"),
+        ('level = "l3"', "level is l3; it must be one of L1, L3"),
+        ("level = 3", "level is 3; it must be one of L1, L3"),
+        ("public-data = 1", "public-data is 1; it must be true or false"),
+        ("order-seed = -1", "order-seed is -1; it must be at least 0 and below 18446744073709551616"),
+    ],
+)
+def test_level_that_there_is_not_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=f"the config: {message}"):
+        from_toml(text)
+
+
 decimals = st.decimals(0, 1, places=6).map(lambda d: format(d, "f").rstrip("0").rstrip(".") or "0")
 texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=9)
 groups = st.builds(

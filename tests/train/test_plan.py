@@ -67,6 +67,52 @@ def test_alpha_is_kept_where_it_is_set_and_a_plan_from_before_it_is_read(run: Pa
         Plan.read(run)
 
 
+def test_level_is_kept_where_it_is_set_and_a_plan_from_before_it_is_read(run: Path) -> None:
+    PLAN.write(run)
+    file = run / "private" / "train.json"
+    assert not {"level", "public_data", "order_seed"} & json.loads(file.read_bytes()).keys()
+    for seed in (None, 0, 2**64 - 1):
+        plan = replace(PLAN, level="L3", public_data=seed == 0, order_seed=seed)
+        plan.write(run)
+        assert Plan.read(run) == plan
+    kept = json.loads(file.read_bytes())
+    assert (kept["level"], kept["order_seed"]) == ("L3", str(2**64 - 1))
+    for name, value in (("level", "L4"), ("public_data", "yes"), ("order_seed", "-1"), ("order_seed", 7)):
+        file.write_bytes(encode(kept | {name: value}))
+        with pytest.raises(RunError, match="is not of this version"):
+            Plan.read(run)
+
+
+def test_seed_of_the_order_is_drawn_from_the_system_for_exact_gradients_alone() -> None:
+    assert PLAN.drawn("") is PLAN
+    plan = replace(PLAN, level="L3")
+    seeds = {plan.drawn("").order_seed for _ in range(20)}
+    assert len(seeds) == 20
+    assert None not in seeds
+    assert max(seed or 0 for seed in seeds) > 2**59
+    assert replace(plan, order_seed=0).drawn("").order_seed == 0
+    assert plan.drawn("beacon:evm:x").order_seed is None
+    with pytest.raises(UsageError, match="--order-seed: the beacon of --start gives the order of the rows"):
+        replace(plan, order_seed=0).drawn("beacon:evm:x")
+
+
+@pytest.mark.parametrize(
+    ("given", "scale"),
+    [
+        ({}, 0),
+        ({"level": "L3"}, "auto"),
+        ({"level": "L3", "grad-scale": 2}, 2),
+        ({"level": "L3", "start": "beacon:evm:x"}, 0),
+        ({"level": "L3", "start": "beacon:evm:x", "batch-size": 4097}, 1),
+    ],
+)
+def test_scale_of_exact_gradients_is_chosen_from_the_first_batch_unless_a_beacon_is_waited_for(
+    given: dict[str, object], scale: int | str
+) -> None:
+    settings = Settings.of(given, lambda name: name)
+    assert Plan.of(settings, key_file="", secret=b"").grad_scale == scale
+
+
 def test_tables_path_is_kept_whole(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run)
     plan = replace(PLAN, data=CsvFile("houses.csv", "sold"), model=Factory("my.models", "net"), schedule="recorded")
@@ -83,6 +129,10 @@ def test_tables_path_is_kept_whole(run: Path, monkeypatch: pytest.MonkeyPatch) -
         ({"batch_size": -1}, "--batch-size is -1"),
         ({"seed": -1}, "--seed is -1"),
         ({"seed": 2**64}, "--seed is 18446744073709551616; .* below 18446744073709551616"),
+        ({"level": "L3", "batch_size": 8193}, "--batch-size is 8193; at L3 it is at most 8192: lower it, or use"),
+        ({"level": "L3", "freeze": ("a*",)}, r"--freeze a\*: L3 recomputes passes through trained weights alone"),
+        ({"public_data": True}, "--public-data is for exact gradients: add --level L3, or leave it out"),
+        ({"order_seed": 0}, "--order-seed is for exact gradients: add --level L3, or leave it out"),
     ],
 )
 def test_number_that_no_training_can_have_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +12,11 @@ import torch
 
 from tests import trainer_key
 from tests.train.noisy_net import NOISY
+from tests.train.recorded import Record
 from tests.train.test_plan import PLAN
 from zk_autograd.core.errors import RunError, UsageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.hyper import Rule
-from zk_autograd.core.records import Header
 from zk_autograd.train import models
 from zk_autograd.train.command import Recording
 from zk_autograd.train.names import DataName, Factory, ModelName
@@ -35,29 +34,6 @@ SMALL = replace(
     prover="none",
     steps=20,
 )
-Record = Callable[..., tuple[Header, IntArray]]
-
-
-@pytest.fixture
-def record(tmp_path: Path) -> Record:
-    """Records a plan in tmp_path/run, at most `steps` steps of it, and gives header and final
-    weights."""
-    trainer_key.create(tmp_path / "key", "trainer")
-
-    def run(plan: Plan, *, resume: bool = False, steps: int | None = None) -> tuple[Header, IntArray]:
-        with repeatable():
-            session = Session(plan, Recording(tmp_path / "run", "none", tmp_path / "key", resume=resume))
-            first = session.optimizer.steps
-            left = plan.steps if steps is None else steps
-            session.train(lambda: session.optimizer.steps - first < left)
-            if session.optimizer.steps == plan.steps:
-                session.optimizer.close()
-            else:
-                session.optimizer.abandon()
-            assert session.optimizer.header is not None
-            return session.optimizer.header, session.optimizer.integers["W"]
-
-    return run
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """A repeated training, compared step by step with what the run's records have of it.
 
 Compared in any case: the header's rule, scale, schedule, hyper-parameters, tensors (those that are
-unproved with their first values), blocks, count of rows, sampler and batch size; recorded learning
-rates; and each step's loss and count of saturated elements. With the salts of the private folder
-also each segment's commitment to its batches, if it has one, and those to the first state and to the states after
-each segment. The commitments to gradients are not compared: a state follows from the one before it
-and its gradients, and the states are compared.
+unproved with their first values), blocks, count of rows, sampler, batch size and, if the gradients
+are exact, their graph; recorded learning rates; and each step's loss and count of saturated
+elements. With the salts of the private folder also each segment's commitment to its batches, if it
+has one, and those to the first state and to the states after each segment. The commitments to
+gradients are not compared: a state follows from the one before it and its gradients, and the states
+are compared.
 """
 
 from collections.abc import Mapping

@@ -50,8 +50,8 @@ _INTEGER_BITS = 64
 L1 = "L1"
 L3 = "L3"
 _OTHER_LEVELS = {
-    "L2": "what an enclave attests of a training inside it: see `zk-enclave`",
-    "L4": "a proof of the gradients, which no prover here makes yet: use L3",
+    "L2": "which an enclave attests of a training inside it (zk-enclave)",
+    "L4": "a proof of the gradients, which no prover makes yet",
 }
 RULES = tuple(rule.value for rule in Rule)
 
@@ -79,7 +79,7 @@ def _choice(options: tuple[str, ...]) -> Reader:
 
 def _level(value: object, where: str) -> str:
     if isinstance(value, str) and value in _OTHER_LEVELS:
-        raise UsageError(f"{where} is {value}, {_OTHER_LEVELS[value]}; it must be one of {L1}, {L3}")
+        raise UsageError(f"{where} is {value}, {_OTHER_LEVELS[value]}; zk-train has {L1} and {L3}")
     return str(_choice((L1, L3))(value, where))
 
 
