@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.prove.ezkl.keys import Cache
 from zk_autograd.reproduce import reproduction
-from zk_autograd.reproduce.repetition import Repetition
+from zk_autograd.reproduce.repetition import Repetition, check_settings
+from zk_autograd.run.exact_files import ExactFiles
 from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
@@ -71,6 +73,12 @@ def proved(tmp_path_factory: pytest.TempPathFactory, native_prover: None) -> Pat
 def withheld(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run without proofs whose weights are not published."""
     return trained(tmp_path_factory.mktemp("withheld") / "home", "--prover", "none", "--no-publish")
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory, native_prover: None) -> Path:
+    """A run with exact gradients and native proofs, on private data."""
+    return trained(tmp_path_factory.mktemp("exact") / "home", "--level", "L3", "--order-seed", "7")
 
 
 @pytest.fixture
@@ -316,6 +324,66 @@ def test_a_table_is_read_where_it_is_now(tmp_path: Path, reproduce: Reproduce, m
     assert (status, result["verdict"]) == (3, "CONFIG ONLY")
     assert "say where with --data csv:table.csv" in finding(result, "weights")
     assert reproduce(stranger, "--data", moved)[1]["verdict"] == "PARTIAL"
+
+
+def test_cells_of_exact_gradients_are_made_again_and_the_commitments_to_them_too(
+    exact: Path, tmp_path: Path, reproduce: Reproduce
+) -> None:
+    status, result = reproduce(exact)
+    assert (status, result["verdict"], result["differences"]) == (0, "FULL", [])
+    assert finding(result, "data") == "cells of 456 rows, which the header commits to: made again, equal"
+    assert finding(result, "records").endswith("saturated elements of each step, state after each segment")
+    run = Path(shutil.copytree(exact, tmp_path / "copy"))
+    stranger = public(Path(shutil.copytree(exact, tmp_path / "stranger")))
+    status, result = reproduce(stranger)
+    assert (status, result["verdict"]) == (3, "PARTIAL")
+    assert "3 steps trained again: bit for bit" in finding(result, "weights")
+    data = Layout(run).data
+    data.rename(tmp_path / "data")
+    status, result = reproduce(run)
+    assert (status, result["verdict"]) == (3, "PARTIAL")
+    assert "data: their commitment needs the trainer's secrets, and was not recomputed" in result["differences"]
+    log = parse_log(RunFolder(exact).leaves())
+    files = ExactFiles.read(Layout(exact), log.header, log.header_digest)
+    for cells, salts in ((files.cells[::-1], files.secrets.salts), (files.cells, (bytes(32),))):
+        replace(files, cells=cells, secrets=replace(files.secrets, salts=salts)).write(
+            Layout(run), log.header, log.header_digest, Files()
+        )
+        status, result = reproduce(run, "--verify-only")
+        assert (status, result["verdict"]) == (1, "MISMATCH")
+        assert "holds other data than the header commits to" in finding(result, "mismatch")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [("order-seed = 7", "order-seed = 8", "order-seed"), ('level = "L3"\norder-seed = 7\n', "", "level")],
+)
+def test_level_and_order_of_the_configuration_are_those_of_the_records(
+    old: str, new: str, name: str, exact: Path
+) -> None:
+    log = parse_log(RunFolder(exact).leaves())
+    text = (exact / "config.toml").read_text()
+    check_settings(reproduction._plan_of(text.encode()), log.header, published=True)
+    assert old in text
+    with pytest.raises(VerificationError, match=f"config.toml has another {name} than the records"):
+        check_settings(reproduction._plan_of(text.replace(old, new).encode()), log.header, published=True)
+
+
+def test_public_rows_are_compared_by_whoever_has_the_table(
+    tmp_path: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "table.csv").write_text(TABLE)
+    flags = ("--data", f"csv:{tmp_path / 'table.csv'}", "--prover", "none", "--level", "L3", "--public-data")
+    run = public(trained(tmp_path / "home", *flags))
+    monkeypatch.chdir(tmp_path)  # what lies there by chance is not taken for it
+    assert "say where with --data csv:table.csv" in finding(reproduce(run)[1], "weights")
+    status, result = reproduce(run, "--data", "csv:table.csv")
+    assert (status, result["verdict"]) == (3, "PARTIAL")
+    assert finding(result, "data") == "the published cells of 32 rows: made again, equal"
+    (tmp_path / "changed.csv").write_text(TABLE.replace("\n6,1,", "\n6,0,"))
+    status, result = reproduce(run, "--data", "csv:changed.csv")
+    assert (status, result["verdict"]) == (1, "MISMATCH")
+    assert finding(result, "mismatch") == "the data csv:changed.csv are not those of the run"
 
 
 def test_nothing_as_large_as_a_header_says_is_read_before_the_model_has_that_size(

@@ -2,6 +2,7 @@
 here is a stand-in (tests.run.beacons), which the verifier believes nothing; the real one is
 tests/anchor/evm's."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from zk_autograd.optim.claims import batch_digest
 from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal
 from zk_autograd.run.layout import Layout
+from zk_autograd.train.plan import Plan
 from zk_autograd.train.sampler import Sampler
+from zk_autograd.train.session import retrain
 
 pytestmark = pytest.mark.torch
 
@@ -69,6 +72,27 @@ def test_weights_and_order_are_the_beacons(capsys: pytest.CaptureFixture[str]) -
         assert sampler.batch(t).tolist() != Sampler(sampler.rows, sampler.batch_size, 0).batch(t).tolist()
     assert verify.main(["run", "--key", "config/zk-autograd/log.key.pub", "--require", "L0"]) == 0
     assert reproduce.main(["run"]) == 0, capsys.readouterr().err
+
+
+def test_order_of_exact_gradients_is_the_beacons(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main([*TRAIN, *START, "--level", "L3"]) == 0
+    log = log_of("run")
+    assert log.genesis is not None
+    assert log.header.exact is not None
+    assert (log.header.order_by, log.header.exact.seed) == (BEACON, None)
+    assert "order-seed" not in Path("run/config.toml").read_text()
+    assert verify.main(["run", "--key", "config/zk-autograd/log.key.pub", "--require", "L0"]) == 0
+    assert reproduce.main(["run"]) == 0, capsys.readouterr().err
+    beacon = log.genesis.beacon
+    wrong = order_seed(log.header_digest, bytes(32))
+    assert order_seed(log.header_digest, beacon) != wrong
+    plan = replace(Plan.read(Path("run")), order_seed=wrong)
+    weights = first_weights(log.header, log.header_digest, beacon)
+    again = [
+        retrain(plan, lambda step, steps: None, begun=(weights, seed)).tobytes()
+        for seed in (wrong, order_seed(log.header_digest, beacon))
+    ]
+    assert again[0] != again[1]
 
 
 def test_another_try_is_another_beacon_and_another_entry(source: HashBeacon) -> None:

@@ -205,15 +205,17 @@ class _Inquiry:
 
     def _data(self, log: Log, plan: Plan) -> None:
         """Recomputes the header's data from the rows."""
-        if log.header.exact is not None and (plan.secret or log.header.exact.visibility == PUBLIC):
-            self._cells(log, plan)
-            return
+        exact = log.header.exact
         if not plan.secret:
             if isinstance(plan.data, CsvFile) and self.data is None:
                 raise _Untrainable(
                     f"its data are the trainer's own table: if you have it, say where with --data {quote(str(plan.data))}"
                 )
-            self.differences.append("data: their salted root needs the trainer's secret, and was not recomputed")
+            if exact is None or exact.visibility != PUBLIC:
+                self.differences.append("data: their salted root needs the trainer's secret, and was not recomputed")
+                return
+        if exact is not None:
+            self._cells(log, plan)
             return
         try:
             found = session.data_commitment(plan)
