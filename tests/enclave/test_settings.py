@@ -89,6 +89,8 @@ def test_logistic_tells_two_classes_apart() -> None:
         ({"key-file": "/root/key"}, "the job: key-file can't be set for an enclave"),
         ({"out": "/tmp"}, "the job: out can't be set for an enclave"),
         ({"start": "beacon:evm:http://host"}, "the job: start can't be set for an enclave"),
+        ({"level": "L3"}, "the job: level can't be set for an enclave"),
+        ({"public-data": True}, "the job: public-data can't be set for an enclave"),
         ({"anchor": ["rfc3161:http://host"]}, "the job: anchor can't be set for an enclave"),
         ({"no-register": True}, "the job: no-register can't be set for an enclave"),
         ({"srs": "file"}, "the job: srs can't be set for an enclave"),
