@@ -2,11 +2,11 @@
 
     python -m attacks [--json] [--backend native|ezkl] [NAME ...]
 
-NAME is the name of a program in on_runs/, on_circuits/, on_registers/ or on_enclaves/; none means
-all. Those on runs have a victim of each backend, or of one. The exit status is 1 if one was tried
-and not refused. Keys and real proofs are made: some minutes on two cores for EZKL, and a gigabyte
-of disk while it runs; less than one minute for the native prover. Needs the extras [ezkl] and
-[dev].
+NAME is the name of a program in on_runs/, on_circuits/, on_registers/, on_enclaves/ or on_replays/;
+none means all. Those on runs have a victim of each backend, or of one. The exit status is 1 if one
+was tried and not refused. Keys and real proofs are made: some minutes on two cores for EZKL, and a
+gigabyte of disk while it runs; less than one minute for the native prover. Needs the extras [ezkl]
+and [dev].
 """
 
 import argparse
@@ -49,10 +49,20 @@ ON_REGISTERS = _programs("on_registers")
 ON_ENCLAVES = _programs("on_enclaves")
 """Programs whose `run` takes nothing: what a host tries with an enclave that it starts."""
 
+ON_REPLAYS = _programs("on_replays")
+"""Programs whose `run` takes nothing: a trainer who cheats, before an auditor who computes the
+gradients again."""
+
 
 def program(name: str) -> ModuleType:
     """The program of this name, in whichever folder it lies."""
-    folders = {"on_circuits": ON_CIRCUITS, "on_runs": ON_RUNS, "on_registers": ON_REGISTERS, "on_enclaves": ON_ENCLAVES}
+    folders = {
+        "on_circuits": ON_CIRCUITS,
+        "on_runs": ON_RUNS,
+        "on_registers": ON_REGISTERS,
+        "on_enclaves": ON_ENCLAVES,
+        "on_replays": ON_REPLAYS,
+    }
     return import_module(f"attacks.{next(folder for folder, names in folders.items() if name in names)}.{name}")
 
 
@@ -84,7 +94,7 @@ def outcomes(names: Sequence[str], backends: Sequence[str]) -> Iterator[Outcome]
     circuits are on EZKL's, those on registers on runs without proofs; those on enclaves bring their
     own."""
     for name in names:
-        if name in (*ON_REGISTERS, *ON_ENCLAVES) or (name in ON_CIRCUITS and "ezkl" in backends):
+        if name in (*ON_REGISTERS, *ON_ENCLAVES, *ON_REPLAYS) or (name in ON_CIRCUITS and "ezkl" in backends):
             yield program(name).run()
     for backend in backends:
         chosen = [name for name in names if name in ON_RUNS and backend in backends_of(name)]
@@ -105,12 +115,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="programs in on_runs/, on_circuits/, on_registers/ and on_enclaves/ (default: all)",
+        help="programs in on_runs/, on_circuits/, on_registers/, on_enclaves/ and on_replays/ (default: all)",
     )
     parser.add_argument("--backend", choices=sorted(BACKENDS), help="on runs of this backend alone")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     arguments = parser.parse_args(argv)
-    known = (*ON_CIRCUITS, *ON_RUNS, *ON_REGISTERS, *ON_ENCLAVES)
+    known = (*ON_CIRCUITS, *ON_RUNS, *ON_REGISTERS, *ON_ENCLAVES, *ON_REPLAYS)
     if unknown := [name for name in arguments.names if name not in known]:
         parser.error(f"no attack {', '.join(unknown)}: there are {', '.join(known)}")
     failed = False

@@ -153,9 +153,9 @@ def test_sample_flags_reach_the_policy(tmp_path: Path, capsys: pytest.CaptureFix
         (["--srs-digest", "00"], "64 hexadecimal digits"),
         (["--srs-digest", "zz" * 32], "64 hexadecimal digits"),
         (["--srs", "nowhere.srs"], "can't be read"),
-        (["--require", "L3"], "no level 'L3'"),
+        (["--require", "L4"], "no level 'L4'"),
         (["--require", ""], "no level ''"),
-        (["--require", "L1-sampled"], "L0, L1 and L2"),
+        (["--require", "L1-sampled"], "L0, L1, L2 and L3"),
         (["--sample", "1"], "at least 2"),
         (["--beacon", "x"], "--sample K"),
         (["--accept-sample"], "--sample K"),
@@ -176,7 +176,7 @@ def test_wrong_flags_exit_2_and_say_why(
 
 
 def test_wrong_flags_with_json_are_an_object_too(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(run), "--require", "L3", "--json"]) == 2
+    assert main([str(run), "--require", "L4", "--json"]) == 2
     error = json.loads(capsys.readouterr().out)["error"]
     assert (error["kind"], error["exit_status"]) == ("UsageError", 2)
 

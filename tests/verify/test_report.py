@@ -139,6 +139,7 @@ def test_json_form_is_stable() -> None:
             "found_with_99_percent": 8,
             "earlier": None,
         },
+        "replay": None,
         "security": {"proven_bits": 100.25, "assumption": "a hash"},
         "register": None,
         "anchors": [],

@@ -1,45 +1,387 @@
-"""Step 9: gradients that were opened are computed again."""
+"""Step 9: what a run with exact gradients says is looked at, opened gradients are computed again,
+and no more is said than that shows."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
+from shutil import copytree
 
+import numpy as np
 import pytest
 
+from tests.shared import Shared
 from tests.verify import exact_runs
-from zk_autograd.core.keys import PublicKey
+from tests.verify.agreement import agree
+from tests.verify.run_builder import KEY
+from zk_autograd.core.cells import Cells
+from zk_autograd.core.errors import UsageError
 from zk_autograd.core.record_bytes import parse_log
+from zk_autograd.core.records import Log
+from zk_autograd.core.trust import Missing
+from zk_autograd.evidence.data_secrets import DataSecrets
 from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.prove.native.verify import NativeSystem
 from zk_autograd.prove.verifiers import Systems
-from zk_autograd.verify.outcome import Level
-from zk_autograd.verify.policy import Policy
+from zk_autograd.verify.brief import brief
+from zk_autograd.verify.challenge import Challenge
+from zk_autograd.verify.drawing import drawn
+from zk_autograd.verify.outcome import Level, Source, Status, Step
+from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.replay import Replay
+from zk_autograd.verify.replayed import ranges
+from zk_autograd.verify.report import Report
+from zk_autograd.verify.svr import properties
 from zk_autograd.verify.verifier import Verifier
+
+L3 = Policy(keys=(KEY,), require=frozenset({Level.L3}))
+Edited = Callable[[bytes], bytes]
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory):
-    return exact_runs.train(tmp_path_factory.mktemp("x") / "run", "native")
+def exact_run(shared: Shared, native_prover: None) -> Path:
+    """Three proved segments."""
+    return shared.made("exact-run", lambda folder: exact_runs.train(folder / "run", "native")) / "run"
 
 
-def judge(run, openings, cells=None, **k):
+@pytest.fixture(scope="session")
+def long_run(shared: Shared) -> Path:
+    """Ten segments of the backend `none`, public data, values in place of classes."""
+    return shared.made("exact-run-long", _long) / "run"
+
+
+def _long(folder: Path) -> None:
+    exact_runs.train(folder / "run", "none", exact_runs.gradient(public=True), steps=10 * exact_runs.SEGMENT)
+
+
+@pytest.fixture(scope="session")
+def cells(exact_run: Path) -> Cells:
+    return exact_runs.cells(exact_run)
+
+
+def judge(
+    run: Path,
+    openings: bytes | None = None,
+    data: Cells | None = None,
+    policy: Policy = L3,
+    challenge: Challenge | None = None,
+) -> Report:
+    """As an auditor with these openings in clear."""
+    replay = None
+    if openings is not None:
+        replay = Replay(lambda _: BytesIO(openings), None if data is None else lambda *_: data, challenge)
     with RunFolder(run) as files:
-        keys = tuple(map(PublicKey.parse, parse_log(files.leaves()).header.keys))
-        replay = (
-            None
-            if openings is None
-            else Replay(
-                lambda d: BytesIO(openings),
-                lambda g, s: exact_runs.gradient().cells if cells is None else cells,
-                **k,
-            )
-        )
-        return Verifier(Policy(keys=keys), Systems()).verify(files, replay=replay)
+        report = Verifier(policy, Systems()).verify(files, replay=replay)
+    agree(report)
+    return report
 
 
-def test_all(run):
-    r = judge(run, None)
-    print(r.text())
-    r = judge(run, exact_runs.opened(run))
-    print(r.text())
-    assert Level.L3 in r.levels
-    r = judge(run, exact_runs.opened(run, [0, 2]))
-    print(r.text())
+def log_of(run: Path) -> Log:
+    with RunFolder(run) as files:
+        return parse_log(files.leaves())
+
+
+def challenge_of(run: Path, sample: int = 2, beacon: str = "noon") -> Challenge:
+    with RunFolder(run) as files:
+        return drawn(files, L3, sample, beacon)
+
+
+def said(report: Report) -> str:
+    return str(report.failure)
+
+
+# ---- levels ---------------------------------------------------------------------------------------
+
+
+def test_a_run_of_which_every_segment_is_opened_reaches_l3(exact_run: Path, cells: Cells) -> None:
+    report = judge(exact_run, exact_runs.opened(exact_run), cells)
+    assert (report.verdict, report.exit_status) == ("L0, L1, L3", 0)
+    (replayed,) = [claim.what for claim in report.claims if claim.source is Source.REPLAYED]
+    assert replayed.startswith("the gradients of steps 1..20:")
+    assert not any(claim.what == "the gradients" for claim in report.claims)
+    assert not any("L1 does not say where a gradient came from" in limit for limit in report.limits)
+    assert any("does not say that the data are genuine" in limit for limit in report.limits)
+    assert properties(report) == ["ZK_AUTOGRAD_L0", "ZK_AUTOGRAD_L1", "ZK_AUTOGRAD_L3"]
+    assert "nothing is attested\n" in brief(report)
+    assert report.to_json()["replay"]["recomputed"] == [0, 1, 2]
+
+
+def test_without_openings_nothing_is_shown_of_the_gradients(exact_run: Path) -> None:
+    report = judge(exact_run)
+    assert (report.verdict, report.exit_status) == ("L0, L1", 3)
+    assert report.findings[Step.DATA].status is Status.NOT_SHOWN
+    assert "no openings were given" in report.missing[0]
+    assert not any(claim.source is Source.REPLAYED for claim in report.claims)
+    assert any("no gradient was computed again" in limit for limit in report.limits)
+
+
+def test_segments_that_the_trainer_chose_show_themselves_alone(exact_run: Path, cells: Cells) -> None:
+    report = judge(exact_run, exact_runs.opened(exact_run, [0, 2]), cells)
+    assert (report.verdict, report.exit_status) == ("L0, L1", 3)
+    assert "it was not you who drew them" in report.missing[0]
+    assert "2 segments of 3 (0, 2)" in " ".join(report.findings[Step.DATA].sentences)
+    assert any("L1 does not say where a gradient came from" in limit for limit in report.limits)
+    claims = {claim.source: claim.what for claim in report.claims if "segment" in claim.what}
+    assert claims[Source.REPLAYED].startswith("the gradients of 2 of 3 segments")
+    assert claims[Source.CLAIMED] == "the gradients of the other 1 segment"
+
+
+def test_drawn_segments_that_are_answered_reach_the_sampled_level(exact_run: Path, cells: Cells) -> None:
+    challenge = challenge_of(exact_run)
+    openings = exact_runs.opened(exact_run, challenge=challenge)
+    report = judge(exact_run, openings, cells, challenge=challenge)
+    assert (report.verdict, report.exit_status) == ("L0, L1, L3-sampled", 3)
+    assert "missed 100.0 % of the time" in report.missing[0]
+    accepting = replace(L3, accept_sample=True)
+    report = judge(exact_run, openings, cells, accepting, challenge)
+    assert (report.verdict, report.exit_status) == ("L0, L1, L3-sampled", 0)
+    assert any("a sample reaches L3-sampled, never L3" in limit for limit in report.limits)
+    assert any("did not know the beacon" in limit for limit in report.limits)
+    replay = report.to_json()["replay"]
+    assert (replay["drawn"], replay["recomputed"], replay["seed_from"]) == ([0, 2], [0, 2], "beacon")
+    # The same segments without the auditor's own challenge are the trainer's choice.
+    assert judge(exact_run, openings, cells, accepting).verdict == "L0, L1"
+
+
+def test_a_drawn_segment_that_is_not_opened_leaves_no_level(exact_run: Path, cells: Cells) -> None:
+    openings = exact_runs.opened(exact_run, [0, 1])
+    accepting = replace(L3, accept_sample=True)
+    report = judge(exact_run, openings, cells, accepting, challenge_of(exact_run))
+    assert (report.verdict, report.exit_status) == ("L0, L1", 3)
+    assert report.missing == ("L3 was not reached: drawn, and not opened: 2",)
+    assert "ask the trainer to open what you drew" in report.fix
+
+
+def test_a_sample_of_proofs_is_enough_for_drawn_segments_alone(exact_run: Path, cells: Cells) -> None:
+    sampled = replace(L3, sample=2, accept_sample=True)
+    challenge = challenge_of(exact_run)
+    report = judge(exact_run, exact_runs.opened(exact_run), cells, sampled, challenge)
+    assert (report.verdict, report.exit_status) == ("L0, L1-sampled, L3-sampled", 0)
+    report = judge(exact_run, exact_runs.opened(exact_run), cells, sampled)
+    assert (report.verdict, report.exit_status) == ("L0, L1-sampled", 3)
+
+
+def test_without_proofs_no_level_is_reached(long_run: Path) -> None:
+    accepting, challenge = replace(L3, accept_sample=True), challenge_of(long_run, 4)
+    report = judge(long_run, exact_runs.opened(long_run), None, accepting, challenge)
+    assert (report.verdict, report.exit_status) == ("L0", 3)
+    assert any("L3 rests on L1" in why for why in report.missing)
+    assert any(claim.source is Source.REPLAYED for claim in report.claims)
+    report = judge(long_run, exact_runs.opened(long_run, challenge=challenge), None, accepting, challenge)
+    assert report.verdict == "L0"
+    assert any("step 7 showed no proof" in why for why in report.missing)
+
+
+def test_a_machine_without_the_prover_computes_nothing_again(
+    exact_run: Path, cells: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NativeSystem, "checker", lambda *_: Missing("the prover is not built here"))
+    report = judge(exact_run, exact_runs.opened(exact_run), cells)
+    assert (report.verdict, report.exit_status) == ("L0", 3)
+    assert "L3 was not reached: the prover is not built here" in report.missing
+    assert report.replayed is None
+
+
+# ---- what the auditor gives -----------------------------------------------------------------------
+
+
+def test_openings_of_another_view_are_refused_before_any_proof(exact_run: Path, cells: Cells) -> None:
+    log = log_of(exact_run)
+    head = replace(L3, head=TreeHead(_root(exact_run, 4), 4))
+    with pytest.raises(UsageError, match="the openings were made for the root .*: judge that one with"):
+        judge(exact_run, exact_runs.opened(exact_run, [0]), cells, head)
+    assert len(log.segments) == 3
+
+
+def test_a_challenge_of_another_view_is_refused(exact_run: Path, cells: Cells) -> None:
+    openings, challenge = exact_runs.opened(exact_run), challenge_of(exact_run)
+    other = replace(challenge, head=TreeHead(bytes(32), challenge.head.size))
+    with pytest.raises(UsageError, match="the challenge was drawn for the root 0000"):
+        judge(exact_run, openings, cells, challenge=other)
+    with pytest.raises(UsageError, match="drawn among 4 segments, and this log has 3"):
+        judge(exact_run, openings, cells, challenge=replace(challenge, count=4))
+
+
+def test_private_data_have_to_be_given(exact_run: Path) -> None:
+    with pytest.raises(UsageError, match="private: name yours with --data"):
+        judge(exact_run, exact_runs.opened(exact_run))
+
+
+def test_a_run_of_floats_takes_no_openings() -> None:
+    golden = Path("tests/data/runs/native-finished")
+    with pytest.raises(UsageError, match="not exact"):
+        judge(golden, b"", policy=Policy())
+
+
+def _changed_row(cells: Cells) -> Cells:
+    changed = cells.copy()
+    changed[17, 2] += 1
+    return changed
+
+
+def _labels(cells: Cells) -> Cells:
+    changed = cells.copy()
+    changed[3, exact_runs.FEATURES :] = 0
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            _changed_row,
+            "the data that were given are not what the header commits to, with the secrets that were opened",
+        ),
+        (lambda cells: cells[:-1], "the data that were given are not of the header's size"),
+        (lambda cells: cells[:, :-1], "the data that were given are not of the header's size"),
+        (_labels, "the targets of example 3 of the data are not those of one class"),
+    ],
+    ids=["a cell changed", "an example less", "a cell less", "no label"],
+)
+def test_other_data_fail(exact_run: Path, cells: Cells, change: Callable[[Cells], Cells], words: str) -> None:
+    report = judge(exact_run, exact_runs.opened(exact_run), change(cells))
+    assert (report.exit_status, report.failure and report.failure.step) == (1, Step.DATA)
+    assert words in said(report)
+
+
+def test_public_data_need_not_be_given_but_are_compared(long_run: Path) -> None:
+    openings, own = exact_runs.opened(long_run, [3]), exact_runs.cells(long_run)
+    assert judge(long_run, openings).failure is None
+    assert judge(long_run, openings, own).failure is None
+    assert "not the run's own data/cells" in said(judge(long_run, openings, _changed_row(own)))
+
+
+# ---- openings -------------------------------------------------------------------------------------
+
+
+def test_an_edited_byte_anywhere_is_seen(exact_run: Path, cells: Cells) -> None:
+    openings = exact_runs.opened(exact_run, [1])
+    log = log_of(exact_run)
+    size, salt, steps = log.header.size, log.header.prover.form.salt_bytes, exact_runs.SEGMENT
+    body = len(openings) - (7 * salt + 24 * size + 4 * steps * size)
+    before, after, gradient = 0, 3 * salt, 6 * salt
+    state, rows = 7 * salt, 7 * salt + 24 * size
+    for place, words in (
+        (before, "the W of block 0 that was opened is not the one before segment 1"),
+        (state + 16 * size, "the V of block 0 that was opened is not the one before segment 1"),
+        (gradient, "the gradients of block 0 that were opened are not those of segment 1"),
+        (rows + 4 * size, "the gradients of block 0 that were opened are not those of segment 1"),
+        (after, "the opened steps of segment 1 don't lead to the W of block 0 after it"),
+    ):
+        edited = bytearray(openings)
+        edited[body + place] ^= 1
+        report = judge(exact_run, bytes(edited), cells)
+        assert (report.exit_status, report.failure and report.failure.step) == (1, Step.DATA)
+        assert report.failure is not None
+        assert report.failure.record == 3
+        assert words in said(report)
+
+
+def test_a_gradient_that_differs_is_named(exact_run: Path, cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which nothing else is looked at: the first element of a step."""
+    from zk_autograd.verify.opened import OpenedSteps
+
+    openings, size = exact_runs.opened(exact_run, [1]), log_of(exact_run).header.size
+    rows = np.frombuffer(openings[-4 * exact_runs.SEGMENT * size :], "<i4").reshape(-1, size).copy()
+    expected = int(rows[2, 21])
+    rows[2, 21:23] += 5
+    edited = openings[: -rows.nbytes] + rows.tobytes()
+    monkeypatch.setattr(OpenedSteps, "_require_gradients", lambda *_: None)
+    report = judge(exact_run, edited, cells)
+    assert "the gradient of step 11 is not what the graph gives on the data: '0.bias', element 1" in said(report)
+    assert report.failure is not None
+    assert (report.failure.expected, report.failure.found) == (str(expected), str(expected + 5))
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda data: data[:-1], "not as long as the segments of this log are"),
+        (lambda data: data + b"\0", "not as long as the segments of this log are"),
+        (lambda data: data[:10], "cut short"),
+        (lambda data: b"x" + data[1:], "not a file of openings"),
+    ],
+    ids=["a byte less", "a byte more", "ten bytes", "another file"],
+)
+def test_a_malformed_file_fails(exact_run: Path, cells: Cells, edit: Edited, words: str) -> None:
+    report = judge(exact_run, edit(exact_runs.opened(exact_run, [0])), cells)
+    assert (report.exit_status, report.failure and report.failure.step) == (1, Step.DATA)
+    assert words in said(report)
+
+
+def test_openings_without_the_data_s_secrets_fail(
+    exact_run: Path, cells: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exact_runs, "data_secrets", lambda *_: None)
+    assert "don't have what opens the commitment" in said(judge(exact_run, exact_runs.opened(exact_run), cells))
+    monkeypatch.setattr(exact_runs, "data_secrets", lambda *_: DataSecrets(()))
+    assert "another number of secrets" in said(judge(exact_run, exact_runs.opened(exact_run), cells))
+
+
+# ---- what the run itself says ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(exact_run: Path, tmp_path: Path) -> Path:
+    return copytree(exact_run, tmp_path / "copy")
+
+
+def test_an_edited_graph_fails(copy: Path) -> None:
+    text = (copy / "graph.txt").read_text("ascii")
+    (copy / "graph.txt").write_text(text.replace("relu 5", "relu 6"), "ascii")
+    report = judge(copy)
+    assert (report.exit_status, report.failure and report.failure.step) == (1, Step.DATA)
+    assert "graph.txt is not the graph of the header" in said(report)
+    (copy / "graph.txt").unlink()
+    assert judge(copy).failure is not None
+
+
+def test_edited_public_data_fail(long_run: Path, tmp_path: Path) -> None:
+    run = copytree(long_run, tmp_path / "copy")
+    data = bytearray((run / "data/cells").read_bytes())
+    data[-1] ^= 1
+    (run / "data/cells").write_bytes(data)
+    report = judge(run)
+    assert (report.exit_status, report.failure and report.failure.step) == (1, Step.DATA)
+    assert "data/cells are not the data of the header" in said(report)
+
+
+def _root(run: Path, size: int) -> bytes:
+    from zk_autograd.core.merkle import leaf_hash, root
+
+    with RunFolder(run) as files:
+        return root([leaf_hash(leaf) for leaf in files.leaves()[:size]])
+
+
+# ---- a draw ---------------------------------------------------------------------------------------
+
+
+def test_a_challenge_is_drawn_from_the_log_s_head(long_run: Path) -> None:
+    challenge = challenge_of(long_run, 4)
+    assert Challenge.parse(challenge.encode()) == challenge
+    assert (len(challenge.segments), challenge.segments[0], challenge.segments[-1]) == (4, 0, 9)
+    assert challenge.head == TreeHead(_root(long_run, 13), 13)
+    assert challenge_of(long_run, 4, "one").segments != challenge_of(long_run, 4, "two").segments
+    assert challenge.missed == 1 - 2 / 8
+    whole = challenge_of(long_run, 100)
+    assert (whole.segments, whole.missed, whole.surely_found) == (tuple(range(10)), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "sample", "beacon", "words"),
+    [
+        (Policy(), 2, None, "name the trainer's key"),
+        (L3, 1, None, "at least 2"),
+        (L3, 2, "", "a beacon is a text"),
+        (replace(L3, allow_beacon=False), 2, "noon", "would loosen the policy's sample.beacon"),
+    ],
+    ids=["no key", "one segment", "no text", "no beacon allowed"],
+)
+def test_what_can_t_be_drawn(long_run: Path, policy: Policy, sample: int, beacon: str | None, words: str) -> None:
+    with RunFolder(long_run) as files, pytest.raises(UsageError, match=words):
+        drawn(files, policy, sample, beacon)
+
+
+def test_ranges_in_words() -> None:
+    assert ranges([0, 1, 2, 5, 8, 9]) == "0..2, 5, 8..9"
+    assert ranges(range(0, 40, 2), most=2) == "0, 2 and 18 more"

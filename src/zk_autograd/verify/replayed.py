@@ -161,7 +161,7 @@ def _why_not(replayed: Replayed, proved: frozenset[Level]) -> str:
     if not replayed.drawn:
         return f"{count}, and it was not you who drew them; all are needed, or a challenge of your own (--draw)"
     if replayed.unanswered:
-        return f"segments {ranges(replayed.unanswered)} were drawn, and not opened"
+        return f"drawn, and not opened: {ranges(replayed.unanswered)}"
     if not proved & {Level.L1, Level.L1_SAMPLED}:
         return f"{count}, and step 7 showed no proof"
     return f"{count}: one bad segment is missed {percent(replayed.missed)} of the time; a sample reaches L3-sampled: open all, or give --accept-sample"
