@@ -90,7 +90,7 @@ def said(report: Report) -> str:
     return str(report.failure)
 
 
-# ---- levels ---------------------------------------------------------------------------------------
+# ---- levels ----
 
 
 def test_a_run_of_which_every_segment_is_opened_reaches_l3(exact_run: Path, cells: Cells) -> None:
@@ -182,13 +182,13 @@ def test_a_machine_without_the_prover_computes_nothing_again(
     assert report.replayed is None
 
 
-# ---- what the auditor gives -----------------------------------------------------------------------
+# ---- what the auditor gives ----
 
 
 def test_openings_of_another_view_are_refused_before_any_proof(exact_run: Path, cells: Cells) -> None:
     log = log_of(exact_run)
     head = replace(L3, head=TreeHead(_root(exact_run, 4), 4))
-    with pytest.raises(UsageError, match="the openings were made for the root .*: judge that one with"):
+    with pytest.raises(UsageError, match=r"the openings were made for the root .*: judge that one with"):
         judge(exact_run, exact_runs.opened(exact_run, [0]), cells, head)
     assert len(log.segments) == 3
 
@@ -251,7 +251,7 @@ def test_public_data_need_not_be_given_but_are_compared(long_run: Path) -> None:
     assert "not the run's own data/cells" in said(judge(long_run, openings, _changed_row(own)))
 
 
-# ---- openings -------------------------------------------------------------------------------------
+# ---- openings ----
 
 
 def test_an_edited_byte_anywhere_is_seen(exact_run: Path, cells: Cells) -> None:
@@ -318,7 +318,7 @@ def test_openings_without_the_data_s_secrets_fail(
     assert "another number of secrets" in said(judge(exact_run, exact_runs.opened(exact_run), cells))
 
 
-# ---- what the run itself says ---------------------------------------------------------------------
+# ---- what the run itself says ----
 
 
 @pytest.fixture
@@ -353,7 +353,7 @@ def _root(run: Path, size: int) -> bytes:
         return root([leaf_hash(leaf) for leaf in files.leaves()[:size]])
 
 
-# ---- a draw ---------------------------------------------------------------------------------------
+# ---- a draw ----
 
 
 def test_a_challenge_is_drawn_from_the_log_s_head(long_run: Path) -> None:
