@@ -1,11 +1,14 @@
 """Step 9: what a run with exact gradients says is looked at, opened gradients are computed again,
 and no more is said than that shows."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,18 +17,28 @@ from tests.shared import Shared
 from tests.verify import exact_runs
 from tests.verify.agreement import agree
 from tests.verify.run_builder import KEY
-from zk_autograd.core.cells import Cells
-from zk_autograd.core.errors import UsageError
+from zk_autograd.core import cells as cells_format
+from zk_autograd.core.cells import Cells, Shards
+from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.graph import text as graph_text
+from zk_autograd.core.merkle import leaf_hash, root
+from zk_autograd.core.order import Order
+from zk_autograd.core.progress import silent
 from zk_autograd.core.record_bytes import parse_log
-from zk_autograd.core.records import Log
+from zk_autograd.core.records import Data, Exact, Log
+from zk_autograd.core.segments import Segments
 from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.data_secrets import DataSecrets
 from zk_autograd.evidence.folder import RunFolder
+from zk_autograd.optim.exact import ExactGradient
 from zk_autograd.prove.native.verify import NativeSystem
 from zk_autograd.prove.verifiers import Systems
+from zk_autograd.run.exact_files import ExactFiles
 from zk_autograd.verify.brief import brief
 from zk_autograd.verify.challenge import Challenge
 from zk_autograd.verify.drawing import drawn
+from zk_autograd.verify.exact_data import check_shards
+from zk_autograd.verify.opened import OpenedSteps
 from zk_autograd.verify.outcome import Level, Source, Status, Step
 from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.replay import Replay
@@ -279,8 +292,6 @@ def test_an_edited_byte_anywhere_is_seen(exact_run: Path, cells: Cells) -> None:
 
 def test_a_gradient_that_differs_is_named(exact_run: Path, cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of which nothing else is looked at: the first element of a step."""
-    from zk_autograd.verify.opened import OpenedSteps
-
     openings, size = exact_runs.opened(exact_run, [1]), log_of(exact_run).header.size
     rows = np.frombuffer(openings[-4 * exact_runs.SEGMENT * size :], "<i4").reshape(-1, size).copy()
     expected = int(rows[2, 21])
@@ -346,9 +357,78 @@ def test_edited_public_data_fail(long_run: Path, tmp_path: Path) -> None:
     assert "data/cells are not the data of the header" in said(report)
 
 
-def _root(run: Path, size: int) -> bytes:
-    from zk_autograd.core.merkle import leaf_hash, root
+class Describing(ExactGradient):
+    """Says something else of the graph or the data than it computes with."""
 
+    edit: Callable[[str], str] = staticmethod(lambda text: text)
+    stride = 7
+
+    def committed(self, backend: Any, *, by_beacon: bool) -> tuple[Data, Exact, ExactFiles]:
+        data, exact, files = super().committed(backend, by_beacon=by_beacon)
+        text = self.edit(files.graph.decode("ascii")).encode("ascii")
+        extra = np.zeros((len(files.cells), self.stride - files.cells.shape[1]), np.int32)
+        wide = np.concatenate([files.cells, extra], axis=1)
+        said = replace(exact, graph=graph_text.digest(text), stride=self.stride)
+        if exact.cells:
+            said = replace(said, cells=sha256(cells_format.encoded(wide, files.features)).digest())
+        return data, said, replace(files, graph=text, cells=wide)
+
+
+def _bias_first(text: str) -> str:
+    """The first layer's bias before its weight: other offsets, and all else as it was."""
+    weight, bias = re.findall(r"^(?:weight|bias) .*$", text, re.M)[:2]
+    return (
+        text.replace(weight, "X")
+        .replace(bias, re.sub(r"\d+$", "0", bias))
+        .replace("X", "")
+        .replace("\n\n", "\n")
+        .replace(re.sub(r"\d+$", "0", bias), re.sub(r"\d+$", "0", bias) + "\n" + re.sub(r"\d+$", "5", weight))
+    )
+
+
+@pytest.mark.parametrize(
+    ("edit", "stride", "words"),
+    [
+        (lambda text: text.replace("pad 1\n", "pad 2\n").replace("pad 15", "pad 16"), 7, "expected a power of two"),
+        (lambda text: text.replace("graph/v1", "graph/v2"), 7, "not of a known format"),
+        (_bias_first, 7, "'0.weight' has another shape than in the header"),
+        (lambda text: text, 8, "another number of cells than the header says"),
+    ],
+    ids=["refused units", "another format", "tensors exchanged", "another stride"],
+)
+def test_a_graph_that_does_not_fit_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: Callable[[str], str], stride: int, words: str
+) -> None:
+    """Its SHA-256 is the header's."""
+    monkeypatch.setattr(ExactFiles, "require_fit", lambda *_: None)
+    own = Describing(exact_runs.graph_of(exact_runs.model()), exact_runs.data(), exact_runs.BATCH, 7, public=True)
+    own.edit, own.stride = edit, stride
+    report = judge(exact_runs.train(tmp_path / "run", "none", own, steps=1))
+    assert (report.exit_status, report.failure and report.failure.step) == (1, Step.DATA)
+    assert words in said(report)
+
+
+def test_a_segment_of_two_shards_fails(exact_run: Path) -> None:
+    """Of batches of 6 of shards of 25 examples: each gives 4."""
+    log = log_of(exact_run)
+    order = Order(Shards(50, 300, 13), exact_runs.BATCH, 7)
+    assert order.batches == (4, 4)
+    base = log.segments[0]
+    for last, fits in ((4, True), (5, False)):
+        segments = Segments(log.header, [replace(base, last=last, loss=(), saturated=(), lr=base.lr[:last])])
+        if fits:
+            check_shards(replace(log, segments=segments), order, silent)
+            continue
+        with pytest.raises(VerificationError, match="several shards"):
+            check_shards(replace(log, segments=segments), order, silent)
+    shard = order.shard(5)
+    again = next(t for t in range(9, 10_000, 8) if order.shard(t) == shard)  # the same shard, epochs later
+    segments = Segments(log.header, [replace(base, first=again - 1, last=again, loss=(), saturated=(), lr=base.lr[:2])])
+    with pytest.raises(VerificationError, match="several epochs"):
+        check_shards(replace(log, segments=segments), order, silent)
+
+
+def _root(run: Path, size: int) -> bytes:
     with RunFolder(run) as files:
         return root([leaf_hash(leaf) for leaf in files.leaves()[:size]])
 

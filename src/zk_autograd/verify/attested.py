@@ -108,7 +108,7 @@ def check_document(
     short += _asked(document, policy)
     judged, opinion = _judged(verifier, attested, policy.attestations.get(document.kind), document.kind)
     short += opinion
-    if not view.log.header.data.root:
+    if not _data(view.log.header):
         short.append(_NO_DATA)
     found = replace(found, judged=judged, short=tuple(dict.fromkeys(short)))
     if attested is not None and found.counts:  # else they are the file's word, which anybody can write
@@ -338,7 +338,7 @@ def _claims(found: Attestation, header: Header) -> Iterator[Claim]:
         Source.ATTESTED,
     )
     yield Claim(
-        f"that it computed them from the data that the header commits to ({header.data.root.hex()}), in an order that follows from the "
+        f"that it computed them from the data that the header commits to ({_data(header)}), in an order that follows from the "
         f"job's seed, which its owner chose; its measurement: {found.measurement}{_EMULATED if found.emulated else ''}",
         Source.ATTESTED,
     )
@@ -355,3 +355,12 @@ def _limits(attested: Attested, header: Header, found: Attestation, policy: Poli
         yield _OCI
     if not policy.job:
         yield f"the job is {found.job.hex() or 'one that nobody sealed'}: {_ANY_JOB}"
+
+
+def _data(header: Header) -> str:
+    """The header's commitment to the data, in hexadecimal; of several shards, the first one's; ""
+    if there is none."""
+    exact = header.exact
+    if exact is None or header.data.root:
+        return header.data.root.hex()
+    return exact.cells.hex() or f"{exact.shards[0].hex()}{', and of the other shards' if exact.shards[1:] else ''}"

@@ -67,7 +67,7 @@ def check_exact_data(files: Evidence, log: Log, progress: Progress) -> Described
     graph = _graph(files, header, exact)
     order = _order(log)
     if order is not None:
-        _check_shards(log, order, progress)
+        check_shards(log, order, progress)
     cells = _public_cells(files, header, exact, graph) if exact.visibility == PUBLIC else None
     return Described(exact, graph, order, cells, tuple(_sentences(header, exact, graph, cells)))
 
@@ -126,8 +126,8 @@ def _order(log: Log) -> Order | None:
     return order_of(log.header, log.header_digest, b"" if log.genesis is None else log.genesis.beacon)
 
 
-def _check_shards(log: Log, order: Order, progress: Progress) -> None:
-    """Each segment is of one shard of one epoch."""
+def check_shards(log: Log, order: Order, progress: Progress) -> None:
+    """VerificationError unless each segment is of one shard of one epoch."""
     if len(order.shards.counts) == 1:
         return
     for index, first, last in log.segments.places():

@@ -143,7 +143,7 @@ def _sentences(replayed: Replayed, *, private: bool) -> list[str]:
 
 
 def _claims(replayed: Replayed, log: Log) -> list[Claim]:
-    what = "the declared graph's at the committed weights, on the data that you were given, in the declared order"
+    what = "the declared graph's, on the data given, in order"
     if replayed.whole:
         return [Claim(f"the gradients of steps 1..{log.segments[-1].last}: {what}", Source.REPLAYED)]
     return [
