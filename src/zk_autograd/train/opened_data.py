@@ -12,11 +12,12 @@ from zk_autograd.core.errors import VerificationError
 from zk_autograd.core.first_weights import order_seed
 from zk_autograd.core.records import BEACON, Header, Log
 from zk_autograd.evidence.data_secrets import DataSecrets
+from zk_autograd.local.csv_name import CsvFile
 from zk_autograd.run.files import exists
 from zk_autograd.run.layout import Layout
 from zk_autograd.train import data
 from zk_autograd.train.data import DataSet, Rows
-from zk_autograd.train.names import CsvFile, DataSource
+from zk_autograd.train.names import DataSource
 from zk_autograd.train.plan import Plan
 from zk_autograd.train.sampler import Sampler
 
