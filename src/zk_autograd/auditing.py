@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from zk_autograd.core.cells import Cells
     from zk_autograd.core.ec_keys import EcPublicKey
     from zk_autograd.core.graph import Graph
-    from zk_autograd.evidence.data_secrets import DataSecrets
+    from zk_autograd.evidence.data_secrets import DataSecrets, Table
     from zk_autograd.vault.holder.recipient import RecipientKey
     from zk_autograd.verify.challenge import Challenge
     from zk_autograd.verify.earlier import Earlier
@@ -204,7 +204,7 @@ def _cells(path: Path, graph: "Graph", secrets: "DataSecrets | None") -> "Cells"
 
     content = read_named(path, "--data", MAX_CELLS)
     if not content.startswith(cells_format.FORMAT):
-        raise UsageError(f"--data {path} is no file of cells: give what the trainer wrote with `zk-run open --cells`")
+        return _of_table(path, content, graph, None if secrets is None else secrets.table)
     try:
         cells, features = cells_format.parsed(content)
     except VerificationError as error:
@@ -216,6 +216,26 @@ def _cells(path: Path, graph: "Graph", secrets: "DataSecrets | None") -> "Cells"
             found=str(features),
         )
     return cells
+
+
+def _of_table(path: Path, content: bytes, graph: "Graph", table: "Table | None") -> "Cells":
+    """The cells made again from the table at `path`, whose bytes are `content`, as `table` says."""
+    from zk_autograd.evidence.table_cells import cells_from_table
+    from zk_autograd.local import csv_file
+    from zk_autograd.local.csv_name import CsvFile
+
+    if table is None:
+        raise UsageError(
+            f"--data {path} is no file of cells, and the openings don't say how cells are made from a table: give what the trainer wrote with "
+            "`zk-run open --cells`"
+        )
+    try:
+        read = csv_file.parsed(content, CsvFile(str(path), table.label))
+    except UsageError as error:
+        raise UsageError(
+            f"--data: it is no file of cells, as `zk-run open --cells` writes it, and not the table {table.name!r:.80}: {error}"
+        ) from error
+    return cells_from_table(read.features, read.columns, [read.names[i] for i in read.classes], table, graph.targets)
 
 
 def draw(

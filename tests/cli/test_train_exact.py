@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from tests.cli.training import TRAINER, Broken, Train, published
+from zk_autograd.cli import key as key_command
+from zk_autograd.cli import run as runs
 from zk_autograd.cli import train as command
 from zk_autograd.cli import verify
 from zk_autograd.cli.output import run_command
@@ -104,6 +106,32 @@ def test_run_on_digits_is_proved_and_judged(zk_train: Train, capsys: pytest.Capt
     assert not Path("run/data").exists(), "private data have no public file"
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("native_prover", "own")
+def test_auditor_with_the_table_and_the_openings_recomputes_every_gradient(
+    zk_train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert key_command.main(["new", "--for", "recipient", "--key-file", "auditor.key"]) == 0
+    capsys.readouterr()
+    status, out, err = zk_train(*OWN, "--steps", "20", "--out", "run", "--json")
+    assert status == 0, err
+    words = shlex.split(json.loads(out)["verify"])[1:]
+    assert runs.main(["open", "run", "--all", "--for", "auditor.key.pub", "--out", "answer"]) == 0
+    given = ["--openings", "answer", "--recipient-key", "auditor.key", "--require", "L3", "--data"]
+    capsys.readouterr()
+    assert verify.main([*words, *given, "table.csv"]) == 0
+    assert "verdict: L0, L1, L3\n" in capsys.readouterr().out
+    Path("other.csv").write_text(TABLE.replace("21,", "21.5,", 1))
+    assert verify.main([*words, *given, "other.csv"]) == 1
+    assert "the data that were given are not what the header commits to" in capsys.readouterr().out
+    Path("other.csv").write_text(TABLE.replace("height", "length", 1))
+    assert verify.main([*words, *given, "other.csv"]) == 1
+    assert "the table given has not the columns that the openings name" in capsys.readouterr().out
+    Path("other.csv").write_text(TABLE.replace("21,", ",", 1))
+    assert verify.main([*words, *given, "other.csv"]) == 2
+    assert "not the table 'csv:table.csv': other.csv: row 3, column 'age' is empty" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("own")
 def test_auditor_makes_the_committed_cells_from_the_table_alone(zk_train: Train) -> None:
     assert zk_train(*HASHED, "--out", "run")[0] == 0
@@ -130,7 +158,8 @@ def test_cells_are_not_made_from_another_table(zk_train: Train) -> None:
     table = told(files.secrets.table)
     for change, message in [
         (TABLE.replace("height", "length", 1), "the columns that the openings name"),
-        ("\n".join(TABLE.splitlines()[:30]), "the rows that the openings take"),
+        ("\n".join(TABLE.splitlines()[:30]), "as many rows as the openings take"),
+        ("\n".join(TABLE.splitlines()[:37]), "the rows that the openings take"),
         (TABLE.replace("yes", "sold"), "the classes that the openings name"),
     ]:
         Path("other.csv").write_text(change)

@@ -22,7 +22,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DATA",
-        help="the data that the run was trained on: a file of cells (zk-run open --cells)",
+        help="the data that the run was trained on: a file of cells (zk-run open --cells), or the table (CSV) that the trainer read",
     )
     group.add_argument(
         "--openings", type=Path, metavar="FILE", help="what the trainer opened for you (zk-run open RUN --for YOUR.pub)"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zk_autograd.core.cells import Cells, cells_of, one_hot, scaled
-from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.errors import RangeError, UsageError, VerificationError
 from zk_autograd.core.text import counted, quoted
 from zk_autograd.evidence.data_secrets import Table
 
@@ -20,14 +20,16 @@ def cells_from_table(
     the features `values`, float64 (rows, columns), under the names `columns`, and the class of each
     row, `labels`. `targets` is how many the graph has, of which those beyond the classes are 0.
 
-    VerificationError if this isn't the table that `table` speaks of; UnitRangeError for a value of
-    1,024 or more in size.
+    VerificationError if this isn't the table that `table` speaks of, as one with a number that no
+    cell holds; UsageError for arrays that don't fit each other.
     """
     if tuple(columns) != table.columns:
         raise _differs("the columns that the openings name", _shown(table.columns), _shown(tuple(columns)))
     if values.shape != (len(labels), len(columns)):
         raise UsageError(f"the features are {values.shape}, and there are {len(labels)} labels")
     rows = np.array(table.rows, np.int64)
+    if rows.size > len(labels):  # so that the cells take no more memory than the table
+        raise _differs("as many rows as the openings take", str(rows.size), str(len(labels)))
     if rows.size and int(rows.max()) >= len(labels):
         found = counted(len(labels), "row")
         raise _differs("the rows that the openings take", f"row {int(rows.max())}, counted from 0", found)
@@ -41,7 +43,12 @@ def cells_from_table(
     features = np.empty((len(rows), len(columns)), np.float32)
     for i, (mean, deviation) in enumerate(zip(table.means, table.deviations, strict=True)):
         features[:, i] = scaled(values[rows, i], float(mean), float(deviation))
-    return cells_of(features, one_hot(classes, targets))
+    try:
+        return cells_of(features, one_hot(classes, targets))
+    except (RangeError, UsageError) as error:
+        raise VerificationError(
+            f"the table given has a number or a class that no cell of the run holds: {error}"
+        ) from error
 
 
 def _differs(what: str, expected: str, found: str) -> VerificationError:
