@@ -13,7 +13,7 @@ from tests.verify import exact_runs
 from tests.verify.run_builder import KEY
 from zk_autograd.core.cells import Cells, Shards
 from zk_autograd.evidence.folder import RunFolder
-from zk_autograd.optim.exact import ExactGradient
+from zk_autograd.optim.exact import ExactGradient, exact_graph
 from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Level, Step
 from zk_autograd.verify.policy import Policy
@@ -33,7 +33,7 @@ def sharded() -> ExactGradient:
     labels = generator.integers(0, exact_runs.CLASSES, EXAMPLES)
     features = generator.normal(size=(EXAMPLES, exact_runs.FEATURES)) + labels[:, None]
     made = ExactGradient(
-        exact_runs.exact_graph(exact_runs.model(), features=exact_runs.FEATURES),
+        exact_graph(exact_runs.model(), features=exact_runs.FEATURES),
         (features.astype(np.float32), labels),
         BATCH,
         7,

@@ -15,10 +15,11 @@ from tests.prove.native.examples import REAL_STEPS, shape_of, statement_of, witn
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.errors import ProverError, VerificationError
 from zk_autograd.core.hyper import Rule
+from zk_autograd.core.records import SHARD_BYTES
 from zk_autograd.core.statement import Statement
 from zk_autograd.prove.native.backend import WITNESS_PHASES, NativeBackend
 from zk_autograd.prove.native.preset import Preset
-from zk_autograd.prove.protocol import BlockProof, BlockWitness
+from zk_autograd.prove.protocol import BlockProof, BlockWitness, CommittingToData
 
 pytestmark = pytest.mark.usefixtures("native_prover")
 
@@ -67,6 +68,37 @@ def test_gradients_that_no_proof_can_have_are_not_committed_to(value: int) -> No
         backend.commit_gradients(other, bytes(32))
     with pytest.raises(VerificationError, match="the gradient is neither bytes nor a contiguous buffer of int32"):
         backend.commit_gradients(witness.gradients.astype(np.int64), bytes(32))
+
+
+DATA_COMMITMENT = (
+    "4345c2af2b42527845e2bb595887062657eeec1b856e8cba2b49120a9deb6727191c0000000000006d869975d1091ef50c779147d5ee188f"
+)
+"""To the cells of the test below under a secret of 32 times 7: crates/prover/tests/data.rs has it,
+too."""
+
+
+def test_a_commitment_to_data_is_of_its_cells_and_salt_and_none_to_a_state() -> None:
+    backend, secret = NativeBackend(shape_of(Rule.ADAM)), bytes([7]) * 32
+    cells = (np.arange(2**13, dtype=np.int64) * 7919) % 2**22 - 2**21
+    assert isinstance(backend, CommittingToData)
+    assert backend.commit_data(cells, secret).hex() == DATA_COMMITMENT
+    assert backend.commit_data(cells.astype(np.int32), secret).hex() == DATA_COMMITMENT
+    others = [
+        backend.commit(cells, secret),
+        backend.commit_data(cells[::-1], secret),
+        backend.commit_data(cells, bytes(32)),
+    ]
+    assert len({one.hex() for one in others} | {DATA_COMMITMENT}) == 4
+    assert len(backend.commit_data(np.zeros(2**20, np.int64), secret)) == SHARD_BYTES
+
+
+@pytest.mark.parametrize(
+    ("cells", "salt"), [(2**12, 32), (2**13 - 1, 32), (2**13 + 1, 32), (2**21, 32), (0, 32), (2**13, 31), (2**13, 33)]
+)
+def test_data_of_another_size_or_salt_are_refused(cells: int, salt: int) -> None:
+    backend = NativeBackend(shape_of(Rule.ADAM))
+    with pytest.raises(VerificationError, match="a commitment can't be computed"):
+        backend.commit_data(np.zeros(cells, np.int64), bytes(salt))
 
 
 @pytest.mark.parametrize(("rows", "salt"), [(1, 32), (3, 32), (None, 31), (None, 0)])
