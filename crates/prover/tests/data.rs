@@ -7,7 +7,7 @@ use zk_autograd_prover::{commit, commit_data};
 use zk_autograd_verifier::Error;
 use zk_autograd_verifier::parameters::{LOG_PARAMS, MASK};
 use zk_autograd_verifier::range::horner;
-use zk_autograd_verifier::sealed::{Sealed, Sort};
+use zk_autograd_verifier::sealed::{SEALED_BYTES, Sealed, Sort};
 
 const LOG_CELLS: usize = 13;
 const SECRET: [u8; 32] = [7; 32];
@@ -34,6 +34,17 @@ fn data_and_a_state_of_the_same_integers_have_other_commitments() {
     let mut other = values;
     other[0] += 1;
     assert_ne!(commit_data(&other, &SECRET).root, data.root);
+}
+
+/// `tests/prove/native/test_backend.py` has it, too.
+const GOLDEN: &str =
+    "4345c2af2b42527845e2bb595887062657eeec1b856e8cba2b49120a9deb6727191c0000000000006d869975d1091ef50c779147d5ee188f";
+
+#[test]
+fn the_commitment_to_these_cells_is_always_this_one() {
+    let digits = |byte: usize| &GOLDEN[2 * byte..2 * byte + 2];
+    let golden: Vec<u8> = (0..SEALED_BYTES).map(|byte| u8::from_str_radix(digits(byte), 16).unwrap()).collect();
+    assert_eq!(commit_data(&cells(LOG_CELLS), &SECRET).to_bytes().as_slice(), golden);
 }
 
 #[test]
