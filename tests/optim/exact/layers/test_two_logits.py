@@ -1,6 +1,7 @@
 """Two logits of one: the built-in logistic model's, and what only looks like it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -48,3 +49,12 @@ def test_anything_else_is_refused(form: Callable[[torch.Tensor], torch.Tensor]) 
 def test_of_several_outputs_it_is_refused() -> None:
     with pytest.raises(UsageError, match=r"torch.cat at test_two_logits.py:\d+ has an exact pass only as"):
         exact_graph(Forward(lambda m, x: cat([zeros(z := m.a(x)), z], 1), nn.Linear(3, 2)), features=3)
+
+
+def test_zeros_of_another_width_are_refused() -> None:
+    def forward(m: Any, x: torch.Tensor) -> Any:
+        wide = m.a(x)
+        return cat([zeros(wide), m.b(torch.relu(wide))], 1)
+
+    with pytest.raises(UsageError, match=r"torch.cat at test_two_logits.py:\d+ has an exact pass only as"):
+        exact_graph(Forward(forward, nn.Linear(3, 4), nn.Linear(4, 1)), features=3)
