@@ -62,6 +62,8 @@ def vectors() -> Iterator[dict[str, Any]]:
         yield vector(f"a feature of {cell}", line, [0], [(1, [cell, 5])], 1, k=-12)
     for target in (-MOST, 2**20 - 1, 2**20, MOST + 1):
         yield vector(f"a target of {target}, dZ up to 2^28", line, [0], [(1, [1, target])], 1, k=-12)
+    for target in (2**22 - 1, 2**22):  # dZ is small: Z is near
+        yield vector(f"a target of {target}, next to its Z", line, [2**38], [(1, [2**16 - 1, target])], 1, k=-12)
     # I = 2^8 A (Z - t) with Z = 0: the ends of G at s = 16.
     for off, sign in ((16, 1), (16, -1), (11, 1), (11, -1)):  # 2^30 - 1, and 2^30
         end = "2^30 - 1" if off == 16 else "2^30"

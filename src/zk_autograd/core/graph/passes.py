@@ -139,9 +139,8 @@ class Pass:
         total: _Found | None = None
         for first, part in self._parts(cells):
             activations, Z = self._forward(read, part, first)
-            if first >= live:  # a dead one alone
-                continue
-            found = self._backward(read, activations, Z, part, first, min(live - first, len(part)))
+            own = min(live - first, len(part))  # none, if the dead one is here alone
+            found = self._backward(read, activations, Z, part, first, own)
             if total is not None:
                 found = _Found([added(*pair) for pair in zip(total.I, found.I, strict=True)], total.loss + found.loss)
             total = found
