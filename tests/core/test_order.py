@@ -115,3 +115,9 @@ def test_the_place_of_many_steps_is_found_fast() -> None:
         order.place(t)
     order.place(2**40)
     assert process_time() - began < 5  # over a list of shards: half an hour
+
+
+def test_equal_words_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = np.array([3, 1, 1, 2] * 200, np.uint64)
+    monkeypatch.setattr("zk_autograd.core.order.words", lambda *_: drawn)
+    assert permutation(0, 4, 0, 800).tolist() == sorted(range(800), key=drawn.__getitem__)

@@ -263,3 +263,10 @@ def test_as_many_units_as_may_be() -> None:
     assert graph.count == 2**20
     require_acceptable(graph, graph.size)
     assert "too many units" in refused(most.replace(f"pad {2**20 - used}", f"pad {2**21 - used}"))
+
+
+def test_tensors_may_lie_side_by_side_and_on_top_of_one_another() -> None:
+    """One matrix cut into four: its parameters are only in another order."""
+    cut = changed("weight 4 8 5 4 16", "weight 4 8 3 1 16\nweight 5 8 3 3 19\nweight 4 11 2 3 28\nweight 7 11 2 1 34")
+    graph = graph_text.parse(cut.encode())
+    require_acceptable(graph, 59)
