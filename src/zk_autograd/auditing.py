@@ -5,11 +5,10 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from zk_autograd.anchor.kinds import KINDS, open_anchor, verifiers
 from zk_autograd.core.errors import AnchorError, UnreadableError, UsageError, VerificationError
@@ -31,14 +30,9 @@ from zk_autograd.verify.sampling import Detection
 from zk_autograd.verify.verifier import Verifier
 
 if TYPE_CHECKING:
-    from zk_autograd.core.cells import Cells
     from zk_autograd.core.ec_keys import EcPublicKey
-    from zk_autograd.core.graph import Graph
-    from zk_autograd.evidence.data_secrets import DataSecrets, Table
-    from zk_autograd.vault.holder.recipient import RecipientKey
     from zk_autograd.verify.challenge import Challenge
     from zk_autograd.verify.earlier import Earlier
-    from zk_autograd.verify.replay import Replay
 
 MAX_KEYS = 64 * 1024
 """Bytes of a file of public keys."""
@@ -134,108 +128,8 @@ def verify_run(
     found = find(run)
     flags = trusting(flags, None if trust_anchors is None else Path(trust_anchors), found)
     asked = with_file(flags, None if policy is None else Path(policy), found)
-    own = Given(*(None if one is None else Path(one) for one in (data, openings, recipient_key, challenge)))
-    return judge(found, replace(asked, online=ask(online, asked.keys)), given=own)
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The files that an auditor has to compute a run's gradients again: the data, the openings, the
-    key that these are sealed for, and a challenge of their own. None: there is none."""
-
-    data: Path | None = None
-    openings: Path | None = None
-    recipient_key: Path | None = None
-    challenge: Path | None = None
-
-
-NOTHING_GIVEN = Given()
-
-
-def replay_of(given: Given, found: Found, stack: ExitStack) -> "Replay":
-    """What the files are, for the verifier; `stack` closes what is open. The data and the openings
-    are read when the verifier asks for them. UsageError for files that don't go together, a key or
-    a challenge that can't be read, and a challenge in the run's folder: whoever made the run could
-    have drawn it."""
-    from zk_autograd.local.named_files import read_named  # a verdict without openings takes none of these
-    from zk_autograd.vault import recipient_files
-    from zk_autograd.verify.challenge import MAX_CHALLENGE, Challenge
-    from zk_autograd.verify.replay import Replay
-
-    if given.openings is None or given.recipient_key is None:
-        raise UsageError(
-            "to compute gradients again takes --openings, which the trainer made for you, and --recipient-key, the key that they are sealed "
-            "for; --data and --challenge go with them"
-        )
-    path, key = given.openings, recipient_files.load(given.recipient_key)
-    challenge = None
-    if given.challenge is not None:
-        require_own(given.challenge, found.run, "--challenge")
-        challenge = Challenge.parse(read_named(given.challenge, "--challenge", MAX_CHALLENGE))
-    return Replay(
-        lambda run: _opened(path, key, run, stack),
-        None if given.data is None else partial(_cells, given.data),
-        challenge,
-    )
-
-
-def require_own(path: Path, run: Path | str, flag: str) -> None:
-    """UsageError for a file of the auditor's own that lies in the run: whoever made the run made
-    it."""
-    if isinstance(run, Path) and path.resolve().is_relative_to(run.resolve()):
-        raise UsageError(f"{flag} {path}: it lies in the run; give one that you made, and kept elsewhere")
-
-
-def _opened(path: Path, key: "RecipientKey", run: bytes, stack: ExitStack) -> BinaryIO:
-    from zk_autograd.vault.errors import VaultError
-    from zk_autograd.vault.openings import opened
-
-    try:
-        return stack.enter_context(opened(path, key, run))
-    except VaultError as error:  # the auditor's file is another, or was changed on its way
-        raise UsageError(f"--openings {error}") from error
-
-
-def _cells(path: Path, graph: "Graph", secrets: "DataSecrets | None") -> "Cells":
-    """The cells of a file of cells, or of a table, as the secrets say how."""
-    from zk_autograd.core import cells as cells_format
-    from zk_autograd.evidence.layout import MAX_CELLS
-    from zk_autograd.local.named_files import read_named
-
-    content = read_named(path, "--data", MAX_CELLS)
-    if not content.startswith(cells_format.FORMAT):
-        return _of_table(path, content, graph, None if secrets is None else secrets.table)
-    try:
-        cells, features = cells_format.parsed(content)
-    except VerificationError as error:
-        raise UsageError(f"--data {path}: {error}") from error
-    if features != graph.features:
-        raise VerificationError(
-            "the data that were given have another number of features than the graph",
-            expected=str(graph.features),
-            found=str(features),
-        )
-    return cells
-
-
-def _of_table(path: Path, content: bytes, graph: "Graph", table: "Table | None") -> "Cells":
-    """The cells made again from the table at `path`, whose bytes are `content`, as `table` says."""
-    from zk_autograd.evidence.table_cells import cells_from_table
-    from zk_autograd.local import csv_file
-    from zk_autograd.local.csv_name import CsvFile
-
-    if table is None:
-        raise UsageError(
-            f"--data {path} is no file of cells, and the openings don't say how cells are made from a table: give what the trainer wrote with "
-            "`zk-run open --cells`"
-        )
-    try:
-        read = csv_file.parsed(content, CsvFile(str(path), table.label))
-    except UsageError as error:
-        raise UsageError(
-            f"--data: it is no file of cells, as `zk-run open --cells` writes it, and not the table {table.name!r:.80}: {error}"
-        ) from error
-    return cells_from_table(read.features, read.columns, [read.names[i] for i in read.classes], table, graph.targets)
+    own = [None if one is None else Path(one) for one in (data, openings, recipient_key, challenge)]
+    return judge(found, replace(asked, online=ask(online, asked.keys)), files=own)
 
 
 def draw(
@@ -332,13 +226,16 @@ def _keys(given: str | Path | PublicKey) -> tuple[PublicKey, ...]:
     return parse_keys(read_bounded(os.path.realpath(given), MAX_KEYS).decode("utf-8"))  # a link of the auditor's own
 
 
-def judge(found: Found, policy: Policy, progress: Progress = silent, given: Given = NOTHING_GIVEN) -> Report:
+def judge(found: Found, policy: Policy, progress: Progress = silent, files: Sequence[Path | None] = ()) -> Report:
     """The report on what was found, under `policy`, with every backend and every kind of anchor and
-    attestation of this package; `given` is for computing its gradients again. As `verify_run`."""
+    attestation of this package; `files` are those of `replaying.Given`, to compute its gradients
+    again. As `verify_run`."""
     with ExitStack() as stack:
         replay = None
-        if given != NOTHING_GIVEN:
-            replay = replay_of(given, found, stack)
-        files = stack.enter_context(open_run(found.run, progress))
+        if any(files):
+            from zk_autograd.replaying import Given, replay_of  # a verdict without openings takes none of it
+
+            replay = replay_of(Given(*files), found, stack)
+        run = stack.enter_context(open_run(found.run, progress))
         verifier = Verifier(policy, Systems(), verifiers(), attestation_verifiers())
-        return verifier.verify(files, progress, found, replay)
+        return verifier.verify(run, progress, found, replay)

@@ -8,6 +8,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from attacks.tools.attempt import EzklWorkshop
 from attacks.tools.trapdoor_run import TrapdoorRun
 from attacks.tools.victim import TRAINER, Victim, build, ezkl, native
@@ -92,6 +95,9 @@ class RememberingChecker:
         if isinstance(found, VerificationError):
             raise found
         return found
+
+    def commit_gradients(self, gradients: NDArray[np.int32], salt: bytes) -> bytes:
+        return self._checker.commit_gradients(gradients, salt)
 
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
         given = list(messages)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from shutil import copytree
 
+import numpy as np
 import pytest
 
 from tests.shared import Shared
@@ -16,8 +17,11 @@ from zk_autograd.cli import key as zk_key
 from zk_autograd.cli import run as zk_run
 from zk_autograd.cli.verify import main
 from zk_autograd.core.errors import UsageError
+from zk_autograd.evidence.data_secrets import Table
+from zk_autograd.evidence.table_cells import cells_from_table
+from zk_autograd.optim.exact import ExactGradient
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.torch]
 PIN = ["--key", KEY.encode()]
 
 
@@ -120,6 +124,52 @@ def test_wrong_files_are_refused_with_a_sentence(
     assert shown.out == ""
     assert message in shown.err
     assert not (desk / "new").exists()
+
+
+def test_the_table_that_the_cells_were_made_from_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the backend `none`, which is quicker: all gradients are computed again, and no level is
+    reached."""
+    values, labels = exact_runs.data()
+    wide = values.astype(np.float64) * 3 + 1  # the table's own units
+    rows = np.random.default_rng(3).permutation(len(wide))
+    names = [f"class-{label}" for label in labels]
+    lines = ["kind,a,b,c,d"] + [",".join([names[r], *map(repr, map(float, wide[r]))]) for r in range(len(wide))]
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    told = Table(
+        "table.csv",
+        "kind",
+        ("class-0", "class-1", "class-2"),
+        tuple("abcd"),
+        ("1.0",) * 4,
+        ("3.0",) * 4,
+        tuple(map(int, rows)),
+    )
+    made = cells_from_table(wide, told.columns, names, told, exact_runs.CLASSES)
+    gradient = ExactGradient(exact_runs.graph_of(exact_runs.model()), made, exact_runs.BATCH, 7, table=told)
+    run = exact_runs.train(tmp_path / "run", "none", gradient, steps=3)
+    key = tmp_path / "own.key"
+    assert zk_key.main(["new", "--for", "recipient", "--key-file", str(key)]) == 0
+    assert zk_run.main(["open", str(run), "--all", "--for", f"{key}.pub", "--out", str(tmp_path / "all")]) == 0
+    words = [
+        str(run),
+        *PIN,
+        "--openings",
+        str(tmp_path / "all"),
+        "--recipient-key",
+        str(key),
+        "--require",
+        "L0",
+        "--long",
+    ]
+    capsys.readouterr()
+    assert main([*words, "--data", str(tmp_path / "table.csv")]) == 0
+    assert "computed again: 1 segment of 1 (all), 3 steps" in capsys.readouterr().out
+    (tmp_path / "table.csv").write_text("\n".join([*lines[:9], lines[9].replace(",", ",1", 1), *lines[10:]]) + "\n")
+    assert main([*words, "--data", f"csv:{tmp_path / 'table.csv'}"]) == 1
+    assert "not what the header commits to" in " ".join(capsys.readouterr().out.split())
+    (tmp_path / "table.csv").write_text("\n".join(lines[:30]) + "\n")
+    assert main([*words, "--data", str(tmp_path / "table.csv")]) == 1
+    assert "has not the rows that the openings take" in capsys.readouterr().out
 
 
 def test_openings_of_another_run_are_refused(

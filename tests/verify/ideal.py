@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.verify.ideal_register import Registers, entries_of, written
 from tests.verify.run_builder import (
@@ -181,6 +182,9 @@ class IdealChecker:
 
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
         return (stand_in_commit(values, salt) for values, salt in messages)
+
+    def commit_gradients(self, gradients: NDArray[np.int32], salt: bytes) -> bytes:
+        return stand_in_commit(gradients, salt)
 
 
 def _public(statement: Statement) -> tuple[Any, ...]:

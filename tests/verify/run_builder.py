@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from zk_autograd.core.backends import BACKENDS
@@ -122,6 +123,9 @@ class StandInChecker:
 
     def commitments(self, messages: Iterable[tuple[IntArray, bytes]]) -> Iterator[bytes]:
         return (stand_in_commit(values, salt) for values, salt in messages)
+
+    def commit_gradients(self, gradients: NDArray[np.int32], salt: bytes) -> bytes:
+        return stand_in_commit(gradients, salt)
 
 
 @dataclass(slots=True)

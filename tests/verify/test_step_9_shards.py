@@ -33,7 +33,7 @@ def sharded() -> ExactGradient:
     labels = generator.integers(0, exact_runs.CLASSES, EXAMPLES)
     features = generator.normal(size=(EXAMPLES, exact_runs.FEATURES)) + labels[:, None]
     made = ExactGradient(
-        exact_graph(exact_runs.model(), features=exact_runs.FEATURES),
+        exact_runs.graph_of(exact_runs.model()),
         (features.astype(np.float32), labels),
         BATCH,
         7,

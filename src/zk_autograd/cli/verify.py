@@ -276,7 +276,8 @@ def _earlier(path: Path) -> "Earlier":
 def _verify(arguments: argparse.Namespace, output: Output) -> int:
     from dataclasses import replace
 
-    from zk_autograd.auditing import ask, judge, require_own, trusting, with_file
+    from zk_autograd.auditing import ask, judge, trusting, with_file
+    from zk_autograd.evidence.finding import require_outside_run
     from zk_autograd.evidence.kinds import Kind, kind_of
 
     head = _head(arguments.target)
@@ -289,7 +290,7 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
     flags = trusting(flags, arguments.trust_anchors, found)
     policy = with_file(flags, next(iter(arguments.policy), None), found)
     if arguments.earlier is not None:
-        require_own(arguments.earlier, found.run, "--continue")
+        require_outside_run(arguments.earlier, found.run, "--continue")
     if arguments.draw is not None:
         return verify_replay.draw(arguments, found, policy, output)
     outputs = verify_outputs.prepared(arguments, found.run)

@@ -8,7 +8,6 @@ from zk_autograd.cli.output import Output
 from zk_autograd.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from zk_autograd.auditing import Given
     from zk_autograd.evidence.finding import Found
     from zk_autograd.verify.policy import Policy
 
@@ -22,7 +21,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DATA",
-        help="the data that the run was trained on: a file of cells (zk-run open --cells), or the table (CSV) that the trainer read",
+        help="the data that the run was trained on: a file of cells (zk-run open --cells), or the table (CSV) that they were made from",
     )
     group.add_argument(
         "--openings", type=Path, metavar="FILE", help="what the trainer opened for you (zk-run open RUN --for YOUR.pub)"
@@ -47,11 +46,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def given(arguments: argparse.Namespace) -> "Given":
-    """The files that the flags name."""
-    from zk_autograd.auditing import Given
-
-    return Given(arguments.data, arguments.openings, arguments.recipient_key, arguments.challenge)
+def given(arguments: argparse.Namespace) -> tuple[Path | None, ...]:
+    """The files that the flags name, in the order of replaying.Given."""
+    return arguments.data, arguments.openings, arguments.recipient_key, arguments.challenge
 
 
 def draw(arguments: argparse.Namespace, found: "Found", policy: "Policy", output: Output) -> int:

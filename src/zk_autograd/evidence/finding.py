@@ -204,3 +204,10 @@ def _digest(path: Path | str, dir_fd: int | None) -> bytes:
         for chunk in chunks_of(fd, quoted(str(path))):
             hashed.update(chunk)
     return hashed.digest()
+
+
+def require_outside_run(path: Path, run: Path | str, flag: str) -> None:
+    """UsageError for a file of the auditor's own that lies in the run: whoever made the run made
+    it."""
+    if isinstance(run, Path) and path.resolve().is_relative_to(run.resolve()):
+        raise UsageError(f"{flag} {path}: it lies in the run; give one that you made, and kept elsewhere")

@@ -103,8 +103,10 @@ def _fix(report: "Report", width: int, lines: int) -> Iterator[str]:
 
 
 def _weightiest(report: "Report") -> str:
-    # What an attestation rests on weighs more than what a proof does.
-    for step in (Step.ATTESTATION, *_WEIGHT) if Level.L2 in report.levels else _WEIGHT:
+    # What an attestation or a replay leaves open weighs more than what a proof rests on.
+    replayed = report.levels & {Level.L3, Level.L3_SAMPLED}
+    first = (Step.ATTESTATION,) if Level.L2 in report.levels else (Step.DATA,) if replayed else ()
+    for step in (*first, *_WEIGHT):
         if step in report.outcomes and report.outcomes[step].limits:
             return report.outcomes[step].limits[0]
     return ""

@@ -22,7 +22,8 @@ FAILED: Mapping[Step, str] = {
     Step.CHAIN: "don't rely on this run: its records contradict each other; keep it, and ask the trainer",
     Step.PROOFS: "don't rely on this run: a step is not proved; keep it, and ask the trainer for the run whose root was published",
     Step.ATTESTATION: "don't rely on this run: its attestation is false, or another's; ask whoever ran the enclave for the run as it left it",
-    Step.DATA: "don't rely on this run: the data that were opened are not those that it commits to",
+    Step.DATA: "don't rely on this run before you know whose fault it is: ask the trainer for data and openings once more (zk-run open), from "
+    "their own hands, since anybody can make a file that opens nothing; a gradient that opens its commitment and is another is the trainer's",
     Step.MODEL: "don't use these files: they, or a signature over them, are not what the run's record names; get the published ones again from the trainer",
 }
 
