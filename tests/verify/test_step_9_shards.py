@@ -13,7 +13,7 @@ from tests.verify import exact_runs
 from tests.verify.run_builder import KEY
 from zk_autograd.core.cells import Cells, Shards
 from zk_autograd.evidence.folder import RunFolder
-from zk_autograd.optim.exact import ExactGradient, exact_graph
+from zk_autograd.optim.exact import ExactGradient
 from zk_autograd.prove.verifiers import Systems
 from zk_autograd.verify.outcome import Level, Step
 from zk_autograd.verify.policy import Policy
