@@ -209,6 +209,7 @@ def test_the_longest_texts_are_judged_in_seconds(network: str) -> None:
 SMALL = [text(2, [2], 2), text(1, [], 1, "logistic"), text(2, [2, 1], 1, "mse", skip=True), text(2, [3], 2, bias=False)]
 
 
+@pytest.mark.slow
 @settings(max_examples=600, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.sampled_from(SMALL), st.lists(st.tuples(st.integers(0, 99), st.integers(0, 5), st.integers(-1, 7)), max_size=3),
        st.integers(0, 2**32))  # fmt: skip
