@@ -128,11 +128,18 @@ def test_model_without_an_exact_pass_is_refused(make: Callable[[], nn.Module], m
         exact_graph(make(), features=3)
 
 
-@pytest.mark.slow
-def test_compiled_model_is_refused() -> None:
-    compiled: Any = torch.compile(nn.Linear(3, 2), backend="eager")
-    with pytest.raises(UsageError, match=r"was compiled: give exact_graph the model that torch.compile was given"):
-        exact_graph(compiled, features=3)
+@pytest.mark.parametrize(
+    "compiled",
+    [
+        pytest.param(lambda model: torch.compile(model, backend="eager"), marks=pytest.mark.slow),
+        lambda model: torch.jit.trace(model, torch.zeros(1, 3)),
+    ],
+    ids=["compile", "jit"],
+)
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_compiled_model_is_refused(compiled: Callable[[nn.Module], Any]) -> None:
+    with pytest.raises(UsageError, match=r"was compiled: give exact_graph the nn.Module that it was compiled from"):
+        exact_graph(compiled(nn.Linear(3, 2)), features=3)
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ def _require_model(model: nn.Module) -> None:
             f"the model is a {type(model).__name__}, and exact gradients are computed by one process on integers: give model.module, in "
             "one process, or use --level L1"
         )
-    if type(model).__name__ == "OptimizedModule":
-        raise UsageError("the model was compiled: give exact_graph the model that torch.compile was given")
+    if type(model).__name__ == "OptimizedModule" or isinstance(model, torch.jit.ScriptModule):
+        raise UsageError("the model was compiled: give exact_graph the nn.Module that it was compiled from")
 
 
 def _parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
