@@ -136,7 +136,7 @@ def test_model_without_an_exact_pass_is_refused(make: Callable[[], nn.Module], m
     ],
     ids=["compile", "jit"],
 )
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning", "ignore:.torch.jit:FutureWarning")
 def test_compiled_model_is_refused(compiled: Callable[[nn.Module], Any]) -> None:
     with pytest.raises(UsageError, match=r"was compiled: give exact_graph the nn.Module that it was compiled from"):
         exact_graph(compiled(nn.Linear(3, 2)), features=3)
