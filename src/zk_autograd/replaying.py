@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from zk_autograd.core import cells as cells_format
 from zk_autograd.core.cells import Cells
-from zk_autograd.core.errors import RangeError, UsageError, VerificationError
+from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.graph import Graph
 from zk_autograd.evidence.data_secrets import DataSecrets
 from zk_autograd.evidence.finding import Found, require_outside_run
@@ -93,7 +93,4 @@ def _cells_of_table(path: Path, content: bytes, graph: Graph, secrets: DataSecre
         )
     found = csv_file.parsed(content, CsvFile(str(path), table.label))
     labels = [found.names[number] for number in found.classes]
-    try:
-        return cells_from_table(found.features, found.columns, labels, table, graph.targets)
-    except RangeError as error:
-        raise UsageError(f"--data {path}: {error}") from error
+    return cells_from_table(found.features, found.columns, labels, table, graph.targets)

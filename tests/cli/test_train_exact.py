@@ -129,7 +129,7 @@ def test_auditor_with_the_table_and_the_openings_recomputes_every_gradient(
     assert "the table given has not the columns that the openings name" in capsys.readouterr().out
     Path("other.csv").write_text(TABLE.replace("21,", ",", 1))
     assert verify.main([*words, *given, "other.csv"]) == 2
-    assert "not the table 'csv:table.csv': other.csv: row 3, column 'age' is empty" in capsys.readouterr().err
+    assert "error: other.csv: row 3, column 'age' is empty" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("own")
@@ -264,8 +264,8 @@ def test_run_is_resumed_with_the_data_and_code_of_its_beginning_alone(
         (["--batch-size", "33"], TABLE, "--batch-size 33 is more than the 32 training rows of csv:table.csv"),
         (["--level", "L1", "--public-data"], TABLE, "--public-data"),
         (["--level", "L1", "--order-seed", "3"], TABLE, "--order-seed"),
-        (["--level", "L2"], TABLE, "--level is L2, what an enclave attests of a training inside it"),
-        (["--level", "L4"], TABLE, "--level is L4, a proof of the gradients, which no prover here makes yet: use L3"),
+        (["--level", "L2"], TABLE, "--level is L2, which an enclave attests of a training inside it (zk-enclave); zk-train has L1 and L3"),
+        (["--level", "L4"], TABLE, "--level is L4, a proof of the gradients, which no prover makes yet"),
         (["--level", "L5"], TABLE, "--level is L5; it must be one of L1, L3"),
         (["--order-seed", "18446744073709551616"], TABLE, "--order-seed is an integer of more than 64 bits"),
         (["--order-seed", "3", "--start", "beacon:evm:URL,key=FILE"], TABLE, "--order-seed: the beacon of --start"),
