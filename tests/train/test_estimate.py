@@ -44,6 +44,21 @@ def test_proofs_are_one_for_each_block_and_segment(sizes: list[int], steps: int,
     assert found.private_bytes >= 5000 * (segments + 1) + 700 * steps
 
 
+@pytest.mark.parametrize(
+    ("steps", "shard_steps", "segments"),
+    [(100, 100, 2), (100, 64, 2), (100, 50, 2), (100, 65, 3), (100, 10, 10), (7, 10, 1)],
+)
+def test_segment_ends_where_a_shard_of_the_data_does(steps: int, shard_steps: int, segments: int) -> None:
+    rehearsed = replace(REHEARSED, data_bytes=10**9)
+    proving = Proving(10, 0, "")
+    planned = Planned(32, 64, "", Cost())
+    found = of_run(
+        "native", Rule.ADAM, [31], steps, planned, rehearsed, proving, cores=2, backlog=2, shard_steps=shard_steps
+    )
+    assert (found.segments, found.proofs) == (segments, segments)
+    assert found.private_bytes > 10**9
+
+
 def test_run_without_proofs_takes_its_steps_and_no_keys() -> None:
     found = estimated("none", [31], 100, Planned(31, 16, "", Cost()))
     assert (found.segments, found.proofs, found.proving_seconds, found.cache_bytes) == (7, 0, 0, 0)

@@ -7,7 +7,7 @@ import pytest
 from tests.train.test_plan import PLAN
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.note import Checkpoint
-from zk_autograd.core.records import Block, Data, Group, Header, Parameter, Prover
+from zk_autograd.core.records import Block, Data, Exact, Group, Header, Parameter, Prover
 from zk_autograd.train.summary import Summary
 
 SRS = bytes(range(32))
@@ -110,3 +110,39 @@ def test_the_picture_of_the_session_is_named_if_there_is_one(summary: Summary) -
     drawn = replace(summary, timeline=summary.run / "private" / "timeline.svg")
     assert drawn.to_json()["timeline"] == str(drawn.timeline)
     assert f"timeline  {drawn.timeline}" in drawn.lines()
+
+
+def exact(summary: Summary, rule: Rule, batch_size: int, log_batch: int, visibility: str = "private") -> Summary:
+    """Of a native run with exact gradients, whose groups have two rates."""
+    plan = replace(PLAN, level="L3")
+    data = Data(b"", 100, "order/v1", batch_size, b"")
+    said = Exact(bytes(32), log_batch, 4, 13, visibility, (bytes(32),), seed=1)
+    groups = (Group((("lr", "0.02"),), 0), Group((("lr", "0.01"),), 0), Group((("lr", "0.02"),), 0))
+    prover = Prover("native", "1", 32, 64)
+    header = replace(HEADER, rule=rule, groups=groups, data=data, exact=said, prover=prover)
+    return replace(summary, plan=plan, header=header)
+
+
+def test_padded_batch_says_which_rates_the_mean_would_have(summary: Summary) -> None:
+    told = exact(summary, Rule.SGD, 12, 4)
+    line = "gradients exact, for L3: private data, batches of 12, padded to 16: as lr 0.015, lr 0.0075 with the mean over 12"
+    assert line in told._exact()
+    assert told.as_mean() == [{"lr": "0.015"}, {"lr": "0.0075"}, {"lr": "0.015"}]
+
+
+def test_batch_of_a_power_of_two_and_lion_need_no_other_rate(summary: Summary) -> None:
+    assert exact(summary, Rule.SGD, 16, 4, "public")._exact() == ["gradients exact, for L3: public data, batches of 16"]
+    assert exact(summary, Rule.SGD, 16, 4).as_mean() == []
+    assert exact(summary, Rule.LION, 12, 4)._exact() == [
+        "gradients exact, for L3: private data, batches of 12, padded to 16"
+    ]
+
+
+def test_exact_gradients_without_proofs_promise_no_l3(summary: Summary) -> None:
+    told = exact(summary, Rule.SGD, 16, 4)
+    hashed = replace(told, header=replace(told.header, prover=Prover("none", "1", 32, 64)))
+    assert hashed._exact() == ["gradients exact, but L3 takes proofs, too: private data, batches of 16"]
+    assert hashed._opening() == []
+    assert told._opening()[-1] == f"  zk-run open {summary.run} --all --for AUDITOR.pub"
+    assert summary._opening() == summary._exact() == []
+    assert summary.to_json()["exact"] is None
