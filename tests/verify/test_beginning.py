@@ -40,7 +40,7 @@ from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.prove.hashed.verify import HashedSystem
 from zk_autograd.prove.verifiers import Systems
-from zk_autograd.verify.beginning import check_beginning
+from zk_autograd.verify.beginning import check_beginning, ordered
 from zk_autograd.verify.chain import check_chain
 from zk_autograd.verify.outcome import Claim, Outcome, Source, Status, Step
 from zk_autograd.verify.report import Report
@@ -92,6 +92,14 @@ def test_a_beacon_that_an_anchor_gives_shows_that_the_weights_were_not_chosen(ba
     assert not limit(found, "initial weights")
     assert limit(found, "which of the runs in their register is shown was")
     assert limit(found, "that the data order follows from the beacon is the trainer's word")
+
+
+def test_the_order_is_no_word_where_every_gradient_was_computed_again_in_it() -> None:
+    found = beginning(honest("none", beacon=BEACON_BYTES), [claim()])
+    words = "that the data order follows from the beacon"
+    assert limit(ordered(found, whole=False), words)
+    assert not limit(ordered(found, whole=True), words)
+    assert len(ordered(found, whole=True).limits) == len(found.limits) - 1
 
 
 def test_an_enclaves_own_register_does_not_show_that_the_weights_were_one_choice() -> None:

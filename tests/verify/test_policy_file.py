@@ -235,6 +235,8 @@ WRONG = {
     "[sample]\nproofs = 2\naccept = false": "can only be true",
     "[sample]\nproofs = 2\nbeacon = 'noon'": "true or false",
     "[sample]\nproofs = 2": "a sample reaches L1-sampled, never L1",
+    "require = ['L3']\n[sample]\nproofs = 2": "L3 rests on L1, which no sample reaches",
+    "require = ['L3-sampled']": "can't name L3-sampled: .* takes it for L3",
 }
 
 
@@ -246,6 +248,13 @@ def test_a_wrong_value_is_an_error(text: str) -> None:
 @pytest.mark.parametrize("text", ["require = ['L1']\nrequire = ['L0']", "[run]\nmodel = true\n[run]\nmodel = true"])
 def test_a_field_twice_is_an_error(text: str) -> None:
     refused(text, "is not TOML")
+
+
+def test_gradients_computed_again_can_be_required() -> None:
+    assert read("require = ['L3']").require == {Level.L3}
+    sampled = read("require = ['L3']\n[sample]\nproofs = 2\naccept = true")
+    assert sampled.require == {Level.L3}
+    assert sampled.accept_sample
 
 
 @pytest.mark.parametrize("level", ["L4", "L5", "L3-proved"])

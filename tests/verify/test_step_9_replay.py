@@ -1,11 +1,14 @@
 """Step 9: what a run with exact gradients says is looked at, opened gradients are computed again,
 and no more is said than that shows."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from hashlib import sha256
+from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from shutil import copytree
@@ -13,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.shared import Shared
 from tests.verify import exact_runs
@@ -35,12 +39,14 @@ from zk_autograd.optim.exact import ExactGradient
 from zk_autograd.prove.native.verify import NativeSystem
 from zk_autograd.prove.verifiers import Systems
 from zk_autograd.run.exact_files import ExactFiles
+from zk_autograd.verify import annex_xi
 from zk_autograd.verify.brief import brief
 from zk_autograd.verify.challenge import Challenge
 from zk_autograd.verify.drawing import drawn
 from zk_autograd.verify.exact_data import check_shards
 from zk_autograd.verify.opened import OpenedSteps
 from zk_autograd.verify.outcome import Level, Source, Status, Step
+from zk_autograd.verify.page.document import page
 from zk_autograd.verify.policy import Policy, TreeHead
 from zk_autograd.verify.replay import Replay
 from zk_autograd.verify.replayed import ranges
@@ -50,6 +56,7 @@ from zk_autograd.verify.verifier import Verifier
 
 pytestmark = pytest.mark.torch
 
+SCHEMA = Draft202012Validator(json.loads((files("zk_autograd.verify") / "report.schema.json").read_text("utf-8")))
 L3 = Policy(keys=(KEY,), require=frozenset({Level.L3}))
 Edited = Callable[[bytes], bytes]
 
@@ -86,20 +93,21 @@ def judge(
     replay = None
     if openings is not None:
         replay = Replay(lambda _: BytesIO(openings), None if data is None else lambda *_: data, challenge)
-    with RunFolder(run) as files:
-        report = Verifier(policy, Systems()).verify(files, replay=replay)
+    with RunFolder(run) as reader:
+        report = Verifier(policy, Systems()).verify(reader, replay=replay)
     agree(report)
+    SCHEMA.validate(report.to_json())
     return report
 
 
 def log_of(run: Path) -> Log:
-    with RunFolder(run) as files:
-        return parse_log(files.leaves())
+    with RunFolder(run) as reader:
+        return parse_log(reader.leaves())
 
 
 def challenge_of(run: Path, sample: int = 2, beacon: str = "noon") -> Challenge:
-    with RunFolder(run) as files:
-        return drawn(files, L3, sample, beacon)
+    with RunFolder(run) as reader:
+        return drawn(reader, L3, sample, beacon)
 
 
 def said(report: Report) -> str:
@@ -120,6 +128,19 @@ def test_a_run_of_which_every_segment_is_opened_reaches_l3(exact_run: Path, cell
     assert properties(report) == ["ZK_AUTOGRAD_L0", "ZK_AUTOGRAD_L1", "ZK_AUTOGRAD_L3"]
     assert "nothing is attested\n" in brief(report)
     assert report.to_json()["replay"]["recomputed"] == [0, 1, 2]
+
+
+def test_the_page_and_annex_xi_say_what_was_computed_again(exact_run: Path, cells: Cells) -> None:
+    report = judge(exact_run, exact_runs.opened(exact_run), cells)
+    shown = page(report, datetime.now(UTC))
+    assert "The gradients of steps 1 to 20 were computed again from the data" in shown
+    assert "Nothing here says where a gradient came from" not in shown
+    facts = {fact.text: fact.source for heading in annex_xi.headings(report) for fact in heading.facts}
+    assert facts["order 'order/v1', batches of 6"] is Source.REPLAYED
+    part = judge(exact_run, exact_runs.opened(exact_run, [1]), cells)
+    assert "Nothing here says where the gradients of the other segments came from" in page(part, datetime.now(UTC))
+    facts = {fact.text: fact.source for heading in annex_xi.headings(part) for fact in heading.facts}
+    assert facts["order 'order/v1', batches of 6"] is Source.CLAIMED
 
 
 def test_without_openings_nothing_is_shown_of_the_gradients(exact_run: Path) -> None:
@@ -432,8 +453,8 @@ def test_a_segment_of_two_shards_fails(exact_run: Path) -> None:
 
 
 def _root(run: Path, size: int) -> bytes:
-    with RunFolder(run) as files:
-        return root([leaf_hash(leaf) for leaf in files.leaves()[:size]])
+    with RunFolder(run) as reader:
+        return root([leaf_hash(leaf) for leaf in reader.leaves()[:size]])
 
 
 # ---- a draw ----
@@ -462,8 +483,8 @@ def test_a_challenge_is_drawn_from_the_log_s_head(long_run: Path) -> None:
     ids=["no key", "one segment", "no text", "no beacon allowed"],
 )
 def test_what_can_t_be_drawn(long_run: Path, policy: Policy, sample: int, beacon: str | None, words: str) -> None:
-    with RunFolder(long_run) as files, pytest.raises(UsageError, match=words):
-        drawn(files, policy, sample, beacon)
+    with RunFolder(long_run) as reader, pytest.raises(UsageError, match=words):
+        drawn(reader, policy, sample, beacon)
 
 
 def test_ranges_in_words() -> None:
