@@ -77,7 +77,12 @@ def train(
 
 
 def opened(
-    run: Path, segments: Sequence[int] | None = None, *, challenge: Challenge | None = None, checked: bool = True
+    run: Path,
+    segments: Sequence[int] | None = None,
+    *,
+    challenge: Challenge | None = None,
+    checked: bool = True,
+    own: Backend | None = None,
 ) -> bytes:
     """The openings of a run's segments (None: all), in clear. `checked`: as `zk-run open` makes
     them, which refuses data that aren't those of the header."""
@@ -86,7 +91,7 @@ def opened(
     if segments is not None:
         choice = Choice(tuple(segments), choice.root, choice.size, "trainer")
     header = found.log.header
-    own = backend_of_run(header.prover, header.prover.backend, None, found.layout.private)
+    own = own or backend_of_run(header.prover, header.prover.backend, None, found.layout.private)
     try:
         files = ExactFiles.read(found.layout, header, found.log.header_digest)
         secrets = data_secrets(found, own) if checked else files.secrets

@@ -36,6 +36,10 @@ from zk_autograd.core.trust import Missing
 from zk_autograd.evidence.data_secrets import DataSecrets
 from zk_autograd.evidence.folder import RunFolder
 from zk_autograd.optim.exact import ExactGradient
+from zk_autograd.prove.ezkl.backend import EzklBackend
+from zk_autograd.prove.ezkl.circuit.catalogue import load
+from zk_autograd.prove.ezkl.keys import Cache
+from zk_autograd.prove.ezkl.verify import EzklSystem, installed_ezkl
 from zk_autograd.prove.native.verify import NativeSystem
 from zk_autograd.prove.verifiers import Systems
 from zk_autograd.run.exact_files import ExactFiles
@@ -207,6 +211,25 @@ def test_without_proofs_no_level_is_reached(long_run: Path) -> None:
     report = judge(long_run, exact_runs.opened(long_run, challenge=challenge), None, accepting, challenge)
     assert report.verdict == "L0"
     assert any("step 7 showed no proof" in why for why in report.missing)
+
+
+@pytest.mark.ezkl
+@pytest.mark.long
+def test_ezkl_s_commitments_open_as_well(tmp_path: Path, ezkl_cache: Cache, srs_digest: bytes) -> None:
+    """Its gradients are committed to as one vector, its data by a tree."""
+    backend = EzklBackend(load("adam-n480-t4"), srs_digest, ezkl_cache)
+    run = exact_runs.train(tmp_path / "run", backend, steps=3)
+    systems = {"ezkl": EzklSystem(ezkl_cache, installed_ezkl())}
+    policy = replace(L3, srs=frozenset({srs_digest}))
+    content = exact_runs.opened(run, own=backend)
+
+    def verdict(data: Cells) -> str:
+        replay = Replay(lambda _: BytesIO(content), lambda *_: data)
+        with RunFolder(run) as reader:
+            return Verifier(policy, systems).verify(reader, replay=replay).verdict
+
+    assert verdict(exact_runs.cells(run)) == "L0, L1, L3"
+    assert verdict(exact_runs.gradient(1).cells) == "FAILED"
 
 
 def test_a_machine_without_the_prover_computes_nothing_again(
