@@ -217,11 +217,14 @@ def test_without_proofs_no_level_is_reached(long_run: Path) -> None:
 @pytest.mark.long
 def test_ezkl_s_commitments_open_as_well(tmp_path: Path, ezkl_cache: Cache, srs_digest: bytes) -> None:
     """Its gradients are committed to as one vector, its data by a tree."""
-    backend = EzklBackend(load("adam-n480-t4"), srs_digest, ezkl_cache)
-    run = exact_runs.train(tmp_path / "run", backend, steps=3)
+
+    def backend() -> EzklBackend:
+        return EzklBackend(load("adam-n480-t4"), srs_digest, ezkl_cache)
+
+    run = exact_runs.train(tmp_path / "run", backend(), steps=3)
     systems = {"ezkl": EzklSystem(ezkl_cache, installed_ezkl())}
     policy = replace(L3, srs=frozenset({srs_digest}))
-    content = exact_runs.opened(run, own=backend)
+    content = exact_runs.opened(run, own=backend())
 
     def verdict(data: Cells) -> str:
         replay = Replay(lambda _: BytesIO(content), lambda *_: data)
