@@ -44,6 +44,7 @@ RUNS = Path(__file__).parent.parent / "data" / "runs"
 PUBLIC = (RUNS / "test.key.pub").read_text().strip()
 ROOT_V1 = "36b9148815a9b86c152ba7af7df844820d4433b1cc4e228b0f9237216dce61fe@4"
 ROOT_V2 = "fd1890ed9d8b9bd455e6890db98052206d96dc8b5b7a4f667ce0faeef8a80e5a@4"
+ROOT_EXACT = "fc7de8f7bf1cd646099131238009051469dd5f3d8dbe8d6fb4fd2cc753f887fb@4"
 ROOT = "84181b5ef48d86b6cc78f6f0026a42d15219a4d9f70fd690a37c94aa1f143889@4"
 
 
@@ -74,6 +75,23 @@ def judged(run: Path, level: Level, head: TreeHead | None = None) -> Report:
 def test_a_finished_native_run_of_v0_is_verified() -> None:
     report = judged(RUNS / "native-finished", Level.L1, TreeHead.parse(ROOT))
     assert (report.verdict, report.exit_status, report.missing) == ("L0, L1", 0, ())
+
+
+@pytest.mark.usefixtures("native_prover")
+def test_an_exact_run_is_computed_again_from_its_openings(tmp_path: Path) -> None:
+    key = tmp_path / "test-recipient.key"
+    shutil.copyfile(RUNS / "test-recipient.key", key)
+    key.chmod(0o600)
+    report = verify_run(
+        RUNS / "native-exact",
+        keys=[RUNS / "test-v1.key.pub"],
+        root=ROOT_EXACT,
+        require=["L3"],
+        data=RUNS / "native-exact.cells",
+        openings=RUNS / "native-exact.openings",
+        recipient_key=key,
+    )
+    assert (report.verdict, report.exit_status, report.missing) == ("L0, L1, L3", 0, ())
 
 
 @pytest.mark.usefixtures("native_prover")
