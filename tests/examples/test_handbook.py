@@ -89,6 +89,7 @@ def test_handbooks_errors_are_the_commands(flags: list[str], capsys: pytest.Capt
 def test_every_flag_of_the_handbook_is_one() -> None:
     text = " ".join(train.parser().format_help().split())
     begin, end = HANDBOOK.split("\n## Signing the model\n")  # of other commands
-    flags = set(re.findall(r"--[a-z][a-z-]+", begin + end[end.index("\n## ") :]))
+    own = re.sub(r"zk-run .*", "", begin + end[end.index("\n## ") :])  # whose flags tests/test_docs.py looks at
+    flags = set(re.findall(r"--[a-z][a-z-]+", own))
     assert len(flags) > 5
     assert not [flag for flag in flags if flag not in text]
