@@ -369,6 +369,17 @@ def test_level_and_order_of_the_configuration_are_those_of_the_records(
         check_settings(reproduction._plan_of(text.replace(old, new).encode()), log.header, published=True)
 
 
+def test_private_rows_are_compared_with_those_of_the_table(tmp_path: Path, reproduce: Reproduce) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(TABLE)
+    run = trained(tmp_path / "home", "--data", f"csv:{table}", "--prover", "none", "--level", "L3")
+    assert reproduce(run, "--verify-only")[1]["verdict"] == "CONFIG ONLY"
+    table.write_text(TABLE.replace("\n6,1,", "\n6,0,"))
+    status, result = reproduce(run, "--verify-only")
+    assert (status, result["verdict"]) == (1, "MISMATCH")
+    assert finding(result, "mismatch") == "the data csv:table.csv are not those of the run"
+
+
 def test_public_rows_are_compared_by_whoever_has_the_table(
     tmp_path: Path, reproduce: Reproduce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
