@@ -19,6 +19,7 @@ from zk_autograd.core.cells import (
     encoded,
     one_hot,
     parsed,
+    parts,
     quantized,
     scaled,
     tree_root,
@@ -253,3 +254,21 @@ def test_what_cannot_be_cut_is_refused(examples: int, stride: int, log_cells: in
         assert tracemalloc.get_traced_memory()[1] < 10**7
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 10_000])
+def test_a_file_in_pieces_is_read_as_a_whole_one_is(size: int) -> None:
+    cells = np.arange(60, dtype=np.int32).reshape(12, 5) - 30
+    data = encoded(cells, 3)
+
+    def read(content: bytes) -> Cells:
+        found = list(parts(content[i : i + size] for i in range(0, len(content), size)))
+        assert {features for _, features in found} == {3}
+        return np.concatenate([part for part, _ in found])
+
+    np.testing.assert_array_equal(read(data), cells)
+    for other in (data[:-1], data[:-20], data + b"\0", data + bytes(20), data[:10], data[:30], b""):
+        with pytest.raises(VerificationError):
+            read(other)
+    with pytest.raises(VerificationError, match="out of range"):
+        read(data[:-4] + (2**22).to_bytes(4, "little"))

@@ -407,6 +407,51 @@ def test_edited_public_data_fail(long_run: Path, tmp_path: Path) -> None:
     assert "data/cells are not the data of the header" in said(report)
 
 
+def test_public_data_are_not_held_in_memory_without_openings(long_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of zeros may be sparse: it costs its writer nothing, whatever its size."""
+    read = RunFolder.read
+
+    def bounded(self: RunFolder, path: str, limit: int) -> bytes:
+        assert path != "data/cells"
+        return read(self, path, limit)
+
+    monkeypatch.setattr(RunFolder, "read", bounded)
+    assert any("data/cells are the header's" in text for text in judge(long_run).findings[Step.DATA].sentences)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda cells: cells[:-1], "expected 50 examples of 7 cells, found 49 of 7"),
+        (lambda cells: np.concatenate([cells, cells[:1]]), "expected 50 examples of 7 cells, found 51 of 7"),
+        (_labels, "the targets of example 3 of the data are not those of one class"),
+    ],
+    ids=["an example less", "an example more", "no label"],
+)
+def test_public_data_that_are_none_of_the_header_s_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: Callable[[Cells], Cells], words: str
+) -> None:
+    """Their SHA-256 is the header's."""
+    monkeypatch.setattr(ExactFiles, "require_fit", lambda *_: None)
+    own = Publishing(exact_runs.graph_of(exact_runs.model()), exact_runs.data(), exact_runs.BATCH, 7, public=True)
+    own.edit = edit
+    report = judge(exact_runs.train(tmp_path / "run", "none", own, steps=1))
+    assert (report.exit_status, report.failure and report.failure.step) == (1, Step.DATA)
+    assert words in said(report)
+
+
+class Publishing(ExactGradient):
+    """Publishes other cells than it computes with."""
+
+    edit: Callable[[Cells], Cells] = staticmethod(lambda cells: cells)
+
+    def committed(self, backend: Any, *, by_beacon: bool) -> tuple[Data, Exact, ExactFiles]:
+        data, exact, files = super().committed(backend, by_beacon=by_beacon)
+        other = self.edit(files.cells)
+        digest = sha256(cells_format.encoded(other, files.features)).digest()
+        return data, replace(exact, cells=digest), replace(files, cells=other)
+
+
 class Describing(ExactGradient):
     """Says something else of the graph or the data than it computes with."""
 

@@ -19,10 +19,11 @@ HMAC-SHA256(secret, "zk-autograd/cells-salt/v1\\n" | i).
 """
 
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,6 +160,38 @@ def encoded(cells: Cells, features: int) -> bytes:
 def parsed(data: bytes) -> tuple[Cells, int]:
     """Cells, int32 (examples, stride), and how many of the stride are features. VerificationError
     unless `data` is such a file, to the last byte, and each cell below 2^22 in size."""
+    examples, features, targets, begin = _head(data)
+    body = memoryview(data)[begin:]
+    if len(body) != 4 * examples * (features + targets):
+        raise _other_length(examples, features + targets, str(len(body)))
+    return _cells(body, features + targets), features
+
+
+def parts(pieces: Iterator[bytes]) -> Iterator[tuple[Cells, int]]:
+    """As `parsed`, of a file that comes in pieces: some examples at a time, in order, so that its
+    size is no question of memory."""
+    held = bytearray()
+    while len(held) < len(FORMAT) + _MAX_HEAD and (piece := next(pieces, b"")):
+        held += piece
+    examples, features, targets, begin = _head(bytes(held[: len(FORMAT) + _MAX_HEAD]))
+    del held[:begin]
+    row = 4 * (features + targets)
+    left = examples * row
+    for piece in chain((b"",), pieces):
+        held += piece
+        whole = len(held) // row * row
+        if len(held) > left:
+            raise _other_length(examples, features + targets, "more")
+        if whole:
+            yield _cells(bytes(held[:whole]), features + targets), features
+        left -= whole
+        del held[:whole]
+    if left:
+        raise _other_length(examples, features + targets, f"{4 * examples * (features + targets) - left + len(held)}")
+
+
+def _head(data: bytes) -> tuple[int, int, int, int]:
+    """The numbers of examples, features and targets, and where the cells begin."""
     head = data[len(FORMAT) : len(FORMAT) + _MAX_HEAD].split(b"\n", 1)
     if not data.startswith(FORMAT) or len(head) != 2:
         raise VerificationError("this is not a file of cells", expected=repr(FORMAT.decode()))
@@ -166,21 +199,24 @@ def parsed(data: bytes) -> tuple[Cells, int]:
     examples, features = fields.integer("examples", 1, MAX_EXAMPLES), fields.integer("features", 1, 2**20)
     targets = fields.integer("targets", 1, 2**20)
     fields.end()
-    body = memoryview(data)[len(FORMAT) + len(head[0]) + 1 :]
-    if len(body) != 4 * examples * (features + targets):
-        raise VerificationError(
-            "the cells are not as many as the file says",
-            expected=f"{4 * examples * (features + targets)} bytes",
-            found=str(len(body)),
-        )
-    cells = np.frombuffer(body, "<i4").astype(np.int32).reshape(examples, features + targets)
+    return examples, features, targets, len(FORMAT) + len(head[0]) + 1
+
+
+def _cells(body: bytes | memoryview, stride: int) -> Cells:
+    cells = np.frombuffer(body, "<i4").astype(np.int32).reshape(-1, stride)
     if largest(cells) >= ACTIVATION_BOUND:
         raise VerificationError(
             "the file holds a cell that is out of range",
             expected=f"below {ACTIVATION_BOUND} in size",
             found=f"{largest(cells):.0f}",
         )
-    return cells, features
+    return cells
+
+
+def _other_length(examples: int, stride: int, found: str) -> VerificationError:
+    return VerificationError(
+        "the cells are not as many as the file says", expected=f"{4 * examples * stride} bytes", found=found
+    )
 
 
 def tree_root(cells: Cells, secret: bytes) -> bytes:

@@ -48,7 +48,7 @@ def check_data(
         return None, _of_floats(view.log.header, attested=attested)
     from zk_autograd.verify.exact_data import check_exact_data  # a run of floats takes none of it
 
-    described = check_exact_data(files, view.log, progress)
+    described = check_exact_data(files, view.log, progress, keep=replay is not None)
     if replay is None:
         return None, described.unopened(attested=attested)
     from zk_autograd.verify.replay import check_replay  # nor a verdict without openings

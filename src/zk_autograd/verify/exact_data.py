@@ -6,7 +6,8 @@ sees them.
   has as many cells as the header says.
 * A segment holds steps of one shard of one epoch.
 * Public data are data/cells: of the header's SHA-256, as many examples and cells as it says, and of
-  classes each with one target.
+  classes each with one target. Where nothing is computed from them they are never held in memory: a
+  sparse file costs its writer nothing.
 """
 
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ _HOW = "get the data and ask the trainer for openings (zk-run open), then verify
 @dataclass(frozen=True, slots=True, eq=False)
 class Described:
     """The graph, the order (None of a view without a genesis where a beacon gives it), and the
-    cells where they are public; what was found of them, in sentences."""
+    cells where they are public and kept; what was found of them, in sentences."""
 
     exact: Exact
     graph: Graph
@@ -59,8 +60,9 @@ class Described:
         )
 
 
-def check_exact_data(files: Evidence, log: Log, progress: Progress) -> Described:
-    """The parts that need nothing but the run. VerificationError."""
+def check_exact_data(files: Evidence, log: Log, progress: Progress, *, keep: bool) -> Described:
+    """The parts that need nothing but the run. `keep`: public cells are wanted afterwards.
+    VerificationError."""
     header = log.header
     exact = header.exact
     assert exact is not None
@@ -68,23 +70,34 @@ def check_exact_data(files: Evidence, log: Log, progress: Progress) -> Described
     order = _order(log)
     if order is not None:
         check_shards(log, order, progress)
-    cells = _public_cells(files, header, exact, graph) if exact.visibility == PUBLIC else None
-    return Described(exact, graph, order, cells, tuple(_sentences(header, exact, graph, cells)))
+    cells = None
+    if exact.visibility == PUBLIC:
+        cells = _public_cells(files, header, exact, graph, keep=keep)
+    return Described(exact, graph, order, cells, tuple(_sentences(header, exact, graph)))
 
 
 def require_of(header: Header, graph: Graph, cells: NDArray[np.int32], what: str) -> None:
     """VerificationError unless these are as many examples and cells as the header says, in range,
     and of classes each with one target. `what` calls them."""
+    _require_size(header, cells.shape[0], cells.shape[1], what)
+    _require_right(graph, cells, what, 0)
+
+
+def _require_size(header: Header, examples: int, stride: int, what: str, *, most: bool = False) -> None:
+    """`most`: there may be fewer examples yet."""
     assert header.exact is not None
-    wanted = (header.data.count, header.exact.stride)
-    if cells.shape != wanted:
+    count, wanted = header.data.count, header.exact.stride
+    if stride != wanted or (examples > count if most else examples != count):
         raise VerificationError(
             f"{what} are not of the header's size",
-            expected=f"{wanted[0]} examples of {wanted[1]} cells",
-            found=f"{cells.shape[0]} of {cells.shape[1]}",
+            expected=f"{count} examples of {wanted} cells",
+            found=f"{examples} of {stride}",
         )
+
+
+def _require_right(graph: Graph, cells: NDArray[np.int32], what: str, first: int) -> None:
     try:
-        require_cells(graph, cells)
+        require_cells(graph, cells, first)
     except RangeError as error:
         raise VerificationError(f"{what} are no data of this graph: {error}") from error
 
@@ -142,29 +155,52 @@ def check_shards(log: Log, order: Order, progress: Progress) -> None:
         progress("shards", index + 1, len(log.segments))
 
 
-def _public_cells(files: Evidence, header: Header, exact: Exact, graph: Graph) -> NDArray[np.int32]:
+def _public_cells(
+    files: Evidence, header: Header, exact: Exact, graph: Graph, *, keep: bool
+) -> NDArray[np.int32] | None:
+    """They, if they are kept."""
     name = f"{DATA}/{CELLS}"
     most = min(MAX_CELLS, cells_format.largest_file(header.data.count, exact.stride))
+    if not keep:
+        _require_digest(name, files.digest(name, most), exact)
+        count = 0
+        for cells, features in cells_format.parts(files.chunks(name, most)):
+            _require_features(name, features, graph)
+            _require_size(header, count + len(cells), cells.shape[1], name, most=True)
+            _require_right(graph, cells, name, count)
+            count += len(cells)
+        _require_size(header, count, exact.stride, name)
+        return None
     content = files.read(name, most)
-    if (found := sha256(content).digest()) != exact.cells:
-        raise VerificationError(f"{name} are not the data of the header", expected=exact.cells.hex(), found=found.hex())
+    _require_digest(name, sha256(content).digest(), exact)
     cells, features = cells_format.parsed(content)
-    if features != graph.features:
-        raise VerificationError(
-            f"{name} have another number of features than the graph", expected=str(graph.features), found=str(features)
-        )
+    _require_features(name, features, graph)
     require_of(header, graph, cells, name)
     return cells
 
 
-def _sentences(header: Header, exact: Exact, graph: Graph, cells: NDArray[np.int32] | None) -> list[str]:
+def _require_digest(name: str, found: bytes, exact: Exact) -> None:
+    if found != exact.cells:
+        raise VerificationError(f"{name} are not the data of the header", expected=exact.cells.hex(), found=found.hex())
+
+
+def _require_features(name: str, found: int, graph: Graph) -> None:
+    if found != graph.features:
+        raise VerificationError(
+            f"{name} have another number of features than the graph", expected=str(graph.features), found=str(found)
+        )
+
+
+def _sentences(header: Header, exact: Exact, graph: Graph) -> list[str]:
     outputs = "values" if graph.outputs[0].kind is Kind.VALUE else "classes"
     hidden = sum(run.count for run in graph.units if run.kind is Kind.RELU)
     of_data = f"{counted(header.data.count, 'example')} of {exact.stride} cells"
     return [
         f"{GRAPH} is the header's, and its tensors are the run's: {counted(graph.features, 'feature')}, "
         f"{counted(hidden, 'hidden unit')}, {graph.targets} {outputs}",
-        f"{DATA}/{CELLS} are the header's: {of_data}" if cells is not None else f"the header commits to {of_data}",
+        f"{DATA}/{CELLS} are the header's: {of_data}"
+        if exact.visibility == PUBLIC
+        else f"the header commits to {of_data}",
         f"batches of {header.data.batch_size} in the order {header.data.sampler}, of a seed that "
         + (f"stands in the header ({exact.seed})" if exact.seed is not None else "the beacon gives"),
     ]

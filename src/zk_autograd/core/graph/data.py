@@ -14,18 +14,18 @@ from zk_autograd.core.graph.units import Graph, Kind
 SCALE_DOWN = "scale the data down"
 
 
-def require_cells(graph: Graph, cells: NDArray[np.int32]) -> None:
+def require_cells(graph: Graph, cells: NDArray[np.int32], first: int = 0) -> None:
     """UsageError unless `cells` are int32 (examples, graph.stride); UnitRangeError for one that is
     2^22 or more in size, TargetsError for targets of classes that aren't one-hot. Of all examples
-    of a data set, so that no step fails for its data."""
+    of a data set, so that no step fails for its data; `first` is the number of the first one."""
     if cells.dtype != np.int32 or cells.ndim != 2 or cells.shape[1] != graph.stride:
         raise UsageError(f"the cells are {cells.dtype} {cells.shape}, and must be int32 (examples, {graph.stride})")
-    require_range("the features", cells[:, : graph.features], "the data")
+    require_range("the features", cells[:, : graph.features], "the data", first)
     targets = cells[:, graph.features :]
     if graph.outputs[0].kind is Kind.VALUE:
-        require_range("the targets", targets, "the data")
+        require_range("the targets", targets, "the data", first)
     else:
-        require_one_hot(targets, "the data")
+        require_one_hot(targets, "the data", first)
 
 
 def require_range(name: str, values: NDArray[Any], among: str = "the batch", first: int = 0) -> None:
