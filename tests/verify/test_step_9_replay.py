@@ -23,6 +23,7 @@ from tests.verify import exact_runs
 from tests.verify.agreement import agree
 from tests.verify.run_builder import KEY
 from zk_autograd.core import cells as cells_format
+from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.cells import Cells, Shards
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.graph import text as graph_text
@@ -438,6 +439,16 @@ def test_public_data_that_are_none_of_the_header_s_fail(
     report = judge(exact_runs.train(tmp_path / "run", "none", own, steps=1))
     assert (report.exit_status, report.failure and report.failure.step) == (1, Step.DATA)
     assert words in said(report)
+
+
+@pytest.mark.parametrize(("most", "words"), [(512, "None"), (511, "too large to recompute the commitments")])
+def test_work_on_a_segment_s_gradients_has_a_bound(
+    long_run: Path, monkeypatch: pytest.MonkeyPatch, most: int, words: str
+) -> None:
+    """Two blocks of 32, eight steps. Nobody proves them: of one salt and zeros they cost a trainer
+    one block, and whoever computes them again all."""
+    monkeypatch.setitem(BACKENDS, "none", replace(BACKENDS["none"], max_gradients=most))
+    assert words in said(judge(long_run))
 
 
 class Publishing(ExactGradient):

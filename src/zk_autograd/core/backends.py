@@ -21,9 +21,10 @@ class Form:
 
     `max_committed` bounds the elements, padding included, of one state whose commitments are
     recomputed, where each element costs something; `max_blocks` bounds the blocks, where a
-    commitment's cost doesn't depend on its elements. A hostile run must not cost whoever recomputes
-    its commitments more than minutes; neither is a limit on memory, which holds one block. None: no
-    bound of that kind.
+    commitment's cost doesn't depend on its elements; `max_gradients` bounds the elements, padding
+    included, of a segment's exact gradients, where nobody has to prove them. A hostile run must not
+    cost whoever recomputes its commitments more than minutes; none is a limit on memory, which
+    holds one block. None: no bound of that kind.
     """
 
     package: str
@@ -35,6 +36,7 @@ class Form:
     commits_to_data: bool = False
     max_committed: int | None = None
     max_blocks: int | None = None
+    max_gradients: int | None = None
 
 
 BACKENDS: Mapping[str, Form] = {
@@ -53,8 +55,9 @@ BACKENDS: Mapping[str, Form] = {
     # beacon gave, and two for published ones. An honest run needs seconds to minutes to prove each
     # block of each segment, and has far fewer.
     "ezkl": Form("ezkl", commitment_bytes=64, salt_bytes=256, setup=True, max_blocks=1024),
-    # 64 GiB to hash.
-    "none": Form("hashed", commitment_bytes=32, salt_bytes=32, proves=False, max_committed=2**33),
+    # 64 GiB to hash; 8 GiB for a segment's gradients, of which one salt and zeros cost a hostile
+    # trainer one block.
+    "none": Form("hashed", commitment_bytes=32, salt_bytes=32, proves=False, max_committed=2**33, max_gradients=2**30),
 }
 
 PROVERS = tuple(BACKENDS)

@@ -10,8 +10,8 @@ MAX_FROM_BEACON = 2**31
 
 def require_recomputable(header: Header, record: int | None = None) -> None:
     """VerificationError, which names `record`, if committing to a state, to one that is zero at the
-    start, to first weights that a beacon gave, or to the published weights, costs more than a
-    verifier should have to spend."""
+    start, to first weights that a beacon gave, to the published weights, or to a segment's exact
+    gradients, costs more than a verifier should have to spend."""
     if header.weights_by == BEACON and header.size > MAX_FROM_BEACON:
         raise VerificationError(
             "the run has too many parameters for a beacon to give the first weights",
@@ -33,4 +33,12 @@ def require_recomputable(header: Header, record: int | None = None) -> None:
             record=record,
             expected=f"at most {form.max_committed} elements",
             found=str(block * count),
+        )
+    gradients = block * header.prover.steps * count
+    if header.exact is not None and form.max_gradients is not None and gradients > form.max_gradients:
+        raise VerificationError(
+            "the run's segments are too large to recompute the commitments to their gradients",
+            record=record,
+            expected=f"at most {form.max_gradients} elements",
+            found=str(gradients),
         )
