@@ -199,6 +199,8 @@ def test_a_sample_of_proofs_is_enough_for_drawn_segments_alone(exact_run: Path, 
     challenge = challenge_of(exact_run)
     report = judge(exact_run, exact_runs.opened(exact_run), cells, sampled, challenge)
     assert (report.verdict, report.exit_status) == ("L0, L1-sampled, L3-sampled", 0)
+    html = page(report, datetime(2026, 11, 30, tzinfo=UTC))  # the two draws are each its own
+    assert "for the segments that the auditor drew each gradient and each step was computed again" in html
     report = judge(exact_run, exact_runs.opened(exact_run), cells, sampled)
     assert (report.verdict, report.exit_status) == ("L0, L1-sampled", 3)
 

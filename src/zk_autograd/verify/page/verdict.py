@@ -18,7 +18,7 @@ _LEVELS = {
     Level.L1_SAMPLED: "L0, and the same for a sample of the proofs. The others were not looked at.",
     Level.L2: "L1, and code of a measurement that the policy trusts, inside an enclave, computed the gradients from the committed data.",
     Level.L3: "L1, and each gradient was computed again: it is exactly the declared graph's, on the committed data, in the declared order.",
-    Level.L3_SAMPLED: "L0, and the same for the segments that the auditor drew, at whose ends proofs were verified. The others were not computed again.",
+    Level.L3_SAMPLED: "L0, and for the segments that the auditor drew each gradient and each step was computed again. The others were not.",
 }
 
 
