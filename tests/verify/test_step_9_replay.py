@@ -408,6 +408,12 @@ def test_edited_public_data_fail(long_run: Path, tmp_path: Path) -> None:
     report = judge(run)
     assert (report.exit_status, report.failure and report.failure.step) == (1, Step.DATA)
     assert "data/cells are not the data of the header" in said(report)
+    (run / "data/cells").write_bytes(data[:-1])
+    assert "data/cells are not the data of the header" in said(judge(run))
+    (run / "data/cells").unlink()
+    report = judge(run)
+    assert (report.exit_status, report.failure and report.failure.step) == (1, Step.DATA)
+    assert "cells can't be read: No such file" in said(report)
 
 
 def test_public_data_are_not_held_in_memory_without_openings(long_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

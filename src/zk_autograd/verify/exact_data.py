@@ -10,6 +10,7 @@ sees them.
   sparse file costs its writer nothing.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -162,14 +163,7 @@ def _public_cells(
     name = f"{DATA}/{CELLS}"
     most = min(MAX_CELLS, cells_format.largest_file(header.data.count, exact.stride))
     if not keep:
-        _require_digest(name, files.digest(name, most), exact)
-        count = 0
-        for cells, features in cells_format.parts(files.chunks(name, most)):
-            _require_features(name, features, graph)
-            _require_size(header, count + len(cells), cells.shape[1], name, most=True)
-            _require_right(graph, cells, name, count)
-            count += len(cells)
-        _require_size(header, count, exact.stride, name)
+        _look_through(files, header, exact, graph, name, most)
         return None
     content = files.read(name, most)
     _require_digest(name, sha256(content).digest(), exact)
@@ -177,6 +171,49 @@ def _public_cells(
     _require_features(name, features, graph)
     require_of(header, graph, cells, name)
     return cells
+
+
+def _look_through(files: Evidence, header: Header, exact: Exact, graph: Graph, name: str, most: int) -> None:
+    """The same, piece by piece, in one reading: whoever serves the file sends it once."""
+    hashed, wrong = sha256(), None
+    pieces = _Pieces(files.chunks(name, most), hashed.update)
+    try:
+        count = 0
+        for cells, features in cells_format.parts(pieces):
+            _require_features(name, features, graph)
+            _require_size(header, count + len(cells), cells.shape[1], name, most=True)
+            _require_right(graph, cells, name, count)
+            count += len(cells)
+        _require_size(header, count, exact.stride, name)
+    except VerificationError as error:
+        if pieces.broken:
+            raise
+        wrong = error
+    for _ in pieces:
+        pass
+    _require_digest(name, hashed.digest(), exact)  # another file's content is not the run's
+    if wrong is not None:
+        raise wrong
+
+
+class _Pieces:
+    """The pieces of a file, each of which is shown to `see`; `broken` if it couldn't be read."""
+
+    def __init__(self, pieces: Iterator[bytes], see: Callable[[bytes], None]) -> None:
+        self._pieces, self._see = pieces, see
+        self.broken = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            piece = next(self._pieces)
+        except VerificationError:
+            self.broken = True
+            raise
+        self._see(piece)
+        return piece
 
 
 def _require_digest(name: str, found: bytes, exact: Exact) -> None:
