@@ -268,6 +268,16 @@ def test_a_challenge_of_another_view_is_refused(exact_run: Path, cells: Cells) -
         judge(exact_run, openings, cells, challenge=replace(challenge, count=4))
 
 
+def test_a_challenge_from_a_beacon_is_refused_where_the_policy_allows_none(long_run: Path) -> None:
+    """Be it that the draw was made without the policy."""
+    strict, challenge = replace(L3, allow_beacon=False), challenge_of(long_run)
+    openings = exact_runs.opened(long_run, challenge=challenge)
+    assert judge(long_run, openings, challenge=challenge).failure is None
+    with pytest.raises(UsageError, match=r"drawn from a beacon, which would loosen the policy's sample.beacon"):
+        judge(long_run, openings, None, strict, challenge)
+    assert judge(long_run, openings, None, strict, replace(challenge, beacon=False)).failure is None
+
+
 def test_private_data_have_to_be_given(exact_run: Path) -> None:
     with pytest.raises(UsageError, match="private: name yours with --data"):
         judge(exact_run, exact_runs.opened(exact_run))

@@ -71,16 +71,16 @@ class Begun:
     file: BinaryIO = field(repr=False)
 
 
-def begin(view: LogView, replay: Replay) -> Begun:
-    """Refuses, before any proof is looked at, what the auditor gave for another run or view.
-    UsageError."""
+def begin(view: LogView, replay: Replay, *, allow_beacon: bool) -> Begun:
+    """Refuses, before any proof is looked at, what the auditor gave for another run or view, and
+    segments that were drawn from a beacon where the policy doesn't allow one. UsageError."""
     header = view.log.header
     if header.exact is None:
         raise UsageError(
             "the gradients of this run are not exact: they came from floats, which nobody can compute again bit for bit; leave out --data and "
             "--openings (zk-run replay compares floats)"
         )
-    _require_challenge(replay.challenge, view.head, len(view.log.segments))
+    _require_challenge(replay.challenge, view.head, len(view.log.segments), allow_beacon)
     if header.exact.visibility != PUBLIC and replay.data is None:
         raise UsageError("the data of this run are private: name yours with --data")
     file = replay.opened(view.log.header_digest)
@@ -206,10 +206,14 @@ def _require_committed(
         progress("data", shard + 1, len(wanted))
 
 
-def _require_challenge(challenge: Challenge | None, head: TreeHead, segments: int) -> None:
-    """UsageError for one that isn't about this view."""
+def _require_challenge(challenge: Challenge | None, head: TreeHead, segments: int, allow_beacon: bool) -> None:
+    """UsageError for one that isn't about this view, or that the policy doesn't allow."""
     if challenge is None:
         return
+    if challenge.beacon and not allow_beacon:
+        raise UsageError(
+            "the challenge was drawn from a beacon, which would loosen the policy's sample.beacon: draw from this verifier's randomness"
+        )
     if challenge.head != head:
         raise UsageError(
             f"the challenge was drawn for the root {challenge.head}, and this is {head}: judge that one with {challenge.head} --from RUN"

@@ -112,7 +112,7 @@ class Verifier:
             if replay is not None:
                 from zk_autograd.verify.replay import begin  # a verdict without openings takes none of it
 
-                begun = begin(view, replay)
+                begun = begin(view, replay, allow_beacon=policy.allow_beacon)
 
             # (4) Register and anchors: the run's entries in its trainer's register, and what each
             # receipt shows.
