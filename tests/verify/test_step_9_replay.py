@@ -24,6 +24,7 @@ from tests.verify.agreement import agree
 from tests.verify.run_builder import KEY
 from zk_autograd.core import cells as cells_format
 from zk_autograd.core.backends import BACKENDS
+from zk_autograd.core.canonical import decode, encode
 from zk_autograd.core.cells import Cells, Shards
 from zk_autograd.core.errors import UsageError, VerificationError
 from zk_autograd.core.graph import text as graph_text
@@ -570,6 +571,15 @@ def test_a_challenge_is_drawn_from_the_log_s_head(long_run: Path) -> None:
     whole = challenge_of(long_run, 100)
     assert whole.segments == tuple(range(10))
     assert (whole.missed, whole.surely_found) == (Fraction(0), 1)
+
+
+@pytest.mark.parametrize(("count", "sample"), [(2**40, 2**40), (2**40, 2**39), (10, 1)])
+def test_a_challenge_lists_as_many_segments_as_it_says(long_run: Path, count: int, sample: int) -> None:
+    """It is refused before they are drawn."""
+    said = decode(challenge_of(long_run, 4).encode(), max_bytes=10_000)
+    assert isinstance(said, dict)
+    with pytest.raises(UsageError, match="not a challenge"):
+        Challenge.parse(encode({**said, "count": count, "sample": sample}))
 
 
 @pytest.mark.parametrize(

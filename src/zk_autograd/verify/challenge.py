@@ -74,7 +74,7 @@ class Challenge:
             challenge = cls(
                 TreeHead(f.hex("root", 32), f.integer("size", 1, MAX_STEP)),
                 f.integer("count", 1, MAX_STEP),
-                f.integer("sample", 1, MAX_STEP),
+                f.integer("sample", 2, MAX_STEP),
                 bytes.fromhex(seed),
                 f.boolean("beacon"),
             )
@@ -82,7 +82,8 @@ class Challenge:
             f.end()
             if challenge.seed.hex() != seed:
                 raise VerificationError("its seed is not lower-case hexadecimal")
-            if listed != challenge.segments:
+            # How many comes first: whoever wrote the file says how many are drawn.
+            if len(listed) != min(challenge.sample, challenge.count) or listed != challenge.segments:
                 raise VerificationError("its segments are not those that its seed draws")
         except (VerificationError, ValueError) as error:
             raise UsageError(
