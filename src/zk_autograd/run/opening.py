@@ -146,5 +146,6 @@ def are_committed(files: ExactFiles, header: Header, backend: Backend) -> bool:
         raise UsageError("this backend commits to no data, and so can't open the commitments of this run's header")
     if len(salts) != len(exact.shards):
         return False
-    made = (backend.commit_data(header.shards.padded(cells, i), salt) for i, salt in enumerate(salts))
+    shards = header.shards
+    made = (backend.commit_data(shards.padded(cells, i), salt) for i, salt in enumerate(salts))
     return all(one == shard for one, shard in zip(made, exact.shards, strict=True))

@@ -239,5 +239,9 @@ def _sentences(header: Header, exact: Exact, graph: Graph) -> list[str]:
         if exact.visibility == PUBLIC
         else f"the header commits to {of_data}",
         f"batches of {header.data.batch_size} in the order {header.data.sampler}, of a seed that "
-        + (f"stands in the header ({exact.seed})" if exact.seed is not None else "the beacon gives"),
+        + (
+            f"stands in the header ({exact.seed})"
+            if exact.seed is not None
+            else "follows from the beacon in the genesis"
+        ),
     ]

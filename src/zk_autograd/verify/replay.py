@@ -182,7 +182,7 @@ def _require_committed(
 ) -> None:
     exact = header.exact
     assert exact is not None
-    wanted = exact.shards or (header.data.root,)
+    wanted, shards = exact.shards or (header.data.root,), header.shards
     if len(salts) != len(wanted):
         raise VerificationError(
             "the openings have another number of secrets of the data than the header commitments",
@@ -192,7 +192,7 @@ def _require_committed(
     for shard, (commitment, salt) in enumerate(zip(wanted, salts, strict=True)):
         if exact.shards:
             assert isinstance(checker, DataChecker)  # backends whose headers have shards do
-            found = checker.commit_data(header.shards.padded(cells, shard), salt)
+            found = checker.commit_data(shards.padded(cells, shard), salt)
         else:
             found = cells_format.tree_root(cells, salt)
         if found != commitment:
