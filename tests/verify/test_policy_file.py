@@ -236,6 +236,10 @@ WRONG = {
     "[sample]\nproofs = 2\nbeacon = 'noon'": "true or false",
     "[sample]\nproofs = 2": "a sample reaches L1-sampled, never L1",
     "require = ['L3']\n[sample]\nproofs = 2": "L3 rests on L1, which no sample reaches",
+    "require = ['L3']\n[sample]\nproofs = 2\naccept = true": "how many segments",
+    "require = ['L3']\n[sample]\nsegments = 1\naccept = true": "from 2 to",
+    "require = ['L3']\n[sample]\nsegments = 3": "segments without accept",
+    "[sample]\nproofs = 2\nsegments = 3\naccept = true": "about L3",
     "require = ['L3-sampled']": "can't name L3-sampled: .* takes it for L3",
 }
 
@@ -252,7 +256,10 @@ def test_a_field_twice_is_an_error(text: str) -> None:
 
 def test_gradients_computed_again_can_be_required() -> None:
     assert read("require = ['L3']").require == {Level.L3}
-    sampled = read("require = ['L3']\n[sample]\nproofs = 2\naccept = true")
+    sampled = read("require = ['L3']\n[sample]\nsegments = 20\naccept = true")
+    assert (sampled.sample, sampled.segments) == (None, 20)
+    sampled = read("require = ['L3']\n[sample]\nproofs = 2\nsegments = 3\naccept = true")
+    assert (sampled.sample, sampled.segments) == (2, 3)
     assert sampled.require == {Level.L3}
     assert sampled.accept_sample
 

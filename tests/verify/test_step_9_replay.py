@@ -186,6 +186,18 @@ def test_drawn_segments_that_are_answered_reach_the_sampled_level(exact_run: Pat
     assert judge(exact_run, openings, cells, accepting).verdict == "L0, L1"
 
 
+def test_a_policy_says_how_many_segments_a_challenge_must_draw(exact_run: Path, cells: Cells) -> None:
+    challenge = challenge_of(exact_run)  # two of three
+    openings = exact_runs.opened(exact_run, challenge=challenge)
+    enough, more = (replace(L3, accept_sample=True, segments=number) for number in (2, 3))
+    assert judge(exact_run, openings, cells, enough, challenge).exit_status == 0
+    report = judge(exact_run, openings, cells, more, challenge)
+    assert (report.verdict, report.exit_status) == ("L0, L1, L3-sampled", 3)
+    assert "no fewer than 3 segments of a challenge for all 3, and 2 were drawn" in report.missing[-1]
+    whole = judge(exact_run, exact_runs.opened(exact_run), cells, more)
+    assert (whole.verdict, whole.exit_status) == ("L0, L1, L3", 0)
+
+
 def test_a_drawn_segment_that_is_not_opened_leaves_no_level(exact_run: Path, cells: Cells) -> None:
     openings = exact_runs.opened(exact_run, [0, 1])
     accepting = replace(L3, accept_sample=True)

@@ -63,7 +63,7 @@ class Policy:
     `head`: see `TreeHead`. `sample`: how many proofs are verified, None for all of them; `beacon`:
     the text that the sample is drawn from, None for fresh randomness; `allow_beacon`: whether flags
     may give one; `accept_sample`: whether a sample is enough where L1 is required, or a
-    challenge's segments where L3 is.
+    challenge's segments where L3 is; `segments`: how many of them at least, None for any number.
     `accept_uncovered`: paths in the run, with "/", that no record names but the auditor knows: they
     don't count against the run. `detection`: what a sample must find, instead of its size; the
     larger of the two counts. `earlier`: the report whose sample is continued, with all that it
@@ -84,6 +84,7 @@ class Policy:
     head: TreeHead | None = None
     sample: int | None = None
     beacon: str | None = None
+    segments: int | None = None
     allow_beacon: bool = True
     accept_sample: bool = False
     accept_uncovered: frozenset[str] = frozenset()
@@ -135,6 +136,10 @@ class Policy:
         if self.model_signature is not None and self.model_key is None:
             raise UsageError(
                 "a model signature shows nothing without the signer's key, from elsewhere than the model: give --model-key"
+            )
+        if self.segments is not None and (self.segments < 2 or not self.accept_sample or Level.L3 not in self.require):
+            raise UsageError(
+                "a number of segments, at least 2, is for a policy that requires L3 and takes a challenge's segments for all"
             )
         for path in self.accept_uncovered:
             if not path or {"", ".", ".."} & set(path.split("/")):

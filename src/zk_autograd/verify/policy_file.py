@@ -138,11 +138,13 @@ def _policy(values: dict[str, Any], folder: Path | None, anchors: Verifiers, att
     sample = fields.object("sample") if "sample" in fields else None
     levels = _levels(fields)
     _check_attested(levels, attested)
+    segments, alone = _segments(sample, levels)
     policy = Policy(
         keys=keys,
         srs=srs,
         require=levels,
-        sample=None if sample is None else sample.integer("proofs", 2, _MAX_PROOFS),
+        sample=None if sample is None or alone else sample.integer("proofs", 2, _MAX_PROOFS),
+        segments=segments,
         allow_beacon=sample is not None and _true(sample, "beacon"),
         accept_sample=sample is not None and _true(sample, "accept"),
         accept_uncovered=frozenset(_distinct(fields, "accept_uncovered")),
@@ -164,13 +166,39 @@ def _policy(values: dict[str, Any], folder: Path | None, anchors: Verifiers, att
                 "policy.sample contradicts policy.require: L3 rests on L1, which no sample reaches",
                 expected='accept = true under [sample], which takes L3-sampled for L3; or require = ["L0"]',
             )
-        if Level.L1 in levels and not policy.accept_sample:
+        if Level.L1 in levels and not policy.accept_sample and policy.sample is not None:
             raise VerificationError(
                 "policy.sample contradicts policy.require: a sample reaches L1-sampled, never L1",
                 expected='accept = true under [sample], which takes it for L1; or require = ["L0"]',
             )
     fields.end()
     return policy
+
+
+def _segments(sample: Fields | None, levels: frozenset[Level]) -> tuple[int | None, bool]:
+    """How many segments a challenge must draw, and whether that is the only sample: then all proofs
+    are verified. A policy that takes a challenge's segments for all says how many: any two would do
+    otherwise."""
+    if sample is None:
+        return None, False
+    if Level.L3 not in levels:
+        if "segments" in sample:
+            raise VerificationError(
+                "policy.sample.segments is about L3, which policy.require doesn't name", expected='require = ["L3"]'
+            )
+        return None, False
+    if "accept" in sample and "segments" not in sample:
+        raise VerificationError(
+            "policy.sample takes L3-sampled for L3, and doesn't say how many segments a challenge must draw",
+            expected="segments = 20, or another number of at least 2, under [sample]",
+        )
+    if "segments" in sample and "accept" not in sample:
+        raise VerificationError(
+            "policy.sample.segments without accept: L3 rests on all segments, unless a sample is taken for them",
+            expected="accept = true under [sample]",
+        )
+    segments = sample.integer("segments", 2, _MAX_PROOFS) if "segments" in sample else None
+    return segments, segments is not None and "proofs" not in sample
 
 
 def _demands(fields: Fields) -> Iterator[Demand]:

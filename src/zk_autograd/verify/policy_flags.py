@@ -103,6 +103,7 @@ _RULES: Mapping[str, Callable[[Policy, Flags], Any]] = {
     "head": lambda file, flags: flags.head,  # which records are judged, not what is demanded of them
     "sample": _sample,
     "beacon": _beacon,
+    "segments": lambda file, flags: file.segments,  # flags have none
     "allow_beacon": lambda file, flags: file.allow_beacon,
     "accept_sample": _accept_sample,
     "accept_uncovered": _accept_uncovered,

@@ -183,7 +183,7 @@ class Verifier:
         outcomes, demands = answered(policy.demands, facts, outcomes)
 
         # (11) Verdict: the levels reached, against the levels required.
-        verdict = decide(outcomes, policy)
+        verdict = decide(outcomes, policy, replayed)
         outcomes[Step.VERDICT] = verdict.outcome
         required = levels_checked(policy.require, verdict.levels, verdict.reached)
         return Report(
