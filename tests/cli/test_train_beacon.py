@@ -17,14 +17,15 @@ pytest.importorskip("sklearn")
 import torch
 
 from zk_autograd.anchor.kinds import open_anchor
-from zk_autograd.cli import reproduce, train, verify
+from zk_autograd.cli import key, reproduce, train, verify
+from zk_autograd.cli import run as zk_run
 from zk_autograd.core.errors import UsageError
-from zk_autograd.core.first_weights import first_weights, order_seed
+from zk_autograd.core.first_weights import first_weights, order_of, order_seed
 from zk_autograd.core.record_bytes import parse_log
 from zk_autograd.core.records import BEACON, Log
 from zk_autograd.credentials import keyfile
 from zk_autograd.evidence.folder import RunFolder
-from zk_autograd.optim import ZKOptimizer, registering
+from zk_autograd.optim import ZKOptimizer, registering, trajectory
 from zk_autograd.optim.claims import batch_digest
 from zk_autograd.run.files import Files
 from zk_autograd.run.journal import Journal
@@ -37,6 +38,7 @@ pytestmark = pytest.mark.torch
 
 TRAIN = ["--steps", "3", "--prover", "none", "--data", "breast-cancer", "--model", "logistic", "--out", "run"]
 START = ["--start", "beacon:hash:it"]
+KEY = "config/zk-autograd/log.key.pub"
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +72,7 @@ def test_weights_and_order_are_the_beacons(capsys: pytest.CaptureFixture[str]) -
     for t in (1, 2, 3):
         assert journal.step(0, t).claims.batch == batch_digest(sampler.batch(t))
         assert sampler.batch(t).tolist() != Sampler(sampler.rows, sampler.batch_size, 0).batch(t).tolist()
-    assert verify.main(["run", "--key", "config/zk-autograd/log.key.pub", "--require", "L0"]) == 0
+    assert verify.main(["run", "--key", KEY, "--require", "L0"]) == 0
     assert reproduce.main(["run"]) == 0, capsys.readouterr().err
 
 
@@ -81,7 +83,7 @@ def test_order_of_exact_gradients_is_the_beacons(capsys: pytest.CaptureFixture[s
     assert log.header.exact is not None
     assert (log.header.order_by, log.header.exact.seed) == (BEACON, None)
     assert "order-seed" not in Path("run/config.toml").read_text()
-    assert verify.main(["run", "--key", "config/zk-autograd/log.key.pub", "--require", "L0"]) == 0
+    assert verify.main(["run", "--key", KEY, "--require", "L0"]) == 0
     assert reproduce.main(["run"]) == 0, capsys.readouterr().err
     beacon = log.genesis.beacon
     wrong = order_seed(log.header_digest, bytes(32))
@@ -93,6 +95,38 @@ def test_order_of_exact_gradients_is_the_beacons(capsys: pytest.CaptureFixture[s
         for seed in (wrong, order_seed(log.header_digest, beacon))
     ]
     assert again[0] != again[1]
+
+
+@pytest.mark.slow
+def test_an_auditor_recomputes_gradients_in_the_beacons_order(
+    native_prover: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Level L3, and of nothing in another order, which the same trainer's code took."""
+    words = ["--steps", "3", "--data", "breast-cancer", "--model", "logistic", "--level", "L3", *START]
+    assert train.main([*words, "--out", "run"]) == 0
+    capsys.readouterr()
+    assert judged_with_all_opened("run") == 0
+    told = capsys.readouterr().out
+    assert told.endswith("verdict: L0, L1, L3\n")
+    assert "in the order order/v1, of a seed that the beacon gives" in told
+    with monkeypatch.context() as patch:
+        patch.setattr(trajectory, "order_of", lambda header, digest, beacon: order_of(header, digest, bytes(32)))
+        assert train.main([*words, "--out", "another"]) == 0
+    assert verify.main(["another", "--key", KEY, "--require", "L1"]) == 0
+    capsys.readouterr()
+    assert judged_with_all_opened("another") == 1
+    assert "the gradient of step 1 is not what the graph gives on the data" in capsys.readouterr().out
+
+
+def judged_with_all_opened(run: str) -> int:
+    """zk-verify's exit status, --require L3, as an auditor who was given data and openings of all
+    segments."""
+    own, public, cells, openings = (f"{run}.{end}" for end in ("auditor", "auditor.pub", "cells", "openings"))
+    assert key.main(["new", "--for", "recipient", "--key-file", own]) == 0
+    assert zk_run.main(["open", run, "--all", "--for", public, "--out", openings]) == 0
+    assert zk_run.main(["open", run, "--cells", cells]) == 0
+    given = ["--data", cells, "--openings", openings, "--recipient-key", own, "--require", "L3", "--long"]
+    return verify.main([run, "--key", KEY, *given])
 
 
 def test_another_try_is_another_beacon_and_another_entry(source: HashBeacon) -> None:
