@@ -68,7 +68,12 @@ def _opened(path: Path, key: RecipientKey, run: bytes, stack: ExitStack) -> Bina
 def _cells(path: Path, graph: Graph, secrets: DataSecrets | None) -> Cells:
     """The cells of a file of cells, or of a table, as the secrets say how."""
     path = Path(str(path).removeprefix(CSV))
-    content = read_named(path, "--data", MAX_CELLS)
+    try:
+        content = read_named(path, "--data", MAX_CELLS)
+    except UsageError as error:  # such as the name of a built-in set
+        raise UsageError(
+            f"{error}; name the file that the trainer wrote with `zk-run open --cells`, or the table that the run was trained on"
+        ) from error
     if not content.startswith(cells_format.FORMAT):
         return _cells_of_table(path, content, graph, secrets)
     try:

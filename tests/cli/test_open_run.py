@@ -79,6 +79,11 @@ def test_segments_are_sealed_for_the_auditor(run: Path, key: Path, tmp_path: Pat
         assert [one.secrets.index for one in found.segments()] == [0, 2]
 
 
+def test_a_single_segment_is_named(run: Path, key: Path, tmp_path: Path, open_run: Open) -> None:
+    _, _, told = open_run(run, "--segments", "1", "--for", public(key), "--out", tmp_path / "a")
+    assert "will see the weights and moments before segment 1, the gradients of its " in told
+
+
 def test_json_names_file_segments_and_key(run: Path, key: Path, tmp_path: Path, open_run: Open) -> None:
     status, text, _ = open_run(run, "--all", "--for", public(key), "--out", tmp_path / "a", "--json")
     found = json.loads(text)

@@ -85,7 +85,10 @@ def test_run_on_digits_is_proved_and_judged(zk_train: Train, capsys: pytest.Capt
     assert status == 0, err
     line = "gradients exact, for L3: private data, batches of 48, padded to 64: as lr 0.003 with the mean over 48"
     assert line in out.splitlines()
-    assert out.splitlines()[-1] == "  zk-run open run --all --for AUDITOR.pub"
+    assert out.splitlines()[-2:] == [
+        "  zk-run open run --all --for AUDITOR.pub --out openings",
+        "  zk-run open run --cells cells",
+    ]
     words = shlex.split(next(line for line in out.splitlines() if line.startswith("  zk-verify")))
     assert verify.main(words[1:]) == 0
     assert "verdict: L0, L1\n" in capsys.readouterr().out

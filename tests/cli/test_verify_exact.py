@@ -102,6 +102,10 @@ def test_a_draw_is_printed_and_writes_nothing_twice(run: Path, desk: Path, capsy
         ),
         (["--openings", "all", "--recipient-key", "own.key", "--data", "all"], "is no file of cells"),
         (
+            ["--openings", "all", "--recipient-key", "own.key", "--data", "digits"],
+            "No such file or directory; name the file that the trainer wrote with `zk-run open --cells`",
+        ),
+        (
             ["--openings", "all", "--recipient-key", "own.key", "--data", "cells", "--challenge", "all"],
             "not a challenge",
         ),

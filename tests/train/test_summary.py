@@ -7,7 +7,7 @@ import pytest
 from tests.train.test_plan import PLAN
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.note import Checkpoint
-from zk_autograd.core.records import Block, Data, Exact, Group, Header, Parameter, Prover
+from zk_autograd.core.records import PUBLIC, Block, Data, Exact, Group, Header, Parameter, Prover
 from zk_autograd.train.summary import Summary
 
 SRS = bytes(range(32))
@@ -143,6 +143,18 @@ def test_exact_gradients_without_proofs_promise_no_l3(summary: Summary) -> None:
     hashed = replace(told, header=replace(told.header, prover=Prover("none", "1", 32, 64)))
     assert hashed._exact() == ["gradients exact, but L3 takes proofs, too: private data, batches of 16"]
     assert hashed._opening() == []
-    assert told._opening()[-1] == f"  zk-run open {summary.run} --all --for AUDITOR.pub"
+    assert told._opening()[1:] == [
+        "For L3 the auditor is also given what opens the steps, and the data, by",
+        "",
+        f"  zk-run open {summary.run} --all --for AUDITOR.pub --out openings",
+        f"  zk-run open {summary.run} --cells cells",
+    ]
+    assert told.header.exact is not None
+    public = replace(told, header=replace(told.header, exact=replace(told.header.exact, visibility=PUBLIC)))
+    assert public._opening()[1:] == [
+        "For L3 the auditor is also given what opens the steps, by",
+        "",
+        f"  zk-run open {summary.run} --all --for AUDITOR.pub --out openings",
+    ]
     assert summary._opening() == summary._exact() == []
     assert summary.to_json()["exact"] is None

@@ -130,6 +130,9 @@ def _told(found: "Recorded", choice: "Choice", recipient: str, *, seed: bool) ->
         record = found.log.segments[number]
         steps += record.last - record.first + 1
     moments = " and moments" if len(header.states) > 1 else ""
+    which, whose = f"each of {counted(len(choice.segments), 'segment')}", "their"
+    if len(choice.segments) == 1:
+        which, whose = f"segment {choice.segments[0]}", "its"
     data = (
         " The secrets of the data's commitment are in it: whoever has them can confirm a guess at the data."
         if header.exact is not None and not header.exact.cells
@@ -141,8 +144,8 @@ def _told(found: "Recorded", choice: "Choice", recipient: str, *, seed: bool) ->
             "has that can confirm a guess at a row."
         )
     return (
-        f"who holds the private half of {recipient[:16]}.. will see the weights{moments} before each of {counted(len(choice.segments), 'segment')}, "
-        f"the gradients of their {counted(steps, 'step')}, and so the weights after each; gradients tell much of the examples that they are of.{data} "
+        f"who holds the private half of {recipient[:16]}.. will see the weights{moments} before {which}, "
+        f"the gradients of {whose} {counted(steps, 'step')}, and so the weights after each; gradients tell much of the examples that they are of.{data} "
         "What is handed over can't be taken back"
     )
 

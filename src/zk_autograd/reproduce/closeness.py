@@ -20,7 +20,8 @@ from zk_autograd.core.records import Parameter
 TOLERANCE = 2.0**-11
 """The largest difference that passes. Measured between AVX-512, AVX2 and SSE4, on up to 10^6
 parameters and one step's rows: 2^-18 as long as the loss is large, up to 2^-12.7 where it is nearly
-0 (p - 1 of a probability near 1 has few digits left)."""
+0 (p - 1 of a probability near 1 has few digits left). A step in which a unit is on with one
+arithmetic and off with the other is beyond it."""
 
 _HALF = 0.5
 _LIMIT = float(GRADIENT_BOUND - 1)

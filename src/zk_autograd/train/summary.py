@@ -10,7 +10,7 @@ from zk_autograd.core.decimals import decimal_text
 from zk_autograd.core.errors import ExitStatus, UsageError, ZkError
 from zk_autograd.core.hyper import of_own_examples
 from zk_autograd.core.note import Checkpoint
-from zk_autograd.core.records import Header
+from zk_autograd.core.records import PUBLIC, Header
 from zk_autograd.core.register import View
 from zk_autograd.core.text import counted, listed
 from zk_autograd.credentials import keyfile
@@ -204,10 +204,16 @@ class Summary:
 
     def _opening(self) -> list[str]:
         """How an auditor comes to recompute exact gradients."""
-        if self.header.exact is None or not self.proved:
+        exact = self.header.exact
+        if exact is None or not self.proved:
             return []
-        command = shlex.join(["zk-run", "open", str(self.run), "--all", "--for", "AUDITOR.pub"])
-        return ["", "For L3 the auditor is also given the data, and what opens the steps, by", "", f"  {command}"]
+        opening = ["zk-run", "open", str(self.run)]
+        commands = [shlex.join([*opening, "--all", "--for", "AUDITOR.pub", "--out", "openings"])]
+        what = "what opens the steps"
+        if exact.visibility != PUBLIC:
+            commands.append(shlex.join([*opening, "--cells", "cells"]))
+            what += ", and the data"
+        return ["", f"For L3 the auditor is also given {what}, by", "", *(f"  {command}" for command in commands)]
 
     def _registered(self) -> list[str]:
         """What register and anchors are worth, and what is missing."""
