@@ -129,7 +129,7 @@ def test_auditor_with_the_table_and_the_openings_recomputes_every_gradient(
     assert "the data that were given are not what the header commits to" in capsys.readouterr().out
     Path("other.csv").write_text(TABLE.replace("height", "length", 1))
     assert verify.main([*words, *given, "other.csv"]) == 1
-    assert "the table given has not the columns that the openings name" in capsys.readouterr().out
+    assert "the table given doesn't have the columns that the openings name" in capsys.readouterr().out
     Path("other.csv").write_text(TABLE.replace("21,", ",", 1))
     assert verify.main([*words, *given, "other.csv"]) == 2
     assert "error: other.csv: row 3, column 'age' is empty" in capsys.readouterr().err

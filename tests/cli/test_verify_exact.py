@@ -173,7 +173,7 @@ def test_the_table_that_the_cells_were_made_from_is_enough(tmp_path: Path, capsy
     assert "not what the header commits to" in " ".join(capsys.readouterr().out.split())
     (tmp_path / "table.csv").write_text("\n".join(lines[:30]) + "\n")
     assert main([*words, "--data", str(tmp_path / "table.csv")]) == 1
-    assert "has not as many rows as the openings take" in capsys.readouterr().out
+    assert "doesn't have as many rows as the openings take" in capsys.readouterr().out
 
 
 def test_openings_of_another_run_are_refused(

@@ -44,7 +44,7 @@ def test_numbers_between_two_cells_fall_as_the_trainer_s_do() -> None:
 @pytest.mark.parametrize(
     ("columns", "labels", "table", "targets", "message"),
     [
-        (["v", "u"], LABELS, TABLE, 2, r"not the columns that the openings name \(expected 2: 'u', 'v', found 2: 'v', 'u'\)"),
+        (["v", "u"], LABELS, TABLE, 2, r"the columns that the openings name \(expected 2: 'u', 'v', found 2: 'v', 'u'\)"),
         (["u", "v"], LABELS, replace(TABLE, rows=(0, 1, 2, 3, 3)), 2, r"as many rows as the openings take \(expected 5, found 4\)"),
         (["u", "v"], LABELS, replace(TABLE, rows=(0, 4)), 2, r"row 4, counted from 0, found 4 rows"),
         (["u", "v"], ["b", "a", "c", "b"], TABLE, 2, r"found 'c' in row 2"),

@@ -52,7 +52,7 @@ def cells_from_table(
 
 
 def _differs(what: str, expected: str, found: str) -> VerificationError:
-    return VerificationError(f"the table given has not {what}", expected=expected, found=found)
+    return VerificationError(f"the table given doesn't have {what}", expected=expected, found=found)
 
 
 def _shown(names: Sequence[str]) -> str:

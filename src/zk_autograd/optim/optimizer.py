@@ -158,7 +158,7 @@ class ZKOptimizer(Unique, torch.optim.Optimizer):
       follows from it, too (`order_seed`);
     * `gradient`: an `ExactGradient` gives each step's gradient, an exact integer function of
       weights and data, in place of backward(): `step()` takes the next batch of its order and
-      returns the loss, and who is given the data can recompute every step (docs/gradients.md).
+      returns the loss, and an auditor with the data can recompute every step (docs/gradients.md).
       `params` are then all parameters of the graph's model. Nothing is clamped: a value that leaves
       its range is a UnitRangeError; `grad_scale="auto"` puts the first batch's largest element 16
       times below the bound. ExactLossDiffers warns if the float model has another loss on the first

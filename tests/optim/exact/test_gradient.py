@@ -10,9 +10,10 @@ from tests.optim.exact.autograd import weights_of
 from zk_autograd.core.errors import UsageError
 from zk_autograd.core.formats import IntArray
 from zk_autograd.core.graph import Graph
+from zk_autograd.core.graph.products import Floats
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.order import Order
-from zk_autograd.optim.exact import ExactGradient, exact_graph
+from zk_autograd.optim.exact import ExactGradient, TorchMatmul, exact_graph
 from zk_autograd.prove.hashed.backend import HashedBackend
 
 pytestmark = pytest.mark.torch
@@ -157,6 +158,19 @@ def test_float_loss_is_the_models_and_a_plain_graph_has_none(weights: IntArray) 
     assert floating is not None
     assert exact.step(weights, 1, 0).loss == pytest.approx(floating, abs=3e-4)
     assert ExactGradient(Graph(GRAPH.units, GRAPH.tensors), (X, Y), 6, 3).float_loss(1) is None
+
+
+def test_whatever_multiplies_the_gradient_is_the_same(weights: IntArray) -> None:
+    products: list[tuple[int, ...]] = []
+    torchs = TorchMatmul()
+
+    def counted(x: Floats, y: Floats) -> Floats:
+        products.append(x.shape)
+        return torchs(x, y)
+
+    found, wanted = gradient(matmul=counted).step(weights, 1, 0), gradient().step(weights, 1, 0)
+    assert products == [(8, 4), (3, 8)]
+    assert (found.G.tolist(), found.loss) == (wanted.G.tolist(), wanted.loss)
 
 
 def test_one_order_for_one_gradient() -> None:

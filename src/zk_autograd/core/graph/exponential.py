@@ -1,6 +1,6 @@
 """The table of the exponential function: T[z] = floor(2^20 exp(-z / 4096) + 1/2), z = 0 .. 65535.
 
-It is made by integers alone, at 2^-128: a series for exp(-1/4096), and its powers. No value is a
+It is made by integers alone, at 2^-192: a series for exp(-1/4096), and its powers. No value is a
 tie, since e to a rational is irrational, so that floor and rounding agree once the error is below
 the distance to the next half (which the tests measure). From 59,622 on it is 0.
 """
@@ -14,6 +14,8 @@ from zk_autograd.core.graph.formats import ACTIVATION_BITS, DERIVATIVE_BITS
 
 ENTRIES = 2**16
 LAST = ENTRIES - 1
+TOTAL = 2.0**DERIVATIVE_BITS
+"""What the probabilities add up to at most: 1."""
 
 _BITS = 192
 """Fraction bits of the powers: each of 2^16 multiplications loses less than one unit."""
@@ -66,9 +68,6 @@ def probabilities(Z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
         c[row] = _searched(T, Z[row], float(top[row]), float(c[row]))
         p[row] = _looked_up(T, c[row] - Z[row])
     return c, p
-
-
-TOTAL = 2.0**DERIVATIVE_BITS
 
 
 def _looked_up(T: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,5 +9,6 @@ loss = optimizer.step()
 from zk_autograd.optim.exact.gradient import ExactGradient
 from zk_autograd.optim.exact.graphs import exact_graph
 from zk_autograd.optim.exact.model_graph import ModelGraph
+from zk_autograd.optim.exact.torch_matmul import TorchMatmul
 
-__all__ = ["ExactGradient", "ModelGraph", "exact_graph"]
+__all__ = ["ExactGradient", "ModelGraph", "TorchMatmul", "exact_graph"]

@@ -17,6 +17,7 @@ from zk_autograd.core.formats import K_RANGE, IntArray
 from zk_autograd.core.graph import Gradient, Graph, Kind, Pass
 from zk_autograd.core.graph import text as graph_text
 from zk_autograd.core.graph.formats import MAX_LOG_BATCH, ONE, SHIFTS, gradient_shift
+from zk_autograd.core.graph.products import Matmul
 from zk_autograd.core.hyper import Rule, of_own_examples
 from zk_autograd.core.order import SAMPLER, Order
 from zk_autograd.core.records import PRIVATE, PUBLIC, Data, Exact, Header
@@ -41,7 +42,8 @@ class ExactGradient:
     for loss="mse" values, numbers (examples, outputs); arrays or tensors. Or cells, int32
     (examples, stride). A feature is rounded to a multiple of 2^-12.
     `public`: the cells become a file of the run. `table` says how the cells are made from a table;
-    `names` are the layers' names, by tensor of the graph.
+    `names` are the layers' names, by tensor of the graph. `matmul` multiplies the pass's matrices,
+    on another device if it is a TorchMatmul; the bits are the same.
 
     A batch is padded to a power of two with examples that don't count, and the gradient is the
     batch's sum divided by that power: `effective` says what that makes of lr or eps. What is left
@@ -61,6 +63,7 @@ class ExactGradient:
         public: bool = False,
         table: Table | None = None,
         names: Sequence[str] = (),
+        matmul: Matmul = np.matmul,
     ) -> None:
         if not isinstance(graph, Graph):
             raise UsageError(f"the graph is a {type(graph).__name__}; give what exact_graph makes of the model")
@@ -73,7 +76,7 @@ class ExactGradient:
         self.seed = int.from_bytes(os.urandom(8), "big") if self.given_seed is None else self.given_seed
         self.public = public
         self._table = table
-        self._pass = Pass(graph, names or getattr(graph, "layers", ()))
+        self._pass = Pass(graph, names or getattr(graph, "layers", ()), matmul)
         self._order: Order | None = None
 
     def effective(self, rule: Rule, hyper: Mapping[str, str]) -> dict[str, str]:
@@ -91,7 +94,8 @@ class ExactGradient:
                 f"seed={self.given_seed} of the ExactGradient: the beacon gives the order's seed, so leave it out"
             )
         data, exact = self.described()
-        root, salts = b"", ()  # type: tuple[bytes, tuple[bytes, ...]]
+        root = b""
+        salts: tuple[bytes, ...] = ()
         if self.public:
             exact = replace(exact, cells=sha256(cells_format.encoded(self.cells, self.graph.features)).digest())
         elif isinstance(backend, CommittingToData):

@@ -97,7 +97,7 @@ def _computed(model: nn.Module, network: Network) -> object:
             case "placeholder":
                 if node.node.users or not (node.arguments or node.target.startswith("*")):
                     raise UsageError(
-                        f"forward takes {node.target} beside the features, which an exact pass hasn't: leave it out, or use --level L1"
+                        f"forward takes {node.target} beside the features, and an exact pass takes nothing else: leave it out, or use --level L1"
                     )
             case "get_attr":
                 values[node.node] = _Attribute(str(node.target))

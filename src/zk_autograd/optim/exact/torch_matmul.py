@@ -20,7 +20,9 @@ class TorchMatmul:
         try:
             torch.zeros(1, dtype=torch.float64, device=self._device)
         except (RuntimeError, TypeError, AssertionError) as error:
-            raise UsageError(f"exact products need float64 on {self._device}, which it hasn't: {error}") from error
+            raise UsageError(
+                f"exact products need float64 on {self._device}, which doesn't have it: {error}; use the processor"
+            ) from error
 
     def __call__(self, x: Floats, y: Floats) -> Floats:
         """x y, float64 (m, n) and (n, p)."""

@@ -1,15 +1,16 @@
 """An argument that is an integer."""
 
 import operator
+from typing import Any
 
 from zk_autograd.core.errors import UsageError
 
 
-def whole(value: object, name: str, lowest: int, highest: int) -> int:
+def whole(value: Any, name: str, lowest: int, highest: int) -> int:
     """The integer, also of NumPy or a tensor of one. UsageError for another value, or one out of
     range."""
     try:
-        found = operator.index(value)  # type: ignore[arg-type]
+        found = operator.index(value)
     except (TypeError, RuntimeError, ValueError):
         found = lowest - 1
     if not lowest <= found <= highest or isinstance(value, bool):
