@@ -72,7 +72,7 @@ class StepFound:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class FloatReplay:
     """What came of it: one of `steps` for each opened step, `opened` of the log's `segments`."""
 
     index: Index
@@ -229,7 +229,7 @@ def checker_of(header: Header, srs: frozenset[bytes]) -> ProofChecker:
     return checker
 
 
-def replay(log: Log, checker: ProofChecker, file: BinaryIO, question: Question, progress: Progress) -> Replay:
+def replay(log: Log, checker: ProofChecker, file: BinaryIO, question: Question, progress: Progress) -> FloatReplay:
     """Computes the gradients of the segments that `file` opens again; `log` is judged, and its
     header as `require_replayable` and `require_code` want it. VerificationError if what is opened
     isn't what the log commits to, NotReplayable if a gradient can't be computed."""
@@ -257,7 +257,7 @@ def replay(log: Log, checker: ProofChecker, file: BinaryIO, question: Question, 
                 found.append(computing.compared(step, rows.batch(step.number)))
                 progress("gradients", len(found), total)
     every = range(len(log.segments))
-    return Replay(
+    return FloatReplay(
         openings.index,
         len(every),
         _steps(log, every),
