@@ -86,7 +86,7 @@ def outcome(described: Described, replayed: Replayed, log: Log, proved: frozense
         Finding(Status.PASSED, (*described.sentences, *_sentences(replayed, private=described.cells is None))),
         shown=shown,
         missing=missing,
-        claims=(*_claims(replayed, log), GENUINE),
+        claims=(*_claims(replayed, log, private=described.cells is None), GENUINE),
         limits=limits,
         fix="" if whole else _fix(replayed, proved),
     )
@@ -142,8 +142,8 @@ def _sentences(replayed: Replayed, *, private: bool) -> list[str]:
     return found
 
 
-def _claims(replayed: Replayed, log: Log) -> list[Claim]:
-    what = "the declared graph's, on the data given, in order"
+def _claims(replayed: Replayed, log: Log, *, private: bool) -> list[Claim]:
+    what = f"the declared graph's, on {'the data given' if private else "the run's public data"}, in order"
     if replayed.whole:
         return [Claim(f"the gradients of steps 1..{log.segments[-1].last}: {what}", Source.REPLAYED)]
     return [
@@ -164,7 +164,8 @@ def _why_not(replayed: Replayed, proved: frozenset[Level]) -> str:
         return f"drawn, and not opened: {ranges(replayed.unanswered)}"
     if not proved & {Level.L1, Level.L1_SAMPLED}:
         return f"{count}, and step 7 showed no proof"
-    return f"{count}: one bad segment is missed {percent(replayed.missed)} of the time; a sample reaches L3-sampled: open all, or give --accept-sample"
+    missed = f"one bad segment is missed {percent(replayed.missed)} of the time"
+    return f"{count}, and a sample reaches L3-sampled ({missed}): open all, or give --accept-sample"
 
 
 def _fix(replayed: Replayed, proved: frozenset[Level]) -> str:
