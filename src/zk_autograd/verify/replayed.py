@@ -143,7 +143,8 @@ def _sentences(replayed: Replayed, *, private: bool) -> list[str]:
 
 
 def _claims(replayed: Replayed, log: Log, *, private: bool) -> list[Claim]:
-    what = f"the declared graph's, on {'the data given' if private else "the run's public data"}, in order"
+    data = "the data given" if private else "the run's public data"
+    what = f"the declared graph's, on {data}, in order"
     if replayed.whole:
         return [Claim(f"the gradients of steps 1..{log.segments[-1].last}: {what}", Source.REPLAYED)]
     return [
