@@ -178,7 +178,6 @@ def test_drawn_segments_that_are_answered_reach_the_sampled_level(exact_run: Pat
         "L3 was not reached: 2 of 3 segments were computed again, and a sample reaches L3-sampled "
         "(one bad segment is missed 100.0 % of the time): open all, or give --accept-sample",
     )
-    assert "missed 100.0 % of the time" in report.missing[0]
     accepting = replace(L3, accept_sample=True)
     report = judge(exact_run, openings, cells, accepting, challenge)
     assert (report.verdict, report.exit_status) == ("L0, L1, L3-sampled", 0)
