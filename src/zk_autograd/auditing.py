@@ -31,6 +31,7 @@ from zk_autograd.verify.verifier import Verifier
 
 if TYPE_CHECKING:
     from zk_autograd.core.ec_keys import EcPublicKey
+    from zk_autograd.replaying import Given
     from zk_autograd.verify.challenge import Challenge
     from zk_autograd.verify.earlier import Earlier
 
@@ -128,8 +129,14 @@ def verify_run(
     found = find(run)
     flags = trusting(flags, None if trust_anchors is None else Path(trust_anchors), found)
     asked = with_file(flags, None if policy is None else Path(policy), found)
-    own = [None if one is None else Path(one) for one in (data, openings, recipient_key, challenge)]
-    return judge(found, replace(asked, online=ask(online, asked.keys)), files=own)
+    own: Given | None = None
+    if any((data, openings, recipient_key, challenge)):
+        from zk_autograd import replaying  # a verdict without openings takes none of it
+
+        own = replaying.Given(
+            *(None if one is None else Path(one) for one in (data, openings, recipient_key, challenge))
+        )
+    return judge(found, replace(asked, online=ask(online, asked.keys)), given=own)
 
 
 def draw(
@@ -226,16 +233,16 @@ def _keys(given: str | Path | PublicKey) -> tuple[PublicKey, ...]:
     return parse_keys(read_bounded(os.path.realpath(given), MAX_KEYS).decode("utf-8"))  # a link of the auditor's own
 
 
-def judge(found: Found, policy: Policy, progress: Progress = silent, files: Sequence[Path | None] = ()) -> Report:
+def judge(found: Found, policy: Policy, progress: Progress = silent, given: "Given | None" = None) -> Report:
     """The report on what was found, under `policy`, with every backend and every kind of anchor and
-    attestation of this package; `files` are those of `replaying.Given`, to compute its gradients
-    again. As `verify_run`."""
+    attestation of this package; `given` are the auditor's files to compute its gradients again. As
+    `verify_run`."""
     with ExitStack() as stack:
         replay = None
-        if any(files):
-            from zk_autograd.replaying import Given, replay_of  # a verdict without openings takes none of it
+        if given is not None:
+            from zk_autograd.replaying import replay_of  # as above
 
-            replay = replay_of(Given(*files), found, stack)
+            replay = replay_of(given, found, stack)
         run = stack.enter_context(open_run(found.run, progress))
         verifier = Verifier(policy, Systems(), verifiers(), attestation_verifiers())
         return verifier.verify(run, progress, found, replay)

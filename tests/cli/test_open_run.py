@@ -71,7 +71,7 @@ def test_segments_are_sealed_for_the_auditor(run: Path, key: Path, tmp_path: Pat
     steps = sum(log.segments[i].last - log.segments[i].first + 1 for i in (0, 2))
     assert f"the gradients of their {steps} steps" in told and "can confirm a guess at the data" in told
     assert text.startswith(f"{out}: 2 segments of 3, {out.stat().st_size} bytes, SHA-256 ")
-    assert "--openings answer --recipient-key FILE\n" in text
+    assert "--openings answer --recipient-key FILE --require L3\n" in text
     with opened(out, load(key), log.header_digest) as file:
         found = Openings(file, log)
         assert found.index.chosen == "trainer"

@@ -90,10 +90,8 @@ def _open(arguments: argparse.Namespace, output: Output) -> int:
     output.line(
         f"{out}: {counted(len(opened), 'segment')} of {len(found.log.segments)}, {made.size} bytes, SHA-256 {made.sha256}, for the key {recipient.fingerprint}"
     )
-    drawn = "" if arguments.challenge is None else " --challenge CHALLENGE"
-    command = (
-        f"zk-verify {head} --from RUN --key KEY --data DATA --openings {quote(out.name)} --recipient-key FILE{drawn}"
-    )
+    drawn = "" if arguments.challenge is None else " --challenge CHALLENGE --accept-sample"
+    command = f"zk-verify {head} --from RUN --key KEY --data DATA --openings {quote(out.name)} --recipient-key FILE{drawn} --require L3"
     if header.exact is None:
         command = f"zk-run replay RUN --key KEY --data DATA --openings {quote(out.name)} --recipient-key FILE --model FILE:NAME"
     output.line(command)

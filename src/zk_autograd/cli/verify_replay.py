@@ -9,6 +9,7 @@ from zk_autograd.core.errors import UsageError
 
 if TYPE_CHECKING:
     from zk_autograd.evidence.finding import Found
+    from zk_autograd.replaying import Given
     from zk_autograd.verify.policy import Policy
 
 _INSIDE = "a file there that no record names counts against the run; choose another place"
@@ -46,9 +47,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def given(arguments: argparse.Namespace) -> tuple[Path | None, ...]:
-    """The files that the flags name, in the order of replaying.Given."""
-    return arguments.data, arguments.openings, arguments.recipient_key, arguments.challenge
+def given(arguments: argparse.Namespace) -> "Given | None":
+    """The files that the flags name; None if they name none."""
+    files = (arguments.data, arguments.openings, arguments.recipient_key, arguments.challenge)
+    if not any(files):
+        return None
+    from zk_autograd.replaying import Given
+
+    return Given(*files)
 
 
 def draw(arguments: argparse.Namespace, found: "Found", policy: "Policy", output: Output) -> int:
