@@ -19,8 +19,8 @@ from zk_autograd.attest.provenance import statement
 from zk_autograd.attest.published import published
 from zk_autograd.core.canonical import decode
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.exact_bytes import check_exact
 from zk_autograd.core.order import SAMPLER
-from zk_autograd.core.record_bytes import check_exact
 from zk_autograd.core.records import PRIVATE, PUBLIC, Data, Exact
 
 NATIVE = ROOT / "tests/data/runs/native-finished"

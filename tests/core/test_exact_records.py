@@ -11,8 +11,9 @@ from tests.core.test_records import BEGUN, edited, header, native, of_format
 from zk_autograd.core import cells, records
 from zk_autograd.core.cells import Shards
 from zk_autograd.core.errors import VerificationError
+from zk_autograd.core.exact_bytes import check_exact
 from zk_autograd.core.order import SAMPLER
-from zk_autograd.core.record_bytes import check_exact, parse, to_bytes
+from zk_autograd.core.record_bytes import parse, to_bytes
 from zk_autograd.core.records import BEACON, PRIVATE, PUBLIC, Data, Exact, Header, Prover, Unproved
 
 GRAPH = bytes(range(32))

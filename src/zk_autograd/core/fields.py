@@ -122,6 +122,11 @@ class Fields:
     def hex(self, name: str, nbytes: int) -> bytes:
         return self.value(name).hex(nbytes)
 
+    def hex_or_empty(self, name: str, nbytes: int) -> bytes:
+        """As `hex`; b"" of an empty string."""
+        value = self.value(name)
+        return b"" if value.raw == "" else value.hex(nbytes)
+
     def choice(self, name: str, options: Sequence[str]) -> str:
         return self.value(name).choice(options)
 

@@ -11,13 +11,11 @@ from collections.abc import Iterable, Sequence
 
 from zk_autograd.core.backends import BACKENDS
 from zk_autograd.core.canonical import Json, decode, encode
-from zk_autograd.core.cells import LOG_CELLS, MAX_SHARDS
 from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.exact_bytes import check_exact, read_exact, written_exact
 from zk_autograd.core.fields import Fields, Value
-from zk_autograd.core.graph.formats import MAX_LOG_BATCH, SHIFTS, gradient_shift
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.keys import Algorithm, PublicKey
-from zk_autograd.core.order import SAMPLER
 from zk_autograd.core.records import (
     BEACON,
     ENCLAVE_FORMAT,
@@ -31,16 +29,12 @@ from zk_autograd.core.records import (
     MAX_STEP,
     MAX_TENSORS,
     OUTSIDE,
-    PRIVATE,
-    PUBLIC,
-    SHARD_BYTES,
     TRAINER,
     V0,
     V1,
     Block,
     Close,
     Data,
-    Exact,
     Genesis,
     Group,
     Header,
@@ -63,7 +57,6 @@ from zk_autograd.core.segment_bytes import SegmentReader
 from zk_autograd.core.segments import Segments
 from zk_autograd.core.text import SHOWN, quoted
 
-_SEED = re.compile(r"0|[1-9][0-9]*")
 _TERM = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -149,20 +142,6 @@ def _write_header(h: Header) -> Json:
     return value
 
 
-def written_exact(e: Exact) -> Json:
-    """The header's member `exact`."""
-    return {
-        "graph": e.graph.hex(),
-        "log_batch": e.log_batch,
-        "stride": e.stride,
-        "log_cells": e.log_cells,
-        "visibility": e.visibility,
-        "shards": [shard.hex() for shard in e.shards],
-        "cells": e.cells.hex(),
-        "seed": "" if e.seed is None else str(e.seed),  # of 64 bits: a number of canonical JSON has fewer
-    }
-
-
 def _write_state(state: StateCommitments) -> Json:
     return {name: [c.hex() for c in blocks] for name, blocks in state.items()}
 
@@ -211,11 +190,6 @@ _WRITERS = {Header: _write_header, Genesis: _write_genesis, Segment: _write_segm
 
 
 # ---- reading -------------------------------------------------------------------------------------
-
-
-def _hex_or_empty(fields: Fields, name: str, nbytes: int) -> bytes:
-    value = fields.value(name)
-    return b"" if value.raw == "" else value.hex(nbytes)
 
 
 def _shape(fields: Fields) -> tuple[int, ...]:
@@ -271,11 +245,11 @@ def _read_header(f: Fields) -> Header:
         blocks.append(Block(group_index, offset, size))
     data = f.object("data")
     committed = Data(
-        _hex_or_empty(data, "root", 32),
+        data.hex_or_empty("root", 32),
         data.integer("count", 0, 2**50),
         data.text("sampler", max_len=200),
         data.integer("batch_size", 0, 2**40),
-        _hex_or_empty(data, "seed", 32),
+        data.hex_or_empty("seed", 32),
     )
     data.end()
     whose = (TRAINER,) if version in (V0, V1) else (TRAINER, BEACON)
@@ -295,7 +269,7 @@ def _read_header(f: Fields) -> Header:
         size=f.integer("size", 1, MAX_PARAMETERS),
         blocks=tuple(blocks),
         data=committed,
-        model_code=_hex_or_empty(f, "model_code", 32),
+        model_code=f.hex_or_empty("model_code", 32),
         prover=_read_prover(f.object("prover")),
         keys=tuple(f.texts("keys", max_items=8, max_len=8000, min_items=1)),
         format=version,
@@ -304,7 +278,7 @@ def _read_header(f: Fields) -> Header:
         order_by=order_by,
         beacon=beacon,
         proving=_read_enclave(f) if version == ENCLAVE_FORMAT else "",
-        exact=_read_exact(f.object("exact")) if "exact" in f and version not in (V0, V1) else None,
+        exact=read_exact(f.object("exact")) if "exact" in f and version not in (V0, V1) else None,
     )
     check_layout(header)
     (_check_keys_v0 if version == V0 else _check_keys)(header.keys)
@@ -313,73 +287,6 @@ def _read_header(f: Fields) -> Header:
     check_beginning(header)
     check_exact(header)
     return header
-
-
-def _read_exact(f: Fields) -> Exact:
-    seed = f.text("seed", max_len=20, min_len=0)
-    if seed and (not _SEED.fullmatch(seed) or int(seed) >= 2**64):
-        raise VerificationError("the seed of the data's order is not a number below 2^64", found=quoted(seed, SHOWN))
-    exact = Exact(
-        graph=f.hex("graph", 32),
-        log_batch=f.integer("log_batch", 0, MAX_LOG_BATCH),
-        stride=f.integer("stride", 2, 2 ** LOG_CELLS[-1]),
-        log_cells=f.integer("log_cells", LOG_CELLS[0], LOG_CELLS[-1]),
-        visibility=f.choice("visibility", (PRIVATE, PUBLIC)),
-        shards=tuple(v.hex(SHARD_BYTES) for v in f.array("shards", max_items=MAX_SHARDS)),
-        cells=_hex_or_empty(f, "cells", 32),
-        seed=int(seed) if seed else None,
-    )
-    f.end()
-    return exact
-
-
-def check_exact(header: Header) -> None:
-    """What a header says of exact gradients agrees with the rest of it: sampler, batch, shards,
-    where the data are committed to, who chose the order. VerificationError."""
-    exact, data = header.exact, header.data
-    if exact is None:
-        if data.sampler == SAMPLER and header.format not in (V0, V1):  # to which this name said nothing
-            raise VerificationError(f"the sampler is {SAMPLER}, but the header says nothing of exact gradients")
-        return
-    if data.sampler != SAMPLER:
-        raise VerificationError(
-            "the sampler of exact gradients is another", expected=SAMPLER, found=quoted(data.sampler)
-        )
-    shards = header.shards  # refuses sizes that no data have
-    if not 1 <= data.batch_size <= min(shards.counts):
-        raise VerificationError(
-            "the batch is larger than a shard of the data, or empty",
-            expected=f"1 to {min(shards.counts)}",
-            found=str(data.batch_size),
-        )
-    if exact.log_batch != (data.batch_size - 1).bit_length():
-        raise VerificationError(
-            "the batch is not padded to the next power of two", found=f"{data.batch_size} to 2^{exact.log_batch}"
-        )
-    if gradient_shift(exact.log_batch, header.grad_scale) not in SHIFTS:
-        raise VerificationError(
-            "grad_scale doesn't go with the batch of exact gradients",
-            expected=f"{exact.log_batch - 12} to {exact.log_batch + 4}",
-            found=str(header.grad_scale),
-        )
-    if (exact.seed is None) != (header.order_by == BEACON):
-        raise VerificationError("the seed of the data's order stands in the header exactly if no beacon gives it")
-    if data.seed:
-        raise VerificationError("the header commits to the seed of the data's order, which is no secret")
-    public = exact.visibility == PUBLIC
-    by_shard = header.prover.form.commits_to_data and not public
-    if len(exact.shards) != (expected := len(shards.counts) if by_shard else 0):
-        raise VerificationError(
-            "the data have another number of commitments than shards",
-            expected=str(expected),
-            found=str(len(exact.shards)),
-        )
-    if bool(exact.cells) != public or bool(data.root) != (not public and not by_shard):
-        raise VerificationError("the header commits to the data in another place than its visibility and prover say")
-    if header.unproved:
-        raise VerificationError(
-            "a run with exact gradients has buffers or frozen parameters", found=quoted(header.unproved[0].name)
-        )
 
 
 def _read_register(f: Fields) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -533,7 +440,7 @@ def _read_segment(f: Fields, h: Header) -> Segment:
         state_in=_read_state(f.object("state_in"), h, h.states, nbytes),
         state_out=_read_state(f.object("state_out"), h, h.states, nbytes),
         gradients=_commitments(f.array("gradients", max_items=blocks, min_items=blocks), nbytes),
-        batches=_hex_or_empty(f, "batches", 32),
+        batches=f.hex_or_empty("batches", 32),
         lr=tuple(
             tuple(v.text(max_len=100) for v in step.array(max_items=len(h.groups), min_items=len(h.groups)))
             for step in f.array("lr", max_items=recorded, min_items=recorded)

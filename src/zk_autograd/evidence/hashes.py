@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from zk_autograd.core.canonical import Json, decode, encode
+from zk_autograd.core.exact_bytes import written_exact
 from zk_autograd.core.fields import Fields
 from zk_autograd.core.formats import IntArray
-from zk_autograd.core.record_bytes import written_exact
 from zk_autograd.core.records import Data, Exact
 from zk_autograd.evidence.layout import HASHES
 

@@ -8,10 +8,11 @@ from fractions import Fraction
 from zk_autograd.core.constants import FINE_S, SGD_LR_BOUND, ConstantsSequence, choose_s
 from zk_autograd.core.decimals import parse_decimal
 from zk_autograd.core.errors import UsageError, VerificationError
+from zk_autograd.core.exact_bytes import check_exact
 from zk_autograd.core.formats import GRADIENT_BITS, WEIGHT_BITS
 from zk_autograd.core.hyper import Rule
 from zk_autograd.core.recomputable import require_recomputable
-from zk_autograd.core.record_bytes import check_beginning, check_exact
+from zk_autograd.core.record_bytes import check_beginning
 from zk_autograd.core.records import (
     ENCLAVE_FORMAT,
     FORMAT,
