@@ -12,13 +12,13 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "tests/data/runs/native-finished"
 KEY = (ROOT / "tests/data/runs/test.key.pub").read_text().strip()
 
-MODULES = 91
+MODULES = 92
 """Packages' faces that hold nothing but a docstring are counted, too. Before a backend brought its
 own verifier they were 74; a published file to begin with, and what to do, took four, the form of a
 policy file's demands one, a second signature two, a run at a URL one, packed
 segments and the short way to read them two; register and anchors nine, of which a run in no
 register uses one; attestations three, of which a run of no enclave uses their names and bounds;
-what a header says of exact gradients nine, of which a run of floats uses none (their pass, what is
+what a header says of exact gradients ten, of which a run of floats uses none (their pass, what is
 refused of a graph, and the replay are loaded for such runs alone)."""
 
 LINES = 8_000
